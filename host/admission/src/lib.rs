@@ -1,0 +1,1 @@
+//! Crate `admission`: see host/ARCHITECTURE.md.

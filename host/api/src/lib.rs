@@ -1,0 +1,1 @@
+//! Crate `api`: see host/ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! Crate `call`: see host/ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! Crate `media`: see host/ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! Crate `rtp`: see host/ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! Crate `sdp`: see host/ARCHITECTURE.md.

@@ -1,0 +1,195 @@
+//! The error catalogue: why a leg or a call ended. API, CDR, logs and portal print from it.
+
+use serde::{Deserialize, Serialize};
+
+/// How urgent a cause is for the operator.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Part of normal traffic.
+    Normal,
+    /// Somebody's configuration or equipment is wrong.
+    Notice,
+    /// The switch or something it depends on is failing.
+    Alarm,
+}
+
+macro_rules! catalogue {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $sip:literal, $q850:literal, $severity:ident, $advice:literal;)*) => {
+        /// Why a leg ended. Each has a stable code, a SIP status, a Q.850 cause, a severity and advice.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Cause { $($(#[$doc])* $name,)* }
+
+        impl Cause {
+            /// Every cause of the catalogue.
+            pub const ALL: &'static [Cause] = &[$(Cause::$name,)*];
+
+            /// The stable code, as in CDRs and the API.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Cause::$name => $code,)* }
+            }
+
+            /// The SIP status that refuses an INVITE for this cause (RFC 3261 section 21); 200 for a call that was answered.
+            #[must_use]
+            pub const fn sip_status(self) -> u16 {
+                match self { $(Cause::$name => $sip,)* }
+            }
+
+            /// The ITU-T Q.850 cause value.
+            #[must_use]
+            pub const fn q850(self) -> u16 {
+                match self { $(Cause::$name => $q850,)* }
+            }
+
+            /// How urgent it is.
+            #[must_use]
+            pub const fn severity(self) -> Severity {
+                match self { $(Cause::$name => Severity::$severity,)* }
+            }
+
+            /// What the operator can do about it.
+            #[must_use]
+            pub const fn advice(self) -> &'static str {
+                match self { $(Cause::$name => $advice,)* }
+            }
+        }
+    };
+}
+
+catalogue! {
+    /// One party hung up an answered call.
+    NormalClearing = "normal-clearing", 200, 16, Normal, "Nothing to do.";
+    /// The caller gave up before an answer.
+    Cancelled = "cancelled", 487, 16, Normal, "Nothing to do.";
+    /// Another branch of the same fork answered first.
+    AnsweredElsewhere = "answered-elsewhere", 487, 26, Normal, "Nothing to do.";
+    /// The callee is busy.
+    Busy = "busy", 486, 17, Normal, "Nothing to do.";
+    /// It rang until the ring timeout.
+    NoAnswer = "no-answer", 480, 19, Normal, "Lengthen the ring timeout or add a forward.";
+    /// The callee declined.
+    Declined = "declined", 603, 21, Normal, "Nothing to do.";
+    /// The dialled number leads nowhere.
+    NotFound = "not-found", 404, 1, Normal, "Check the number and the routing plugin's tables.";
+    /// The account exists and has no binding.
+    NotRegistered = "not-registered", 480, 20, Normal, "Check the phone's registration.";
+    /// The callee's equipment answered with another failure.
+    Rejected = "rejected", 480, 31, Normal, "See the leg's SIP status.";
+    /// The call's maximum duration passed.
+    MaxDuration = "max-duration", 200, 102, Normal, "Raise the plan's max-duration if calls should last longer.";
+    /// An operator or the API ended the call.
+    OperatorHangup = "operator-hangup", 480, 31, Normal, "Nothing to do.";
+    /// The call app ended the call.
+    AppHangup = "app-hangup", 200, 16, Normal, "Nothing to do.";
+    /// A plugin refused the call.
+    PluginRefused = "plugin-refused", 403, 21, Normal, "See the plugin's reason in the CDR.";
+    /// No plugin decided and the brand has no static route.
+    NoDecision = "no-decision", 404, 3, Notice, "Bind a router for this brand, or set the brand's static route.";
+    /// The plugin chain failed or was late and the brand has no static route.
+    PluginFailed = "plugin-failed", 503, 41, Alarm, "See the plugin's log; roll back the binding.";
+    /// The call app trapped or ran out of a limit.
+    AppFailed = "app-failed", 500, 41, Alarm, "See the plugin's log; roll back the binding.";
+    /// A plan broke a rule and was not carried out.
+    PlanInvalid = "plan-invalid", 500, 41, Alarm, "The router's plan was refused: see the log for the rule it broke.";
+    /// Too many reroutes.
+    LoopDetected = "loop-detected", 482, 25, Notice, "The router sends the call round in a circle.";
+    /// The caller may not make this call.
+    Forbidden = "forbidden", 403, 57, Normal, "Check the account's rights.";
+    /// No common codec, or a session description that cannot be used.
+    NotAcceptable = "not-acceptable", 488, 88, Notice, "Check the codecs on both sides.";
+    /// No RTP for the media timeout.
+    MediaTimeout = "media-timeout", 200, 41, Notice, "Check the network path and NAT of the party's media.";
+    /// A transaction timed out (RFC 3261 Timer B or F).
+    SignallingTimeout = "signalling-timeout", 408, 102, Notice, "The peer did not answer: check that it is reachable.";
+    /// A 2xx was never acknowledged (RFC 3261 section 13.3.1.4).
+    AckTimeout = "ack-timeout", 408, 102, Notice, "The caller's ACK did not arrive: check its Contact and the path back.";
+    /// The transport failed.
+    TransportFailed = "transport-failed", 503, 38, Notice, "Connection refused or lost: check the peer.";
+    /// A limit of the switch was reached.
+    LimitReached = "limit-reached", 503, 42, Alarm, "Raise the named limit or add capacity.";
+    /// No free media port.
+    NoMediaPort = "no-media-port", 503, 44, Alarm, "Widen the media port range.";
+    /// The switch is being shut down.
+    Draining = "draining", 503, 41, Normal, "Send the call to another node.";
+    /// The process ended while the call was up; written after the restart.
+    SwitchRestarted = "switch-restarted", 500, 41, Alarm, "The process was killed or crashed: look for the reason in the system log.";
+    /// A defect of the switch; the call was ended and the shard kept.
+    InternalError = "internal-error", 500, 41, Alarm, "Report it with the call id.";
+}
+
+impl Cause {
+    /// The catalogue's cause for a final SIP status that a peer sent (RFC 3261 section 21).
+    #[must_use]
+    pub const fn from_sip(status: u16) -> Cause {
+        match status {
+            200..=299 => Cause::NormalClearing,
+            403 => Cause::Forbidden,
+            404 | 410 | 484 | 604 => Cause::NotFound,
+            408 => Cause::SignallingTimeout,
+            486 | 600 => Cause::Busy,
+            487 => Cause::Cancelled,
+            488 | 606 => Cause::NotAcceptable,
+            482 | 483 => Cause::LoopDetected,
+            603 => Cause::Declined,
+            _ => Cause::Rejected,
+        }
+    }
+
+    /// The cause with this stable code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Cause> {
+        Cause::ALL.iter().copied().find(|c| c.code() == code)
+    }
+}
+
+impl Serialize for Cause {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Cause {
+    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let code = <std::borrow::Cow<'de, str>>::deserialize(input)?;
+        Cause::from_code(&code).ok_or_else(|| serde::de::Error::custom(format!("unknown cause {code:?}")))
+    }
+}
+
+/// A cause as a plugin sees it: the SIP status and Q.850 value on the wire, and who ended it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CauseInfo {
+    /// The catalogue's cause.
+    pub cause: Cause,
+    /// The SIP status that was seen or sent.
+    pub sip: u16,
+    /// The reason phrase or text.
+    pub reason: String,
+    /// Whether the remote party ended it.
+    pub by_remote: bool,
+}
+
+impl CauseInfo {
+    /// `cause` with its own status and no text.
+    #[must_use]
+    pub fn local(cause: Cause) -> Self {
+        CauseInfo { cause, sip: cause.sip_status(), reason: cause.code().to_owned(), by_remote: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_unique_and_found_again() {
+        let codes: BTreeSet<_> = Cause::ALL.iter().map(|c| c.code()).collect();
+        assert_eq!(codes.len(), Cause::ALL.len());
+        for cause in Cause::ALL {
+            assert_eq!(Cause::from_code(cause.code()), Some(*cause));
+            assert!((200..700).contains(&cause.sip_status()), "{cause:?}");
+            assert!((1..=127).contains(&cause.q850()), "{cause:?}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! One CDR per leg, and the records that make it survive a crash.
+
+use crate::{AccountId, BrandId, CallId, Cause, CompanyId, Instant};
+use serde::{Deserialize, Serialize};
+
+/// Which side of the call a leg is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LegRole {
+    /// The leg that brought the call in.
+    Caller,
+    /// A leg the switch opened.
+    Callee,
+}
+
+/// Who ended a leg.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndedBy {
+    /// The calling party.
+    Caller,
+    /// The called party.
+    Callee,
+    /// The switch: a limit, a timeout, a plugin, a shutdown.
+    Switch,
+    /// A person through the API.
+    Operator,
+}
+
+/// The record of one leg. `(call, leg)` is unique for ever: a store that gets it twice keeps one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Cdr {
+    /// The call.
+    pub call: CallId,
+    /// The leg's number within the call: 0 is the caller's.
+    pub leg: u16,
+    /// Which side.
+    pub role: LegRole,
+    /// The tenant's brand.
+    pub brand: BrandId,
+    /// The tenant.
+    pub company: CompanyId,
+    /// The account this leg belongs to.
+    pub account: Option<AccountId>,
+    /// The dialog's Call-ID header.
+    pub sip_call_id: String,
+    /// The caller's number or user part as presented.
+    pub caller: String,
+    /// The number or user part that was called on this leg.
+    pub callee: String,
+    /// The plugin binding that decided, if one did.
+    pub decided_by: Option<String>,
+    /// INVITE received or sent.
+    pub started_at: Instant,
+    /// First 18x.
+    pub ringing_at: Option<Instant>,
+    /// 2xx.
+    pub answered_at: Option<Instant>,
+    /// The end.
+    pub ended_at: Instant,
+    /// Why it ended.
+    pub cause: Cause,
+    /// The final SIP status of the INVITE as seen on the wire.
+    pub sip_status: u16,
+    /// Who ended it.
+    pub ended_by: EndedBy,
+}
+
+impl Cdr {
+    /// Time from answer to end, in milliseconds; zero for a leg that was never answered.
+    #[must_use]
+    pub fn billed_ms(&self) -> u64 {
+        self.answered_at.map_or(0, |at| u64::try_from(self.ended_at.since(at).as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// What the switch hands to the durable outbox, in order, before the transmits of the same step.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CallRecord {
+    /// A leg was answered: its CDR as it would stand if the process died now.
+    Answered(Cdr),
+    /// A leg ended: its final CDR.
+    Ended(Cdr),
+}

@@ -1,0 +1,279 @@
+//! A tenant's routing facts held in memory: an immutable snapshot, fed ahead by the store, swapped whole.
+
+use crate::{AccountId, BrandId, CompanyId, DdiId, ExtensionId, MediaPath};
+use core::net::SocketAddr;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Digest secrets of one account: `H(user:realm:password)` in hex (RFC 8760 section 2.3). No password is kept.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ha1 {
+    /// 32 hex digits.
+    pub md5: String,
+    /// 64 hex digits.
+    pub sha256: String,
+}
+
+impl core::fmt::Debug for Ha1 {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Ha1(..)")
+    }
+}
+
+/// Who a call belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Tenant {
+    /// The brand.
+    pub brand: BrandId,
+    /// The company.
+    pub company: CompanyId,
+}
+
+/// What happens to a call when no plugin decided.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DefaultVerdict {
+    /// Refuse: 404 when nobody had an opinion, 503 when a plugin failed.
+    Refuse,
+    /// Ring the account or extension that the dialled user part names, as a switch without plugins would.
+    Extensions,
+}
+
+/// A brand.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Brand {
+    /// The row.
+    pub id: BrandId,
+    /// The name, unique.
+    pub name: String,
+    /// The default verdict.
+    pub default_verdict: DefaultVerdict,
+}
+
+/// A company: the tenant.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Company {
+    /// The row.
+    pub id: CompanyId,
+    /// Its brand.
+    pub brand: BrandId,
+    /// The name, unique within the brand.
+    pub name: String,
+    /// The SIP domain and digest realm, unique, lower case.
+    pub domain: String,
+    /// Where media flows by default; never [`MediaPath::TenantDefault`].
+    pub media: MediaPath,
+    /// Most calls at once; `None` = the switch's limit.
+    pub calls_max: Option<u32>,
+}
+
+/// One set of SIP credentials.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Account {
+    /// The row.
+    pub id: AccountId,
+    /// Its company.
+    pub company: CompanyId,
+    /// The SIP user name, unique within the company.
+    pub username: String,
+    /// Shown to the callee.
+    pub display_name: String,
+    /// The digest secrets.
+    pub ha1: Ha1,
+    /// Direct connectivity: calls to the account go here without a registration, and requests from this address are
+    /// admitted without digest.
+    pub direct: Option<SocketAddr>,
+    /// Disabled accounts neither register nor call nor ring.
+    pub enabled: bool,
+}
+
+/// Where a number leads.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind", content = "name")]
+pub enum RouteTarget {
+    /// An account, by user name.
+    Account(String),
+    /// A call app, by the name of its binding.
+    App(String),
+    /// An extension, by number (for DDIs).
+    Extension(String),
+}
+
+/// A short number of a company.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Extension {
+    /// The row.
+    pub id: ExtensionId,
+    /// Its company.
+    pub company: CompanyId,
+    /// The digits dialled, unique within the company.
+    pub number: String,
+    /// Where it leads.
+    pub target: RouteTarget,
+}
+
+/// A public number of a company.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Ddi {
+    /// The row.
+    pub id: DdiId,
+    /// Its company.
+    pub company: CompanyId,
+    /// `+` and digits, unique on the platform.
+    pub e164: String,
+    /// Where it leads.
+    pub target: RouteTarget,
+}
+
+/// Why a snapshot could not be built.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum LookupError {
+    /// A row names a row that is not there.
+    #[error("{what} {id} names a {missing} that does not exist")]
+    Dangling {
+        /// The row's noun.
+        what: &'static str,
+        /// The row's id.
+        id: i64,
+        /// The noun it names.
+        missing: &'static str,
+    },
+}
+
+/// The snapshot of every tenant of this node.
+///
+/// # Invariants
+/// Immutable once built; every account, extension and DDI belongs to a company that is present, and every company to
+/// a brand that is present. Every lookup below the domain takes the company first.
+#[derive(Clone, Debug, Default)]
+pub struct Directory {
+    version: u64,
+    brands: BTreeMap<BrandId, Arc<Brand>>,
+    companies: BTreeMap<CompanyId, Arc<Company>>,
+    domains: BTreeMap<String, CompanyId>,
+    accounts: BTreeMap<(CompanyId, String), Arc<Account>>,
+    accounts_by_id: BTreeMap<AccountId, Arc<Account>>,
+    direct: BTreeMap<SocketAddr, Arc<Account>>,
+    extensions: BTreeMap<(CompanyId, String), Arc<Extension>>,
+    ddis: BTreeMap<String, Arc<Ddi>>,
+}
+
+impl Directory {
+    /// Builds a snapshot from rows.
+    ///
+    /// # Errors
+    /// [`LookupError::Dangling`] when a row names one that is missing.
+    pub fn build(
+        version: u64,
+        brands: Vec<Brand>,
+        companies: Vec<Company>,
+        accounts: Vec<Account>,
+        extensions: Vec<Extension>,
+        ddis: Vec<Ddi>,
+    ) -> Result<Directory, LookupError> {
+        let mut d = Directory { version, ..Directory::default() };
+        d.brands = brands.into_iter().map(|b| (b.id, Arc::new(b))).collect();
+        for company in companies {
+            if !d.brands.contains_key(&company.brand) {
+                return Err(LookupError::Dangling { what: "company", id: company.id.0, missing: "brand" });
+            }
+            d.domains.insert(company.domain.to_ascii_lowercase(), company.id);
+            d.companies.insert(company.id, Arc::new(company));
+        }
+        let known = |d: &Directory, what, id: i64, company: CompanyId| {
+            if d.companies.contains_key(&company) {
+                Ok(())
+            } else {
+                Err(LookupError::Dangling { what, id, missing: "company" })
+            }
+        };
+        for account in accounts {
+            known(&d, "account", account.id.0, account.company)?;
+            let account = Arc::new(account);
+            if let Some(direct) = account.direct {
+                d.direct.insert(direct, Arc::clone(&account));
+            }
+            d.accounts_by_id.insert(account.id, Arc::clone(&account));
+            d.accounts.insert((account.company, account.username.clone()), account);
+        }
+        for extension in extensions {
+            known(&d, "extension", extension.id.0, extension.company)?;
+            d.extensions.insert((extension.company, extension.number.clone()), Arc::new(extension));
+        }
+        for ddi in ddis {
+            known(&d, "ddi", ddi.id.0, ddi.company)?;
+            d.ddis.insert(ddi.e164.clone(), Arc::new(ddi));
+        }
+        Ok(d)
+    }
+
+    /// The store's change number this snapshot stands at.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// A brand.
+    #[must_use]
+    pub fn brand(&self, id: BrandId) -> Option<&Arc<Brand>> {
+        self.brands.get(&id)
+    }
+
+    /// A company.
+    #[must_use]
+    pub fn company(&self, id: CompanyId) -> Option<&Arc<Company>> {
+        self.companies.get(&id)
+    }
+
+    /// The company that owns a SIP domain; case does not matter.
+    #[must_use]
+    pub fn company_by_domain(&self, domain: &str) -> Option<&Arc<Company>> {
+        let id = match self.domains.get(domain) {
+            Some(id) => id,
+            None => self.domains.get(&domain.to_ascii_lowercase())?,
+        };
+        self.companies.get(id)
+    }
+
+    /// An enabled account of a company by user name.
+    #[must_use]
+    pub fn account(&self, company: CompanyId, username: &str) -> Option<&Arc<Account>> {
+        self.accounts.get(&(company, username.to_owned())).filter(|a| a.enabled)
+    }
+
+    /// An account by row, enabled or not.
+    #[must_use]
+    pub fn account_by_id(&self, id: AccountId) -> Option<&Arc<Account>> {
+        self.accounts_by_id.get(&id)
+    }
+
+    /// The enabled account with direct connectivity at exactly this address.
+    #[must_use]
+    pub fn account_by_address(&self, address: SocketAddr) -> Option<&Arc<Account>> {
+        self.direct.get(&address).filter(|a| a.enabled)
+    }
+
+    /// An extension of a company.
+    #[must_use]
+    pub fn extension(&self, company: CompanyId, number: &str) -> Option<&Arc<Extension>> {
+        self.extensions.get(&(company, number.to_owned()))
+    }
+
+    /// A DDI of the platform; the caller must check its company before showing it to a tenant.
+    #[must_use]
+    pub fn ddi(&self, e164: &str) -> Option<&Arc<Ddi>> {
+        self.ddis.get(e164)
+    }
+
+    /// How many accounts the snapshot holds.
+    #[must_use]
+    pub fn accounts_len(&self) -> usize {
+        self.accounts_by_id.len()
+    }
+
+    /// The companies, by id.
+    pub fn companies(&self) -> impl Iterator<Item = &Arc<Company>> {
+        self.companies.values()
+    }
+}

@@ -1,0 +1,39 @@
+//! The nouns every floor shares: ids, time, limits, flows, causes, questions, verdicts and CDRs.
+//!
+//! Floor 0. Nothing here opens a socket, reads a clock or draws randomness by itself.
+#![forbid(unsafe_code)]
+
+mod app;
+mod cause;
+mod cdr;
+mod directory;
+mod event;
+mod flow;
+mod id;
+mod ids;
+mod limits;
+mod question;
+mod time;
+
+pub use app::{
+    AppArgs, AppError, AppFailure, AppOutcome, AppReply, AppStart, AppVerb, BridgeSpec, Bridged, CollectSpec,
+    Collected, DialSpec, LegHandle, Prompt,
+};
+pub use cause::{Cause, CauseInfo, Severity};
+pub use cdr::{CallRecord, Cdr, EndedBy, LegRole};
+pub use directory::{
+    Account, Brand, Company, Ddi, DefaultVerdict, Directory, Extension, Ha1, LookupError, RouteTarget, Tenant,
+};
+pub use event::{CallEvent, CallSnapshot, LegSnapshot, LegState};
+pub use flow::{ConnectionId, Flow, Transmit, Transport};
+pub use id::{
+    AccountId, AppId, BindingId, BrandId, CallId, CompanyId, DdiId, ExtensionId, MediaPortId, PluginId, RequestId,
+    Ticket,
+};
+pub use ids::IdSource;
+pub use limits::Limits;
+pub use question::{
+    Answer, Attr, CallInfo, Decision, Endpoint, Header, HeaderOp, HookReport, MediaPath, Party, Question, QuestionKind,
+    Refusal, RingPlan, RingStep, Target,
+};
+pub use time::Instant;

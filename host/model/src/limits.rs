@@ -1,0 +1,94 @@
+//! Every limit of the switch: a name and a number. Nothing waits for ever and nothing grows without bound.
+
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+
+/// Limits of one shard. The defaults are what `serve` runs with; the configuration may change each.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Largest SIP message accepted, in bytes; a larger one is answered 513 where it can be.
+    pub message_bytes_max: usize,
+    /// Most header fields in one message.
+    pub message_headers_max: usize,
+    /// Most SIP transactions alive in a shard; past it new requests get 503.
+    pub transactions_max: usize,
+    /// Most calls alive in a shard; past it an INVITE gets 503.
+    pub calls_max: usize,
+    /// Most calls alive of one company; past it an INVITE gets 503 with the company's cause.
+    pub calls_per_company_max: usize,
+    /// Most legs one call may have had.
+    pub legs_per_call_max: usize,
+    /// Most steps in a ring plan.
+    pub plan_steps_max: usize,
+    /// Most targets over all steps of a ring plan.
+    pub plan_targets_max: usize,
+    /// Most times a call may be rerouted before it is refused with 482.
+    pub reroutes_max: usize,
+    /// Most bindings of one AOR.
+    pub bindings_per_aor_max: usize,
+    /// Most bindings alive in a shard.
+    pub bindings_max: usize,
+    /// Longest call, in seconds, whatever the plan says.
+    pub call_duration_max_s: u32,
+    /// Longest time a call may ring, in seconds.
+    pub ring_timeout_max_s: u32,
+    /// Deadline of a whole routing chain, in milliseconds; then the default verdict stands.
+    pub route_deadline_ms: u32,
+    /// A leg whose media was never heard or went silent for this long is ended, in seconds; held legs are exempt.
+    pub media_timeout_s: u32,
+    /// Most prompts in one play.
+    pub prompts_max: usize,
+    /// Most digits collected at once.
+    pub collect_digits_max: usize,
+    /// Longest time an app may keep a leg after the leg ended, in milliseconds; then its instance is dropped.
+    pub app_drain_ms: u32,
+    /// Shortest registration granted, in seconds; a shorter one is answered 423 (RFC 3261 section 10.3).
+    pub registration_min_s: u32,
+    /// Longest registration granted, in seconds.
+    pub registration_max_s: u32,
+    /// Most digest nonces whose nonce-count is remembered.
+    pub nonces_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            message_bytes_max: 65_535,
+            message_headers_max: 256,
+            transactions_max: 200_000,
+            calls_max: 50_000,
+            calls_per_company_max: 10_000,
+            legs_per_call_max: 64,
+            plan_steps_max: 10,
+            plan_targets_max: 20,
+            reroutes_max: 8,
+            bindings_per_aor_max: 10,
+            bindings_max: 200_000,
+            call_duration_max_s: 10_800,
+            ring_timeout_max_s: 180,
+            route_deadline_ms: 100,
+            media_timeout_s: 60,
+            prompts_max: 32,
+            collect_digits_max: 64,
+            app_drain_ms: 2_000,
+            registration_min_s: 60,
+            registration_max_s: 7_200,
+            nonces_max: 100_000,
+        }
+    }
+}
+
+impl Limits {
+    /// [`Limits::route_deadline_ms`] as a duration.
+    #[must_use]
+    pub fn route_deadline(&self) -> Duration {
+        Duration::from_millis(u64::from(self.route_deadline_ms))
+    }
+
+    /// [`Limits::media_timeout_s`] as a duration.
+    #[must_use]
+    pub fn media_timeout(&self) -> Duration {
+        Duration::from_secs(u64::from(self.media_timeout_s))
+    }
+}

@@ -1,0 +1,1 @@
+//! Crate `net`: see host/ARCHITECTURE.md.

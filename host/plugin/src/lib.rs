@@ -1,0 +1,1 @@
+//! Crate `plugin`: see host/ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! Crate `shell`: see host/ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! Crate `sip-auth`: see host/ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! Crate `sip-dialog`: see host/ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! Crate `sip-message`: see host/ARCHITECTURE.md.

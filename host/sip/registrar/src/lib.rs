@@ -1,0 +1,1 @@
+//! Crate `registrar`: see host/ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! Crate `sip-transaction`: see host/ARCHITECTURE.md.

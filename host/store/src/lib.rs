@@ -1,0 +1,1 @@
+//! Crate `store`: see host/ARCHITECTURE.md.

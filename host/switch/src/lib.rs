@@ -1,0 +1,1 @@
+//! Crate `switch`: see host/ARCHITECTURE.md.

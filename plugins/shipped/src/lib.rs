@@ -1,0 +1,1 @@
+//! Crate `shipped`: see host/ARCHITECTURE.md.

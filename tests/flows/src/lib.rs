@@ -1,0 +1,1 @@
+//! Crate `flows`: see host/ARCHITECTURE.md.

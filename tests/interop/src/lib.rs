@@ -1,0 +1,1 @@
+//! Crate `interop`: see host/ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! Crate `plugin-tests`: see host/ARCHITECTURE.md.

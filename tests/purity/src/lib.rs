@@ -1,0 +1,1 @@
+//! Crate `purity`: see host/ARCHITECTURE.md.

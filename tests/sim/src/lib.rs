@@ -1,0 +1,1 @@
+//! Crate `sim`: see host/ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! Crate `tidy`: see host/ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! Crate `torture`: see host/ARCHITECTURE.md.
