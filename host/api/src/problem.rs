@@ -1,0 +1,136 @@
+//! Refusals as `application/problem+json` (RFC 9457): a stable code, a sentence, and the field that is wrong.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A refusal.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// `urn:strowger:problem:` and the stable code.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What the code means, the same each time.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong this time.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// The fields that are wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+}
+
+/// One field that is wrong.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FieldError {
+    /// Its name, or its path in the body.
+    pub field: String,
+    /// What is wrong with it, and what is expected.
+    pub detail: String,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &str, title: &str, detail: impl Into<String>) -> Problem {
+        Problem {
+            kind: format!("urn:strowger:problem:{code}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// 401: no token, or one that is not known.
+    pub(crate) fn unauthenticated() -> Problem {
+        let detail = "Send `Authorization: Bearer TOKEN`.";
+        Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", "A valid token is needed", detail)
+    }
+
+    /// 403: the token may not do this kind of thing at all.
+    pub(crate) fn forbidden(detail: &str) -> Problem {
+        Problem::new(StatusCode::FORBIDDEN, "forbidden", "The token may not do this", detail)
+    }
+
+    /// 404: not there, or not this token's to see.
+    pub(crate) fn not_found(noun: &str) -> Problem {
+        Problem::new(StatusCode::NOT_FOUND, "not-found", "No such thing", format!("No such {noun}."))
+    }
+
+    /// 409.
+    pub(crate) fn conflict(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::CONFLICT, "conflict", "It does not fit what is there", detail)
+    }
+
+    /// 422: a field is wrong.
+    pub(crate) fn field(field: impl Into<String>, detail: impl Into<String>) -> Problem {
+        let (field, detail) = (field.into(), detail.into());
+        let sentence = format!("{field}: {detail}");
+        let mut problem =
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-field", "A field is not acceptable", sentence);
+        problem.errors.push(FieldError { field, detail });
+        problem
+    }
+
+    /// 400: not JSON, or not a request we understand.
+    pub(crate) fn malformed(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, "malformed", "The request cannot be read", detail)
+    }
+
+    /// 413.
+    pub(crate) fn too_large(bytes_max: usize) -> Problem {
+        let detail = format!("The body may have at most {bytes_max} bytes.");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
+    }
+
+    /// 500: the world failed; the log says how, the answer does not.
+    pub(crate) fn internal() -> Problem {
+        let detail = "The switch's log says why.";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The switch failed", detail)
+    }
+
+    /// 503: it was written, or could not be, but the switch does not follow now.
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The switch cannot do this now", detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"strowger\""));
+        }
+        response
+    }
+}
+
+/// The refusals that every endpoint shares, for the OpenAPI document.
+#[derive(utoipa::IntoResponses)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) enum Refusals {
+    /// The request cannot be read.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Malformed(#[to_schema] Problem),
+    /// No token, or an unknown one.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthenticated(#[to_schema] Problem),
+    /// The token may not do this.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(#[to_schema] Problem),
+    /// Not there, or not this token's to see.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(#[to_schema] Problem),
+    /// It does not fit what is there.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(#[to_schema] Problem),
+    /// A field is not acceptable.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Field(#[to_schema] Problem),
+}

@@ -1,0 +1,322 @@
+//! The configuration file: one TOML file, parsed whole into types before anything binds.
+//!
+//! Tenant settings live in the store, never here. A value that cannot be used is refused with file, line and column.
+//! `host/docs/config.md` is written from the doc comments of this file; a test compares them.
+
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+use core::str::FromStr;
+use core::time::Duration;
+use model::{Limits, Transport};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// The whole file. Every section and every field may be left out.
+#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// SIP: where to listen, and what to call ourselves.
+    pub(crate) sip: Sip,
+    /// RTP and RTCP.
+    pub(crate) media: Media,
+    /// The REST API.
+    pub(crate) http: Http,
+    /// The database.
+    pub(crate) store: Store,
+    /// Files of this node.
+    pub(crate) data: Data,
+    /// Every limit of the switch, by name.
+    pub(crate) limits: Limits,
+    /// The plugin engines.
+    pub(crate) plugins: Plugins,
+}
+
+/// SIP.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Sip {
+    /// Where to listen: `udp:ADDR:PORT` or `tcp:ADDR:PORT`, as many as wanted; an IPv6 address stands in brackets.
+    pub(crate) listen: Vec<Listen>,
+    /// The addresses that peers reach this node by, at most one per family. Needed behind NAT; else the address of
+    /// the listener, or for `0.0.0.0` and `[::]` the address this machine uses towards the outside.
+    pub(crate) advertised: Vec<IpAddr>,
+    /// The company domain that a request means when it is addressed to one of our own addresses.
+    pub(crate) default_domain: Option<String>,
+    /// Sent in `Server` and `User-Agent`.
+    pub(crate) server_name: String,
+    /// The timers of RFC 3261 section 17.
+    pub(crate) timers: Timers,
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        let any = SocketAddr::from(([0, 0, 0, 0], 5060));
+        Sip {
+            listen: vec![
+                Listen { transport: Transport::Udp, address: any },
+                Listen { transport: Transport::Tcp, address: any },
+            ],
+            advertised: Vec::new(),
+            default_domain: None,
+            server_name: concat!("strowger/", env!("CARGO_PKG_VERSION")).to_owned(),
+            timers: Timers::default(),
+        }
+    }
+}
+
+/// The timers of RFC 3261 section 17.1.1.1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Timers {
+    /// T1, the round-trip estimate, in milliseconds.
+    pub(crate) t1_ms: u32,
+    /// T2, the longest retransmit interval, in milliseconds.
+    pub(crate) t2_ms: u32,
+    /// T4, how long a message may stay in the network, in milliseconds.
+    pub(crate) t4_ms: u32,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Timers { t1_ms: 500, t2_ms: 4_000, t4_ms: 5_000 }
+    }
+}
+
+impl Timers {
+    /// T1, T2 and T4.
+    pub(crate) fn durations(self) -> (Duration, Duration, Duration) {
+        let ms = |n: u32| Duration::from_millis(u64::from(n));
+        (ms(self.t1_ms), ms(self.t2_ms), ms(self.t4_ms))
+    }
+}
+
+/// RTP and RTCP.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Media {
+    /// The addresses that media ports are bound on, at most one per family; none = the addresses of `sip.listen`.
+    pub(crate) address: Vec<IpAddr>,
+    /// The UDP ports for media, bound at start: an even number and the next for each stream.
+    pub(crate) ports: PortRange,
+    /// How many streams' port pairs are bound per address family; fewer where `ports` has no room.
+    pub(crate) streams_max: u16,
+    /// A folder of `NAME.wav` files (8 kHz, mono, 16-bit) that are added to the built-in prompts.
+    pub(crate) prompts: Option<PathBuf>,
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Media { address: Vec::new(), ports: PortRange { first: 20_000, last: 29_999 }, streams_max: 500, prompts: None }
+    }
+}
+
+/// The REST API.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Http {
+    /// Where the API listens, without TLS: keep it on loopback, or put a TLS proxy before it.
+    pub(crate) listen: SocketAddr,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Http { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
+    }
+}
+
+/// The database.
+#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Store {
+    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`; none = SQLite in the data folder.
+    pub(crate) url: Option<String>,
+}
+
+/// Files of this node.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Data {
+    /// The folder for the CDR outbox, compiled plugins, the client file and the SQLite database; made if missing.
+    pub(crate) dir: PathBuf,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Data { dir: PathBuf::from("strowger-data") }
+    }
+}
+
+/// The plugin engines.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Plugins {
+    /// Most memory of one plugin instance, in bytes.
+    pub(crate) memory_bytes_max: usize,
+    /// Longest CPU time of one routing hook, in milliseconds.
+    pub(crate) hook_cpu_ms: u32,
+    /// Most routing hooks that run at once.
+    pub(crate) hooks_max: u32,
+    /// Most call apps alive at once; each is one parked plugin instance.
+    pub(crate) apps_max: u32,
+}
+
+impl Default for Plugins {
+    fn default() -> Self {
+        Plugins { memory_bytes_max: 16 << 20, hook_cpu_ms: 20, hooks_max: 256, apps_max: 5_000 }
+    }
+}
+
+/// One listener, written `udp:0.0.0.0:5060`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Listen {
+    /// The transport.
+    pub(crate) transport: Transport,
+    /// The address to bind.
+    pub(crate) address: SocketAddr,
+}
+
+impl FromStr for Listen {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let expected = || format!("{text:?} is no listener: expected udp:ADDR:PORT or tcp:ADDR:PORT, as udp:0.0.0.0:5060");
+        let (transport, address) = text.split_once(':').ok_or_else(expected)?;
+        let transport = match transport {
+            "udp" => Transport::Udp,
+            "tcp" => Transport::Tcp,
+            _ => return Err(expected()),
+        };
+        Ok(Listen { transport, address: address.parse().map_err(|_| expected())? })
+    }
+}
+
+impl TryFrom<String> for Listen {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+/// Ports from `first` to `last`, written `20000-29999`; `0` = any free ports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct PortRange {
+    /// The first; 0 = any free ports.
+    pub(crate) first: u16,
+    /// The last.
+    pub(crate) last: u16,
+}
+
+impl PortRange {
+    /// Whatever the kernel gives.
+    pub(crate) const ANY: PortRange = PortRange { first: 0, last: 0 };
+}
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
+impl TryFrom<String> for PortRange {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text == "0" {
+            return Ok(PortRange::ANY);
+        }
+        let ports = text.split_once('-').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
+        match ports {
+            Some((first, last)) if first >= 1024 && first < last => Ok(PortRange { first, last }),
+            Some(_) | None => Err(format!("{text:?} is no port range: expected FIRST-LAST from 1024 up, as 20000-29999")),
+        }
+    }
+}
+
+/// Why a configuration cannot be used: one sentence that begins with the place.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: cannot read the configuration: {}", path.display(), error)]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A line is wrong.
+    #[error("{}:{line}:{column}: {message}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1, in characters.
+        column: usize,
+        /// What is wrong and what is expected.
+        message: String,
+    },
+    /// Two fields do not fit together.
+    #[error("{}: {message}", path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// Reads and checks the file.
+///
+/// # Errors
+/// [`ConfigError`], in one sentence.
+pub(crate) fn read(path: &Path) -> Result<Config, ConfigError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+    parse(path, &text)
+}
+
+/// Parses `text`, which `path` holds.
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    let config: Config = toml::from_str(text).map_err(|error| {
+        let before = text.get(..error.span().map_or(0, |s| s.start)).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        ConfigError::Line {
+            path: path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before.get(line_start..).map_or(0, |l| l.chars().count()) + 1,
+            message: error.message().split_whitespace().collect::<Vec<_>>().join(" "),
+        }
+    })?;
+    check(&config).map_err(|message| ConfigError::Unfit { path: path.to_owned(), message })?;
+    Ok(config)
+}
+
+/// What the types cannot say.
+fn check(config: &Config) -> Result<(), String> {
+    if config.sip.listen.is_empty() {
+        return Err("sip.listen names no listener: expected at least one, as [\"udp:0.0.0.0:5060\"]".to_owned());
+    }
+    for (field, addresses) in [("sip.advertised", &config.sip.advertised), ("media.address", &config.media.address)] {
+        if addresses.iter().filter(|a| a.is_ipv4()).count() > 1 || addresses.iter().filter(|a| a.is_ipv6()).count() > 1 {
+            return Err(format!("{field} names two addresses of one family: expected at most one IPv4 and one IPv6"));
+        }
+    }
+    if let Some(url) = &config.store.url
+        && !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme))
+    {
+        return Err("store.url has an unknown scheme: expected sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME".to_owned());
+    }
+    let timers = config.sip.timers;
+    if timers.t1_ms == 0 || timers.t2_ms < timers.t1_ms || timers.t4_ms < timers.t1_ms {
+        return Err("sip.timers do not fit together: expected 0 < t1_ms <= t2_ms and t1_ms <= t4_ms".to_owned());
+    }
+    let limits = &config.limits;
+    if limits.registration_min_s > limits.registration_max_s {
+        return Err("limits.registration_min_s is above limits.registration_max_s".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -1,0 +1,162 @@
+use super::*;
+
+fn refusal(text: &str) -> String {
+    parse(Path::new("strowger.toml"), text).expect_err(text).to_string()
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    assert_eq!(parse(Path::new("x"), "").unwrap(), Config::default());
+}
+
+#[test]
+fn a_full_file_is_read() {
+    let config = parse(
+        Path::new("x"),
+        r#"
+        [sip]
+        listen = ["udp:0.0.0.0:5060", "tcp:[::]:5060"]
+        advertised = ["203.0.113.5", "2001:db8::5"]
+        default_domain = "demo.example"
+        timers = { t1_ms = 250 }
+        [media]
+        ports = "10000-10099"
+        prompts = "/srv/prompts"
+        [http]
+        listen = "[::1]:8080"
+        [store]
+        url = "postgres://u:p@db/strowger"
+        [limits]
+        calls_max = 10
+        [plugins]
+        apps_max = 7
+        "#,
+    )
+    .unwrap();
+    assert_eq!(config.sip.listen[1], Listen { transport: Transport::Tcp, address: "[::]:5060".parse().unwrap() });
+    assert_eq!(config.sip.timers, Timers { t1_ms: 250, ..Timers::default() });
+    assert_eq!(config.media.ports, PortRange { first: 10_000, last: 10_099 });
+    assert_eq!(config.limits.calls_max, 10);
+    assert_eq!(config.plugins.apps_max, 7);
+}
+
+#[test]
+fn a_wrong_line_is_named_with_what_is_expected() {
+    let text = refusal("[sip]\nlisten = [\"udp:0.0.0.0:5060\", \"sctp:1.2.3.4:5060\"]\n");
+    assert!(text.starts_with("strowger.toml:2:"), "{text}");
+    assert!(text.contains("expected udp:ADDR:PORT"), "{text}");
+    let text = refusal("[limits]\ncalls_max = \"many\"\n");
+    assert!(text.starts_with("strowger.toml:2:13: "), "{text}");
+    assert!(text.contains("expected usize"), "{text}");
+    let text = refusal("\n[sip]\nlisten_on = 1\n");
+    assert!(text.starts_with("strowger.toml:3:1: ") && text.contains("listen_on") && text.contains("expected"), "{text}");
+    let text = refusal("[sip\n");
+    assert!(text.starts_with("strowger.toml:1:"), "{text}");
+    let text = refusal("[media]\nports = \"9-1\"\n");
+    assert!(text.starts_with("strowger.toml:2:9: ") && text.contains("20000-29999"), "{text}");
+    for text in [&text, &refusal("[data]\ndir = 5"), &refusal("x = ")] {
+        assert_eq!(text.lines().count(), 1, "one sentence: {text}");
+    }
+}
+
+#[test]
+fn fields_that_do_not_fit_together_are_refused() {
+    assert!(refusal("[sip]\nlisten = []").contains("at least one"));
+    assert!(refusal("[sip]\nadvertised = [\"1.2.3.4\", \"1.2.3.5\"]").contains("one family"));
+    assert!(refusal("[store]\nurl = \"mysql://x\"").contains("postgres://"));
+    assert!(refusal("[sip.timers]\nt1_ms = 0").contains("t1_ms"));
+    assert!(refusal("[limits]\nregistration_min_s = 9000").contains("registration_max_s"));
+    let text = parse(Path::new("/no/such.toml"), "").map(|_| ());
+    assert!(text.is_ok());
+    assert!(read(Path::new("/no/such.toml")).expect_err("missing").to_string().starts_with("/no/such.toml: cannot read"));
+}
+
+/// The fields of `struct NAME` in `source`: name, type, doc.
+fn fields(source: &str, name: &str) -> Vec<(String, String, String)> {
+    let body = source.split_once(&format!("struct {name} {{")).expect(name).1;
+    let mut doc = String::new();
+    let mut out = Vec::new();
+    for line in body.lines().map(str::trim).take_while(|l| *l != "}") {
+        if let Some(text) = line.strip_prefix("///") {
+            doc.push_str(text);
+        } else if let Some(field) = line.strip_prefix("pub(crate) ").or(line.strip_prefix("pub "))
+            && let Some((name, kind)) = field.split_once(": ")
+        {
+            out.push((name.to_owned(), kind.trim_end_matches(',').to_owned(), doc.trim().to_owned()));
+            doc.clear();
+        }
+    }
+    out
+}
+
+/// The reference page, from the doc comments.
+fn reference_page() -> String {
+    let ours = include_str!("config.rs");
+    let limits = include_str!("../model/src/limits.rs");
+    let mut page = String::from(
+        "# The configuration file\n\n\
+         One TOML file for `strowger serve --config FILE`. Every section and field may be left out; an unknown one is refused.\n\
+         Tenant settings (brands, companies, accounts, numbers, plugins) live in the store: see the API.\n\n\
+         This page is written from the doc comments by a test: `UPDATE_EXPECT=1 cargo test -p strowger the_reference_page`.\n",
+    );
+    let defaults = defaults();
+    for (section, _, about) in fields(ours, "Config") {
+        page.push_str(&format!("\n## [{section}]\n\n{about}\n\n| field | default | meaning |\n|---|---|---|\n"));
+        let kind = section[..1].to_ascii_uppercase() + &section[1..];
+        let source = if kind == "Limits" { limits } else { ours };
+        for (field, kind, doc) in fields(source, &kind) {
+            if kind == "Timers" {
+                for (timer, _, doc) in fields(ours, "Timers") {
+                    let path = format!("{field}.{timer}");
+                    page.push_str(&format!("| `{path}` | {} | {doc} |\n", default_of(&defaults, &section, &path)));
+                }
+            } else {
+                page.push_str(&format!("| `{field}` | {} | {doc} |\n", default_of(&defaults, &section, &field)));
+            }
+        }
+    }
+    page
+}
+
+/// The defaults that are no number of [`Limits`], for people.
+fn defaults() -> Vec<(String, String)> {
+    let Config { sip, media, http, store, data, limits, plugins } = Config::default();
+    let mut out: Vec<(String, String)> = vec![
+        ("sip.listen".into(), "`[\"udp:0.0.0.0:5060\", \"tcp:0.0.0.0:5060\"]`".into()),
+        ("sip.server_name".into(), "`strowger/VERSION`".into()),
+        ("sip.timers.t1_ms".into(), sip.timers.t1_ms.to_string()),
+        ("sip.timers.t2_ms".into(), sip.timers.t2_ms.to_string()),
+        ("sip.timers.t4_ms".into(), sip.timers.t4_ms.to_string()),
+        ("media.ports".into(), format!("`\"{}\"`", media.ports)),
+        ("media.streams_max".into(), media.streams_max.to_string()),
+        ("http.listen".into(), format!("`\"{}\"`", http.listen)),
+        ("data.dir".into(), format!("`\"{}\"`", data.dir.display())),
+        ("plugins.memory_bytes_max".into(), plugins.memory_bytes_max.to_string()),
+        ("plugins.hook_cpu_ms".into(), plugins.hook_cpu_ms.to_string()),
+        ("plugins.hooks_max".into(), plugins.hooks_max.to_string()),
+        ("plugins.apps_max".into(), plugins.apps_max.to_string()),
+    ];
+    assert_eq!(store.url, None);
+    let limits = serde_json::to_value(limits).expect("limits are plain");
+    for (name, value) in limits.as_object().expect("a table") {
+        out.push((format!("limits.{name}"), value.to_string()));
+    }
+    out
+}
+
+fn default_of(defaults: &[(String, String)], section: &str, field: &str) -> String {
+    let path = format!("{section}.{field}");
+    defaults.iter().find(|(p, _)| *p == path).map_or_else(|| "none".to_owned(), |(_, value)| value.clone())
+}
+
+#[test]
+fn the_reference_page_lists_every_field() {
+    let page = reference_page();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/config.md");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == page, "host/docs/config.md is stale: UPDATE_EXPECT=1 cargo test -p strowger the_reference_page");
+    assert!(page.contains("`calls_max`") && page.contains("`timers.t1_ms`") && page.contains("`streams_max`"));
+}
