@@ -1,1 +1,21 @@
-//! Crate `plugin`: see host/ARCHITECTURE.md.
+//! The plugin host: compiles WebAssembly components, binds them to tenants, asks them, parks them, and survives them.
+//!
+//! Floor 5. Knows the nouns of `model` and the WIT packages under `wit/`; knows no dialog, no call state and no row.
+//! Two engines: `hooks` answers questions in microseconds ([`Host::ask`]), `apps` holds one parked script per call
+//! ([`Host::start_app`]). Both run on threads of their own, so a guest that spins takes time from other guests only.
+//! Everything a guest may use up has a name in [`HostConfig`], and everything it answers is checked before it leaves.
+#![forbid(unsafe_code)]
+
+mod artifact;
+mod binding;
+mod config;
+mod error;
+mod host;
+mod metrics;
+
+pub use artifact::{Artifact, Digest, Point};
+pub use binding::{BindingSpec, Scope};
+pub use config::HostConfig;
+pub use error::{ArtifactError, BindError, HostError};
+pub use host::{AppMessage, Host};
+pub use metrics::{BindingMetrics, GuestSeries, HostMetrics};

@@ -1,1 +1,11 @@
-//! Crate `shipped`: see host/ARCHITECTURE.md.
+//! The plugins that come with the switch, built from `plugins/guests` to components by this crate's build script.
+#![forbid(unsafe_code)]
+
+/// `plugins/guests/extensions`: routes to accounts by extension.
+pub const EXTENSIONS: &[u8] = &[];
+
+/// `plugins/guests/attendant`: answers, plays a menu, collects a digit, dials or repeats.
+pub const ATTENDANT: &[u8] = &[];
+
+/// `plugins/guests/echo`: plays the caller back.
+pub const ECHO: &[u8] = &[];

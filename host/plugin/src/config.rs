@@ -1,0 +1,64 @@
+//! Every limit of the plugin host: a name and a number.
+
+use core::time::Duration;
+use model::Limits;
+
+/// How the host runs and what a guest may use.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// The switch's limits: plans are checked against them, the routing deadline is theirs.
+    pub limits: Limits,
+    /// Threads that run hooks; 0 means one less than the cores, at least one, at most four.
+    pub hook_threads: usize,
+    /// Threads that run call apps; 0 means one for every four cores, at least one.
+    pub app_threads: usize,
+    /// Added to the niceness of the guest threads, so that SIP and RTP threads win a full core.
+    pub guest_nice: i32,
+    /// Hook instances alive at once; one more fails at once with `saturated`.
+    pub hooks_max: u32,
+    /// Parked call apps alive at once; cut down at start to what `vm.max_map_count` can carry.
+    pub apps_max: u32,
+    /// CPU time of one hook.
+    pub hook_cpu: Duration,
+    /// CPU time of a call app between two waits.
+    pub app_cpu: Duration,
+    /// Wall time of a call app, over all.
+    pub app_life: Duration,
+    /// Verbs one call app may use.
+    pub app_verbs_max: u32,
+    /// Linear memory of one guest, in bytes.
+    pub memory_bytes_max: usize,
+    /// Elements of one guest's tables.
+    pub table_elements_max: usize,
+    /// Strings and lists one host call may bring, in bytes.
+    pub hostcall_bytes_max: usize,
+    /// Log lines of one instance at once; ten more each second.
+    pub log_lines_max: u32,
+    /// Metric series of one binding.
+    pub metric_series_max: usize,
+    /// Size of a component file, in bytes.
+    pub artifact_bytes_max: usize,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        HostConfig {
+            limits: Limits::default(),
+            hook_threads: 0,
+            app_threads: 0,
+            guest_nice: 5,
+            hooks_max: 256,
+            apps_max: 10_000,
+            hook_cpu: Duration::from_millis(20),
+            app_cpu: Duration::from_millis(200),
+            app_life: Duration::from_secs(4 * 3600),
+            app_verbs_max: 100_000,
+            memory_bytes_max: 32 << 20,
+            table_elements_max: 20_000,
+            hostcall_bytes_max: 1 << 20,
+            log_lines_max: 50,
+            metric_series_max: 64,
+            artifact_bytes_max: 64 << 20,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Counters of the host, read by the shell for `/metrics`.
+
+use crate::{Digest, Point};
+use model::BindingId;
+
+/// A snapshot of every counter.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct HostMetrics {
+    /// Chains asked that had at least one binding.
+    pub asks: u64,
+    /// Chains asked that had none.
+    pub asks_unbound: u64,
+    /// Hook instances alive now.
+    pub hooks_live: u64,
+    /// Hook instances that may be alive.
+    pub hooks_max: u64,
+    /// Call apps alive now.
+    pub apps_live: u64,
+    /// Call apps that may be alive.
+    pub apps_max: u64,
+    /// Components kept compiled.
+    pub artifacts: u64,
+    /// The generation of bindings in use.
+    pub generation: u64,
+    /// Per binding of the generation in use.
+    pub bindings: Vec<BindingMetrics>,
+}
+
+/// Counters of one binding since it was bound in this version.
+#[derive(Clone, PartialEq, Debug)]
+pub struct BindingMetrics {
+    /// The row.
+    pub id: BindingId,
+    /// The name.
+    pub name: String,
+    /// The point.
+    pub point: Point,
+    /// The plugin's id and version.
+    pub plugin: String,
+    /// The component.
+    pub digest: Digest,
+    /// Invocations that began: hooks asked, apps started.
+    pub calls: u64,
+    /// Of those, how many trapped.
+    pub traps: u64,
+    /// How many ran out of CPU or wall time.
+    pub timeouts: u64,
+    /// How many gave an answer that breaks a rule.
+    pub invalid: u64,
+    /// Invocations that did not begin because the pool was full.
+    pub saturated: u64,
+    /// Invocations that did not begin because the breaker was open.
+    pub tripped: u64,
+    /// Time of all hooks, instantiation and drop included.
+    pub took_ns: u64,
+    /// Hooks by time: the count at `i` took less than `2^i` microseconds and not less than half of it; the last has no bound.
+    pub took_log2_us: [u64; 20],
+    /// Whether the breaker is open now.
+    pub open: bool,
+    /// What the guest itself counted (`host/metrics`).
+    pub series: Vec<GuestSeries>,
+}
+
+/// One series of a guest.
+#[derive(Clone, PartialEq, Debug)]
+pub struct GuestSeries {
+    /// The name.
+    pub name: String,
+    /// The labels.
+    pub labels: Vec<(String, String)>,
+    /// How many times it was counted or observed.
+    pub count: u64,
+    /// The sum of deltas or of observed values.
+    pub sum: f64,
+}
