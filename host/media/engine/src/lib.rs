@@ -1,1 +1,25 @@
-//! Crate `media`: see host/ARCHITECTURE.md.
+//! The media engine: streams on bound ports, relayed to each other, played to, listened to. Sans-IO.
+//!
+//! # Driving it
+//! `recv` into a buffer, [`Engine::handle_packet`] with that buffer, and if it gives a [`Forward`], `send_to` of the
+//! same bytes: the engine edits header and payload in place, the length never changes, nothing is copied or
+//! allocated. Then, or after [`Engine::handle_timeout`], drain [`Engine::poll_transmit`] (packets of our own) and
+//! [`Engine::poll_event`], and sleep until [`Engine::poll_timeout`].
+//!
+//! # Time
+//! While anything plays there is one tick of 20 ms for all that plays; otherwise none. A watched stream costs one
+//! look per media timeout; a stream that is parked in silence costs nothing else.
+//!
+//! Floor 1.
+#![forbid(unsafe_code)]
+
+mod config;
+mod engine;
+mod types;
+
+pub use config::{MediaConfig, MediaPort, Prompts};
+pub use engine::Engine;
+pub use types::{
+    Event, Forward, JobId, MediaTransmit, NoPort, OWN_PACKET_MAX, OwnPacket, PacketKind, PlayError, StreamId,
+    StreamStats,
+};

@@ -1,1 +1,12 @@
-//! Crate `rtp`: see host/ARCHITECTURE.md.
+//! RTP on the wire: the 12-byte header as a view and as in-place rewrites (RFC 3550 section 5), the few RTCP packets
+//! the switch reads and writes (section 6), telephone events (RFC 4733), and G.711.
+//!
+//! Floor 0. Nothing here allocates; a peer's bytes give a value or an error, never a panic.
+#![forbid(unsafe_code)]
+
+pub mod event;
+pub mod g711;
+mod header;
+pub mod rtcp;
+
+pub use header::{Header, PacketError, looks_like_rtcp, parse, set_marker, set_payload_type, set_source, write_header};

@@ -1,0 +1,119 @@
+//! Descriptions the switch writes by itself: answers for apps, offers for legs it opens.
+
+use crate::anchor::{refused, rtcp_attribute, set_session_address};
+use crate::description::{attribute, is_live_audio, set_line_direction};
+use crate::remote::line_media;
+use crate::{Codec, Description, Direction, MediaAddr, Negotiated, NoCommonCodec, Payload, RemoteMedia};
+use sdp_types::{Media, Session, Time};
+
+/// The events we take: the sixteen keys (RFC 4733 section 2.5.1.1).
+const EVENTS: &str = "0-15";
+
+/// Answers an offer by ourselves: the first plain RTP audio line with a common sound codec is taken, every other
+/// line refused. The answer keeps the offer's payload types and order, and mirrors its direction.
+///
+/// # Errors
+/// No such line: answer 488.
+pub fn answer_local(
+    offer: &Description,
+    local: MediaAddr,
+    supported: &[Codec],
+) -> Result<(Description, Negotiated), NoCommonCodec> {
+    let (index, negotiated) = offer
+        .0
+        .medias
+        .iter()
+        .enumerate()
+        .find_map(|(index, media)| negotiate(offer, media, supported).map(|n| (index, n)))
+        .ok_or(NoCommonCodec)?;
+    let mut session = empty_session(local);
+    session.times.clone_from(&offer.0.times);
+    for (at, offered) in offer.0.medias.iter().enumerate() {
+        session.medias.push(if at == index {
+            audio_line(&negotiated.remote.payloads, &offered.proto, local, negotiated.direction)
+        } else {
+            refused(offered)
+        });
+    }
+    Ok((Description(session), negotiated))
+}
+
+/// Offers these codecs at our address, both ways.
+#[must_use]
+pub fn offer_local(local: MediaAddr, codecs: &[Codec]) -> Description {
+    let payloads: Vec<Payload> = codecs
+        .iter()
+        .map(|codec| Payload {
+            pt: codec.payload_type(),
+            encoding: codec.encoding().to_owned(),
+            clock: 8_000,
+            channels: 1,
+            fmtp: (*codec == Codec::TelephoneEvent).then(|| EVENTS.to_owned()),
+        })
+        .collect();
+    let mut session = empty_session(local);
+    session.medias.push(audio_line(&payloads, "RTP/AVP", local, Direction::SendRecv));
+    Description(session)
+}
+
+/// What both sides speak on this line, if it is one we can take.
+fn negotiate(offer: &Description, media: &Media, supported: &[Codec]) -> Option<Negotiated> {
+    let plain = matches!(media.proto.to_ascii_uppercase().as_str(), "RTP/AVP" | "RTP/AVPF");
+    if !plain || !is_live_audio(media) {
+        return None;
+    }
+    let offered = line_media(offer, media).ok()?;
+    let mut payloads: Vec<Payload> = Vec::new();
+    for payload in &offered.payloads {
+        let Some(codec) = payload.codec().filter(|c| supported.contains(c)) else { continue };
+        // The same codec twice under two types would make the answer ambiguous.
+        if !payloads.iter().any(|p| p.codec() == Some(codec)) {
+            payloads.push(payload.clone());
+        }
+    }
+    let dtmf_pt = payloads.iter().find(|p| p.codec() == Some(Codec::TelephoneEvent)).map(|p| p.pt);
+    let direction = if offered.rtp.ip().is_unspecified() {
+        offered.direction.without_receiving().mirrored()
+    } else {
+        offered.direction.mirrored()
+    };
+    let remote = RemoteMedia { payloads, dtmf_pt, ..offered };
+    let (codec, pt) = remote.audio()?;
+    Some(Negotiated { remote, codec, pt, direction })
+}
+
+/// A session without lines. The `o=` id is a placeholder until [`crate::Origin::stamp`].
+fn empty_session(local: MediaAddr) -> Session {
+    let origin = sdp_types::Origin::with_ip_addr(u64::from(local.rtp.port()), 1, local.rtp.ip());
+    let mut session = Session::new(origin, "-");
+    session.times = vec![Time { start_time: 0, stop_time: 0, repeats: Vec::new() }];
+    set_session_address(&mut session, local.rtp);
+    session
+}
+
+fn audio_line(payloads: &[Payload], proto: &str, local: MediaAddr, direction: Direction) -> Media {
+    let formats: Vec<String> = payloads.iter().map(|p| p.pt.to_string()).collect();
+    let mut attributes = Vec::new();
+    for p in payloads {
+        attributes.push(attribute("rtpmap", Some(format!("{} {}/{}", p.pt, p.encoding, p.clock))));
+        if p.codec() == Some(Codec::TelephoneEvent) {
+            attributes.push(attribute("fmtp", Some(format!("{} {EVENTS}", p.pt))));
+        }
+    }
+    attributes.push(attribute("ptime", Some("20".to_owned())));
+    attributes.extend(rtcp_attribute(&local));
+    let mut media = Media {
+        media: "audio".to_owned(),
+        port: local.rtp.port(),
+        num_ports: None,
+        proto: proto.to_owned(),
+        fmt: formats.join(" "),
+        media_title: None,
+        connections: Vec::new(),
+        bandwidths: Vec::new(),
+        key: None,
+        attributes,
+    };
+    set_line_direction(&mut media, direction);
+    media
+}
