@@ -49,6 +49,22 @@ pub struct Limits {
     pub registration_max_s: u32,
     /// Most digest nonces whose nonce-count is remembered.
     pub nonces_max: usize,
+    /// Most stream connections open at once; past it a new one is closed at once.
+    pub connections_max: usize,
+    /// Most bytes waiting to be written on one connection; past it the peer does not read, and the connection is closed.
+    pub connection_write_bytes_max: usize,
+    /// A connection over which nothing came or went for so long is closed, in seconds; longer than a registration,
+    /// because a phone behind NAT is reached over the connection it registered on.
+    pub connection_idle_s: u32,
+    /// Time for a connection's first message, for the rest of a message that began, and for a peer to take what waits
+    /// for it, in seconds.
+    pub connection_stall_s: u32,
+    /// Time to open a connection, in milliseconds; shorter than RFC 3261 Timer B.
+    pub connect_timeout_ms: u32,
+    /// Most answers, app verbs and commands waiting for a shard; past it their senders wait.
+    pub inbox_max: usize,
+    /// Most call records kept while the journal cannot be written; past it the oldest are lost and counted.
+    pub records_unwritten_max: usize,
 }
 
 impl Default for Limits {
@@ -75,6 +91,13 @@ impl Default for Limits {
             registration_min_s: 60,
             registration_max_s: 7_200,
             nonces_max: 100_000,
+            connections_max: 10_000,
+            connection_write_bytes_max: 1 << 20,
+            connection_idle_s: 7_500,
+            connection_stall_s: 32,
+            connect_timeout_ms: 4_000,
+            inbox_max: 16_384,
+            records_unwritten_max: 100_000,
         }
     }
 }
