@@ -1,1 +1,27 @@
-//! Crate `net`: see host/ARCHITECTURE.md.
+//! Sockets: the only crate that opens one. UDP and TCP for SIP (RFC 3261 section 18), RTP/RTCP port pairs bound ahead.
+//!
+//! Floor 5. [`Net`] belongs to one shard's thread. It has one epoll for every socket of the shard; the thread sleeps in
+//! [`Net::wait`] and then takes what came, one thing after another, with [`Net::next`]: no task, no channel and no lock
+//! lies between a datagram and the switch. It reads no clock: `now` comes in as a [`model::Instant`].
+#![forbid(unsafe_code)]
+
+mod config;
+mod connection;
+mod error;
+mod files;
+mod poller;
+mod ports;
+mod socket;
+mod sockets;
+mod tcp;
+mod udp;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{BoundListener, ListenerConfig, MediaConfig, MediaPair, NetCounters, PacketKind, PortRange};
+pub use error::NetError;
+pub use files::raise_file_limit;
+pub use poller::Waker;
+pub use ports::PortPool;
+pub use sockets::{Incoming, Net};

@@ -1,0 +1,94 @@
+//! Makes sockets: non-blocking, IPv6 without the IPv4-mapped half, marked for the network's priority queues.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::time::Duration;
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use std::io;
+use std::net::{TcpListener, UdpSocket};
+
+/// Receive and send buffer asked for on a SIP listener; the kernel gives less where `net.core.rmem_max` says so.
+const SIP_BUFFER: usize = 4 << 20;
+/// Receive buffer asked for on a media socket: 100 packets of 20 ms and some.
+const MEDIA_BUFFER: usize = 256 << 10;
+/// DSCP CS3 for signalling (RFC 4594), shifted into the traffic class.
+const SIGNALLING_CLASS: u32 = 24 << 2;
+/// DSCP EF for voice (RFC 4594).
+const VOICE_CLASS: u32 = 46 << 2;
+
+fn open(address: SocketAddr, kind: Type, protocol: Protocol, class: u32) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    socket.set_nonblocking(true)?;
+    // The mark is a wish: a container may forbid it, and the call works without.
+    let _marked = match address {
+        SocketAddr::V4(_) => socket.set_tos_v4(class),
+        SocketAddr::V6(_) => {
+            socket.set_only_v6(true)?;
+            socket.set_tclass_v6(class)
+        }
+    };
+    Ok(socket)
+}
+
+pub(crate) fn udp_sip(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = open(address, Type::DGRAM, Protocol::UDP, SIGNALLING_CLASS)?;
+    let _sized = socket.set_recv_buffer_size(SIP_BUFFER).and_then(|()| socket.set_send_buffer_size(SIP_BUFFER));
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+pub(crate) fn udp_media(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = open(address, Type::DGRAM, Protocol::UDP, VOICE_CLASS)?;
+    let _sized = socket.set_recv_buffer_size(MEDIA_BUFFER);
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+pub(crate) fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = open(address, Type::STREAM, Protocol::TCP, SIGNALLING_CLASS)?;
+    // So that a restart does not wait for the old connections' TIME-WAIT; it does not share a port that is listened on.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1_024)?;
+    Ok(socket.into())
+}
+
+/// Begins to connect; the socket becomes writable when it is decided.
+pub(crate) fn tcp_connect(from: Option<IpAddr>, remote: SocketAddr) -> io::Result<Socket> {
+    let socket = open(remote, Type::STREAM, Protocol::TCP, SIGNALLING_CLASS)?;
+    if let Some(ip) = from.filter(|ip| !ip.is_unspecified() && ip.is_ipv4() == remote.is_ipv4()) {
+        socket.bind(&SocketAddr::new(ip, 0).into())?;
+    }
+    tune(&socket);
+    match socket.connect(&remote.into()) {
+        Ok(()) => Ok(socket),
+        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => Ok(socket),
+        Err(e) => Err(e),
+    }
+}
+
+/// No delay for small messages, and a probe that finds a peer that is gone without a word.
+pub(crate) fn tune(socket: &Socket) {
+    let probe = TcpKeepalive::new().with_time(Duration::from_mins(1)).with_interval(Duration::from_secs(15));
+    let _tuned = socket.set_tcp_nodelay(true).and_then(|()| socket.set_tcp_keepalive(&probe));
+}
+
+/// The address peers would reach a wildcard listener by: that of the default route. Nothing is sent.
+pub(crate) fn reachable(bound: SocketAddr) -> SocketAddr {
+    if !bound.ip().is_unspecified() {
+        return bound;
+    }
+    let (any, far, loopback): (IpAddr, IpAddr, IpAddr) = match bound {
+        // Documentation addresses (RFC 5737, RFC 3849): routed like any other, and nobody's.
+        SocketAddr::V4(_) => {
+            (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into(), Ipv4Addr::LOCALHOST.into())
+        }
+        SocketAddr::V6(_) => (
+            Ipv6Addr::UNSPECIFIED.into(),
+            Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
+            Ipv6Addr::LOCALHOST.into(),
+        ),
+    };
+    let found = UdpSocket::bind(SocketAddr::new(any, 0))
+        .and_then(|socket| socket.connect(SocketAddr::new(far, 9)).and_then(|()| socket.local_addr()));
+    SocketAddr::new(found.map_or(loopback, |a| a.ip()), bound.port())
+}

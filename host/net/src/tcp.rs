@@ -1,0 +1,263 @@
+//! Every stream connection of a shard: accepted ones, opened ones, and which of them reaches a remote address.
+
+use crate::config::{BoundListener, NetCounters};
+use crate::connection::StreamFramer;
+use crate::connection::{Closed, Connection, token};
+use crate::poller::{Poller, Ready};
+use crate::{socket, sockets};
+use bytes::Bytes;
+use core::net::SocketAddr;
+use core::time::Duration;
+use model::{ConnectionId, Flow, Instant, Limits, Transmit, Transport};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::TcpListener;
+
+/// How often the limits of time are looked at while a connection is open.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How long a listener rests when the process has no file left for another connection.
+const REST: Duration = Duration::from_millis(200);
+/// Most connections accepted before the others have their turn.
+const ACCEPTS_MAX: usize = 32;
+
+/// What streams gave: a whole message, or a flow that is dead.
+#[derive(Debug)]
+pub(crate) enum Arrived {
+    Message(Flow, Bytes),
+    Failed(Flow),
+}
+
+/// What every step on a stream may touch: the poller, the counters, and the time it is.
+pub(crate) struct Turn<'a> {
+    pub(crate) poller: &'a Poller,
+    pub(crate) counters: &'a mut NetCounters,
+    pub(crate) now: Instant,
+}
+
+#[derive(Debug)]
+struct Listening {
+    socket: TcpListener,
+    public: BoundListener,
+    index: usize,
+    resting_until: Option<Instant>,
+}
+
+/// # Invariants
+/// `by_remote` names only connections of `open`; an id is never used twice; `next_sweep` is set while `open` is not
+/// empty.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    limits: Limits,
+    listeners: Vec<Listening>,
+    open: BTreeMap<ConnectionId, Connection>,
+    by_remote: BTreeMap<SocketAddr, ConnectionId>,
+    next_id: u64,
+    next_sweep: Option<Instant>,
+    arrived: VecDeque<Arrived>,
+}
+
+impl Streams {
+    pub(crate) fn new(limits: Limits) -> Streams {
+        Streams {
+            limits,
+            listeners: Vec::new(),
+            open: BTreeMap::new(),
+            by_remote: BTreeMap::new(),
+            next_id: 1,
+            next_sweep: None,
+            arrived: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn listen(&mut self, socket: TcpListener, public: BoundListener, index: usize) {
+        self.listeners.push(Listening { socket, public, index, resting_until: None });
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Arrived> {
+        self.arrived.pop_front()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(crate) fn has_arrived(&self) -> bool {
+        !self.arrived.is_empty()
+    }
+
+    fn new_id(&mut self) -> ConnectionId {
+        let id = ConnectionId(self.next_id);
+        self.next_id += 1;
+        id
+    }
+
+    fn framer(&self) -> StreamFramer {
+        StreamFramer::new(self.limits.message_bytes_max)
+    }
+
+    pub(crate) fn accept(&mut self, index: usize, on: &mut Turn<'_>) {
+        let Some(at) = self.listeners.iter().position(|l| l.index == index) else { return };
+        for _ in 0..ACCEPTS_MAX {
+            match self.listeners[at].socket.accept() {
+                Ok((socket, remote)) => {
+                    if self.open.len() >= self.limits.connections_max {
+                        on.counters.turned_away += 1;
+                        tracing::warn!(%remote, limit = "connections_max", "connection turned away");
+                        continue;
+                    }
+                    on.counters.accepted += 1;
+                    let local = self.listeners[at].public.advertised;
+                    self.admit(socket.into(), local, remote, on);
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) if is_out_of_files(&e) => {
+                    tracing::warn!(error = %e, "no file left for another connection: the listener rests");
+                    let listener = &mut self.listeners[at];
+                    let _deleted = on.poller.delete(&listener.socket);
+                    listener.resting_until = Some(on.now + REST);
+                    return;
+                }
+                // The peer left before it was accepted.
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn admit(&mut self, socket: socket2::Socket, local: SocketAddr, remote: SocketAddr, on: &Turn<'_>) {
+        if socket.set_nonblocking(true).is_err() {
+            return;
+        }
+        socket::tune(&socket);
+        let id = self.new_id();
+        let flow = Flow { transport: Transport::Tcp, local, remote, connection: Some(id) };
+        let connection = Connection::accepted(id, socket.into(), flow, self.framer(), on.now);
+        if on.poller.add(&connection.socket, token(id), false).is_ok() {
+            self.keep(connection, on.now);
+        }
+    }
+
+    fn keep(&mut self, connection: Connection, now: Instant) {
+        self.by_remote.insert(connection.flow.remote, connection.id);
+        self.open.insert(connection.id, connection);
+        self.next_sweep.get_or_insert(now + SWEEP);
+    }
+
+    pub(crate) fn send(&mut self, transmit: Transmit, on: &mut Turn<'_>) {
+        let Transmit { flow, bytes } = transmit;
+        let id = match flow.connection {
+            Some(id) => Some(id),
+            None => self.by_remote.get(&flow.remote).copied().or_else(|| self.connect(flow, on)),
+        };
+        let Some(connection) = id.and_then(|id| self.open.get_mut(&id)) else {
+            self.arrived.push_back(Arrived::Failed(flow));
+            return;
+        };
+        if flow.connection.is_none() && !connection.unpinned.contains(&flow) {
+            connection.unpinned.push(flow);
+        }
+        on.counters.tcp_sent += 1;
+        if let Err(why) = connection.send(bytes, &self.limits, on.poller, on.now) {
+            let id = connection.id;
+            self.close(id, why, on);
+        }
+    }
+
+    fn connect(&mut self, flow: Flow, on: &mut Turn<'_>) -> Option<ConnectionId> {
+        if self.open.len() >= self.limits.connections_max {
+            on.counters.turned_away += 1;
+            tracing::warn!(remote = %flow.remote, limit = "connections_max", "connection not opened");
+            return None;
+        }
+        let listener = self.listeners.iter().find(|l| l.public.advertised == flow.local);
+        let opened = socket::tcp_connect(listener.map(|l| l.public.bound.ip()), flow.remote);
+        let id = self.new_id();
+        let added = opened.and_then(|socket| {
+            let pinned = Flow { connection: Some(id), ..flow };
+            let connection = Connection::opening(id, socket.into(), pinned, self.framer(), on.now);
+            on.poller.add(&connection.socket, token(id), true).map(|()| connection)
+        });
+        match added {
+            Ok(connection) => {
+                self.keep(connection, on.now);
+                Some(id)
+            }
+            Err(error) => {
+                on.counters.connects_failed += 1;
+                tracing::debug!(remote = %flow.remote, %error, "connect failed");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn ready(&mut self, ready: Ready, id: ConnectionId, buffer: &mut [u8], on: &mut Turn<'_>) {
+        let Streams { open, arrived, limits, .. } = self;
+        let Some(connection) = open.get_mut(&id) else { return };
+        let mut outcome = if ready.writable { connection.writable(on.poller, on.now) } else { Ok(()) };
+        if outcome.is_ok() && ready.readable {
+            outcome = connection.read(buffer, (limits, on.poller, on.now), |flow, bytes| {
+                on.counters.tcp_received += 1;
+                arrived.push_back(Arrived::Message(flow, bytes));
+            });
+        }
+        if let Err(why) = outcome {
+            self.close(id, why, on);
+        }
+    }
+
+    fn close(&mut self, id: ConnectionId, why: Closed, on: &mut Turn<'_>) {
+        let Some(connection) = self.open.remove(&id) else { return };
+        let remote = connection.flow.remote;
+        match why {
+            Closed::ByPeer | Closed::Idle => tracing::debug!(%remote, ?why, "connection closed"),
+            Closed::NotOpened => {
+                on.counters.connects_failed += 1;
+                tracing::debug!(%remote, "connect failed");
+            }
+            Closed::Misbehaved(reason) => {
+                on.counters.misbehaved += 1;
+                tracing::debug!(%remote, reason, "connection cut");
+            }
+        }
+        let _deleted = on.poller.delete(&connection.socket);
+        if self.by_remote.get(&remote) == Some(&id) {
+            self.by_remote.remove(&remote);
+        }
+        self.arrived.push_back(Arrived::Failed(connection.flow));
+        self.arrived.extend(connection.unpinned.into_iter().map(Arrived::Failed));
+        if self.open.is_empty() {
+            self.next_sweep = None;
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.listeners.iter().filter_map(|l| l.resting_until).chain(self.next_sweep).min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, on: &mut Turn<'_>) {
+        for listener in &mut self.listeners {
+            if listener.resting_until.is_some_and(|until| until <= on.now) {
+                listener.resting_until = None;
+                let token = sockets::Token::TcpListener(listener.index as u64).encode();
+                if let Err(error) = on.poller.add(&listener.socket, token, false) {
+                    tracing::warn!(%error, "the listener rests on");
+                    listener.resting_until = Some(on.now + REST);
+                }
+            }
+        }
+        if self.next_sweep.is_some_and(|at| at <= on.now) {
+            self.next_sweep = Some(on.now + SWEEP);
+            let overdue: Vec<(ConnectionId, Closed)> =
+                self.open.iter().filter_map(|(id, c)| c.overdue(&self.limits, on.now).map(|why| (*id, why))).collect();
+            for (id, why) in overdue {
+                self.close(id, why, on);
+            }
+        }
+    }
+}
+
+fn is_out_of_files(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
+        .iter()
+        .any(|e| error.raw_os_error() == Some(e.raw_os_error()))
+}
