@@ -1,0 +1,171 @@
+//! The decision: ask the chain, and carry out what it says.
+
+use crate::arrival::callee_party;
+use crate::engine::Output;
+use crate::fallback;
+use crate::hunt::Hunt;
+use crate::leg::Ending;
+use crate::stage::{AppRun, Deciding, Stage};
+use crate::step::Step;
+use core::time::Duration;
+use model::{
+    Answer, AppArgs, AppId, AppStart, Attr, Cause, CauseInfo, Decision, EndedBy, HeaderOp, HookReport, MediaPath, Question,
+    QuestionKind, Refusal, RingPlan, Ticket,
+};
+
+impl Step<'_, '_> {
+    /// Asks where the call shall go.
+    pub(crate) fn ask_route(&mut self) {
+        self.ask(QuestionKind::Route);
+    }
+
+    /// Asks the chain; the stage waits for the answer, or for the deadline.
+    pub(crate) fn ask(&mut self, kind: QuestionKind) {
+        let ticket = Ticket(self.desk.next_ticket);
+        self.desk.next_ticket += 1;
+        let until = self.now() + self.floors.setup.limits.route_deadline();
+        self.desk.by_ticket.insert(ticket, self.call.id);
+        self.call.stage = Stage::Deciding(Deciding { ticket, until });
+        let question = Question { ticket, deadline: until, call: self.call.info.clone(), kind };
+        self.desk.out.push_back(Output::Ask(question));
+    }
+
+    /// The chain answered.
+    pub(crate) fn answered(&mut self, ticket: Ticket, answer: Answer) {
+        let waited_for = matches!(&self.call.stage, Stage::Deciding(d) if d.ticket == ticket);
+        if !waited_for {
+            self.desk.counters.answers_stale += 1;
+            return;
+        }
+        self.merge_attrs(answer.attrs);
+        match answer.decision {
+            Some(decision) => {
+                self.call.decided_by = answer.hooks.last().map(|h: &HookReport| h.binding.clone());
+                self.obey(decision);
+            }
+            None => self.verdict_missing(answer.failed),
+        }
+    }
+
+    fn merge_attrs(&mut self, attrs: Vec<Attr>) {
+        for (name, value) in attrs {
+            let known = &mut self.call.info.attrs;
+            match known.iter_mut().find(|(n, _)| *n == name) {
+                Some(attr) => attr.1 = value,
+                None => known.push((name, value)),
+            }
+        }
+    }
+
+    /// Nobody decided: the brand's default verdict stands.
+    pub(crate) fn verdict_missing(&mut self, failed: bool) {
+        if let Some(best) = self.call.exhausted.take() {
+            return self.fail_with(&best);
+        }
+        match fallback::decision(self.floors.directory, &self.call.info) {
+            Some(decision) => self.obey(decision),
+            None if failed => self.end_call(Ending::switch(Cause::PluginFailed)),
+            None => self.end_call(Ending::switch(Cause::NoDecision)),
+        }
+    }
+
+    fn obey(&mut self, decision: Decision) {
+        match decision {
+            Decision::Connect(plan) => self.connect(plan),
+            Decision::Refuse(refusal) => self.refuse(&refusal),
+            Decision::Redirect(contacts) => self.redirect(&contacts),
+            Decision::App { name, args } => self.start_app(name, args),
+            Decision::Reroute { callee, attrs } => self.reroute(&callee, attrs),
+        }
+    }
+
+    fn connect(&mut self, plan: RingPlan) {
+        let limits = &self.floors.setup.limits;
+        let targets: usize = plan.steps.iter().map(|s| s.targets.len()).sum();
+        if plan.steps.is_empty() || plan.steps.len() > limits.plan_steps_max || targets > limits.plan_targets_max {
+            return self.end_call(Ending::switch(Cause::PlanInvalid));
+        }
+        let longest = Duration::from_secs(u64::from(limits.call_duration_max_s));
+        let media = match plan.media {
+            // A late offer has no description to hand on, so its media is ours.
+            _ if self.call.caller_offer.is_none() => MediaPath::Anchor,
+            MediaPath::TenantDefault => self.call.tenant_media,
+            path => path,
+        };
+        let mut hunt = Hunt::new(plan.steps, media);
+        hunt.header_ops = plan.header_ops;
+        hunt.max_duration = Some(plan.max_duration.map_or(longest, |d| d.min(longest)));
+        self.call.stage = Stage::Hunting(hunt);
+        self.merge_attrs(plan.attrs);
+        self.next_step();
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) {
+        let sip = if (400..700).contains(&refusal.sip) { refusal.sip } else { Cause::PluginRefused.sip_status() };
+        let headers = added_headers(&refusal.header_ops);
+        self.answer_caller(sip, &refusal.reason, &headers);
+        self.end_call(Ending { cause: Cause::PluginRefused, sip, by: EndedBy::Switch });
+    }
+
+    fn redirect(&mut self, contacts: &[String]) {
+        let headers: Vec<(String, String)> =
+            contacts.iter().map(|c| ("Contact".to_owned(), format!("<{c}>"))).collect();
+        self.answer_caller(302, sip_message::reason_phrase(302), &headers);
+        self.end_call(Ending { cause: Cause::PluginRefused, sip: 302, by: EndedBy::Switch });
+    }
+
+    /// Sends the caller a final failure with its own words; the leg's end is noted by the caller of this.
+    pub(crate) fn answer_caller(&mut self, sip: u16, reason: &str, headers: &[(String, String)]) {
+        let now = self.now();
+        let Some(key) = self.call.leg(0).filter(|l| l.is_alive() && !l.is_answered()).and_then(|l| l.dialog) else { return };
+        self.floors.dialogs.reject(self.floors.transactions, key, sip, reason, headers, now);
+        self.dialog_gone(0);
+    }
+
+    fn reroute(&mut self, callee: &str, attrs: Vec<Attr>) {
+        self.call.reroutes += 1;
+        if self.call.reroutes > self.floors.setup.limits.reroutes_max {
+            return self.end_call(Ending::switch(Cause::LoopDetected));
+        }
+        let domain = self.floors.directory.company(self.call.info.company).map_or("", |c| c.domain.as_str());
+        self.call.info.callee = callee_party(callee, domain);
+        self.merge_attrs(attrs);
+        self.ask_route();
+    }
+
+    fn start_app(&mut self, name: String, args: AppArgs) {
+        let app = AppId(self.desk.next_app);
+        self.desk.next_app += 1;
+        self.desk.by_app.insert(app, self.call.id);
+        self.call.stage = Stage::App(AppRun { app, name: name.clone(), pending: None, stop_at: None });
+        let start = AppStart { name, args, call: self.call.info.clone() };
+        self.desk.out.push_back(Output::AppStart { app, start });
+    }
+
+    /// A plan is out of steps: the chain is asked once more, knowing what failed.
+    pub(crate) fn plan_exhausted(&mut self, hunt: Hunt) {
+        let best = hunt.best().cloned();
+        self.call.reroutes += 1;
+        if self.call.reroutes > self.floors.setup.limits.reroutes_max {
+            return self.fail_with(&best.unwrap_or_else(|| CauseInfo::local(Cause::LoopDetected)));
+        }
+        self.call.exhausted = best;
+        self.ask(QuestionKind::Exhausted(hunt.tried));
+    }
+
+    /// The caller gets the best failure of the plan that ran out.
+    pub(crate) fn fail_with(&mut self, best: &CauseInfo) {
+        let sip = if (300..700).contains(&best.sip) { best.sip } else { 480 };
+        self.end_call(Ending { cause: best.cause, sip, by: if best.by_remote { EndedBy::Callee } else { EndedBy::Switch } });
+    }
+}
+
+/// The header fields that a refusal adds.
+fn added_headers(ops: &[HeaderOp]) -> Vec<(String, String)> {
+    ops.iter()
+        .filter_map(|op| match op {
+            HeaderOp::Set(h) | HeaderOp::Add(h) => Some((h.name.clone(), h.value.clone())),
+            HeaderOp::Remove(_) => None,
+        })
+        .collect()
+}

@@ -1,0 +1,303 @@
+//! The engine: finds the call an event belongs to, lets it take one step, and keeps the deadlines.
+
+use crate::arrival::Arrival;
+use crate::call::Call;
+use crate::floors::Floors;
+use crate::leg::{Ending, LegNo};
+use crate::stage::Stage;
+use crate::step::Step;
+use model::{
+    Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId, CallRecord,
+    CallSnapshot, Cause, CompanyId, EndedBy, IdSource, Instant, Question, RequestId, Ticket,
+};
+use sip_dialog::DialogKey;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// What the engine wants of the world.
+#[derive(Debug)]
+pub enum Output {
+    /// Ask the plugin chain.
+    Ask(Question),
+    /// Start a call app.
+    AppStart {
+        /// Its id.
+        app: AppId,
+        /// What to run.
+        start: AppStart,
+    },
+    /// A verb is done.
+    AppReply {
+        /// The app.
+        app: AppId,
+        /// The verb's request.
+        request: RequestId,
+        /// How it went.
+        result: Result<AppReply, AppError>,
+    },
+    /// Drop the app's instance.
+    AppStop {
+        /// The app.
+        app: AppId,
+    },
+    /// To the durable outbox.
+    Record(CallRecord),
+    /// To whoever listens.
+    Event(CallEvent),
+}
+
+/// Totals since the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Calls opened.
+    pub opened: u64,
+    /// Calls that were answered.
+    pub answered: u64,
+    /// Calls ended.
+    pub ended: u64,
+    /// Default verdicts because the chain was late.
+    pub verdicts_late: u64,
+    /// Answers whose question was gone.
+    pub answers_stale: u64,
+    /// App messages whose app was gone.
+    pub app_messages_stale: u64,
+    /// INVITEs refused for a limit.
+    pub refused_by_limit: u64,
+}
+
+/// What all calls of a shard share.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) ids: IdSource,
+    pub(crate) out: VecDeque<Output>,
+    pub(crate) by_dialog: BTreeMap<DialogKey, (CallId, LegNo)>,
+    pub(crate) by_stream: BTreeMap<media::StreamId, (CallId, LegNo)>,
+    pub(crate) by_ticket: BTreeMap<Ticket, CallId>,
+    pub(crate) by_app: BTreeMap<AppId, CallId>,
+    pub(crate) next_ticket: u64,
+    pub(crate) next_app: u64,
+    pub(crate) counters: Counters,
+    pub(crate) draining: bool,
+}
+
+/// All calls of a shard.
+///
+/// # Invariants
+/// Every entry of the desk's indexes names a call in `calls`; a call is in `due` exactly when its `armed` says so; a
+/// call whose stage is over is not in `calls` after the step.
+#[derive(Debug)]
+pub struct Engine {
+    calls: BTreeMap<CallId, Call>,
+    per_company: BTreeMap<CompanyId, usize>,
+    due: BTreeSet<(Instant, CallId)>,
+    desk: Desk,
+}
+
+impl Engine {
+    /// An engine without calls; `ids` names its calls.
+    #[must_use]
+    pub fn new(ids: IdSource) -> Engine {
+        Engine {
+            calls: BTreeMap::new(),
+            per_company: BTreeMap::new(),
+            due: BTreeSet::new(),
+            desk: Desk {
+                ids,
+                out: VecDeque::new(),
+                by_dialog: BTreeMap::new(),
+                by_stream: BTreeMap::new(),
+                by_ticket: BTreeMap::new(),
+                by_app: BTreeMap::new(),
+                next_ticket: 1,
+                next_app: 1,
+                counters: Counters::default(),
+                draining: false,
+            },
+        }
+    }
+
+    /// Opens a call for an admitted INVITE and asks where it shall go, or refuses it for a limit.
+    pub fn open(&mut self, floors: &mut Floors<'_>, arrival: &Arrival) {
+        if let Some(cause) = self.over_limit(floors, arrival) {
+            self.desk.counters.refused_by_limit += 1;
+            let dialog =
+                floors.dialogs.incoming(arrival.key, arrival.flow, std::sync::Arc::clone(&arrival.request), floors.now);
+            let headers = [("Retry-After".to_owned(), "5".to_owned())];
+            let reason = sip_message::reason_phrase(cause.sip_status());
+            floors.dialogs.reject(floors.transactions, dialog, cause.sip_status(), reason, &headers, floors.now);
+            return;
+        }
+        let id = CallId(self.desk.ids.u128());
+        let call = Call::arrived(id, arrival, floors, &mut self.desk.ids);
+        if let Some(dialog) = call.leg(0).and_then(|l| l.dialog) {
+            self.desk.by_dialog.insert(dialog, (id, 0));
+        }
+        *self.per_company.entry(call.info.company).or_default() += 1;
+        self.desk.counters.opened += 1;
+        self.desk.out.push_back(Output::Event(CallEvent::CallStarted { call: id, company: call.info.company }));
+        self.calls.insert(id, call);
+        self.step(id, floors, Step::ask_route);
+    }
+
+    fn over_limit(&self, floors: &Floors<'_>, arrival: &Arrival) -> Option<Cause> {
+        let limits = &floors.setup.limits;
+        let company = &arrival.company;
+        let of_company = self.per_company.get(&company.id).copied().unwrap_or(0);
+        let company_max = company.calls_max.map_or(limits.calls_per_company_max, |n| n as usize);
+        if self.desk.draining {
+            return Some(Cause::Draining);
+        }
+        (self.calls.len() >= limits.calls_max || of_company >= company_max.min(limits.calls_per_company_max))
+            .then_some(Cause::LimitReached)
+    }
+
+    /// A dialog reported.
+    pub fn handle_dialog_event(&mut self, floors: &mut Floors<'_>, event: sip_dialog::Event) {
+        let Some(&(call, leg)) = self.desk.by_dialog.get(&event.key()) else { return };
+        self.step(call, floors, |step| step.dialog_event(leg, event));
+    }
+
+    /// A stream reported.
+    pub fn handle_media_event(&mut self, floors: &mut Floors<'_>, event: &media::Event) {
+        let stream = match event {
+            media::Event::Digit { stream, .. }
+            | media::Event::PlayEnded { stream, .. }
+            | media::Event::Silent { stream } => *stream,
+        };
+        let Some(&(call, leg)) = self.desk.by_stream.get(&stream) else { return };
+        self.step(call, floors, |step| step.media_event(leg, event));
+    }
+
+    /// The plugin chain answered.
+    pub fn handle_answer(&mut self, floors: &mut Floors<'_>, ticket: Ticket, answer: Answer) {
+        match self.desk.by_ticket.remove(&ticket) {
+            Some(call) => self.step(call, floors, |step| step.answered(ticket, answer)),
+            None => self.desk.counters.answers_stale += 1,
+        }
+    }
+
+    /// A call app asks for a verb.
+    pub fn handle_app_request(&mut self, floors: &mut Floors<'_>, app: AppId, request: RequestId, verb: AppVerb) {
+        match self.desk.by_app.get(&app).copied() {
+            Some(call) => self.step(call, floors, |step| step.app_request(request, verb)),
+            None => {
+                self.desk.counters.app_messages_stale += 1;
+                let gone = AppError::InvalidState("the call has ended".to_owned());
+                self.desk.out.push_back(Output::AppReply { app, request, result: Err(gone) });
+            }
+        }
+    }
+
+    /// A call app ended.
+    pub fn handle_app_ended(&mut self, floors: &mut Floors<'_>, app: AppId, outcome: Result<AppOutcome, AppFailure>) {
+        match self.desk.by_app.remove(&app) {
+            Some(call) => self.step(call, floors, |step| step.app_ended(app, outcome)),
+            None => self.desk.counters.app_messages_stale += 1,
+        }
+    }
+
+    /// Ends a call for an operator; `false` when there is no such call.
+    pub fn hangup(&mut self, floors: &mut Floors<'_>, call: CallId) -> bool {
+        let known = self.calls.contains_key(&call);
+        let ending =
+            Ending { cause: Cause::OperatorHangup, sip: Cause::OperatorHangup.sip_status(), by: EndedBy::Operator };
+        self.step(call, floors, |step| step.end_call(ending));
+        known
+    }
+
+    /// Refuses new calls from now on.
+    pub fn drain(&mut self) {
+        self.desk.draining = true;
+    }
+
+    /// Ends every call, as the last act of a drain.
+    pub fn end_all(&mut self, floors: &mut Floors<'_>) {
+        let ids: Vec<CallId> = self.calls.keys().copied().collect();
+        for id in ids {
+            self.step(id, floors, |step| step.end_call(Ending::switch(Cause::Draining)));
+        }
+    }
+
+    /// Runs the deadlines that have come.
+    pub fn handle_timeout(&mut self, floors: &mut Floors<'_>) {
+        while let Some(&(at, id)) = self.due.first() {
+            if at > floors.now {
+                break;
+            }
+            self.due.pop_first();
+            if let Some(call) = self.calls.get_mut(&id) {
+                call.armed = None;
+            }
+            self.step(id, floors, Step::deadline);
+        }
+    }
+
+    /// The next deadline.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// The next thing the engine wants of the world.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.desk.out.pop_front()
+    }
+
+    /// Every live call.
+    pub fn snapshots(&self) -> impl Iterator<Item = CallSnapshot> {
+        self.calls.values().map(Call::snapshot)
+    }
+
+    /// Calls alive.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether no call is alive and every table is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+            && self.due.is_empty()
+            && self.per_company.is_empty()
+            && self.desk.by_dialog.is_empty()
+            && self.desk.by_stream.is_empty()
+            && self.desk.by_ticket.is_empty()
+            && self.desk.by_app.is_empty()
+    }
+
+    /// The totals.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.desk.counters
+    }
+
+    /// Lets one call take one step, then re-arms its deadline or forgets it.
+    fn step(&mut self, id: CallId, floors: &mut Floors<'_>, act: impl FnOnce(&mut Step<'_, '_>)) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        act(&mut Step { call, desk: &mut self.desk, floors });
+        let wanted = call.stage.deadline();
+        if call.armed != wanted {
+            if let Some(old) = call.armed {
+                self.due.remove(&(old, id));
+            }
+            if let Some(new) = wanted {
+                self.due.insert((new, id));
+            }
+            call.armed = wanted;
+        }
+        if matches!(call.stage, Stage::Over) {
+            self.forget(id);
+        }
+    }
+
+    fn forget(&mut self, id: CallId) {
+        let Some(call) = self.calls.remove(&id) else { return };
+        self.desk.counters.ended += 1;
+        if let Some(count) = self.per_company.get_mut(&call.info.company) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_company.remove(&call.info.company);
+            }
+        }
+    }
+}

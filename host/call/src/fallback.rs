@@ -1,0 +1,41 @@
+//! The default verdict: what a switch without plugins would do, where the brand wants that.
+
+use core::time::Duration;
+use model::{
+    CallInfo, Decision, DefaultVerdict, Directory, Endpoint, MediaPath, RingPlan, RingStep, RouteTarget, Target,
+};
+
+/// How long a default verdict rings.
+const DEFAULT_RING: Duration = Duration::from_secs(60);
+
+/// The brand's default for this call; `None` refuses it.
+pub(crate) fn decision(directory: &Directory, call: &CallInfo) -> Option<Decision> {
+    match directory.brand(call.brand)?.default_verdict {
+        DefaultVerdict::Refuse => None,
+        DefaultVerdict::Extensions => by_extension(directory, call),
+    }
+}
+
+fn by_extension(directory: &Directory, call: &CallInfo) -> Option<Decision> {
+    let dialled = call.callee.user.as_str();
+    let target = match directory.extension(call.company, dialled) {
+        Some(extension) => extension.target.clone(),
+        None => RouteTarget::Account(directory.account(call.company, dialled)?.username.clone()),
+    };
+    match target {
+        RouteTarget::Account(name) => Some(Decision::Connect(ring(name))),
+        RouteTarget::App(name) => Some(Decision::App { name, args: Vec::new() }),
+        RouteTarget::Extension(_) => None,
+    }
+}
+
+fn ring(account: String) -> RingPlan {
+    let target = Target { to: Endpoint::Account(account), caller_id: None, header_ops: Vec::new() };
+    RingPlan {
+        steps: vec![RingStep { targets: vec![target], ring_timeout: DEFAULT_RING, advance_on: Vec::new() }],
+        media: MediaPath::TenantDefault,
+        header_ops: Vec::new(),
+        max_duration: None,
+        attrs: Vec::new(),
+    }
+}

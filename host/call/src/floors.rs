@@ -1,0 +1,58 @@
+//! What the engine reaches for in one step: the floors below, the facts and the time, all borrowed.
+
+use core::net::SocketAddr;
+use model::{Directory, Flow, Instant, Limits, Transport};
+
+/// A place where we receive SIP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listener {
+    /// Its transport.
+    pub transport: Transport,
+    /// Its address, as peers can reach it.
+    pub local: SocketAddr,
+}
+
+/// What does not change while a shard lives.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The limits.
+    pub limits: Limits,
+    /// Where we listen; the first of a kind is used to send from.
+    pub listeners: Vec<Listener>,
+    /// The company domain that stands in when a peer used one of our addresses for a domain.
+    pub default_domain: Option<String>,
+}
+
+impl Setup {
+    /// The flow by which a peer at `remote` is reached over `transport`; `None` when we do not listen that way.
+    #[must_use]
+    pub fn flow_to(&self, transport: Transport, remote: SocketAddr) -> Option<Flow> {
+        let listener =
+            self.listeners.iter().find(|l| l.transport == transport && l.local.is_ipv4() == remote.is_ipv4())?;
+        Some(Flow { transport, local: listener.local, remote, connection: None })
+    }
+}
+
+/// The floors below, for one step.
+pub struct Floors<'a> {
+    /// Transactions (RFC 3261 section 17).
+    pub transactions: &'a mut sip_transaction::Layer,
+    /// Dialogs (section 12).
+    pub dialogs: &'a mut sip_dialog::Layer,
+    /// Streams and the relay.
+    pub media: &'a mut media::Engine,
+    /// Bindings (section 10).
+    pub registrar: &'a mut registrar::Registrar,
+    /// The tenants' facts.
+    pub directory: &'a Directory,
+    /// Limits and listeners.
+    pub setup: &'a Setup,
+    /// The time of this step.
+    pub now: Instant,
+}
+
+impl core::fmt::Debug for Floors<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Floors").field("now", &self.now).finish_non_exhaustive()
+    }
+}

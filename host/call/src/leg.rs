@@ -1,0 +1,143 @@
+//! A leg: our dialog with one party and its media, within a call.
+
+use crate::call::Call;
+use model::{AccountId, Cause, Cdr, EndedBy, Instant, LegRole, LegState};
+use sdp::Description;
+use sip_dialog::DialogKey;
+use std::sync::Arc;
+
+/// A leg's number within its call; 0 is the caller's.
+pub(crate) type LegNo = u16;
+
+/// A digit typed ahead of the verb that wants it is kept; so many at most.
+pub(crate) const TYPED_MAX: usize = 32;
+
+/// One party of a call.
+///
+/// # Invariants
+/// `dialog` is `Some` until the dialog layer reported the end or we ended it; `stream` is `Some` from the moment the
+/// leg's media was opened until the leg ends; an ended leg has neither, and its CDR was written exactly once.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub(crate) no: LegNo,
+    pub(crate) role: LegRole,
+    pub(crate) account: Option<AccountId>,
+    /// The number or user part this leg stands for.
+    pub(crate) party: String,
+    /// What the caller of this leg is shown as.
+    pub(crate) caller_shown: String,
+    pub(crate) sip_call_id: String,
+    pub(crate) dialog: Option<DialogKey>,
+    pub(crate) stream: Option<media::StreamId>,
+    /// Where we receive its media.
+    pub(crate) address: Option<sdp::MediaAddr>,
+    pub(crate) progress: Progress,
+    pub(crate) started_at: Instant,
+    pub(crate) ringing_at: Option<Instant>,
+    pub(crate) answered_at: Option<Instant>,
+    /// The peer's latest session description.
+    pub(crate) theirs: Option<Arc<Description>>,
+    /// Ours, as last sent to the peer.
+    pub(crate) ours: Option<Arc<Description>>,
+    /// The offer of a re-INVITE that the other party is being asked about.
+    pub(crate) offered: Option<Arc<Description>>,
+    /// The codec agreed with the peer, where the switch itself speaks to the leg.
+    pub(crate) spoken: Option<sdp::Negotiated>,
+    /// The `o=` line of our descriptions to the peer.
+    pub(crate) origin: sdp::Origin,
+    /// Digits that came while no verb wanted them.
+    pub(crate) typed: String,
+    /// Whether the peer has put us on hold.
+    pub(crate) held: bool,
+}
+
+/// How far a leg has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Progress {
+    /// INVITE received or sent.
+    Trying,
+    /// 18x.
+    Ringing,
+    /// 2xx sent to a caller, whose ACK is awaited.
+    Accepted,
+    /// 2xx received, or sent and acknowledged.
+    Answered,
+    /// Gone.
+    Ended,
+}
+
+impl Leg {
+    pub(crate) fn is_alive(&self) -> bool {
+        self.progress != Progress::Ended
+    }
+
+    /// Whether a 2xx has gone or come.
+    pub(crate) fn is_answered(&self) -> bool {
+        matches!(self.progress, Progress::Accepted | Progress::Answered)
+    }
+
+    pub(crate) fn state(&self) -> LegState {
+        match self.progress {
+            Progress::Trying | Progress::Ended => LegState::Trying,
+            Progress::Ringing => LegState::Ringing,
+            Progress::Accepted | Progress::Answered if self.held => LegState::Held,
+            Progress::Accepted | Progress::Answered => LegState::Answered,
+        }
+    }
+
+    /// Who ended it, seen from this leg's party.
+    pub(crate) fn ended_by_party(&self) -> EndedBy {
+        match self.role {
+            LegRole::Caller => EndedBy::Caller,
+            LegRole::Callee => EndedBy::Callee,
+        }
+    }
+
+    /// The leg's CDR as of `now`.
+    pub(crate) fn cdr(&self, call: &Call, ending: &Ending, now: Instant) -> Cdr {
+        Cdr {
+            call: call.id,
+            leg: self.no,
+            role: self.role,
+            brand: call.info.brand,
+            company: call.info.company,
+            account: self.account,
+            sip_call_id: self.sip_call_id.clone(),
+            caller: self.caller_shown.clone(),
+            callee: self.party.clone(),
+            decided_by: call.decided_by.clone(),
+            started_at: self.started_at,
+            ringing_at: self.ringing_at,
+            answered_at: self.answered_at,
+            ended_at: now,
+            cause: ending.cause,
+            sip_status: if self.answered_at.is_some() { 200 } else { ending.refusal() },
+            ended_by: ending.by,
+        }
+    }
+}
+
+/// Why and by whom a leg ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending {
+    pub(crate) cause: Cause,
+    pub(crate) sip: u16,
+    pub(crate) by: EndedBy,
+}
+
+impl Ending {
+    /// The switch ends it, with the cause's own status.
+    pub(crate) fn switch(cause: Cause) -> Ending {
+        Ending { cause, sip: cause.sip_status(), by: EndedBy::Switch }
+    }
+
+    /// The status that refuses an INVITE for this ending: never a success.
+    pub(crate) fn refusal(&self) -> u16 {
+        if self.sip >= 300 { self.sip } else { 480 }
+    }
+
+    /// The value of the Reason header (RFC 3326 section 2).
+    pub(crate) fn reason(&self) -> String {
+        format!("Q.850;cause={};text=\"{}\"", self.cause.q850(), self.cause.code())
+    }
+}

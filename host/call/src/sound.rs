@@ -1,0 +1,217 @@
+//! A leg's media: its stream, what we describe to its party, and what its party described to us.
+//!
+//! Three shapes. *Carried*: the caller's description is handed to the callee and back, anchored at our ports or, for
+//! direct media, as it is. *Alone*: the switch itself speaks to the leg (a call app), and `spoken` says in what.
+//! *Late*: the INVITE had no offer, so ours goes with the 2xx and the answer comes with the ACK.
+
+use crate::leg::LegNo;
+use crate::step::Step;
+use bytes::Bytes;
+use core::net::IpAddr;
+use model::{Cause, MediaPath};
+use sdp::{Codec, Description, MediaAddr};
+use std::sync::Arc;
+
+impl Step<'_, '_> {
+    /// Opens the leg's stream where it has none; the family is the one its party uses.
+    pub(crate) fn open_stream(&mut self, no: LegNo, party: IpAddr) -> Result<MediaAddr, Cause> {
+        let now = self.now();
+        let id = self.id();
+        let Some(leg) = self.call.leg_mut(no) else { return Err(Cause::InternalError) };
+        if let Some(address) = leg.address {
+            return Ok(address);
+        }
+        let (stream, port) = self.floors.media.open(party, now).map_err(|_| Cause::NoMediaPort)?;
+        let address = MediaAddr { rtp: port.rtp, rtcp: port.rtcp };
+        leg.stream = Some(stream);
+        leg.address = Some(address);
+        self.desk.by_stream.insert(stream, (id, no));
+        Ok(address)
+    }
+
+    /// The offer for a new callee.
+    pub(crate) fn offer_to(&mut self, no: LegNo, media: MediaPath, party: IpAddr) -> Result<Bytes, Cause> {
+        let carried = self.call.caller_offer.clone().filter(|_| self.hunts_for_caller());
+        let Some(body) = carried else {
+            let codecs = self.codecs_for_callee();
+            let address = self.open_stream(no, party)?;
+            return Ok(self.say(no, sdp::offer_local(address, &codecs)));
+        };
+        if !Self::anchored(media) {
+            return Ok(body);
+        }
+        let offer = self.caller_description(&body)?;
+        let address = self.open_stream(no, party)?;
+        Ok(self.say(no, sdp::anchor(&offer, &[address])))
+    }
+
+    /// A router's plan serves the caller's own offer; an app's dial serves a leg that the switch speaks to.
+    fn hunts_for_caller(&self) -> bool {
+        self.call.leg(0).is_some_and(|l| l.spoken.is_none())
+            && matches!(self.call.stage, crate::stage::Stage::Hunting(_))
+    }
+
+    /// What a dialled leg is offered: the parent's codec alone, so that nothing has to be transcoded.
+    fn codecs_for_callee(&self) -> Vec<Codec> {
+        match self.call.leg(0).and_then(|l| l.spoken.as_ref()) {
+            Some(spoken) => vec![spoken.codec, Codec::TelephoneEvent],
+            None => Codec::ALL.to_vec(),
+        }
+    }
+
+    fn caller_description(&mut self, body: &[u8]) -> Result<Arc<Description>, Cause> {
+        if let Some(known) = self.call.leg(0).and_then(|l| l.theirs.clone()) {
+            return Ok(known);
+        }
+        let offer = Arc::new(Description::parse(body).map_err(|_| Cause::NotAcceptable)?);
+        if let Some(caller) = self.call.leg_mut(0) {
+            caller.theirs = Some(Arc::clone(&offer));
+        }
+        Ok(offer)
+    }
+
+    /// The callee's answer, as the caller shall get it; from here on the two hear each other.
+    pub(crate) fn answer_from(&mut self, no: LegNo, media: MediaPath, body: &[u8]) -> Result<Bytes, Cause> {
+        if !Self::anchored(media) {
+            return if body.is_empty() { Err(Cause::NotAcceptable) } else { Ok(Bytes::copy_from_slice(body)) };
+        }
+        let answer = Arc::new(Description::parse(body).map_err(|_| Cause::NotAcceptable)?);
+        let heard = sdp::remote_media(&answer).map_err(|_| Cause::NotAcceptable)?;
+        self.hear_answer(no, answer.clone());
+        let family = self.caller_family();
+        let address = self.open_stream(0, family)?;
+        let offer = self.call.leg(0).and_then(|l| l.theirs.clone());
+        let said = match offer {
+            Some(offer) => {
+                self.listen_to(0, &offer);
+                self.say(0, sdp::anchor_answer(&offer, &answer, &[address]))
+            }
+            None => {
+                let (codec, _) = heard.audio().ok_or(Cause::NotAcceptable)?;
+                self.say(0, sdp::offer_local(address, &[codec, Codec::TelephoneEvent]))
+            }
+        };
+        self.join(0, no);
+        Ok(said)
+    }
+
+    /// The address family of the caller's media, else of its signalling.
+    fn caller_family(&self) -> IpAddr {
+        let described = self.call.leg(0).and_then(|l| l.theirs.as_ref()).and_then(|d| sdp::remote_media(d).ok());
+        described.map(|m| m.rtp.ip()).unwrap_or_else(|| self.caller_address())
+    }
+
+    /// The address the caller's INVITE came from.
+    pub(crate) fn caller_address(&self) -> IpAddr {
+        self.call.info.source_ip.parse().unwrap_or(IpAddr::V4(core::net::Ipv4Addr::LOCALHOST))
+    }
+
+    /// The party of this leg answered us.
+    pub(crate) fn hear_answer(&mut self, no: LegNo, answer: Arc<Description>) {
+        self.listen_to(no, &answer);
+        if let Some(leg) = self.call.leg_mut(no) {
+            leg.theirs = Some(answer);
+        }
+    }
+
+    /// Points the leg's stream at what its party described.
+    fn listen_to(&mut self, no: LegNo, theirs: &Description) {
+        let now = self.now();
+        let Some(leg) = self.call.leg_mut(no) else { return };
+        let Ok(remote) = sdp::remote_media(theirs) else { return };
+        leg.held = remote.held;
+        let quiet = remote.direction != sdp::Direction::SendRecv || remote.held;
+        if let Some(stream) = leg.stream {
+            self.floors.media.set_remote(stream, remote, now);
+            self.floors.media.hold(stream, quiet, now);
+        }
+    }
+
+    /// Two legs hear each other.
+    pub(crate) fn join(&mut self, a: LegNo, b: LegNo) {
+        let streams = (self.call.leg(a).and_then(|l| l.stream), self.call.leg(b).and_then(|l| l.stream));
+        if let (Some(a), Some(b)) = streams {
+            self.floors.media.connect(a, b);
+        }
+    }
+
+    /// Two legs no longer hear each other.
+    pub(crate) fn part(&mut self, a: LegNo) {
+        if let Some(stream) = self.call.leg(a).and_then(|l| l.stream) {
+            self.floors.media.disconnect(stream);
+        }
+    }
+
+    /// Stamps a description as ours on this leg, remembers it, and gives its text.
+    fn say(&mut self, no: LegNo, mut description: Description) -> Bytes {
+        let Some(leg) = self.call.leg_mut(no) else { return description.to_bytes() };
+        leg.origin.stamp(&mut description);
+        let text = description.to_bytes();
+        leg.ours = Some(Arc::new(description));
+        text
+    }
+
+    /// The offer of a re-INVITE for the other leg; `None` where it cannot be used.
+    pub(crate) fn carry_offer(&mut self, from: LegNo, to: LegNo, offer: &Description) -> Option<Bytes> {
+        if self.call.leg(from)?.stream.is_none() {
+            return Some(offer.to_bytes());
+        }
+        sdp::remote_media(offer).ok()?;
+        let address = self.call.leg(to)?.address?;
+        Some(self.say(to, sdp::anchor(offer, &[address])))
+    }
+
+    /// The other leg's answer for the one that offered; both streams follow.
+    pub(crate) fn carry_answer(
+        &mut self,
+        from: LegNo,
+        to: LegNo,
+        offer: &Arc<Description>,
+        answer: Arc<Description>,
+    ) -> Option<Bytes> {
+        let Some(address) = self.call.leg(from)?.address else {
+            let held = sdp::remote_media(offer).is_ok_and(|m| m.held);
+            self.call.leg_mut(from)?.held = held;
+            return Some(answer.to_bytes());
+        };
+        let said = sdp::anchor_answer(offer, &answer, &[address]);
+        let held = offer.direction() != sdp::Direction::SendRecv;
+        self.hear_answer(from, Arc::clone(offer));
+        self.hear_answer(to, answer);
+        let now = self.now();
+        for no in [from, to] {
+            // Whoever holds, neither party is expected to be heard meanwhile.
+            if let Some(stream) = self.call.leg(no).and_then(|l| l.stream).filter(|_| held) {
+                self.floors.media.hold(stream, true, now);
+            }
+        }
+        Some(self.say(from, said))
+    }
+
+    /// Our own answer to a party's offer, for a leg the switch speaks to.
+    pub(crate) fn answer_by_ourselves(&mut self, no: LegNo, offer: &Arc<Description>) -> Option<Bytes> {
+        let family = sdp::remote_media(offer).ok().map(|m| m.rtp.ip()).unwrap_or_else(|| self.caller_address());
+        let address = self.open_stream(no, family).ok()?;
+        let (answer, negotiated) = sdp::answer_local(offer, address, Codec::ALL).ok()?;
+        let now = self.now();
+        let leg = self.call.leg_mut(no)?;
+        leg.theirs = Some(Arc::clone(offer));
+        leg.held = negotiated.remote.held;
+        if let Some(stream) = leg.stream {
+            self.floors.media.set_remote(stream, negotiated.remote.clone(), now);
+            self.floors.media.hold(stream, negotiated.direction != sdp::Direction::SendRecv, now);
+            self.floors.media.detect_digits(stream, true);
+        }
+        leg.spoken = Some(negotiated);
+        Some(self.say(no, answer))
+    }
+
+    /// Our own offer in a 2xx, for a caller that sent none.
+    pub(crate) fn offer_by_ourselves(&mut self, no: LegNo) -> Option<Bytes> {
+        let address = self.open_stream(no, self.caller_address()).ok()?;
+        if let Some(stream) = self.call.leg(no)?.stream {
+            self.floors.media.detect_digits(stream, true);
+        }
+        Some(self.say(no, sdp::offer_local(address, Codec::ALL)))
+    }
+}

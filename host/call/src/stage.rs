@@ -1,0 +1,160 @@
+//! Who drives a call now, with the timers that run only then.
+
+use crate::hunt::Hunt;
+use crate::leg::LegNo;
+use core::time::Duration;
+use media::JobId;
+use model::{AppId, CollectSpec, Instant, RequestId, Ticket};
+
+/// What drives a call.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// The plugin chain was asked.
+    Deciding(Deciding),
+    /// A ring plan is being carried out.
+    Hunting(Hunt),
+    /// Two parties talk.
+    Bridged(Bridge),
+    /// A call app drives it.
+    App(AppRun),
+    /// Every leg has ended; the engine forgets the call at the end of the step.
+    Over,
+}
+
+impl Stage {
+    /// The next moment at which this stage wants to act by itself.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Stage::Deciding(d) => Some(d.until),
+            Stage::Hunting(h) => h.ring_until,
+            Stage::Bridged(b) => b.until,
+            Stage::App(run) => run.deadline(),
+            Stage::Over => None,
+        }
+    }
+}
+
+/// A question is out.
+#[derive(Debug)]
+pub(crate) struct Deciding {
+    pub(crate) ticket: Ticket,
+    /// Then the default verdict stands.
+    pub(crate) until: Instant,
+}
+
+/// Two legs hear each other.
+#[derive(Debug)]
+pub(crate) struct Bridge {
+    pub(crate) a: LegNo,
+    pub(crate) b: LegNo,
+    pub(crate) since: Instant,
+    /// Then the call ends for its length.
+    pub(crate) until: Option<Instant>,
+    /// The leg whose re-INVITE is being carried to the other.
+    pub(crate) reoffer: Option<LegNo>,
+}
+
+impl Bridge {
+    /// The other leg.
+    pub(crate) fn other(&self, leg: LegNo) -> LegNo {
+        if leg == self.a { self.b } else { self.a }
+    }
+
+    pub(crate) fn joins(&self, leg: LegNo) -> bool {
+        leg == self.a || leg == self.b
+    }
+}
+
+/// A call app runs.
+#[derive(Debug)]
+pub(crate) struct AppRun {
+    pub(crate) app: AppId,
+    pub(crate) name: String,
+    /// The verb that waits; the script is single-threaded, so there is one at most.
+    pub(crate) pending: Option<(RequestId, Waiting)>,
+    /// Set when no leg is left: then the instance is dropped.
+    pub(crate) stop_at: Option<Instant>,
+}
+
+impl AppRun {
+    fn deadline(&self) -> Option<Instant> {
+        let verb = self.pending.as_ref().and_then(|(_, w)| w.deadline());
+        [verb, self.stop_at].into_iter().flatten().min()
+    }
+}
+
+/// What a parked verb waits for.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// The caller's ACK.
+    Answer {
+        /// The leg.
+        leg: LegNo,
+    },
+    /// The end of the prompts, or a digit of `stop_on`.
+    Play {
+        /// The leg.
+        leg: LegNo,
+        /// The media job.
+        job: JobId,
+        /// The digits that stop it.
+        stop_on: String,
+    },
+    /// Digits.
+    Collect(Collecting),
+    /// The end of an echo.
+    Echo {
+        /// The leg.
+        leg: LegNo,
+        /// Its longest time.
+        until: Instant,
+    },
+    /// A leg that answers.
+    Dial(Dialling),
+    /// The end of a bridge.
+    Bridge(Bridge),
+    /// Time.
+    Sleep {
+        /// The end.
+        until: Instant,
+    },
+}
+
+impl Waiting {
+    fn deadline(&self) -> Option<Instant> {
+        match self {
+            Waiting::Answer { .. } | Waiting::Play { .. } => None,
+            Waiting::Collect(c) => c.until,
+            Waiting::Echo { until, .. } | Waiting::Sleep { until } => Some(*until),
+            Waiting::Dial(d) => d.hunt.ring_until,
+            Waiting::Bridge(b) => b.until,
+        }
+    }
+}
+
+/// Digits are being collected.
+#[derive(Debug)]
+pub(crate) struct Collecting {
+    pub(crate) leg: LegNo,
+    pub(crate) spec: CollectSpec,
+    pub(crate) digits: String,
+    /// The prompt that still plays.
+    pub(crate) job: Option<JobId>,
+    /// First-digit or inter-digit timer; off while the prompt plays.
+    pub(crate) until: Option<Instant>,
+}
+
+impl Collecting {
+    pub(crate) fn wait(&mut self, how_long: Duration, now: Instant) {
+        self.until = Some(now + how_long);
+    }
+}
+
+/// A dial verb rings somebody.
+#[derive(Debug)]
+pub(crate) struct Dialling {
+    pub(crate) parent: LegNo,
+    pub(crate) hunt: Hunt,
+    /// The ringback the parent hears.
+    pub(crate) ringback: Option<JobId>,
+}

@@ -1,0 +1,251 @@
+//! One step of one call: the verbs every stage uses to end legs and pass on events.
+
+use crate::arrival::Arrival;
+use crate::call::Call;
+use crate::engine::{Desk, Output};
+use crate::floors::Floors;
+use crate::leg::{Ending, Leg, LegNo, Progress};
+use crate::stage::{Bridge, Stage, Waiting};
+use model::{CallEvent, CallId, CallRecord, Cause, CauseInfo, EndedBy, IdSource, LegRole, MediaPath};
+use sip_dialog::Event;
+use std::sync::Arc;
+
+/// A call, the desk and the floors, for the length of one step.
+pub(crate) struct Step<'a, 'f> {
+    pub(crate) call: &'a mut Call,
+    pub(crate) desk: &'a mut Desk,
+    pub(crate) floors: &'a mut Floors<'f>,
+}
+
+impl Call {
+    /// The call of an INVITE that was let in: its caller's leg is there, and 100 has left.
+    pub(crate) fn arrived(id: CallId, arrival: &Arrival, floors: &mut Floors<'_>, ids: &mut IdSource) -> Call {
+        let now = floors.now;
+        let request = &arrival.request;
+        let trying = sip_message::ResponseWriter::to(request, 100, "Trying", arrival.flow.remote).finish();
+        // The transaction was opened in this very step: it cannot be gone.
+        let _ = floors.transactions.respond(arrival.key, trying, now);
+        let dialog = floors.dialogs.incoming(arrival.key, arrival.flow, Arc::clone(request), now);
+        let info = arrival.call_info(id, now);
+        let caller = Leg {
+            no: 0,
+            role: LegRole::Caller,
+            account: Some(arrival.account.id),
+            party: info.callee.user.clone(),
+            caller_shown: info.caller.user.clone(),
+            sip_call_id: request.call_id().unwrap_or_default().to_owned(),
+            dialog: Some(dialog),
+            stream: None,
+            address: None,
+            progress: Progress::Trying,
+            started_at: now,
+            ringing_at: None,
+            answered_at: None,
+            theirs: None,
+            ours: None,
+            offered: None,
+            spoken: None,
+            typed: String::new(),
+            origin: sdp::Origin::new(ids.u64()),
+            held: false,
+        };
+        let body = request.body_bytes();
+        Call {
+            id,
+            info,
+            legs: vec![caller],
+            stage: Stage::Over,
+            reroutes: 0,
+            decided_by: None,
+            tenant_media: match arrival.company.media {
+                MediaPath::TenantDefault => MediaPath::Anchor,
+                path => path,
+            },
+            max_forwards: request.max_forwards().unwrap_or(70).saturating_sub(1),
+            caller_offer: (!body.is_empty()).then_some(body),
+            exhausted: None,
+            started_at: now,
+            armed: None,
+        }
+    }
+}
+
+impl Step<'_, '_> {
+    pub(crate) fn now(&self) -> model::Instant {
+        self.floors.now
+    }
+
+    pub(crate) fn id(&self) -> CallId {
+        self.call.id
+    }
+
+    /// A dialog of this call reported.
+    pub(crate) fn dialog_event(&mut self, leg: LegNo, event: Event) {
+        match event {
+            Event::Progress { status, sdp, .. } => self.callee_progress(leg, status, sdp.as_deref()),
+            Event::Answered { sdp, .. } => self.callee_answered(leg, sdp.as_deref()),
+            Event::Failed { status, why, .. } => {
+                self.callee_failed(leg, status, matches!(why, sip_dialog::Failed::Response(_)));
+            }
+            Event::Cancelled { .. } => {
+                self.dialog_gone(leg);
+                self.party_ended(leg, Ending { cause: Cause::Cancelled, sip: 487, by: EndedBy::Caller });
+            }
+            Event::Confirmed { sdp, .. } => self.caller_confirmed(leg, sdp.as_deref()),
+            Event::Reinvited { offer, .. } => self.reinvited(leg, offer.as_deref()),
+            Event::ReinviteCancelled { .. } => self.reinvite_withdrawn(leg),
+            // The layer answered it; digits by INFO join with the media issue.
+            Event::Info { .. } => {}
+            Event::ReinviteAnswered { sdp, .. } => self.reinvite_answered(leg, &sdp),
+            Event::ReinviteFailed { status, .. } => self.reinvite_failed(leg, status),
+            Event::Ended { why, .. } => {
+                self.dialog_gone(leg);
+                let by = self.call.leg(leg).map_or(EndedBy::Switch, Leg::ended_by_party);
+                let ending = match why {
+                    sip_dialog::Ended::Bye { .. } => Ending { cause: Cause::NormalClearing, sip: 200, by },
+                    sip_dialog::Ended::AckTimeout => Ending::switch(Cause::AckTimeout),
+                    sip_dialog::Ended::Gone(_) => Ending::switch(Cause::SignallingTimeout),
+                    sip_dialog::Ended::Transport => Ending::switch(Cause::TransportFailed),
+                };
+                self.party_ended(leg, ending);
+            }
+        }
+    }
+
+    /// The dialog layer has forgotten this leg's dialog.
+    pub(crate) fn dialog_gone(&mut self, leg: LegNo) {
+        if let Some(key) = self.call.leg_mut(leg).and_then(|l| l.dialog.take()) {
+            self.desk.by_dialog.remove(&key);
+        }
+    }
+
+    /// A party ended its leg: what that means for the call depends on who drives it.
+    fn party_ended(&mut self, leg: LegNo, ending: Ending) {
+        let app_side = match &self.call.stage {
+            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Bridged(_) | Stage::Over => false,
+            Stage::App(_) => true,
+        };
+        if app_side {
+            self.app_leg_ended(leg, ending);
+        } else {
+            self.end_leg(leg, ending);
+            self.end_call(ending);
+        }
+    }
+
+    /// Ends one leg: its dialog, its media, its CDR. Does nothing to an ended one.
+    pub(crate) fn end_leg(&mut self, no: LegNo, ending: Ending) {
+        let now = self.now();
+        let Some(leg) = self.call.leg_mut(no).filter(|l| l.is_alive()) else { return };
+        leg.progress = Progress::Ended;
+        let dialog = leg.dialog.take();
+        if let Some(stream) = leg.stream.take() {
+            self.desk.by_stream.remove(&stream);
+            self.floors.media.close(stream, now);
+        }
+        if let Some(key) = dialog {
+            self.desk.by_dialog.remove(&key);
+            let reason = ending.reason();
+            self.floors.dialogs.hangup(self.floors.transactions, key, ending.refusal(), Some(&reason), now);
+        }
+        let Some(leg) = self.call.leg(no) else { return };
+        let cdr = leg.cdr(self.call, &ending, now);
+        self.desk.out.push_back(Output::Record(CallRecord::Ended(cdr)));
+    }
+
+    /// Ends every leg and the call. A waiting app is told by its instance being dropped.
+    pub(crate) fn end_call(&mut self, ending: Ending) {
+        if matches!(self.call.stage, Stage::Over) && self.call.live_legs().is_empty() {
+            return;
+        }
+        for leg in self.call.live_legs() {
+            self.end_leg(leg, self.ending_for(leg, ending));
+        }
+        match core::mem::replace(&mut self.call.stage, Stage::Over) {
+            Stage::Deciding(deciding) => {
+                self.desk.by_ticket.remove(&deciding.ticket);
+            }
+            Stage::App(run) => {
+                self.desk.by_app.remove(&run.app);
+                self.desk.out.push_back(Output::AppStop { app: run.app });
+            }
+            Stage::Hunting(_) | Stage::Bridged(_) | Stage::Over => {}
+        }
+        self.desk.out.push_back(Output::Event(CallEvent::CallEnded { call: self.call.id, cause: ending.cause }));
+    }
+
+    /// A leg that only rang while the call ended normally was given up, not cleared.
+    fn ending_for(&self, leg: LegNo, ending: Ending) -> Ending {
+        let rang_only = self.call.leg(leg).is_some_and(|l| l.role == LegRole::Callee && !l.is_answered());
+        if rang_only && ending.cause == Cause::NormalClearing {
+            return Ending { cause: Cause::Cancelled, sip: 487, by: ending.by };
+        }
+        ending
+    }
+
+    /// Notes an answered leg and makes it durable before the 2xx leaves.
+    pub(crate) fn note_answered(&mut self, no: LegNo, progress: Progress) {
+        let now = self.now();
+        let first = self.call.answered_at().is_none();
+        let Some(leg) = self.call.leg_mut(no) else { return };
+        leg.progress = progress;
+        leg.answered_at = Some(now);
+        let Some(leg) = self.call.leg(no) else { return };
+        let cdr = leg.cdr(self.call, &Ending::switch(Cause::SwitchRestarted), now);
+        self.desk.out.push_back(Output::Record(CallRecord::Answered(cdr)));
+        if first {
+            self.desk.counters.answered += 1;
+            self.desk.out.push_back(Output::Event(CallEvent::CallAnswered { call: self.call.id }));
+        }
+    }
+
+    /// The bridge that stands, whoever made it.
+    pub(crate) fn bridge_mut(&mut self) -> Option<&mut Bridge> {
+        match &mut self.call.stage {
+            Stage::Bridged(bridge) => Some(bridge),
+            Stage::App(run) => match &mut run.pending {
+                Some((_, Waiting::Bridge(bridge))) => Some(bridge),
+                Some(_) | None => None,
+            },
+            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Over => None,
+        }
+    }
+
+    /// A deadline of the running stage has come.
+    pub(crate) fn deadline(&mut self) {
+        let now = self.now();
+        if self.call.stage.deadline().is_none_or(|at| at > now) {
+            return;
+        }
+        match &self.call.stage {
+            Stage::Deciding(deciding) => {
+                let ticket = deciding.ticket;
+                self.desk.counters.verdicts_late += 1;
+                self.desk.by_ticket.remove(&ticket);
+                self.verdict_missing(true);
+            }
+            Stage::Hunting(_) => self.ring_timeout(),
+            Stage::Bridged(_) => self.end_call(Ending::switch(Cause::MaxDuration)),
+            Stage::App(_) => self.app_deadline(),
+            Stage::Over => {}
+        }
+    }
+
+    /// Media of a leg reported.
+    pub(crate) fn media_event(&mut self, leg: LegNo, event: &media::Event) {
+        match event {
+            media::Event::Digit { digit, .. } => self.app_digit(leg, *digit),
+            media::Event::PlayEnded { job, .. } => self.app_play_ended(leg, *job),
+            media::Event::Silent { .. } => {
+                let ending = Ending::switch(Cause::MediaTimeout);
+                self.end_leg(leg, ending);
+                self.party_ended(leg, ending);
+            }
+        }
+    }
+}
+
+/// A cause as a plugin sees it.
+pub(crate) fn cause_info(ending: &Ending, by_remote: bool) -> CauseInfo {
+    CauseInfo { cause: ending.cause, sip: ending.sip, reason: ending.cause.code().to_owned(), by_remote }
+}

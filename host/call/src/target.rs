@@ -1,0 +1,81 @@
+//! From an endpoint of a plan to the places an INVITE goes to.
+
+use crate::floors::Floors;
+use core::net::SocketAddr;
+use model::{AccountId, Cause, CompanyId, Endpoint, Flow, Transport};
+use sip_message::Uri;
+
+/// The SIP port where a URI names none (RFC 3261 section 19.1.2).
+const SIP_PORT: u16 = 5060;
+
+/// One place to send an INVITE to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Branch {
+    pub(crate) flow: Flow,
+    pub(crate) request_uri: String,
+    /// The To header's URI.
+    pub(crate) to_uri: String,
+    pub(crate) account: Option<AccountId>,
+    /// The user part for the CDR.
+    pub(crate) party: String,
+}
+
+/// Every place `endpoint` stands for, best first.
+///
+/// # Errors
+/// The cause that its branch would fail with: no such account, not registered, an address we cannot reach.
+pub(crate) fn branches(floors: &Floors<'_>, company: CompanyId, endpoint: &Endpoint) -> Result<Vec<Branch>, Cause> {
+    match endpoint {
+        Endpoint::Account(name) => of_account(floors, company, name),
+        Endpoint::Uri(uri) => of_uri(floors, uri).map(|b| vec![b]),
+    }
+}
+
+/// The name an endpoint is called by in reports.
+pub(crate) fn name(endpoint: &Endpoint) -> &str {
+    match endpoint {
+        Endpoint::Account(name) => name,
+        Endpoint::Uri(uri) => uri,
+    }
+}
+
+fn of_account(floors: &Floors<'_>, company: CompanyId, name: &str) -> Result<Vec<Branch>, Cause> {
+    let account = floors.directory.account(company, name).ok_or(Cause::NotFound)?;
+    let domain = floors.directory.company(company).map_or("", |c| c.domain.as_str());
+    let to_uri = format!("sip:{name}@{domain}");
+    if let Some(address) = account.direct {
+        let flow = floors.setup.flow_to(Transport::Udp, address).ok_or(Cause::TransportFailed)?;
+        let request_uri = format!("sip:{name}@{address}");
+        return Ok(vec![Branch { flow, request_uri, to_uri, account: Some(account.id), party: name.to_owned() }]);
+    }
+    let found: Vec<Branch> = floors
+        .registrar
+        .bindings(account.id, floors.now)
+        .into_iter()
+        .map(|binding| Branch {
+            flow: binding.flow,
+            request_uri: binding.contact.clone(),
+            to_uri: to_uri.clone(),
+            account: Some(account.id),
+            party: name.to_owned(),
+        })
+        .collect();
+    if found.is_empty() { Err(Cause::NotRegistered) } else { Ok(found) }
+}
+
+/// Literal addresses only: names are looked up by the shell in a later issue, never on a shard.
+fn of_uri(floors: &Floors<'_>, text: &str) -> Result<Branch, Cause> {
+    let uri = Uri::try_from(text).map_err(|_| Cause::PlanInvalid)?;
+    let ip = uri.host_ip().ok_or(Cause::PlanInvalid)?;
+    let transport = match uri.transport() {
+        Some(t) if t.eq_ignore_ascii_case("tcp") => Transport::Tcp,
+        Some(t) if !t.eq_ignore_ascii_case("udp") => return Err(Cause::PlanInvalid),
+        Some(_) | None => Transport::Udp,
+    };
+    let flow = floors
+        .setup
+        .flow_to(transport, SocketAddr::new(ip, uri.port().unwrap_or(SIP_PORT)))
+        .ok_or(Cause::TransportFailed)?;
+    let party = uri.user().unwrap_or_default().to_owned();
+    Ok(Branch { flow, request_uri: text.to_owned(), to_uri: text.to_owned(), account: None, party })
+}
