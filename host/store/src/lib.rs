@@ -1,1 +1,53 @@
-//! Crate `store`: see host/ARCHITECTURE.md.
+//! The store: tenants, plugins and CDRs in SQLite or PostgreSQL, the feed of the directory, and the CDR outbox.
+//!
+//! Floor 5. One SQL text serves both databases; every statement is static and listed in [`statements`]. Every query
+//! takes an [`OpContext`] first and filters by it, so that a row of another tenant is not there at all. Nothing here is
+//! on the path of a call: the switch keeps a [`model::Directory`] in memory, fed by [`Db::directory`] whenever
+//! [`Db::watch`] wakes, and hands its call records to the [`outbox`], which survives what the database does not.
+#![forbid(unsafe_code)]
+
+mod check;
+mod db;
+mod error;
+mod feed;
+mod nouns;
+mod open;
+pub mod outbox;
+mod scope;
+mod seed;
+mod sql;
+
+pub use db::Db;
+pub use error::StoreError;
+pub use feed::BoundPlugin;
+pub use nouns::accounts::{Accounts, NewAccount};
+pub use nouns::bindings::{Binding, Bindings, NewBinding};
+pub use nouns::brands::{Brands, NewBrand};
+pub use nouns::cdrs::{CdrCursor, CdrFilter, Cdrs};
+pub use nouns::companies::{Companies, NewCompany};
+pub use nouns::ddis::{Ddis, NewDdi};
+pub use nouns::extensions::{Extensions, NewExtension};
+pub use nouns::plugins::{NewPlugin, Plugin, Plugins};
+pub use nouns::tokens::{ApiToken, NewToken, Role, TokenId, Tokens};
+pub use open::{MIGRATIONS_POSTGRES, MIGRATIONS_SQLITE};
+pub use scope::{OpContext, Page, Scope};
+pub use seed::{DemoAccount, DemoSeed, DemoTenant};
+pub use sql::Statement;
+
+/// Every SQL statement of the store, by module. A test prepares each on both databases.
+pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> {
+    const REGISTRIES: &[(&str, &[Statement])] = &[
+        ("accounts", nouns::accounts::ALL),
+        ("bindings", nouns::bindings::ALL),
+        ("brands", nouns::brands::ALL),
+        ("cdrs", nouns::cdrs::ALL),
+        ("companies", nouns::companies::ALL),
+        ("ddis", nouns::ddis::ALL),
+        ("extensions", nouns::extensions::ALL),
+        ("feed", feed::ALL),
+        ("plugins", nouns::plugins::ALL),
+        ("seed", seed::ALL),
+        ("tokens", nouns::tokens::ALL),
+    ];
+    REGISTRIES.iter().flat_map(|(module, all)| all.iter().map(move |s| (*module, s)))
+}

@@ -1,0 +1,145 @@
+//! The database handle: cheap to clone, one door to every noun.
+
+use crate::sql::{Arg, Pools, Row, Statement, Tx};
+use crate::{
+    Accounts, Bindings, Brands, Cdrs, Companies, Ddis, Extensions, Plugins, StoreError, Tokens, feed::Watch, open,
+};
+use std::sync::Arc;
+
+/// An open database with the newest schema.
+///
+/// # Invariants
+/// All clones share the pools and the watch task; the task ends with the last clone.
+#[derive(Clone, Debug)]
+pub struct Db {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) pools: Pools,
+    pub(crate) watch: Watch,
+}
+
+impl Db {
+    /// Opens `sqlite:PATH` (made if it is not there) or `postgres://USER@HOST/DATABASE`, and brings the schema up to
+    /// date.
+    ///
+    /// # Errors
+    /// One sentence each: a URL that is none, a database that does not answer, one that is broken, one whose schema is
+    /// newer than this program.
+    pub async fn open(url: &str) -> Result<Db, StoreError> {
+        let pools = open::open(url).await?;
+        Ok(Db { inner: Arc::new(Inner { pools, watch: Watch::default() }) })
+    }
+
+    /// Closes the pools and waits until their connections are gone; without it SQLite leaves its `-wal` file behind.
+    pub async fn close(&self) {
+        match &self.inner.pools {
+            Pools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// `sqlite` or `postgres`.
+    #[must_use]
+    pub fn backend(&self) -> &'static str {
+        match &self.inner.pools {
+            Pools::Sqlite { .. } => "sqlite",
+            Pools::Postgres(_) => "postgres",
+        }
+    }
+
+    /// The brands.
+    #[must_use]
+    pub const fn brands(&self) -> Brands<'_> {
+        Brands(self)
+    }
+
+    /// The companies.
+    #[must_use]
+    pub const fn companies(&self) -> Companies<'_> {
+        Companies(self)
+    }
+
+    /// The accounts.
+    #[must_use]
+    pub const fn accounts(&self) -> Accounts<'_> {
+        Accounts(self)
+    }
+
+    /// The extensions.
+    #[must_use]
+    pub const fn extensions(&self) -> Extensions<'_> {
+        Extensions(self)
+    }
+
+    /// The public numbers.
+    #[must_use]
+    pub const fn ddis(&self) -> Ddis<'_> {
+        Ddis(self)
+    }
+
+    /// The installed plugin versions.
+    #[must_use]
+    pub const fn plugins(&self) -> Plugins<'_> {
+        Plugins(self)
+    }
+
+    /// The plugin bindings as the operator edits them; the plugin host reads [`Db::bindings`].
+    #[must_use]
+    pub const fn plugin_bindings(&self) -> Bindings<'_> {
+        Bindings(self)
+    }
+
+    /// The call detail records.
+    #[must_use]
+    pub const fn cdrs(&self) -> Cdrs<'_> {
+        Cdrs(self)
+    }
+
+    /// The API tokens.
+    #[must_use]
+    pub const fn tokens(&self) -> Tokens<'_> {
+        Tokens(self)
+    }
+
+    pub(crate) async fn all<T: Row>(&self, s: Statement, args: &[Arg<'_>]) -> Result<Vec<T>, StoreError> {
+        self.inner.pools.all(s, args).await
+    }
+
+    pub(crate) async fn one<T: Row>(&self, s: Statement, args: &[Arg<'_>]) -> Result<Option<T>, StoreError> {
+        self.inner.pools.one(s, args).await
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
+        self.inner.pools.begin_write().await
+    }
+
+    /// Commits a change that the switch may have to hear of, and wakes [`Db::watch`] without waiting for its poll.
+    pub(crate) async fn commit(&self, tx: Tx) -> Result<(), StoreError> {
+        tx.commit().await?;
+        self.inner.watch.nudge();
+        Ok(())
+    }
+
+    /// One write of one statement that gives one row, or none where the scope or the row is missing.
+    pub(crate) async fn write_one<T: Row>(&self, s: Statement, args: &[Arg<'_>]) -> Result<T, StoreError> {
+        let mut tx = self.begin().await?;
+        let row = tx.one(s, args).await?.ok_or(StoreError::NotFound { what: s.what })?;
+        self.commit(tx).await?;
+        Ok(row)
+    }
+
+    /// One write of one statement that must touch a row.
+    pub(crate) async fn write(&self, s: Statement, args: &[Arg<'_>]) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        if tx.run(s, args).await? == 0 {
+            return Err(StoreError::NotFound { what: s.what });
+        }
+        self.commit(tx).await
+    }
+}

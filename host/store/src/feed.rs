@@ -1,0 +1,229 @@
+//! The feed: what the switch and the plugin host keep in memory, and the wake-up when it changed.
+//!
+//! Triggers move `changes.version` in the same transaction as any change of the directory or the bindings, so a
+//! snapshot read together with its version is never newer than the version says. SQLite is asked every 250 ms, because
+//! another process (a client command) may have written; PostgreSQL sends a notification, with a slow poll as a net.
+//! Own commits wake the watch at once on both.
+
+use crate::nouns::{
+    accounts::AccountRow, brands::BrandRow, companies::CompanyRow, ddis::DdiRow, extensions::ExtensionRow,
+};
+use crate::sql::{Pools, statements, translated};
+use crate::{Db, StoreError, db::Inner};
+use model::{BindingId, BrandId, CompanyId, Directory, PluginId};
+use sqlx::postgres::PgListener;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// How often SQLite is asked for the version.
+const POLL_SQLITE: Duration = Duration::from_millis(250);
+/// How often PostgreSQL is asked for the version although it should have told.
+const POLL_POSTGRES: Duration = Duration::from_secs(5);
+/// The channel that the trigger function notifies.
+const CHANNEL: &str = "strowger_changes";
+
+// The whole platform on purpose: a node routes for every tenant.
+statements! { "directory";
+    VERSION = "SELECT version FROM changes";
+    BRANDS = "SELECT id, name, default_verdict FROM brands ORDER BY id";
+    COMPANIES = "SELECT id, brand_id, name, domain, media, calls_max FROM companies ORDER BY id";
+    ACCOUNTS = "SELECT id, company_id, username, display_name, ha1_md5, ha1_sha256, direct, enabled FROM accounts
+        ORDER BY id";
+    EXTENSIONS = "SELECT id, company_id, number, account, app FROM extensions ORDER BY id";
+    DDIS = "SELECT id, company_id, e164, account, app, extension FROM ddis ORDER BY id";
+    BOUND = "SELECT b.id, b.brand_id, b.company_id, b.name, b.point, b.priority, b.config, b.plugin_id,
+        p.name AS plugin_name, p.version, p.digest FROM bindings b JOIN plugins p ON p.id = b.plugin_id
+        ORDER BY b.brand_id, b.priority, b.id";
+}
+
+/// A binding with the plugin version it binds, as the plugin host needs it. The component's bytes are fetched once per
+/// digest with [`crate::Plugins::bytes`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BoundPlugin {
+    /// The binding.
+    pub binding: BindingId,
+    /// The binding's name.
+    pub name: String,
+    /// The brand whose calls it sees.
+    pub brand: BrandId,
+    /// Only this company's calls; `None` = every company of the brand.
+    pub company: Option<CompanyId>,
+    /// The plugin point, as `routing/router`.
+    pub point: String,
+    /// Lower is asked first.
+    pub priority: i64,
+    /// Configuration, JSON.
+    pub config: String,
+    /// The bound version.
+    pub plugin: PluginId,
+    /// The plugin's name.
+    pub plugin_name: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of the component, 64 hex digits.
+    pub digest: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct BoundRow {
+    id: i64,
+    brand_id: i64,
+    company_id: Option<i64>,
+    name: String,
+    point: String,
+    priority: i64,
+    config: String,
+    plugin_id: i64,
+    plugin_name: String,
+    version: String,
+    digest: String,
+}
+
+impl From<BoundRow> for BoundPlugin {
+    fn from(row: BoundRow) -> Self {
+        BoundPlugin {
+            binding: BindingId(row.id),
+            name: row.name,
+            brand: BrandId(row.brand_id),
+            company: row.company_id.map(CompanyId),
+            point: row.point,
+            priority: row.priority,
+            config: row.config,
+            plugin: PluginId(row.plugin_id),
+            plugin_name: row.plugin_name,
+            version: row.version,
+            digest: row.digest,
+        }
+    }
+}
+
+/// The watch of one database.
+///
+/// # Invariants
+/// At most one task runs, begun by the first [`Db::watch`]; it holds the database weakly and so ends with it.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    changed: Arc<Notify>,
+    sender: Mutex<Option<watch::Sender<u64>>>,
+}
+
+impl Watch {
+    pub(crate) fn nudge(&self) {
+        self.changed.notify_one();
+    }
+}
+
+fn version_of(row: Option<(i64,)>) -> Result<u64, StoreError> {
+    let version = row.and_then(|(version,)| u64::try_from(version).ok());
+    crate::sql::stored("change number", version)
+}
+
+impl Db {
+    /// The change number: it moves with every change of the directory or the bindings.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn version(&self) -> Result<u64, StoreError> {
+        version_of(self.one(VERSION, &[]).await?)
+    }
+
+    /// The directory of the whole platform as one consistent snapshot, with its version.
+    ///
+    /// # Errors
+    /// The database failed or a row has no meaning.
+    pub async fn directory(&self) -> Result<Directory, StoreError> {
+        let mut tx = self.inner.pools.begin_snapshot().await?;
+        let version = version_of(tx.one(VERSION, &[]).await?)?;
+        let brands = translated(tx.all::<BrandRow>(BRANDS, &[]).await?)?;
+        let companies = translated(tx.all::<CompanyRow>(COMPANIES, &[]).await?)?;
+        let accounts = translated(tx.all::<AccountRow>(ACCOUNTS, &[]).await?)?;
+        let extensions = translated(tx.all::<ExtensionRow>(EXTENSIONS, &[]).await?)?;
+        let ddis = translated(tx.all::<DdiRow>(DDIS, &[]).await?)?;
+        tx.commit().await?;
+        Directory::build(version, brands, companies, accounts, extensions, ddis)
+            .map_err(|e| StoreError::Refused { why: e.to_string() })
+    }
+
+    /// Every binding of the platform with its plugin version, in the order in which they are asked within a brand.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn bindings(&self) -> Result<Vec<BoundPlugin>, StoreError> {
+        Ok(self.all::<BoundRow>(BOUND, &[]).await?.into_iter().map(BoundPlugin::from).collect())
+    }
+
+    /// Wakes whenever [`Db::version`] has moved; holds the newest version seen, 0 before the first look. Needs a tokio
+    /// runtime.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        let mut sender = self.inner.watch.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = sender.get_or_insert_with(|| {
+            let (sender, _) = watch::channel(0);
+            tokio::spawn(follow(Arc::downgrade(&self.inner), Arc::clone(&self.inner.watch.changed), sender.clone()));
+            sender
+        });
+        sender.subscribe()
+    }
+}
+
+/// Tells every receiver of a new version until the database handle is gone.
+async fn follow(inner: Weak<Inner>, changed: Arc<Notify>, sender: watch::Sender<u64>) {
+    let (poll, mut listener) = match inner.upgrade().map(|inner| inner.pools.clone()) {
+        None => return,
+        Some(Pools::Sqlite { .. }) => (POLL_SQLITE, None),
+        Some(Pools::Postgres(pool)) => (POLL_POSTGRES, Some(Listener { pool, stream: None })),
+    };
+    let mut away = false;
+    loop {
+        let Some(held) = inner.upgrade() else { return };
+        let version = Db { inner: held }.version().await;
+        match version {
+            Ok(version) => {
+                away = false;
+                sender.send_if_modified(|known| std::mem::replace(known, version) != version);
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut away, true) {
+                    tracing::warn!(%error, "the directory cannot be followed; the switch goes on with what it knows");
+                }
+            }
+        }
+        tokio::select! {
+            () = changed.notified() => {}
+            () = tokio::time::sleep(poll) => {}
+            () = told(listener.as_mut()) => {}
+        }
+    }
+}
+
+/// A subscription that is made again when it broke.
+struct Listener {
+    pool: sqlx::PgPool,
+    stream: Option<PgListener>,
+}
+
+/// Returns when PostgreSQL told of a change or the connection was made again; never for SQLite or while it is away.
+async fn told(listener: Option<&mut Listener>) {
+    let Some(listener) = listener else { return std::future::pending().await };
+    if listener.stream.is_none() {
+        match subscribe(&listener.pool).await {
+            // Changes before the subscription were not told: look once.
+            Ok(stream) => listener.stream = Some(stream),
+            Err(_) => std::future::pending().await,
+        }
+        return;
+    }
+    if let Some(stream) = &mut listener.stream
+        && stream.recv().await.is_err()
+    {
+        listener.stream = None;
+        std::future::pending().await
+    }
+}
+
+async fn subscribe(pool: &sqlx::PgPool) -> Result<PgListener, sqlx::Error> {
+    let mut stream = PgListener::connect_with(pool).await?;
+    stream.listen(CHANNEL).await?;
+    Ok(stream)
+}

@@ -1,0 +1,161 @@
+//! Accounts: SIP credentials. Only the digest secrets are kept, never a password.
+
+use crate::sql::{args, in_scope, statements, stored, translated};
+use crate::{Db, OpContext, Page, StoreError, check};
+use core::net::SocketAddr;
+use model::{Account, AccountId, CompanyId, Ha1};
+
+macro_rules! columns {
+    () => {
+        "id, company_id, username, display_name, ha1_md5, ha1_sha256, direct, enabled"
+    };
+}
+
+statements! { "account";
+    CREATE = concat!("INSERT INTO accounts (brand_id, company_id, username, display_name, ha1_md5, ha1_sha256, direct,
+        enabled) SELECT brand_id, id, $4, $5, $6, $7, $8, CAST($9 AS BOOLEAN) FROM companies
+        WHERE id = $3 AND ", in_scope!("brand_id", "id"), " RETURNING ", columns!());
+    GET = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $3 AND ", in_scope!());
+    FIND = concat!("SELECT ", columns!(), " FROM accounts WHERE company_id = $3 AND username = $4 AND ", in_scope!());
+    LIST = concat!("SELECT ", columns!(), " FROM accounts WHERE id > $3 AND ", in_scope!(),
+        " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) ORDER BY id LIMIT $4");
+    UPDATE = concat!("UPDATE accounts SET display_name = $4, ha1_md5 = $5, ha1_sha256 = $6, direct = $7, enabled = $8
+        WHERE id = $3 AND ", in_scope!(), " RETURNING ", columns!());
+    DELETE = concat!("DELETE FROM accounts WHERE id = $3 AND ", in_scope!());
+}
+
+#[derive(sqlx::FromRow)]
+pub(crate) struct AccountRow {
+    id: i64,
+    company_id: i64,
+    username: String,
+    display_name: String,
+    ha1_md5: String,
+    ha1_sha256: String,
+    direct: Option<String>,
+    enabled: bool,
+}
+
+impl TryFrom<AccountRow> for Account {
+    type Error = StoreError;
+    fn try_from(row: AccountRow) -> Result<Account, StoreError> {
+        Ok(Account {
+            id: AccountId(row.id),
+            company: CompanyId(row.company_id),
+            username: row.username,
+            display_name: row.display_name,
+            ha1: Ha1 { md5: row.ha1_md5, sha256: row.ha1_sha256 },
+            direct: row.direct.map(|d| stored("direct address", d.parse().ok())).transpose()?,
+            enabled: row.enabled,
+        })
+    }
+}
+
+/// An account to be made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewAccount {
+    /// Its company.
+    pub company: CompanyId,
+    /// The SIP user name, unique within the company.
+    pub username: String,
+    /// Shown to the callee; may be empty.
+    pub display_name: String,
+    /// The digest secrets for the company's domain.
+    pub ha1: Ha1,
+    /// Direct connectivity, unique on the platform.
+    pub direct: Option<SocketAddr>,
+    /// Whether it may be used.
+    pub enabled: bool,
+}
+
+/// The operations on accounts.
+#[derive(Clone, Copy, Debug)]
+pub struct Accounts<'a>(pub(crate) &'a Db);
+
+impl Accounts<'_> {
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// The company is not in scope; the user name or address is taken or breaks a rule.
+    pub async fn create(&self, ctx: &OpContext, new: NewAccount) -> Result<Account, StoreError> {
+        check::username(&new.username)?;
+        check::display_name(&new.display_name)?;
+        check::ha1(&new.ha1)?;
+        let direct = new.direct.map(|d| d.to_string());
+        let args = args![
+            ctx,
+            new.company.0,
+            &new.username,
+            &new.display_name,
+            &new.ha1.md5,
+            &new.ha1.sha256,
+            direct.as_deref(),
+            new.enabled,
+        ];
+        match self.0.write_one::<AccountRow>(CREATE, args).await {
+            Ok(row) => row.try_into(),
+            Err(StoreError::NotFound { .. }) => Err(StoreError::NotFound { what: "company" }),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// One account.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn get(&self, ctx: &OpContext, id: AccountId) -> Result<Account, StoreError> {
+        let row = self.0.one::<AccountRow>(GET, args![ctx, id.0]).await?;
+        row.ok_or(StoreError::NotFound { what: "account" })?.try_into()
+    }
+
+    /// One account of a company by user name.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn find(&self, ctx: &OpContext, company: CompanyId, username: &str) -> Result<Account, StoreError> {
+        let row = self.0.one::<AccountRow>(FIND, args![ctx, company.0, username]).await?;
+        row.ok_or(StoreError::NotFound { what: "account" })?.try_into()
+    }
+
+    /// The accounts in scope, of one company if named.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(
+        &self,
+        ctx: &OpContext,
+        company: Option<CompanyId>,
+        page: Page,
+    ) -> Result<Vec<Account>, StoreError> {
+        let args = args![ctx, page.after, page.limit(), company.map(|c| c.0)];
+        translated(self.0.all::<AccountRow>(LIST, args).await?)
+    }
+
+    /// Changes everything but the company and the user name, to which the digest secrets are bound.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; the address is taken; a value breaks a rule.
+    pub async fn update(&self, ctx: &OpContext, account: &Account) -> Result<Account, StoreError> {
+        check::display_name(&account.display_name)?;
+        check::ha1(&account.ha1)?;
+        let direct = account.direct.map(|d| d.to_string());
+        let args = args![
+            ctx,
+            account.id.0,
+            &account.display_name,
+            &account.ha1.md5,
+            &account.ha1.sha256,
+            direct.as_deref(),
+            account.enabled,
+        ];
+        self.0.write_one::<AccountRow>(UPDATE, args).await?.try_into()
+    }
+
+    /// Removes an account that no number leads to.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::InUse`].
+    pub async fn delete(&self, ctx: &OpContext, id: AccountId) -> Result<(), StoreError> {
+        self.0.write(DELETE, args![ctx, id.0]).await
+    }
+}

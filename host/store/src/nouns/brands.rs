@@ -1,0 +1,112 @@
+//! Brands: resellers, the unit of isolation. Only the platform's operator makes or removes one.
+
+use crate::sql::{statements, stored, translated};
+use crate::{Db, OpContext, Page, StoreError, check};
+use model::{Brand, BrandId, DefaultVerdict};
+
+macro_rules! columns {
+    () => {
+        "id, name, default_verdict"
+    };
+}
+
+statements! { "brand";
+    CREATE = concat!("INSERT INTO brands (name, default_verdict) VALUES ($1, $2) RETURNING ", columns!());
+    GET = concat!("SELECT ", columns!(), " FROM brands WHERE (CAST($1 AS BIGINT) IS NULL OR id = $1) AND id = $2");
+    LIST = concat!("SELECT ", columns!(), " FROM brands WHERE (CAST($1 AS BIGINT) IS NULL OR id = $1)
+        AND id > $2 ORDER BY id LIMIT $3");
+    UPDATE = concat!("UPDATE brands SET name = $2, default_verdict = $3 WHERE id = $4
+        AND (CAST($1 AS BIGINT) IS NULL OR id = $1) RETURNING ", columns!());
+    DELETE = "DELETE FROM brands WHERE id = $1";
+}
+
+#[derive(sqlx::FromRow)]
+pub(crate) struct BrandRow {
+    id: i64,
+    name: String,
+    default_verdict: String,
+}
+
+impl TryFrom<BrandRow> for Brand {
+    type Error = StoreError;
+    fn try_from(row: BrandRow) -> Result<Brand, StoreError> {
+        let default_verdict = match row.default_verdict.as_str() {
+            "refuse" => Some(DefaultVerdict::Refuse),
+            "extensions" => Some(DefaultVerdict::Extensions),
+            _ => None,
+        };
+        Ok(Brand { id: BrandId(row.id), name: row.name, default_verdict: stored("default verdict", default_verdict)? })
+    }
+}
+
+pub(crate) const fn verdict_text(verdict: &DefaultVerdict) -> &'static str {
+    match verdict {
+        DefaultVerdict::Refuse => "refuse",
+        DefaultVerdict::Extensions => "extensions",
+    }
+}
+
+/// A brand to be made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewBrand {
+    /// The name, unique.
+    pub name: String,
+    /// What happens to a call when no plugin decided.
+    pub default_verdict: DefaultVerdict,
+}
+
+/// The operations on brands.
+#[derive(Clone, Copy, Debug)]
+pub struct Brands<'a>(pub(crate) &'a Db);
+
+impl Brands<'_> {
+    /// Makes a brand.
+    ///
+    /// # Errors
+    /// Not the platform's operator; the name is taken or breaks a rule.
+    pub async fn create(&self, ctx: &OpContext, new: NewBrand) -> Result<Brand, StoreError> {
+        ctx.needs_platform("make a brand")?;
+        check::name("brand name", &new.name)?;
+        let args = [(&new.name).into(), verdict_text(&new.default_verdict).into()];
+        self.0.write_one::<BrandRow>(CREATE, &args).await?.try_into()
+    }
+
+    /// One brand.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn get(&self, ctx: &OpContext, id: BrandId) -> Result<Brand, StoreError> {
+        let row = self.0.one::<BrandRow>(GET, &[ctx.brand_id().into(), id.0.into()]).await?;
+        row.ok_or(StoreError::NotFound { what: "brand" })?.try_into()
+    }
+
+    /// The brands in scope.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(&self, ctx: &OpContext, page: Page) -> Result<Vec<Brand>, StoreError> {
+        let args = [ctx.brand_id().into(), page.after.into(), page.limit().into()];
+        translated(self.0.all::<BrandRow>(LIST, &args).await?)
+    }
+
+    /// Changes the name and the default verdict.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; a company's operator; the name is taken or breaks a rule.
+    pub async fn update(&self, ctx: &OpContext, brand: &Brand) -> Result<Brand, StoreError> {
+        ctx.needs_brand("change a brand")?;
+        check::name("brand name", &brand.name)?;
+        let verdict = verdict_text(&brand.default_verdict);
+        let args = [ctx.brand_id().into(), (&brand.name).into(), verdict.into(), brand.id.0.into()];
+        self.0.write_one::<BrandRow>(UPDATE, &args).await?.try_into()
+    }
+
+    /// Removes a brand that nothing belongs to.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] while it has companies, plugins, bindings or tokens.
+    pub async fn delete(&self, ctx: &OpContext, id: BrandId) -> Result<(), StoreError> {
+        ctx.needs_platform("remove a brand")?;
+        self.0.write(DELETE, &[id.0.into()]).await
+    }
+}

@@ -1,0 +1,222 @@
+//! CDRs: one row per leg, `(call, leg)` unique for ever. Written by the outbox only; listed newest first.
+
+use crate::sql::{Arg, Statement, args, in_scope, instant, micros, statements, stored, translated};
+use crate::{Db, OpContext, StoreError};
+use model::{AccountId, BrandId, CallId, Cause, Cdr, CompanyId, EndedBy, Instant, LegRole};
+
+macro_rules! columns {
+    () => {
+        "call_id, leg, role, brand_id, company_id, account_id, sip_call_id, caller, callee, decided_by, started_at,
+        ringing_at, answered_at, ended_at, cause, sip_status, ended_by"
+    };
+}
+// One text per width of the question, so that each walks its own index and stops after a page.
+macro_rules! page {
+    ($scope:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM cdrs WHERE ",
+            $scope,
+            " AND (started_at, call_id, leg) < ($3, $4, $5) AND started_at >= $6
+            AND (CAST($7 AS BIGINT) IS NULL OR account_id = $7) AND (CAST($8 AS TEXT) IS NULL OR cause = $8)
+            ORDER BY started_at DESC, call_id DESC, leg DESC LIMIT $9"
+        )
+    };
+}
+
+statements! { "CDR";
+    INSERT = concat!("INSERT INTO cdrs (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+        $13, $14, $15, $16, $17) ON CONFLICT (call_id, leg) DO NOTHING");
+    OF_CALL = concat!("SELECT ", columns!(), " FROM cdrs WHERE call_id = $3 AND ", in_scope!(), " ORDER BY leg");
+    PAGE_PLATFORM = page!("(CAST($1 AS BIGINT) IS NULL AND CAST($2 AS BIGINT) IS NULL)");
+    PAGE_BRAND = page!("(brand_id = $1 AND CAST($2 AS BIGINT) IS NULL)");
+    PAGE_COMPANY = page!("((CAST($1 AS BIGINT) IS NULL OR brand_id = $1) AND company_id = $2)");
+}
+
+#[derive(sqlx::FromRow)]
+struct CdrRow {
+    call_id: String,
+    leg: i64,
+    role: String,
+    brand_id: i64,
+    company_id: i64,
+    account_id: Option<i64>,
+    sip_call_id: String,
+    caller: String,
+    callee: String,
+    decided_by: Option<String>,
+    started_at: i64,
+    ringing_at: Option<i64>,
+    answered_at: Option<i64>,
+    ended_at: i64,
+    cause: String,
+    sip_status: i64,
+    ended_by: String,
+}
+
+const ROLES: [(LegRole, &str); 2] = [(LegRole::Caller, "caller"), (LegRole::Callee, "callee")];
+const ENDERS: [(EndedBy, &str); 4] = [
+    (EndedBy::Caller, "caller"),
+    (EndedBy::Callee, "callee"),
+    (EndedBy::Switch, "switch"),
+    (EndedBy::Operator, "operator"),
+];
+
+fn text_of<T: PartialEq + Copy>(table: &[(T, &'static str)], value: T) -> &'static str {
+    table.iter().find(|(known, _)| *known == value).map_or("", |(_, text)| text)
+}
+
+fn value_of<T: Copy>(table: &[(T, &'static str)], text: &str) -> Option<T> {
+    table.iter().find(|(_, known)| *known == text).map(|(value, _)| *value)
+}
+
+impl TryFrom<CdrRow> for Cdr {
+    type Error = StoreError;
+    fn try_from(row: CdrRow) -> Result<Cdr, StoreError> {
+        Ok(Cdr {
+            call: stored("call id", row.call_id.parse().ok())?,
+            leg: stored("leg", u16::try_from(row.leg).ok())?,
+            role: stored("leg role", value_of(&ROLES, &row.role))?,
+            brand: BrandId(row.brand_id),
+            company: CompanyId(row.company_id),
+            account: row.account_id.map(AccountId),
+            sip_call_id: row.sip_call_id,
+            caller: row.caller,
+            callee: row.callee,
+            decided_by: row.decided_by,
+            started_at: instant(row.started_at),
+            ringing_at: row.ringing_at.map(instant),
+            answered_at: row.answered_at.map(instant),
+            ended_at: instant(row.ended_at),
+            cause: stored("cause", Cause::from_code(&row.cause))?,
+            sip_status: stored("SIP status", u16::try_from(row.sip_status).ok())?,
+            ended_by: stored("ender", value_of(&ENDERS, &row.ended_by))?,
+        })
+    }
+}
+
+/// Which CDRs. Every field narrows; the default is all in scope.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CdrFilter {
+    /// Only this company's.
+    pub company: Option<CompanyId>,
+    /// Only this account's legs.
+    pub account: Option<AccountId>,
+    /// Started at or after.
+    pub from: Option<Instant>,
+    /// Started before.
+    pub to: Option<Instant>,
+    /// Ended for this cause.
+    pub cause: Option<Cause>,
+}
+
+/// Where a page ended: the last CDR of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CdrCursor {
+    /// Its start.
+    pub started_at: Instant,
+    /// Its call.
+    pub call: CallId,
+    /// Its leg.
+    pub leg: u16,
+}
+
+impl From<&Cdr> for CdrCursor {
+    fn from(cdr: &Cdr) -> Self {
+        CdrCursor { started_at: cdr.started_at, call: cdr.call, leg: cdr.leg }
+    }
+}
+
+/// The operations on CDRs.
+#[derive(Clone, Copy, Debug)]
+pub struct Cdrs<'a>(pub(crate) &'a Db);
+
+impl Cdrs<'_> {
+    /// Most CDRs of one page.
+    pub const LIMIT_MAX: u32 = 1_000;
+
+    /// One page, newest first; the next page starts after the [`CdrCursor`] of the last row.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(
+        &self,
+        ctx: &OpContext,
+        filter: &CdrFilter,
+        after: Option<CdrCursor>,
+        limit: u32,
+    ) -> Result<Vec<Cdr>, StoreError> {
+        if let (Some(asked), Some(own)) = (filter.company, ctx.company_id())
+            && asked.0 != own
+        {
+            return Ok(Vec::new());
+        }
+        let company = filter.company.map(|c| c.0).or(ctx.company_id());
+        let statement: Statement = match (ctx.brand_id(), company) {
+            (None, None) => PAGE_PLATFORM,
+            (Some(_), None) => PAGE_BRAND,
+            (_, Some(_)) => PAGE_COMPANY,
+        };
+        // The first page ends before every CDR that can be: `to` itself is out, since no leg is below zero.
+        let to = filter.to.map_or(i64::MAX, micros);
+        let after = after.map(|c| (micros(c.started_at), c.call.to_string(), i64::from(c.leg)));
+        let (started_at, call, leg) = match after {
+            Some(cursor) if cursor.0 < to => cursor,
+            _ => (to, String::new(), -1),
+        };
+        let args: [Arg<'_>; 9] = [
+            ctx.brand_id().into(),
+            company.into(),
+            started_at.into(),
+            (&call).into(),
+            leg.into(),
+            filter.from.map_or(0, micros).into(),
+            filter.account.map(|a| a.0).into(),
+            filter.cause.map(Cause::code).into(),
+            i64::from(limit.clamp(1, Self::LIMIT_MAX)).into(),
+        ];
+        translated(self.0.all::<CdrRow>(statement, &args).await?)
+    }
+
+    /// The legs of one call, by number; empty if the call is not in scope.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn of_call(&self, ctx: &OpContext, call: CallId) -> Result<Vec<Cdr>, StoreError> {
+        translated(self.0.all::<CdrRow>(OF_CALL, args![ctx, &call.to_string()]).await?)
+    }
+
+    /// Writes CDRs in one transaction; those that are there already stay as they are.
+    pub(crate) async fn insert(&self, cdrs: &[Cdr]) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        for cdr in cdrs {
+            let call = cdr.call.to_string();
+            // PostgreSQL's text has no NUL, and a peer may send one: it must not keep a record out for ever.
+            let clean = |text: &str| text.replace('\0', "\u{fffd}");
+            let (sip_call_id, caller, callee) = (clean(&cdr.sip_call_id), clean(&cdr.caller), clean(&cdr.callee));
+            let decided_by = cdr.decided_by.as_deref().map(clean);
+            let args: [Arg<'_>; 17] = [
+                (&call).into(),
+                i64::from(cdr.leg).into(),
+                text_of(&ROLES, cdr.role).into(),
+                cdr.brand.0.into(),
+                cdr.company.0.into(),
+                cdr.account.map(|a| a.0).into(),
+                (&sip_call_id).into(),
+                (&caller).into(),
+                (&callee).into(),
+                decided_by.as_deref().into(),
+                micros(cdr.started_at).into(),
+                cdr.ringing_at.map(micros).into(),
+                cdr.answered_at.map(micros).into(),
+                micros(cdr.ended_at).into(),
+                cdr.cause.code().into(),
+                i64::from(cdr.sip_status).into(),
+                text_of(&ENDERS, cdr.ended_by).into(),
+            ];
+            tx.run(INSERT, &args).await?;
+        }
+        tx.commit().await
+    }
+}

@@ -1,0 +1,151 @@
+//! Companies: the tenants. A company's domain is its SIP domain and its digest realm.
+
+use crate::sql::{args, in_scope, statements, stored, translated};
+use crate::{Db, OpContext, Page, StoreError, check};
+use model::{BrandId, Company, CompanyId, MediaPath};
+
+macro_rules! columns {
+    () => {
+        "id, brand_id, name, domain, media, calls_max"
+    };
+}
+
+statements! { "company";
+    CREATE = concat!("INSERT INTO companies (brand_id, name, domain, media, calls_max)
+        SELECT id, $4, $5, $6, CAST($7 AS BIGINT) FROM brands WHERE id = $3
+        AND (CAST($1 AS BIGINT) IS NULL OR id = $1) AND CAST($2 AS BIGINT) IS NULL RETURNING ", columns!());
+    GET = concat!("SELECT ", columns!(), " FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"));
+    LIST = concat!("SELECT ", columns!(), " FROM companies WHERE id > $3 AND ", in_scope!("brand_id", "id"),
+        " AND (CAST($5 AS BIGINT) IS NULL OR brand_id = $5) ORDER BY id LIMIT $4");
+    // The digest secrets of its accounts are bound to the realm: with accounts, the domain stays.
+    UPDATE = concat!("UPDATE companies SET name = $4, domain = $5, media = $6, calls_max = $7
+        WHERE id = $3 AND ", in_scope!("brand_id", "id"), " AND (domain = $5
+        OR NOT EXISTS (SELECT 1 FROM accounts WHERE accounts.company_id = companies.id)) RETURNING ", columns!());
+    DELETE = concat!("DELETE FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"));
+}
+
+#[derive(sqlx::FromRow)]
+pub(crate) struct CompanyRow {
+    id: i64,
+    brand_id: i64,
+    name: String,
+    domain: String,
+    media: String,
+    calls_max: Option<i64>,
+}
+
+impl TryFrom<CompanyRow> for Company {
+    type Error = StoreError;
+    fn try_from(row: CompanyRow) -> Result<Company, StoreError> {
+        let media = match row.media.as_str() {
+            "anchor" => Some(MediaPath::Anchor),
+            "direct" => Some(MediaPath::Direct),
+            _ => None,
+        };
+        let calls_max = row.calls_max.map(|n| stored("call limit", u32::try_from(n).ok())).transpose()?;
+        Ok(Company {
+            id: CompanyId(row.id),
+            brand: BrandId(row.brand_id),
+            name: row.name,
+            domain: row.domain,
+            media: stored("media path", media)?,
+            calls_max,
+        })
+    }
+}
+
+pub(crate) fn media_text(media: MediaPath) -> Result<&'static str, StoreError> {
+    match media {
+        MediaPath::Anchor => Ok("anchor"),
+        MediaPath::Direct => Ok("direct"),
+        MediaPath::TenantDefault => {
+            let why = "a company's default must be anchor or direct".to_owned();
+            Err(StoreError::Invalid { what: "media path", why })
+        }
+    }
+}
+
+/// A company to be made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewCompany {
+    /// Its brand.
+    pub brand: BrandId,
+    /// The name, unique within the brand.
+    pub name: String,
+    /// The SIP domain and digest realm, unique; kept in lower case.
+    pub domain: String,
+    /// Where media flows by default.
+    pub media: MediaPath,
+    /// Most calls at once; `None` = the switch's limit.
+    pub calls_max: Option<u32>,
+}
+
+/// The operations on companies.
+#[derive(Clone, Copy, Debug)]
+pub struct Companies<'a>(pub(crate) &'a Db);
+
+impl Companies<'_> {
+    /// Makes a company.
+    ///
+    /// # Errors
+    /// The brand is not in scope; a company's operator; the name or domain is taken or breaks a rule.
+    pub async fn create(&self, ctx: &OpContext, new: NewCompany) -> Result<Company, StoreError> {
+        ctx.needs_brand("make a company")?;
+        check::name("company name", &new.name)?;
+        let domain = check::domain(&new.domain)?;
+        let calls_max = new.calls_max.map(i64::from);
+        let args = args![ctx, new.brand.0, &new.name, &domain, media_text(new.media)?, calls_max];
+        match self.0.write_one::<CompanyRow>(CREATE, args).await {
+            Ok(row) => row.try_into(),
+            Err(StoreError::NotFound { .. }) => Err(StoreError::NotFound { what: "brand" }),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// One company.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn get(&self, ctx: &OpContext, id: CompanyId) -> Result<Company, StoreError> {
+        let row = self.0.one::<CompanyRow>(GET, args![ctx, id.0]).await?;
+        row.ok_or(StoreError::NotFound { what: "company" })?.try_into()
+    }
+
+    /// The companies in scope, of one brand if named.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(&self, ctx: &OpContext, brand: Option<BrandId>, page: Page) -> Result<Vec<Company>, StoreError> {
+        let args = args![ctx, page.after, page.limit(), brand.map(|b| b.0)];
+        translated(self.0.all::<CompanyRow>(LIST, args).await?)
+    }
+
+    /// Changes everything but the brand.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::InUse`] for another domain while there are accounts, whose digest
+    /// secrets are bound to it; the name or domain is taken or breaks a rule.
+    pub async fn update(&self, ctx: &OpContext, company: &Company) -> Result<Company, StoreError> {
+        check::name("company name", &company.name)?;
+        let domain = check::domain(&company.domain)?;
+        let calls_max = company.calls_max.map(i64::from);
+        let args = args![ctx, company.id.0, &company.name, &domain, media_text(company.media)?, calls_max];
+        match self.0.write_one::<CompanyRow>(UPDATE, args).await {
+            Ok(row) => row.try_into(),
+            Err(StoreError::NotFound { .. }) => {
+                self.get(ctx, company.id).await?;
+                Err(StoreError::InUse { what: "domain" })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Removes a company that nothing belongs to.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::InUse`].
+    pub async fn delete(&self, ctx: &OpContext, id: CompanyId) -> Result<(), StoreError> {
+        ctx.needs_brand("remove a company")?;
+        self.0.write(DELETE, args![ctx, id.0]).await
+    }
+}

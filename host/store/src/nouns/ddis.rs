@@ -1,0 +1,115 @@
+//! DDIs: the public numbers of a company, in E.164 form.
+
+use super::targets::{TargetColumns, target};
+use crate::sql::{args, in_scope, statements, translated};
+use crate::{Db, OpContext, Page, StoreError, check};
+use model::{CompanyId, Ddi, DdiId, RouteTarget};
+
+macro_rules! columns {
+    () => {
+        "id, company_id, e164, account, app, extension"
+    };
+}
+
+statements! { "ddi";
+    CREATE = concat!("INSERT INTO ddis (brand_id, company_id, e164, account, app, extension)
+        SELECT brand_id, id, $4, $5, $6, $7 FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"),
+        " RETURNING ", columns!());
+    GET = concat!("SELECT ", columns!(), " FROM ddis WHERE id = $3 AND ", in_scope!());
+    LIST = concat!("SELECT ", columns!(), " FROM ddis WHERE id > $3 AND ", in_scope!(),
+        " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) ORDER BY id LIMIT $4");
+    UPDATE = concat!("UPDATE ddis SET e164 = $4, account = $5, app = $6, extension = $7 WHERE id = $3 AND ", in_scope!(),
+        " RETURNING ", columns!());
+    DELETE = concat!("DELETE FROM ddis WHERE id = $3 AND ", in_scope!());
+}
+
+#[derive(sqlx::FromRow)]
+pub(crate) struct DdiRow {
+    id: i64,
+    company_id: i64,
+    e164: String,
+    account: Option<String>,
+    app: Option<String>,
+    extension: Option<String>,
+}
+
+impl TryFrom<DdiRow> for Ddi {
+    type Error = StoreError;
+    fn try_from(row: DdiRow) -> Result<Ddi, StoreError> {
+        Ok(Ddi {
+            id: DdiId(row.id),
+            company: CompanyId(row.company_id),
+            e164: row.e164,
+            target: target(row.account, row.app, row.extension)?,
+        })
+    }
+}
+
+/// A DDI to be made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewDdi {
+    /// Its company.
+    pub company: CompanyId,
+    /// `+` and digits, unique on the platform.
+    pub e164: String,
+    /// An account or extension of the company, or an app.
+    pub target: RouteTarget,
+}
+
+/// The operations on DDIs.
+#[derive(Clone, Copy, Debug)]
+pub struct Ddis<'a>(pub(crate) &'a Db);
+
+impl Ddis<'_> {
+    /// Makes a DDI.
+    ///
+    /// # Errors
+    /// The company is not in scope; the number is taken or breaks a rule; the account or extension does not exist.
+    pub async fn create(&self, ctx: &OpContext, new: NewDdi) -> Result<Ddi, StoreError> {
+        check::e164(&new.e164)?;
+        let to = TargetColumns::from(&new.target);
+        let args = args![ctx, new.company.0, &new.e164, to.account, to.app, to.extension];
+        match self.0.write_one::<DdiRow>(CREATE, args).await {
+            Ok(row) => row.try_into(),
+            Err(StoreError::NotFound { .. }) => Err(StoreError::NotFound { what: "company" }),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// One DDI.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn get(&self, ctx: &OpContext, id: DdiId) -> Result<Ddi, StoreError> {
+        let row = self.0.one::<DdiRow>(GET, args![ctx, id.0]).await?;
+        row.ok_or(StoreError::NotFound { what: "ddi" })?.try_into()
+    }
+
+    /// The DDIs in scope, of one company if named.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(&self, ctx: &OpContext, company: Option<CompanyId>, page: Page) -> Result<Vec<Ddi>, StoreError> {
+        let args = args![ctx, page.after, page.limit(), company.map(|c| c.0)];
+        translated(self.0.all::<DdiRow>(LIST, args).await?)
+    }
+
+    /// Changes the number and where it leads.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; the number is taken or breaks a rule; the account or extension does not exist.
+    pub async fn update(&self, ctx: &OpContext, ddi: &Ddi) -> Result<Ddi, StoreError> {
+        check::e164(&ddi.e164)?;
+        let to = TargetColumns::from(&ddi.target);
+        let args = args![ctx, ddi.id.0, &ddi.e164, to.account, to.app, to.extension];
+        self.0.write_one::<DdiRow>(UPDATE, args).await?.try_into()
+    }
+
+    /// Removes a DDI.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn delete(&self, ctx: &OpContext, id: DdiId) -> Result<(), StoreError> {
+        self.0.write(DELETE, args![ctx, id.0]).await
+    }
+}

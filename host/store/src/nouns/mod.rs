@@ -1,0 +1,12 @@
+//! One file per noun. Each holds its statements, its row and the operations on it.
+
+pub(crate) mod accounts;
+pub(crate) mod bindings;
+pub(crate) mod brands;
+pub(crate) mod cdrs;
+pub(crate) mod companies;
+pub(crate) mod ddis;
+pub(crate) mod extensions;
+pub(crate) mod plugins;
+pub(crate) mod targets;
+pub(crate) mod tokens;

@@ -1,0 +1,196 @@
+//! Plugins: installed component versions, by digest. The last three of a name are kept, and all that are bound.
+
+use crate::sql::{Arg, instant, micros, statements, translated};
+use crate::{Db, OpContext, Page, StoreError, check};
+use model::{BrandId, Instant, PluginId};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+
+/// How many versions of one name stay installed without being bound.
+const KEPT: i64 = 3;
+
+macro_rules! columns {
+    () => {
+        "id, brand_id, name, version, digest, CAST(length(bytes) AS BIGINT) AS size, installed_at"
+    };
+}
+macro_rules! visible {
+    () => {
+        "(CAST($1 AS BIGINT) IS NULL OR brand_id IS NULL OR brand_id = $1)"
+    };
+}
+
+statements! { "plugin";
+    INSTALL = concat!("INSERT INTO plugins (brand_id, name, version, digest, bytes, installed_at)
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING ", columns!());
+    FIND_DIGEST = concat!("SELECT ", columns!(), " FROM plugins
+        WHERE COALESCE(brand_id, 0) = COALESCE(CAST($1 AS BIGINT), 0) AND name = $2 AND digest = $3");
+    PRUNE = "DELETE FROM plugins WHERE COALESCE(brand_id, 0) = COALESCE(CAST($1 AS BIGINT), 0) AND name = $2
+        AND id NOT IN (SELECT id FROM plugins WHERE COALESCE(brand_id, 0) = COALESCE(CAST($1 AS BIGINT), 0)
+            AND name = $2 ORDER BY id DESC LIMIT $3)
+        AND NOT EXISTS (SELECT 1 FROM bindings WHERE plugin_id = plugins.id OR previous_plugin_id = plugins.id)";
+    GET = concat!("SELECT ", columns!(), " FROM plugins WHERE id = $2 AND ", visible!());
+    BYTES = concat!("SELECT bytes FROM plugins WHERE id = $2 AND ", visible!());
+    LIST = concat!("SELECT ", columns!(), " FROM plugins WHERE id > $2 AND ", visible!(), " ORDER BY id LIMIT $3");
+    LATEST = concat!("SELECT ", columns!(), " FROM plugins WHERE name = $2 AND (version = $3 OR CAST($3 AS TEXT) IS NULL)
+        AND ", visible!(), " ORDER BY COALESCE(brand_id, 0) DESC, id DESC LIMIT 1");
+    DELETE = "DELETE FROM plugins WHERE id = $2 AND (CAST($1 AS BIGINT) IS NULL OR brand_id = $1)";
+}
+
+#[derive(sqlx::FromRow)]
+struct PluginRow {
+    id: i64,
+    brand_id: Option<i64>,
+    name: String,
+    version: String,
+    digest: String,
+    size: i64,
+    installed_at: i64,
+}
+
+/// An installed component version.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Plugin {
+    /// The row.
+    pub id: PluginId,
+    /// The brand that owns it; `None` = the platform, for every brand to bind.
+    pub brand: Option<BrandId>,
+    /// The plugin's name.
+    pub name: String,
+    /// Its version, as the component says.
+    pub version: String,
+    /// SHA-256 of the component, 64 hex digits.
+    pub digest: String,
+    /// The component's size in bytes.
+    pub size: u64,
+    /// When it was installed.
+    pub installed_at: Instant,
+}
+
+impl TryFrom<PluginRow> for Plugin {
+    type Error = StoreError;
+    fn try_from(row: PluginRow) -> Result<Plugin, StoreError> {
+        Ok(Plugin {
+            id: PluginId(row.id),
+            brand: row.brand_id.map(BrandId),
+            name: row.name,
+            version: row.version,
+            digest: row.digest,
+            size: u64::try_from(row.size).unwrap_or_default(),
+            installed_at: instant(row.installed_at),
+        })
+    }
+}
+
+/// A component to be installed. The caller has validated it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewPlugin {
+    /// The brand that owns it; `None` = the platform.
+    pub brand: Option<BrandId>,
+    /// The plugin's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The component.
+    pub bytes: Vec<u8>,
+    /// Now.
+    pub installed_at: Instant,
+}
+
+/// SHA-256 of a component in hex.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+/// The operations on installed plugins.
+#[derive(Clone, Copy, Debug)]
+pub struct Plugins<'a>(pub(crate) &'a Db);
+
+impl Plugins<'_> {
+    /// Installs a component. The same component under the same name and owner is there already and is given back;
+    /// older versions of the name beyond the last three go, unless a binding uses or may roll back to them.
+    ///
+    /// # Errors
+    /// A company's operator, or a brand's for another brand or the platform; a name that breaks a rule.
+    pub async fn install(&self, ctx: &OpContext, new: NewPlugin) -> Result<Plugin, StoreError> {
+        ctx.needs_brand("install a plugin")?;
+        if ctx.brand_id().is_some() && ctx.brand_id() != new.brand.map(|b| b.0) {
+            return Err(StoreError::NotFound { what: "brand" });
+        }
+        check::name("plugin name", &new.name)?;
+        check::name("plugin version", &new.version)?;
+        let digest = digest(&new.bytes);
+        let owner = Arg::from(new.brand.map(|b| b.0));
+        let (name, installed_at) = (Arg::from(&new.name), Arg::from(micros(new.installed_at)));
+        let bytes = Arg::from(new.bytes.as_slice());
+        let mut tx = self.0.begin().await?;
+        let install = [owner, name, (&new.version).into(), (&digest).into(), bytes, installed_at];
+        let row = match tx.one::<PluginRow>(INSTALL, &install).await? {
+            Some(row) => {
+                tx.run(PRUNE, &[owner, name, KEPT.into()]).await?;
+                row
+            }
+            None => tx
+                .one::<PluginRow>(FIND_DIGEST, &[owner, name, (&digest).into()])
+                .await?
+                .ok_or(StoreError::NotFound { what: "plugin" })?,
+        };
+        self.0.commit(tx).await?;
+        row.try_into()
+    }
+
+    /// One installed version.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn get(&self, ctx: &OpContext, id: PluginId) -> Result<Plugin, StoreError> {
+        let row = self.0.one::<PluginRow>(GET, &[ctx.brand_id().into(), id.0.into()]).await?;
+        row.ok_or(StoreError::NotFound { what: "plugin" })?.try_into()
+    }
+
+    /// The newest installed version of a name, or the newest with this version; a brand's own before the platform's.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn latest(&self, ctx: &OpContext, name: &str, version: Option<&str>) -> Result<Plugin, StoreError> {
+        let row = self.0.one::<PluginRow>(LATEST, &[ctx.brand_id().into(), name.into(), version.into()]).await?;
+        row.ok_or(StoreError::NotFound { what: "plugin" })?.try_into()
+    }
+
+    /// The component itself.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Refused`] when the bytes are not those that were installed.
+    pub async fn bytes(&self, ctx: &OpContext, id: PluginId) -> Result<Vec<u8>, StoreError> {
+        let plugin = self.get(ctx, id).await?;
+        let row = self.0.one::<(Vec<u8>,)>(BYTES, &[ctx.brand_id().into(), id.0.into()]).await?;
+        let (bytes,) = row.ok_or(StoreError::NotFound { what: "plugin" })?;
+        if digest(&bytes) != plugin.digest {
+            let why = format!("the stored component of {}@{} does not have its digest", plugin.name, plugin.version);
+            return Err(StoreError::Refused { why });
+        }
+        Ok(bytes)
+    }
+
+    /// The installed versions that the scope may bind.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(&self, ctx: &OpContext, page: Page) -> Result<Vec<Plugin>, StoreError> {
+        let args = [ctx.brand_id().into(), page.after.into(), page.limit().into()];
+        translated(self.0.all::<PluginRow>(LIST, &args).await?)
+    }
+
+    /// Removes a version that no binding uses or may roll back to.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::InUse`]; a company's operator.
+    pub async fn delete(&self, ctx: &OpContext, id: PluginId) -> Result<(), StoreError> {
+        ctx.needs_brand("remove a plugin")?;
+        self.0.write(DELETE, &[ctx.brand_id().into(), id.0.into()]).await
+    }
+}
