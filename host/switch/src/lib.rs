@@ -1,1 +1,20 @@
-//! Crate `switch`: see host/ARCHITECTURE.md.
+//! One shard of the switch, whole and pure: a function from inputs and time to outputs.
+//!
+//! Floor 4. [`Core`] owns every machine of its calls: transactions, dialogs, registrations, media and the call engine.
+//! The shell drives it with sockets and a clock, the simulator with neither. It builds for wasm32-unknown-unknown with
+//! an empty import list, which CI checks. `core.rs` is the whole walk.
+#![forbid(unsafe_code)]
+
+mod config;
+mod core;
+mod counters;
+mod front;
+mod io;
+
+pub use crate::core::Core;
+pub use call::Listener;
+pub use config::CoreConfig;
+pub use counters::Counters;
+pub use io::{Input, Output};
+pub use media::{MediaPort, MediaTransmit, PacketKind, Prompts};
+pub use registrar::Snapshot as RegistrarSnapshot;

@@ -1,0 +1,287 @@
+//! The whole walk: up by events, one decision, down by commands.
+//!
+//! `receive` frames a message and hands it to the transactions. [`Core::rise`] lets events climb until there are none:
+//! transactions -> dialogs, registrar or admission -> calls; media -> calls. [`Core::sink`] takes what the calls want
+//! of the world and the bytes to send. No layer calls up; none skips one.
+
+use crate::config::CoreConfig;
+use crate::counters::Counters;
+use crate::io::{Input, Output};
+use admission::{Domains, Doorkeeper};
+use bytes::Bytes;
+use call::{Engine, Floors, Setup};
+use model::{CallSnapshot, Directory, Flow, IdSource, Instant, MediaPortId};
+use registrar::Registrar;
+use sip_message::{Message, ParseLimits};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// One shard.
+///
+/// # Invariants
+/// After each `handle*` call no event waits between layers: everything that can be decided now is in the outputs.
+/// Records come out before the transmits of the same step. The same inputs at the same times with the same seed give
+/// the same outputs.
+#[derive(Debug)]
+pub struct Core {
+    pub(crate) setup: Setup,
+    pub(crate) server_name: String,
+    pub(crate) parse_limits: ParseLimits,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) transactions: sip_transaction::Layer,
+    pub(crate) dialogs: sip_dialog::Layer,
+    pub(crate) registrar: Registrar,
+    pub(crate) doorkeeper: Doorkeeper,
+    pub(crate) media: media::Engine,
+    pub(crate) calls: Engine,
+    pub(crate) ids: IdSource,
+    pub(crate) counters: Counters,
+    out: VecDeque<Output>,
+}
+
+impl Core {
+    /// A shard with nothing going on. `ports` are bound already; `seed` makes every id.
+    #[must_use]
+    pub fn new(
+        config: CoreConfig,
+        directory: Arc<Directory>,
+        ports: Vec<media::MediaPort>,
+        prompts: media::Prompts,
+        seed: [u8; 32],
+    ) -> Core {
+        let mut ids = IdSource::new(seed);
+        let mut secret = [0; 32];
+        ids.fill(&mut secret);
+        let limits = config.limits.clone();
+        let own = config.listeners.iter().map(|l| l.local.ip()).collect();
+        let transactions = sip_transaction::Config {
+            t1: config.t1,
+            t2: config.t2,
+            t4: config.t4,
+            transactions_max: limits.transactions_max,
+        };
+        let dialogs = sip_dialog::Config {
+            t1: config.t1,
+            t2: config.t2,
+            user_agent: config.server_name.clone(),
+            ..sip_dialog::Config::default()
+        };
+        let media = media::MediaConfig {
+            media_timeout: limits.media_timeout(),
+            quarantine: config.port_rest,
+            prompts,
+            ..media::MediaConfig::default()
+        };
+        Core {
+            parse_limits: ParseLimits { bytes_max: limits.message_bytes_max, headers_max: limits.message_headers_max },
+            directory,
+            transactions: sip_transaction::Layer::new(transactions, ids.split()),
+            dialogs: sip_dialog::Layer::new(dialogs, ids.split()),
+            registrar: Registrar::new(&limits),
+            doorkeeper: Doorkeeper::new(
+                sip_auth::Authenticator::new(secret, limits.nonces_max, config.nonce_ttl),
+                Domains::new(own, config.default_domain.clone()),
+            ),
+            media: media::Engine::new(media, ports, ids.split()),
+            calls: Engine::new(ids.split()),
+            setup: Setup { limits, listeners: config.listeners, default_domain: config.default_domain },
+            server_name: config.server_name,
+            ids,
+            counters: Counters::default(),
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Something happened; then drain [`Core::poll_output`] and [`Core::poll_media`].
+    pub fn handle(&mut self, input: Input, now: Instant) {
+        match input {
+            Input::Sip { flow, bytes } => self.receive(flow, bytes, now),
+            Input::FlowFailed { flow } => {
+                self.transactions.handle_flow_failed(&flow, now);
+                self.registrar.remove_flow(&flow);
+            }
+            Input::Answered { ticket, answer } => self.with_calls(now, |calls, f| calls.handle_answer(f, ticket, answer)),
+            Input::AppRequest { app, request, verb } => {
+                self.with_calls(now, |calls, f| calls.handle_app_request(f, app, request, verb));
+            }
+            Input::AppEnded { app, outcome } => {
+                self.with_calls(now, |calls, f| calls.handle_app_ended(f, app, outcome));
+            }
+            Input::Directory(directory) => self.directory = directory,
+            Input::Hangup { call } => self.with_calls(now, |calls, f| {
+                calls.hangup(f, call);
+            }),
+            Input::Drain => self.calls.drain(),
+            Input::EndAll => self.with_calls(now, Engine::end_all),
+        }
+        self.rise(now);
+        self.sink();
+    }
+
+    /// The time of [`Core::poll_timeout`] has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.transactions.handle_timeout(now);
+        self.dialogs.handle_timeout(&mut self.transactions, now);
+        self.registrar.handle_timeout(now);
+        self.media.handle_timeout(now);
+        self.with_calls(now, Engine::handle_timeout);
+        self.rise(now);
+        self.sink();
+    }
+
+    /// When the shard wants to be woken.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [
+            self.transactions.poll_timeout(),
+            self.dialogs.poll_timeout(),
+            self.registrar.poll_timeout(),
+            self.media.poll_timeout(),
+            self.calls.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The next output, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// The next packet that the switch itself has made.
+    pub fn poll_media(&mut self) -> Option<media::MediaTransmit> {
+        self.media.poll_transmit()
+    }
+
+    /// A packet came in on a media port. A relayed one is edited in place and is to be sent as the result says.
+    pub fn handle_media(
+        &mut self,
+        port: MediaPortId,
+        kind: media::PacketKind,
+        from: core::net::SocketAddr,
+        packet: &mut [u8],
+        now: Instant,
+    ) -> Option<media::Forward> {
+        let forward = self.media.handle_packet(port, kind, from, packet, now);
+        if self.media.has_events() {
+            self.rise(now);
+            self.sink();
+        }
+        forward
+    }
+
+    /// Bytes to a message to a transaction; what is no SIP is dropped, what can be answered is.
+    fn receive(&mut self, flow: Flow, bytes: Bytes, now: Instant) {
+        self.counters.sip_received += 1;
+        let message = match Message::parse(bytes, &self.parse_limits) {
+            Ok(message) => message,
+            Err(rejected) => return self.reject(&flow, rejected.answerable.as_ref(), &rejected.error),
+        };
+        match message.validate() {
+            Ok(()) => self.transactions.handle_message(flow, message, now),
+            Err(error) => self.reject(&flow, Some(&message), &error),
+        }
+    }
+
+    /// Events climb until there are none.
+    fn rise(&mut self, now: Instant) {
+        loop {
+            if let Some(event) = self.transactions.poll_event() {
+                self.climb(event, now);
+            } else if let Some(event) = self.dialogs.poll_event() {
+                self.with_calls(now, |calls, f| calls.handle_dialog_event(f, event));
+            } else if let Some(event) = self.media.poll_event() {
+                self.with_calls(now, |calls, f| calls.handle_media_event(f, &event));
+            } else if let Some(event) = self.registrar.poll_event() {
+                self.out.push_back(Output::Event(event));
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// One transaction event climbs a floor.
+    fn climb(&mut self, event: sip_transaction::Event, now: Instant) {
+        use sip_transaction::Event;
+        let (dialogs, below) = (&mut self.dialogs, &mut self.transactions);
+        match event {
+            Event::Request { key, flow, request } => {
+                if request.to().is_ok_and(|to| to.tag().is_some()) {
+                    dialogs.handle_request(below, key, flow, request, now);
+                } else {
+                    self.front_desk(key, flow, &request, now);
+                }
+            }
+            Event::Ack { flow, request } => dialogs.handle_ack(below, flow, request, now),
+            Event::Cancelled { invite, request } => dialogs.handle_cancel(below, invite, &request, now),
+            Event::Response { key, response, flow } => dialogs.handle_response(below, key, response, flow, now),
+            Event::ClientFailed { key, why } => dialogs.handle_client_failed(below, key, why, now),
+            Event::ServerFailed { key, why } => dialogs.handle_server_failed(below, key, why, now),
+        }
+    }
+
+    /// What the calls want of the world, then what is to be sent.
+    fn sink(&mut self) {
+        while let Some(output) = self.calls.poll_output() {
+            self.out.push_back(output.into());
+        }
+        while let Some(transmit) = self.transactions.poll_transmit() {
+            self.counters.sip_sent += 1;
+            self.out.push_back(Output::Transmit(transmit));
+        }
+    }
+
+    /// Lends the floors to the call engine.
+    pub(crate) fn with_calls(&mut self, now: Instant, act: impl FnOnce(&mut Engine, &mut Floors<'_>)) {
+        let mut floors = Floors {
+            transactions: &mut self.transactions,
+            dialogs: &mut self.dialogs,
+            media: &mut self.media,
+            registrar: &mut self.registrar,
+            directory: &self.directory,
+            setup: &self.setup,
+            now,
+        };
+        act(&mut self.calls, &mut floors);
+    }
+
+    /// Every live call.
+    pub fn calls(&self) -> impl Iterator<Item = CallSnapshot> {
+        self.calls.snapshots()
+    }
+
+    /// The bindings, to be kept over a restart.
+    #[must_use]
+    pub fn registrations(&self) -> registrar::Snapshot {
+        self.registrar.snapshot()
+    }
+
+    /// Puts kept bindings back; those that ran out meanwhile are left out.
+    pub fn restore_registrations(&mut self, snapshot: registrar::Snapshot, now: Instant) {
+        self.registrar.restore(snapshot, now);
+    }
+
+    /// The figures of now.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters {
+            calls: self.calls.counters(),
+            calls_alive: self.calls.len(),
+            transactions_alive: self.transactions.len(),
+            dialogs_alive: self.dialogs.len(),
+            bindings_alive: self.registrar.len(),
+            streams_open: self.media.streams(),
+            ports_free: self.media.ports_free(),
+            ports_total: self.media.ports_total(),
+            admission: self.doorkeeper.counters(),
+            ..self.counters
+        }
+    }
+
+    /// Whether nothing is going on: no call, no transaction, no dialog, no stream.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_empty() && self.transactions.is_empty() && self.dialogs.is_empty() && self.media.streams() == 0
+    }
+}

@@ -1,0 +1,34 @@
+//! The shard's figures, for metrics and for tests that want every table empty.
+
+/// Totals since the start and gauges of now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// SIP messages received.
+    pub sip_received: u64,
+    /// SIP messages sent.
+    pub sip_sent: u64,
+    /// Messages that were not SIP, or could not be answered, and were dropped.
+    pub sip_dropped: u64,
+    /// Malformed requests that were answered.
+    pub sip_rejected: u64,
+    /// Calls opened, answered, ended, and what the chain missed.
+    pub calls: call::Counters,
+    /// Calls alive.
+    pub calls_alive: usize,
+    /// Transactions alive.
+    pub transactions_alive: usize,
+    /// Dialogs alive.
+    pub dialogs_alive: usize,
+    /// Bindings alive.
+    pub bindings_alive: usize,
+    /// Streams open.
+    pub streams_open: usize,
+    /// Media ports free, those at rest not counted.
+    pub ports_free: usize,
+    /// Media ports in all.
+    pub ports_total: usize,
+    /// Admission's totals.
+    pub admission: admission::Counters,
+    /// REGISTERs answered 200.
+    pub registered: u64,
+}

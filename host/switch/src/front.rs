@@ -1,0 +1,163 @@
+//! Requests outside a dialog: the checks of RFC 3261 section 8.2, then INVITE to admission and the calls, REGISTER to
+//! admission and the registrar, OPTIONS answered here.
+
+use crate::core::Core;
+use admission::{Admission, Admitted};
+use bytes::Bytes;
+use call::Arrival;
+use model::{Flow, Instant};
+use sip_message::{Message, Method, Name, ParseError, ResponseWriter, reason_phrase};
+use sip_transaction::ServerKey;
+use std::sync::Arc;
+
+/// What we take outside and inside a dialog (RFC 3261 section 20.5).
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER";
+/// The one body type we read.
+const ACCEPT: &str = "application/sdp";
+
+/// A refusal: status and header fields.
+type Refusal = (u16, Vec<(&'static str, String)>);
+
+impl Core {
+    /// Answers a message that is not to be processed, where it can and may be answered.
+    pub(crate) fn reject(&mut self, flow: &Flow, message: Option<&Message>, error: &ParseError) {
+        let request = message.filter(|m| m.is_request() && !matches!(m.method(), Some(Method::Ack)));
+        let (Some(request), Some(status)) = (request, error.status()) else {
+            self.counters.sip_dropped += 1;
+            return;
+        };
+        self.counters.sip_rejected += 1;
+        let tag = self.ids.token(12);
+        let response =
+            ResponseWriter::to(request, status, &error.reason(), flow.remote).to_tag(&tag).finish();
+        self.transactions.send(sip_message::respond_target(request, flow), response);
+    }
+
+    /// A request outside any dialog.
+    pub(crate) fn front_desk(&mut self, key: ServerKey, flow: Flow, request: &Arc<Message>, now: Instant) {
+        if let Err((status, headers)) = screen(request) {
+            return self.answer(key, &flow, request, status, &headers, now);
+        }
+        match request.method() {
+            Some(Method::Invite) => self.invite(key, flow, request, now),
+            Some(Method::Register) => self.register(key, &flow, request, now),
+            Some(Method::Options) => {
+                let headers = [("Allow", ALLOW.to_owned()), ("Accept", ACCEPT.to_owned())];
+                self.answer(key, &flow, request, 200, &headers, now);
+            }
+            // A BYE or another in-dialog method without a To-tag belongs to no dialog (section 12.2.2).
+            Some(Method::Bye | Method::Info | Method::Prack | Method::Update) => {
+                self.answer(key, &flow, request, 481, &[], now);
+            }
+            Some(
+                Method::Ack | Method::Cancel | Method::Refer | Method::Subscribe | Method::Notify | Method::Message
+                | Method::Publish | Method::Other(_),
+            )
+            | None => self.answer(key, &flow, request, 405, &[("Allow", ALLOW.to_owned())], now),
+        }
+    }
+
+    fn admit(&mut self, key: ServerKey, flow: &Flow, request: &Message, now: Instant) -> Option<Admitted> {
+        match self.doorkeeper.admit(&self.directory, flow, request, now) {
+            Admission::Admitted(admitted) => Some(admitted),
+            Admission::Challenge(values) => {
+                let headers: Vec<_> = values.into_iter().map(|v| ("WWW-Authenticate", v)).collect();
+                self.answer(key, flow, request, 401, &headers, now);
+                None
+            }
+            Admission::Refused(status) => {
+                self.answer(key, flow, request, status, &[], now);
+                None
+            }
+        }
+    }
+
+    fn invite(&mut self, key: ServerKey, flow: Flow, request: &Arc<Message>, now: Instant) {
+        let Some(admitted) = self.admit(key, &flow, request, now) else { return };
+        let Some(uri) = request.request_uri() else { return self.answer(key, &flow, request, 400, &[], now) };
+        let Some(user) = uri.user().filter(|u| !u.is_empty()) else {
+            return self.answer(key, &flow, request, 484, &[], now);
+        };
+        if !self.doorkeeper.serves(&self.directory, admitted.company(), uri.host()) {
+            return self.answer(key, &flow, request, 404, &[], now);
+        }
+        let arrival = Arrival {
+            key,
+            flow,
+            request: Arc::clone(request),
+            company: Arc::clone(admitted.company()),
+            brand_name: admitted.brand_name().to_owned(),
+            account: Arc::clone(admitted.account()),
+            verified: admitted.verified(),
+            callee_user: user.to_owned(),
+        };
+        self.with_calls(now, |calls, floors| calls.open(floors, &arrival));
+    }
+
+    fn register(&mut self, key: ServerKey, flow: &Flow, request: &Message, now: Instant) {
+        let Some(admitted) = self.admit(key, flow, request, now) else { return };
+        let registration = self.registrar.register(admitted.account(), request, flow, now);
+        if registration.status == 200 {
+            self.counters.registered += 1;
+        }
+        let mut headers: Vec<(&str, String)> =
+            registration.headers.iter().map(|(name, value)| (*name, value.clone())).collect();
+        for (contact, expires_s) in &registration.contacts {
+            headers.push(("Contact", format!("<{contact}>;expires={expires_s}")));
+        }
+        self.answer(key, flow, request, registration.status, &headers, now);
+    }
+
+    /// Answers a request that opened no dialog.
+    fn answer(
+        &mut self,
+        key: ServerKey,
+        flow: &Flow,
+        request: &Message,
+        status: u16,
+        headers: &[(&str, String)],
+        now: Instant,
+    ) {
+        let response = self.response(flow, request, status, headers);
+        // A transaction whose transport failed meanwhile needs no answer.
+        let _ = self.transactions.respond(key, response, now);
+    }
+
+    fn response(&mut self, flow: &Flow, request: &Message, status: u16, headers: &[(&str, String)]) -> Bytes {
+        let tag = self.ids.token(12);
+        let mut writer = ResponseWriter::to(request, status, reason_phrase(status), flow.remote).to_tag(&tag);
+        for (name, value) in headers {
+            writer = writer.header(name, value);
+        }
+        if !self.server_name.is_empty() {
+            writer = writer.header("Server", &self.server_name);
+        }
+        writer.finish()
+    }
+}
+
+/// The checks of RFC 3261 section 8.2 that need no state.
+fn screen(request: &Message) -> Result<(), Refusal> {
+    let scheme = request.request_uri().map_or("", |uri| uri.scheme());
+    if !["sip", "sips", "tel"].iter().any(|s| scheme.eq_ignore_ascii_case(s)) {
+        return Err((416, Vec::new()));
+    }
+    if request.max_forwards() == Some(0) && !matches!(request.method(), Some(Method::Options | Method::Register)) {
+        return Err((483, Vec::new()));
+    }
+    let required: Vec<String> = request.values(Name::Require).map(|v| v.text().into_owned()).collect();
+    if !required.is_empty() {
+        return Err((420, vec![("Unsupported", required.join(", "))]));
+    }
+    if matches!(request.method(), Some(Method::Invite)) && !request.body().is_empty() && !carries_sdp(request) {
+        return Err((415, vec![("Accept", ACCEPT.to_owned())]));
+    }
+    Ok(())
+}
+
+fn carries_sdp(request: &Message) -> bool {
+    let plain = request.header(Name::ContentEncoding).is_none_or(|v| v.eq_ignore_case("identity"));
+    let kind = request.content_type().unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    plain && kind.eq_ignore_ascii_case(ACCEPT)
+}

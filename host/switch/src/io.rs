@@ -1,0 +1,106 @@
+//! What goes into a shard and what comes out.
+
+use bytes::Bytes;
+use model::{
+    Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId, CallRecord,
+    Directory, Flow, Question, RequestId, Ticket, Transmit,
+};
+use std::sync::Arc;
+
+/// Something happened in the world.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// One datagram, or one framed message of a stream.
+    Sip {
+        /// Where it came from.
+        flow: Flow,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// A stream was closed or refused, or a datagram could not be sent.
+    FlowFailed {
+        /// Which.
+        flow: Flow,
+    },
+    /// The plugin chain answered a question.
+    Answered {
+        /// Which.
+        ticket: Ticket,
+        /// The answer.
+        answer: Answer,
+    },
+    /// A call app asks for a verb.
+    AppRequest {
+        /// Which app.
+        app: AppId,
+        /// Carried back in the reply.
+        request: RequestId,
+        /// The verb.
+        verb: AppVerb,
+    },
+    /// A call app ended.
+    AppEnded {
+        /// Which.
+        app: AppId,
+        /// How.
+        outcome: Result<AppOutcome, AppFailure>,
+    },
+    /// The store has news: the whole new snapshot.
+    Directory(Arc<Directory>),
+    /// An operator ends a call.
+    Hangup {
+        /// Which.
+        call: CallId,
+    },
+    /// No new calls from now on.
+    Drain,
+    /// End every call now: the last act of a drain.
+    EndAll,
+}
+
+/// What the shard wants of the world. Outputs are carried out in order.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// To the durable outbox, before any later output is carried out.
+    Record(CallRecord),
+    /// Send.
+    Transmit(Transmit),
+    /// Ask the plugin chain; [`Input::Answered`] by the question's deadline, or the default verdict stands.
+    Ask(Question),
+    /// Start a call app.
+    AppStart {
+        /// Its id.
+        app: AppId,
+        /// What to run.
+        start: AppStart,
+    },
+    /// A verb is done.
+    AppReply {
+        /// The app.
+        app: AppId,
+        /// The verb's request.
+        request: RequestId,
+        /// How it went.
+        result: Result<AppReply, AppError>,
+    },
+    /// Drop the app's instance.
+    AppStop {
+        /// The app.
+        app: AppId,
+    },
+    /// Tell whoever listens.
+    Event(CallEvent),
+}
+
+impl From<call::Output> for Output {
+    fn from(output: call::Output) -> Output {
+        match output {
+            call::Output::Ask(question) => Output::Ask(question),
+            call::Output::AppStart { app, start } => Output::AppStart { app, start },
+            call::Output::AppReply { app, request, result } => Output::AppReply { app, request, result },
+            call::Output::AppStop { app } => Output::AppStop { app },
+            call::Output::Record(record) => Output::Record(record),
+            call::Output::Event(event) => Output::Event(event),
+        }
+    }
+}
