@@ -1,0 +1,363 @@
+//! A parsed message: the bytes as they came and an index of the header fields; everything else is read when asked.
+
+use crate::name::{by_id, lookup};
+use crate::value::ValueList;
+use crate::{Contacts, HeaderValue, Method, Name, NameAddrRef, ParseError, UriRef, ViaRef};
+use bytes::Bytes;
+use smallvec::SmallVec;
+use std::borrow::Cow;
+
+/// A piece of the message's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+/// One header field in the index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Field {
+    /// [`Name::id`].
+    pub(crate) id: u8,
+    pub(crate) name_len: u16,
+    pub(crate) start: u32,
+    pub(crate) value: Span,
+}
+
+/// The first line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Start {
+    Request { method: Span, uri: Span },
+    Response { status: u16, reason: Span },
+}
+
+/// One SIP message.
+///
+/// # Invariants
+/// Spans lie within `bytes`; method and Request-URI are UTF-8; fields are in wire order.
+#[derive(Clone)]
+pub struct Message {
+    pub(crate) bytes: Bytes,
+    pub(crate) start: Start,
+    pub(crate) fields: SmallVec<[Field; 32]>,
+    pub(crate) body: Span,
+}
+
+/// The CSeq header field (section 20.16).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CSeqRef<'a> {
+    /// The sequence number, below 2^31.
+    pub number: u32,
+    /// The method.
+    pub method: Method<'a>,
+}
+
+impl Message {
+    pub(crate) fn cut(&self, span: Span) -> &[u8] {
+        self.bytes.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    fn cut_str(&self, span: Span) -> &str {
+        core::str::from_utf8(self.cut(span)).unwrap_or_default()
+    }
+
+    /// The whole message as it came (a datagram's bytes past Content-Length are cut off).
+    #[must_use]
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Whether it is a request.
+    #[must_use]
+    pub const fn is_request(&self) -> bool {
+        matches!(self.start, Start::Request { .. })
+    }
+
+    /// The method of a request's first line.
+    #[must_use]
+    pub fn method(&self) -> Option<Method<'_>> {
+        match self.start {
+            Start::Request { method, .. } => Some(Method::new(self.cut_str(method))),
+            Start::Response { .. } => None,
+        }
+    }
+
+    /// Whether it is a request with this method.
+    #[must_use]
+    pub fn is_method(&self, method: Method<'_>) -> bool {
+        self.method() == Some(method)
+    }
+
+    /// The Request-URI, if it is a request and the URI can be read (the validity pass refuses it otherwise).
+    #[must_use]
+    pub fn request_uri(&self) -> Option<UriRef<'_>> {
+        UriRef::parse(self.request_uri_str()?).ok()
+    }
+
+    /// The Request-URI as written.
+    #[must_use]
+    pub fn request_uri_str(&self) -> Option<&str> {
+        match self.start {
+            Start::Request { uri, .. } => Some(self.cut_str(uri)),
+            Start::Response { .. } => None,
+        }
+    }
+
+    /// The status of a response.
+    #[must_use]
+    pub const fn status(&self) -> Option<u16> {
+        match self.start {
+            Start::Request { .. } => None,
+            Start::Response { status, .. } => Some(status),
+        }
+    }
+
+    /// The reason phrase of a response, bytes that are not UTF-8 replaced; empty for a request.
+    #[must_use]
+    pub fn reason(&self) -> Cow<'_, str> {
+        match self.start {
+            Start::Request { .. } => Cow::Borrowed(""),
+            Start::Response { reason, .. } => String::from_utf8_lossy(self.cut(reason)),
+        }
+    }
+
+    /// The first field called `name`.
+    pub fn header<'n>(&self, name: impl Into<Name<'n>>) -> Option<HeaderValue<'_>> {
+        let wanted = Wanted::new(name.into());
+        self.fields.iter().find(|field| wanted.is(self, field)).map(|field| HeaderValue(self.cut(field.value)))
+    }
+
+    /// Every field called `name`, in order.
+    pub fn headers<'a, 'n: 'a>(&'a self, name: impl Into<Name<'n>>) -> Headers<'a> {
+        Headers { message: self, wanted: Wanted::new(name.into()), fields: self.fields.iter() }
+    }
+
+    /// Every value of every field called `name`, comma lists split.
+    ///
+    /// Only for names whose fields are lists (Via, Route, Record-Route, Contact, Supported, Require, Allow, ...): a
+    /// comma in Date, Subject or Authorization separates nothing.
+    pub fn values<'a, 'n: 'a>(&'a self, name: impl Into<Name<'n>>) -> Values<'a> {
+        Values { fields: self.headers(name), list: ValueList::EMPTY }
+    }
+
+    /// Every field in order: name as written, value unfolded and lossy.
+    pub fn all_headers(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        self.raw_headers().map(|(name, value)| (name, value.text()))
+    }
+
+    /// Every field in order: name as written, value where it lies.
+    pub fn raw_headers(&self) -> impl Iterator<Item = (&str, HeaderValue<'_>)> {
+        self.fields.iter().map(|field| (self.name_of(field), HeaderValue(self.cut(field.value))))
+    }
+
+    fn name_of(&self, field: &Field) -> &str {
+        self.cut_str(Span { start: field.start, end: field.start + u32::from(field.name_len) })
+    }
+
+    fn required(&self, name: Name<'static>) -> Result<HeaderValue<'_>, ParseError> {
+        self.header(name).ok_or(ParseError::Missing(name))
+    }
+
+    fn name_addr(&self, name: Name<'static>) -> Result<NameAddrRef<'_>, ParseError> {
+        self.required(name)?.name_addr().map_err(|_| ParseError::Malformed(name))
+    }
+
+    /// The first value of the first Via.
+    pub fn top_via(&self) -> Result<ViaRef<'_>, ParseError> {
+        let first = self.required(Name::Via)?.list().next();
+        first.ok_or(ParseError::Malformed(Name::Via)).and_then(|value| ViaRef::parse(value.as_bytes()))
+    }
+
+    /// Every Via value in order, top first.
+    pub fn vias(&self) -> impl Iterator<Item = Result<ViaRef<'_>, ParseError>> {
+        self.values(Name::Via).map(|value| ViaRef::parse(value.as_bytes()))
+    }
+
+    /// From.
+    pub fn from(&self) -> Result<NameAddrRef<'_>, ParseError> {
+        self.name_addr(Name::From)
+    }
+
+    /// To.
+    pub fn to(&self) -> Result<NameAddrRef<'_>, ParseError> {
+        self.name_addr(Name::To)
+    }
+
+    /// Call-ID.
+    pub fn call_id(&self) -> Result<&str, ParseError> {
+        let text = self.required(Name::CallId)?.to_str().unwrap_or_default();
+        let broken = text.is_empty() || text.bytes().any(|b| b <= b' ' || b == 0x7f);
+        if broken { Err(ParseError::Malformed(Name::CallId)) } else { Ok(text) }
+    }
+
+    /// CSeq.
+    pub fn cseq(&self) -> Result<CSeqRef<'_>, ParseError> {
+        let malformed = ParseError::Malformed(Name::CSeq);
+        let text = self.required(Name::CSeq)?.to_str().ok_or(malformed)?;
+        let (number, method) = text.split_once([' ', '\t', '\r', '\n']).ok_or(malformed)?;
+        let method = crate::scan::trim_str(method);
+        let number: u32 = crate::scan::digits(number.as_bytes()).ok_or(malformed)?;
+        if number >= 1 << 31 || !crate::is_token(method) {
+            return Err(malformed);
+        }
+        Ok(CSeqRef { number, method: Method::new(method) })
+    }
+
+    /// The contacts.
+    pub fn contacts(&self) -> Result<Contacts<'_>, ParseError> {
+        let malformed = ParseError::Malformed(Name::Contact);
+        let mut star = false;
+        let mut list = Vec::new();
+        for value in self.values(Name::Contact) {
+            if value == "*" {
+                star = true;
+            } else {
+                list.push(value.name_addr().map_err(|_| malformed)?);
+            }
+        }
+        match (star, list.is_empty()) {
+            (true, true) => Ok(Contacts::Star),
+            (false, _) => Ok(Contacts::List(list)),
+            // Section 10.3 step 6: the star stands alone.
+            (true, false) => Err(malformed),
+        }
+    }
+
+    /// Max-Forwards, if there is one that is a number from 0 to 255.
+    #[must_use]
+    pub fn max_forwards(&self) -> Option<u8> {
+        self.header(Name::MaxForwards)?.number()
+    }
+
+    /// The Max-Forwards to send this request on with: one less, 70 where there was none, or 483 (section 16.3).
+    pub fn next_max_forwards(&self) -> Result<u8, ParseError> {
+        match self.header(Name::MaxForwards) {
+            None => Ok(70),
+            Some(value) => match value.number::<u8>() {
+                Some(0) => Err(ParseError::TooManyHops),
+                Some(hops) => Ok(hops - 1),
+                None => Err(ParseError::Malformed(Name::MaxForwards)),
+            },
+        }
+    }
+
+    /// Expires in seconds, if it is a number; one past 2^32-1 is 2^32-1.
+    #[must_use]
+    pub fn expires(&self) -> Option<u32> {
+        self.header(Name::Expires)?.to_str().and_then(crate::name_addr::seconds)
+    }
+
+    /// Content-Type as written.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        self.header(Name::ContentType)?.to_str()
+    }
+
+    /// Whether the body's media type is `media_type` (`application/sdp`), parameters aside.
+    #[must_use]
+    pub fn is_content_type(&self, media_type: &str) -> bool {
+        let bare = self.content_type().map(|text| text.split(';').next().unwrap_or_default());
+        let (Some(bare), Some((kind, subtype))) = (bare, media_type.split_once('/')) else { return false };
+        bare.split_once('/').is_some_and(|(k, s)| {
+            crate::scan::trim_str(k).eq_ignore_ascii_case(kind)
+                && crate::scan::trim_str(s).eq_ignore_ascii_case(subtype)
+        })
+    }
+
+    /// The option tags of Require that are not in `supported`: non-empty means 420 (section 8.2.2.3).
+    pub fn unsupported_options(&self, supported: &[&str]) -> Vec<&str> {
+        let tags = self.values(Name::Require).filter_map(HeaderValue::to_str);
+        tags.filter(|tag| !supported.iter().any(|s| s.eq_ignore_ascii_case(tag))).collect()
+    }
+
+    /// Whether a comma list field called `name` has `token`, in any case: `has_token(Name::Supported, "100rel")`.
+    #[must_use]
+    pub fn has_token(&self, name: Name<'_>, token: &str) -> bool {
+        self.values(name).any(|value| value.eq_ignore_case(token))
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.cut(self.body)
+    }
+
+    /// The body, sharing the message's memory.
+    #[must_use]
+    pub fn body_bytes(&self) -> Bytes {
+        self.bytes.slice(self.body.start as usize..self.body.end as usize)
+    }
+}
+
+impl core::fmt::Debug for Message {
+    /// The first line only: bodies and credentials stay out of logs.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match (self.method(), self.status()) {
+            (Some(method), _) => write!(f, "{method} {}", self.request_uri_str().unwrap_or_default()),
+            (None, status) => write!(f, "{} {}", status.unwrap_or_default(), self.reason()),
+        }
+    }
+}
+
+impl PartialEq for Message {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Message {}
+
+/// The fields of one name: see [`Message::headers`].
+#[derive(Clone, Debug)]
+pub struct Headers<'a> {
+    message: &'a Message,
+    wanted: Wanted<'a>,
+    fields: core::slice::Iter<'a, Field>,
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = HeaderValue<'a>;
+    fn next(&mut self) -> Option<HeaderValue<'a>> {
+        let (message, wanted) = (self.message, self.wanted);
+        self.fields.find(|field| wanted.is(message, field)).map(|field| HeaderValue(message.cut(field.value)))
+    }
+}
+
+/// The values of the comma lists of one name: see [`Message::values`].
+#[derive(Clone, Debug)]
+pub struct Values<'a> {
+    fields: Headers<'a>,
+    list: ValueList<'a>,
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = HeaderValue<'a>;
+    fn next(&mut self) -> Option<HeaderValue<'a>> {
+        loop {
+            if let Some(value) = self.list.next() {
+                return Some(value);
+            }
+            self.list = self.fields.next()?.list();
+        }
+    }
+}
+
+/// A name to look for: by id if known, else by text.
+#[derive(Clone, Copy, Debug)]
+struct Wanted<'n> {
+    id: u8,
+    text: &'n str,
+}
+
+impl<'n> Wanted<'n> {
+    fn new(name: Name<'n>) -> Self {
+        let text = name.as_str();
+        let id = if name.id() == 0 { lookup(text.as_bytes()) } else { name.id() };
+        debug_assert!(id == 0 || by_id(id).is_some());
+        Wanted { id, text }
+    }
+
+    fn is(self, message: &Message, field: &Field) -> bool {
+        field.id == self.id && (self.id != 0 || message.name_of(field).eq_ignore_ascii_case(self.text))
+    }
+}

@@ -1,0 +1,195 @@
+//! Byte classes and the one line scanner (RFC 3261 sections 7.3.1 and 25.1) that parser and stream framer share.
+//!
+//! They share it so that they can never disagree about where a header block ends: disagreement there is how
+//! messages are smuggled.
+
+use memchr::{memchr, memchr2};
+
+/// `token` of RFC 3261 section 25.1.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0_usize;
+    while b < 256 {
+        let byte = b as u8;
+        table[b] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+        b += 1;
+    }
+    table
+};
+
+/// Whether a byte may stand in a token.
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
+    TOKEN[byte as usize]
+}
+
+/// Whether `text` is a token: not empty, token characters only.
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
+/// Linear white space; CR and LF count because a folded value is viewed where it lies.
+pub(crate) const fn is_lws(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// `text` without linear white space at either end.
+pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = text
+        && is_lws(*first)
+    {
+        text = rest;
+    }
+    while let [rest @ .., last] = text
+        && is_lws(*last)
+    {
+        text = rest;
+    }
+    text
+}
+
+/// [`trim`] for text.
+pub(crate) fn trim_str(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
+}
+
+/// Offset of the first `wanted` byte of `text` outside quoted strings, or `Err` where a quote never closes.
+pub(crate) fn find_unquoted(text: &[u8], wanted: impl Fn(u8) -> bool) -> Result<Option<usize>, Unbalanced> {
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        if wanted(byte) {
+            return Ok(Some(at));
+        }
+        at = if byte == b'"' { quoted_end(text, at)? } else { at + 1 };
+    }
+    Ok(None)
+}
+
+/// A quoted string or an angle bracket that never closes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Unbalanced;
+
+/// Offset just past the quoted string that opens at `open`.
+pub(crate) fn quoted_end(text: &[u8], open: usize) -> Result<usize, Unbalanced> {
+    let mut at = open + 1;
+    while let Some(found) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if text.get(at) == Some(&b'"') {
+            return Ok(at + 1);
+        }
+        at += 2;
+    }
+    Err(Unbalanced)
+}
+
+/// Offset of the first comma of `text` outside quoted strings and angle brackets.
+///
+/// An opening that never closes swallows the rest: the value's own parser then refuses it.
+pub(crate) fn find_comma(text: &[u8]) -> Option<usize> {
+    memchr(b',', text)?;
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        at = match byte {
+            b',' => return Some(at),
+            b'"' => quoted_end(text, at).ok()?,
+            b'<' => at + memchr(b'>', text.get(at..)?)? + 1,
+            _ => at + 1,
+        };
+    }
+    None
+}
+
+/// One logical header line: a field with its folded continuations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Line {
+    pub(crate) start: usize,
+    pub(crate) name_len: usize,
+    pub(crate) value_start: usize,
+    pub(crate) value_end: usize,
+    /// Where the next line begins.
+    pub(crate) next: usize,
+}
+
+/// What stands at a line start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// A header field.
+    Field(Line),
+    /// No header field: no colon, no token for a name, or a bare CR. The next line begins at the offset.
+    Bad(usize),
+    /// The empty line; the body begins at the offset.
+    End(usize),
+    /// The bytes end before the line does.
+    Cut,
+}
+
+/// Reads the logical line at `pos`.
+pub(crate) fn step(buf: &[u8], pos: usize) -> Step {
+    match (buf.get(pos), buf.get(pos + 1)) {
+        (None, _) => return Step::Cut,
+        (Some(b'\n'), _) => return Step::End(pos + 1),
+        (Some(b'\r'), Some(b'\n')) => return Step::End(pos + 2),
+        _ => {}
+    }
+    let rest = &buf[pos..];
+    let name_len = rest.iter().position(|b| !is_token_byte(*b)).unwrap_or(rest.len());
+    let mut colon = pos + name_len;
+    while matches!(buf.get(colon), Some(b' ' | b'\t')) {
+        colon += 1;
+    }
+    let named = name_len > 0 && buf.get(colon) == Some(&b':');
+    let value = if named { colon + 1 } else { pos };
+    let Some(end) = line_end(buf, value) else { return Step::Cut };
+    if !named || end.bare_cr || name_len > usize::from(u16::MAX) {
+        return Step::Bad(end.next);
+    }
+    let raw = &buf[value..end.at];
+    let lead = raw.iter().position(|b| !is_lws(*b)).unwrap_or(raw.len());
+    let tail = raw.iter().rposition(|b| !is_lws(*b)).map_or(lead, |last| last + 1);
+    Step::Field(Line { start: pos, name_len, value_start: value + lead, value_end: value + tail, next: end.next })
+}
+
+struct LineEnd {
+    at: usize,
+    next: usize,
+    bare_cr: bool,
+}
+
+/// Where the logical line that holds `from` ends, continuations included.
+fn line_end(buf: &[u8], mut from: usize) -> Option<LineEnd> {
+    let mut bare_cr = false;
+    loop {
+        let at = from + memchr2(b'\r', b'\n', buf.get(from..)?)?;
+        let next = match (buf[at], buf.get(at + 1)) {
+            (b'\n', _) => at + 1,
+            (_, Some(b'\n')) => at + 2,
+            (_, Some(_)) => {
+                bare_cr = true;
+                from = at + 1;
+                continue;
+            }
+            (_, None) => return None,
+        };
+        if matches!(buf.get(next), Some(b' ' | b'\t')) {
+            from = next + 1;
+            continue;
+        }
+        return Some(LineEnd { at, next, bare_cr });
+    }
+}
+
+/// The number that `text` is, if it is digits only and fits.
+pub(crate) fn digits<T: TryFrom<u64>>(text: &[u8]) -> Option<T> {
+    if text.is_empty() {
+        return None;
+    }
+    let mut number = 0_u64;
+    for byte in text {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
+    }
+    T::try_from(number).ok()
+}

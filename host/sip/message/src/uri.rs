@@ -1,0 +1,409 @@
+//! URIs (RFC 3261 section 19.1, RFC 3966 `tel:`, RFC 5031 `urn:`), borrowed and owned.
+
+use crate::ParseError;
+use crate::params::Params;
+use crate::scan::digits;
+use core::fmt;
+use core::net::{IpAddr, Ipv6Addr};
+use model::Transport;
+use std::borrow::Cow;
+
+/// Where the parts of a URI lie in its text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Parts {
+    scheme: u32,
+    user: Option<(u32, u32)>,
+    password: Option<(u32, u32)>,
+    host: (u32, u32),
+    port: Option<u16>,
+    params: u32,
+    headers: u32,
+}
+
+/// A URI in a message.
+///
+/// `sip:` and `sips:` are read to the bottom, `tel:` has the number as its user, any other scheme has neither user
+/// nor host.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UriRef<'a> {
+    text: &'a str,
+    parts: Parts,
+}
+
+impl<'a> UriRef<'a> {
+    /// Reads a URI that fills all of `text`.
+    pub fn parse(text: &'a str) -> Result<Self, ParseError> {
+        let parts = parts(text).ok_or(ParseError::Uri)?;
+        Ok(UriRef { text, parts })
+    }
+
+    fn cut(&self, span: (u32, u32)) -> &'a str {
+        self.text.get(span.0 as usize..span.1 as usize).unwrap_or_default()
+    }
+
+    /// The whole URI as written.
+    #[must_use]
+    pub const fn as_str(&self) -> &'a str {
+        self.text
+    }
+
+    /// The scheme as written, without the colon.
+    #[must_use]
+    pub fn scheme(&self) -> &'a str {
+        self.cut((0, self.parts.scheme))
+    }
+
+    /// Whether the scheme is `sip` or `sips`.
+    #[must_use]
+    pub fn is_sip(&self) -> bool {
+        self.scheme().eq_ignore_ascii_case("sip") || self.is_secure()
+    }
+
+    /// Whether the scheme is `sips`.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.scheme().eq_ignore_ascii_case("sips")
+    }
+
+    /// Whether the scheme is `tel`.
+    #[must_use]
+    pub fn is_tel(&self) -> bool {
+        self.scheme().eq_ignore_ascii_case("tel")
+    }
+
+    /// The user part as written, without a password; a `tel:` URI's number.
+    #[must_use]
+    pub fn user(&self) -> Option<&'a str> {
+        self.parts.user.map(|span| self.cut(span))
+    }
+
+    /// The user part with `%`-escapes undone.
+    #[must_use]
+    pub fn user_unescaped(&self) -> Option<Cow<'a, str>> {
+        self.user().map(unescape)
+    }
+
+    /// The password part.
+    #[must_use]
+    pub fn password(&self) -> Option<&'a str> {
+        self.parts.password.map(|span| self.cut(span))
+    }
+
+    /// The host as written; an IPv6 address keeps its brackets. Empty for schemes without host.
+    #[must_use]
+    pub fn host(&self) -> &'a str {
+        self.cut(self.parts.host)
+    }
+
+    /// The host as an address, if it is a literal.
+    #[must_use]
+    pub fn host_ip(&self) -> Option<IpAddr> {
+        host_ip(self.host())
+    }
+
+    /// The port, if one is written.
+    #[must_use]
+    pub const fn port(&self) -> Option<u16> {
+        self.parts.port
+    }
+
+    /// The port, or the scheme's own: 5061 for `sips`, else 5060.
+    #[must_use]
+    pub fn port_or_default(&self) -> u16 {
+        self.port().unwrap_or(if self.is_secure() { 5061 } else { 5060 })
+    }
+
+    /// The URI parameters.
+    #[must_use]
+    pub fn params(&self) -> Params<'a> {
+        Params::new(self.cut((self.parts.params, self.parts.headers)))
+    }
+
+    /// The URI parameter `name`: its value, or `""` if it has none.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&'a str> {
+        self.params().get(name)
+    }
+
+    /// The header fields after the `?`, without it: `Replaces=...&Priority=urgent`.
+    #[must_use]
+    pub fn headers(&self) -> Option<&'a str> {
+        self.text.get(self.parts.headers as usize..)?.strip_prefix('?')
+    }
+
+    /// The header field `name` of the URI, `%`-escapes undone.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.headers()?
+            .split('&')
+            .filter_map(|field| field.split_once('='))
+            .find(|(key, _)| unescape(key).eq_ignore_ascii_case(name))
+            .map(|(_, value)| unescape(value))
+    }
+
+    /// The transport of the `transport` parameter, if it is one of ours.
+    #[must_use]
+    pub fn transport(&self) -> Option<Transport> {
+        let token = self.param("transport")?;
+        [Transport::Udp, Transport::Tcp].into_iter().find(|t| token.eq_ignore_ascii_case(t.uri_token()))
+    }
+
+    /// The same URI, owned.
+    #[must_use]
+    pub fn to_owned(&self) -> Uri {
+        Uri { text: self.text.to_owned(), parts: self.parts }
+    }
+}
+
+impl fmt::Display for UriRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text)
+    }
+}
+
+impl fmt::Debug for UriRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{}>", self.text)
+    }
+}
+
+/// A URI of our own, valid since it was made.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Uri {
+    text: String,
+    parts: Parts,
+}
+
+impl Uri {
+    /// `sip:user@host:port`. Bytes that may not stand in a user part are escaped; an IPv6 host may come without its
+    /// brackets.
+    pub fn sip(user: Option<&str>, host: &str, port: Option<u16>) -> Result<Uri, ParseError> {
+        let mut text = String::from("sip:");
+        if let Some(user) = user {
+            escape_user(user, &mut text);
+            text.push('@');
+        }
+        if host.parse::<Ipv6Addr>().is_ok() {
+            text.push('[');
+            text.push_str(host);
+            text.push(']');
+        } else if is_host(host) {
+            text.push_str(host);
+        } else {
+            return Err(ParseError::Uri);
+        }
+        if let Some(port) = port {
+            text.push(':');
+            text.push_str(&port.to_string());
+        }
+        Uri::try_from(text)
+    }
+
+    /// The same URI with `;name=value` (or `;name`) added; `Err` where that is no URI any more.
+    pub fn with_param(self, name: &str, value: Option<&str>) -> Result<Uri, ParseError> {
+        let mut text = self.text;
+        let tail = text.split_off(self.parts.headers as usize);
+        text.push(';');
+        text.push_str(name);
+        if let Some(value) = value {
+            text.push('=');
+            text.push_str(value);
+        }
+        text.push_str(&tail);
+        let uri = Uri::try_from(text)?;
+        let added = uri.view().params().find(name);
+        if added.is_some_and(|param| value.is_none_or(|v| param.value == Some(v))) {
+            Ok(uri)
+        } else {
+            Err(ParseError::Uri)
+        }
+    }
+
+    /// The URI as a view, with every accessor.
+    #[must_use]
+    pub fn view(&self) -> UriRef<'_> {
+        UriRef { text: &self.text, parts: self.parts }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl TryFrom<String> for Uri {
+    type Error = ParseError;
+    fn try_from(text: String) -> Result<Self, ParseError> {
+        let parts = parts(&text).ok_or(ParseError::Uri)?;
+        Ok(Uri { text, parts })
+    }
+}
+
+impl TryFrom<&str> for Uri {
+    type Error = ParseError;
+    fn try_from(text: &str) -> Result<Self, ParseError> {
+        Uri::try_from(text.to_owned())
+    }
+}
+
+impl core::str::FromStr for Uri {
+    type Err = ParseError;
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Uri::try_from(text)
+    }
+}
+
+impl fmt::Display for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{}>", self.text)
+    }
+}
+
+impl AsRef<str> for Uri {
+    fn as_ref(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Undoes `%XX` escapes; a lone `%` stays, and so does the text if the escapes are not UTF-8.
+#[must_use]
+pub fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.as_bytes();
+    while let [first, rest @ ..] = bytes {
+        let escape = rest.get(..2).and_then(|hex| core::str::from_utf8(hex).ok());
+        match escape.filter(|_| *first == b'%').filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit())) {
+            Some(hex) => {
+                out.push(u8::from_str_radix(hex, 16).unwrap_or(b'?'));
+                bytes = &rest[2..];
+            }
+            None => {
+                out.push(*first);
+                bytes = rest;
+            }
+        }
+    }
+    String::from_utf8(out).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// Appends `user` with what may not stand in a user part as `%XX` (RFC 3261 section 25.1, `user`).
+fn escape_user(user: &str, out: &mut String) {
+    for byte in user.bytes() {
+        let plain = byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
+        if plain {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}
+
+/// An address literal: IPv4, or IPv6 with or without brackets.
+pub(crate) fn host_ip(host: &str) -> Option<IpAddr> {
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    bare.parse().ok()
+}
+
+/// Whether `host` is a host name, an IPv4 address or a bracketed IPv6 address.
+pub(crate) fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok()),
+        // The underscore is no host name character, but names in private DNS have it.
+        None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')),
+    }
+}
+
+/// Splits `host[:port]`; the port is `Some(None)`-free: absent, or a number from 0 to 65535.
+pub(crate) fn host_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let after = if text.starts_with('[') { text.find(']')? + 1 } else { 0 };
+    let colon = text.get(after..)?.find(':').map(|at| at + after);
+    let (host, port) = match colon {
+        Some(at) => (text.get(..at)?, Some(text.get(at + 1..)?)),
+        None => (text, None),
+    };
+    let (host, port) = (host.trim_end(), port.map(str::trim_start));
+    if !is_host(host) {
+        return None;
+    }
+    match port {
+        Some(port) => Some((host, Some(digits(port.as_bytes())?))),
+        None => Some((host, None)),
+    }
+}
+
+fn parts(text: &str) -> Option<Parts> {
+    let end = u32::try_from(text.len()).ok()?;
+    if text.bytes().any(|b| b <= b' ' || matches!(b, 0x7f | b'<' | b'>' | b'"')) {
+        return None;
+    }
+    let colon = memchr::memchr(b':', text.as_bytes())?;
+    let scheme = text.get(..colon)?;
+    let mut letters = scheme.bytes();
+    let first_is_letter = letters.next().is_some_and(|b| b.is_ascii_alphabetic());
+    if !first_is_letter || !letters.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')) {
+        return None;
+    }
+    let rest = colon + 1;
+    let span = |from: usize, to: usize| Some((u32::try_from(from).ok()?, u32::try_from(to).ok()?));
+    let mut parts = Parts {
+        scheme: u32::try_from(colon).ok()?,
+        user: None,
+        password: None,
+        host: (end, end),
+        port: None,
+        params: end,
+        headers: end,
+    };
+    if scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips") {
+        return sip_parts(text, rest, parts);
+    }
+    if rest == text.len() {
+        return None;
+    }
+    if scheme.eq_ignore_ascii_case("tel") {
+        let params = memchr::memchr(b';', text.as_bytes()).unwrap_or(text.len());
+        parts.user = span(rest, params);
+        parts.params = u32::try_from(params).ok()?;
+        if params == rest {
+            return None;
+        }
+    }
+    Some(parts)
+}
+
+/// The parts of `sip:` and `sips:` after the scheme: `[user[:password]@]host[:port][;params][?headers]`.
+fn sip_parts(text: &str, rest: usize, mut parts: Parts) -> Option<Parts> {
+    let at = |offset: usize| u32::try_from(offset).ok();
+    let mut host = rest;
+    if let Some(sign) = text.get(rest..)?.find('@') {
+        let userinfo = text.get(rest..rest + sign)?;
+        host = rest + sign + 1;
+        let user_end = rest + userinfo.find(':').unwrap_or(sign);
+        if user_end == rest {
+            return None;
+        }
+        parts.user = Some((at(rest)?, at(user_end)?));
+        if user_end < rest + sign {
+            parts.password = Some((at(user_end + 1)?, at(rest + sign)?));
+        }
+    }
+    let tail = text.get(host..)?;
+    let head = tail.find([';', '?']).unwrap_or(tail.len());
+    let (name, port) = host_port(tail.get(..head)?)?;
+    parts.host = (at(host)?, at(host + name.len())?);
+    parts.port = port;
+    parts.params = at(host + head)?;
+    let question = tail.get(head..)?.find('?').map_or(text.len(), |q| host + head + q);
+    parts.headers = at(question)?;
+    Some(parts)
+}

@@ -1,0 +1,125 @@
+//! Via (RFC 3261 section 20.42, `rport` of RFC 3581).
+
+use crate::ParseError;
+use crate::params::Params;
+use crate::scan::trim_str;
+use crate::uri::{host_ip, host_port};
+use core::net::IpAddr;
+
+/// The cookie that begins every branch of an RFC 3261 element (section 8.1.1.7).
+pub const MAGIC_COOKIE: &str = "z9hG4bK";
+
+/// One Via value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ViaRef<'a> {
+    transport: &'a str,
+    sent_by: &'a str,
+    host: &'a str,
+    port: Option<u16>,
+    params: Params<'a>,
+}
+
+impl<'a> ViaRef<'a> {
+    /// Reads one value (no comma list). White space may stand where section 25.1 lets it.
+    pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
+        let text = core::str::from_utf8(value).ok();
+        text.and_then(|text| Self::split(trim_str(text))).ok_or(ParseError::Malformed(crate::Name::Via))
+    }
+
+    fn split(text: &'a str) -> Option<Self> {
+        let rest = match text.strip_prefix("SIP/2.0/") {
+            Some(rest) => rest,
+            None => {
+                let (name, rest) = text.split_once('/')?;
+                let (version, rest) = rest.split_once('/')?;
+                if !trim_str(name).eq_ignore_ascii_case("SIP") || trim_str(version) != "2.0" {
+                    return None;
+                }
+                trim_str(rest)
+            }
+        };
+        let (transport, rest) = rest.split_at(rest.find([' ', '\t', '\r', '\n'])?);
+        let (sent_by, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
+        let sent_by = trim_str(sent_by);
+        let (host, port) = host_port(sent_by)?;
+        if !crate::is_token(transport) {
+            return None;
+        }
+        Some(ViaRef { transport, sent_by, host, port, params: Params::new(params) })
+    }
+
+    /// The transport token as written: `UDP`.
+    #[must_use]
+    pub const fn transport(&self) -> &'a str {
+        self.transport
+    }
+
+    /// `host[:port]` as written.
+    #[must_use]
+    pub const fn sent_by(&self) -> &'a str {
+        self.sent_by
+    }
+
+    /// The host of sent-by as written; an IPv6 address keeps its brackets.
+    #[must_use]
+    pub const fn host(&self) -> &'a str {
+        self.host
+    }
+
+    /// The host of sent-by as an address, if it is a literal.
+    #[must_use]
+    pub fn host_ip(&self) -> Option<IpAddr> {
+        host_ip(self.host)
+    }
+
+    /// The port of sent-by, if written.
+    #[must_use]
+    pub const fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// The branch, if there is one and it is not empty.
+    #[must_use]
+    pub fn branch(&self) -> Option<&'a str> {
+        self.params.get("branch").filter(|branch| !branch.is_empty())
+    }
+
+    /// Whether the branch begins with the magic cookie, in any case, and goes on after it.
+    #[must_use]
+    pub fn has_magic_cookie(&self) -> bool {
+        self.branch().is_some_and(|branch| {
+            let (head, tail) = branch.as_bytes().split_at(MAGIC_COOKIE.len().min(branch.len()));
+            head.eq_ignore_ascii_case(MAGIC_COOKIE.as_bytes()) && !tail.is_empty()
+        })
+    }
+
+    /// The `received` parameter as written.
+    #[must_use]
+    pub fn received(&self) -> Option<&'a str> {
+        self.params.get("received")
+    }
+
+    /// The `received` parameter as an address; brackets around IPv6 do not matter (RFC 5118 section 4.5).
+    #[must_use]
+    pub fn received_ip(&self) -> Option<IpAddr> {
+        self.received().and_then(host_ip)
+    }
+
+    /// `None`: no `rport`; `Some(None)`: asked for (RFC 3581 section 3) or no port; `Some(Some(port))`: filled in.
+    #[must_use]
+    pub fn rport(&self) -> Option<Option<u16>> {
+        self.params.get("rport").map(|port| crate::scan::digits(port.as_bytes()))
+    }
+
+    /// The `maddr` parameter.
+    #[must_use]
+    pub fn maddr(&self) -> Option<&'a str> {
+        self.params.get("maddr")
+    }
+
+    /// All parameters.
+    #[must_use]
+    pub const fn params(&self) -> Params<'a> {
+        self.params
+    }
+}

@@ -1,0 +1,315 @@
+//! Writers of new messages. Bodies are bytes; nothing a caller passes can add a line to the header block.
+
+use crate::scan::is_token_byte;
+use crate::{Message, Method, Name, ParseError, is_token, reason_phrase};
+use bytes::Bytes;
+use core::fmt::Display;
+use core::net::SocketAddr;
+use model::Transport;
+
+/// What both writers share: the header block so far and the body.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Block {
+    head: Vec<u8>,
+    /// Just past the start line: where a Via goes.
+    start_end: usize,
+    content_type: Option<Vec<u8>>,
+    body: Bytes,
+}
+
+impl Block {
+    fn new(start_line: Vec<u8>) -> Self {
+        let start_end = start_line.len();
+        Block { head: start_line, start_end, content_type: None, body: Bytes::new() }
+    }
+
+    /// Adds a field. A name that is no token is left out; Content-Length is the writer's own.
+    fn header(&mut self, name: Name<'_>, value: &[u8]) {
+        if !is_token(name.as_str()) || name.id() == Name::ContentLength.id() {
+            return;
+        }
+        if name.id() == Name::ContentType.id() {
+            self.content_type = Some(clean(value));
+            return;
+        }
+        self.line(name, &clean(value));
+    }
+
+    /// Adds fields of `message` as they are, folds made spaces.
+    fn copy(&mut self, message: &Message, name: Name<'_>) {
+        for value in message.headers(name) {
+            self.line(name, &value.unfolded());
+        }
+    }
+
+    fn line(&mut self, name: Name<'_>, value: &[u8]) {
+        self.head.extend_from_slice(name.as_str().as_bytes());
+        self.head.extend_from_slice(b": ");
+        self.head.extend_from_slice(value);
+        self.head.extend_from_slice(b"\r\n");
+    }
+
+    fn body(&mut self, content_type: &str, body: Bytes) {
+        self.content_type = Some(clean(content_type.as_bytes()));
+        self.body = body;
+    }
+
+    fn finish(mut self) -> Bytes {
+        if let Some(content_type) = self.content_type.take().filter(|_| !self.body.is_empty()) {
+            self.line(Name::ContentType, &content_type);
+        }
+        let length = self.body.len().to_string();
+        self.line(Name::ContentLength, length.as_bytes());
+        self.head.extend_from_slice(b"\r\n");
+        self.head.extend_from_slice(&self.body);
+        Bytes::from(self.head)
+    }
+}
+
+/// A value that cannot end its line: each CR, LF and NUL becomes a space.
+fn clean(value: &[u8]) -> Vec<u8> {
+    let spaced = value.iter().map(|b| if matches!(b, b'\r' | b'\n' | 0) { b' ' } else { *b });
+    let mut out: Vec<u8> = spaced.collect();
+    let kept = crate::scan::trim(&out).len();
+    let lead = out.iter().position(|b| !crate::scan::is_lws(*b)).unwrap_or(0);
+    out.drain(..lead);
+    out.truncate(kept);
+    out
+}
+
+/// `text` with token characters only, for tags and branches.
+fn token(text: &str) -> String {
+    text.chars().filter(|c| u8::try_from(*c).is_ok_and(is_token_byte)).collect()
+}
+
+/// A value for a Via header field that names us (section 18.1.1, `rport` of RFC 3581).
+#[must_use]
+pub fn via_value(transport: Transport, sent_by: SocketAddr, branch: &str) -> String {
+    format!("SIP/2.0/{} {sent_by};branch={};rport", transport.via_token(), token(branch))
+}
+
+/// `display` as a quoted string, escaped; empty text gives none.
+#[must_use]
+pub fn quoted(display: &str) -> String {
+    let mut out = String::with_capacity(display.len() + 2);
+    out.push('"');
+    for c in display.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\r' | '\n' | '\0' => out.push(' '),
+            _ => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// `"display" <uri>`; without display, `<uri>`. Angle brackets and line ends in `uri` are escaped.
+#[must_use]
+pub fn name_addr(display: Option<&str>, uri: impl Display) -> String {
+    let mut out = String::new();
+    if let Some(display) = display.filter(|d| !d.is_empty()) {
+        out.push_str(&quoted(display));
+        out.push(' ');
+    }
+    out.push('<');
+    for c in uri.to_string().chars() {
+        match c {
+            '<' | '>' | '"' | '\0'..=' ' | '\x7f' => out.push_str(&format!("%{:02X}", u32::from(c))),
+            _ => out.push(c),
+        }
+    }
+    out.push('>');
+    out
+}
+
+/// Writes a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RequestWriter {
+    block: Block,
+    method_len: usize,
+}
+
+impl RequestWriter {
+    /// Begins `method uri SIP/2.0`. What may not stand in a method is left out; what may not stand in a
+    /// Request-URI is escaped.
+    #[must_use]
+    pub fn new(method: &str, uri: &str) -> Self {
+        let mut line = token(method).into_bytes();
+        let method_len = line.len();
+        line.push(b' ');
+        for byte in uri.bytes() {
+            match byte {
+                0..=b' ' | 0x7f => line.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+                _ => line.push(byte),
+            }
+        }
+        line.extend_from_slice(b" SIP/2.0\r\n");
+        RequestWriter { block: Block::new(line), method_len }
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> Method<'_> {
+        Method::new(core::str::from_utf8(&self.block.head[..self.method_len]).unwrap_or_default())
+    }
+
+    /// Puts a Via on top of all others, whatever was written before.
+    #[must_use]
+    pub fn via(mut self, transport: Transport, sent_by: SocketAddr, branch: &str) -> Self {
+        let line = format!("Via: {}\r\n", via_value(transport, sent_by, branch));
+        let at = self.block.start_end;
+        self.block.head.splice(at..at, line.into_bytes());
+        self
+    }
+
+    /// Adds a field. Line ends in `value` become spaces; a `name` that is no token is left out; Content-Length is
+    /// the writer's own.
+    #[must_use]
+    pub fn header<'n>(mut self, name: impl Into<Name<'n>>, value: impl AsRef<[u8]>) -> Self {
+        self.block.header(name.into(), value.as_ref());
+        self
+    }
+
+    /// Adds every field called `name` of `message`.
+    #[must_use]
+    pub fn copy<'n>(mut self, message: &Message, name: impl Into<Name<'n>>) -> Self {
+        self.block.copy(message, name.into());
+        self
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn body(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
+        self.block.body(content_type, body.into());
+        self
+    }
+
+    /// The message, with its Content-Length.
+    #[must_use]
+    pub fn finish(self) -> Bytes {
+        self.block.finish()
+    }
+}
+
+/// Writes a response to a request (section 8.2.6).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ResponseWriter {
+    block: Block,
+    /// Where a To-tag goes, if the request had none.
+    tag_at: Option<usize>,
+}
+
+impl ResponseWriter {
+    /// Copies Via, From, To, Call-ID and CSeq of `request`, which came from `source`.
+    ///
+    /// The top Via gets `received` and a filled `rport` (section 18.2.1, RFC 3581 section 4). An empty `reason`
+    /// means the registered phrase. A 100 carries Timestamp back. Fields the request does not have are left out:
+    /// see [`Message::is_answerable`].
+    #[must_use]
+    pub fn to(request: &Message, status: u16, reason: &str, source: SocketAddr) -> Self {
+        let reason = if reason.is_empty() { reason_phrase(status) } else { reason };
+        let mut line = format!("SIP/2.0 {:03} ", status.clamp(100, 699)).into_bytes();
+        line.extend_from_slice(&clean(reason.as_bytes()));
+        line.extend_from_slice(b"\r\n");
+        let mut block = Block::new(line);
+        copy_vias(&mut block, request, source);
+        block.copy(request, Name::From);
+        block.copy(request, Name::To);
+        let has_tag = request.to().map(|to| to.tag().is_some());
+        let tag_at = (has_tag == Ok(false)).then_some(block.head.len() - 2);
+        block.copy(request, Name::CallId);
+        block.copy(request, Name::CSeq);
+        if status == 100 {
+            block.copy(request, Name::Timestamp);
+        }
+        ResponseWriter { block, tag_at }
+    }
+
+    /// Gives To a tag, if the request's To had none (section 8.2.6.2).
+    #[must_use]
+    pub fn to_tag(mut self, tag: &str) -> Self {
+        if let Some(at) = self.tag_at.take() {
+            self.block.head.splice(at..at, format!(";tag={}", token(tag)).into_bytes());
+        }
+        self
+    }
+
+    /// Adds a field. Line ends in `value` become spaces; a `name` that is no token is left out; Content-Length is
+    /// the writer's own.
+    #[must_use]
+    pub fn header<'n>(mut self, name: impl Into<Name<'n>>, value: impl AsRef<[u8]>) -> Self {
+        self.block.header(name.into(), value.as_ref());
+        self
+    }
+
+    /// Adds every field called `name` of `message`: Record-Route, mostly.
+    #[must_use]
+    pub fn copy<'n>(mut self, message: &Message, name: impl Into<Name<'n>>) -> Self {
+        self.block.copy(message, name.into());
+        self
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn body(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
+        self.block.body(content_type, body.into());
+        self
+    }
+
+    /// The message, with its Content-Length.
+    #[must_use]
+    pub fn finish(self) -> Bytes {
+        self.block.finish()
+    }
+}
+
+fn copy_vias(block: &mut Block, request: &Message, source: SocketAddr) {
+    for (index, value) in request.headers(Name::Via).enumerate() {
+        let stamped = if index == 0 { stamp(value, source).ok() } else { None };
+        match stamped {
+            Some(value) => block.line(Name::Via, &value),
+            None => block.line(Name::Via, &value.unfolded()),
+        }
+    }
+}
+
+/// The first Via field with its top value's `received` and `rport` made true.
+fn stamp(field: crate::HeaderValue<'_>, source: SocketAddr) -> Result<Vec<u8>, ParseError> {
+    let mut list = field.list();
+    let top = list.next().ok_or(ParseError::Malformed(Name::Via))?;
+    let via = crate::ViaRef::parse(top.as_bytes())?;
+    let mut out = format!("SIP/2.0/{} {}", via.transport(), via.host()).into_bytes();
+    if let Some(port) = via.port() {
+        out.extend_from_slice(format!(":{port}").as_bytes());
+    }
+    for param in via.params() {
+        if param.name.eq_ignore_ascii_case("received") || param.name.eq_ignore_ascii_case("rport") {
+            continue;
+        }
+        out.push(b';');
+        out.extend_from_slice(param.name.as_bytes());
+        if let Some(value) = param.value {
+            let raw = if is_plain(value) { value.to_owned() } else { format!("\"{value}\"") };
+            out.push(b'=');
+            out.extend_from_slice(&clean(raw.as_bytes()));
+        }
+    }
+    let ip = source.ip().to_canonical();
+    if via.rport().is_some() || via.host_ip() != Some(ip) {
+        out.extend_from_slice(format!(";received={ip}").as_bytes());
+    }
+    if via.rport().is_some() {
+        out.extend_from_slice(format!(";rport={}", source.port()).as_bytes());
+    }
+    for value in list {
+        out.extend_from_slice(b", ");
+        out.extend_from_slice(&value.unfolded());
+    }
+    Ok(out)
+}
+
+/// Whether a parameter value needs no quotes: token, host or address.
+fn is_plain(value: &str) -> bool {
+    value.bytes().all(|b| is_token_byte(b) || matches!(b, b'[' | b']' | b':' | b'/' | b'@' | b'=' | b'&' | b'$'))
+}
