@@ -100,6 +100,8 @@ pub struct Net {
     in_turn: Option<usize>,
     failed: VecDeque<Flow>,
     buffer: Box<[u8]>,
+    /// Length of the media packet in `buffer`.
+    packet_len: usize,
     counters: NetCounters,
 }
 
@@ -120,6 +122,7 @@ impl Net {
             in_turn: None,
             failed: VecDeque::new(),
             buffer: vec![0; BUFFER].into_boxed_slice(),
+            packet_len: 0,
             counters: NetCounters::default(),
         };
         for config in listeners {
@@ -215,6 +218,7 @@ impl Net {
             Found::Media(index, from, count) => {
                 self.counters.media_received += 1;
                 let kind = if index.is_multiple_of(2) { PacketKind::Rtp } else { PacketKind::Rtcp };
+                self.packet_len = count;
                 let packet = &mut self.buffer[..count];
                 Some(Incoming::Media { port: MediaPortId(index as u64 / 2), kind, from, packet })
             }
@@ -311,10 +315,24 @@ impl Net {
         }
     }
 
+    /// Sends the packet that [`Incoming::Media`] just showed, as it is now in the receive buffer: a relayed packet is
+    /// neither copied nor allocated. Nothing may have been taken by [`Net::next`] in between.
+    pub fn forward(&mut self, port: MediaPortId, kind: PacketKind, to: SocketAddr) {
+        let packet = std::mem::take(&mut self.buffer);
+        let len = self.packet_len.min(packet.len());
+        self.send_media(port, kind, to, &packet[..len]);
+        self.buffer = packet;
+    }
+
     /// When [`Net::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.streams.poll_timeout()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn streams_idle(&self) -> bool {
+        self.streams.is_idle()
     }
 
     /// Closes connections that broke a limit of time.

@@ -1,7 +1,6 @@
 //! Every stream connection of a shard: accepted ones, opened ones, and which of them reaches a remote address.
 
 use crate::config::{BoundListener, NetCounters};
-use crate::connection::StreamFramer;
 use crate::connection::{Closed, Connection, token};
 use crate::poller::{Poller, Ready};
 use crate::{socket, sockets};
@@ -9,6 +8,7 @@ use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
 use model::{ConnectionId, Flow, Instant, Limits, Transmit, Transport};
+use sip_message::{ParseLimits, StreamFramer};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::TcpListener;
@@ -85,6 +85,12 @@ impl Streams {
         !self.arrived.is_empty()
     }
 
+    /// Whether nothing waits to be written or to be opened.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.values().all(Connection::is_idle)
+    }
+
     fn new_id(&mut self) -> ConnectionId {
         let id = ConnectionId(self.next_id);
         self.next_id += 1;
@@ -92,7 +98,7 @@ impl Streams {
     }
 
     fn framer(&self) -> StreamFramer {
-        StreamFramer::new(self.limits.message_bytes_max)
+        StreamFramer::new(ParseLimits::from(&self.limits))
     }
 
     pub(crate) fn accept(&mut self, index: usize, on: &mut Turn<'_>) {
