@@ -1,0 +1,446 @@
+//! The layer: the table of usages, the maps that find one, the timers that wake one.
+
+use crate::ack::{AckTable, repeated};
+use crate::dialog::{Dialog, call_id, from_tag, to_tag};
+use crate::usage::{Cx, Index, Phase, Purpose, Ringing, Usage};
+use crate::write::{Reply, stray_reply};
+use crate::{Config, DialogError, DialogKey, Event, InviteSpec, Transactions};
+use bytes::Bytes;
+use model::{Flow, IdSource, Instant};
+use sip_message::Message;
+use sip_transaction::{ClientKey, Failure, ServerKey};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// All dialogs of a shard.
+///
+/// # Invariants
+/// - `timers` holds `(usage.armed, usage.key)` for each usage with a deadline, and nothing else.
+/// - Between acts no usage is `Over`, and `index` speaks only of usages in `usages`.
+/// - After every act of the outside the events are drained before the next.
+#[derive(Debug)]
+pub struct Layer {
+    config: Config,
+    ids: IdSource,
+    usages: BTreeMap<DialogKey, Usage>,
+    index: Index,
+    acks: AckTable,
+    timers: BTreeSet<(Instant, DialogKey)>,
+    events: VecDeque<Event>,
+    next_key: u64,
+}
+
+impl Layer {
+    /// An empty layer.
+    #[must_use]
+    pub fn new(config: Config, ids: IdSource) -> Layer {
+        Layer {
+            config,
+            ids,
+            usages: BTreeMap::new(),
+            index: Index::default(),
+            acks: AckTable::default(),
+            timers: BTreeSet::new(),
+            events: VecDeque::new(),
+            next_key: 1,
+        }
+    }
+
+    /// UAS: an admitted INVITE without a To-tag becomes an early usage. [`Layer::progress`], [`Layer::accept`],
+    /// [`Layer::reject`] or [`Layer::hangup`] must follow.
+    pub fn incoming(&mut self, key: ServerKey, flow: Flow, request: Arc<Message>, now: Instant) -> DialogKey {
+        let _ = now;
+        let dialog = Dialog::of_request(&request, flow, &self.config, &mut self.ids);
+        let ringing = Ringing { server: key, request, flow, provisional: None };
+        let mut usage = Usage::incoming(self.fresh_key(), dialog, ringing);
+        usage.own(key, &mut self.index);
+        self.insert(usage)
+    }
+
+    /// UAS: sends a provisional response, 101 to 199.
+    ///
+    /// # Errors
+    /// The usage is gone or answered, or the status is not provisional.
+    pub fn progress(
+        &mut self,
+        tx: &mut Transactions,
+        key: DialogKey,
+        status: u16,
+        sdp: Option<Bytes>,
+        headers: &[(String, String)],
+        now: Instant,
+    ) -> Result<(), DialogError> {
+        let reply = Reply { sdp, headers, ..Reply::bare(status) };
+        self.act(tx, key, now, |usage, cx| usage.progress(cx, &reply))
+    }
+
+    /// UAS: sends 200 and repeats it until the ACK: [`Event::Confirmed`], or [`crate::Ended::AckTimeout`].
+    ///
+    /// # Errors
+    /// The usage is gone or answered.
+    pub fn accept(
+        &mut self,
+        tx: &mut Transactions,
+        key: DialogKey,
+        sdp: Option<Bytes>,
+        headers: &[(String, String)],
+        now: Instant,
+    ) -> Result<(), DialogError> {
+        let reply = Reply { sdp, headers, ..Reply::bare(200) };
+        self.act(tx, key, now, |usage, cx| usage.accept(cx, &reply))
+    }
+
+    /// UAS: sends a final response from 300 up; an empty `reason` stands for the usual phrase. The usage is gone.
+    ///
+    /// # Errors
+    /// The usage is gone or answered, or the status is not from 300 up.
+    pub fn reject(
+        &mut self,
+        tx: &mut Transactions,
+        key: DialogKey,
+        status: u16,
+        reason: &str,
+        headers: &[(String, String)],
+        now: Instant,
+    ) -> Result<(), DialogError> {
+        let reply = Reply { reason, headers, ..Reply::bare(status) };
+        self.act(tx, key, now, |usage, cx| usage.reject(cx, &reply))
+    }
+
+    /// UAC: sends an INVITE. [`Event::Answered`] or [`Event::Failed`] follows.
+    pub fn invite(&mut self, tx: &mut Transactions, spec: InviteSpec, now: Instant) -> DialogKey {
+        let key = self.fresh_key();
+        let mut cx = Cx {
+            config: &self.config,
+            ids: &mut self.ids,
+            events: &mut self.events,
+            index: &mut self.index,
+            acks: &mut self.acks,
+            tx,
+            now,
+        };
+        let usage = Usage::invite(key, &spec, &mut cx);
+        self.insert(usage)
+    }
+
+    /// UAC: acknowledges the 2xx to an INVITE that carried no offer, with our answer.
+    ///
+    /// # Errors
+    /// The usage is gone, or no such 2xx waits.
+    pub fn ack(
+        &mut self,
+        tx: &mut Transactions,
+        key: DialogKey,
+        answer: Bytes,
+        now: Instant,
+    ) -> Result<(), DialogError> {
+        self.act(tx, key, now, |usage, cx| usage.ack(cx, answer))
+    }
+
+    /// Ends whatever it is. UAC without an answer: CANCEL, and [`Event::Failed`] follows. UAS without an answer:
+    /// `status`. Confirmed: BYE, which the callee holds back until the ACK or its timeout (RFC 3261 section 15.1.1);
+    /// no event follows. `reason_header` is the value of a Reason header (RFC 3326).
+    pub fn hangup(
+        &mut self,
+        tx: &mut Transactions,
+        key: DialogKey,
+        status: u16,
+        reason_header: Option<&str>,
+        now: Instant,
+    ) {
+        let _ = self.act(tx, key, now, |usage, cx| {
+            usage.hangup(cx, status, reason_header);
+            Ok(())
+        });
+    }
+
+    /// Offers anew in a confirmed dialog. [`Event::ReinviteAnswered`] or [`Event::ReinviteFailed`] follows, or the end.
+    /// Glare is settled here; while an INVITE of the remote waits for its ACK, the offer waits too.
+    ///
+    /// # Errors
+    /// The usage is gone or not confirmed, or another offer, either way, is under way.
+    pub fn reinvite(
+        &mut self,
+        tx: &mut Transactions,
+        key: DialogKey,
+        offer: Bytes,
+        now: Instant,
+    ) -> Result<(), DialogError> {
+        self.act(tx, key, now, |usage, cx| usage.reinvite(cx, offer))
+    }
+
+    /// Accepts the remote's re-INVITE with an answer, or with our offer where it had none.
+    ///
+    /// # Errors
+    /// The usage is gone, or no re-INVITE waits: it was cancelled.
+    pub fn answer_reinvite(
+        &mut self,
+        tx: &mut Transactions,
+        key: DialogKey,
+        sdp: Bytes,
+        now: Instant,
+    ) -> Result<(), DialogError> {
+        let reply = Reply { sdp: Some(sdp), ..Reply::bare(200) };
+        self.act(tx, key, now, |usage, cx| usage.answer_reinvite(cx, &reply))
+    }
+
+    /// Refuses the remote's re-INVITE; the dialog goes on as it was.
+    ///
+    /// # Errors
+    /// The usage is gone, no re-INVITE waits, or the status is not from 300 up.
+    pub fn reject_reinvite(
+        &mut self,
+        tx: &mut Transactions,
+        key: DialogKey,
+        status: u16,
+        now: Instant,
+    ) -> Result<(), DialogError> {
+        self.act(tx, key, now, |usage, cx| usage.reject_reinvite(cx, status))
+    }
+
+    /// A request with a To-tag, other than ACK and CANCEL. It is answered here: 481 where no dialog knows it.
+    pub fn handle_request(
+        &mut self,
+        tx: &mut Transactions,
+        key: ServerKey,
+        flow: Flow,
+        request: Arc<Message>,
+        now: Instant,
+    ) {
+        let Some(dialog) = self.find(&request) else {
+            // Should the transaction be gone, nobody waits for the answer.
+            let _ = tx.respond(key, stray_reply(&self.config, &request, flow, 481), now);
+            return;
+        };
+        let _ = self.act(tx, dialog, now, |usage, cx| {
+            usage.request_received(cx, key, flow, request);
+            Ok(())
+        });
+    }
+
+    /// An ACK of a 2xx. One that fits no dialog is dropped (RFC 3261 section 17.2.3 leaves nobody to answer).
+    pub fn handle_ack(&mut self, tx: &mut Transactions, flow: Flow, request: &Message, now: Instant) {
+        let Some(dialog) = self.find(request) else { return };
+        let _ = self.act(tx, dialog, now, |usage, cx| {
+            usage.acked(cx, request, flow);
+            Ok(())
+        });
+    }
+
+    /// A CANCEL that the layer below has matched to `invite` and answered.
+    pub fn handle_cancel(&mut self, tx: &mut Transactions, invite: ServerKey, request: &Message, now: Instant) {
+        let _ = request;
+        let Some(dialog) = self.index.servers.get(&invite).copied() else { return };
+        let _ = self.act(tx, dialog, now, |usage, cx| {
+            usage.cancelled(cx, invite);
+            Ok(())
+        });
+    }
+
+    /// A response to a request of ours.
+    pub fn handle_response(
+        &mut self,
+        tx: &mut Transactions,
+        key: ClientKey,
+        response: Arc<Message>,
+        flow: Flow,
+        now: Instant,
+    ) {
+        let status = response.status().unwrap_or_default();
+        if self.acks.knows(key) {
+            if (200..300).contains(&status) {
+                let Layer { config, ids, events, index, acks, .. } = self;
+                repeated(&mut Cx { config, ids, events, index, acks, tx, now }, key, &response, flow);
+            }
+            return;
+        }
+        let Some(purpose) = self.index.clients.get(&key).copied() else { return };
+        let _ = match purpose {
+            Purpose::Invite(dialog) => self.act(tx, dialog, now, |usage, cx| {
+                usage.invite_response(cx, key, response, flow);
+                Ok(())
+            }),
+            Purpose::Reinvite(dialog) => self.act(tx, dialog, now, |usage, cx| {
+                usage.reinvite_response(cx, key, &response);
+                Ok(())
+            }),
+            Purpose::Bye(_) if status < 200 => Ok(()),
+            Purpose::Bye(dialog) => self.bye_done(tx, key, dialog, now),
+        };
+    }
+
+    /// A request of ours got no final response.
+    pub fn handle_client_failed(&mut self, tx: &mut Transactions, key: ClientKey, why: Failure, now: Instant) {
+        let Some(purpose) = self.index.clients.get(&key).copied() else { return };
+        let _ = match purpose {
+            Purpose::Invite(dialog) => self.act(tx, dialog, now, |usage, cx| {
+                usage.invite_failed(cx, key, why);
+                Ok(())
+            }),
+            Purpose::Reinvite(dialog) => self.act(tx, dialog, now, |usage, cx| {
+                usage.reinvite_failed(cx, key, why);
+                Ok(())
+            }),
+            Purpose::Bye(dialog) => self.bye_done(tx, key, dialog, now),
+        };
+    }
+
+    /// A response of ours could not be sent, or was not acknowledged.
+    pub fn handle_server_failed(&mut self, tx: &mut Transactions, key: ServerKey, why: Failure, now: Instant) {
+        let Some(dialog) = self.index.servers.get(&key).copied() else { return };
+        let _ = self.act(tx, dialog, now, |usage, cx| {
+            usage.server_failed(cx, key, why);
+            Ok(())
+        });
+    }
+
+    /// The next event, oldest first.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`Layer::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let usage = self.timers.first().map(|(at, _)| *at);
+        usage.into_iter().chain(self.acks.poll_timeout()).min()
+    }
+
+    /// Acts on every deadline up to `now`.
+    pub fn handle_timeout(&mut self, tx: &mut Transactions, now: Instant) {
+        self.acks.handle_timeout(now);
+        while let Some((at, key)) = self.timers.first().copied()
+            && at <= now
+        {
+            let _ = self.act(tx, key, now, |usage, cx| {
+                usage.handle_timeout(cx);
+                Ok(())
+            });
+            debug_assert!(self.timers.first() != Some(&(at, key)), "a deadline that passed was acted on");
+        }
+    }
+
+    /// How many usages are alive, those that only wait for the answer to their BYE or CANCEL included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.usages.len()
+    }
+
+    /// Whether nothing is remembered: no usage, no ACK that may be wanted again.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.usages.is_empty() && self.acks.len() == 0 && self.index.is_empty() && self.events.is_empty()
+    }
+
+    /// Whether a 2xx was sent or received, and neither side has hung up.
+    #[must_use]
+    pub fn is_confirmed(&self, key: DialogKey) -> bool {
+        self.usages.get(&key).is_some_and(|usage| match &usage.phase {
+            Phase::Confirmed(confirmed) => confirmed.leaving.is_none(),
+            Phase::Calling(_) | Phase::Ringing(_) | Phase::Leaving(_) | Phase::Over => false,
+        })
+    }
+
+    /// The dialog's Call-ID.
+    #[must_use]
+    pub fn call_id(&self, key: DialogKey) -> Option<&str> {
+        self.usages.get(&key).map(|usage| usage.dialog.call_id.as_str())
+    }
+
+    /// Our own tag.
+    #[must_use]
+    pub fn local_tag(&self, key: DialogKey) -> Option<&str> {
+        self.usages.get(&key).map(|usage| usage.dialog.local_tag.as_str())
+    }
+
+    /// The URI of the remote target: the peer's Contact.
+    #[must_use]
+    pub fn remote_target(&self, key: DialogKey) -> Option<&str> {
+        self.usages.get(&key).map(|usage| usage.dialog.path.target())
+    }
+
+    /// The flow of the peer.
+    #[must_use]
+    pub fn flow(&self, key: DialogKey) -> Option<Flow> {
+        self.usages.get(&key).map(|usage| usage.dialog.path.flow())
+    }
+
+    /// The option tags that a request requires and this layer lacks, as the value of Unsupported in a 420
+    /// (RFC 3261 section 8.2.2.3). For requests outside a dialog; inside one the layer sees to it.
+    #[must_use]
+    pub fn unsupported(&self, request: &Message) -> Option<String> {
+        crate::request::unsupported(&self.config, request)
+    }
+
+    /// The usage a request of the remote is in (section 12.2.2).
+    #[must_use]
+    pub fn find(&self, request: &Message) -> Option<DialogKey> {
+        let key = *self.index.tags.get(&to_tag(request))?;
+        let usage = self.usages.get(&key)?;
+        usage.matches(call_id(request), &from_tag(request)).then_some(key)
+    }
+
+    fn bye_done(
+        &mut self,
+        tx: &mut Transactions,
+        client: ClientKey,
+        dialog: DialogKey,
+        now: Instant,
+    ) -> Result<(), DialogError> {
+        self.index.clients.remove(&client);
+        self.act(tx, dialog, now, |usage, _| {
+            usage.bye_done();
+            Ok(())
+        })
+    }
+
+    fn fresh_key(&mut self) -> DialogKey {
+        let key = DialogKey(self.next_key);
+        self.next_key += 1;
+        key
+    }
+
+    fn insert(&mut self, usage: Usage) -> DialogKey {
+        let key = usage.key;
+        self.index.tags.insert(usage.dialog.local_tag.clone(), key);
+        self.usages.insert(key, usage);
+        self.settle(key);
+        key
+    }
+
+    /// One act on one usage, and then its timer or its end.
+    fn act(
+        &mut self,
+        tx: &mut Transactions,
+        key: DialogKey,
+        now: Instant,
+        act: impl FnOnce(&mut Usage, &mut Cx<'_>) -> Result<(), DialogError>,
+    ) -> Result<(), DialogError> {
+        let Layer { config, ids, usages, index, acks, events, .. } = self;
+        let usage = usages.get_mut(&key).ok_or(DialogError::Gone)?;
+        let done = act(usage, &mut Cx { config, ids, events, index, acks, tx, now });
+        self.settle(key);
+        done
+    }
+
+    fn settle(&mut self, key: DialogKey) {
+        let Some(usage) = self.usages.get_mut(&key) else { return };
+        let wanted = usage.deadline();
+        if usage.armed != wanted {
+            if let Some(at) = core::mem::replace(&mut usage.armed, wanted) {
+                self.timers.remove(&(at, key));
+            }
+            if let Some(at) = wanted {
+                self.timers.insert((at, key));
+            }
+        }
+        if matches!(usage.phase, Phase::Over)
+            && let Some(usage) = self.usages.remove(&key)
+        {
+            self.index.tags.remove(&usage.dialog.local_tag);
+            for server in &usage.servers {
+                self.index.servers.remove(server);
+            }
+        }
+    }
+}

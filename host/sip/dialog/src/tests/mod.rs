@@ -1,0 +1,3 @@
+//! Ladders for every race, and seeds over a lossy network.
+
+mod pair;
