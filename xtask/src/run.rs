@@ -1,0 +1,66 @@
+//! Running programs, and the commands that only run one.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The top of the tree.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// The cargo that runs us.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// Runs a command to its end, showing it first.
+pub(crate) fn go(command: &mut Command) -> Result<(), String> {
+    let shown = show(command);
+    eprintln!("xtask: {shown}");
+    let status = command.status().map_err(|error| format!("{shown}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{shown}: {status}")) }
+}
+
+/// Runs a command and gives what it printed.
+pub(crate) fn read(command: &mut Command) -> Result<String, String> {
+    let shown = show(command);
+    let output = command.output().map_err(|error| format!("{shown}: {error}"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(format!("{shown}: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+}
+
+fn show(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    command.get_args().fold(program, |line, arg| format!("{line} {}", arg.to_string_lossy()))
+}
+
+/// Whether a program is on the path.
+pub(crate) fn has(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
+}
+
+pub(crate) fn demo(args: &[String]) -> Result<(), String> {
+    crate::install::wasm_target()?;
+    eprintln!("xtask: building the switch and its plugins (some minutes the first time)");
+    go(cargo().args(["build", "--quiet", "--package", "strowger"]))?;
+    go(cargo().args(["run", "--quiet", "--package", "strowger", "--", "demo"]).args(args))
+}
+
+pub(crate) fn sim(args: &[String]) -> Result<(), String> {
+    go(cargo().args(["run", "--quiet", "--package", "sim", "--bin", "sim", "--"]).args(args))
+}
+
+pub(crate) fn load(args: &[String]) -> Result<(), String> {
+    crate::install::packages(&["sip-tester"])?;
+    go(cargo().args(["build", "--quiet", "--release", "--package", "strowger"]))?;
+    go(cargo().args(["run", "--quiet", "--package", "interop", "--bin", "load", "--"]).args(args))
+}
+
+pub(crate) fn bench(args: &[String]) -> Result<(), String> {
+    go(cargo().args(["bench", "--package", "sip-message", "--package", "media", "--package", "plugin"]).args(args))
+}

@@ -1,0 +1,97 @@
+//! `cargo xtask test`: the checks, in order of speed.
+
+use crate::run::{cargo, go, root};
+use crate::{install, purity};
+use std::process::Command;
+use std::time::Instant;
+
+/// Seeds of the simulation in CI.
+const CI_SEEDS: &str = "1000";
+
+/// A step: its name, what it is for, and how it runs.
+type Step = (&'static str, &'static str, fn() -> Result<(), String>);
+
+const STEPS: &[Step] = &[
+    ("fmt", "the code is formatted", fmt),
+    ("install", "what the tests need is here", install::everything),
+    ("tidy", "floors, sizes, names", tidy),
+    ("clippy", "lints, warnings are errors", clippy),
+    ("doc", "the documentation builds without a warning", doc),
+    ("deny", "licences, sources, one version of each crate", deny),
+    ("tests", "every test of the workspace, with real PostgreSQL, baresip and sipp", tests),
+    ("purity", "floors 0-4 import nothing", purity::check),
+    ("guests", "the plugins and the SDK: format and lints", guests),
+    ("sim", "the simulation's seeds, each run twice", sim),
+];
+
+/// Runs all steps or the named ones.
+pub(crate) fn test(args: &[String]) -> Result<(), String> {
+    if args.iter().any(|a| a == "--list") {
+        for (name, what, _) in STEPS {
+            eprintln!("{name:10} {what}");
+        }
+        return Ok(());
+    }
+    if let Some(unknown) = args.iter().find(|a| !STEPS.iter().any(|(name, ..)| name == a)) {
+        return Err(format!("no step {unknown:?}: see cargo xtask test --list"));
+    }
+    let mut took = Vec::new();
+    for (name, what, step) in STEPS.iter().filter(|(name, ..)| args.is_empty() || args.iter().any(|a| a == name)) {
+        eprintln!("\nxtask: === {name}: {what}");
+        let begun = Instant::now();
+        step().map_err(|why| format!("step {name} failed: {why}"))?;
+        took.push(format!("{name} {} s", begun.elapsed().as_secs()));
+    }
+    eprintln!("\nxtask: all steps passed: {}", took.join(", "));
+    Ok(())
+}
+
+fn fmt() -> Result<(), String> {
+    go(cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn tidy() -> Result<(), String> {
+    go(cargo().args(["test", "--quiet", "--package", "tidy"]))
+}
+
+fn clippy() -> Result<(), String> {
+    go(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn doc() -> Result<(), String> {
+    go(cargo().env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links").args([
+        "doc",
+        "--quiet",
+        "--workspace",
+        "--no-deps",
+    ]))
+}
+
+fn deny() -> Result<(), String> {
+    let deny = root().join("target/tools/bin/cargo-deny");
+    go(Command::new(deny).current_dir(root()).args(["--offline", "check", "bans", "licenses", "sources"]))
+}
+
+fn tests() -> Result<(), String> {
+    go(cargo().args(["test", "--workspace", "--exclude", "purity"]))
+}
+
+fn guests() -> Result<(), String> {
+    for dir in ["plugins/guests", "sdk/rust"] {
+        go(cargo().current_dir(root().join(dir)).args(["fmt", "--all", "--check"]))?;
+    }
+    go(cargo().current_dir(root().join("plugins/guests")).args([
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--target",
+        "wasm32-unknown-unknown",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+fn sim() -> Result<(), String> {
+    crate::run::sim(&["--seeds".to_owned(), CI_SEEDS.to_owned()])
+}
