@@ -1,0 +1,237 @@
+//! The server side: challenges and verification (RFC 3261 section 22.1, RFC 7616 section 3.3 to 3.4).
+
+use crate::digest::{Algorithm, Qop, Signed, response};
+use crate::nonce::{Nonces, Standing};
+use crate::params::{Params, escape, unescape};
+use core::time::Duration;
+use model::{Ha1, Instant};
+use subtle::ConstantTimeEq;
+
+/// Most header field values of our realm that are tried; a client has no reason to send more than one per algorithm.
+const CREDENTIALS_MAX: usize = 4;
+/// Longest user name, nonce, cnonce or digest URI that is looked at.
+const VALUE_MAX: usize = 1024;
+
+/// Credentials that hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verified {
+    /// The user name, unescaped.
+    pub username: String,
+    /// The digest URI: the Request-URI as the client wrote it, for callers that want to compare.
+    pub uri: String,
+    /// The hash that was used.
+    pub algorithm: Algorithm,
+}
+
+/// Why credentials do not hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AuthFailure {
+    /// No Digest credentials for this realm: challenge.
+    #[error("no credentials for this realm")]
+    Missing,
+    /// The password is right, the nonce is not ours or too old: challenge with `stale=true`.
+    #[error("stale nonce")]
+    Stale,
+    /// The password is right, the nonce-count was used before: challenge with `stale=true`, and count it.
+    #[error("nonce-count used before")]
+    Replayed,
+    /// No such user.
+    #[error("unknown user")]
+    UnknownUser,
+    /// The response does not match.
+    #[error("wrong password")]
+    WrongPassword,
+    /// The value cannot be read, or uses what was not offered: 400.
+    #[error("malformed credentials: {0}")]
+    Malformed(&'static str),
+}
+
+/// Challenges requests and verifies credentials.
+///
+/// # Invariants
+/// Memory grows only by credentials that hold, and never past `nonces_max`; see the crate's `nonce` module.
+pub struct Authenticator {
+    nonces: Nonces,
+    nobody: Ha1,
+}
+
+impl core::fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Authenticator").field("nonces", &self.nonces.len()).finish_non_exhaustive()
+    }
+}
+
+impl Authenticator {
+    /// Starts with a secret that nobody else knows; nonces live for `nonce_ttl`, and the counts of the last
+    /// `nonces_max` used ones are remembered.
+    #[must_use]
+    pub fn new(secret: [u8; 32], nonces_max: usize, nonce_ttl: Duration) -> Self {
+        Authenticator {
+            nonces: Nonces::new(secret, nonces_max, nonce_ttl),
+            nobody: crate::ha1("nobody", "nowhere", "nothing"),
+        }
+    }
+
+    /// The values of WWW-Authenticate or Proxy-Authenticate, one header field each, the stronger algorithm first as
+    /// RFC 8760 section 2.4 asks. `stale` tells the client to try again without asking its user.
+    pub fn challenge(&mut self, realm: &str, stale: bool, now: Instant) -> Vec<String> {
+        let nonce = self.nonces.mint(realm, now);
+        let realm = escape(realm);
+        let stale = if stale { ", stale=true" } else { "" };
+        [Algorithm::Sha256, Algorithm::Md5]
+            .iter()
+            .map(|algorithm| {
+                format!(
+                    r#"Digest realm="{realm}", nonce="{nonce}", algorithm={}, qop="auth"{stale}"#,
+                    algorithm.token()
+                )
+            })
+            .collect()
+    }
+
+    /// Verifies the values of Authorization or Proxy-Authorization for `realm`. Values for other realms are skipped
+    /// (RFC 3261 section 22.3: they are for proxies further on).
+    ///
+    /// The response is computed and compared even for an unknown user, and before the nonce is judged, so that time
+    /// tells nothing and `stale` is said only to who knows the password (RFC 7616 section 3.3).
+    ///
+    /// # Errors
+    /// [`AuthFailure`], the one of the last value looked at.
+    pub fn verify<'a>(
+        &mut self,
+        header_values: impl IntoIterator<Item = &'a str>,
+        method: &str,
+        realm: &str,
+        lookup: impl Fn(&str) -> Option<Ha1>,
+        now: Instant,
+    ) -> Result<Verified, AuthFailure> {
+        let mut failure = AuthFailure::Missing;
+        let mut tried = 0;
+        for value in header_values {
+            let claim = match Claim::read(value, realm) {
+                Ok(Some(claim)) => claim,
+                Ok(None) => continue,
+                Err(why) => {
+                    failure = AuthFailure::Malformed(why);
+                    continue;
+                }
+            };
+            tried += 1;
+            if tried > CREDENTIALS_MAX {
+                break;
+            }
+            match self.check(&claim, method, realm, &lookup, now) {
+                Ok(verified) => return Ok(verified),
+                Err(why) => failure = why,
+            }
+        }
+        Err(failure)
+    }
+
+    /// How many used nonces are remembered.
+    #[must_use]
+    pub fn nonces_len(&self) -> usize {
+        self.nonces.len()
+    }
+
+    fn check(
+        &mut self,
+        claim: &Claim<'_>,
+        method: &str,
+        realm: &str,
+        lookup: &impl Fn(&str) -> Option<Ha1>,
+        now: Instant,
+    ) -> Result<Verified, AuthFailure> {
+        let known = lookup(&claim.username);
+        let secret = claim.algorithm.pick(known.as_ref().unwrap_or(&self.nobody));
+        let signed = Signed {
+            nonce: claim.nonce,
+            method,
+            uri: claim.uri,
+            qop: claim.qop.as_ref().map(|q| Qop { nc: q.nc_text, cnonce: q.cnonce }),
+        };
+        let expected = response(claim.algorithm, secret, &signed);
+        let matches = bool::from(expected.as_bytes().ct_eq(claim.response.as_bytes()));
+        if known.is_none() {
+            return Err(AuthFailure::UnknownUser);
+        }
+        if !matches {
+            return Err(AuthFailure::WrongPassword);
+        }
+        let id = match self.nonces.standing(claim.nonce, realm, now) {
+            Standing::Fresh(id) => id,
+            Standing::Stale => return Err(AuthFailure::Stale),
+        };
+        // Without qop there is no nonce-count to tell two requests apart, so such a nonce serves once only.
+        let count = claim.qop.as_ref().map_or(u32::MAX, |q| q.nc);
+        if !self.nonces.spend(id, count, now) {
+            return Err(AuthFailure::Replayed);
+        }
+        Ok(Verified { username: claim.username.clone(), uri: claim.uri.to_owned(), algorithm: claim.algorithm })
+    }
+}
+
+/// One set of credentials, read and within the rules.
+struct Claim<'a> {
+    username: String,
+    nonce: &'a str,
+    uri: &'a str,
+    response: String,
+    algorithm: Algorithm,
+    qop: Option<ClaimedQop<'a>>,
+}
+
+struct ClaimedQop<'a> {
+    nc_text: &'a str,
+    nc: u32,
+    cnonce: &'a str,
+}
+
+impl<'a> Claim<'a> {
+    /// Reads one header field value; `Ok(None)` if it is of another scheme or realm.
+    fn read(value: &'a str, realm: &str) -> Result<Option<Claim<'a>>, &'static str> {
+        let Some(params) = Params::read(value)? else { return Ok(None) };
+        if unescape(params.get("realm").ok_or("no realm")?) != realm {
+            return Ok(None);
+        }
+        let get = |name: &str, missing: &'static str| match params.get(name) {
+            Some(value) if value.len() <= VALUE_MAX => Ok(value),
+            Some(_) => Err("value too long"),
+            None => Err(missing),
+        };
+        let algorithm = Algorithm::from_token(params.get("algorithm")).ok_or("algorithm was not offered")?;
+        let response = get("response", "no response")?.to_ascii_lowercase();
+        if response.len() != algorithm.hex_len() {
+            return Err("response has the wrong length");
+        }
+        let qop = match params.get("qop") {
+            Some(qop) if qop.eq_ignore_ascii_case("auth") => {
+                let nc_text = get("nc", "qop without nc")?;
+                Some(ClaimedQop { nc: read_count(nc_text)?, nc_text, cnonce: get("cnonce", "qop without cnonce")? })
+            }
+            Some(_) => return Err("qop was not offered"),
+            // RFC 7616 always has a qop; only the MD5 of RFC 2069 may come without.
+            None if algorithm == Algorithm::Md5 => None,
+            None => return Err("no qop"),
+        };
+        Ok(Some(Claim {
+            username: unescape(get("username", "no username")?),
+            nonce: get("nonce", "no nonce")?,
+            uri: get("uri", "no uri")?,
+            response,
+            algorithm,
+            qop,
+        }))
+    }
+}
+
+/// `nc`: exactly eight hex digits, at least 1 (RFC 7616 section 3.4). The highest value is kept for RFC 2069's form.
+fn read_count(text: &str) -> Result<u32, &'static str> {
+    if text.len() != 8 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err("nc is not eight hex digits");
+    }
+    match u32::from_str_radix(text, 16) {
+        Ok(0 | u32::MAX) | Err(_) => Err("nc out of range"),
+        Ok(count) => Ok(count),
+    }
+}
