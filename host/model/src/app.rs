@@ -111,6 +111,7 @@ pub enum AppVerb {
 }
 
 /// What a verb gives back.
+#[allow(clippy::large_enum_variant, reason = "one at a time per app, moved twice")]
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum AppReply {
     /// Done.
