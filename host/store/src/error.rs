@@ -112,7 +112,15 @@ impl StoreError {
             return StoreError::Invalid { what, why: refusal.message().to_owned() };
         }
         let why = refusal.message().to_owned();
+        if is_about_the_row(refusal.code().as_deref()) {
+            return StoreError::Invalid { what, why };
+        }
         if is_passing(refusal.code().as_deref()) { StoreError::Away { why } } else { StoreError::Refused { why } }
+    }
+
+    /// Whether the same statement with other values would have worked.
+    pub(crate) const fn is_about_the_row(&self) -> bool {
+        matches!(self, StoreError::Invalid { .. } | StoreError::Conflict { .. } | StoreError::InUse { .. })
     }
 
     /// Whether trying the same again later may help.
@@ -131,4 +139,14 @@ pub(crate) fn is_passing(code: Option<&str>) -> bool {
     }
     // BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL; the extended code is in the high bits.
     code.parse::<i32>().is_ok_and(|n| matches!(n & 0xff, 5 | 6 | 7 | 8 | 9 | 10 | 13 | 14 | 15))
+}
+
+/// Whether a database error code blames the values: SQLite's TOOBIG, CONSTRAINT and MISMATCH, PostgreSQL's classes 22
+/// (data) and 23 (integrity).
+fn is_about_the_row(code: Option<&str>) -> bool {
+    let Some(code) = code else { return false };
+    if code.len() == 5 {
+        return code.starts_with("22") || code.starts_with("23");
+    }
+    code.parse::<i32>().is_ok_and(|n| matches!(n & 0xff, 18..=20))
 }
