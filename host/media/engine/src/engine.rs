@@ -1,138 +1,222 @@
-//! The engine's public face.
+//! The engine: opening, describing, bridging and closing streams. Packets are in `relay`, sound of our own in
+//! `playout`, the media timeout in `silence`.
 
-use crate::{
-    Event, Forward, JobId, MediaConfig, MediaPort, MediaTransmit, NoPort, PacketKind, PlayError, StreamId, StreamStats,
-};
-use core::net::{IpAddr, SocketAddr};
-use model::{IdSource, Instant, MediaPortId, Prompt};
+use crate::playout::Playout;
+use crate::ports::Ports;
+use crate::route::Route;
+use crate::silence::Looks;
+use crate::{Event, MediaConfig, MediaPort, MediaTransmit, NoPort, StreamId, StreamStats};
+use core::net::IpAddr;
+use model::{IdSource, Instant};
 use sdp::RemoteMedia;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// All streams of one shard.
+///
+/// # Invariants
+/// Bridges are mutual and join two open streams. Nothing of a closed stream is left: no look, no player, no bridge.
+#[derive(Debug)]
 pub struct Engine {
-    ports: Vec<MediaPort>,
+    pub(crate) config: MediaConfig,
+    pub(crate) ports: Ports,
+    pub(crate) ids: IdSource,
+    /// Our name in RTCP: random, one per engine (RFC 7022).
+    pub(crate) cname: String,
+    pub(crate) playout: Playout,
+    pub(crate) looks: Looks,
+    pub(crate) transmits: VecDeque<MediaTransmit>,
+    pub(crate) events: VecDeque<Event>,
+    /// Packets for ports that nobody holds.
+    pub(crate) late: u64,
 }
 
 impl Engine {
     /// An engine over these ports. A port whose id is not its place in the list is never used.
     #[must_use]
-    pub fn new(_config: MediaConfig, ports: Vec<MediaPort>, _ids: IdSource) -> Engine {
-        Engine { ports }
+    pub fn new(config: MediaConfig, ports: Vec<MediaPort>, mut ids: IdSource) -> Engine {
+        Engine {
+            config,
+            ports: Ports::new(ports),
+            cname: ids.token(16),
+            ids,
+            playout: Playout::default(),
+            looks: Looks::new(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            late: 0,
+        }
     }
 
     /// Opens a stream on the port that has rested longest, of the family of this address.
     ///
     /// # Errors
     /// None is free and rested.
-    pub fn open(&mut self, _family_of: IpAddr, _now: Instant) -> Result<(StreamId, MediaPort), NoPort> {
-        Err(NoPort)
+    pub fn open(&mut self, family_of: IpAddr, now: Instant) -> Result<(StreamId, MediaPort), NoPort> {
+        self.ports.open(family_of, now)
     }
-
-    /// Takes what the party's latest offer or answer says.
-    pub fn set_remote(&mut self, _id: StreamId, _remote: RemoteMedia, _now: Instant) {}
 
     /// Names the address that the party's signalling comes from: a party behind NAT is likelier to send its media
     /// from there than from anywhere else. Optional; before [`Engine::set_remote`].
-    pub fn expect_from(&mut self, _id: StreamId, _signalling: IpAddr) {}
+    pub fn expect_from(&mut self, id: StreamId, signalling: IpAddr) {
+        if let Some(stream) = self.ports.get_mut(id) {
+            stream.latch.expect_from(signalling);
+        }
+    }
 
-    /// Bridges two streams; each leaves the bridge it was in.
-    pub fn connect(&mut self, _a: StreamId, _b: StreamId) {}
+    /// Takes what the party's latest offer or answer says: where it listens, what it takes, whether it holds us.
+    /// The media timeout starts with the first one; put a leg that is not answered yet on [`Engine::hold`]. An
+    /// address that moved reopens the learning window once.
+    pub fn set_remote(&mut self, id: StreamId, remote: RemoteMedia, now: Instant) {
+        let Some(stream) = self.ports.get_mut(id) else { return };
+        stream.latch.describe(remote.rtp, remote.rtcp);
+        let was_silent = stream.may_be_silent();
+        stream.remote = Some(remote);
+        if was_silent && !stream.may_be_silent() {
+            stream.silence.grace = true;
+        }
+        if let Some(peer) = stream.peer {
+            self.plan_route(id, peer);
+            self.plan_route(peer, id);
+        }
+        self.watch(id, now);
+    }
+
+    /// Bridges two streams; each leaves the bridge it was in. RTP and RTCP pass as they are, but: payload types are
+    /// translated where the parties number them differently, A-law and mu-law into each other where one lacks the
+    /// other's, and a party that was played to before hears the other in the same, continuous source.
+    pub fn connect(&mut self, a: StreamId, b: StreamId) {
+        if a == b || self.ports.get(a).is_none() || self.ports.get(b).is_none() {
+            return;
+        }
+        self.disconnect(a);
+        self.disconnect(b);
+        for (one, other) in [(a, b), (b, a)] {
+            if let Some(stream) = self.ports.get_mut(one) {
+                stream.peer = Some(other);
+            }
+            self.plan_route(one, other);
+        }
+    }
 
     /// Ends the bridge of a stream.
-    pub fn disconnect(&mut self, _id: StreamId) {}
+    pub fn disconnect(&mut self, id: StreamId) {
+        let Some(peer) = self.ports.get_mut(id).and_then(|s| s.peer.take()) else { return };
+        if let Some(peer) = self.ports.get_mut(peer) {
+            peer.peer = None;
+        }
+    }
 
     /// The stream at the other end of the bridge.
     #[must_use]
-    pub fn connected(&self, _id: StreamId) -> Option<StreamId> {
-        None
+    pub fn connected(&self, id: StreamId) -> Option<StreamId> {
+        self.ports.get(id)?.peer
     }
 
-    /// Plays these in order, over and over if `repeat`; replaces what plays.
-    ///
-    /// # Errors
-    /// A prompt is unknown, or the stream cannot be played to.
-    pub fn play(
-        &mut self,
-        _id: StreamId,
-        _prompts: &[Prompt],
-        _repeat: bool,
-        _now: Instant,
-    ) -> Result<JobId, PlayError> {
-        Err(PlayError::NoStream)
+    fn plan_route(&mut self, from: StreamId, to: StreamId) {
+        let there = self.ports.get(to).and_then(|s| s.remote.as_ref());
+        let route = Route::between(self.ports.get(from).and_then(|s| s.remote.as_ref()), there);
+        if let Some(stream) = self.ports.get_mut(from) {
+            stream.route = route;
+        }
     }
 
-    /// Ends a play without an event; a play that is over already is no fault.
-    pub fn stop(&mut self, _job: JobId) {}
+    /// Sends the party its own sound back, instead of passing it to a bridge.
+    pub fn echo(&mut self, id: StreamId, on: bool) {
+        if let Some(stream) = self.ports.get_mut(id) {
+            stream.echo = on;
+        }
+    }
 
-    /// Sends the party its own sound back.
-    pub fn echo(&mut self, _id: StreamId, _on: bool) {}
+    /// Tells keys as [`Event::Digit`]. A key that is down already when this is turned on is not told.
+    pub fn detect_digits(&mut self, id: StreamId, on: bool) {
+        if let Some(stream) = self.ports.get_mut(id) {
+            stream.digits = on;
+        }
+    }
 
-    /// Tells keys as [`Event::Digit`].
-    pub fn detect_digits(&mut self, _id: StreamId, _on: bool) {}
-
-    /// Exempts a stream from the media timeout: on hold, or not answered yet.
-    pub fn hold(&mut self, _id: StreamId, _on: bool) {}
-
-    /// Takes one datagram. See the crate's documentation for what to do with the [`Forward`].
-    pub fn handle_packet(
-        &mut self,
-        _port: MediaPortId,
-        _kind: PacketKind,
-        _from: SocketAddr,
-        _packet: &mut [u8],
-        _now: Instant,
-    ) -> Option<Forward> {
-        None
+    /// Exempts a stream from the media timeout: on hold, or not answered yet. A stream whose own description says
+    /// that it sends nothing, or holds us, is exempt by itself. After either ends a whole timeout begins.
+    pub fn hold(&mut self, id: StreamId, on: bool) {
+        if let Some(stream) = self.ports.get_mut(id) {
+            stream.silence.grace |= stream.silence.exempt && !on;
+            stream.silence.exempt = on;
+        }
     }
 
     /// A packet of our own to send.
     pub fn poll_transmit(&mut self) -> Option<MediaTransmit> {
-        None
+        self.transmits.pop_front()
     }
 
     /// Something for the call.
     pub fn poll_event(&mut self) -> Option<Event> {
-        None
+        self.events.pop_front()
     }
 
     /// When to call [`Engine::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        let look = self.looks.first().map(|(at, _)| *at);
+        self.playout.next.into_iter().chain(look).min()
     }
 
-    /// Time has come.
-    pub fn handle_timeout(&mut self, _now: Instant) {}
+    /// Runs what is due: the tick of all that plays, and looks for silence.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.run_ticks(now);
+        self.run_looks(now);
+    }
 
-    /// Closes a stream; its port rests.
-    pub fn close(&mut self, _id: StreamId, _now: Instant) -> StreamStats {
-        StreamStats::default()
+    /// Closes a stream; its port rests for the quarantine, and packets for it are dropped. Of a stream that is
+    /// closed already the counters are zero.
+    pub fn close(&mut self, id: StreamId, now: Instant) -> StreamStats {
+        self.disconnect(id);
+        let Some(stream) = self.ports.close(id, now, self.config.quarantine) else { return StreamStats::default() };
+        self.forget_player(id);
+        if let Some(at) = stream.silence.look_at {
+            self.looks.remove(&(at, id));
+        }
+        stream.stats()
     }
 
     /// Counters so far.
     #[must_use]
-    pub fn stats(&self, _id: StreamId) -> Option<StreamStats> {
-        None
+    pub fn stats(&self, id: StreamId) -> Option<StreamStats> {
+        self.ports.get(id).map(|s| s.stats())
     }
 
-    /// Adds or replaces a stored prompt.
-    pub fn add_prompt(&mut self, _name: &str, _pcm: Arc<[i16]>) {}
+    /// Adds or replaces a stored prompt. What plays now keeps its sound.
+    pub fn add_prompt(&mut self, name: &str, pcm: Arc<[i16]>) {
+        self.config.prompts.insert(name, pcm);
+    }
 
     /// How many streams are open.
     #[must_use]
-    pub fn streams(&self) -> usize {
-        0
+    pub const fn streams(&self) -> usize {
+        self.ports.streams()
     }
 
     /// How many ports no stream holds, rested or not.
     #[must_use]
     pub fn ports_free(&self) -> usize {
-        self.ports.len()
+        self.ports.free()
+    }
+
+    /// How many of the free ports still rest.
+    #[must_use]
+    pub fn ports_resting(&self, now: Instant) -> usize {
+        self.ports.resting(now)
     }
 
     /// How many ports there are.
     #[must_use]
-    pub fn ports_total(&self) -> usize {
-        self.ports.len()
+    pub const fn ports_total(&self) -> usize {
+        self.ports.total()
+    }
+
+    /// Packets that came for a port that nobody holds.
+    #[must_use]
+    pub const fn late_packets(&self) -> u64 {
+        self.late
     }
 }

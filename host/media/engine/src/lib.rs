@@ -14,12 +14,28 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod digits;
 mod engine;
+mod latch;
+mod output;
+mod player;
+mod playout;
+mod ports;
+mod relay;
+mod route;
+mod silence;
+mod stream;
+mod tone;
 mod types;
+pub mod wav;
 
 pub use config::{MediaConfig, MediaPort, Prompts};
 pub use engine::Engine;
+pub use model::MediaPortId;
 pub use types::{
     Event, Forward, JobId, MediaTransmit, NoPort, OWN_PACKET_MAX, OwnPacket, PacketKind, PlayError, StreamId,
     StreamStats,
 };
+
+#[cfg(test)]
+mod tests;

@@ -16,14 +16,21 @@ impl StreamId {
         StreamId((generation as u64) << 32 | port as u64)
     }
 
+    pub(crate) const fn place(self) -> u32 {
+        self.0 as u32
+    }
+
     pub(crate) const fn index(self) -> usize {
-        (self.0 & 0xffff_ffff) as usize
+        self.place() as usize
     }
 }
 
 /// One play; never reused by an engine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct JobId(pub(crate) u64);
+pub struct JobId {
+    pub(crate) stream: StreamId,
+    pub(crate) number: u32,
+}
 
 /// Which socket of a pair.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,12 +67,12 @@ impl OwnPacket {
     /// Joins two parts; what does not fit is cut.
     pub(crate) fn new(head: &[u8], tail: &[u8]) -> Self {
         let mut bytes = [0; OWN_PACKET_MAX];
-        let mut len = 0;
-        for (slot, byte) in bytes.iter_mut().zip(head.iter().chain(tail)) {
-            *slot = *byte;
-            len += 1;
-        }
-        OwnPacket { len, bytes }
+        let (first, rest) = bytes.split_at_mut(head.len().min(OWN_PACKET_MAX));
+        first.copy_from_slice(head.get(..first.len()).unwrap_or_default());
+        let (second, _) = rest.split_at_mut(tail.len().min(rest.len()));
+        second.copy_from_slice(tail.get(..second.len()).unwrap_or_default());
+        let len = first.len() + second.len();
+        OwnPacket { len: len as u8, bytes }
     }
 }
 
