@@ -311,13 +311,23 @@ fn escape_user(user: &str, out: &mut String) {
 /// An address literal: IPv4, or IPv6 with or without brackets.
 pub(crate) fn host_ip(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    bare.parse().ok()
+    bare.parse().ok().or_else(|| three_colons(bare).map(IpAddr::V6))
+}
+
+/// `2001:db8:::192.0.2.1`: the grammar of RFC 3261 led to a third colon before IPv4 digits; RFC 5118 section 4.10
+/// asks to read it as two.
+fn three_colons(text: &str) -> Option<Ipv6Addr> {
+    let (head, tail) = text.split_once(":::")?;
+    if !tail.contains('.') {
+        return None;
+    }
+    format!("{head}::{tail}").parse().ok()
 }
 
 /// Whether `host` is a host name, an IPv4 address or a bracketed IPv6 address.
 pub(crate) fn is_host(host: &str) -> bool {
     match host.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']').is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok()),
+        Some(rest) => rest.strip_suffix(']').is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok() || three_colons(ip).is_some()),
         // The underscore is no host name character, but names in private DNS have it.
         None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')),
     }

@@ -3,7 +3,7 @@
 //! Where RFC 4475 leaves it open, this is strict about what changes meaning (URIs, Via, identifiers, numbers, lists)
 //! and lenient about the rest (dates, unknown fields, display names).
 
-use crate::{Contacts, Message, Method, Name, NameAddrRef, ParseError, ViaRef};
+use crate::{Message, Method, Name, NameAddrRef, ParseError, ViaRef};
 
 /// Fields that stand once (section 7.3.1); two of them are two meanings.
 const ONCE: [Name<'static>; 6] = [Name::From, Name::To, Name::CallId, Name::CSeq, Name::MaxForwards, Name::ContentType];
@@ -78,14 +78,17 @@ impl Message {
         if register && !self.to()?.uri().is_sip() {
             return Err(ParseError::Malformed(Name::To));
         }
-        if self.header(Name::Contact).is_none() {
-            return Ok(());
+        let (mut stars, mut others) = (0_u32, 0_u32);
+        for value in self.values(Name::Contact) {
+            if value == "*" {
+                stars += 1;
+            } else {
+                others += 1;
+                well_formed(value.name_addr().map_err(|_| malformed)?, Name::Contact)?;
+            }
         }
-        match self.contacts()? {
-            Contacts::Star if register => Ok(()),
-            Contacts::Star => Err(malformed),
-            Contacts::List(list) => list.into_iter().try_for_each(|contact| well_formed(contact, Name::Contact)),
-        }
+        // Section 10.3 step 6: the star stands alone, and only where bindings are removed.
+        if stars > 0 && (!register || others > 0 || stars > 1) { Err(malformed) } else { Ok(()) }
     }
 
     fn validate_routes(&self) -> Result<(), ParseError> {
