@@ -1,11 +1,28 @@
 //! The one type the shell talks to.
 
-use crate::{Artifact, ArtifactError, BindError, BindingSpec, Digest, HostConfig, HostError, HostMetrics};
+use crate::artifact::Press;
+use crate::binding::{Bound, Generation};
+use crate::chain::{self, Failure, chain_deadline};
+use crate::control::Line;
+use crate::engine::{self, Lane, LaneShape, Slots};
+use crate::script::{self, Start};
+use crate::ticker::Ticker;
+use crate::{Artifact, ArtifactError, BindError, BindingSpec, Digest, HostConfig, HostError, HostMetrics, Point, Scope};
+use arc_swap::ArcSwap;
 use model::{
-    Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, Directory, Question, RequestId,
+    Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, Directory, HookReport, Limits,
+    Question, RequestId,
 };
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::AbortHandle;
+use wasmtime::Engine;
+
+/// So many digests of a binding stay compiled, so that a roll-back is a swap.
+const KEPT: usize = 3;
 
 /// What a running call app tells the shell.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,17 +45,96 @@ pub enum AppMessage {
     },
 }
 
-/// The plugin host of a process. Cheap to clone; every method may be called from any thread.
+/// What a running guest's task needs. It holds no runtime: the last task must not drop the threads it runs on.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: HostConfig,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) hooks: Engine,
+    pub(crate) apps: Engine,
+    pub(crate) hook_slots: Slots,
+    pub(crate) ticker: Arc<Ticker>,
+    running: Mutex<HashMap<AppId, RunningApp>>,
+}
+
+#[derive(Debug)]
+struct RunningApp {
+    line: Arc<Line>,
+    task: AbortHandle,
+}
+
+/// # Invariants
+/// `generation` is the only truth for new asks and apps; `kept` changes together with it, under its own lock.
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    hooks: Lane,
+    apps: Lane,
+    press: Press,
+    generation: ArcSwap<Generation>,
+    kept: Mutex<BTreeMap<(Scope, Point, String), VecDeque<Arc<Artifact>>>>,
+    known: Mutex<BTreeMap<Digest, Weak<Artifact>>>,
+    asks: AtomicU64,
+    asks_unbound: AtomicU64,
+    stale_replies: AtomicU64,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.ticker.stop();
+    }
+}
+
+/// The plugin host of a process. Cheap to clone; every method may be called from any thread, inside a runtime or not.
 #[derive(Clone, Debug)]
-pub struct Host;
+pub struct Host(Arc<Inner>);
 
 impl Host {
     /// Starts the engines, their threads and the clock that interrupts guests.
     ///
     /// # Errors
     /// [`HostError`] when the machine cannot carry them.
-    pub fn new(_config: HostConfig) -> Result<Host, HostError> {
-        Ok(Host)
+    pub fn new(config: HostConfig) -> Result<Host, HostError> {
+        let hooks = LaneShape {
+            name: "hooks",
+            threads: engine::hook_threads(&config),
+            instances: config.hooks_max.max(1),
+            reservation: 4 << 30,
+        };
+        let apps = LaneShape {
+            name: "apps",
+            threads: engine::app_threads(&config),
+            instances: engine::apps_the_kernel_carries(config.apps_max).max(1),
+            // Ten thousand times four gigabytes of address space is too much; bounds checks cost a parked script nothing.
+            reservation: config.memory_bytes_max as u64,
+        };
+        let hooks = Lane::start(hooks, &config)?;
+        let apps = Lane::start(apps, &config)?;
+        let press = Press::new(&hooks.engine, &apps.engine, &config)
+            .map_err(|e| HostError::Engine { engine: "hooks", reason: format!("{e:#}") })?;
+        let ticker =
+            Ticker::start(vec![hooks.engine.clone(), apps.engine.clone()]).map_err(HostError::Thread)?;
+        let shared = Shared {
+            limits: Arc::new(config.limits.clone()),
+            config,
+            hooks: hooks.engine.clone(),
+            apps: apps.engine.clone(),
+            hook_slots: hooks.slots(),
+            ticker,
+            running: Mutex::default(),
+        };
+        Ok(Host(Arc::new(Inner {
+            shared: Arc::new(shared),
+            hooks,
+            apps,
+            press,
+            generation: ArcSwap::default(),
+            kept: Mutex::default(),
+            known: Mutex::default(),
+            asks: AtomicU64::new(0),
+            asks_unbound: AtomicU64::new(0),
+            stale_replies: AtomicU64::new(0),
+        })))
     }
 
     /// Checks and compiles a component. CPU work (30 ms for Rust, seconds for Python): call it from a blocking thread.
@@ -46,56 +142,176 @@ impl Host {
     ///
     /// # Errors
     /// [`ArtifactError`] in words for the plugin's author.
-    pub fn compile(&self, _bytes: &[u8]) -> Result<Arc<Artifact>, ArtifactError> {
-        Err(ArtifactError::NotAComponent(String::new()))
+    pub fn compile(&self, bytes: &[u8]) -> Result<Arc<Artifact>, ArtifactError> {
+        let digest = Digest::of(bytes);
+        if let Some(artifact) = self.artifact(digest) {
+            return Ok(artifact);
+        }
+        let artifact = Arc::new(self.0.press.compile(bytes, digest)?);
+        let mut known = lock(&self.0.known);
+        known.retain(|_, a| a.strong_count() > 0);
+        known.insert(digest, Arc::downgrade(&artifact));
+        Ok(artifact)
     }
 
     /// The compiled artifact of this digest, if it is still kept: bound, in use, or among the last three of a binding.
     #[must_use]
-    pub fn artifact(&self, _digest: Digest) -> Option<Arc<Artifact>> {
-        None
+    pub fn artifact(&self, digest: Digest) -> Option<Arc<Artifact>> {
+        lock(&self.0.known).get(&digest)?.upgrade()
     }
 
-    /// Replaces the whole set of bindings in one step. Running asks and apps end with what they began with.
+    /// Replaces the whole set of bindings in one step. Running asks and apps end with what they began with; unchanged
+    /// bindings keep their counters and their breaker. Gives the generation's number.
     ///
     /// # Errors
     /// [`BindError`]: nothing was changed.
-    pub fn set_bindings(&self, _bindings: Vec<BindingSpec>) -> Result<(), BindError> {
-        Ok(())
+    pub fn set_bindings(&self, bindings: Vec<BindingSpec>) -> Result<u64, BindError> {
+        let mut kept = lock(&self.0.kept);
+        let next = self.0.generation.load().after(bindings)?;
+        for bound in &next.all {
+            let spec = &bound.spec;
+            let history = kept.entry((spec.scope, spec.point, spec.name.clone())).or_default();
+            history.retain(|a| a.digest() != spec.artifact.digest());
+            history.push_front(Arc::clone(&spec.artifact));
+            history.truncate(KEPT);
+        }
+        // A binding that is gone takes its history with it.
+        kept.retain(|(scope, point, name), _| {
+            next.all.iter().any(|b| b.spec.scope == *scope && b.spec.point == *point && b.spec.name == *name)
+        });
+        let number = next.number;
+        self.0.generation.store(Arc::new(next));
+        Ok(number)
     }
 
-    /// Asks the routing chain. Always answers, within nine tenths of `Limits::route_deadline_ms`.
-    pub async fn ask(&self, _question: Question, _directory: Arc<Directory>) -> Answer {
-        core::future::ready(()).await;
-        Answer { decision: None, failed: false, attrs: Vec::new(), hooks: Vec::new() }
+    /// Asks the routing chain. Always answers, within nine tenths of `Limits::route_deadline_ms`; at once where no
+    /// router is bound. Dropping the future leaves the chain to end by its own deadline.
+    pub async fn ask(&self, question: Question, directory: Arc<Directory>) -> Answer {
+        let inner = &self.0;
+        let deadline = Instant::now() + chain_deadline(inner.shared.limits.route_deadline());
+        let generation = inner.generation.load_full();
+        let Some(first) = generation.chain(question.call.brand, question.call.company).next() else {
+            inner.asks_unbound.fetch_add(1, Ordering::Relaxed);
+            return Answer { decision: None, failed: false, attrs: Vec::new(), hooks: Vec::new() };
+        };
+        inner.asks.fetch_add(1, Ordering::Relaxed);
+        let lost = lost_answer(first);
+        let Some(runtime) = inner.hooks.runtime() else { return lost };
+        let shared = Arc::clone(&inner.shared);
+        let task = runtime.spawn(chain::ask(shared, Arc::clone(&generation), question, directory, deadline));
+        task.await.unwrap_or(lost)
     }
 
-    /// Starts a call app; everything it says comes by `requests`, last [`AppMessage::Ended`].
+    /// Starts a call app; everything it says comes by `requests`, last [`AppMessage::Ended`]. An app that cannot start
+    /// says only that.
     pub fn start_app(
         &self,
         app: AppId,
-        _start: AppStart,
-        _directory: Arc<Directory>,
+        start: AppStart,
+        directory: Arc<Directory>,
         requests: UnboundedSender<AppMessage>,
     ) {
-        let _ = requests.send(AppMessage::Ended { app, outcome: Err(AppFailure::NotBound) });
+        let line = Arc::new(Line::new(app, requests));
+        let bound = match self.seat_app(&start) {
+            Ok(bound) => bound,
+            Err(failure) => return line.end(Err(failure)),
+        };
+        let Some(runtime) = self.0.apps.runtime() else { return line.end(Err(AppFailure::Saturated)) };
+        let (bound, slot) = bound;
+        let shared = Arc::clone(&self.0.shared);
+        let own = Arc::clone(&line);
+        let start = Start { shared: Arc::clone(&shared), bound, line: Arc::clone(&line), start, directory, slot };
+        // Held over the spawn, so that an app that ends at once finds itself in the table.
+        let mut running = lock(&self.0.shared.running);
+        let task = runtime.spawn(async move {
+            let outcome = start.run().await;
+            lock(&shared.running).remove(&app);
+            own.end(outcome);
+        });
+        if let Some(old) = running.insert(app, RunningApp { line, task: task.abort_handle() }) {
+            tracing::error!(%app, "two call apps with one id; the older is dropped");
+            old.stop();
+        }
+    }
+
+    /// The binding and a place in the pool, or why there is none.
+    fn seat_app(&self, start: &AppStart) -> Result<(Arc<Bound>, engine::Slot), AppFailure> {
+        let generation = self.0.generation.load();
+        let bound = generation.app(start.call.brand, start.call.company, &start.name).ok_or(AppFailure::NotBound)?;
+        let failed = |failure: Failure| {
+            chain::settle(bound, Some(&failure));
+            script::app_failure(failure)
+        };
+        let slot = self.0.apps.slots().take().ok_or_else(|| failed(Failure::Saturated))?;
+        if !bound.breaker.admits(Instant::now()) {
+            return Err(failed(Failure::Tripped));
+        }
+        Ok((Arc::clone(bound), slot))
     }
 
     /// Gives a waiting app the result of its verb; a stale one is dropped and counted.
-    pub fn app_reply(&self, _app: AppId, _request: RequestId, _result: Result<AppReply, AppError>) {}
+    pub fn app_reply(&self, app: AppId, request: RequestId, result: Result<AppReply, AppError>) {
+        let line = lock(&self.0.shared.running).get(&app).map(|r| Arc::clone(&r.line));
+        if !line.is_some_and(|line| line.reply(request, result)) {
+            self.0.stale_replies.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 
-    /// Drops the instance now, wherever it is. It says nothing more.
-    pub fn app_stop(&self, _app: AppId) {}
+    /// Drops the instance now, wherever it is (one that computes: within a millisecond). It says nothing more.
+    pub fn app_stop(&self, app: AppId) {
+        let stopped = lock(&self.0.shared.running).remove(&app);
+        if let Some(stopped) = stopped {
+            stopped.stop();
+        }
+    }
 
-    /// Instances alive now, by component.
+    /// Instances alive now, by component; components without one are left out.
     #[must_use]
     pub fn live_instances(&self) -> Vec<(Digest, u64)> {
-        Vec::new()
+        let known = lock(&self.0.known);
+        let alive = known.values().filter_map(Weak::upgrade).map(|a| (a.digest(), a.live_instances()));
+        alive.filter(|(_, live)| *live > 0).collect()
     }
 
     /// Every counter.
     #[must_use]
     pub fn metrics(&self) -> HostMetrics {
-        HostMetrics::default()
+        let inner = &self.0;
+        let generation = inner.generation.load();
+        let artifacts = lock(&inner.known).values().filter(|a| a.strong_count() > 0).count();
+        HostMetrics {
+            asks: inner.asks.load(Ordering::Relaxed),
+            asks_unbound: inner.asks_unbound.load(Ordering::Relaxed),
+            stale_replies: inner.stale_replies.load(Ordering::Relaxed),
+            hooks_live: inner.hooks.live(),
+            hooks_max: u64::from(inner.hooks.max()),
+            apps_live: inner.apps.live(),
+            apps_max: u64::from(inner.apps.max()),
+            artifacts: artifacts as u64,
+            generation: generation.number,
+            bindings: generation.all.iter().map(|b| b.metrics()).collect(),
+        }
     }
+}
+
+impl RunningApp {
+    fn stop(self) {
+        self.line.cut();
+        self.task.abort();
+    }
+}
+
+/// The answer when the chain's own task is gone: the host is being dropped, or it has a defect.
+fn lost_answer(first: &Bound) -> Answer {
+    let report = HookReport {
+        binding: first.spec.name.clone(),
+        plugin: first.spec.plugin.clone(),
+        outcome: "lost".to_owned(),
+        took: core::time::Duration::ZERO,
+    };
+    Answer { decision: None, failed: true, attrs: Vec::new(), hooks: vec![report] }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

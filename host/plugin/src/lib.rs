@@ -8,10 +8,21 @@
 
 mod artifact;
 mod binding;
+mod bindings;
+mod breaker;
+mod capability;
+mod chain;
 mod config;
+mod control;
+mod convert;
+mod engine;
 mod error;
+mod guest;
 mod host;
 mod metrics;
+mod rules;
+mod script;
+mod ticker;
 
 pub use artifact::{Artifact, Digest, Point};
 pub use binding::{BindingSpec, Scope};

@@ -10,6 +10,8 @@ pub struct HostMetrics {
     pub asks: u64,
     /// Chains asked that had none.
     pub asks_unbound: u64,
+    /// Replies to apps that no longer waited for them.
+    pub stale_replies: u64,
     /// Hook instances alive now.
     pub hooks_live: u64,
     /// Hook instances that may be alive.
@@ -51,6 +53,8 @@ pub struct BindingMetrics {
     pub saturated: u64,
     /// Invocations that did not begin because the breaker was open.
     pub tripped: u64,
+    /// Log lines of guests that were over the budget.
+    pub log_dropped: u64,
     /// Time of all hooks, instantiation and drop included.
     pub took_ns: u64,
     /// Hooks by time: the count at `i` took less than `2^i` microseconds and not less than half of it; the last has no bound.

@@ -1,0 +1,34 @@
+//! Typed bindings of `wit/`, generated at compile time. The only place that calls `bindgen!`.
+//!
+//! One submodule per world; types and host interfaces are generated once, by [`router`], and shared.
+#![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::wildcard_enum_match_arm, clippy::large_futures, clippy::unused_async)]
+
+/// World `strowger:routing/router-plugin`: what a hook imports and exports.
+pub(crate) mod router {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/types", "../../wit/host", "../../wit/routing"],
+        world: "strowger:routing/router-plugin",
+        exports: { default: async },
+    });
+}
+
+/// World `strowger:call/call-app-plugin`: what a call app imports and exports.
+pub(crate) mod app {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/types", "../../wit/host", "../../wit/call"],
+        world: "strowger:call/call-app-plugin",
+        imports: {
+            "strowger:call/control.[method]leg.info": trappable,
+            "strowger:call/control.[method]leg.state": trappable,
+            "strowger:call/control.[drop]leg": trappable,
+            "strowger:call/control": async | trappable,
+        },
+        exports: { default: async },
+        with: {
+            "strowger:types": super::router::strowger::types,
+            "strowger:host": super::router::strowger::host,
+            "strowger:call/control.leg": crate::control::Leg,
+        },
+    });
+}

@@ -1,0 +1,85 @@
+//! `host/directory`: the calling company's facts. The company is the host's argument, never the guest's.
+
+use crate::bindings::router::strowger::host::directory::Host;
+use crate::bindings::router::strowger::types::types::Error;
+use crate::guest::Guest;
+use model::{CompanyId, Directory, RouteTarget};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Account<'a> {
+    username: &'a str,
+    display_name: &'a str,
+}
+
+#[derive(Serialize)]
+struct Extension<'a> {
+    number: &'a str,
+    target: &'a RouteTarget,
+}
+
+#[derive(Serialize)]
+struct Ddi<'a> {
+    e164: &'a str,
+    target: &'a RouteTarget,
+}
+
+impl Host for Guest {
+    fn find(&mut self, kind: String, key: String) -> Result<Option<String>, Error> {
+        find(&self.directory, self.company, &kind, &key)
+    }
+}
+
+fn find(directory: &Directory, company: CompanyId, kind: &str, key: &str) -> Result<Option<String>, Error> {
+    let json = match kind {
+        "account" => directory
+            .account(company, key)
+            .map(|a| serde_json::to_string(&Account { username: &a.username, display_name: &a.display_name })),
+        "extension" => directory
+            .extension(company, key)
+            .map(|e| serde_json::to_string(&Extension { number: &e.number, target: &e.target })),
+        // DDIs are unique on the platform: another company's must look as if it were not there.
+        "ddi" => directory
+            .ddi(key)
+            .filter(|d| d.company == company)
+            .map(|d| serde_json::to_string(&Ddi { e164: &d.e164, target: &d.target })),
+        _ => return Err(Error::InvalidArgument("kind: account, extension or ddi".to_owned())),
+    };
+    json.transpose().map_err(|e| Error::Unavailable(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Brand, BrandId, Company, DdiId, DefaultVerdict, ExtensionId, MediaPath};
+
+    fn company(id: i64) -> Company {
+        let name = format!("c{id}");
+        let domain = format!("{name}.test");
+        Company { id: CompanyId(id), brand: BrandId(1), name, domain, media: MediaPath::Anchor, calls_max: None }
+    }
+
+    #[test]
+    fn another_companys_facts_cannot_be_named() {
+        let target = RouteTarget::Account("ann".to_owned());
+        let brand = Brand { id: BrandId(1), name: "b".to_owned(), default_verdict: DefaultVerdict::Refuse };
+        let extension = model::Extension {
+            id: ExtensionId(1),
+            company: CompanyId(1),
+            number: "7".to_owned(),
+            target: target.clone(),
+        };
+        let ddi = model::Ddi { id: DdiId(1), company: CompanyId(1), e164: "+4420".to_owned(), target };
+        let directory =
+            Directory::build(1, vec![brand], vec![company(1), company(2)], vec![], vec![extension], vec![ddi])
+                .expect("a directory");
+        for (kind, key, text) in [
+            ("extension", "7", r#"{"number":"7","target":{"kind":"account","name":"ann"}}"#),
+            ("ddi", "+4420", r#"{"e164":"+4420","target":{"kind":"account","name":"ann"}}"#),
+        ] {
+            assert_eq!(find(&directory, CompanyId(1), kind, key).expect("granted").as_deref(), Some(text));
+            assert_eq!(find(&directory, CompanyId(2), kind, key).expect("granted"), None);
+        }
+        assert!(matches!(find(&directory, CompanyId(1), "brand", "b"), Err(Error::InvalidArgument(_))));
+    }
+}

@@ -1,0 +1,89 @@
+//! `host/log`: lines of guests in the operator's log, with a budget per instance.
+
+use super::cut;
+use crate::bindings::router::strowger::host::log::{Host, Level};
+use crate::bindings::router::strowger::types::types::Attr;
+use crate::guest::Guest;
+use core::fmt::Write;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+const LINE_MAX: usize = 1_024;
+const FIELDS_MAX: usize = 16;
+const LINES_PER_SECOND: u64 = 10;
+
+/// A token bucket: a burst, then a trickle.
+#[derive(Debug)]
+pub(crate) struct LineBudget {
+    burst: u32,
+    left: u32,
+    filled: Instant,
+}
+
+impl LineBudget {
+    pub(crate) fn new(burst: u32) -> LineBudget {
+        LineBudget { burst, left: burst, filled: Instant::now() }
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        let due = now.saturating_duration_since(self.filled).as_secs().saturating_mul(LINES_PER_SECOND);
+        if due > 0 {
+            self.left = self.left.saturating_add(u32::try_from(due).unwrap_or(u32::MAX)).min(self.burst);
+            self.filled = now;
+        }
+        let granted = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        granted
+    }
+}
+
+macro_rules! line {
+    ($level:ident, $guest:expr, $text:expr) => {
+        tracing::$level!(
+            target: "plugin::guest",
+            binding = %$guest.bound.spec.name,
+            plugin = %$guest.bound.spec.plugin,
+            brand = %$guest.brand,
+            call = %$guest.call,
+            "{}", $text
+        )
+    };
+}
+
+impl Host for Guest {
+    fn write(&mut self, level: Level, message: String, fields: Vec<Attr>) {
+        if !self.lines.take(Instant::now()) {
+            self.bound.counters.log_dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let mut text = cut(&message, LINE_MAX).to_owned();
+        for (name, value) in fields.iter().take(FIELDS_MAX) {
+            let _ = write!(text, " {}={:?}", cut(name, 64), cut(value, LINE_MAX));
+        }
+        // A guest's line must stay one line.
+        let text = text.replace(|c: char| c.is_control(), " ");
+        match level {
+            Level::Trace => line!(trace, self, text),
+            Level::Debug => line!(debug, self, text),
+            Level::Info => line!(info, self, text),
+            // WARN and ERROR are the switch's own words to the operator ("we are wrong"): a guest's stay below.
+            Level::Warn => line!(info, self, format_args!("warning: {text}")),
+            Level::Error => line!(warn, self, format_args!("error: {text}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+
+    #[test]
+    fn a_burst_then_a_trickle() {
+        let mut lines = LineBudget::new(3);
+        let t = lines.filled;
+        assert_eq!((0..10).filter(|_| lines.take(t)).count(), 3);
+        assert!(!lines.take(t + Duration::from_millis(900)));
+        assert_eq!((0..10).filter(|_| lines.take(t + Duration::from_secs(9))).count(), 3);
+    }
+}

@@ -1,0 +1,191 @@
+//! A lane: one wasmtime engine with its pool, the threads that run its guests, and the semaphore in front.
+//!
+//! Two lanes exist, so that parked call apps never starve routing. Pool limits are hard errors in wasmtime, not queues:
+//! the semaphore is taken first, and a full lane means the failure policy at once.
+
+use crate::{HostConfig, HostError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// What a guest may put on its stack.
+const WASM_STACK: usize = 512 << 10;
+/// What is left of a fiber for host functions. Overflow there ends the process, so it is generous; untouched pages
+/// cost nothing.
+const HOST_STACK: usize = 512 << 10;
+/// Memory mappings one parked instance takes (measured: about six).
+const MAPS_PER_INSTANCE: u64 = 6;
+/// Mappings left to the rest of the process.
+const MAPS_RESERVED: u64 = 8_192;
+
+/// One engine and what it runs on.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) engine: Engine,
+    runtime: Option<Runtime>,
+    permits: Arc<Semaphore>,
+    live: Arc<AtomicU64>,
+    max: u32,
+}
+
+/// What tells the two lanes apart.
+#[derive(Clone, Copy)]
+pub(crate) struct LaneShape {
+    pub(crate) name: &'static str,
+    pub(crate) threads: usize,
+    pub(crate) instances: u32,
+    /// Address space per linear memory; 4 GiB and more makes bounds checks free.
+    pub(crate) reservation: u64,
+}
+
+impl Lane {
+    pub(crate) fn start(shape: LaneShape, config: &HostConfig) -> Result<Lane, HostError> {
+        let engine = Engine::new(&engine_config(shape, config))
+            .map_err(|e| HostError::Engine { engine: shape.name, reason: format!("{e:#}") })?;
+        let nice = config.guest_nice;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(shape.threads)
+            .thread_name(format!("plugin-{}", shape.name))
+            // A spinning guest yields every epoch: new work and timers must not wait for dozens of such turns.
+            .global_queue_interval(3)
+            .event_interval(3)
+            .enable_time()
+            .on_thread_start(move || lower_priority(nice))
+            .build()
+            .map_err(HostError::Thread)?;
+        let permits = Arc::new(Semaphore::new(shape.instances as usize));
+        Ok(Lane { engine, runtime: Some(runtime), permits, live: Arc::default(), max: shape.instances })
+    }
+
+    /// The threads; `None` only while the lane is being dropped.
+    pub(crate) fn runtime(&self) -> Option<&Runtime> {
+        self.runtime.as_ref()
+    }
+
+    pub(crate) fn slots(&self) -> Slots {
+        Slots { permits: Arc::clone(&self.permits), live: Arc::clone(&self.live) }
+    }
+
+    pub(crate) fn live(&self) -> u64 {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn max(&self) -> u32 {
+        self.max
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        // A runtime must not block a thread that may itself belong to a runtime.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The right to take instances from a lane, without holding its threads.
+#[derive(Clone, Debug)]
+pub(crate) struct Slots {
+    permits: Arc<Semaphore>,
+    live: Arc<AtomicU64>,
+}
+
+impl Slots {
+    /// Takes a slot; `None` when the lane is full.
+    pub(crate) fn take(&self) -> Option<Slot> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        self.live.fetch_add(1, Ordering::Relaxed);
+        Some(Slot { _permit: permit, live: Arc::clone(&self.live) })
+    }
+}
+
+/// One instance's place in its pool. Outlives the store: drop it last.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    _permit: OwnedSemaphorePermit,
+    live: Arc<AtomicU64>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.live.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn engine_config(shape: LaneShape, config: &HostConfig) -> Config {
+    let n = shape.instances;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(n)
+        // A Rust component is three core instances and two tables, a Python one 38 and 2.
+        .total_core_instances(n.saturating_mul(8).max(64))
+        .max_core_instances_per_component(64)
+        .total_memories(n)
+        .max_memories_per_component(1)
+        .total_tables(n.saturating_mul(3).max(64))
+        .max_tables_per_component(64)
+        .table_elements(config.table_elements_max)
+        .total_stacks(n)
+        .max_memory_size(config.memory_bytes_max)
+        .max_component_instance_size(4 << 20);
+    let mut engine = Config::new();
+    engine
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .memory_init_cow(true)
+        .memory_reservation(shape.reservation)
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .native_unwind_info(false)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(WASM_STACK + HOST_STACK);
+    engine
+}
+
+/// Threads for hooks: the rest of the machine is SIP's and RTP's.
+pub(crate) fn hook_threads(config: &HostConfig) -> usize {
+    match config.hook_threads {
+        0 => cores().saturating_sub(1).clamp(1, 4),
+        n => n,
+    }
+}
+
+/// Threads for call apps, which are parked nearly always.
+pub(crate) fn app_threads(config: &HostConfig) -> usize {
+    match config.app_threads {
+        0 => (cores() / 4).max(1),
+        n => n,
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// `wanted`, cut down to what the kernel lets this process map; says so when it cuts.
+pub(crate) fn apps_the_kernel_carries(wanted: u32) -> u32 {
+    let Ok(text) = std::fs::read_to_string("/proc/sys/vm/max_map_count") else { return wanted };
+    let Ok(maps) = text.trim().parse::<u64>() else { return wanted };
+    let carried = maps.saturating_sub(MAPS_RESERVED) / MAPS_PER_INSTANCE;
+    let carried = u32::try_from(carried).unwrap_or(u32::MAX).max(16);
+    if carried < wanted {
+        tracing::warn!(
+            wanted,
+            carried,
+            "vm.max_map_count = {maps} carries {carried} parked call apps, not {wanted}: raise it with sysctl"
+        );
+    }
+    carried.min(wanted)
+}
+
+/// Lets every other thread of the process win a busy core. Niceness is per thread on Linux.
+#[cfg(target_os = "linux")]
+fn lower_priority(by: i32) {
+    if by > 0 && rustix::process::nice(by).is_err() {
+        tracing::warn!("a plugin thread could not lower its priority");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lower_priority(_by: i32) {}

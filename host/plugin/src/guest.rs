@@ -1,0 +1,158 @@
+//! One instance's side of the host: its CPU budget, its limits, and what its imports work on.
+
+use crate::binding::Bound;
+use crate::capability::LineBudget;
+use crate::control::Script;
+use crate::ticker::{Running, TICK, Ticker};
+use crate::{Artifact, HostConfig};
+use core::future::Future;
+use core::time::Duration;
+use model::{BrandId, CallId, CompanyId, Directory};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+
+/// The data of a store.
+///
+/// # Invariants
+/// `running` is held exactly while the guest may execute: a parked guest does not keep the epoch going.
+pub(crate) struct Guest {
+    pub(crate) bound: Arc<Bound>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) brand: BrandId,
+    pub(crate) company: CompanyId,
+    pub(crate) call: CallId,
+    pub(crate) began: Instant,
+    pub(crate) lines: LineBudget,
+    pub(crate) series_max: usize,
+    /// Only a call app has one; without it call control is denied.
+    pub(crate) script: Option<Script>,
+    cpu: Cpu,
+    limits: StoreLimits,
+    ticker: Arc<Ticker>,
+    running: Option<Running>,
+    _live: LiveInstance,
+}
+
+/// CPU time, counted in epochs during which the guest ran.
+#[derive(Debug)]
+struct Cpu {
+    budget: u64,
+    left: u64,
+    /// The guest has just come back from a wait: the epochs that passed were not its own.
+    resumed: bool,
+    spent: bool,
+}
+
+/// Who is asked, for whom; what every fresh instance needs to know.
+pub(crate) struct Seat<'a> {
+    pub(crate) bound: &'a Arc<Bound>,
+    pub(crate) directory: &'a Arc<Directory>,
+    pub(crate) call: &'a model::CallInfo,
+    pub(crate) script: Option<Script>,
+    pub(crate) cpu: Duration,
+}
+
+/// Makes the store of a fresh instance. Its epoch budget begins with it.
+pub(crate) fn store(engine: &Engine, seat: Seat<'_>, config: &HostConfig, ticker: &Arc<Ticker>) -> Store<Guest> {
+    let budget = u64::try_from(seat.cpu.as_nanos() / TICK.as_nanos()).unwrap_or(u64::MAX).max(1);
+    let limits = StoreLimitsBuilder::new()
+        .memory_size(config.memory_bytes_max)
+        .table_elements(config.table_elements_max)
+        .instances(64)
+        .tables(64)
+        .memories(1)
+        .build();
+    let guest = Guest {
+        bound: Arc::clone(seat.bound),
+        directory: Arc::clone(seat.directory),
+        brand: seat.call.brand,
+        company: seat.call.company,
+        call: seat.call.call,
+        began: Instant::now(),
+        lines: LineBudget::new(config.log_lines_max),
+        series_max: config.metric_series_max,
+        script: seat.script,
+        cpu: Cpu { budget, left: budget, resumed: false, spent: false },
+        limits,
+        ticker: Arc::clone(ticker),
+        running: Some(ticker.run()),
+        _live: LiveInstance::new(Arc::clone(&seat.bound.spec.artifact)),
+    };
+    let mut store = Store::new(engine, guest);
+    store.limiter(|g| &mut g.limits);
+    store.set_hostcall_fuel(config.hostcall_bytes_max);
+    // A store starts with deadline 0 and would trap at its first instruction.
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|mut context| Ok(context.data_mut().cpu.tick()));
+    store
+}
+
+impl Cpu {
+    fn tick(&mut self) -> UpdateDeadline {
+        if core::mem::take(&mut self.resumed) {
+            return UpdateDeadline::Continue(1);
+        }
+        if self.left == 0 {
+            self.spent = true;
+            return UpdateDeadline::Interrupt;
+        }
+        self.left -= 1;
+        UpdateDeadline::Yield(1)
+    }
+}
+
+impl Guest {
+    /// Waits in an import: the guest is parked, the epoch may sleep, and its CPU budget begins anew afterwards.
+    pub(crate) async fn park<T>(&mut self, wait: impl Future<Output = T>) -> T {
+        self.running = None;
+        let value = wait.await;
+        self.running = Some(self.ticker.run());
+        self.cpu.left = self.cpu.budget;
+        self.cpu.resumed = true;
+        value
+    }
+
+    /// Whether the guest was stopped for using up its CPU.
+    pub(crate) fn cpu_spent(&self) -> bool {
+        self.cpu.spent
+    }
+
+    /// Whether it used at least half of its CPU: a guest that ran into a wall deadline without is a victim, not a cause.
+    pub(crate) fn cpu_half_spent(&self) -> bool {
+        self.cpu.left <= self.cpu.budget / 2
+    }
+}
+
+/// Counts an artifact's living instances.
+struct LiveInstance(Arc<Artifact>);
+
+impl LiveInstance {
+    fn new(artifact: Arc<Artifact>) -> LiveInstance {
+        artifact.live.fetch_add(1, Ordering::Relaxed);
+        LiveInstance(artifact)
+    }
+}
+
+impl Drop for LiveInstance {
+    fn drop(&mut self) {
+        self.0.live.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_budget_ends_and_a_wait_is_not_counted() {
+        let mut cpu = Cpu { budget: 2, left: 2, resumed: false, spent: false };
+        assert!(matches!(cpu.tick(), UpdateDeadline::Yield(1)));
+        cpu.resumed = true;
+        assert!(matches!(cpu.tick(), UpdateDeadline::Continue(1)));
+        assert!(matches!(cpu.tick(), UpdateDeadline::Yield(1)));
+        assert!(matches!(cpu.tick(), UpdateDeadline::Interrupt));
+        assert!(cpu.spent);
+    }
+}

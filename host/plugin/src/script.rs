@@ -1,0 +1,79 @@
+//! A call app from start to end: one instance, one script, parked in its verbs.
+
+use crate::binding::Bound;
+use crate::chain::{self, Failure};
+use crate::control::{Line, Script};
+use crate::convert;
+use crate::engine::Slot;
+use crate::guest::{self, Guest, Seat};
+use crate::host::Shared;
+use crate::bindings::router::strowger::types::types as wit;
+use model::{AppFailure, AppOutcome, AppStart, Directory, LegHandle};
+use std::sync::Arc;
+use tokio::time::timeout;
+use wasmtime::Store;
+
+/// The caller's leg of every call.
+const CALLER: LegHandle = LegHandle(0);
+
+/// Everything one app needs.
+pub(crate) struct Start {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) bound: Arc<Bound>,
+    pub(crate) line: Arc<Line>,
+    pub(crate) start: AppStart,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) slot: Slot,
+}
+
+impl Start {
+    /// Runs the script to its end. Dropping the future drops the instance, wherever it is.
+    pub(crate) async fn run(self) -> Result<AppOutcome, AppFailure> {
+        let config = &self.shared.config;
+        let limits = Arc::clone(&self.shared.limits);
+        let seat = Seat {
+            bound: &self.bound,
+            directory: &self.directory,
+            call: &self.start.call,
+            script: Some(Script::new(Arc::clone(&self.line), limits, config.app_verbs_max)),
+            cpu: config.app_cpu,
+        };
+        let mut store = guest::store(&self.shared.apps, seat, config, &self.shared.ticker);
+        let ended = timeout(config.app_life, self.script(&mut store)).await;
+        let outcome = match ended {
+            Ok(Ok(Ok(status))) => match status {
+                Some(sip) if !(300..=699).contains(&sip) => {
+                    Err(Failure::Invalid("run: status 300 to 699".to_owned()))
+                }
+                status => Ok(AppOutcome::Returned(status)),
+            },
+            Ok(Ok(Err(error))) => Ok(AppOutcome::Err(convert::guest_error(error))),
+            Ok(Err(error)) => Err(chain::failure(&error, store.data())),
+            Err(_) => Err(Failure::Timeout { own: true }),
+        };
+        drop(store);
+        drop(self.slot);
+        chain::settle(&self.bound, outcome.as_ref().err());
+        outcome.map_err(app_failure)
+    }
+
+    async fn script(&self, store: &mut Store<Guest>) -> wasmtime::Result<Result<Option<u16>, wit::Error>> {
+        let pre = self.bound.spec.artifact.app.as_ref();
+        let pre = pre.ok_or_else(|| wasmtime::Error::msg("the component has no call app"))?;
+        let plugin = pre.instantiate_async(&mut *store).await?;
+        let script = store.data_mut().script.as_mut();
+        let script = script.ok_or_else(|| wasmtime::Error::msg("no script"))?;
+        let caller = script.adopt(CALLER, self.start.call.clone(), "early")?;
+        plugin.strowger_call_app().call_run(store, caller, &self.start.args).await
+    }
+}
+
+/// As the call engine hears it.
+pub(crate) fn app_failure(failure: Failure) -> AppFailure {
+    match failure {
+        Failure::Timeout { .. } => AppFailure::Timeout,
+        Failure::Saturated => AppFailure::Saturated,
+        Failure::Trapped(why) => AppFailure::Trapped(why),
+        Failure::Invalid(_) | Failure::Tripped => AppFailure::Trapped(failure.words()),
+    }
+}

@@ -1,0 +1,63 @@
+//! The calling company's facts.
+
+use crate::generated::router::strowger::host::directory as host;
+use crate::{Error, Result};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// An enabled account.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct Account {
+    /// The SIP user name.
+    pub username: String,
+    /// Shown to the callee.
+    pub display_name: String,
+}
+
+/// Where a number leads.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind", content = "name")]
+pub enum Target {
+    /// An account, by user name.
+    Account(String),
+    /// A call app, by the name of its binding.
+    App(String),
+    /// An extension, by number.
+    Extension(String),
+}
+
+/// An extension or DDI.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct Number {
+    /// Where it leads.
+    pub target: Target,
+}
+
+fn find<T: DeserializeOwned>(kind: &str, key: &str) -> Result<Option<T>> {
+    let json = host::find(kind, key)?;
+    json.map(|j| serde_json::from_str(&j)).transpose().map_err(|e| Error::Unavailable(format!("directory: {e}")))
+}
+
+/// The enabled account of that user name.
+///
+/// # Errors
+/// As `host/directory` says.
+pub fn account(username: &str) -> Result<Option<Account>> {
+    find("account", username)
+}
+
+/// The extension of that number.
+///
+/// # Errors
+/// As `host/directory` says.
+pub fn extension(number: &str) -> Result<Option<Number>> {
+    find("extension", number)
+}
+
+/// The DDI of that E.164 number, with `+`.
+///
+/// # Errors
+/// As `host/directory` says.
+pub fn ddi(e164: &str) -> Result<Option<Number>> {
+    find("ddi", e164)
+}

@@ -1,0 +1,7 @@
+//! Bindings of `wit/`, written by `sdk/rust/generate`; not edited by hand.
+#![allow(missing_docs, clippy::all, clippy::pedantic, unused)]
+
+#[rustfmt::skip]
+pub mod app;
+#[rustfmt::skip]
+pub mod router;

@@ -1,0 +1,72 @@
+//! Plugins for Strowger, in Rust: a thin, hand-made layer over bindings generated from `wit/`.
+//!
+//! A plugin is a `cdylib` for `wasm32-unknown-unknown`, linked by `wasm-component-ld`. It implements [`Router`] or
+//! [`App`] (or both) and exports it with [`export_router!`] or [`export_app!`]:
+//!
+//! ```ignore
+//! use strowger_sdk::prelude::*;
+//!
+//! struct Reception;
+//!
+//! impl App for Reception {
+//!     fn run(call: Call) -> Result<Ended> {
+//!         call.leg.answer()?;
+//!         call.leg.play(&[file("welcome")])?;
+//!         let desk = dial(&call.leg, Dial::to(["1001"]).ring(seconds(20)))?;
+//!         bridge(&call.leg, &desk)?;
+//!         Ok(Ended::default())
+//!     }
+//! }
+//!
+//! export_app!(Reception);
+//! ```
+//!
+//! `wit/README.md` tells who calls what, when, and what it costs.
+
+mod app;
+mod config;
+mod directory;
+#[doc(hidden)]
+pub mod generated;
+mod log;
+mod metrics;
+mod router;
+
+pub use app::{is_hung_up, App, Call, Collect, Dial, Ended, Leg, beep, bridge, bridge_for, dial, file, ringback, silence, sleep, tone};
+pub use config::{config, config_json};
+pub use directory::{Account, Number, Target, account, ddi, extension};
+pub use generated::app::strowger::call::control::{Bridged, Collected, Prompt};
+pub use generated::router::strowger::host::clock::{monotonic_ns, now_ms};
+pub use generated::router::strowger::types::types::{Attr, CallInfo, Cause, Error, ErrorInfo, Header, HeaderOp, Party};
+pub use log::log;
+pub use metrics::{count, observe};
+pub use router::{Decision, MediaPath, Plan, Router, RouterGuest, Step, app, header, next, redirect, refuse, reroute};
+
+#[doc(hidden)]
+pub use app::{AppGuest, run as __run_app};
+
+/// What plugin code gives back.
+pub type Result<T> = core::result::Result<T, Error>;
+
+/// Log levels.
+pub use generated::router::strowger::host::log::Level;
+
+/// `s` seconds, in milliseconds, which is what every time of the API is in.
+#[must_use]
+pub const fn seconds(s: u32) -> u32 {
+    s.saturating_mul(1_000)
+}
+
+/// An [`Error`] of the plugin's own.
+#[must_use]
+pub fn failure(code: &str, message: &str) -> Error {
+    Error::Other(ErrorInfo { code: code.to_owned(), message: message.to_owned(), retryable: false })
+}
+
+/// Everything a plugin usually needs.
+pub mod prelude {
+    pub use crate::{
+        App, Call, CallInfo, Collect, Decision, Dial, Ended, Error, Leg, MediaPath, Plan, Prompt, Result, Router, Step,
+        app, bridge, config, dial, export_app, export_router, file, next, refuse, ringback, seconds, tone,
+    };
+}
