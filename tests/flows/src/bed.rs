@@ -1,0 +1,251 @@
+//! The test bed: one shard, a clock that only the ladder moves, four phones, a chain and an app played by the ladder.
+
+use crate::party::Party;
+use crate::show;
+use bytes::Bytes;
+use core::time::Duration;
+use model::{
+    Account, AccountId, Answer, AppId, AppOutcome, AppVerb, Brand, BrandId, BridgeSpec, CollectSpec, Company, CompanyId,
+    Decision, DefaultVerdict, DialSpec, Directory, Endpoint, Flow, Ha1, Instant, LegHandle, MediaPath, MediaPortId, Prompt,
+    Refusal, RequestId, RingPlan, RingStep, Target, Ticket, Transport,
+};
+use std::sync::Arc;
+use switch::{Core, CoreConfig, Input, Listener, MediaPort, Output, Prompts};
+
+const SWITCH: &str = "10.0.0.9:5060";
+const PARTIES: [(&str, &str, &str); 4] = [
+    ("alice", "1001", "10.0.0.1:5060"),
+    ("bob", "1002", "10.0.0.2:5060"),
+    ("carol", "1003", "10.0.0.3:5060"),
+    ("dave", "1004", "10.0.0.4:5060"),
+];
+
+/// One shard and everybody around it.
+#[derive(Debug)]
+pub struct Bed {
+    core: Core,
+    now: Instant,
+    parties: Vec<Party>,
+    ticket: Ticket,
+    app: AppId,
+    request: u64,
+}
+
+impl Default for Bed {
+    fn default() -> Self {
+        Bed::new()
+    }
+}
+
+impl Bed {
+    /// A shard with the demo company; every account has direct connectivity at its phone's address.
+    #[must_use]
+    pub fn new() -> Bed {
+        let now = Instant::from_unix_nanos(1_800_000_000_000_000_000);
+        let config = CoreConfig {
+            listeners: vec![Listener { transport: Transport::Udp, local: address(SWITCH) }],
+            default_domain: Some("demo.test".to_owned()),
+            ..CoreConfig::default()
+        };
+        let ports = (0..8).map(|n| MediaPort {
+            id: MediaPortId(n),
+            rtp: address(&format!("10.0.0.9:{}", 20_000 + 2 * n)),
+            rtcp: address(&format!("10.0.0.9:{}", 20_001 + 2 * n)),
+        });
+        let core = Core::new(config, Arc::new(directory()), ports.collect(), Prompts::default(), [9; 32]);
+        let parties = PARTIES.iter().map(|(name, number, at)| Party::new(name, number, at)).collect();
+        Bed { core, now, parties, ticket: Ticket(0), app: AppId(0), request: 0 }
+    }
+
+    /// Lets one line happen; gives what the switch did.
+    ///
+    /// # Panics
+    /// On a line that is no command.
+    pub fn act(&mut self, line: &str) -> Vec<String> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["wait", time] => return self.wait(duration(time)),
+            ["chain", ">", rest @ ..] => {
+                let answer = answer(rest);
+                self.core.handle(Input::Answered { ticket: self.ticket, answer }, self.now);
+            }
+            ["app", ">", "return"] => {
+                let outcome = Ok(AppOutcome::Returned(None));
+                self.core.handle(Input::AppEnded { app: self.app, outcome }, self.now);
+            }
+            ["app", ">", "trap"] => {
+                let outcome = Err(model::AppFailure::Trapped("unreachable".to_owned()));
+                self.core.handle(Input::AppEnded { app: self.app, outcome }, self.now);
+            }
+            ["app", ">", rest @ ..] => {
+                self.request += 1;
+                let input = Input::AppRequest { app: self.app, request: RequestId(self.request), verb: verb(rest) };
+                self.core.handle(input, self.now);
+            }
+            ["operator", ">", "hangup"] => {
+                let calls: Vec<_> = self.core.calls().map(|c| c.call).collect();
+                calls.into_iter().for_each(|call| self.core.handle(Input::Hangup { call }, self.now));
+            }
+            ["operator", ">", "drain"] => self.core.handle(Input::Drain, self.now),
+            ["idle?"] => {
+                return vec![if self.core.is_idle() { "idle".to_owned() } else { format!("busy: {:?}", self.core.counters()) }];
+            }
+            [name, ">", rest @ ..] => self.party_says(name, rest),
+            _ => panic!("no command: {line}"),
+        }
+        self.seen()
+    }
+
+    fn party_says(&mut self, name: &str, words: &[&str]) {
+        let now = self.now;
+        let party = self.parties.iter_mut().find(|p| p.name == name).unwrap_or_else(|| panic!("nobody is called {name}"));
+        let message = match words {
+            ["INVITE", number, rest @ ..] if number.starts_with(|c: char| c.is_ascii_digit()) => party.invite(number, rest),
+            [status, rest @ ..] if status.starts_with(|c: char| c.is_ascii_digit()) => {
+                party.respond(status, rest.contains(&"other"), rest)
+            }
+            [method, rest @ ..] => party.request(method, rest),
+            [] => panic!("{name} says nothing"),
+        };
+        let flow = Flow { transport: Transport::Udp, local: address(SWITCH), remote: party.address, connection: None };
+        self.core.handle(Input::Sip { flow, bytes: Bytes::from(message) }, now);
+    }
+
+    /// Time passes; every timer on the way runs at its own time.
+    fn wait(&mut self, how_long: Duration) -> Vec<String> {
+        let end = self.now + how_long;
+        let mut seen = Vec::new();
+        while let Some(at) = self.core.poll_timeout().filter(|at| *at <= end) {
+            self.now = at.max(self.now);
+            self.core.handle_timeout(self.now);
+            let passed = how_long.saturating_sub(end.since(self.now));
+            seen.extend(self.seen().into_iter().map(|line| format!("+{} ms {line}", passed.as_millis())));
+        }
+        self.now = end;
+        seen
+    }
+
+    fn seen(&mut self) -> Vec<String> {
+        let mut seen = Vec::new();
+        while let Some(output) = self.core.poll_output() {
+            match &output {
+                Output::Transmit(transmit) => {
+                    let text = String::from_utf8_lossy(&transmit.bytes).into_owned();
+                    let party = self.parties.iter_mut().find(|p| p.address == transmit.flow.remote);
+                    let name = party.as_ref().map_or("nobody", |p| p.name);
+                    seen.push(format!("{name} < {}", show::sip(&text)));
+                    if let Some(party) = party {
+                        party.hears(&text);
+                    }
+                }
+                Output::Ask(question) => self.ticket = question.ticket,
+                Output::AppStart { app, .. } => self.app = *app,
+                Output::Record(_) | Output::AppReply { .. } | Output::AppStop { .. } | Output::Event(_) => {}
+            }
+            seen.extend(show::output(&output));
+        }
+        while self.core.poll_media().is_some() {}
+        seen
+    }
+}
+
+fn address(text: &str) -> core::net::SocketAddr {
+    text.parse().unwrap_or_else(|_| panic!("no address: {text}"))
+}
+
+fn duration(text: &str) -> Duration {
+    let number = |unit: &str| text.strip_suffix(unit).and_then(|n| n.parse().ok());
+    number("ms").map(Duration::from_millis).or_else(|| number("s").map(Duration::from_secs)).unwrap_or_else(|| panic!("no time: {text}"))
+}
+
+fn answer(words: &[&str]) -> Answer {
+    let decision = match words {
+        ["nothing"] | ["failed"] => None,
+        ["refuse", sip] => Some(Decision::Refuse(Refusal {
+            sip: sip.parse().unwrap_or(403),
+            reason: "Not Today".to_owned(),
+            header_ops: Vec::new(),
+        })),
+        ["redirect", uri] => Some(Decision::Redirect(vec![(*uri).to_owned()])),
+        ["app", name] => Some(Decision::App { name: (*name).to_owned(), args: Vec::new() }),
+        ["reroute", callee] => Some(Decision::Reroute { callee: (*callee).to_owned(), attrs: Vec::new() }),
+        ["connect", steps @ ..] => Some(Decision::Connect(plan(steps))),
+        _ => panic!("no decision: {words:?}"),
+    };
+    Answer { decision, failed: words == ["failed"], attrs: Vec::new(), hooks: Vec::new() }
+}
+
+/// `1002+1003 1004 direct max=60s ring=20s`: two steps, the first rings two.
+fn plan(words: &[&str]) -> RingPlan {
+    let value = |key: &str| words.iter().find_map(|w| w.strip_prefix(key)).map(duration);
+    let ring_timeout = value("ring=").unwrap_or(Duration::from_secs(30));
+    let steps = words.iter().filter(|w| w.starts_with(|c: char| c.is_ascii_digit())).map(|step| RingStep {
+        targets: step
+            .split('+')
+            .map(|name| Target { to: Endpoint::Account(name.to_owned()), caller_id: None, header_ops: Vec::new() })
+            .collect(),
+        ring_timeout,
+        advance_on: Vec::new(),
+    });
+    RingPlan {
+        steps: steps.collect(),
+        media: if words.contains(&"direct") { MediaPath::Direct } else { MediaPath::Anchor },
+        header_ops: Vec::new(),
+        max_duration: value("max="),
+        attrs: Vec::new(),
+    }
+}
+
+fn verb(words: &[&str]) -> AppVerb {
+    let caller = LegHandle(0);
+    let tone = |name: &str| vec![Prompt::Tone(name.to_owned())];
+    match words {
+        ["ring"] => AppVerb::Ring(caller),
+        ["answer"] => AppVerb::Answer(caller, Vec::new()),
+        ["refuse", sip] => AppVerb::Refuse(caller, sip.parse().unwrap_or(486), "Busy".to_owned()),
+        ["hangup", leg] => AppVerb::Hangup(LegHandle(leg.parse().unwrap_or(0))),
+        ["play", name] => AppVerb::Play(caller, tone(name), "#".to_owned()),
+        ["collect", most] => AppVerb::Collect(caller, CollectSpec {
+            prompts: Vec::new(),
+            min_digits: 1,
+            max_digits: most.parse().unwrap_or(1),
+            terminators: "#".to_owned(),
+            first_digit: Duration::from_secs(5),
+            inter_digit: Duration::from_secs(3),
+        }),
+        ["sleep", time] => AppVerb::Sleep(duration(time)),
+        ["dial", targets @ ..] => AppVerb::Dial(caller, DialSpec {
+            targets: targets.iter().map(|t| (*t).to_owned()).collect(),
+            parallel: false,
+            ring_timeout: Duration::from_secs(20),
+            caller_id: None,
+            header_ops: Vec::new(),
+            ringback: Vec::new(),
+        }),
+        ["bridge", leg] => AppVerb::Bridge(caller, LegHandle(leg.parse().unwrap_or(1)), BridgeSpec { max: None }),
+        _ => panic!("no verb: {words:?}"),
+    }
+}
+
+fn directory() -> Directory {
+    let brand = Brand { id: BrandId(1), name: "demo".to_owned(), default_verdict: DefaultVerdict::Refuse };
+    let company = Company {
+        id: CompanyId(1),
+        brand: BrandId(1),
+        name: "demo".to_owned(),
+        domain: "demo.test".to_owned(),
+        media: MediaPath::Anchor,
+        calls_max: None,
+    };
+    let accounts = (1_i64..).zip(PARTIES).map(|(id, (name, number, at))| Account {
+        id: AccountId(id),
+        company: CompanyId(1),
+        username: number.to_owned(),
+        display_name: name.to_owned(),
+        ha1: Ha1 { md5: String::new(), sha256: String::new() },
+        direct: Some(address(at)),
+        enabled: true,
+    });
+    Directory::build(1, vec![brand], vec![company], accounts.collect(), Vec::new(), Vec::new())
+        .unwrap_or_else(|error| panic!("{error}"))
+}

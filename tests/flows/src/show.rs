@@ -1,0 +1,64 @@
+//! One line for each thing the switch does.
+
+use crate::party::field;
+use model::{AppReply, CallEvent, CallRecord, LegHandle, QuestionKind};
+use switch::Output;
+
+/// A SIP message in a few words: what it is, to whom, and what its body says.
+pub(crate) fn sip(message: &str) -> String {
+    let first = message.lines().next().unwrap_or_default();
+    let words: Vec<&str> = first.split(' ').collect();
+    let body = body(message);
+    if first.starts_with("SIP/2.0 ") {
+        let method = field(message, "cseq").and_then(|c| c.split(' ').nth(1)).unwrap_or_default();
+        let of = if method == "INVITE" { String::new() } else { format!(" ({method})") };
+        return format!("{}{of}{body}", words.get(1..).unwrap_or_default().join(" "));
+    }
+    let user = words.get(1).and_then(|uri| uri.split([':', '@']).nth(1)).unwrap_or_default();
+    let cause = field(message, "reason").and_then(|r| r.split("text=").nth(1)).map(|t| format!(" reason={t}"));
+    format!("{} {user}{body}{}", words.first().copied().unwrap_or_default(), cause.unwrap_or_default())
+}
+
+fn body(message: &str) -> String {
+    let Some((_, sdp)) = message.split_once("\r\n\r\n").filter(|(_, b)| !b.is_empty()) else { return String::new() };
+    let value = |key: &str| sdp.lines().find_map(|l| l.strip_prefix(key)).unwrap_or_default();
+    let direction = ["sendonly", "recvonly", "inactive"].into_iter().find(|d| sdp.contains(&format!("a={d}")));
+    let (media, address) = (value("m=audio "), value("c=IN IP4 "));
+    format!(" [{address} {media}{}]", direction.map(|d| format!(" {d}")).unwrap_or_default())
+}
+
+/// What the switch wants of the world, but SIP.
+pub(crate) fn output(output: &Output) -> Option<String> {
+    Some(match output {
+        Output::Transmit(_) => return None,
+        Output::Ask(question) => match &question.kind {
+            QuestionKind::Route => format!("chain < route {}", question.call.callee.user),
+            QuestionKind::Exhausted(tried) => {
+                let tried: Vec<String> = tried.iter().map(|(who, why)| format!("{who}={}", why.sip)).collect();
+                format!("chain < exhausted {}", tried.join(" "))
+            }
+        },
+        Output::AppStart { start, .. } => format!("app < start {}", start.name),
+        Output::AppReply { result: Ok(reply), .. } => format!("app < {}", app_reply(reply)),
+        Output::AppReply { result: Err(error), .. } => format!("app < error {error:?}"),
+        Output::AppStop { .. } => "app < stop".to_owned(),
+        Output::Record(CallRecord::Answered(cdr)) => format!("record answered leg {}", cdr.leg),
+        Output::Record(CallRecord::Ended(cdr)) => {
+            format!("record ended leg {} {} {} by {:?} after {} ms", cdr.leg, cdr.cause.code(), cdr.sip_status, cdr.ended_by, cdr.billed_ms())
+        }
+        Output::Event(CallEvent::CallEnded { cause, .. }) => format!("event ended {}", cause.code()),
+        Output::Event(CallEvent::Registered { expires_s, .. }) => format!("event registered {expires_s}"),
+        Output::Event(CallEvent::Unregistered { .. }) => "event unregistered".to_owned(),
+        Output::Event(CallEvent::CallStarted { .. } | CallEvent::CallAnswered { .. }) => return None,
+    })
+}
+
+fn app_reply(reply: &AppReply) -> String {
+    match reply {
+        AppReply::Done => "done".to_owned(),
+        AppReply::Played(digit) => format!("played {}", digit.as_deref().unwrap_or("-")),
+        AppReply::Collected(c) => format!("collected {:?}{}", c.digits, if c.timed_out { " timed out" } else { "" }),
+        AppReply::Leg(LegHandle(no), _) => format!("leg {no}"),
+        AppReply::Bridged(b) => format!("bridged, ended by {} after {} ms", b.ended_by, b.duration.as_millis()),
+    }
+}
