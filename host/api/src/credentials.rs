@@ -1,4 +1,4 @@
-//! Secrets: digest HA1 of a password, new passwords, new tokens. Nothing here is logged; only hashes are stored.
+//! Passwords: new ones, and the digest secrets that are kept of them. Nothing here is logged.
 
 use md5::{Digest, Md5};
 use model::Ha1;
@@ -14,36 +14,14 @@ pub fn ha1(user: &str, realm: &str, password: &str) -> Ha1 {
     Ha1 { md5: hex(&Md5::digest(secret.as_bytes())), sha256: hex(&Sha256::digest(secret.as_bytes())) }
 }
 
-/// The form a token is stored in: SHA-256, in hex.
-#[must_use]
-pub fn token_digest(token: &str) -> String {
-    hex(&Sha256::digest(token.as_bytes()))
-}
-
-/// `len` readable random characters, 5 bits each.
-///
-/// # Errors
-/// When the kernel gives no randomness.
-pub fn random_text(len: usize) -> Result<String, getrandom::Error> {
-    let mut bytes = vec![0_u8; len];
-    getrandom::fill(&mut bytes)?;
-    Ok(bytes.iter().map(|b| char::from(READABLE[usize::from(b & 31)])).collect())
-}
-
-/// A new account password: 80 bits.
+/// A new account password: 16 readable characters, 80 bits.
 ///
 /// # Errors
 /// When the kernel gives no randomness.
 pub fn new_password() -> Result<String, getrandom::Error> {
-    random_text(16)
-}
-
-/// A new API token: 200 bits, with a prefix that secret scanners can find.
-///
-/// # Errors
-/// When the kernel gives no randomness.
-pub fn new_token() -> Result<String, getrandom::Error> {
-    Ok(format!("swt_{}", random_text(40)?))
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes.iter().map(|b| char::from(READABLE[usize::from(b & 31)])).collect())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -63,11 +41,10 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_long_and_new_each_time() {
-        let (one, two) = (new_token().unwrap(), new_token().unwrap());
+    fn a_password_is_long_readable_and_new_each_time() {
+        let (one, two) = (new_password().unwrap(), new_password().unwrap());
         assert_ne!(one, two);
-        assert_eq!(one.len(), 44);
-        assert_eq!(token_digest(&one).len(), 64);
-        assert!(new_password().unwrap().bytes().all(|b| READABLE.contains(&b)));
+        assert_eq!(one.len(), 16);
+        assert!(one.bytes().all(|b| READABLE.contains(&b)));
     }
 }

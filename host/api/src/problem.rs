@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use store::StoreError;
 use utoipa::ToSchema;
 
 /// A refusal.
@@ -86,6 +87,11 @@ impl Problem {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
     }
 
+    /// 405.
+    pub(crate) fn not_allowed() -> Problem {
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path has no such method", "")
+    }
+
     /// 500: the world failed; the log says how, the answer does not.
     pub(crate) fn internal() -> Problem {
         let detail = "The switch's log says why.";
@@ -133,4 +139,50 @@ pub(crate) enum Refusals {
     /// A field is not acceptable.
     #[response(status = 422, content_type = "application/problem+json")]
     Field(#[to_schema] Problem),
+}
+
+impl From<crate::Gone> for Problem {
+    fn from(gone: crate::Gone) -> Self {
+        Problem::unavailable(gone.to_string())
+    }
+}
+
+impl From<getrandom::Error> for Problem {
+    fn from(error: getrandom::Error) -> Self {
+        tracing::error!(%error, "the kernel gives no randomness");
+        Problem::internal()
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { what } => Problem::not_found(what),
+            StoreError::Conflict { .. } | StoreError::InUse { .. } => Problem::conflict(format!("{error}.")),
+            StoreError::Invalid { what, why } => Problem::field(field_name(what), why),
+            StoreError::Forbidden { .. } => Problem::forbidden(&format!("{error}.")),
+            StoreError::Away { .. } | StoreError::Unreachable { .. } => {
+                tracing::warn!(%error, "the store is away");
+                Problem::unavailable("The database is away; try again.")
+            }
+            StoreError::BadUrl { .. }
+            | StoreError::Broken { .. }
+            | StoreError::NewerSchema { .. }
+            | StoreError::Refused { .. } => {
+                tracing::error!(%error, "the store failed");
+                Problem::internal()
+            }
+        }
+    }
+}
+
+/// The store's words for a value, as the name of the field it came in.
+fn field_name(what: &str) -> String {
+    match what {
+        "user name" => "username".to_owned(),
+        "extension number" => "number".to_owned(),
+        "number" => "e164".to_owned(),
+        "digest secret" => "password".to_owned(),
+        other => other.replace(' ', "_"),
+    }
 }

@@ -1,0 +1,105 @@
+//! Live calls: list, hang up.
+
+use super::{Listed, Many};
+use crate::problem::{Problem, Refusals};
+use crate::{Api, auth::Caller, stamp::rfc3339};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use model::{CallId, CallSnapshot, LegSnapshot, LegState};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// A call that is up.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Call {
+    /// 32 hex digits.
+    id: String,
+    brand: i64,
+    company: i64,
+    /// Who calls.
+    caller: String,
+    /// Who is called.
+    callee: String,
+    /// `trying`, `ringing`, `answered`, `held`: the furthest of its legs.
+    state: &'static str,
+    /// The call app that runs it, by its binding's name.
+    app: Option<String>,
+    started_at: String,
+    answered_at: Option<String>,
+    legs: Vec<Leg>,
+}
+
+/// A leg that is up.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Leg {
+    /// 0 is the caller's.
+    leg: u16,
+    /// The number or user part.
+    party: String,
+    /// `trying`, `ringing`, `answered`, `held`.
+    state: &'static str,
+}
+
+const fn state(state: LegState) -> &'static str {
+    match state {
+        LegState::Trying => "trying",
+        LegState::Ringing => "ringing",
+        LegState::Answered => "answered",
+        LegState::Held => "held",
+    }
+}
+
+const fn rank(leg: &LegSnapshot) -> u8 {
+    match leg.state {
+        LegState::Trying => 0,
+        LegState::Ringing => 1,
+        LegState::Answered => 2,
+        LegState::Held => 3,
+    }
+}
+
+impl From<CallSnapshot> for Call {
+    fn from(call: CallSnapshot) -> Self {
+        let furthest = call.legs.iter().max_by_key(|l| rank(l)).map_or("trying", |l| state(l.state));
+        let leg = |l: LegSnapshot| Leg { leg: l.leg, party: l.party, state: state(l.state) };
+        Call {
+            id: call.call.to_string(),
+            brand: call.brand.0,
+            company: call.company.0,
+            caller: call.caller,
+            callee: call.callee,
+            state: furthest,
+            app: call.app,
+            started_at: rfc3339(call.started_at),
+            answered_at: call.answered_at.map(rfc3339),
+            legs: call.legs.into_iter().map(leg).collect(),
+        }
+    }
+}
+
+/// Lists the calls that are up, oldest first. A snapshot: it is not paged.
+#[utoipa::path(get, path = "/calls", tag = "calls", responses((status = 200, body = Many<Call>), Refusals))]
+async fn list(State(api): State<Api>, caller: Caller) -> Listed<Call> {
+    let mut calls = api.switch.calls().await?;
+    calls.retain(|c| caller.sees(c.brand, c.company));
+    calls.sort_by_key(|c| (c.started_at, c.call));
+    Ok(Many::all(calls))
+}
+
+/// Ends a call: every leg is told, and the CDRs say that an operator did it.
+#[utoipa::path(delete, path = "/calls/{id}", tag = "calls", params(("id" = String, Path, description = "The call's id")),
+    responses((status = 202, description = "Being ended"), Refusals))]
+async fn hangup(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    let nothing = || Problem::not_found("call");
+    let id: CallId = id.parse().map_err(|_| nothing())?;
+    let calls = api.switch.calls().await?;
+    if !calls.iter().any(|c| c.call == id && caller.sees(c.brand, c.company)) {
+        return Err(nothing());
+    }
+    if api.switch.hangup(id).await? { Ok(StatusCode::ACCEPTED) } else { Err(nothing()) }
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(hangup))
+}

@@ -1,0 +1,174 @@
+//! CDRs: one per leg, newest first, by keyset.
+
+use super::{Listed, Many, limit};
+use crate::extract::Params;
+use crate::problem::{Problem, Refusals};
+use crate::{Api, auth::Caller, stamp};
+use axum::extract::State;
+use model::{AccountId, Cause, CompanyId, EndedBy, Instant, LegRole};
+use serde::{Deserialize, Serialize};
+use store::{CdrCursor, CdrFilter};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The record of one leg.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Cdr {
+    /// The call's id.
+    call: String,
+    /// 0 is the caller's.
+    leg: u16,
+    /// `caller` or `callee`.
+    role: &'static str,
+    brand: i64,
+    company: i64,
+    /// The account this leg belongs to.
+    account: Option<i64>,
+    /// The dialog's Call-ID.
+    sip_call_id: String,
+    caller: String,
+    callee: String,
+    /// The plugin binding that decided.
+    decided_by: Option<String>,
+    started_at: String,
+    ringing_at: Option<String>,
+    answered_at: Option<String>,
+    ended_at: String,
+    /// From answer to end.
+    billed_ms: u64,
+    /// The catalogue's code, as `normal-clearing`.
+    cause: &'static str,
+    /// ITU-T Q.850.
+    q850: u16,
+    /// The final status of the INVITE.
+    sip_status: u16,
+    /// `caller`, `callee`, `switch` or `operator`.
+    ended_by: &'static str,
+}
+
+impl From<model::Cdr> for Cdr {
+    fn from(c: model::Cdr) -> Self {
+        let billed_ms = c.billed_ms();
+        Cdr {
+            call: c.call.to_string(),
+            leg: c.leg,
+            role: match c.role {
+                LegRole::Caller => "caller",
+                LegRole::Callee => "callee",
+            },
+            brand: c.brand.0,
+            company: c.company.0,
+            account: c.account.map(|a| a.0),
+            sip_call_id: c.sip_call_id,
+            caller: c.caller,
+            callee: c.callee,
+            decided_by: c.decided_by,
+            started_at: stamp::rfc3339(c.started_at),
+            ringing_at: c.ringing_at.map(stamp::rfc3339),
+            answered_at: c.answered_at.map(stamp::rfc3339),
+            ended_at: stamp::rfc3339(c.ended_at),
+            billed_ms,
+            cause: c.cause.code(),
+            q850: c.cause.q850(),
+            sip_status: c.sip_status,
+            ended_by: match c.ended_by {
+                EndedBy::Caller => "caller",
+                EndedBy::Callee => "callee",
+                EndedBy::Switch => "switch",
+                EndedBy::Operator => "operator",
+            },
+        }
+    }
+}
+
+/// Which CDRs.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Filter {
+    /// Of this call: every leg, in order; no other filter applies.
+    call: Option<String>,
+    /// Of this company.
+    company: Option<i64>,
+    /// Of this account.
+    account: Option<i64>,
+    /// Started at or after, RFC 3339 or a date.
+    from: Option<String>,
+    /// Started before.
+    until: Option<String>,
+    /// Ended for this cause.
+    cause: Option<String>,
+    /// `next` of the page before.
+    after: Option<String>,
+    /// At most so many, 1 to 1000; else 100.
+    limit: Option<u32>,
+}
+
+fn moment(field: &str, text: Option<&str>) -> Result<Option<Instant>, Problem> {
+    let read = |text| {
+        stamp::parse(text).ok_or_else(|| Problem::field(field, "expected a time as 2026-11-22T05:48:00Z, or a date"))
+    };
+    text.map(read).transpose()
+}
+
+/// A cursor for the client to carry, not to read: start, call and leg of the last row.
+fn written(cursor: CdrCursor) -> String {
+    format!("{:x}-{}-{:x}", cursor.started_at.unix_nanos(), cursor.call, cursor.leg)
+}
+
+fn read(text: &str) -> Result<CdrCursor, Problem> {
+    let parse = || {
+        let (start, rest) = text.split_once('-')?;
+        let (call, leg) = rest.split_once('-')?;
+        Some(CdrCursor {
+            started_at: Instant::from_unix_nanos(u64::from_str_radix(start, 16).ok()?),
+            call: call.parse().ok()?,
+            leg: u16::from_str_radix(leg, 16).ok()?,
+        })
+    };
+    parse().ok_or_else(|| Problem::field("after", "expected `next` of the page before"))
+}
+
+/// Lists CDRs, newest first.
+#[utoipa::path(get, path = "/cdrs", tag = "cdrs", params(Filter), responses((status = 200, body = Many<Cdr>), Refusals))]
+async fn list(State(api): State<Api>, caller: Caller, Params(filter): Params<Filter>) -> Listed<Cdr> {
+    if let Some(call) = &filter.call {
+        let call = call.parse().map_err(|_| Problem::field("call", "expected a call's id, 32 hex digits"))?;
+        return Ok(Many::all(api.db.cdrs().of_call(&caller.ctx, call).await?));
+    }
+    let cause = filter.cause.as_deref().map(|code| {
+        Cause::from_code(code).ok_or_else(|| Problem::field("cause", "expected a cause's code, as normal-clearing"))
+    });
+    let wanted = CdrFilter {
+        company: filter.company.map(CompanyId),
+        account: filter.account.map(AccountId),
+        from: moment("from", filter.from.as_deref())?,
+        to: moment("until", filter.until.as_deref())?,
+        cause: cause.transpose()?,
+    };
+    let after = filter.after.as_deref().map(read).transpose()?;
+    let limit = limit(filter.limit)?;
+    let rows = api.db.cdrs().list(&caller.ctx, &wanted, after, limit).await?;
+    let full = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+    let next = rows.last().filter(|_| full).map(|last| written(last.into()));
+    Ok(Many::of(rows, next))
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::CallId;
+
+    #[test]
+    fn a_cursor_comes_back_as_it_went() {
+        let cursor = CdrCursor { started_at: Instant::from_unix_nanos(123_456_000), call: CallId(7), leg: 3 };
+        assert_eq!(read(&written(cursor)).unwrap(), cursor);
+        for text in ["", "1", "1-2", "x-1-2", "1-2-99999"] {
+            assert_eq!(read(text).unwrap_err().status, 422, "{text}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Companies: clients of a brand, the tenants of calls.
+
+use super::{Listed, Many, limit};
+use crate::extract::{Body, Id, Params};
+use crate::problem::{Problem, Refusals};
+use crate::{Api, auth::Caller};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use model::{BrandId, CompanyId, MediaPath};
+use serde::{Deserialize, Serialize};
+use store::{NewCompany, Page};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// Where media flows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Media {
+    /// Through the switch.
+    Anchor,
+    /// Straight between the parties.
+    Direct,
+}
+
+impl From<Media> for MediaPath {
+    fn from(m: Media) -> Self {
+        match m {
+            Media::Anchor => MediaPath::Anchor,
+            Media::Direct => MediaPath::Direct,
+        }
+    }
+}
+
+/// A company.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Company {
+    id: i64,
+    brand: i64,
+    /// Unique within the brand.
+    name: String,
+    /// The SIP domain and digest realm, unique.
+    domain: String,
+    media: Media,
+    /// Most calls at once; null = the switch's limit.
+    calls_max: Option<u32>,
+}
+
+impl From<model::Company> for Company {
+    fn from(c: model::Company) -> Self {
+        let media = match c.media {
+            MediaPath::Direct => Media::Direct,
+            MediaPath::Anchor | MediaPath::TenantDefault => Media::Anchor,
+        };
+        Company { id: c.id.0, brand: c.brand.0, name: c.name, domain: c.domain, media, calls_max: c.calls_max }
+    }
+}
+
+/// A company to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AddCompany {
+    /// The brand's id; a brand's token may leave it out.
+    brand: Option<i64>,
+    /// Unique within the brand, 1 to 64 characters.
+    name: String,
+    /// The SIP domain, unique.
+    domain: String,
+    /// Else `anchor`.
+    media: Option<Media>,
+    /// Else the switch's limit.
+    calls_max: Option<u32>,
+}
+
+/// What changes. The domain stays while there are accounts: their digest secrets are bound to it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PatchCompany {
+    name: Option<String>,
+    media: Option<Media>,
+    /// For a brand's operator.
+    domain: Option<String>,
+    /// Null = the switch's limit. For a brand's operator.
+    #[serde(default, deserialize_with = "super::nullable")]
+    #[schema(value_type = Option<u32>)]
+    calls_max: Option<Option<u32>>,
+}
+
+/// Which companies.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Filter {
+    /// Of this brand.
+    brand: Option<i64>,
+    /// `next` of the page before.
+    after: Option<i64>,
+    /// At most so many, 1 to 1000; else 100.
+    limit: Option<u32>,
+}
+
+/// Lists companies.
+#[utoipa::path(get, path = "/companies", tag = "companies", params(Filter),
+    responses((status = 200, body = Many<Company>), Refusals))]
+async fn list(State(api): State<Api>, caller: Caller, Params(filter): Params<Filter>) -> Listed<Company> {
+    let page = Page { after: filter.after.unwrap_or(0), limit: limit(filter.limit)? };
+    let rows = api.db.companies().list(&caller.ctx, filter.brand.map(BrandId), page).await?;
+    Ok(Many::page(rows, page, |c| c.id.0))
+}
+
+/// Shows a company.
+#[utoipa::path(get, path = "/companies/{id}", tag = "companies", params(("id" = i64, Path)),
+    responses((status = 200, body = Company), Refusals))]
+async fn show(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json<Company>, Problem> {
+    Ok(Json(api.db.companies().get(&caller.ctx, CompanyId(id)).await?.into()))
+}
+
+/// Adds a company. For a brand's operator.
+#[utoipa::path(post, path = "/companies", tag = "companies", request_body = AddCompany,
+    responses((status = 201, body = Company), Refusals))]
+async fn add(
+    State(api): State<Api>,
+    caller: Caller,
+    Body(body): Body<AddCompany>,
+) -> Result<(StatusCode, Json<Company>), Problem> {
+    let brand = caller.brand(body.brand)?;
+    let media = body.media.unwrap_or(Media::Anchor).into();
+    let new = NewCompany { brand, name: body.name, domain: body.domain, media, calls_max: body.calls_max };
+    let company = api.db.companies().create(&caller.ctx, new).await?;
+    api.live().await?;
+    Ok((StatusCode::CREATED, Json(company.into())))
+}
+
+/// Changes a company.
+#[utoipa::path(patch, path = "/companies/{id}", tag = "companies", params(("id" = i64, Path)), request_body = PatchCompany,
+    responses((status = 200, body = Company), Refusals))]
+async fn patch(
+    State(api): State<Api>,
+    caller: Caller,
+    Id(id): Id,
+    Body(body): Body<PatchCompany>,
+) -> Result<Json<Company>, Problem> {
+    let mut company = api.db.companies().get(&caller.ctx, CompanyId(id)).await?;
+    if body.domain.is_some() || body.calls_max.is_some() {
+        caller.needs_brand("A company's domain and limits are for its brand's operator.")?;
+    }
+    company.name = body.name.unwrap_or(company.name);
+    company.domain = body.domain.unwrap_or(company.domain);
+    company.media = body.media.map_or(company.media, Into::into);
+    company.calls_max = body.calls_max.unwrap_or(company.calls_max);
+    let company = api.db.companies().update(&caller.ctx, &company).await?;
+    api.live().await?;
+    Ok(Json(company.into()))
+}
+
+/// Deletes a company that has nothing left. For a brand's operator.
+#[utoipa::path(delete, path = "/companies/{id}", tag = "companies", params(("id" = i64, Path)),
+    responses((status = 204, description = "Gone"), Refusals))]
+async fn delete(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
+    api.db.companies().delete(&caller.ctx, CompanyId(id)).await?;
+    api.live().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(show, patch, delete))
+}

@@ -1,0 +1,156 @@
+//! One file per noun: its form on the wire, its endpoints, nothing else.
+
+pub(crate) mod accounts;
+pub(crate) mod bindings;
+pub(crate) mod brands;
+pub(crate) mod calls;
+pub(crate) mod cdrs;
+pub(crate) mod companies;
+pub(crate) mod ddis;
+pub(crate) mod extensions;
+pub(crate) mod plugins;
+pub(crate) mod registrations;
+pub(crate) mod tokens;
+
+use crate::problem::Problem;
+use axum::Json;
+use model::{CompanyId, RouteTarget};
+use serde::{Deserialize, Serialize};
+use store::Page;
+use utoipa::{IntoParams, ToSchema};
+
+/// One page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Many<T> {
+    /// The items.
+    items: Vec<T>,
+    /// Give it back as `after` for the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// What a list endpoint answers.
+pub(crate) type Listed<T> = Result<Json<Many<T>>, Problem>;
+
+impl<T> Many<T> {
+    /// A list that has no pages.
+    pub(crate) fn all(items: impl IntoIterator<Item = impl Into<T>>) -> Json<Self> {
+        Json(Many { items: items.into_iter().map(Into::into).collect(), next: None })
+    }
+
+    /// A page of rows; one that is full may have another after it.
+    pub(crate) fn page<R: Into<T>>(rows: Vec<R>, page: Page, id: impl Fn(&R) -> i64) -> Json<Self> {
+        let next = Self::next(&rows, page, id);
+        Self::of(rows, next)
+    }
+
+    /// A page and where the next begins.
+    pub(crate) fn of<R: Into<T>>(rows: Vec<R>, next: Option<String>) -> Json<Self> {
+        Json(Many { items: rows.into_iter().map(Into::into).collect(), next })
+    }
+
+    /// Where the page after these rows begins, if there may be one.
+    pub(crate) fn next<R>(rows: &[R], page: Page, id: impl Fn(&R) -> i64) -> Option<String> {
+        let full = rows.len() >= usize::try_from(page.limit).unwrap_or(usize::MAX);
+        rows.last().filter(|_| full).map(|r| id(r).to_string())
+    }
+}
+
+/// Which page of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Paging {
+    /// `next` of the page before.
+    #[serde(default)]
+    after: Option<i64>,
+    /// At most so many, 1 to 1000; else 100.
+    #[serde(default)]
+    limit: Option<u32>,
+}
+
+impl Paging {
+    pub(crate) fn page(&self) -> Result<Page, Problem> {
+        Ok(Page { after: self.after.unwrap_or(0), limit: limit(self.limit)? })
+    }
+}
+
+/// A page's size.
+pub(crate) fn limit(wanted: Option<u32>) -> Result<u32, Problem> {
+    match wanted.unwrap_or(100) {
+        n @ 1..=Page::LIMIT_MAX => Ok(n),
+        _ => Err(Problem::field("limit", format!("expected 1 to {}", Page::LIMIT_MAX))),
+    }
+}
+
+/// Which page of a list, of which company.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InCompany {
+    /// Of this company.
+    company: Option<i64>,
+    /// `next` of the page before.
+    after: Option<i64>,
+    /// At most so many, 1 to 1000; else 100.
+    limit: Option<u32>,
+}
+
+impl InCompany {
+    pub(crate) fn page(&self) -> Result<Page, Problem> {
+        Ok(Page { after: self.after.unwrap_or(0), limit: limit(self.limit)? })
+    }
+
+    pub(crate) fn company(&self) -> Option<CompanyId> {
+        self.company.map(CompanyId)
+    }
+}
+
+/// A field of a PATCH that may be absent (keep), null (none) or a value.
+pub(crate) fn nullable<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(from).map(Some)
+}
+
+/// Where a number leads.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Target {
+    /// What it is.
+    kind: TargetKind,
+    /// An account's user name, the name of a call app's binding, or an extension's number.
+    name: String,
+}
+
+/// What a number leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TargetKind {
+    /// An account.
+    Account,
+    /// A call app.
+    App,
+    /// An extension; for public numbers only.
+    Extension,
+}
+
+impl From<RouteTarget> for Target {
+    fn from(target: RouteTarget) -> Self {
+        match target {
+            RouteTarget::Account(name) => Target { kind: TargetKind::Account, name },
+            RouteTarget::App(name) => Target { kind: TargetKind::App, name },
+            RouteTarget::Extension(name) => Target { kind: TargetKind::Extension, name },
+        }
+    }
+}
+
+impl From<Target> for RouteTarget {
+    fn from(target: Target) -> Self {
+        match target.kind {
+            TargetKind::Account => RouteTarget::Account(target.name),
+            TargetKind::App => RouteTarget::App(target.name),
+            TargetKind::Extension => RouteTarget::Extension(target.name),
+        }
+    }
+}

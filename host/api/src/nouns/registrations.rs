@@ -1,0 +1,55 @@
+//! Registrations: which phones are there now.
+
+use super::{Listed, Many};
+use crate::problem::Refusals;
+use crate::{Api, auth::Caller, stamp::rfc3339, switch};
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// One contact of an account.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Registration {
+    /// The account's id.
+    account: i64,
+    username: String,
+    brand: i64,
+    company: i64,
+    /// The contact URI.
+    contact: String,
+    /// Where the REGISTER came from.
+    source: String,
+    /// What the phone calls itself.
+    user_agent: Option<String>,
+    expires_at: String,
+}
+
+impl From<switch::Registration> for Registration {
+    fn from(r: switch::Registration) -> Self {
+        Registration {
+            account: r.account.0,
+            username: r.username,
+            brand: r.brand.0,
+            company: r.company.0,
+            contact: r.contact,
+            source: r.source,
+            user_agent: r.user_agent,
+            expires_at: rfc3339(r.expires_at),
+        }
+    }
+}
+
+/// Lists the contacts registered now. A snapshot: it is not paged.
+#[utoipa::path(get, path = "/registrations", tag = "registrations",
+    responses((status = 200, body = Many<Registration>), Refusals))]
+async fn list(State(api): State<Api>, caller: Caller) -> Listed<Registration> {
+    let mut all = api.switch.registrations().await?;
+    all.retain(|r| caller.sees(r.brand, r.company));
+    all.sort_by(|a, b| (a.company, &a.username, &a.contact).cmp(&(b.company, &b.username, &b.contact)));
+    Ok(Many::all(all))
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list))
+}

@@ -1,0 +1,123 @@
+//! API tokens: a scope and a role behind a secret that is shown once.
+
+use super::{Listed, Many, Paging};
+use crate::extract::{Body, Id, Params};
+use crate::problem::{Problem, Refusals};
+use crate::{Api, auth::Caller, stamp::rfc3339};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use model::{BrandId, CompanyId};
+use serde::{Deserialize, Serialize};
+use store::{ApiToken, NewToken, Scope, TokenId};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// What a token may do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    /// Read and change.
+    Admin,
+    /// Read.
+    Reader,
+}
+
+/// A token, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Token {
+    id: i64,
+    /// Null = the platform.
+    brand: Option<i64>,
+    /// Null = the whole brand.
+    company: Option<i64>,
+    /// Unique within its scope.
+    name: String,
+    role: Role,
+    created_at: String,
+}
+
+impl From<ApiToken> for Token {
+    fn from(t: ApiToken) -> Self {
+        let (brand, company) = match t.scope {
+            Scope::Platform => (None, None),
+            Scope::Brand(brand) => (Some(brand.0), None),
+            Scope::Company(brand, company) => (Some(brand.0), Some(company.0)),
+        };
+        let role = match t.role {
+            store::Role::Admin => Role::Admin,
+            store::Role::Reader => Role::Reader,
+        };
+        Token { id: t.id.0, brand, company, name: t.name, role, created_at: rfc3339(t.created_at) }
+    }
+}
+
+/// A new token.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AddedToken {
+    #[serde(flatten)]
+    token: Token,
+    /// The secret: shown this once, for only a hash of it is kept.
+    secret: String,
+}
+
+/// A token to be. Without brand and company it has its maker's scope.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AddToken {
+    /// The brand's id, for a token of a whole brand.
+    brand: Option<i64>,
+    /// The company's id, for a token of one company.
+    company: Option<i64>,
+    /// Unique within its scope.
+    name: String,
+    role: Role,
+}
+
+/// Lists the tokens in scope.
+#[utoipa::path(get, path = "/tokens", tag = "tokens", params(Paging),
+    responses((status = 200, body = Many<Token>), Refusals))]
+async fn list(State(api): State<Api>, caller: Caller, Params(paging): Params<Paging>) -> Listed<Token> {
+    let page = paging.page()?;
+    Ok(Many::page(api.db.tokens().list(&caller.ctx, page).await?, page, |t| t.id.0))
+}
+
+/// Adds a token and shows its secret this once.
+#[utoipa::path(post, path = "/tokens", tag = "tokens", request_body = AddToken,
+    responses((status = 201, body = AddedToken), Refusals))]
+async fn add(
+    State(api): State<Api>,
+    caller: Caller,
+    Body(body): Body<AddToken>,
+) -> Result<(StatusCode, Json<AddedToken>), Problem> {
+    let scope = match (body.brand, body.company) {
+        (None, None) => caller.ctx.scope,
+        (Some(brand), None) => Scope::Brand(api.db.brands().get(&caller.ctx, BrandId(brand)).await?.id),
+        (brand, Some(company)) => {
+            let company = api.db.companies().get(&caller.ctx, CompanyId(company)).await?;
+            if brand.is_some_and(|named| named != company.brand.0) {
+                return Err(Problem::not_found("company"));
+            }
+            Scope::Company(company.brand, company.id)
+        }
+    };
+    let role = match body.role {
+        Role::Admin => store::Role::Admin,
+        Role::Reader => store::Role::Reader,
+    };
+    let new = NewToken { scope, name: body.name, role, created_at: api.switch.now() };
+    let (token, secret) = api.db.tokens().create(&caller.ctx, new).await?;
+    Ok((StatusCode::CREATED, Json(AddedToken { token: token.into(), secret })))
+}
+
+/// Revokes a token: its next request is refused.
+#[utoipa::path(delete, path = "/tokens/{id}", tag = "tokens", params(("id" = i64, Path)),
+    responses((status = 204, description = "Revoked"), Refusals))]
+async fn delete(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
+    api.db.tokens().delete(&caller.ctx, TokenId(id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(delete))
+}

@@ -1,0 +1,61 @@
+//! The OpenAPI document, made from the same registrations as the routes, so that neither can be without the other.
+
+use crate::{Api, nouns, ops};
+use axum::{Json, Router};
+use std::sync::Arc;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Components, OpenApi, SecurityRequirement};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(info(
+    title = "Strowger",
+    description = "Tenants, numbers, plugins, live calls and CDRs of a Strowger softswitch. Every list is paged by `after` and `next`. A write answers when it is live."
+))]
+struct Frame;
+
+/// The guarded routes and the whole document.
+pub(crate) fn routes() -> (Router<Api>, OpenApi) {
+    let v1 = OpenApiRouter::new()
+        .merge(nouns::brands::routes())
+        .merge(nouns::companies::routes())
+        .merge(nouns::accounts::routes())
+        .merge(nouns::extensions::routes())
+        .merge(nouns::ddis::routes())
+        .merge(nouns::plugins::routes())
+        .merge(nouns::bindings::routes())
+        .merge(nouns::calls::routes())
+        .merge(nouns::cdrs::routes())
+        .merge(nouns::registrations::routes())
+        .merge(nouns::tokens::routes());
+    let (router, mut document) =
+        OpenApiRouter::with_openapi(<Frame as utoipa::OpenApi>::openapi()).nest("/api/v1", v1).split_for_parts();
+    document.merge(open().into_openapi());
+    let components = document.components.get_or_insert_with(Components::new);
+    components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    document.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
+    (router, document)
+}
+
+/// The routes that do their own checks, or need none.
+fn open() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(ops::healthz)).routes(routes!(ops::metrics)).routes(routes!(openapi_json))
+}
+
+/// The open routes, with the document in place.
+pub(crate) fn open_routes(document: Arc<OpenApi>) -> Router<Api> {
+    open().split_for_parts().0.layer(axum::Extension(document))
+}
+
+/// This document.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "operation", security(()),
+    responses((status = 200, description = "OpenAPI 3.1")))]
+async fn openapi_json(axum::Extension(document): axum::Extension<Arc<OpenApi>>) -> Json<Arc<OpenApi>> {
+    Json(document)
+}
+
+/// The document, for generators and for comparing versions.
+#[must_use]
+pub fn document() -> OpenApi {
+    routes().1
+}

@@ -1,0 +1,56 @@
+//! `/healthz` for load balancers, `/metrics` for Prometheus.
+
+use crate::problem::Problem;
+use crate::{Api, auth};
+use axum::Json;
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use serde::Serialize;
+use std::net::SocketAddr;
+use store::Scope;
+use utoipa::ToSchema;
+
+/// How the switch is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// Whether it takes calls.
+    ready: bool,
+    /// Why it does not.
+    reasons: Vec<String>,
+}
+
+/// Says whether this node takes calls. Needs no token: it says nothing about anybody.
+#[utoipa::path(get, path = "/healthz", tag = "operation", security(()), responses(
+    (status = 200, body = Health, description = "It takes calls"),
+    (status = 503, body = Health, description = "It takes no new calls, and why")))]
+pub(crate) async fn healthz(State(api): State<Api>) -> (StatusCode, Json<Health>) {
+    let reasons = api.switch.unready();
+    let ready = reasons.is_empty();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Health { ready, reasons }))
+}
+
+/// The counters, in the Prometheus text format.
+///
+/// For a platform token; without one, for a scraper on this machine itself. A request that a proxy passed on (it says
+/// so in `Forwarded` or `X-Forwarded-For`) is not from this machine.
+#[utoipa::path(get, path = "/metrics", tag = "operation", responses(
+    (status = 200, body = String, content_type = "text/plain; version=0.0.4"), crate::problem::Refusals))]
+pub(crate) async fn metrics(State(api): State<Api>, request: Request) -> Result<impl IntoResponse, Problem> {
+    let (mut parts, _) = request.into_parts();
+    let peer = ConnectInfo::<SocketAddr>::from_request_parts(&mut parts, &api).await.ok();
+    if !peer.is_some_and(|ConnectInfo(peer)| is_local(peer, &parts.headers)) {
+        let caller = auth::identify(&api, &parts.headers).await?;
+        if caller.ctx.scope != Scope::Platform {
+            return Err(Problem::forbidden("Metrics are for the platform's operator."));
+        }
+    }
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], api.switch.metrics()))
+}
+
+fn is_local(peer: SocketAddr, headers: &HeaderMap) -> bool {
+    let passed_on = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|h| headers.contains_key(*h));
+    let signed_in = headers.contains_key(header::AUTHORIZATION);
+    peer.ip().to_canonical().is_loopback() && !passed_on && !signed_in
+}

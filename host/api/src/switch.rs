@@ -1,0 +1,63 @@
+//! What the API asks of the running switch: a small trait, so that tests need no socket.
+
+use core::future::Future;
+use core::pin::Pin;
+use model::{AccountId, BrandId, CallId, CallSnapshot, CompanyId, Instant};
+
+/// A boxed future, so that the trait can stand behind a pointer.
+pub type Asked<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The switch does not answer: it is stopping, or has stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the switch is stopping")]
+pub struct Gone;
+
+/// A component that the plugin host has checked and compiled.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Component {
+    /// SHA-256 of its bytes, in hex.
+    pub digest: String,
+    /// The points it serves: `routing/router`, `call/app`.
+    pub points: Vec<String>,
+}
+
+/// One contact of an account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Registration {
+    /// The account.
+    pub account: AccountId,
+    /// Its user name.
+    pub username: String,
+    /// Its brand.
+    pub brand: BrandId,
+    /// Its company.
+    pub company: CompanyId,
+    /// The contact URI.
+    pub contact: String,
+    /// Where the REGISTER came from, as `udp/192.0.2.1:5060`.
+    pub source: String,
+    /// What the phone calls itself.
+    pub user_agent: Option<String>,
+    /// When it ends.
+    pub expires_at: Instant,
+}
+
+/// The running switch.
+pub trait Switch: Send + Sync + 'static {
+    /// The calls that are up.
+    fn calls(&self) -> Asked<'_, Result<Vec<CallSnapshot>, Gone>>;
+    /// Ends a call; whether there was one.
+    fn hangup(&self, call: CallId) -> Asked<'_, Result<bool, Gone>>;
+    /// Every contact registered now.
+    fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>>;
+    /// Checks and compiles a component; a refusal is in words for the plugin's author.
+    fn check(&self, component: Vec<u8>) -> Asked<'_, Result<Component, String>>;
+    /// Returns when everything the store holds now (directory and bindings) is live in every shard, or says why not.
+    fn live(&self) -> Asked<'_, Result<(), String>>;
+    /// Why the switch takes no calls; empty = ready.
+    fn unready(&self) -> Vec<String>;
+    /// The counters, in the Prometheus text format.
+    fn metrics(&self) -> String;
+    /// The switch's clock.
+    fn now(&self) -> Instant;
+}

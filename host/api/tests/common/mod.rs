@@ -1,0 +1,254 @@
+//! A world to ask: a real SQLite store with two brands and three companies, and a switch that is a few vectors.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use api::{Api, Asked, Component, Gone, Registration, Switch};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
+use model::{
+    AccountId, BrandId, CallId, CallSnapshot, CompanyId, DefaultVerdict, Instant, LegSnapshot, LegState, MediaPath,
+};
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use store::{Db, NewBrand, NewCompany, NewToken, OpContext, Role, Scope};
+use tower::ServiceExt;
+
+/// A component that the fake switch takes: it serves what its text names.
+pub(crate) const ROUTER: &[u8] = b"\0asm routing/router";
+pub(crate) const APP: &[u8] = b"\0asm call/app";
+
+#[derive(Debug, Default)]
+pub(crate) struct FakeSwitch {
+    pub(crate) calls: Mutex<Vec<CallSnapshot>>,
+    pub(crate) registrations: Mutex<Vec<Registration>>,
+    pub(crate) hung_up: Mutex<Vec<CallId>>,
+    pub(crate) live: AtomicUsize,
+    pub(crate) stuck: AtomicBool,
+    pub(crate) draining: AtomicBool,
+}
+
+impl Switch for FakeSwitch {
+    fn calls(&self) -> Asked<'_, Result<Vec<CallSnapshot>, Gone>> {
+        Box::pin(async { Ok(self.calls.lock().unwrap().clone()) })
+    }
+    fn hangup(&self, call: CallId) -> Asked<'_, Result<bool, Gone>> {
+        Box::pin(async move {
+            self.hung_up.lock().unwrap().push(call);
+            Ok(true)
+        })
+    }
+    fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>> {
+        Box::pin(async { Ok(self.registrations.lock().unwrap().clone()) })
+    }
+    fn check(&self, component: Vec<u8>) -> Asked<'_, Result<Component, String>> {
+        Box::pin(async move {
+            let text = String::from_utf8_lossy(&component);
+            let Some(points) = text.strip_prefix("\0asm ") else {
+                return Err("not a WebAssembly component: no magic".to_owned());
+            };
+            let points = points.split(' ').filter(|p| p.contains('/')).map(str::to_owned).collect();
+            Ok(Component { digest: sha256(&component), points })
+        })
+    }
+    fn live(&self) -> Asked<'_, Result<(), String>> {
+        Box::pin(async {
+            if self.stuck.load(Ordering::SeqCst) {
+                return Err("the shard does not answer".to_owned());
+            }
+            self.live.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        })
+    }
+    fn unready(&self) -> Vec<String> {
+        if self.draining.load(Ordering::SeqCst) { vec!["draining".to_owned()] } else { Vec::new() }
+    }
+    fn metrics(&self) -> String {
+        "strowger_calls 2\n".to_owned()
+    }
+    fn now(&self) -> Instant {
+        Instant::from_unix_nanos(1_795_326_480_000_000_000)
+    }
+}
+
+/// The digest as the store has it.
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Two brands; the first has two companies.
+pub(crate) struct World {
+    pub(crate) router: Router,
+    pub(crate) db: Db,
+    pub(crate) switch: Arc<FakeSwitch>,
+    pub(crate) brands: [i64; 2],
+    /// Two of the first brand, one of the second.
+    pub(crate) companies: [i64; 3],
+    pub(crate) platform: String,
+    pub(crate) brand_admins: [String; 2],
+    pub(crate) company_admins: [String; 3],
+    pub(crate) reader: String,
+    _dir: tempfile::TempDir,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) kind: String,
+    pub(crate) body: Value,
+    pub(crate) text: String,
+}
+
+impl World {
+    pub(crate) async fn new() -> World {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&format!("sqlite:{}", dir.path().join("t.db").display())).await.unwrap();
+        let ctx = OpContext::platform();
+        let mut brands = Vec::new();
+        for name in ["acme", "zeta"] {
+            let new = NewBrand { name: name.to_owned(), default_verdict: DefaultVerdict::Refuse };
+            brands.push(db.brands().create(&ctx, new).await.unwrap().id);
+        }
+        let mut companies = Vec::new();
+        for (brand, name) in [(0, "one"), (0, "two"), (1, "three")] {
+            let new = NewCompany {
+                brand: brands[brand],
+                name: name.to_owned(),
+                domain: format!("{name}.example"),
+                media: MediaPath::Anchor,
+                calls_max: None,
+            };
+            companies.push(db.companies().create(&ctx, new).await.unwrap());
+        }
+        let platform = token(&db, Scope::Platform, Role::Admin).await;
+        let reader = token(&db, Scope::Platform, Role::Reader).await;
+        let mut brand_admins = Vec::new();
+        for brand in &brands {
+            brand_admins.push(token(&db, Scope::Brand(*brand), Role::Admin).await);
+        }
+        let mut company_admins = Vec::new();
+        for company in &companies {
+            company_admins.push(token(&db, Scope::Company(company.brand, company.id), Role::Admin).await);
+        }
+        let switch = Arc::new(FakeSwitch::default());
+        for company in &companies {
+            switch.calls.lock().unwrap().push(call(company.brand, company.id));
+            switch.registrations.lock().unwrap().push(registration(company.brand, company.id));
+        }
+        World {
+            router: Api::new(db.clone(), switch.clone()).router(),
+            db,
+            switch,
+            brands: [brands[0].0, brands[1].0],
+            companies: [companies[0].id.0, companies[1].id.0, companies[2].id.0],
+            platform,
+            brand_admins: brand_admins.try_into().unwrap(),
+            company_admins: company_admins.try_into().unwrap(),
+            reader,
+            _dir: dir,
+        }
+    }
+
+    /// Asks, with a JSON body unless it is null.
+    pub(crate) async fn ask(&self, token: Option<&str>, method: &str, path: &str, body: &Value) -> Answer {
+        let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        self.ask_bytes(token, method, path, bytes).await
+    }
+
+    pub(crate) async fn ask_bytes(&self, token: Option<&str>, method: &str, path: &str, body: Vec<u8>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let response = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let status = response.status();
+        let kind = response.headers().get("content-type").map_or("", |k| k.to_str().unwrap()).to_owned();
+        let bytes = to_bytes(response.into_body(), 1 << 24).await.unwrap();
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Answer { status, kind, body, text: String::from_utf8_lossy(&bytes).into_owned() }
+    }
+
+    /// Asks as the platform and expects success.
+    pub(crate) async fn must(&self, method: &str, path: &str, body: Value) -> Value {
+        let answer = self.ask(Some(&self.platform), method, path, &body).await;
+        assert!(answer.status.is_success(), "{method} {path}: {answer:?}");
+        answer.body
+    }
+
+    /// Adds one of each noun to the first company, with a plugin of its brand and a token of its own.
+    pub(crate) async fn furnish(&self) -> Furniture {
+        let (brand, company) = (self.brands[0], self.companies[0]);
+        let id = |made: Value| made["id"].as_i64().unwrap();
+        let account = id(self.must("POST", "/api/v1/accounts", json!({"company": company, "username": "1001"})).await);
+        let target = json!({"kind": "account", "name": "1001"});
+        let body = json!({"company": company, "number": "1001", "target": target});
+        let extension = id(self.must("POST", "/api/v1/extensions", body).await);
+        let body = json!({"company": company, "e164": "+442079460000", "target": target});
+        let ddi = id(self.must("POST", "/api/v1/ddis", body).await);
+        let path = format!("/api/v1/plugins?name=mine&version=1&brand={brand}");
+        let installed = self.ask_bytes(Some(&self.platform), "POST", &path, ROUTER.to_vec()).await;
+        assert_eq!(installed.status, StatusCode::CREATED, "{installed:?}");
+        let plugin = id(installed.body);
+        let bind = |config: Value| json!({"company": company, "name": "mine", "plugin": plugin, "config": config});
+        let binding = id(self.must("PUT", "/api/v1/bindings", bind(json!({}))).await);
+        self.must("PUT", "/api/v1/bindings", bind(json!({"changed": true}))).await;
+        let body = json!({"company": company, "name": "own", "role": "admin"});
+        let token = id(self.must("POST", "/api/v1/tokens", body).await);
+        Furniture { account, extension, ddi, plugin, binding, token }
+    }
+}
+
+/// Row numbers of what the first company has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Furniture {
+    pub(crate) account: i64,
+    pub(crate) extension: i64,
+    pub(crate) ddi: i64,
+    pub(crate) plugin: i64,
+    pub(crate) binding: i64,
+    pub(crate) token: i64,
+}
+
+async fn token(db: &Db, scope: Scope, role: Role) -> String {
+    let now = Instant::from_unix_nanos(1_000);
+    let new = NewToken { scope, name: format!("t-{}", role.text()), role, created_at: now };
+    db.tokens().create(&OpContext::platform(), new).await.unwrap().1
+}
+
+/// The call id of a company's call.
+pub(crate) fn call_id(company: i64) -> CallId {
+    CallId(0xca11_0000 + u128::from(company.unsigned_abs()))
+}
+
+fn call(brand: BrandId, company: CompanyId) -> CallSnapshot {
+    let now = Instant::from_unix_nanos(5_000_000_000);
+    CallSnapshot {
+        call: call_id(company.0),
+        brand,
+        company,
+        caller: "1001".to_owned(),
+        callee: "1002".to_owned(),
+        app: None,
+        started_at: now,
+        answered_at: Some(now),
+        legs: vec![
+            LegSnapshot { leg: 0, party: "1001".to_owned(), state: LegState::Answered },
+            LegSnapshot { leg: 1, party: "1002".to_owned(), state: LegState::Held },
+        ],
+    }
+}
+
+fn registration(brand: BrandId, company: CompanyId) -> Registration {
+    Registration {
+        account: AccountId(1),
+        username: "1001".to_owned(),
+        brand,
+        company,
+        contact: "sip:1001@192.0.2.1".to_owned(),
+        source: "udp/192.0.2.1:5060".to_owned(),
+        user_agent: None,
+        expires_at: Instant::from_unix_nanos(9_000_000_000),
+    }
+}

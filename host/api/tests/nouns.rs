@@ -1,0 +1,215 @@
+//! What an owner can do: each noun from its first to its last request, and the words of each refusal.
+
+mod common;
+
+use axum::http::StatusCode;
+use common::{APP, ROUTER, World, call_id};
+use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
+
+#[track_caller]
+fn refused(answer: &common::Answer, status: u16, field: &str) {
+    assert_eq!(answer.status.as_u16(), status, "{answer:?}");
+    assert_eq!(answer.kind, "application/problem+json");
+    assert!(answer.body["type"].as_str().unwrap().starts_with("urn:strowger:problem:"), "{answer:?}");
+    if !field.is_empty() {
+        assert_eq!(answer.body["errors"][0]["field"], field, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_lives_and_dies() {
+    let world = World::new().await;
+    let own = Some(world.company_admins[0].as_str());
+    let added = world.ask(own, "POST", "/api/v1/accounts", &json!({"username": "2001"})).await;
+    assert_eq!(added.status, StatusCode::CREATED, "{added:?}");
+    let password = added.body["password"].as_str().unwrap();
+    assert_eq!((password.len(), &added.body["domain"]), (16, &json!("one.example")));
+    assert_eq!(world.switch.live.load(Ordering::SeqCst), 1, "the answer waits until it is live");
+    let id = added.body["id"].as_i64().unwrap();
+    let kept = world.db.accounts().get(&store::OpContext::platform(), model::AccountId(id)).await.unwrap();
+    assert_eq!(kept.ha1, api::ha1("2001", "one.example", password));
+
+    let path = format!("/api/v1/accounts/{id}");
+    let shown = world.ask(own, "GET", &path, &Value::Null).await;
+    assert_eq!(shown.body["username"], "2001");
+    assert!(!shown.text.contains("ha1") && !shown.text.contains(password), "no secret comes back: {}", shown.text);
+    let patched = world.ask(own, "PATCH", &path, &json!({"password": "a new password", "enabled": false})).await;
+    assert_eq!(patched.body["enabled"], false);
+    let kept = world.db.accounts().get(&store::OpContext::platform(), model::AccountId(id)).await.unwrap();
+    assert_eq!(kept.ha1, api::ha1("2001", "one.example", "a new password"));
+    let direct = json!({"direct": "192.0.2.9:5060"});
+    refused(&world.ask(own, "PATCH", &path, &direct).await, 403, "");
+    let brand = Some(world.brand_admins[0].as_str());
+    assert_eq!(world.ask(brand, "PATCH", &path, &direct).await.body["direct"], "192.0.2.9:5060");
+    assert_eq!(world.ask(brand, "PATCH", &path, &json!({"enabled": true})).await.body["direct"], "192.0.2.9:5060");
+    assert_eq!(world.ask(brand, "PATCH", &path, &json!({"direct": null})).await.body["direct"], Value::Null);
+
+    assert_eq!(world.ask(own, "DELETE", &path, &Value::Null).await.status, StatusCode::NO_CONTENT);
+    refused(&world.ask(own, "GET", &path, &Value::Null).await, 404, "");
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_field() {
+    let world = World::new().await;
+    let own = Some(world.company_admins[0].as_str());
+    for (body, status, field) in [
+        (json!({}), 422, "username"),
+        (json!({"username": 5}), 422, "username"),
+        (json!({"username": "has blank"}), 422, "username"),
+        (json!({"username": "2001", "password": "short"}), 422, "password"),
+        (json!({"username": "2001", "colour": "red"}), 422, "colour"),
+        (json!({"username": "2001", "direct": "nowhere"}), 422, "direct"),
+    ] {
+        refused(&world.ask(own, "POST", "/api/v1/accounts", &body).await, status, field);
+    }
+    let platform = Some(world.platform.as_str());
+    refused(&world.ask(platform, "POST", "/api/v1/accounts", &json!({"username": "1"})).await, 422, "company");
+    let body = json!({"number": "1", "target": {"kind": "fax", "name": "x"}});
+    refused(&world.ask(own, "POST", "/api/v1/extensions", &body).await, 422, "target.kind");
+    refused(&world.ask_bytes(own, "POST", "/api/v1/accounts", b"{".to_vec()).await, 400, "");
+    refused(&world.ask_bytes(own, "POST", "/api/v1/accounts", vec![b' '; 300 * 1024]).await, 413, "");
+    refused(&world.ask(own, "GET", "/api/v1/accounts?limit=0", &Value::Null).await, 422, "limit");
+    refused(&world.ask(own, "GET", "/api/v1/accounts?limit=many", &Value::Null).await, 422, "limit");
+    refused(&world.ask(own, "GET", "/api/v1/accounts?colour=red", &Value::Null).await, 422, "colour");
+    refused(&world.ask(own, "GET", "/api/v1/cdrs?from=yesterday", &Value::Null).await, 422, "from");
+    refused(&world.ask(own, "GET", "/api/v1/accounts/one", &Value::Null).await, 404, "");
+    refused(&world.ask(own, "GET", "/api/v1/nothing", &Value::Null).await, 404, "");
+    refused(&world.ask(own, "PUT", "/api/v1/accounts", &json!({})).await, 405, "");
+    world.must("POST", "/api/v1/accounts", json!({"company": world.companies[0], "username": "2001"})).await;
+    refused(&world.ask(own, "POST", "/api/v1/accounts", &json!({"username": "2001"})).await, 409, "");
+}
+
+#[tokio::test]
+async fn lists_are_paged_to_the_end() {
+    let world = World::new().await;
+    for number in 0..5 {
+        let body = json!({"company": world.companies[0], "username": format!("20{number}")});
+        world.must("POST", "/api/v1/accounts", body).await;
+    }
+    let (mut seen, mut path) = (Vec::new(), "/api/v1/accounts?limit=2".to_owned());
+    loop {
+        let page = world.must("GET", &path, Value::Null).await;
+        seen.extend(page["items"].as_array().unwrap().iter().map(|a| a["username"].clone()));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/api/v1/accounts?limit=2&after={next}");
+    }
+    assert_eq!(seen, ["200", "201", "202", "203", "204"]);
+}
+
+#[tokio::test]
+async fn a_plugin_is_installed_bound_replaced_and_rolled_back() {
+    let world = World::new().await;
+    let brand = Some(world.brand_admins[0].as_str());
+    let bad = world.ask_bytes(brand, "POST", "/api/v1/plugins?name=r&version=1", b"no wasm".to_vec()).await;
+    refused(&bad, 422, "component");
+    assert!(bad.body["detail"].as_str().unwrap().contains("not a WebAssembly component"), "{bad:?}");
+    refused(&world.ask_bytes(brand, "POST", "/api/v1/plugins?name=r", ROUTER.to_vec()).await, 422, "version");
+    refused(&world.ask_bytes(brand, "POST", "/api/v1/plugins?name=a/b&version=1", ROUTER.to_vec()).await, 422, "name");
+
+    let one = world.ask_bytes(brand, "POST", "/api/v1/plugins?name=r&version=1", ROUTER.to_vec()).await;
+    assert_eq!((one.status, &one.body["points"]), (StatusCode::CREATED, &json!(["routing/router"])), "{one:?}");
+    let again = world.ask_bytes(brand, "POST", "/api/v1/plugins?name=r&version=1", ROUTER.to_vec()).await;
+    assert_eq!((again.status, &again.body["id"]), (StatusCode::CREATED, &one.body["id"]));
+    let other = [ROUTER, b" "].concat();
+    refused(&world.ask_bytes(brand, "POST", "/api/v1/plugins?name=r&version=1", other.clone()).await, 409, "");
+    let two = world.ask_bytes(brand, "POST", "/api/v1/plugins?name=r&version=2", other).await;
+    let app = world.ask_bytes(brand, "POST", "/api/v1/plugins?name=a&version=1", APP.to_vec()).await;
+    let shown = world.ask(brand, "GET", &format!("/api/v1/plugins/{}", app.body["id"]), &Value::Null).await;
+    assert_eq!(shown.body["points"], json!(["call/app"]));
+
+    let bind = |plugin: &Value| json!({"name": "main", "plugin": plugin["id"]});
+    let wrong = json!({"name": "main", "plugin": app.body["id"], "point": "routing/router"});
+    refused(&world.ask(brand, "PUT", "/api/v1/bindings", &wrong).await, 422, "point");
+    let first = json!({"name": "main", "plugin": one.body["id"], "priority": 7, "config": {"a": 1}});
+    let bound = world.ask(brand, "PUT", "/api/v1/bindings", &first).await;
+    assert_eq!(bound.body["plugin"], "r@1", "{bound:?}");
+    let bound = world.ask(brand, "PUT", "/api/v1/bindings", &bind(&two.body)).await;
+    let wanted = json!(["r@2", 7, {"a": 1}, "r@1"]);
+    let b = &bound.body;
+    assert_eq!(json!([b["plugin"], b["priority"], b["config"], b["previous"]]), wanted, "what is not said stays");
+    let rollback = format!("/api/v1/bindings/{}/rollback", b["id"]);
+    assert_eq!(world.ask(brand, "POST", &rollback, &Value::Null).await.body["plugin"], "r@1");
+    let delete = format!("/api/v1/plugins/{}", one.body["id"]);
+    refused(&world.ask(brand, "DELETE", &delete, &Value::Null).await, 409, "");
+    let company = Some(world.company_admins[0].as_str());
+    refused(
+        &world
+            .ask(
+                company,
+                "PUT",
+                "/api/v1/bindings",
+                &json!({"brand": world.brands[0], "name": "x", "plugin": one.body["id"]}),
+            )
+            .await,
+        403,
+        "",
+    );
+    let own = world.ask(company, "PUT", "/api/v1/bindings", &json!({"name": "x", "plugin": one.body["id"]})).await;
+    assert_eq!(own.body["company"], world.companies[0], "{own:?}");
+}
+
+#[tokio::test]
+async fn calls_are_seen_and_ended() {
+    let world = World::new().await;
+    let own = Some(world.company_admins[0].as_str());
+    let calls = world.ask(own, "GET", "/api/v1/calls", &Value::Null).await;
+    let items = calls.body["items"].as_array().unwrap();
+    assert_eq!((items.len(), &items[0]["state"]), (1, &json!("held")));
+    let id = call_id(world.companies[0]);
+    let hangup = world.ask(own, "DELETE", &format!("/api/v1/calls/{id}"), &Value::Null).await;
+    assert_eq!(hangup.status, StatusCode::ACCEPTED);
+    assert_eq!(*world.switch.hung_up.lock().unwrap(), [id]);
+    refused(&world.ask(own, "DELETE", "/api/v1/calls/xyz", &Value::Null).await, 404, "");
+    assert_eq!(
+        world.ask(own, "GET", "/api/v1/registrations", &Value::Null).await.body["items"].as_array().unwrap().len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_public_number_is_assigned_by_the_brand_and_steered_by_the_company() {
+    let world = World::new().await;
+    let furniture = world.furnish().await;
+    let own = Some(world.company_admins[0].as_str());
+    let body = json!({"e164": "+442079460001", "target": {"kind": "account", "name": "1001"}});
+    refused(&world.ask(own, "POST", "/api/v1/ddis", &body).await, 403, "");
+    let path = format!("/api/v1/ddis/{}", furniture.ddi);
+    let steered = world.ask(own, "PATCH", &path, &json!({"target": {"kind": "extension", "name": "1001"}})).await;
+    assert_eq!(steered.body["target"]["kind"], "extension", "{steered:?}");
+    refused(&world.ask(own, "DELETE", &path, &Value::Null).await, 403, "");
+    let limits = json!({"calls_max": 100_000});
+    refused(&world.ask(own, "PATCH", &format!("/api/v1/companies/{}", world.companies[0]), &limits).await, 403, "");
+}
+
+#[tokio::test]
+async fn a_token_is_shown_once_and_revoked() {
+    let world = World::new().await;
+    let body = json!({"name": "ci", "role": "reader"});
+    let made = world.ask(Some(&world.brand_admins[0]), "POST", "/api/v1/tokens", &body).await;
+    let secret = made.body["secret"].as_str().unwrap().to_owned();
+    assert_eq!(
+        world.ask(Some(&secret), "GET", "/api/v1/brands", &Value::Null).await.body["items"].as_array().unwrap().len(),
+        1
+    );
+    let listed = world.ask(Some(&world.brand_admins[0]), "GET", "/api/v1/tokens", &Value::Null).await;
+    assert!(!listed.text.contains(&secret) && listed.text.contains("\"ci\""), "{}", listed.text);
+    world.must("DELETE", &format!("/api/v1/tokens/{}", made.body["id"]), Value::Null).await;
+    refused(&world.ask(Some(&secret), "GET", "/api/v1/brands", &Value::Null).await, 401, "");
+}
+
+#[tokio::test]
+async fn health_says_why_and_a_write_that_is_not_live_says_so() {
+    let world = World::new().await;
+    assert_eq!(world.ask(None, "GET", "/healthz", &Value::Null).await.status, StatusCode::OK);
+    world.switch.draining.store(true, Ordering::SeqCst);
+    let health = world.ask(None, "GET", "/healthz", &Value::Null).await;
+    assert_eq!((health.status, &health.body["reasons"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(["draining"])));
+    let metrics = world.ask(Some(&world.platform), "GET", "/metrics", &Value::Null).await;
+    assert!(metrics.kind.starts_with("text/plain; version=0.0.4") && metrics.text.contains("strowger_calls"));
+    world.switch.stuck.store(true, Ordering::SeqCst);
+    let own = Some(world.company_admins[0].as_str());
+    let late = world.ask(own, "POST", "/api/v1/accounts", &json!({"username": "2001"})).await;
+    refused(&late, 503, "");
+    assert!(late.body["detail"].as_str().unwrap().contains("not live yet"), "{late:?}");
+}

@@ -1,0 +1,243 @@
+//! Every operation of the OpenAPI document, as nobody, as a reader, as another brand and as another company.
+//!
+//! The document drives it: an operation without a line in [`cases`] fails the test, so none can be forgotten.
+
+mod common;
+
+use axum::http::StatusCode;
+use common::{APP, Furniture, World, call_id};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What needs no token, on purpose.
+const PUBLIC: [&str; 2] = ["GET /api/v1/openapi.json", "GET /healthz"];
+
+/// How to ask for what belongs to the first company.
+enum Case {
+    /// A path to a thing of the first company (or brand), and a body that its owner could send.
+    Thing(String, Value),
+    /// A list: nobody may find what is not his.
+    List,
+    /// For nobody but the platform.
+    Platform,
+    /// A body of bytes.
+    Upload(String),
+}
+
+/// One line for each operation that needs a token.
+fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
+    let (brand, company) = (world.brands[0], world.companies[0]);
+    let v1 = |path: String| format!("/api/v1{path}");
+    let at = |noun: &str, id: i64| v1(format!("/{noun}/{id}"));
+    let target = json!({"kind": "account", "name": "1001"});
+    let thing = |path: String, body: Value| Case::Thing(path, body);
+    BTreeMap::from([
+        ("GET /api/v1/brands", Case::List),
+        ("POST /api/v1/brands", Case::Platform),
+        ("GET /api/v1/brands/{id}", thing(at("brands", brand), Value::Null)),
+        ("PATCH /api/v1/brands/{id}", thing(at("brands", brand), json!({"name": "stolen"}))),
+        ("DELETE /api/v1/brands/{id}", thing(at("brands", brand), Value::Null)),
+        ("GET /api/v1/companies", Case::List),
+        (
+            "POST /api/v1/companies",
+            thing(v1("/companies".into()), json!({"brand": brand, "name": "x", "domain": "x.example"})),
+        ),
+        ("GET /api/v1/companies/{id}", thing(at("companies", company), Value::Null)),
+        ("PATCH /api/v1/companies/{id}", thing(at("companies", company), json!({"name": "stolen"}))),
+        ("DELETE /api/v1/companies/{id}", thing(at("companies", company), Value::Null)),
+        ("GET /api/v1/accounts", Case::List),
+        ("POST /api/v1/accounts", thing(v1("/accounts".into()), json!({"company": company, "username": "666"}))),
+        ("GET /api/v1/accounts/{id}", thing(at("accounts", f.account), Value::Null)),
+        ("PATCH /api/v1/accounts/{id}", thing(at("accounts", f.account), json!({"password": "stolen-password"}))),
+        ("DELETE /api/v1/accounts/{id}", thing(at("accounts", f.account), Value::Null)),
+        ("GET /api/v1/extensions", Case::List),
+        (
+            "POST /api/v1/extensions",
+            thing(v1("/extensions".into()), json!({"company": company, "number": "666", "target": target})),
+        ),
+        ("GET /api/v1/extensions/{id}", thing(at("extensions", f.extension), Value::Null)),
+        ("PATCH /api/v1/extensions/{id}", thing(at("extensions", f.extension), json!({"number": "667"}))),
+        ("DELETE /api/v1/extensions/{id}", thing(at("extensions", f.extension), Value::Null)),
+        ("GET /api/v1/ddis", Case::List),
+        (
+            "POST /api/v1/ddis",
+            thing(v1("/ddis".into()), json!({"company": company, "e164": "+442079460666", "target": target})),
+        ),
+        ("GET /api/v1/ddis/{id}", thing(at("ddis", f.ddi), Value::Null)),
+        ("PATCH /api/v1/ddis/{id}", thing(at("ddis", f.ddi), json!({"e164": "+442079460667"}))),
+        ("DELETE /api/v1/ddis/{id}", thing(at("ddis", f.ddi), Value::Null)),
+        ("GET /api/v1/plugins", Case::List),
+        ("POST /api/v1/plugins", Case::Upload(v1(format!("/plugins?name=evil&version=1&brand={brand}")))),
+        ("GET /api/v1/plugins/{id}", thing(at("plugins", f.plugin), Value::Null)),
+        ("DELETE /api/v1/plugins/{id}", thing(at("plugins", f.plugin), Value::Null)),
+        ("GET /api/v1/bindings", Case::List),
+        (
+            "PUT /api/v1/bindings",
+            thing(v1("/bindings".into()), json!({"company": company, "name": "mine", "plugin": f.plugin})),
+        ),
+        ("GET /api/v1/bindings/{id}", thing(at("bindings", f.binding), Value::Null)),
+        ("DELETE /api/v1/bindings/{id}", thing(at("bindings", f.binding), Value::Null)),
+        ("POST /api/v1/bindings/{id}/rollback", thing(at("bindings", f.binding) + "/rollback", Value::Null)),
+        ("GET /api/v1/calls", Case::List),
+        ("DELETE /api/v1/calls/{id}", thing(v1(format!("/calls/{}", call_id(company))), Value::Null)),
+        ("GET /api/v1/cdrs", Case::List),
+        ("GET /api/v1/registrations", Case::List),
+        ("GET /api/v1/tokens", Case::List),
+        (
+            "POST /api/v1/tokens",
+            thing(v1("/tokens".into()), json!({"company": company, "name": "evil", "role": "admin"})),
+        ),
+        ("DELETE /api/v1/tokens/{id}", thing(at("tokens", f.token), Value::Null)),
+        ("GET /metrics", Case::Platform),
+    ])
+}
+
+/// `METHOD path` of every operation, and whether it says that it needs no token.
+fn operations() -> BTreeMap<String, bool> {
+    let document = serde_json::to_value(api::document()).unwrap();
+    let mut out = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            if ["get", "put", "post", "delete", "patch", "head", "options"].contains(&method.as_str()) {
+                let open = operation.get("security").is_some_and(|s| *s == json!([]) || *s == json!([{}]));
+                out.insert(format!("{} {path}", method.to_uppercase()), open);
+            }
+        }
+    }
+    out
+}
+
+/// A path that could exist, for an operation.
+fn some_path(operation: &str) -> (&str, String) {
+    let (method, path) = operation.split_once(' ').unwrap();
+    (method, path.replace("{id}", "1"))
+}
+
+#[test]
+fn the_document_and_the_cases_name_the_same_operations() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let world = runtime.block_on(World::new());
+    let nothing = Furniture { account: 0, extension: 0, ddi: 0, plugin: 0, binding: 0, token: 0 };
+    let listed: BTreeSet<String> = cases(&world, nothing).keys().map(|k| (*k).to_owned()).collect();
+    let (open, guarded): (Vec<_>, Vec<_>) = operations().into_iter().partition(|(_, open)| *open);
+    assert_eq!(
+        guarded.into_iter().map(|(o, _)| o).collect::<BTreeSet<_>>(),
+        listed,
+        "add the new operation to `cases`"
+    );
+    assert_eq!(open.into_iter().map(|(o, _)| o).collect::<Vec<_>>(), PUBLIC);
+}
+
+#[tokio::test]
+async fn nobody_gets_nothing() {
+    let world = World::new().await;
+    for (operation, open) in operations() {
+        let (method, path) = some_path(&operation);
+        for token in [None, Some(""), Some("swg_0000"), Some("\u{fffd}")] {
+            let answer = world.ask(token, method, &path, &json!({})).await;
+            if open {
+                assert_eq!(answer.status, StatusCode::OK, "{operation}");
+            } else {
+                assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{operation} with {token:?}");
+                assert_eq!(answer.kind, "application/problem+json", "{operation}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reader_writes_nothing() {
+    let world = World::new().await;
+    for (operation, open) in operations() {
+        let (method, path) = some_path(&operation);
+        let answer = world.ask(Some(&world.reader), method, &path, &json!({})).await;
+        if method != "GET" {
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{operation}");
+        } else if !open {
+            assert!([200, 404].contains(&answer.status.as_u16()), "{operation}: {answer:?}");
+        }
+    }
+}
+
+/// Everything the first company and its brand have, as the platform sees it.
+async fn everything(world: &World) -> String {
+    let mut out = String::new();
+    for noun in ["brands", "companies", "accounts", "extensions", "ddis", "plugins", "bindings", "tokens", "calls"] {
+        out += &world.must("GET", &format!("/api/v1/{noun}?limit=1000"), Value::Null).await.to_string();
+    }
+    out
+}
+
+#[tokio::test]
+async fn another_tenant_finds_nothing_and_changes_nothing() {
+    let world = World::new().await;
+    let furniture = world.furnish().await;
+    let before = everything(&world).await;
+    let cases = cases(&world, furniture);
+    let strangers = [&world.brand_admins[1], &world.company_admins[2], &world.company_admins[1]];
+    for (who, token) in strangers.into_iter().enumerate() {
+        for (operation, case) in &cases {
+            let (method, path) = operation.split_once(' ').unwrap();
+            // A company of the same brand sees its own brand and its brand's plugins; it may not change them.
+            let neighbour_reads =
+                who == 2 && ["GET /api/v1/brands/{id}", "GET /api/v1/plugins/{id}"].contains(operation);
+            match case {
+                Case::Thing(path, body) => {
+                    let answer = world.ask(Some(token), method, path, body).await;
+                    let refused = [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN].contains(&answer.status);
+                    assert!(refused != neighbour_reads, "{operation} as stranger {who}: {answer:?}");
+                    if method == "GET" && !neighbour_reads {
+                        assert_eq!(answer.status, StatusCode::NOT_FOUND, "existence is secret: {operation}");
+                    }
+                }
+                Case::Upload(path) => {
+                    let answer = world.ask_bytes(Some(token), method, path, APP.to_vec()).await;
+                    let refused = [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN].contains(&answer.status);
+                    assert!(refused, "{operation} as stranger {who}: {answer:?}");
+                }
+                Case::Platform => {
+                    let answer = world.ask(Some(token), method, path, &json!({"name": "x"})).await;
+                    assert_eq!(answer.status, StatusCode::FORBIDDEN, "{operation} as stranger {who}: {answer:?}");
+                }
+                Case::List => {
+                    let answer = world.ask(Some(token), method, path, &Value::Null).await;
+                    assert_eq!(answer.status, StatusCode::OK, "{operation}: {answer:?}");
+                    check_list(&world, who, operation, &answer.body);
+                }
+            }
+        }
+        // A filter does not widen a scope.
+        for noun in ["accounts", "extensions", "ddis", "cdrs"] {
+            let path = format!("/api/v1/{noun}?company={}", world.companies[0]);
+            let answer = world.ask(Some(token), "GET", &path, &Value::Null).await;
+            assert_eq!(answer.body["items"], json!([]), "{path} as stranger {who}");
+        }
+    }
+    assert_eq!(everything(&world).await, before, "a stranger changed something");
+    assert!(world.switch.hung_up.lock().unwrap().is_empty());
+}
+
+/// No item of a stranger's list belongs to the first company; for another brand, nor to the first brand.
+fn check_list(world: &World, who: usize, operation: &str, body: &Value) {
+    for item in body["items"].as_array().unwrap() {
+        let noun = operation.rsplit('/').next().unwrap();
+        let company = if noun == "companies" { &item["id"] } else { &item["company"] };
+        let brand = if noun == "brands" { &item["id"] } else { &item["brand"] };
+        assert_ne!(*company, json!(world.companies[0]), "{operation} as stranger {who}: {item}");
+        if who < 2 {
+            assert_ne!(*brand, json!(world.brands[0]), "{operation} as stranger {who}: {item}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_and_what_is_not_yours_look_the_same() {
+    let world = World::new().await;
+    let furniture = world.furnish().await;
+    let stranger = Some(world.company_admins[2].as_str());
+    for noun in ["accounts", "extensions", "ddis", "bindings"] {
+        let theirs = world.ask(stranger, "GET", &format!("/api/v1/{noun}/{}", furniture.account), &Value::Null).await;
+        let nobodys = world.ask(stranger, "GET", &format!("/api/v1/{noun}/999999"), &Value::Null).await;
+        assert_eq!((theirs.status, theirs.text), (nobodys.status, nobodys.text), "{noun}");
+    }
+}
