@@ -100,6 +100,6 @@ pub(crate) fn repeated(cx: &mut Cx<'_>, client: ClientKey, response: &Message, f
     let cseq = memory.cseq;
     acknowledge(cx, &stray, client, cseq, None);
     // Nobody waits for this BYE's response: Timer F of its transaction ends the matter.
-    let (flow, bye) = bye_request(cx.config, &mut stray, Some(r#"SIP;cause=487;text="Answered elsewhere""#));
+    let (flow, bye) = bye_request(cx.config, &mut stray, None);
     cx.tx.request(flow, bye, cx.now);
 }

@@ -99,7 +99,7 @@ impl Pair {
             to: "<sip:bob@example.com>".to_owned(),
             call_id: None,
             headers: Vec::new(),
-            offer: offer.map(Bytes::from_static),
+            offer: offer.map(|sdp| Bytes::from_static(sdp.as_bytes())),
         }
     }
 
