@@ -70,11 +70,9 @@ impl Engine {
     pub fn set_remote(&mut self, id: StreamId, remote: RemoteMedia, now: Instant) {
         let Some(stream) = self.ports.get_mut(id) else { return };
         stream.latch.describe(remote.rtp, remote.rtcp);
-        let was_silent = stream.may_be_silent();
+        let was_exempt = stream.remote.is_some() && stream.may_be_silent();
         stream.remote = Some(remote);
-        if was_silent && !stream.may_be_silent() {
-            stream.silence.grace = true;
-        }
+        stream.silence.grace |= was_exempt && !stream.may_be_silent();
         if let Some(peer) = stream.peer {
             self.plan_route(id, peer);
             self.plan_route(peer, id);

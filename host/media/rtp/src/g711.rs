@@ -62,7 +62,7 @@ pub fn alaw_to_ulaw(payload: &mut [u8]) {
 const fn ulaw_decode_one(byte: u8) -> i16 {
     let byte = !byte;
     let chord = (byte >> 4) & 7;
-    let magnitude = ((((byte & 15) as i16) << 3) + 0x84 << chord) - 0x84;
+    let magnitude = (((((byte & 15) as i16) << 3) + 0x84) << chord) - 0x84;
     if byte & 0x80 != 0 { -magnitude } else { magnitude }
 }
 
