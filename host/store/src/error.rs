@@ -86,6 +86,7 @@ pub enum StoreError {
 impl StoreError {
     /// Translates a driver error of a statement about `what`. `deleting` tells a row that is referred to from a row
     /// that refers to nothing: SQLite does not.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the driver's enum grows; what is new counts as passing trouble")]
     pub(crate) fn from_sqlx(error: sqlx::Error, what: &'static str, deleting: bool) -> StoreError {
         let sqlx::Error::Database(refusal) = &error else {
             return match error {
@@ -93,6 +94,7 @@ impl StoreError {
                 sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
                     StoreError::Refused { why: format!("a stored {what} cannot be read: {error}") }
                 }
+                sqlx::Error::Encode(why) => StoreError::Invalid { what, why: why.to_string() },
                 other => StoreError::Away { why: other.to_string() },
             };
         };

@@ -82,6 +82,7 @@ async fn open_postgres(url: &str) -> Result<Pools, StoreError> {
     Ok(Pools::Postgres(pool))
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "the driver's enum grows")]
 async fn migrate<'a, A>(migrations: &Migrator, pool: A, database: &str) -> Result<(), StoreError>
 where
     A: sqlx::Acquire<'a>,
@@ -106,6 +107,7 @@ where
 }
 
 /// Tells a database that is away from one that is there and broken.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the driver's enum grows")]
 fn sentence(database: &str, error: sqlx::Error) -> StoreError {
     let unreachable = |why: String| StoreError::Unreachable { database: database.to_owned(), why };
     match &error {

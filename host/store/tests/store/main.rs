@@ -1,0 +1,14 @@
+//! The store on both databases: every test of a query runs twice, with the same code.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
+
+mod broken;
+mod cdrs;
+mod feed;
+mod fixture;
+mod kill;
+mod outbox;
+mod plugins;
+mod postgres;
+mod schema;
+mod scope;
+mod tenants;
