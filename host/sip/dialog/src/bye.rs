@@ -1,7 +1,6 @@
 //! The end of a usage, by us or by the remote: CANCEL, refusal, BYE (RFC 3261 sections 9.1, 15.1; RFC 3326 Reason).
 
 use crate::ack::acknowledge;
-use crate::dialog::text;
 use crate::reinvite::Offering;
 use crate::usage::{Cx, Leaving, Phase, Purpose, Usage, Withdrawn};
 use crate::write::{Reply, answer, bye_request};
@@ -33,6 +32,9 @@ impl Usage {
                 if confirmed.unacked.iter().any(|unacked| unacked.initial) {
                     // Section 15.1.1: the callee waits for the ACK, or for its transaction's end.
                     confirmed.leaving.get_or_insert_with(|| reason.map(str::to_owned));
+                    if let Some(asked) = confirmed.asked.take() {
+                        answer(cx, asked.server, &asked.request, asked.flow, &Reply::bare(487));
+                    }
                 } else {
                     self.send_bye(cx, reason);
                 }
@@ -79,7 +81,7 @@ impl Usage {
             }
             Phase::Confirmed(confirmed) => {
                 if confirmed.leaving.is_none() {
-                    let reason = request.header(Name::Reason).map(|_| text(request, Name::Reason));
+                    let reason = reason_of(request);
                     cx.events.push_back(Event::Ended { key, why: Ended::Bye { reason } });
                 }
                 let reinvite = self.quiesce(cx);
@@ -133,4 +135,10 @@ impl Usage {
             Offering::Idle | Offering::Waiting(_) | Offering::Backoff(_, _) => None,
         }
     }
+}
+
+/// The values of Reason, as one list (RFC 3326 section 2).
+fn reason_of(request: &Message) -> Option<String> {
+    let values: Vec<String> = request.headers(Name::Reason).map(|value| value.text().into_owned()).collect();
+    (!values.is_empty()).then(|| values.join(", "))
 }

@@ -18,7 +18,7 @@ impl core::fmt::Display for DialogKey {
     }
 }
 
-/// How the layer speaks and how long it waits.
+/// How the layer speaks and how long it waits. No duration may be zero.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     /// RFC 3261 T1: first interval of a repeated 2xx; 64*T1 is how long an ACK is waited for.

@@ -123,11 +123,6 @@ fn contact_uri(config: &Config, flow: &Flow) -> String {
     format!("sip:{}{at}{}{transport}", config.contact_user, flow.local)
 }
 
-/// The first value of a header as text, unfolded; empty where there is none.
-pub(crate) fn text(message: &Message, name: Name<'_>) -> String {
-    message.header(name).map(|value| value.text().into_owned()).unwrap_or_default()
-}
-
 /// The first value of a header as it is, unfolded: a display name may hold any bytes.
 fn raw(message: &Message, name: Name<'_>) -> Vec<u8> {
     message.header(name).map(|value| value.unfolded().into_owned()).unwrap_or_default()

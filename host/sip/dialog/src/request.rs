@@ -64,7 +64,7 @@ impl Usage {
             return refuse_body(cx, server, flow, &request, "application/dtmf-relay, application/dtmf");
         }
         answer(cx, server, &request, flow, &Reply::bare(200));
-        if matches!(self.phase, Phase::Confirmed(_)) {
+        if self.confirmed().is_some_and(|confirmed| confirmed.leaving.is_none()) {
             cx.events.push_back(Event::Info { key: self.key, request });
         }
     }

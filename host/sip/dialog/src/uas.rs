@@ -97,6 +97,7 @@ impl Usage {
         let Some(confirmed) = self.confirmed() else { return };
         let Some(at) = confirmed.unacked.iter().position(|unacked| Some(unacked.cseq) == cseq) else { return };
         let unacked = confirmed.unacked.remove(at);
+        let left = confirmed.leaving.is_some();
         let leaving = if unacked.initial { confirmed.leaving.take() } else { None };
         self.disown(unacked.server, cx.index);
         self.dialog.path.seen(flow);
@@ -106,7 +107,7 @@ impl Usage {
         }
         if unacked.initial {
             cx.events.push_back(Event::Confirmed { key, sdp });
-        } else if unacked.offered {
+        } else if unacked.offered && !left {
             cx.events.push_back(Event::ReinviteAnswered { key, sdp: sdp.unwrap_or_default() });
         }
         self.offer_if_free(cx);
@@ -142,6 +143,8 @@ impl Usage {
                     Failure::Transport => Ended::Transport,
                 };
                 cx.events.push_back(Event::Ended { key, why });
+                // The transaction still absorbs repetitions of the INVITE, which want their end too.
+                let _ = self.reject(cx, &Reply::bare(503));
                 self.phase = Phase::Over;
             }
             Phase::Confirmed(confirmed) => {

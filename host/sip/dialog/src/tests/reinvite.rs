@@ -189,7 +189,7 @@ fn an_offer_that_meets_ours_in_a_2xx_is_refused_491() {
     let ack = raw(&pair, A, keys, ("ACK", 10), "Content-Type: application/sdp\r\nContent-Length: 6\r\n\r\nanswer");
     pair.inject(B, ack);
     assert_eq!(pair.ends[B].names(), ["Reinvited -", "ReinviteAnswered answer"]);
-    pair.hangup(A, keys.0);
+    pair.hangup(B, keys.1);
     pair.run_out().expect("an end");
     pair.assert_empty();
 }

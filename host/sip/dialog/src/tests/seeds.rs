@@ -161,7 +161,8 @@ impl Run {
     fn agree(&self) {
         let [a, b] = &self.beliefs;
         let ladder = self.pair.ladder();
-        assert!(a.offered.is_none() && b.offered.is_none(), "seed {}: an offer is open\n{ladder}", self.seed);
+        let open = |belief: &Belief| belief.offered.is_some() && !belief.over;
+        assert!(!open(a) && !open(b), "seed {}: an offer is open\n{ladder}", self.seed);
         if !a.over && !b.over && a.up && b.up {
             assert_eq!(
                 (&a.media.0, &a.media.1),
