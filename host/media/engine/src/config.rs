@@ -13,7 +13,8 @@ pub struct MediaConfig {
     pub media_timeout: Duration,
     /// How long a port rests after its stream was closed, so that late packets of the old call meet nobody.
     pub quarantine: Duration,
-    /// How long after the first packet from elsewhere a better source may still take over (see [`crate::latch`]).
+    /// How long after the first packet from elsewhere a better source may still take over; then the
+    /// source is locked until an offer or answer moves the described address (the rules are in `latch.rs`).
     pub learn_window: Duration,
     /// Stored prompts by name.
     pub prompts: Prompts,

@@ -70,6 +70,7 @@ fn no_allocation_per_relayed_packet() {
             engine.play(b, &[Prompt::SilenceMs(20)], false, now).unwrap();
             engine.handle_timeout(now);
             while engine.poll_transmit().is_some() {}
+            while engine.poll_event().is_some() {}
         }
         let mut digits = 0;
         let mut warm = 0;
