@@ -1,0 +1,300 @@
+//! The client side: requests of ours, their responses, ACKs for failures and CANCELs.
+
+use crate::class::Class;
+use crate::config::Timing;
+use crate::invite_client::{Cancellable, InviteClient};
+use crate::non_invite_client::NonInviteClient;
+use crate::shared::{Shared, same_path};
+use crate::step::ClientStep;
+use crate::timers::{Due, Key};
+use crate::{ClientKey, Event, write};
+use bytes::Bytes;
+use model::{Flow, Instant};
+use sip_message::{Message, Method, Name, RequestWriter};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The client transactions.
+///
+/// # Invariants
+/// `branches` holds exactly the branches of the transactions in `table`; an INVITE and its CANCEL share one.
+#[derive(Default, Debug)]
+pub(crate) struct Clients {
+    table: HashMap<ClientKey, Client>,
+    branches: HashMap<Arc<str>, Sharers>,
+}
+
+/// Who uses a branch.
+#[derive(Clone, Copy, Default, Debug)]
+struct Sharers {
+    request: Option<ClientKey>,
+    cancel: Option<ClientKey>,
+}
+
+#[derive(Debug)]
+struct Client {
+    machine: Machine,
+    role: Role,
+    flow: Flow,
+    branch: Arc<str>,
+    /// The request; empty once it has its final response.
+    wire: Bytes,
+    /// The ACK of a failure.
+    ack: Option<Bytes>,
+    /// A CANCEL that waits for a provisional response, with its extra header fields.
+    cancel: Option<Vec<(String, String)>>,
+    due: Due,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Role {
+    Invite,
+    Other,
+    /// A CANCEL of ours: nothing of it is reported.
+    Cancel,
+}
+
+#[derive(Debug)]
+enum Machine {
+    Invite(InviteClient),
+    NonInvite(NonInviteClient),
+}
+
+impl Machine {
+    fn on_response(&mut self, class: Class, timing: Timing, now: Instant) -> ClientStep {
+        match self {
+            Machine::Invite(machine) => machine.on_response(class, timing, now),
+            Machine::NonInvite(machine) => machine.on_response(class, timing, now),
+        }
+    }
+
+    fn on_timeout(&mut self, timing: Timing, now: Instant) -> ClientStep {
+        match self {
+            Machine::Invite(machine) => machine.on_timeout(timing, now),
+            Machine::NonInvite(machine) => machine.on_timeout(timing, now),
+        }
+    }
+
+    fn on_transport_error(&mut self, lost: bool) -> ClientStep {
+        match self {
+            Machine::Invite(machine) => machine.on_transport_error(lost),
+            Machine::NonInvite(machine) => machine.on_transport_error(),
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        match self {
+            Machine::Invite(machine) => machine.poll_timeout(),
+            Machine::NonInvite(machine) => machine.poll_timeout(),
+        }
+    }
+
+    fn is_terminated(&self) -> bool {
+        match self {
+            Machine::Invite(machine) => machine.is_terminated(),
+            Machine::NonInvite(machine) => machine.is_terminated(),
+        }
+    }
+}
+
+impl Clients {
+    /// Sends a request with a top Via of our own (section 17.1.1.2, 17.1.2.2).
+    pub(crate) fn request(&mut self, cx: &mut Shared, flow: Flow, request: RequestWriter, now: Instant) -> ClientKey {
+        let role = if request.method() == Method::Invite { Role::Invite } else { Role::Other };
+        let branch = cx.branch();
+        let wire = request.via(flow.transport, flow.local, &branch).finish();
+        self.start(cx, flow, Arc::from(branch), (role, wire), now)
+    }
+
+    /// A response came.
+    pub(crate) fn handle_response(&mut self, cx: &mut Shared, flow: Flow, response: Message, now: Instant) {
+        let (Some(key), Some(status)) = (self.find(&response), response.status()) else {
+            cx.counters.responses_stray += 1;
+            return;
+        };
+        let Some(client) = self.table.get_mut(&key) else { return };
+        let class = Class::of(status);
+        let step = client.machine.on_response(class, Timing::new(&cx.config, client.flow.transport), now);
+        client.pin(&flow);
+        let response = Arc::new(response);
+        let deliver = match step {
+            ClientStep::Deliver => true,
+            ClientStep::DeliverAndAcknowledge => {
+                client.make_ack(&response);
+                client.send_ack(cx);
+                true
+            }
+            ClientStep::Acknowledge => {
+                client.send_ack(cx);
+                false
+            }
+            ClientStep::Stray => {
+                cx.counters.responses_stray += 1;
+                false
+            }
+            ClientStep::Nothing | ClientStep::Resend | ClientStep::Fail(_) => false,
+        };
+        // A 100 says no more than that the request arrived.
+        if deliver && client.role != Role::Cancel && status != 100 {
+            cx.events.push_back(Event::Response { key, response, flow });
+        }
+        let mut wanted = None;
+        if deliver && class.is_final() {
+            client.wire = Bytes::new();
+            client.cancel = None;
+        } else if deliver {
+            wanted = client.cancel.take();
+        }
+        self.settle(cx, key);
+        if let Some(extra_headers) = wanted {
+            self.send_cancel(cx, key, &extra_headers, now);
+        }
+    }
+
+    /// Cancels an INVITE: at once if it had a provisional response, else as soon as one comes (section 9.1).
+    pub(crate) fn cancel(&mut self, cx: &mut Shared, key: ClientKey, extra_headers: &[(&str, &str)], now: Instant) {
+        let Some(client) = self.table.get_mut(&key) else { return };
+        let Machine::Invite(machine) = &client.machine else { return };
+        let owned: Vec<(String, String)> =
+            extra_headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        match machine.cancellable() {
+            Cancellable::Now => self.send_cancel(cx, key, &owned, now),
+            Cancellable::Later => client.cancel = Some(owned),
+            Cancellable::No => {}
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Shared, key: ClientKey, now: Instant) {
+        let Some(client) = self.table.get_mut(&key) else { return };
+        let step = client.machine.on_timeout(Timing::new(&cx.config, client.flow.transport), now);
+        self.act(cx, key, step);
+    }
+
+    pub(crate) fn handle_flow_failed(&mut self, cx: &mut Shared, key: ClientKey, failed: &Flow) {
+        let Some(client) = self.table.get_mut(&key) else { return };
+        if !same_path(&client.flow, failed) {
+            return;
+        }
+        let step = client.machine.on_transport_error(client.flow.transport.is_reliable());
+        self.act(cx, key, step);
+    }
+
+    fn act(&mut self, cx: &mut Shared, key: ClientKey, step: ClientStep) {
+        let Some(client) = self.table.get_mut(&key) else { return };
+        match step {
+            ClientStep::Resend => {
+                cx.counters.resent += 1;
+                cx.send(client.flow, client.wire.clone());
+            }
+            ClientStep::Fail(why) => {
+                cx.count_failure(why);
+                if client.role != Role::Cancel {
+                    cx.events.push_back(Event::ClientFailed { key, why });
+                }
+            }
+            ClientStep::Nothing
+            | ClientStep::Stray
+            | ClientStep::Deliver
+            | ClientStep::DeliverAndAcknowledge
+            | ClientStep::Acknowledge => {}
+        }
+        self.settle(cx, key);
+    }
+
+    fn start(
+        &mut self,
+        cx: &mut Shared,
+        flow: Flow,
+        branch: Arc<str>,
+        (role, wire): (Role, Bytes),
+        now: Instant,
+    ) -> ClientKey {
+        let timing = Timing::new(&cx.config, flow.transport);
+        let machine = match role {
+            Role::Invite => Machine::Invite(InviteClient::new(timing, now)),
+            Role::Other | Role::Cancel => Machine::NonInvite(NonInviteClient::new(timing, now)),
+        };
+        let key = cx.open_client(&flow);
+        cx.send(flow, wire.clone());
+        let sharers = self.branches.entry(Arc::clone(&branch)).or_default();
+        match role {
+            Role::Invite | Role::Other => sharers.request = Some(key),
+            Role::Cancel => sharers.cancel = Some(key),
+        }
+        let client = Client { machine, role, flow, branch, wire, ack: None, cancel: None, due: None };
+        self.table.insert(key, client);
+        self.settle(cx, key);
+        key
+    }
+
+    fn send_cancel(&mut self, cx: &mut Shared, invite: ClientKey, extra: &[(String, String)], now: Instant) {
+        let Some(client) = self.table.get_mut(&invite) else { return };
+        let Machine::Invite(machine) = &mut client.machine else { return };
+        machine.cancelled(Timing::new(&cx.config, client.flow.transport), now);
+        let (flow, branch) = (client.flow, Arc::clone(&client.branch));
+        let wire = write::reread(&client.wire).and_then(|sent| write::cancel(&sent, &flow, &branch, extra));
+        self.settle(cx, invite);
+        if let Some(wire) = wire {
+            self.start(cx, flow, branch, (Role::Cancel, wire), now);
+        }
+    }
+
+    /// Section 17.1.3: the branch of the only Via, and the method of CSeq.
+    fn find(&self, response: &Message) -> Option<ClientKey> {
+        // 8.1.3.3: more than one Via means that the response was meant for somebody further back.
+        if response.values(Name::Via).nth(1).is_some() {
+            return None;
+        }
+        let sharers = self.branches.get(response.top_via().ok()?.branch()?)?;
+        let method = response.cseq().ok()?.method;
+        if method == Method::Cancel {
+            return sharers.cancel;
+        }
+        let key = sharers.request?;
+        let role = if method == Method::Invite { Role::Invite } else { Role::Other };
+        (self.table.get(&key)?.role == role).then_some(key)
+    }
+
+    /// Arms the machine's next timer, or forgets a transaction that is over.
+    fn settle(&mut self, cx: &mut Shared, key: ClientKey) {
+        let Some(client) = self.table.get_mut(&key) else { return };
+        if !client.machine.is_terminated() {
+            cx.timers.set(Key::Client(key), &mut client.due, client.machine.poll_timeout());
+            return;
+        }
+        cx.close(Key::Client(key), &client.flow, &mut client.due);
+        let Some(client) = self.table.remove(&key) else { return };
+        let Some(sharers) = self.branches.get_mut(&client.branch) else { return };
+        match client.role {
+            Role::Invite | Role::Other => sharers.request = None,
+            Role::Cancel => sharers.cancel = None,
+        }
+        if sharers.request.is_none() && sharers.cancel.is_none() {
+            self.branches.remove(&client.branch);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_clean(&self) -> bool {
+        self.table.is_empty() && self.branches.is_empty()
+    }
+}
+
+impl Client {
+    /// Section 17.1.1.3: the ACK goes where the INVITE went, so on the connection that its response came by.
+    fn pin(&mut self, flow: &Flow) {
+        if self.flow.connection.is_none() && self.flow.transport == flow.transport && self.flow.remote == flow.remote {
+            self.flow.connection = flow.connection;
+        }
+    }
+
+    fn make_ack(&mut self, response: &Message) {
+        self.ack = write::reread(&self.wire).and_then(|invite| write::ack(&invite, response, &self.flow, &self.branch));
+    }
+
+    fn send_ack(&self, cx: &mut Shared) {
+        if let Some(ack) = &self.ack {
+            cx.send(self.flow, ack.clone());
+        }
+    }
+}

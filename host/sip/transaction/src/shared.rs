@@ -1,0 +1,125 @@
+//! What both sides of the layer write to: queues upward and downward, timers, flows and figures.
+
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::timers::{Due, Key, Timers};
+use crate::{ClientKey, Event, Failure, ServerKey};
+use bytes::Bytes;
+use core::net::SocketAddr;
+use model::{Flow, IdSource, Transmit, Transport};
+use sip_message::MAGIC_COOKIE;
+use std::collections::{BTreeSet, VecDeque};
+
+/// Characters of a branch after the magic cookie: 100 bits, so that nobody can guess a response into being.
+const BRANCH_LEN: usize = 20;
+
+/// The common part.
+///
+/// # Invariants
+/// `flows` and `timers` hold entries of live transactions only; `alive` counts those.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) ids: IdSource,
+    /// The To-tag of every stateless refusal, by which its ACK is known.
+    pub(crate) stray_tag: String,
+    pub(crate) counters: Counters,
+    pub(crate) timers: Timers,
+    pub(crate) alive: usize,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) transmits: VecDeque<Transmit>,
+    flows: BTreeSet<(Transport, SocketAddr, Key)>,
+    last_key: u64,
+}
+
+impl Shared {
+    pub(crate) fn new(config: Config, mut ids: IdSource) -> Self {
+        Shared {
+            config,
+            stray_tag: ids.token(BRANCH_LEN),
+            ids,
+            counters: Counters::default(),
+            timers: Timers::default(),
+            alive: 0,
+            events: VecDeque::new(),
+            transmits: VecDeque::new(),
+            flows: BTreeSet::new(),
+            last_key: 0,
+        }
+    }
+
+    pub(crate) fn send(&mut self, flow: Flow, bytes: Bytes) {
+        self.transmits.push_back(Transmit { flow, bytes });
+    }
+
+    pub(crate) fn branch(&mut self) -> String {
+        format!("{MAGIC_COOKIE}{}", self.ids.token(BRANCH_LEN))
+    }
+
+    /// A client transaction on `flow` begins.
+    pub(crate) fn open_client(&mut self, flow: &Flow) -> ClientKey {
+        let key = ClientKey(self.next_key());
+        self.counters.clients += 1;
+        self.open(Key::Client(key), flow);
+        key
+    }
+
+    /// A server transaction that answers on `flow` begins.
+    pub(crate) fn open_server(&mut self, flow: &Flow) -> ServerKey {
+        let key = ServerKey(self.next_key());
+        self.counters.servers += 1;
+        self.open(Key::Server(key), flow);
+        key
+    }
+
+    /// A transaction is over.
+    pub(crate) fn close(&mut self, key: Key, flow: &Flow, due: &mut Due) {
+        self.timers.set(key, due, None);
+        self.flows.remove(&(flow.transport, flow.remote, key));
+        self.alive = self.alive.saturating_sub(1);
+    }
+
+    /// A transaction goes on by another flow.
+    pub(crate) fn move_flow(&mut self, key: Key, from: &Flow, to: &Flow) {
+        self.flows.remove(&(from.transport, from.remote, key));
+        self.flows.insert((to.transport, to.remote, key));
+    }
+
+    /// The transactions that send to `flow`'s remote address, in order of their keys.
+    pub(crate) fn on_flow(&self, flow: &Flow) -> Vec<Key> {
+        let ends = (flow.transport, flow.remote);
+        let range = (ends.0, ends.1, Key::MIN)..=(ends.0, ends.1, Key::MAX);
+        self.flows.range(range).map(|(_, _, key)| *key).collect()
+    }
+
+    pub(crate) fn count_failure(&mut self, why: Failure) {
+        match why {
+            Failure::Timeout => self.counters.timeouts += 1,
+            Failure::Transport => self.counters.transport_failures += 1,
+        }
+    }
+
+    fn open(&mut self, key: Key, flow: &Flow) {
+        self.alive += 1;
+        self.flows.insert((flow.transport, flow.remote, key));
+    }
+
+    fn next_key(&mut self) -> u64 {
+        self.last_key += 1;
+        self.last_key
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_clean(&self) -> bool {
+        self.flows.is_empty() && self.timers.len() == 0 && self.alive == 0
+    }
+}
+
+/// Whether a failure of `failed` means `used`. A stream fails by connection; `None` on either side means any
+/// connection between the two addresses.
+pub(crate) fn same_path(used: &Flow, failed: &Flow) -> bool {
+    match (used.connection, failed.connection) {
+        (Some(one), Some(two)) => one == two,
+        (None, _) | (_, None) => used.transport.is_reliable() || used.local == failed.local,
+    }
+}
