@@ -63,7 +63,7 @@ macro_rules! export_app {
                 $crate::__run_app::<$app>(caller, args)
             }
         }
-        $crate::export_app_bindings!(StrowgerAppExport with_types_in $crate::generated::app);
+        $crate::generated::app::export_app_bindings!(StrowgerAppExport with_types_in $crate::generated::app);
     };
 }
 

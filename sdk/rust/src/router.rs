@@ -44,7 +44,7 @@ macro_rules! export_router {
                 <$router as $crate::Router>::exhausted(call, tried)
             }
         }
-        $crate::export_router_bindings!(StrowgerRouterExport with_types_in $crate::generated::router);
+        $crate::generated::router::export_router_bindings!(StrowgerRouterExport with_types_in $crate::generated::router);
     };
 }
 

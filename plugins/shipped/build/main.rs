@@ -1,0 +1,13 @@
+//! Builds the shipped plugins.
+
+mod guests;
+
+use std::path::Path;
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = root.canonicalize().unwrap_or(root);
+    if let Err(message) = guests::build(&root, &["extensions", "attendant", "echo"]) {
+        message.lines().for_each(|line| println!("cargo::error={line}"));
+    }
+}
