@@ -70,6 +70,9 @@ pub enum NetError {
         /// What the hard limit allows.
         allowed: u64,
     },
+    /// The limit of open files can be neither read nor raised.
+    #[error("the limit of open files cannot be raised: {0}")]
+    Files(io::Error),
     /// The kernel has no epoll or eventfd for us.
     #[error("the event queue of a shard cannot be opened: {0}")]
     Poller(io::Error),

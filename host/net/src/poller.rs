@@ -3,9 +3,8 @@
 //! Level-triggered on purpose: a socket that is not read to the end is reported again, so that at low rates one packet
 //! costs one receive, without a second receive that only finds the socket empty.
 
-use core::fmt;
+use core::mem::MaybeUninit;
 use core::time::Duration;
-use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -50,16 +49,10 @@ impl Waker {
     }
 }
 
+#[derive(Debug)]
 pub(crate) struct Poller {
     epoll: OwnedFd,
     waker: Waker,
-    events: Vec<epoll::Event>,
-}
-
-impl fmt::Debug for Poller {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Poller").field("epoll", &self.epoll).finish_non_exhaustive()
-    }
 }
 
 fn flags(write: bool) -> epoll::EventFlags {
@@ -72,7 +65,7 @@ impl Poller {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &event, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
         let waker = Waker { file: Arc::new(File::from(event)), pending: Arc::new(AtomicBool::new(false)) };
-        Ok(Poller { epoll, waker, events: Vec::with_capacity(EVENTS_MAX) })
+        Ok(Poller { epoll, waker })
     }
 
     pub(crate) fn waker(&self) -> Waker {
@@ -92,19 +85,20 @@ impl Poller {
     }
 
     /// Sleeps until a socket is ready, the waker is called or `timeout` passed. Adds to `ready`.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+    pub(crate) fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
         // Rounded up to the kernel's millisecond: a timer that is not yet due would only be slept for again.
         let timeout = timeout.map(|t| {
             let ms = u64::try_from(t.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).min(3_600_000);
             Timespec { tv_sec: (ms / 1_000).cast_signed(), tv_nsec: (ms % 1_000 * 1_000_000).cast_signed() }
         });
-        self.events.clear();
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout.as_ref()) {
-            Ok(_) => {}
+        // On the stack, as the kernel fills it: nothing is allocated or cleared for a wait.
+        let mut room = [const { MaybeUninit::uninit() }; EVENTS_MAX];
+        let events = match epoll::wait(&self.epoll, &mut room, timeout.as_ref()) {
+            Ok((events, _)) => events,
             Err(rustix::io::Errno::INTR) => return Ok(()),
             Err(errno) => return Err(errno.into()),
-        }
-        for event in &self.events {
+        };
+        for event in events {
             let token = event.data.u64();
             if token == WAKE {
                 self.waker.clear();

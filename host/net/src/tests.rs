@@ -333,7 +333,7 @@ fn the_waker_ends_a_sleep_from_another_thread() {
 
 #[test]
 fn the_file_limit_is_raised_or_named() {
-    assert!(crate::raise_file_limit(10).is_ok());
-    let error = crate::raise_file_limit(usize::MAX).unwrap_err();
+    assert!(crate::raise_file_limit(10, usize::MAX).is_ok());
+    let error = crate::raise_file_limit(usize::MAX, 0).unwrap_err();
     assert!(error.to_string().contains("ulimit -n"), "{error}");
 }

@@ -1,1 +1,34 @@
-//! Crate `shell`: see host/ARCHITECTURE.md.
+//! The join: one thread per shard drives the pure switch with sockets, clock, plugins, store and journal.
+//!
+//! Floor 6. An `if` about a call here is a bug. [`Shell::start`] puts the parts together and gives a [`Handle`], which is
+//! all that the faces (API, binary) know of a running switch.
+//!
+//! ```text
+//!  net (epoll) --Incoming--> |       | --Record--> store::outbox::Journal   (on the disk before what follows)
+//!  plugin::Host --Answer---> | Core  | --Transmit--> net
+//!  Handle --Command--------> |       | --Ask, AppStart, AppReply, AppStop--> plugin::Host (its own threads)
+//!  Feed --Directory--------> |_______| --Event--> log; registrations to a file
+//! ```
+#![forbid(unsafe_code)]
+
+mod asks;
+mod clock;
+mod command;
+mod config;
+mod error;
+mod feed;
+mod handle;
+mod metrics;
+mod prompts;
+mod published;
+mod registrations;
+mod shard;
+mod start;
+
+pub use clock::Clock;
+pub use config::ShellConfig;
+pub use error::ShellError;
+pub use handle::{CallScope, Drained, Gone, Handle, Health, NotLive, Registration};
+pub use net::{BoundListener, ListenerConfig, MediaConfig, NetError, PortRange};
+pub use published::Figures;
+pub use start::Shell;

@@ -1,0 +1,25 @@
+//! What other threads ask of a shard.
+
+use model::{CallId, CallSnapshot, Directory};
+use std::sync::Arc;
+use switch::RegistrarSnapshot;
+use tokio::sync::oneshot;
+
+/// One request; the answer goes back by its sender, which may be gone.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// The tenants' facts have changed.
+    Directory(Arc<Directory>, oneshot::Sender<()>),
+    /// Every live call.
+    Calls(oneshot::Sender<Vec<CallSnapshot>>),
+    /// End a call; whether there was one.
+    Hangup(CallId, oneshot::Sender<bool>),
+    /// Every binding, and the facts to name its account by.
+    Registrations(oneshot::Sender<(RegistrarSnapshot, Arc<Directory>)>),
+    /// No new calls from now on; it answers when the figures show what is up.
+    Drain(oneshot::Sender<()>),
+    /// End every call now; how many there were.
+    EndAll(oneshot::Sender<usize>),
+    /// End the shard; it answers when everything it knows is on the disk.
+    Stop(oneshot::Sender<()>),
+}

@@ -1,0 +1,53 @@
+//! What a shell is started with.
+
+use core::time::Duration;
+use model::Limits;
+use net::{ListenerConfig, MediaConfig};
+use std::path::PathBuf;
+
+/// How a node's shard runs.
+#[derive(Clone, Debug)]
+pub struct ShellConfig {
+    /// Every limit.
+    pub limits: Limits,
+    /// Where to listen for SIP.
+    pub listeners: Vec<ListenerConfig>,
+    /// Which media ports to bind; none = signalling only.
+    pub media: Vec<MediaConfig>,
+    /// The company domain that a request means when it is addressed to one of our own addresses.
+    pub default_domain: Option<String>,
+    /// Sent in `Server` and `User-Agent`.
+    pub server_name: String,
+    /// RFC 3261 T1.
+    pub t1: Duration,
+    /// RFC 3261 T2.
+    pub t2: Duration,
+    /// RFC 3261 T4.
+    pub t4: Duration,
+    /// The folder for the CDR outbox and the saved registrations; made if missing.
+    pub data_dir: PathBuf,
+    /// Prompts that come with the program: name and WAV file.
+    pub prompts: Vec<(String, Vec<u8>)>,
+    /// A folder of `NAME.wav` files that are added to them or take their place.
+    pub prompts_dir: Option<PathBuf>,
+}
+
+impl ShellConfig {
+    /// The defaults, with files in `data_dir`; no listener and no media port.
+    #[must_use]
+    pub fn new(data_dir: PathBuf) -> ShellConfig {
+        ShellConfig {
+            limits: Limits::default(),
+            listeners: Vec::new(),
+            media: Vec::new(),
+            default_domain: None,
+            server_name: concat!("strowger/", env!("CARGO_PKG_VERSION")).to_owned(),
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+            data_dir,
+            prompts: Vec::new(),
+            prompts_dir: None,
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! What the faces hold of a running switch: every question goes to the shard's thread and comes back.
+
+use crate::clock::Clock;
+use crate::command::Command;
+use crate::feed::Applied;
+use crate::metrics;
+use crate::published::{Alive, Figures, Published};
+use core::time::Duration;
+use model::{AccountId, BrandId, CallId, CallSnapshot, CompanyId, Instant};
+use net::BoundListener;
+use plugin::{Artifact, ArtifactError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use store::outbox::Outbox;
+use store::{Db, StoreError};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// How long new facts may need to become live before a caller is told that they are not.
+const LIVE_MAX: Duration = Duration::from_secs(10);
+/// How long the last BYE and its answer may take once every call is over.
+const PARTING: Duration = Duration::from_secs(2);
+
+/// The shard has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the switch is stopping")]
+pub struct Gone;
+
+/// Why what the store holds is not live.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotLive {
+    /// The shard has ended.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// The store cannot be read.
+    #[error("the store cannot be read: {0}")]
+    Store(String),
+    /// It takes too long.
+    #[error("the switch has not taken the change over yet; it goes on trying")]
+    Late,
+}
+
+impl From<StoreError> for NotLive {
+    fn from(error: StoreError) -> Self {
+        NotLive::Store(error.to_string())
+    }
+}
+
+/// Which calls are asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CallScope {
+    /// Everybody's.
+    Platform,
+    /// One brand's.
+    Brand(BrandId),
+    /// One company's.
+    Company(BrandId, CompanyId),
+}
+
+impl CallScope {
+    fn holds(self, call: &CallSnapshot) -> bool {
+        match self {
+            CallScope::Platform => true,
+            CallScope::Brand(brand) => call.brand == brand,
+            CallScope::Company(brand, company) => call.brand == brand && call.company == company,
+        }
+    }
+}
+
+/// One contact of an account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Registration {
+    /// The account.
+    pub account: AccountId,
+    /// Its user name.
+    pub username: String,
+    /// Its brand.
+    pub brand: BrandId,
+    /// Its company.
+    pub company: CompanyId,
+    /// The contact URI.
+    pub contact: String,
+    /// Where the REGISTER came from, as `udp/192.0.2.1:5060`.
+    pub source: String,
+    /// What the phone calls itself.
+    pub user_agent: Option<String>,
+    /// When it ends.
+    pub expires_at: Instant,
+}
+
+/// How the switch is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Health {
+    /// No new calls are taken: the switch is being shut down.
+    pub draining: bool,
+    /// The shard has ended.
+    pub stopped: bool,
+    /// Why the store's news cannot be had; calls go on with what is known.
+    pub stale_directory: Option<String>,
+    /// Call records that the disk does not take.
+    pub records_unwritten: usize,
+    /// Plugin bindings that are not live, with the reason.
+    pub bindings_broken: Vec<(String, String)>,
+}
+
+impl Health {
+    /// Whether new calls should be sent here.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        !self.draining && !self.stopped
+    }
+
+    /// Why new calls should not be sent here; empty when they should.
+    #[must_use]
+    pub fn unready(&self) -> Vec<String> {
+        let draining = (self.draining && !self.stopped).then(|| "the switch is being shut down".to_owned());
+        draining.into_iter().chain(self.stopped.then(|| "the shard has ended".to_owned())).collect()
+    }
+
+    /// What is wrong although calls are taken.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let stale = self.stale_directory.iter().map(|why| format!("the directory is stale: {why}"));
+        let waiting = (self.records_unwritten > 0)
+            .then(|| format!("the call journal cannot be written: {} records wait", self.records_unwritten));
+        let broken = self.bindings_broken.iter().map(|(name, why)| format!("binding {name} is not live: {why}"));
+        stale.chain(waiting).chain(broken).collect()
+    }
+}
+
+/// How a drain went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Drained {
+    /// Calls that outlived the deadline and were ended.
+    pub calls_ended: usize,
+}
+
+/// What all clones of a handle share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) inbox: mpsc::Sender<Command>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) applied: watch::Receiver<Applied>,
+    pub(crate) plugins: plugin::Host,
+    pub(crate) outbox: Outbox,
+    pub(crate) db: Db,
+    pub(crate) clock: Clock,
+    pub(crate) listeners: Vec<BoundListener>,
+    pub(crate) draining: AtomicBool,
+    pub(crate) ending: Mutex<Ending>,
+}
+
+/// What the end of the switch waits for.
+#[derive(Debug, Default)]
+pub(crate) struct Ending {
+    pub(crate) thread: Option<JoinHandle<()>>,
+    pub(crate) drain_stop: Option<watch::Sender<bool>>,
+    pub(crate) drain_task: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// A running switch. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl Handle {
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Gone> {
+        let (send, receive) = oneshot::channel();
+        self.inner.inbox.send(command(send)).await.map_err(|_| Gone)?;
+        receive.await.map_err(|_| Gone)
+    }
+
+    /// The calls that are up.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn calls(&self, scope: CallScope) -> Result<Vec<CallSnapshot>, Gone> {
+        let mut calls = self.ask(Command::Calls).await?;
+        calls.retain(|call| scope.holds(call));
+        Ok(calls)
+    }
+
+    /// Ends a call; whether there was one.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn hangup(&self, call: CallId) -> Result<bool, Gone> {
+        self.ask(|answer| Command::Hangup(call, answer)).await
+    }
+
+    /// Every contact registered now.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn registrations(&self) -> Result<Vec<Registration>, Gone> {
+        let (snapshot, directory) = self.ask(Command::Registrations).await?;
+        Ok(crate::registrations::list(&snapshot, &directory))
+    }
+
+    /// Checks and compiles a component, away from the threads that serve calls.
+    ///
+    /// # Errors
+    /// In words for the plugin's author.
+    pub async fn compile(&self, bytes: Vec<u8>) -> Result<Arc<Artifact>, ArtifactError> {
+        let plugins = self.inner.plugins.clone();
+        let compiled = tokio::task::spawn_blocking(move || plugins.compile(&bytes)).await;
+        compiled.unwrap_or_else(|_| Err(ArtifactError::NotAComponent("the compiler failed on it".to_owned())))
+    }
+
+    /// Returns when the store's change number `version` is live in the shard and in the plugin host.
+    ///
+    /// # Errors
+    /// [`NotLive`] after ten seconds, or sooner if the store cannot be read.
+    pub async fn install_wait_version(&self, version: u64) -> Result<(), NotLive> {
+        let mut applied = self.inner.applied.clone();
+        let reached = applied.wait_for(|a| a.version >= version || a.stale.is_some());
+        match tokio::time::timeout(LIVE_MAX, reached).await {
+            Ok(Ok(applied)) if applied.version >= version => Ok(()),
+            Ok(Ok(applied)) => Err(NotLive::Store(applied.stale.clone().unwrap_or_default())),
+            Ok(Err(_)) => Err(Gone.into()),
+            Err(_) => Err(NotLive::Late),
+        }
+    }
+
+    /// Returns when everything the store holds now is live.
+    ///
+    /// # Errors
+    /// As [`Handle::install_wait_version`].
+    pub async fn live(&self) -> Result<(), NotLive> {
+        self.install_wait_version(self.inner.db.version().await?).await
+    }
+
+    /// The figures, not older than a fraction of a second.
+    #[must_use]
+    pub fn counters(&self) -> Figures {
+        self.inner.published.figures()
+    }
+
+    /// The figures for Prometheus.
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        metrics::text(&self.inner)
+    }
+
+    /// How the switch is.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let applied = self.inner.applied.borrow().clone();
+        Health {
+            draining: self.inner.draining.load(Ordering::Acquire),
+            stopped: *self.inner.published.alive.borrow() == Alive::Gone,
+            stale_directory: applied.stale,
+            records_unwritten: self.inner.published.figures().records_unwritten,
+            bindings_broken: applied.broken,
+        }
+    }
+
+    /// The switch's clock.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.inner.clock.now()
+    }
+
+    /// Where SIP is listened for, in the order of the configuration.
+    #[must_use]
+    pub fn listeners(&self) -> &[BoundListener] {
+        &self.inner.listeners
+    }
+
+    /// Returns when the shard has ended: after a drain, or because it failed.
+    pub async fn stopped(&self) {
+        let mut alive = self.inner.published.alive.subscribe();
+        let _gone = alive.wait_for(|a| *a == Alive::Gone).await;
+    }
+
+    /// Takes no new calls, waits for those that are up until `deadline` has passed, ends what is left, and returns when
+    /// every record is on the disk and, where the database is there, in the database.
+    pub async fn drain(&self, deadline: Duration) -> Drained {
+        self.inner.draining.store(true, Ordering::Release);
+        let until = tokio::time::Instant::now() + deadline;
+        let mut calls_ended = 0;
+        if self.ask(Command::Drain).await.is_ok() {
+            let mut alive = self.inner.published.alive.subscribe();
+            let over = alive.wait_for(|a| !matches!(a, Alive::Calls(_)));
+            if tokio::time::timeout_at(until, over).await.is_err() {
+                calls_ended = self.ask(Command::EndAll).await.unwrap_or(0);
+            }
+            let mut alive = self.inner.published.alive.subscribe();
+            let _late = tokio::time::timeout(PARTING, alive.wait_for(|a| matches!(a, Alive::Idle | Alive::Gone))).await;
+            let _gone = self.ask(Command::Stop).await;
+        }
+        self.finish().await;
+        Drained { calls_ended }
+    }
+
+    async fn finish(&self) {
+        let ending = std::mem::take(&mut *self.inner.ending.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(thread) = ending.thread {
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                tracing::error!("the shard's thread had failed");
+            }
+        }
+        // Only now: the shard's last records are in the journal.
+        if let Some(stop) = ending.drain_stop {
+            stop.send_replace(true);
+        }
+        if let Some(task) = ending.drain_task {
+            let _failed = task.await;
+        }
+    }
+}

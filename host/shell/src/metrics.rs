@@ -1,0 +1,288 @@
+//! `/metrics`: the figures of shard, sockets, plugins and outbox in the OpenMetrics text format.
+
+use crate::handle::Inner;
+use crate::published::{Figures, HOOK_BUCKETS_US};
+use core::fmt;
+use plugin::{BindingMetrics, HostMetrics};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+
+type NoLabels = Vec<(String, String)>;
+
+/// The text of one scrape.
+pub(crate) fn text(inner: &Arc<Inner>) -> String {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Scrape(Arc::clone(inner))));
+    let mut out = String::new();
+    // Writing to a string fails only where a metric's encoder does; half a page is better than none.
+    if text::encode(&mut out, &registry).is_err() {
+        tracing::error!("a metric could not be written");
+    }
+    out
+}
+
+#[derive(Debug)]
+struct Scrape(Arc<Inner>);
+
+/// One name with a value per label value.
+struct Series<'a> {
+    name: &'a str,
+    help: &'a str,
+    label: &'a str,
+    values: &'a [(&'a str, u64)],
+}
+
+fn counter(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    ConstCounter::new(value).encode(to.encode_descriptor(name, help, None, MetricType::Counter)?)
+}
+
+fn gauge(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    let value = i64::try_from(value).unwrap_or(i64::MAX);
+    ConstGauge::new(value).encode(to.encode_descriptor(name, help, None, MetricType::Gauge)?)
+}
+
+fn counters(to: &mut DescriptorEncoder<'_>, series: &Series<'_>) -> fmt::Result {
+    let mut metric = to.encode_descriptor(series.name, series.help, None, MetricType::Counter)?;
+    for (value, count) in series.values {
+        ConstCounter::new(*count).encode(metric.encode_family(&[(series.label, *value)])?)?;
+    }
+    Ok(())
+}
+
+fn gauges(to: &mut DescriptorEncoder<'_>, series: &Series<'_>) -> fmt::Result {
+    let mut metric = to.encode_descriptor(series.name, series.help, None, MetricType::Gauge)?;
+    for (value, count) in series.values {
+        let count = i64::try_from(*count).unwrap_or(i64::MAX);
+        ConstGauge::new(count).encode(metric.encode_family(&[(series.label, *value)])?)?;
+    }
+    Ok(())
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let to = &mut encoder;
+        let figures = self.0.published.figures();
+        signalling(to, &figures)?;
+        calls(to, &figures)?;
+        sockets(to, &figures)?;
+        asks(to, &figures)?;
+        hooks(to, &self.0.plugins.metrics())?;
+        outbox(to, &self.0, &figures)?;
+        feed(to, &self.0)
+    }
+}
+
+fn signalling(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {
+    let core = &figures.core;
+    counters(
+        to,
+        &Series {
+            name: "strowger_sip_messages",
+            help: "SIP messages: received, sent, dropped because they were no SIP, refused because they were malformed",
+            label: "what",
+            values: &[
+                ("received", core.sip_received),
+                ("sent", core.sip_sent),
+                ("dropped", core.sip_dropped),
+                ("rejected", core.sip_rejected),
+            ],
+        },
+    )?;
+    gauge(to, "strowger_sip_transactions", "SIP transactions alive", core.transactions_alive as u64)?;
+    gauge(to, "strowger_sip_dialogs", "SIP dialogs alive", core.dialogs_alive as u64)?;
+    gauge(to, "strowger_registrations", "Contacts registered now", core.bindings_alive as u64)?;
+    counter(to, "strowger_registers_accepted", "REGISTER requests answered 200", core.registered)
+}
+
+fn calls(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {
+    let calls = &figures.core.calls;
+    gauge(to, "strowger_calls", "Calls up now", figures.core.calls_alive as u64)?;
+    counters(
+        to,
+        &Series {
+            name: "strowger_calls_steps",
+            help: "Calls that were opened, answered, ended, refused because of a limit",
+            label: "step",
+            values: &[
+                ("opened", calls.opened),
+                ("answered", calls.answered),
+                ("ended", calls.ended),
+                ("refused_by_limit", calls.refused_by_limit),
+            ],
+        },
+    )?;
+    counter(to, "strowger_verdicts_late", "Default verdicts because the chain was late", calls.verdicts_late)?;
+    gauges(
+        to,
+        &Series {
+            name: "strowger_media_ports",
+            help: "Media port pairs: in all, free",
+            label: "what",
+            values: &[("total", figures.core.ports_total as u64), ("free", figures.core.ports_free as u64)],
+        },
+    )?;
+    gauge(to, "strowger_media_streams", "Media streams open", figures.core.streams_open as u64)
+}
+
+fn sockets(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {
+    let net = &figures.net;
+    counters(
+        to,
+        &Series {
+            name: "strowger_media_packets",
+            help: "RTP and RTCP packets: received, sent, not taken by the kernel",
+            label: "what",
+            values: &[
+                ("received", net.media_received),
+                ("sent", net.media_sent),
+                ("send_failed", net.media_send_failed),
+            ],
+        },
+    )?;
+    counters(
+        to,
+        &Series {
+            name: "strowger_sip_transport",
+            help: "SIP datagrams and stream messages by transport and direction",
+            label: "what",
+            values: &[
+                ("udp_received", net.udp_received),
+                ("udp_sent", net.udp_sent),
+                ("udp_send_failed", net.udp_send_failed),
+                ("tcp_received", net.tcp_received),
+                ("tcp_sent", net.tcp_sent),
+            ],
+        },
+    )?;
+    gauge(to, "strowger_connections", "Stream connections open", net.connections)?;
+    counters(
+        to,
+        &Series {
+            name: "strowger_connections_steps",
+            help: "Stream connections accepted, turned away at a limit, cut for misbehaving, not opened",
+            label: "step",
+            values: &[
+                ("accepted", net.accepted),
+                ("turned_away", net.turned_away),
+                ("misbehaved", net.misbehaved),
+                ("connect_failed", net.connects_failed),
+            ],
+        },
+    )
+}
+
+fn asks(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {
+    counter(to, "strowger_asks", "Questions asked of the plugin chain", figures.asked)?;
+    counter(to, "strowger_asks_failed", "Questions in whose chain a plugin failed", figures.ask_failed)?;
+    gauge(to, "strowger_asks_pending", "Questions whose answer is awaited", figures.asks_pending as u64)?;
+    gauge(to, "strowger_apps", "Call apps alive", figures.apps_alive as u64)?;
+    let latency = &figures.ask_latency;
+    let bounds = HOOK_BUCKETS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::INFINITY]);
+    let buckets: Vec<(f64, u64)> = bounds.zip(latency.counts).collect();
+    let help = "Time from question to answer, thread changes included";
+    to.encode_descriptor("strowger_ask_seconds", help, None, MetricType::Histogram)?.encode_histogram::<NoLabels>(
+        latency.sum_us as f64 / 1e6,
+        latency.counts.iter().sum(),
+        &buckets,
+        None,
+    )
+}
+
+fn labels(binding: &BindingMetrics) -> Vec<(String, String)> {
+    vec![
+        ("binding".to_owned(), binding.name.clone()),
+        ("id".to_owned(), binding.id.to_string()),
+        ("plugin".to_owned(), binding.plugin.clone()),
+        ("point".to_owned(), binding.point.name().to_owned()),
+    ]
+}
+
+fn hooks(to: &mut DescriptorEncoder<'_>, host: &HostMetrics) -> fmt::Result {
+    gauges(
+        to,
+        &Series {
+            name: "strowger_plugin_instances",
+            help: "Plugin instances alive, by engine",
+            label: "engine",
+            values: &[("hooks", host.hooks_live), ("apps", host.apps_live)],
+        },
+    )?;
+    gauge(to, "strowger_plugin_artifacts", "Components kept compiled", host.artifacts)?;
+    gauge(to, "strowger_plugin_generation", "Generation of bindings in use", host.generation)?;
+    let mut metric = to.encode_descriptor("strowger_hook_seconds", "Time of one hook", None, MetricType::Histogram)?;
+    for binding in &host.bindings {
+        let last = binding.took_log2_us.len() - 1;
+        let bound = |i: usize| if i == last { f64::INFINITY } else { (1_u64 << i) as f64 / 1e6 };
+        let buckets: Vec<(f64, u64)> = binding.took_log2_us.iter().enumerate().map(|(i, n)| (bound(i), *n)).collect();
+        let labels = labels(binding);
+        let (sum, count) = (binding.took_ns as f64 / 1e9, binding.took_log2_us.iter().sum());
+        metric.encode_family(&labels)?.encode_histogram::<NoLabels>(sum, count, &buckets, None)?;
+    }
+    let help = "Hooks and apps: begun, trapped, out of time, with an answer that breaks a rule, not begun";
+    let mut metric = to.encode_descriptor("strowger_hook_outcomes", help, None, MetricType::Counter)?;
+    for binding in &host.bindings {
+        let outcomes = [
+            ("begun", binding.calls),
+            ("trap", binding.traps),
+            ("timeout", binding.timeouts),
+            ("invalid", binding.invalid),
+            ("saturated", binding.saturated),
+            ("tripped", binding.tripped),
+        ];
+        for (outcome, count) in outcomes {
+            let mut labels = labels(binding);
+            labels.push(("outcome".to_owned(), outcome.to_owned()));
+            ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;
+        }
+    }
+    guests(to, host)
+}
+
+/// What the guests count themselves: one metric name of ours, theirs as a label, so that none can take another's.
+fn guests(to: &mut DescriptorEncoder<'_>, host: &HostMetrics) -> fmt::Result {
+    let mut metric = to.encode_descriptor("strowger_guest", "What plugins count", None, MetricType::Counter)?;
+    for binding in &host.bindings {
+        for series in &binding.series {
+            let mut all = labels(binding);
+            all.push(("series".to_owned(), series.name.clone()));
+            all.extend(series.labels.iter().map(|(name, value)| (format!("guest_{name}"), value.clone())));
+            ConstCounter::new(series.sum).encode(metric.encode_family(&all)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn outbox(to: &mut DescriptorEncoder<'_>, inner: &Inner, figures: &Figures) -> fmt::Result {
+    let outbox = inner.outbox.counters();
+    counters(
+        to,
+        &Series {
+            name: "strowger_call_records",
+            help: "Call records: written to the journal, lost; CDRs: stored, set aside; failed writes of the journal",
+            label: "what",
+            values: &[
+                ("written", outbox.records_written),
+                ("lost", outbox.records_lost),
+                ("stored", outbox.cdrs_stored),
+                ("rejected", outbox.cdrs_rejected),
+                ("io_errors", outbox.io_errors),
+            ],
+        },
+    )?;
+    let unwritten = figures.records_unwritten as u64;
+    gauge(to, "strowger_records_unwritten", "Call records that wait in memory for the disk", unwritten)?;
+    gauge(to, "strowger_journal_backlog_bytes", "Journal bytes not yet in the database", outbox.bytes_pending)?;
+    gauge(to, "strowger_journal_segments", "Journal files", outbox.segments)
+}
+
+fn feed(to: &mut DescriptorEncoder<'_>, inner: &Inner) -> fmt::Result {
+    let applied = inner.applied.borrow().clone();
+    gauge(to, "strowger_directory_version", "Change number of the store that is live", applied.version)?;
+    gauge(to, "strowger_directory_stale", "1 while the store's news cannot be read", applied.stale.is_some().into())?;
+    gauge(to, "strowger_bindings_broken", "Plugin bindings that are not live", applied.broken.len() as u64)
+}

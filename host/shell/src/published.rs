@@ -1,0 +1,86 @@
+//! What a shard shows of itself to other threads, without being asked.
+
+use core::time::Duration;
+use net::NetCounters;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+/// Upper bounds of the time between a question and its answer, in microseconds; one bucket more has no bound.
+pub(crate) const HOOK_BUCKETS_US: [u64; 14] =
+    [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000];
+
+/// Times by bucket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Latencies {
+    pub(crate) counts: [u64; HOOK_BUCKETS_US.len() + 1],
+    pub(crate) sum_us: u64,
+}
+
+impl Latencies {
+    pub(crate) fn observe(&mut self, took: Duration) {
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let bucket = HOOK_BUCKETS_US.iter().position(|bound| us <= *bound).unwrap_or(HOOK_BUCKETS_US.len());
+        self.counts[bucket] += 1;
+        self.sum_us = self.sum_us.saturating_add(us);
+    }
+}
+
+/// The figures of a shard.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Figures {
+    /// The switch's.
+    pub core: switch::Counters,
+    /// The sockets'.
+    pub net: NetCounters,
+    /// Questions asked of the plugin chain.
+    pub asked: u64,
+    /// Of the answers, how many say that a plugin failed.
+    pub ask_failed: u64,
+    /// Questions whose answer is awaited.
+    pub asks_pending: usize,
+    /// Call apps started and not ended.
+    pub apps_alive: usize,
+    /// Call records that wait in memory because the disk takes none.
+    pub records_unwritten: usize,
+    pub(crate) ask_latency: Latencies,
+}
+
+/// Where a shard leaves its figures.
+#[derive(Debug)]
+pub(crate) struct Published {
+    figures: Mutex<Figures>,
+    /// Calls alive, and whether every machine is at rest.
+    pub(crate) alive: watch::Sender<Alive>,
+}
+
+/// What a drain waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Alive {
+    /// Calls are up.
+    Calls(usize),
+    /// No call, but transactions or dialogs are not over.
+    Ending,
+    /// Nothing is going on.
+    Idle,
+    /// The thread has ended.
+    Gone,
+}
+
+impl Published {
+    pub(crate) fn new() -> Arc<Published> {
+        Arc::new(Published { figures: Mutex::default(), alive: watch::Sender::new(Alive::Idle) })
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        *self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn show(&self, figures: Figures, alive: Alive) {
+        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
+        self.alive.send_if_modified(|known| std::mem::replace(known, alive) != alive);
+    }
+
+    pub(crate) fn gone(&self) {
+        self.alive.send_replace(Alive::Gone);
+    }
+}

@@ -1,0 +1,422 @@
+//! One shard: a thread, its sockets, its clock, and the pure switch between them. Nothing here decides about a call.
+//!
+//! A turn: sleep; then what came from the sockets, from other threads and from the plugins, and the timers, each into
+//! the core; then what the core wants of the world. Records of the turn are on the disk before anything of it is sent.
+
+use crate::asks::Asks;
+use crate::clock::Clock;
+use crate::command::Command;
+use crate::published::{Alive, Figures, Published};
+use crate::registrations::Keeper;
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+use model::{Answer, AppId, CallEvent, CallRecord, Directory, Instant, Question, Ticket};
+use net::{Incoming, Net};
+use plugin::AppMessage;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::task::Wake;
+use store::outbox::Journal;
+use switch::{Core, Input, Output, PacketKind};
+use tokio::sync::{mpsc, oneshot};
+
+/// How often the figures are shown, and how late a drain may see that the last call is over.
+const SHOW_EVERY: Duration = Duration::from_millis(200);
+/// How often the journal hears that the process lives.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+/// Most outputs kept back before they are carried out within a turn.
+const OUTPUTS_MAX: usize = 256;
+/// Most commands and app messages of one kind taken in one turn.
+const TAKE_MAX: usize = 256;
+
+/// Wakes the shard for a channel that has something.
+struct ChannelWaker(net::Waker);
+
+impl Wake for ChannelWaker {
+    fn wake(self: Arc<Self>) {
+        self.0.wake();
+    }
+}
+
+/// What a shard is made of.
+pub(crate) struct Parts {
+    pub(crate) core: Core,
+    pub(crate) net: Net,
+    pub(crate) clock: Clock,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) plugins: plugin::Host,
+    pub(crate) journal: Journal,
+    pub(crate) keeper: Keeper,
+    pub(crate) inbox: mpsc::Receiver<Command>,
+    pub(crate) published: Arc<Published>,
+}
+
+/// # Invariants
+/// After a turn the core has no output left, `outputs` and `records` are empty, and every channel that had nothing
+/// holds the waker.
+pub(crate) struct Shard {
+    core: Core,
+    net: Net,
+    clock: Clock,
+    directory: Arc<Directory>,
+    plugins: plugin::Host,
+    journal: Journal,
+    keeper: Keeper,
+    inbox: mpsc::Receiver<Command>,
+    apps: (mpsc::UnboundedSender<AppMessage>, mpsc::UnboundedReceiver<AppMessage>),
+    published: Arc<Published>,
+    asks: Asks,
+    asked_at: BTreeMap<Ticket, Instant>,
+    apps_alive: BTreeSet<AppId>,
+    outputs: Vec<Output>,
+    records: Vec<CallRecord>,
+    figures: Figures,
+    show_at: Option<Instant>,
+    heartbeat_at: Instant,
+    channel_waker: Waker,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl Shard {
+    pub(crate) fn new(parts: Parts) -> Shard {
+        let waker = parts.net.waker();
+        Shard {
+            heartbeat_at: parts.clock.now(),
+            core: parts.core,
+            net: parts.net,
+            clock: parts.clock,
+            directory: parts.directory,
+            plugins: parts.plugins,
+            journal: parts.journal,
+            keeper: parts.keeper,
+            inbox: parts.inbox,
+            apps: mpsc::unbounded_channel(),
+            published: parts.published,
+            asks: Asks::new(waker.clone()),
+            asked_at: BTreeMap::new(),
+            apps_alive: BTreeSet::new(),
+            outputs: Vec::new(),
+            records: Vec::new(),
+            figures: Figures::default(),
+            show_at: None,
+            channel_waker: Waker::from(Arc::new(ChannelWaker(waker))),
+            stop: None,
+        }
+    }
+
+    /// Lives until [`Command::Stop`] or until every handle is gone.
+    pub(crate) fn run(mut self) {
+        let mut live = true;
+        while live {
+            let wait = self.net.wait(self.sleep());
+            if let Err(error) = wait {
+                tracing::error!(%error, "the shard cannot wait for its sockets and ends");
+                break;
+            }
+            let now = self.clock.now();
+            self.take_packets(now);
+            live = self.take_commands(now);
+            self.take_app_messages(now);
+            self.take_answers(now);
+            self.take_timers(now);
+            self.settle(now);
+            self.look_after(now);
+        }
+        self.end();
+    }
+
+    /// How long nothing is due.
+    fn sleep(&self) -> Option<Duration> {
+        // Without open legs the journal's heartbeat writes nothing, but what waits for the disk is tried again.
+        let heartbeat = (!self.core.is_idle() || self.journal.unwritten() > 0).then_some(self.heartbeat_at);
+        let due =
+            [self.core.poll_timeout(), self.net.poll_timeout(), self.show_at, self.keeper.poll_timeout(), heartbeat];
+        let now = self.clock.now();
+        due.into_iter().flatten().min().map(|at| at.since(now))
+    }
+
+    fn take_packets(&mut self, now: Instant) {
+        while let Some(incoming) = self.net.next(now) {
+            match incoming {
+                Incoming::Message { flow, bytes } => self.core.handle(Input::Sip { flow, bytes }, now),
+                Incoming::FlowFailed { flow } => self.core.handle(Input::FlowFailed { flow }, now),
+                Incoming::Media { port, kind, from, packet } => {
+                    let kind = core_kind(kind);
+                    if let Some(forward) = self.core.handle_media(port, kind, from, packet, now) {
+                        self.net.forward(forward.port, net_kind(forward.kind), forward.to);
+                    }
+                }
+            }
+            self.collect();
+            if self.outputs.len() >= OUTPUTS_MAX {
+                self.settle(now);
+            }
+        }
+    }
+
+    fn take_commands(&mut self, now: Instant) -> bool {
+        for _ in 0..TAKE_MAX {
+            match self.inbox.poll_recv(&mut Context::from_waker(&self.channel_waker)) {
+                Poll::Ready(Some(command)) => {
+                    if let Some(stop) = self.command(command, now) {
+                        self.stop = Some(stop);
+                        return false;
+                    }
+                }
+                Poll::Ready(None) => return false,
+                Poll::Pending => return true,
+            }
+        }
+        // More is waiting and the channel has not kept the waker.
+        self.net.waker().wake();
+        true
+    }
+
+    fn command(&mut self, command: Command, now: Instant) -> Option<oneshot::Sender<()>> {
+        match command {
+            Command::Directory(directory, done) => {
+                self.directory = Arc::clone(&directory);
+                self.core.handle(Input::Directory(directory), now);
+                let _gone = done.send(());
+            }
+            Command::Calls(answer) => {
+                let _gone = answer.send(self.core.calls().collect());
+            }
+            Command::Hangup(call, answer) => {
+                let known = self.core.calls().any(|c| c.call == call);
+                self.core.handle(Input::Hangup { call }, now);
+                let _gone = answer.send(known);
+            }
+            Command::Registrations(answer) => {
+                let _gone = answer.send((self.core.registrations(), Arc::clone(&self.directory)));
+            }
+            Command::Drain(done) => {
+                self.core.handle(Input::Drain, now);
+                self.show();
+                let _gone = done.send(());
+            }
+            Command::EndAll(done) => {
+                let calls = self.core.counters().calls_alive;
+                self.core.handle(Input::EndAll, now);
+                self.show();
+                let _gone = done.send(calls);
+            }
+            Command::Stop(done) => return Some(done),
+        }
+        self.collect();
+        None
+    }
+
+    fn take_app_messages(&mut self, now: Instant) {
+        for _ in 0..TAKE_MAX {
+            match self.apps.1.poll_recv(&mut Context::from_waker(&self.channel_waker)) {
+                Poll::Ready(Some(AppMessage::Request { app, request, verb })) => {
+                    self.core.handle(Input::AppRequest { app, request, verb }, now);
+                }
+                Poll::Ready(Some(AppMessage::Ended { app, outcome })) => {
+                    self.apps_alive.remove(&app);
+                    self.core.handle(Input::AppEnded { app, outcome }, now);
+                }
+                Poll::Ready(None) | Poll::Pending => return,
+            }
+            self.collect();
+        }
+        self.net.waker().wake();
+    }
+
+    fn take_answers(&mut self, now: Instant) {
+        let Shard { asks, core, asked_at, figures, clock, .. } = self;
+        asks.answered(|ticket, answer| {
+            observe(figures, asked_at.remove(&ticket), &answer, clock.now());
+            core.handle(Input::Answered { ticket, answer }, now);
+        });
+        self.collect();
+    }
+
+    fn take_timers(&mut self, now: Instant) {
+        if self.core.poll_timeout().is_some_and(|at| at <= now) {
+            self.core.handle_timeout(now);
+            self.collect();
+        }
+        if self.net.poll_timeout().is_some_and(|at| at <= now) {
+            self.net.handle_timeout(now);
+        }
+    }
+
+    /// Takes what the core wants; packets of our own leave at once.
+    fn collect(&mut self) {
+        while let Some(packet) = self.core.poll_media() {
+            self.net.send_media(packet.port, net_kind(packet.kind), packet.to, &packet.bytes);
+        }
+        while let Some(output) = self.core.poll_output() {
+            match output {
+                Output::Record(record) => self.records.push(record),
+                other => self.outputs.push(other),
+            }
+        }
+    }
+
+    /// Carries out what the core wanted, until it wants nothing more.
+    fn settle(&mut self, now: Instant) {
+        while !self.outputs.is_empty() || !self.records.is_empty() {
+            self.write_records();
+            let mut outputs = std::mem::take(&mut self.outputs);
+            for output in outputs.drain(..) {
+                self.carry_out(output, now);
+            }
+            if self.outputs.is_empty() {
+                self.outputs = outputs;
+            }
+        }
+    }
+
+    fn write_records(&mut self) {
+        if self.records.is_empty() {
+            return;
+        }
+        if let Err(error) = self.journal.append(&self.records) {
+            let waiting = self.journal.unwritten();
+            tracing::warn!(%error, waiting, "the call journal cannot be written: records wait in memory");
+        }
+        self.records.clear();
+    }
+
+    fn carry_out(&mut self, output: Output, now: Instant) {
+        match output {
+            Output::Transmit(transmit) => self.net.send(transmit, now),
+            Output::Ask(question) => self.ask(question, now),
+            Output::AppStart { app, start } => {
+                self.apps_alive.insert(app);
+                self.plugins.start_app(app, start, Arc::clone(&self.directory), self.apps.0.clone());
+            }
+            Output::AppReply { app, request, result } => self.plugins.app_reply(app, request, result),
+            Output::AppStop { app } => {
+                self.apps_alive.remove(&app);
+                self.plugins.app_stop(app);
+            }
+            Output::Event(event) => self.tell(&event, now),
+            // Taken apart from the others by `collect`; here only if that changes.
+            Output::Record(record) => self.records.push(record),
+        }
+    }
+
+    fn ask(&mut self, question: Question, now: Instant) {
+        self.figures.asked += 1;
+        let (ticket, at) = (question.ticket, self.clock.now());
+        let (plugins, directory) = (self.plugins.clone(), Arc::clone(&self.directory));
+        let ask = async move { plugins.ask(question, directory).await };
+        match self.asks.begin(ticket, ask) {
+            Some(answer) => {
+                observe(&mut self.figures, Some(at), &answer, self.clock.now());
+                self.core.handle(Input::Answered { ticket, answer }, now);
+                self.collect();
+            }
+            None => {
+                self.asked_at.insert(ticket, at);
+            }
+        }
+    }
+
+    fn tell(&mut self, event: &CallEvent, now: Instant) {
+        match event {
+            CallEvent::CallStarted { call, company } => tracing::info!(%call, %company, "call started"),
+            CallEvent::CallAnswered { call } => tracing::info!(%call, "call answered"),
+            CallEvent::CallEnded { call, cause } => tracing::info!(%call, cause = cause.code(), "call ended"),
+            CallEvent::Registered { account, expires_s, .. } => {
+                tracing::info!(%account, expires_s, "registered");
+                self.keeper.changed(now);
+            }
+            CallEvent::Unregistered { account, .. } => {
+                tracing::info!(%account, "registration ended");
+                self.keeper.changed(now);
+            }
+        }
+    }
+
+    /// Shows the figures, keeps the registrations, tells the journal that the process lives.
+    fn look_after(&mut self, now: Instant) {
+        if self.keeper.poll_timeout().is_some_and(|at| at <= now) {
+            self.keeper.keep(self.core.registrations(), now);
+        }
+        if now >= self.heartbeat_at {
+            self.heartbeat_at = now + HEARTBEAT_EVERY;
+            if let Err(error) = self.journal.heartbeat(now) {
+                tracing::warn!(%error, waiting = self.journal.unwritten(), "the call journal cannot be written");
+            }
+        }
+        match self.show_at {
+            Some(at) if at > now => {}
+            Some(_) => {
+                self.show();
+                self.show_at = None;
+            }
+            None => self.show_at = Some(now + SHOW_EVERY),
+        }
+    }
+
+    fn show(&self) {
+        let core = self.core.counters();
+        let figures = Figures {
+            core,
+            net: self.net.counters(),
+            asks_pending: self.asks.len(),
+            apps_alive: self.apps_alive.len(),
+            records_unwritten: self.journal.unwritten(),
+            ..self.figures
+        };
+        let alive = match core.calls_alive {
+            0 if self.core.is_idle() => Alive::Idle,
+            0 => Alive::Ending,
+            calls => Alive::Calls(calls),
+        };
+        self.published.show(figures, alive);
+    }
+
+    /// The last turn: everything known goes to the disk.
+    fn end(&mut self) {
+        let now = self.clock.now();
+        self.collect();
+        self.settle(now);
+        if let Err(error) = self.journal.heartbeat(now) {
+            tracing::error!(%error, lost = self.journal.unwritten(), "the call journal could not be written at the end");
+        }
+        self.keeper.keep_at_end(self.core.registrations());
+        self.show();
+        if let Some(done) = self.stop.take() {
+            let _gone = done.send(());
+        }
+    }
+}
+
+/// Tells others that the shard is gone, however it went.
+impl Drop for Shard {
+    fn drop(&mut self) {
+        for app in &self.apps_alive {
+            self.plugins.app_stop(*app);
+        }
+        self.published.gone();
+    }
+}
+
+fn observe(figures: &mut Figures, asked_at: Option<Instant>, answer: &Answer, now: Instant) {
+    if answer.failed {
+        figures.ask_failed += 1;
+    }
+    if let Some(at) = asked_at {
+        figures.ask_latency.observe(now.since(at));
+    }
+}
+
+fn core_kind(kind: net::PacketKind) -> PacketKind {
+    match kind {
+        net::PacketKind::Rtp => PacketKind::Rtp,
+        net::PacketKind::Rtcp => PacketKind::Rtcp,
+    }
+}
+
+fn net_kind(kind: PacketKind) -> net::PacketKind {
+    match kind {
+        PacketKind::Rtp => net::PacketKind::Rtp,
+        PacketKind::Rtcp => net::PacketKind::Rtcp,
+    }
+}

@@ -1,0 +1,136 @@
+//! Puts a node's parts together and starts its shard's thread.
+
+use crate::clock::Clock;
+use crate::feed::{Applied, Feed};
+use crate::handle::{Ending, Handle, Inner};
+use crate::published::Published;
+use crate::registrations::{self, Keeper};
+use crate::shard::{Parts, Shard};
+use crate::{ShellConfig, ShellError, prompts};
+use model::Directory;
+use net::{Net, PortPool};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use store::Db;
+use store::outbox::{Outbox, OutboxConfig};
+use switch::{Core, CoreConfig, Listener, MediaPort};
+use tokio::sync::{mpsc, watch};
+
+/// Folder of the CDR outbox within the data folder.
+const JOURNAL: &str = "journal";
+
+/// Starts switches.
+#[derive(Clone, Copy, Debug)]
+pub struct Shell;
+
+impl Shell {
+    /// Opens sockets and journal, reads the directory and the bindings once, restores registrations, and starts the
+    /// shard. Needs a tokio runtime, which then carries the feed and the CDR drain; calls are served by a thread of
+    /// their own.
+    ///
+    /// # Errors
+    /// [`ShellError`], one sentence; nothing is left running.
+    pub async fn start(config: ShellConfig, db: Db, plugins: plugin::Host) -> Result<Handle, ShellError> {
+        let prompts = prompts::load(&config.prompts, config.prompts_dir.as_deref())?;
+        let net = open_sockets(&config)?;
+        make_dir(&config.data_dir)?;
+        let (outbox, drain) = open_outbox(&config).await?;
+        let (inbox, receiver) = mpsc::channel(config.limits.inbox_max.max(1));
+        let applied = watch::Sender::new(Applied::default());
+        let mut feed =
+            Feed { db: db.clone(), plugins: plugins.clone(), inbox: inbox.clone(), applied, refused: BTreeMap::new() };
+        let directory = Arc::new(db.directory().await?);
+        let broken = feed.bind().await?;
+        feed.applied.send_replace(Applied { version: directory.version(), stale: None, broken });
+
+        let clock = Clock::anchored();
+        let mut core = new_core(&config, &net, &directory, prompts)?;
+        if let Some(snapshot) = registrations::load(&config.data_dir) {
+            core.restore_registrations(snapshot, clock.now());
+        }
+        let published = Published::new();
+        let listeners = net.listeners().to_vec();
+        let thread = spawn(Parts {
+            core,
+            net,
+            clock,
+            directory,
+            plugins: plugins.clone(),
+            journal: outbox.journal(),
+            keeper: Keeper::start(&config.data_dir)?,
+            inbox: receiver,
+            published: Arc::clone(&published),
+        })?;
+        let applied = feed.applied.subscribe();
+        tokio::spawn(feed.follow());
+        let (stop, stopping) = watch::channel(false);
+        let drain_task = tokio::spawn(drain.run(db.clone(), stopping));
+        let ending = Ending { thread: Some(thread), drain_stop: Some(stop), drain_task: Some(drain_task) };
+        let ending = Mutex::new(ending);
+        let draining = AtomicBool::new(false);
+        let inner = Inner { inbox, published, applied, plugins, outbox, db, clock, listeners, draining, ending };
+        Ok(Handle { inner: Arc::new(inner) })
+    }
+}
+
+fn open_sockets(config: &ShellConfig) -> Result<Net, ShellError> {
+    let media: usize = config.media.iter().map(|m| m.pairs.saturating_mul(2)).sum();
+    net::raise_file_limit(media.saturating_add(config.listeners.len()), config.limits.connections_max)?;
+    let ports = PortPool::bind(&config.media)?;
+    Ok(Net::bind(&config.listeners, ports, &config.limits)?)
+}
+
+fn make_dir(path: &Path) -> Result<(), ShellError> {
+    std::fs::create_dir_all(path).map_err(|e| ShellError::Path { path: path.to_owned(), why: e.to_string() })
+}
+
+async fn open_outbox(config: &ShellConfig) -> Result<(Outbox, store::outbox::Drain), ShellError> {
+    let dir = config.data_dir.join(JOURNAL);
+    let outbox = OutboxConfig { unwritten_max: config.limits.records_unwritten_max, ..OutboxConfig::default() };
+    // It reads the whole journal that an earlier process left.
+    let opened = tokio::task::spawn_blocking(move || Outbox::open(&dir, outbox)).await;
+    let (outbox, drain) = opened.map_err(|e| ShellError::System { what: "a thread", why: e.to_string() })??;
+    let recovered = outbox.recovered();
+    if recovered.legs_interrupted > 0 {
+        let legs = recovered.legs_interrupted;
+        tracing::warn!(legs, "the last process ended with calls up: their CDRs say switch-restarted");
+    }
+    Ok((outbox, drain))
+}
+
+fn new_core(
+    config: &ShellConfig,
+    net: &Net,
+    directory: &Arc<Directory>,
+    prompts: media::Prompts,
+) -> Result<Core, ShellError> {
+    let core = CoreConfig {
+        limits: config.limits.clone(),
+        listeners: net.listeners().iter().map(|l| Listener { transport: l.transport, local: l.advertised }).collect(),
+        default_domain: config.default_domain.clone(),
+        server_name: config.server_name.clone(),
+        t1: config.t1,
+        t2: config.t2,
+        t4: config.t4,
+        ..CoreConfig::default()
+    };
+    let ports = net.media_pairs().map(|p| MediaPort { id: p.id, rtp: p.rtp, rtcp: p.rtcp }).collect();
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|e| ShellError::System { what: "random numbers", why: e.to_string() })?;
+    Ok(Core::new(core, Arc::clone(directory), ports, prompts, seed))
+}
+
+/// One thread per shard: it sleeps in its own epoll, and enters the runtime so that what it polls may use timers.
+fn spawn(parts: Parts) -> Result<JoinHandle<()>, ShellError> {
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::Builder::new()
+        .name("shard-0".to_owned())
+        .spawn(move || {
+            let _entered = runtime.enter();
+            Shard::new(parts).run();
+        })
+        .map_err(|e| ShellError::System { what: "a thread", why: e.to_string() })
+}
