@@ -59,10 +59,12 @@ impl Journal {
         if records.is_empty() {
             return Ok(());
         }
+        // Before the new legs are known, so that a new segment carries the older ones only.
+        let segment = self.segment();
         let mut lines = std::mem::take(&mut self.batch);
         lines.clear();
         let encoded = self.encode(&mut lines, records);
-        let written = self.write(&lines, records.len());
+        let written = self.write(segment, &lines, records.len());
         self.batch = lines;
         encoded.and(written)
     }
@@ -79,7 +81,8 @@ impl Journal {
         let mut lines = Vec::new();
         line::encode_alive(&mut lines, now)?;
         // Not worth keeping if the disk refuses it: zero records.
-        self.write(&lines, 0)
+        let segment = self.segment();
+        self.write(segment, &lines, 0)
     }
 
     /// How many records wait in memory because the disk does not take them.
@@ -105,8 +108,8 @@ impl Journal {
         Ok(())
     }
 
-    fn write(&mut self, lines: &[u8], records: usize) -> io::Result<()> {
-        match self.try_write(lines) {
+    fn write(&mut self, segment: io::Result<Arc<Segment>>, lines: &[u8], records: usize) -> io::Result<()> {
+        match segment.and_then(|segment| self.try_write(&segment, lines)) {
             Ok(()) => {
                 let written = (records + self.waiting_records) as u64;
                 self.shared.counters.records_written.fetch_add(written, Ordering::Relaxed);
@@ -123,8 +126,7 @@ impl Journal {
         }
     }
 
-    fn try_write(&mut self, lines: &[u8]) -> io::Result<()> {
-        let segment = self.segment(self.waiting.len() + lines.len())?;
+    fn try_write(&mut self, segment: &Segment, lines: &[u8]) -> io::Result<()> {
         if self.waiting.is_empty() && self.carry.is_empty() {
             return segment.write(lines, &self.shared);
         }
@@ -142,21 +144,17 @@ impl Journal {
     }
 
     /// The segment for the next batch. Where a new one cannot be begun the old one grows on.
-    fn segment(&mut self, more: usize) -> io::Result<Arc<Segment>> {
-        let full = |segment: &Segment| {
-            let written = segment.written.load(Ordering::Relaxed);
-            written > 0 && written + more as u64 > self.shared.config.segment_bytes_max
-        };
-        match &self.segment {
-            Some(segment) if !full(segment) => return Ok(Arc::clone(segment)),
-            Some(_) | None => {}
+    fn segment(&mut self) -> io::Result<Arc<Segment>> {
+        let room = |s: &Segment| s.written.load(Ordering::Relaxed) <= self.shared.config.segment_bytes_max;
+        if let Some(segment) = self.segment.as_ref().filter(|segment| room(segment)) {
+            return Ok(Arc::clone(segment));
         }
         match (self.shared.begin(self.writer), &self.segment) {
             (Ok(next), old) => {
                 if let Some(old) = old {
                     old.closed.store(true, Ordering::Release);
+                    self.carry = self.open.keys().copied().collect();
                 }
-                self.carry = self.open.keys().copied().collect();
                 self.segment = Some(Arc::clone(&next));
                 Ok(next)
             }
@@ -189,7 +187,7 @@ impl Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         if self.waiting_records > 0
-            && let Err(error) = self.write(&[], 0)
+            && let Err(error) = self.segment().and_then(|segment| self.try_write(&segment, &[]))
         {
             tracing::error!(records = self.waiting_records, %error, "CDRs that waited for the disk are lost");
             self.shared.counters.records_lost.fetch_add(self.waiting_records as u64, Ordering::Relaxed);

@@ -1,1 +1,111 @@
-//! plugins
+//! Plugins and bindings: installed, kept, bound, replaced, rolled back.
+
+use crate::fixture::{CTX, at, brand, company};
+use crate::on_both;
+use model::{BrandId, CompanyId, PluginId};
+use store::{Db, NewBinding, NewPlugin, Page, Plugin, StoreError};
+
+async fn install(db: &Db, version: &str) -> Plugin {
+    let bytes = format!("component {version}").into_bytes();
+    let (name, version) = ("router".to_owned(), version.to_owned());
+    db.plugins().install(&CTX, NewPlugin { brand: None, name, version, bytes, installed_at: at(1) }).await.unwrap()
+}
+
+fn binding(brand: BrandId, company: Option<CompanyId>, plugin: PluginId, config: &str) -> NewBinding {
+    let (name, point, config) = ("main".to_owned(), "routing/router".to_owned(), config.to_owned());
+    NewBinding { brand, company, name, point, priority: 100, plugin, config }
+}
+
+on_both! {
+    async fn a_component_is_kept_by_its_digest(place: Place) {
+        let db = &place.db;
+        let one = install(db, "1.0.0").await;
+        // `printf 'component 1.0.0' | sha256sum`
+        assert_eq!(one.digest, "96e120a6fab91a4a2661afb0a141cad6c093168fe1e75ab849584804f98dfdb0");
+        assert_eq!((one.size, one.installed_at), (15, at(1)));
+        assert_eq!(db.plugins().bytes(&CTX, one.id).await.unwrap(), b"component 1.0.0");
+        assert_eq!(install(db, "1.0.0").await, one);
+        assert_eq!(db.plugins().list(&CTX, Page::first()).await.unwrap(), [one]);
+    }
+
+    async fn the_last_three_versions_and_the_bound_ones_are_kept(place: Place) {
+        let db = &place.db;
+        let acme = brand(db, "acme").await;
+        let one = install(db, "1").await;
+        db.plugin_bindings().bind(&CTX, binding(acme.id, None, one.id, "{}")).await.unwrap();
+        for version in ["2", "3", "4", "5"] {
+            install(db, version).await;
+        }
+        let versions = async || -> Vec<String> {
+            db.plugins().list(&CTX, Page::first()).await.unwrap().into_iter().map(|p| p.version).collect()
+        };
+        assert_eq!(versions().await, ["1", "3", "4", "5"]);
+        // Bound before counts too: it is what a rollback goes to.
+        let five = db.plugins().latest(&CTX, "router", None).await.unwrap();
+        db.plugin_bindings().bind(&CTX, binding(acme.id, None, five.id, "{}")).await.unwrap();
+        install(db, "6").await;
+        assert_eq!(versions().await, ["1", "4", "5", "6"]);
+        assert_eq!(db.plugins().delete(&CTX, one.id).await, Err(StoreError::InUse { what: "plugin" }));
+    }
+
+    async fn a_binding_is_replaced_and_rolled_back(place: Place) {
+        let db = &place.db;
+        let acme = brand(db, "acme").await;
+        let (one, two) = (install(db, "1").await, install(db, "2").await);
+        let bindings = db.plugin_bindings();
+        let first = bindings.bind(&CTX, binding(acme.id, None, one.id, "{\"a\":1}")).await.unwrap();
+        assert_eq!(first.previous, None);
+        let e = bindings.rollback(&CTX, first.id).await.unwrap_err();
+        assert_eq!(e.to_string(), "binding: \"main\" has no earlier version to roll back to");
+
+        let second = bindings.bind(&CTX, binding(acme.id, None, two.id, "{\"b\":2}")).await.unwrap();
+        assert_eq!((second.id, second.plugin), (first.id, two.id));
+        assert_eq!(second.previous, Some((one.id, "{\"a\":1}".to_owned())));
+        // The same again is no change, so that the way back is not lost; neither is another priority.
+        assert_eq!(bindings.bind(&CTX, binding(acme.id, None, two.id, "{\"b\":2}")).await.unwrap(), second);
+        let urgent = NewBinding { priority: 1, ..binding(acme.id, None, two.id, "{\"b\":2}") };
+        let urgent = bindings.bind(&CTX, urgent).await.unwrap();
+        assert_eq!((urgent.priority, &urgent.previous), (1, &second.previous));
+
+        let back = bindings.rollback(&CTX, first.id).await.unwrap();
+        assert_eq!((back.plugin, back.config.as_str()), (one.id, "{\"a\":1}"));
+        assert_eq!(back.previous, Some((two.id, "{\"b\":2}".to_owned())));
+        assert_eq!(bindings.rollback(&CTX, first.id).await.unwrap(), urgent);
+        bindings.unbind(&CTX, first.id).await.unwrap();
+        assert_eq!(db.bindings().await.unwrap(), []);
+    }
+
+    async fn the_plugin_host_gets_every_binding_in_order(place: Place) {
+        let db = &place.db;
+        let acme = brand(db, "acme").await;
+        let north = company(db, acme.id, "north").await;
+        let one = install(db, "1").await;
+        let bindings = db.plugin_bindings();
+        bindings.bind(&CTX, binding(acme.id, None, one.id, "{}")).await.unwrap();
+        // The same name in the company's own scope is another binding.
+        let own = NewBinding { priority: 5, ..binding(acme.id, Some(north.id), one.id, "{}") };
+        bindings.bind(&CTX, own).await.unwrap();
+        let bound = db.bindings().await.unwrap();
+        assert_eq!(bound.iter().map(|b| (b.priority, b.company)).collect::<Vec<_>>(), [(5, Some(north.id)), (100, None)]);
+        let b = &bound[0];
+        assert_eq!((b.plugin_name.as_str(), b.version.as_str(), &b.digest), ("router", "1", &one.digest));
+        assert_eq!((b.name.as_str(), b.point.as_str(), b.brand, b.plugin), ("main", "routing/router", acme.id, one.id));
+    }
+
+    async fn a_wrong_binding_is_refused_in_words(place: Place) {
+        let db = &place.db;
+        let acme = brand(db, "acme").await;
+        let one = install(db, "1").await;
+        let bindings = db.plugin_bindings();
+        let e = bindings.bind(&CTX, binding(acme.id, None, one.id, "{a")).await.unwrap_err();
+        assert!(e.to_string().starts_with("plugin configuration: is not JSON: "), "{e}");
+        let e = bindings.bind(&CTX, binding(acme.id, None, PluginId(77), "{}")).await.unwrap_err();
+        assert_eq!(e.to_string(), "no such plugin");
+        let e = bindings.bind(&CTX, binding(BrandId(77), None, one.id, "{}")).await.unwrap_err();
+        assert_eq!(e.to_string(), "no such brand");
+        bindings.bind(&CTX, binding(acme.id, None, one.id, "{}")).await.unwrap();
+        let app = NewBinding { point: "call/app".to_owned(), ..binding(acme.id, None, one.id, "{}") };
+        let e = bindings.bind(&CTX, app).await.unwrap_err();
+        assert!(e.to_string().contains("\"main\" is bound to routing/router"), "{e}");
+    }
+}
