@@ -70,9 +70,11 @@ impl Engine {
     pub fn set_remote(&mut self, id: StreamId, remote: RemoteMedia, now: Instant) {
         let Some(stream) = self.ports.get_mut(id) else { return };
         stream.latch.describe(remote.rtp, remote.rtcp);
-        let was_exempt = stream.remote.is_some() && stream.may_be_silent();
+        let was_exempt = stream.may_be_silent();
         stream.remote = Some(remote);
-        stream.silence.grace |= was_exempt && !stream.may_be_silent();
+        if was_exempt {
+            stream.silence.heard_at = now;
+        }
         if let Some(peer) = stream.peer {
             self.plan_route(id, peer);
             self.plan_route(peer, id);
@@ -135,9 +137,11 @@ impl Engine {
 
     /// Exempts a stream from the media timeout: on hold, or not answered yet. A stream whose own description says
     /// that it sends nothing, or holds us, is exempt by itself. After either ends a whole timeout begins.
-    pub fn hold(&mut self, id: StreamId, on: bool) {
+    pub fn hold(&mut self, id: StreamId, on: bool, now: Instant) {
         if let Some(stream) = self.ports.get_mut(id) {
-            stream.silence.grace |= stream.silence.exempt && !on;
+            if stream.silence.exempt && !on {
+                stream.silence.heard_at = now;
+            }
             stream.silence.exempt = on;
         }
     }
@@ -150,6 +154,12 @@ impl Engine {
     /// Something for the call.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// Whether [`Engine::poll_event`] has something: after most packets it has not.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// When to call [`Engine::handle_timeout`].

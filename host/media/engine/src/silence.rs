@@ -36,8 +36,7 @@ impl Engine {
         let timeout = self.config.media_timeout;
         let Some(stream) = self.ports.get_mut(id) else { return };
         let mut from = stream.silence.heard_at;
-        if stream.may_be_silent() || stream.silence.grace {
-            stream.silence.grace = stream.may_be_silent();
+        if stream.may_be_silent() {
             from = now;
         } else if from + timeout <= now {
             self.events.push_back(Event::Silent { stream: id });

@@ -36,14 +36,12 @@ pub(crate) struct Stream {
 /// What the media timeout needs to know.
 #[derive(Debug)]
 pub(crate) struct Silence {
-    /// Last sign of life.
+    /// Last sign of life, or when silence began to count.
     pub(crate) heard_at: Instant,
     /// When the engine will look next; the key of its entry there.
     pub(crate) look_at: Option<Instant>,
     /// The call exempts it: on hold, or not answered yet.
     pub(crate) exempt: bool,
-    /// The exemption ended: the next look starts a whole timeout instead of ending one.
-    pub(crate) grace: bool,
 }
 
 impl Stream {
@@ -60,7 +58,7 @@ impl Stream {
             detector: Detector::new(),
             player: None,
             output: None,
-            silence: Silence { heard_at: now, look_at: None, exempt: false, grace: false },
+            silence: Silence { heard_at: now, look_at: None, exempt: false },
             stats: StreamStats::default(),
             reception: None,
         }

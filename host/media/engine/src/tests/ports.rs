@@ -27,7 +27,7 @@ fn a_port_rests_and_late_packets_never_reach_the_next_call() {
     assert_eq!(reused, old.port);
     assert_ne!(again, old.id);
     // The old id is dead, though the port lives.
-    desk.engine.hold(old.id, true);
+    desk.engine.hold(old.id, true, desk.now);
     assert_eq!(desk.engine.stats(old.id), None);
     assert_eq!(desk.engine.close(old.id, desk.now).packets_in, 0);
     assert_eq!(desk.engine.streams(), 2);
