@@ -25,8 +25,10 @@ fn an_offer_from_either_side_is_answered() {
         pair.run(100);
         assert_eq!(pair.ends[from].names(), ["ReinviteAnswered held"]);
         assert_eq!(pair.answer(to, peer, "held"), Err(DialogError::WrongState));
-        pair.ends[A].events.clear();
-        pair.ends[B].events.clear();
+        for end in &mut pair.ends {
+            end.events.clear();
+            assert!(format!("{:?}", end.dialogs).contains("servers: {}"), "an exchange leaves nothing behind");
+        }
     }
     pair.hangup(B, b);
     pair.run_out().expect("an end");
