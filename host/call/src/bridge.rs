@@ -35,7 +35,8 @@ impl Step<'_, '_> {
             return self.refuse_reinvite(no, REQUEST_PENDING);
         }
         let other = bridge.other(no);
-        if self.speaks_alone(no) {
+        // Each leg of an app's bridge speaks with the switch in its own codec: its offers end here.
+        if self.call.leg(no).is_some_and(|l| l.spoken.is_some()) {
             return self.answer_reinvite_alone(no, &offer);
         }
         let Some(carried) = self.carry_offer(no, other, &offer) else {

@@ -118,7 +118,8 @@ impl Step<'_, '_> {
     pub(crate) fn answer_caller(&mut self, sip: u16, reason: &str, headers: &[(String, String)]) {
         let now = self.now();
         let Some(key) = self.call.leg(0).filter(|l| l.is_alive() && !l.is_answered()).and_then(|l| l.dialog) else { return };
-        self.floors.dialogs.reject(self.floors.transactions, key, sip, reason, headers, now);
+        // A dialog that is just ending cannot be told; the event that says so follows.
+        let _ = self.floors.dialogs.reject(self.floors.transactions, key, sip, reason, headers, now);
         self.dialog_gone(0);
     }
 

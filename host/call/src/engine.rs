@@ -123,7 +123,8 @@ impl Engine {
                 floors.dialogs.incoming(arrival.key, arrival.flow, std::sync::Arc::clone(&arrival.request), floors.now);
             let headers = [("Retry-After".to_owned(), "5".to_owned())];
             let reason = sip_message::reason_phrase(cause.sip_status());
-            floors.dialogs.reject(floors.transactions, dialog, cause.sip_status(), reason, &headers, floors.now);
+            // The usage was made in the line above: it cannot be over.
+            let _ = floors.dialogs.reject(floors.transactions, dialog, cause.sip_status(), reason, &headers, floors.now);
             return;
         }
         let id = CallId(self.desk.ids.u128());
@@ -135,7 +136,7 @@ impl Engine {
         self.desk.counters.opened += 1;
         self.desk.out.push_back(Output::Event(CallEvent::CallStarted { call: id, company: call.info.company }));
         self.calls.insert(id, call);
-        self.step(id, floors, Step::ask_route);
+        self.step(id, floors, |step| step.ask_route());
     }
 
     fn over_limit(&self, floors: &Floors<'_>, arrival: &Arrival) -> Option<Cause> {
@@ -227,7 +228,7 @@ impl Engine {
             if let Some(call) = self.calls.get_mut(&id) {
                 call.armed = None;
             }
-            self.step(id, floors, Step::deadline);
+            self.step(id, floors, |step| step.deadline());
         }
     }
 

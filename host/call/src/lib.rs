@@ -21,9 +21,6 @@ mod stage;
 mod step;
 mod target;
 
-#[cfg(test)]
-mod tests;
-
 pub use arrival::Arrival;
 pub use engine::{Counters, Engine, Output};
 pub use floors::{Floors, Listener, Setup};

@@ -61,7 +61,7 @@ impl Call {
                 MediaPath::TenantDefault => MediaPath::Anchor,
                 path => path,
             },
-            max_forwards: request.max_forwards().unwrap_or(70).saturating_sub(1),
+            max_forwards: u32::from(request.max_forwards().unwrap_or(70).saturating_sub(1)),
             caller_offer: (!body.is_empty()).then_some(body),
             exhausted: None,
             started_at: now,

@@ -3,10 +3,7 @@
 use crate::floors::Floors;
 use core::net::SocketAddr;
 use model::{AccountId, Cause, CompanyId, Endpoint, Flow, Transport};
-use sip_message::Uri;
-
-/// The SIP port where a URI names none (RFC 3261 section 19.1.2).
-const SIP_PORT: u16 = 5060;
+use sip_message::UriRef;
 
 /// One place to send an INVITE to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,16 +62,16 @@ fn of_account(floors: &Floors<'_>, company: CompanyId, name: &str) -> Result<Vec
 
 /// Literal addresses only: names are looked up by the shell in a later issue, never on a shard.
 fn of_uri(floors: &Floors<'_>, text: &str) -> Result<Branch, Cause> {
-    let uri = Uri::try_from(text).map_err(|_| Cause::PlanInvalid)?;
+    let uri = UriRef::parse(text).map_err(|_| Cause::PlanInvalid)?;
     let ip = uri.host_ip().ok_or(Cause::PlanInvalid)?;
-    let transport = match uri.transport() {
+    let transport = match uri.param("transport") {
         Some(t) if t.eq_ignore_ascii_case("tcp") => Transport::Tcp,
         Some(t) if !t.eq_ignore_ascii_case("udp") => return Err(Cause::PlanInvalid),
         Some(_) | None => Transport::Udp,
     };
     let flow = floors
         .setup
-        .flow_to(transport, SocketAddr::new(ip, uri.port().unwrap_or(SIP_PORT)))
+        .flow_to(transport, SocketAddr::new(ip, uri.port_or_default()))
         .ok_or(Cause::TransportFailed)?;
     let party = uri.user().unwrap_or_default().to_owned();
     Ok(Branch { flow, request_uri: text.to_owned(), to_uri: text.to_owned(), account: None, party })

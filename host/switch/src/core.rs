@@ -73,7 +73,7 @@ impl Core {
             ..media::MediaConfig::default()
         };
         Core {
-            parse_limits: ParseLimits { bytes_max: limits.message_bytes_max, headers_max: limits.message_headers_max },
+            parse_limits: ParseLimits { message_bytes_max: limits.message_bytes_max, headers_max: limits.message_headers_max },
             directory,
             transactions: sip_transaction::Layer::new(transactions, ids.split()),
             dialogs: sip_dialog::Layer::new(dialogs, ids.split()),
@@ -100,7 +100,9 @@ impl Core {
                 self.transactions.handle_flow_failed(&flow, now);
                 self.registrar.remove_flow(&flow);
             }
-            Input::Answered { ticket, answer } => self.with_calls(now, |calls, f| calls.handle_answer(f, ticket, answer)),
+            Input::Answered { ticket, answer } => {
+                self.with_calls(now, |calls, f| calls.handle_answer(f, ticket, answer))
+            }
             Input::AppRequest { app, request, verb } => {
                 self.with_calls(now, |calls, f| calls.handle_app_request(f, app, request, verb));
             }
@@ -176,7 +178,7 @@ impl Core {
         self.counters.sip_received += 1;
         let message = match Message::parse(bytes, &self.parse_limits) {
             Ok(message) => message,
-            Err(rejected) => return self.reject(&flow, rejected.answerable.as_ref(), &rejected.error),
+            Err(rejected) => return self.reject(&flow, rejected.answerable.as_deref(), &rejected.error),
         };
         match message.validate() {
             Ok(()) => self.transactions.handle_message(flow, message, now),
@@ -213,7 +215,7 @@ impl Core {
                     self.front_desk(key, flow, &request, now);
                 }
             }
-            Event::Ack { flow, request } => dialogs.handle_ack(below, flow, request, now),
+            Event::Ack { flow, request } => dialogs.handle_ack(below, flow, &request, now),
             Event::Cancelled { invite, request } => dialogs.handle_cancel(below, invite, &request, now),
             Event::Response { key, response, flow } => dialogs.handle_response(below, key, response, flow, now),
             Event::ClientFailed { key, why } => dialogs.handle_client_failed(below, key, why, now),

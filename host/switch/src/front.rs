@@ -28,8 +28,7 @@ impl Core {
         };
         self.counters.sip_rejected += 1;
         let tag = self.ids.token(12);
-        let response =
-            ResponseWriter::to(request, status, &error.reason(), flow.remote).to_tag(&tag).finish();
+        let response = ResponseWriter::to(request, status, &error.reason(), flow.remote).to_tag(&tag).finish();
         self.transactions.send(sip_message::respond_target(request, flow), response);
     }
 
@@ -50,8 +49,14 @@ impl Core {
                 self.answer(key, &flow, request, 481, &[], now);
             }
             Some(
-                Method::Ack | Method::Cancel | Method::Refer | Method::Subscribe | Method::Notify | Method::Message
-                | Method::Publish | Method::Other(_),
+                Method::Ack
+                | Method::Cancel
+                | Method::Refer
+                | Method::Subscribe
+                | Method::Notify
+                | Method::Message
+                | Method::Publish
+                | Method::Other(_),
             )
             | None => self.answer(key, &flow, request, 405, &[("Allow", ALLOW.to_owned())], now),
         }
@@ -127,7 +132,7 @@ impl Core {
         let tag = self.ids.token(12);
         let mut writer = ResponseWriter::to(request, status, reason_phrase(status), flow.remote).to_tag(&tag);
         for (name, value) in headers {
-            writer = writer.header(name, value);
+            writer = writer.header(*name, value);
         }
         if !self.server_name.is_empty() {
             writer = writer.header("Server", &self.server_name);

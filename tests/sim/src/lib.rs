@@ -1,1 +1,19 @@
-//! Crate `sim`: see host/ARCHITECTURE.md.
+//! The switch under deterministic simulation: a real [`switch::Core`], a virtual clock, a network that loses,
+//! duplicates, delays and reorders, phones with their own SIP, a scripted plugin chain and call app, and rules that
+//! are checked after every step.
+//!
+//! One seed picks everything. Phase 1 runs with faults and new calls (safety); phase 2 without either, until nothing
+//! is left (liveness). A run gives a hash of everything that left the switch, so that running a seed twice shows
+//! whether anything but the inputs decides.
+
+mod chance;
+mod network;
+mod phone;
+mod plan;
+mod rules;
+mod script;
+mod text;
+mod transaction;
+mod world;
+
+pub use world::{Outcome, run};
