@@ -46,6 +46,8 @@ pub(crate) struct Sip {
     pub(crate) server_name: String,
     /// The timers of RFC 3261 section 17.
     pub(crate) timers: Timers,
+    /// How long SIGTERM lets calls go on before it ends them, in seconds; new calls are refused meanwhile.
+    pub(crate) drain_s: u32,
 }
 
 impl Default for Sip {
@@ -60,6 +62,7 @@ impl Default for Sip {
             default_domain: None,
             server_name: concat!("strowger/", env!("CARGO_PKG_VERSION")).to_owned(),
             timers: Timers::default(),
+            drain_s: 30,
         }
     }
 }
@@ -162,7 +165,13 @@ pub(crate) struct Plugins {
 
 impl Default for Plugins {
     fn default() -> Self {
-        Plugins { memory_bytes_max: 16 << 20, hook_cpu_ms: 20, hooks_max: 256, apps_max: 5_000 }
+        let host = plugin::HostConfig::default();
+        Plugins {
+            memory_bytes_max: host.memory_bytes_max,
+            hook_cpu_ms: u32::try_from(host.hook_cpu.as_millis()).unwrap_or(u32::MAX),
+            hooks_max: host.hooks_max,
+            apps_max: host.apps_max,
+        }
     }
 }
 
@@ -179,7 +188,8 @@ pub(crate) struct Listen {
 impl FromStr for Listen {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let expected = || format!("{text:?} is no listener: expected udp:ADDR:PORT or tcp:ADDR:PORT, as udp:0.0.0.0:5060");
+        let expected =
+            || format!("{text:?} is no listener: expected udp:ADDR:PORT or tcp:ADDR:PORT, as udp:0.0.0.0:5060");
         let (transport, address) = text.split_once(':').ok_or_else(expected)?;
         let transport = match transport {
             "udp" => Transport::Udp,
@@ -227,7 +237,9 @@ impl TryFrom<String> for PortRange {
         let ports = text.split_once('-').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
         match ports {
             Some((first, last)) if first >= 1024 && first < last => Ok(PortRange { first, last }),
-            Some(_) | None => Err(format!("{text:?} is no port range: expected FIRST-LAST from 1024 up, as 20000-29999")),
+            Some(_) | None => {
+                Err(format!("{text:?} is no port range: expected FIRST-LAST from 1024 up, as 20000-29999"))
+            }
         }
     }
 }
@@ -297,14 +309,17 @@ fn check(config: &Config) -> Result<(), String> {
         return Err("sip.listen names no listener: expected at least one, as [\"udp:0.0.0.0:5060\"]".to_owned());
     }
     for (field, addresses) in [("sip.advertised", &config.sip.advertised), ("media.address", &config.media.address)] {
-        if addresses.iter().filter(|a| a.is_ipv4()).count() > 1 || addresses.iter().filter(|a| a.is_ipv6()).count() > 1 {
+        if addresses.iter().filter(|a| a.is_ipv4()).count() > 1 || addresses.iter().filter(|a| a.is_ipv6()).count() > 1
+        {
             return Err(format!("{field} names two addresses of one family: expected at most one IPv4 and one IPv6"));
         }
     }
     if let Some(url) = &config.store.url
         && !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme))
     {
-        return Err("store.url has an unknown scheme: expected sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME".to_owned());
+        return Err(
+            "store.url has an unknown scheme: expected sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME".to_owned()
+        );
     }
     let timers = config.sip.timers;
     if timers.t1_ms == 0 || timers.t2_ms < timers.t1_ms || timers.t4_ms < timers.t1_ms {

@@ -49,7 +49,10 @@ fn a_wrong_line_is_named_with_what_is_expected() {
     assert!(text.starts_with("strowger.toml:2:13: "), "{text}");
     assert!(text.contains("expected usize"), "{text}");
     let text = refusal("\n[sip]\nlisten_on = 1\n");
-    assert!(text.starts_with("strowger.toml:3:1: ") && text.contains("listen_on") && text.contains("expected"), "{text}");
+    assert!(
+        text.starts_with("strowger.toml:3:1: ") && text.contains("listen_on") && text.contains("expected"),
+        "{text}"
+    );
     let text = refusal("[sip\n");
     assert!(text.starts_with("strowger.toml:1:"), "{text}");
     let text = refusal("[media]\nports = \"9-1\"\n");
@@ -68,7 +71,9 @@ fn fields_that_do_not_fit_together_are_refused() {
     assert!(refusal("[limits]\nregistration_min_s = 9000").contains("registration_max_s"));
     let text = parse(Path::new("/no/such.toml"), "").map(|_| ());
     assert!(text.is_ok());
-    assert!(read(Path::new("/no/such.toml")).expect_err("missing").to_string().starts_with("/no/such.toml: cannot read"));
+    assert!(
+        read(Path::new("/no/such.toml")).expect_err("missing").to_string().starts_with("/no/such.toml: cannot read")
+    );
 }
 
 /// The fields of `struct NAME` in `source`: name, type, doc.
@@ -127,6 +132,7 @@ fn defaults() -> Vec<(String, String)> {
         ("sip.timers.t1_ms".into(), sip.timers.t1_ms.to_string()),
         ("sip.timers.t2_ms".into(), sip.timers.t2_ms.to_string()),
         ("sip.timers.t4_ms".into(), sip.timers.t4_ms.to_string()),
+        ("sip.drain_s".into(), sip.drain_s.to_string()),
         ("media.ports".into(), format!("`\"{}\"`", media.ports)),
         ("media.streams_max".into(), media.streams_max.to_string()),
         ("http.listen".into(), format!("`\"{}\"`", http.listen)),

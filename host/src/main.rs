@@ -1,2 +1,61 @@
-//! The `strowger` binary.
-fn main() {}
+//! The `strowger` binary: read the command line, do it, leave with 0, 1 or 2.
+//!
+//! 0: done. 1: the switch refused. 2: wrong usage, configuration, port or database; then standard error has exactly one
+//! sentence.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod client;
+mod config;
+mod demo;
+mod exit;
+mod logs;
+mod node;
+mod ready;
+mod serve;
+
+use cli::{Command, Refusal};
+use exit::Failure;
+use logs::Gate;
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let failure = match cli::parse(std::env::args_os()) {
+        Ok(cli) => match run(&cli) {
+            Ok(text) => return print(&text),
+            Err(failure) => failure,
+        },
+        Err(Refusal::Asked(text)) => return print(&text),
+        Err(Refusal::Mistake(sentence)) => Failure::start(sentence),
+    };
+    let _ = writeln!(std::io::stderr(), "strowger: {}", failure.sentence());
+    failure.code()
+}
+
+fn run(cli: &cli::Cli) -> Result<String, Failure> {
+    let mut builder = match &cli.command {
+        Command::Serve { .. } | Command::Demo { .. } => tokio::runtime::Builder::new_multi_thread(),
+        Command::Plugin(_) | Command::Call(_) | Command::Cdr(_) | Command::Account(_) => {
+            tokio::runtime::Builder::new_current_thread()
+        }
+    };
+    let runtime = builder.enable_all().build().map_err(|e| Failure::start(format!("cannot start: {e}")))?;
+    runtime.block_on(async {
+        match &cli.command {
+            Command::Serve { config } => serve::run(config, &Gate::install()).await.map(|()| String::new()),
+            Command::Demo { data, sip, http } => {
+                let plan = demo::Plan { data: data.clone(), sip: *sip, http: *http };
+                demo::run(plan, &Gate::install()).await.map(|()| String::new())
+            }
+            command => client::run(&cli.remote, command).await,
+        }
+    })
+}
+
+/// Prints what was asked for; a reader that went away is no failure.
+fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    ExitCode::SUCCESS
+}

@@ -9,6 +9,7 @@
 mod auth;
 mod credentials;
 mod extract;
+mod node;
 mod nouns;
 mod openapi;
 mod ops;

@@ -18,17 +18,20 @@ pub(crate) struct Health {
     ready: bool,
     /// Why it does not.
     reasons: Vec<String>,
+    /// What is wrong although it takes calls; only for whom `/metrics` is for.
+    warnings: Vec<String>,
 }
 
-/// Says whether this node takes calls. Needs no token: it says nothing about anybody.
+/// Says whether this node takes calls. Needs no token: what it tells everybody says nothing about anybody.
 #[utoipa::path(get, path = "/healthz", tag = "operation", security(()), responses(
     (status = 200, body = Health, description = "It takes calls"),
     (status = 503, body = Health, description = "It takes no new calls, and why")))]
-pub(crate) async fn healthz(State(api): State<Api>) -> (StatusCode, Json<Health>) {
+pub(crate) async fn healthz(State(api): State<Api>, request: Request) -> (StatusCode, Json<Health>) {
     let reasons = api.switch.unready();
     let ready = reasons.is_empty();
+    let warnings = if operates(&api, request).await.is_ok() { api.switch.warnings() } else { Vec::new() };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Health { ready, reasons }))
+    (status, Json(Health { ready, reasons, warnings }))
 }
 
 /// The counters, in the Prometheus text format.
@@ -38,15 +41,22 @@ pub(crate) async fn healthz(State(api): State<Api>) -> (StatusCode, Json<Health>
 #[utoipa::path(get, path = "/metrics", tag = "operation", responses(
     (status = 200, body = String, content_type = "text/plain; version=0.0.4"), crate::problem::Refusals))]
 pub(crate) async fn metrics(State(api): State<Api>, request: Request) -> Result<impl IntoResponse, Problem> {
-    let (mut parts, _) = request.into_parts();
-    let peer = ConnectInfo::<SocketAddr>::from_request_parts(&mut parts, &api).await.ok();
-    if !peer.is_some_and(|ConnectInfo(peer)| is_local(peer, &parts.headers)) {
-        let caller = auth::identify(&api, &parts.headers).await?;
-        if caller.ctx.scope != Scope::Platform {
-            return Err(Problem::forbidden("Metrics are for the platform's operator."));
-        }
-    }
+    operates(&api, request).await?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], api.switch.metrics()))
+}
+
+/// Refuses whoever is neither on this machine nor the platform's operator.
+async fn operates(api: &Api, request: Request) -> Result<(), Problem> {
+    let (mut parts, _) = request.into_parts();
+    let peer = ConnectInfo::<SocketAddr>::from_request_parts(&mut parts, api).await.ok();
+    if peer.is_some_and(|ConnectInfo(peer)| is_local(peer, &parts.headers)) {
+        return Ok(());
+    }
+    let caller = auth::identify(api, &parts.headers).await?;
+    match caller.ctx.scope {
+        Scope::Platform => Ok(()),
+        Scope::Brand(_) | Scope::Company(..) => Err(Problem::forbidden("Metrics are for the platform's operator.")),
+    }
 }
 
 fn is_local(peer: SocketAddr, headers: &HeaderMap) -> bool {

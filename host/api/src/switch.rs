@@ -56,6 +56,8 @@ pub trait Switch: Send + Sync + 'static {
     fn live(&self) -> Asked<'_, Result<(), String>>;
     /// Why the switch takes no calls; empty = ready.
     fn unready(&self) -> Vec<String>;
+    /// What is wrong although calls are taken.
+    fn warnings(&self) -> Vec<String>;
     /// The counters, in the Prometheus text format.
     fn metrics(&self) -> String;
     /// The switch's clock.

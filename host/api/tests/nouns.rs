@@ -201,7 +201,10 @@ async fn a_token_is_shown_once_and_revoked() {
 #[tokio::test]
 async fn health_says_why_and_a_write_that_is_not_live_says_so() {
     let world = World::new().await;
-    assert_eq!(world.ask(None, "GET", "/healthz", &Value::Null).await.status, StatusCode::OK);
+    let health = world.ask(None, "GET", "/healthz", &Value::Null).await;
+    assert_eq!((health.status, &health.body["warnings"]), (StatusCode::OK, &json!([])));
+    let health = world.ask(Some(&world.platform), "GET", "/healthz", &Value::Null).await;
+    assert_eq!(health.body["warnings"], json!(["binding x is not live"]));
     world.switch.draining.store(true, Ordering::SeqCst);
     let health = world.ask(None, "GET", "/healthz", &Value::Null).await;
     assert_eq!((health.status, &health.body["reasons"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(["draining"])));

@@ -63,6 +63,9 @@ impl Switch for FakeSwitch {
     fn unready(&self) -> Vec<String> {
         if self.draining.load(Ordering::SeqCst) { vec!["draining".to_owned()] } else { Vec::new() }
     }
+    fn warnings(&self) -> Vec<String> {
+        vec!["binding x is not live".to_owned()]
+    }
     fn metrics(&self) -> String {
         "strowger_calls 2\n".to_owned()
     }

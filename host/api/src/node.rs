@@ -1,0 +1,68 @@
+//! The real switch behind [`Switch`]: the shell's handle.
+
+use crate::switch::{Asked, Component, Gone, Registration, Switch};
+use model::{CallId, CallSnapshot, Instant};
+use shell::{CallScope, Handle};
+
+impl From<shell::Gone> for Gone {
+    fn from(_: shell::Gone) -> Self {
+        Gone
+    }
+}
+
+impl From<shell::Registration> for Registration {
+    fn from(r: shell::Registration) -> Self {
+        Registration {
+            account: r.account,
+            username: r.username,
+            brand: r.brand,
+            company: r.company,
+            contact: r.contact,
+            source: r.source,
+            user_agent: r.user_agent,
+            expires_at: r.expires_at,
+        }
+    }
+}
+
+impl Switch for Handle {
+    fn calls(&self) -> Asked<'_, Result<Vec<CallSnapshot>, Gone>> {
+        Box::pin(async { Ok(Handle::calls(self, CallScope::Platform).await?) })
+    }
+
+    fn hangup(&self, call: CallId) -> Asked<'_, Result<bool, Gone>> {
+        Box::pin(async move { Ok(Handle::hangup(self, call).await?) })
+    }
+
+    fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>> {
+        Box::pin(async { Ok(Handle::registrations(self).await?.into_iter().map(Into::into).collect()) })
+    }
+
+    fn check(&self, component: Vec<u8>) -> Asked<'_, Result<Component, String>> {
+        Box::pin(async move {
+            let artifact = self.compile(component).await.map_err(|error| error.to_string())?;
+            let points = artifact.points().iter().map(ToString::to_string).collect();
+            Ok(Component { digest: artifact.digest().to_string(), points })
+        })
+    }
+
+    fn live(&self) -> Asked<'_, Result<(), String>> {
+        Box::pin(async { Handle::live(self).await.map_err(|error| error.to_string()) })
+    }
+
+    fn unready(&self) -> Vec<String> {
+        self.health().unready()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.health().warnings()
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics_text()
+    }
+
+    fn now(&self) -> Instant {
+        Handle::now(self)
+    }
+}

@@ -1,0 +1,234 @@
+//! The command line: what may be said, and in which words a mistake is answered.
+
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A softswitch whose calls are decided by WebAssembly plugins.
+#[derive(Debug, Parser)]
+#[command(name = "strowger", version, about, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How the client commands find the switch. Flags win over the environment, the environment over the client file.
+#[derive(Debug, Args)]
+pub(crate) struct Remote {
+    /// The switch's HTTP address, as http://127.0.0.1:8080
+    #[arg(long, global = true, env = "STROWGER_URL", value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The API token (better in the environment or the client file: other users can see a command line)
+    #[arg(long, global = true, env = "STROWGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// The client file that `demo` and `serve` write to their data folder [default: the demo's]
+    #[arg(long, global = true, env = "STROWGER_CLIENT", value_name = "FILE")]
+    pub(crate) client: Option<PathBuf>,
+    /// Print JSON for programs instead of tables for people
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the switch
+    Serve {
+        /// The configuration file (host/docs/config.md lists every field)
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Run a switch with ten phones, an attendant and an echo test, set up and ready
+    Demo {
+        /// Where its files live [default: $XDG_DATA_HOME/strowger/demo, or ~/.local/share/strowger/demo]
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// SIP address, UDP and TCP; port 0 = any free port
+        #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:5060")]
+        sip: SocketAddr,
+        /// HTTP address; port 0 = any free port
+        #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+        http: SocketAddr,
+    },
+    /// Plugins and where they are bound
+    #[command(subcommand)]
+    Plugin(Plugin),
+    /// Live calls
+    #[command(subcommand)]
+    Call(Call),
+    /// Call detail records
+    #[command(subcommand)]
+    Cdr(Cdr),
+    /// SIP accounts
+    #[command(subcommand)]
+    Account(Account),
+}
+
+/// Plugins.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plugin {
+    /// List plugins and bindings
+    List,
+    /// Upload a component; it is checked, compiled and kept, not yet bound
+    Install {
+        /// The component, a .wasm file
+        file: PathBuf,
+        /// Its name [default: the file's name without the ending]
+        #[arg(long)]
+        name: Option<String>,
+        /// Its version; installing other bytes under a version that exists is refused
+        #[arg(long = "as", value_name = "VERSION", default_value = "0.1.0")]
+        version: String,
+    },
+    /// Bind an installed plugin, or replace what a binding runs; calls under way keep what they began with
+    Bind(Bind),
+    /// Give a binding back the plugin version and configuration it had before
+    Rollback {
+        /// The binding's name, or its number
+        binding: String,
+    },
+}
+
+/// What to bind, and where.
+#[derive(Debug, Args)]
+pub(crate) struct Bind {
+    /// The plugin: NAME (its newest version) or NAME@VERSION
+    pub(crate) plugin: String,
+    /// The point it serves, `routing/router` or `call/app` [default: the only one the plugin has]
+    #[arg(long)]
+    pub(crate) point: Option<String>,
+    /// The binding's name; for a call app the name that routes use [default: the plugin's name]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Bind for one company, by name or number [default: the whole brand]
+    #[arg(long)]
+    pub(crate) company: Option<String>,
+    /// The brand, by name or number [default: the only one there is]
+    #[arg(long)]
+    pub(crate) brand: Option<String>,
+    /// Order in a routing chain: lower is asked first [default: 100, or what it was]
+    #[arg(long)]
+    pub(crate) priority: Option<i32>,
+    /// The plugin's configuration: JSON text, or @FILE [default: {}, or what it was]
+    #[arg(long, value_name = "JSON")]
+    pub(crate) config: Option<String>,
+}
+
+/// Calls.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Call {
+    /// List the calls that are up
+    List,
+    /// End a call
+    Hangup {
+        /// The call's id
+        call: String,
+    },
+}
+
+/// CDRs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cdr {
+    /// List call detail records, newest first
+    List(CdrFilter),
+}
+
+/// Which CDRs.
+#[derive(Debug, Args)]
+pub(crate) struct CdrFilter {
+    /// Of this call
+    #[arg(long)]
+    pub(crate) call: Option<String>,
+    /// Started at or after this time (RFC 3339 or a date)
+    #[arg(long)]
+    pub(crate) from: Option<String>,
+    /// Started before this time
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: u32,
+}
+
+/// Accounts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Account {
+    /// Add an account; prints its password once if none was given
+    Add {
+        /// The SIP user name
+        username: String,
+        /// Its company, by name or number [default: the only one there is]
+        #[arg(long)]
+        company: Option<String>,
+        /// Shown to the people it calls [default: the user name]
+        #[arg(long, value_name = "TEXT")]
+        display_name: Option<String>,
+        /// The password, or `-` to read it from standard input [default: a new random one]
+        #[arg(long)]
+        password: Option<String>,
+    },
+    /// List accounts
+    List {
+        /// Of this company, by name or number
+        #[arg(long)]
+        company: Option<String>,
+    },
+}
+
+/// A mistake on the command line in one sentence, or text that was asked for (`--help`, `--version`).
+pub(crate) fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, Refusal> {
+    Cli::try_parse_from(args).map_err(|error| {
+        let text = error.render().to_string();
+        if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            Refusal::Mistake("a command is needed, as `strowger demo` (see strowger --help)".to_owned())
+        } else if error.use_stderr() {
+            let first = text.split("\n\n").next().unwrap_or(&text);
+            let sentence = first.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
+            Refusal::Mistake(format!("{sentence} (see strowger --help)"))
+        } else {
+            Refusal::Asked(text)
+        }
+    })
+}
+
+/// Why there is no command to run.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// Wrong usage, in one sentence.
+    Mistake(String),
+    /// Help or version, for standard output.
+    Asked(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(line: &str) -> Result<Cli, Refusal> {
+        parse(line.split(' ').map(std::ffi::OsString::from))
+    }
+
+    #[test]
+    fn a_mistake_is_one_sentence() {
+        for line in [
+            "strowger",
+            "strowger srve",
+            "strowger serve",
+            "strowger demo --sip here",
+            "strowger call hangup",
+            "strowger cdr list --limit x",
+        ] {
+            let Err(Refusal::Mistake(text)) = args(line) else { panic!("{line}") };
+            assert_eq!(text.lines().count(), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn global_flags_stand_anywhere() {
+        let cli = args("strowger plugin list --json --url http://x").unwrap();
+        assert!(cli.remote.json);
+        assert_eq!(cli.remote.url.as_deref(), Some("http://x"));
+    }
+}

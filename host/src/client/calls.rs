@@ -1,0 +1,49 @@
+//! `call list`, `call hangup`, `cdr list`.
+
+use super::remote::{Remote, json};
+use super::table::{rows, table};
+use crate::cli::{Call, Cdr};
+use crate::exit::Failure;
+use serde_json::Value;
+
+pub(super) async fn call(remote: &Remote, command: &Call) -> Result<String, Failure> {
+    match command {
+        Call::List => {
+            let calls = remote.list("/calls", &[], usize::MAX).await?;
+            if remote.json {
+                return Ok(json(&Value::Array(calls)));
+            }
+            let heads = ["CALL", "FROM", "TO", "STATE", "APP", "STARTED", "ANSWERED"];
+            let fields = ["id", "caller", "callee", "state", "app", "started_at", "answered_at"];
+            Ok(table(&heads, &rows(&calls, &fields), "No calls."))
+        }
+        Call::Hangup { call } => {
+            if call.is_empty() || !call.bytes().all(|b| b.is_ascii_hexdigit()) {
+                return Err(Failure::start(format!(
+                    "{call:?} is no call id: expected hex digits, as `strowger call list` prints"
+                )));
+            }
+            remote.write(reqwest::Method::DELETE, &format!("/calls/{call}"), &Value::Null).await?;
+            Ok(if remote.json { json(&Value::Null) } else { format!("Call {call} is being ended.\n") })
+        }
+    }
+}
+
+pub(super) async fn cdr(remote: &Remote, command: &Cdr) -> Result<String, Failure> {
+    let Cdr::List(filter) = command;
+    let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+    let mut query = vec![("limit", filter.limit.clamp(1, 500).to_string())];
+    for (name, value) in [("call", &filter.call), ("from", &filter.from), ("until", &filter.until)] {
+        if let Some(value) = value {
+            query.push((name, value.clone()));
+        }
+    }
+    let cdrs = remote.list("/cdrs", &query, limit).await?;
+    if remote.json {
+        return Ok(json(&Value::Array(cdrs)));
+    }
+    let heads = ["STARTED", "CALL", "LEG", "ROLE", "FROM", "TO", "BILLED_MS", "CAUSE", "SIP", "ENDED_BY"];
+    let fields =
+        ["started_at", "call", "leg", "role", "caller", "callee", "billed_ms", "cause", "sip_status", "ended_by"];
+    Ok(table(&heads, &rows(&cdrs, &fields), "No CDRs."))
+}

@@ -1,0 +1,29 @@
+//! The client commands: each is a few REST requests and a table.
+//!
+//! Exit codes: 0 done, 1 refused by the switch, 2 wrong usage or no switch to talk to.
+
+mod accounts;
+mod calls;
+mod plugins;
+mod remote;
+mod table;
+
+use crate::cli::{Command, Remote as RemoteArgs};
+use crate::exit::Failure;
+use remote::Remote;
+pub(crate) use remote::{ClientFile, write_private};
+
+/// Runs one client command; gives what to print.
+///
+/// # Errors
+/// [`Failure`], with its exit code.
+pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, Failure> {
+    let remote = Remote::find(args)?;
+    match command {
+        Command::Plugin(command) => plugins::run(&remote, command).await,
+        Command::Call(command) => calls::call(&remote, command).await,
+        Command::Cdr(command) => calls::cdr(&remote, command).await,
+        Command::Account(command) => accounts::run(&remote, command).await,
+        Command::Serve { .. } | Command::Demo { .. } => Err(Failure::start("this command runs no client")),
+    }
+}

@@ -1,0 +1,188 @@
+//! The switch at the other end: where it is, the token, one request, and its refusals in words.
+
+use crate::cli::Remote as Args;
+use crate::exit::Failure;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Longest wait for an answer; compiling a large component takes the most.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What `demo` and `serve` leave in their data folder for the client commands; mode 0600, for it holds a token.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ClientFile {
+    /// `http://127.0.0.1:8080`.
+    pub(crate) url: String,
+    /// The platform token.
+    pub(crate) token: String,
+}
+
+impl ClientFile {
+    /// Its name in a data folder.
+    pub(crate) const NAME: &'static str = "client.toml";
+
+    /// Reads one.
+    pub(crate) fn read(path: &Path) -> Result<ClientFile, Failure> {
+        let fail = |why: String| Failure::start(format!("cannot use the client file {}: {why}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
+        toml::from_str(&text).map_err(|e| fail(e.message().to_owned()))
+    }
+
+    /// Writes one into `dir`, readable by its owner only.
+    pub(crate) fn write(&self, dir: &Path) -> Result<PathBuf, Failure> {
+        let path = dir.join(ClientFile::NAME);
+        let text = format!("url = {:?}\ntoken = {:?}\n", self.url, self.token);
+        write_private(&path, &text)?;
+        Ok(path)
+    }
+}
+
+/// Writes a file with a secret in it: mode 0600 from the first byte, and swapped in whole.
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
+    let fail = |e: std::io::Error| Failure::start(format!("cannot write {}: {e}", path.display()));
+    let fresh = path.with_extension("new");
+    let _ = std::fs::remove_file(&fresh);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&fresh).map_err(fail)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fail)?;
+    std::fs::rename(&fresh, path).map_err(fail)
+}
+
+/// The switch.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    url: String,
+    token: String,
+    client: reqwest::Client,
+    /// Print JSON.
+    pub(crate) json: bool,
+}
+
+impl Remote {
+    /// By flags, else environment, else the client file.
+    ///
+    /// # Errors
+    /// When nothing says where the switch is.
+    pub(crate) fn find(args: &Args) -> Result<Remote, Failure> {
+        let (url, token) = match (&args.url, &args.token) {
+            (Some(url), Some(token)) => (url.clone(), token.clone()),
+            (url, token) => {
+                let file = Remote::file(args)?;
+                (url.clone().unwrap_or(file.url), token.clone().unwrap_or(file.token))
+            }
+        };
+        let url = url.trim_end_matches('/').to_owned();
+        if !url.starts_with("http://") {
+            return Err(Failure::start(format!("{url} is no address of a switch: expected http://HOST:PORT")));
+        }
+        let client = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).no_proxy().build().map_err(Failure::start)?;
+        Ok(Remote { url, token, client, json: args.json })
+    }
+
+    fn file(args: &Args) -> Result<ClientFile, Failure> {
+        if let Some(path) = &args.client {
+            return ClientFile::read(path);
+        }
+        let path = crate::demo::default_dir().join(ClientFile::NAME);
+        if path.exists() {
+            return ClientFile::read(&path);
+        }
+        Err(Failure::start(
+            "no switch named: give --url and --token (or STROWGER_URL and STROWGER_TOKEN), or --client FILE",
+        ))
+    }
+
+    /// Sends a request without a body.
+    pub(crate) async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Failure> {
+        self.send(self.request(reqwest::Method::GET, path, query)).await
+    }
+
+    /// Sends a request with a JSON body.
+    pub(crate) async fn write(&self, method: reqwest::Method, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.send(self.request(method, path, &[]).json(body)).await
+    }
+
+    /// Posts bytes.
+    pub(crate) async fn upload(&self, path: &str, query: &[(&str, String)], body: Vec<u8>) -> Result<Value, Failure> {
+        let request = self.request(reqwest::Method::POST, path, query);
+        self.send(request.header("content-type", "application/wasm").body(body)).await
+    }
+
+    /// Every item of a list, page after page, up to `limit`.
+    pub(crate) async fn list(&self, path: &str, query: &[(&str, String)], limit: usize) -> Result<Vec<Value>, Failure> {
+        let mut items = Vec::new();
+        let mut query = query.to_vec();
+        loop {
+            let mut page = self.get(path, &query).await?;
+            if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
+                items.extend(more);
+            }
+            let next = page.get("next").and_then(Value::as_str).map(str::to_owned);
+            match next {
+                Some(next) if items.len() < limit => {
+                    query.retain(|(name, _)| *name != "after");
+                    query.push(("after", next));
+                }
+                Some(_) | None => break,
+            }
+        }
+        items.truncate(limit);
+        Ok(items)
+    }
+
+    /// The row of `noun` (`companies`, `brands`) that `wanted` names by name or number; without `wanted`, the only one.
+    pub(crate) async fn one(&self, noun: &str, wanted: Option<&str>) -> Result<i64, Failure> {
+        let all = self.list(&format!("/{noun}"), &[], usize::MAX).await?;
+        let id = |item: &Value| item.get("id").and_then(Value::as_i64);
+        let named = |item: &&Value| {
+            wanted.is_none_or(|w| {
+                item.get("name").and_then(Value::as_str) == Some(w) || id(item).is_some_and(|i| i.to_string() == w)
+            })
+        };
+        let found: Vec<&Value> = all.iter().filter(named).collect();
+        match (found.as_slice(), wanted) {
+            ([one], _) => id(one).ok_or_else(|| Failure::refused("the switch's answer is not understood")),
+            ([], Some(wanted)) => Err(Failure::refused(format!("{wanted} is not among the {noun}"))),
+            ([], None) => Err(Failure::refused(format!("there are no {noun}"))),
+            (several, _) => Err(Failure::start(format!("{} {noun} fit: name one by its number", several.len()))),
+        }
+    }
+
+    fn request(&self, method: reqwest::Method, path: &str, query: &[(&str, String)]) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}/api/v1{path}", self.url)).bearer_auth(&self.token).query(query)
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
+        let unreachable = |e: reqwest::Error| {
+            let why = if e.is_timeout() {
+                "it does not answer"
+            } else if e.is_connect() {
+                "connection refused"
+            } else {
+                "the connection broke"
+            };
+            Failure::start(format!("cannot reach the switch at {}: {why}", self.url))
+        };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(unreachable)?;
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or(Value::Null) };
+        if status.is_success() {
+            return Ok(body);
+        }
+        let said = |key: &str| body.get(key).and_then(Value::as_str).filter(|t| !t.is_empty());
+        let words = said("detail").or(said("title")).map_or_else(|| format!("HTTP status {status}"), str::to_owned);
+        Err(Failure::refused(format!("refused: {words}")))
+    }
+}
+
+/// `value` as JSON text for programs.
+pub(crate) fn json(value: &Value) -> String {
+    format!("{value:#}\n")
+}

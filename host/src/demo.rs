@@ -1,0 +1,222 @@
+//! `demo`: a switch that is set up and ready: ten phones, an attendant at 100, an echo test at 101.
+//!
+//! It listens for SIP on every address of the machine, so that phones beside it and on the LAN work, and for HTTP on
+//! loopback only. What it makes at the first start (passwords, token) stays in its data folder.
+
+use crate::client::{ClientFile, write_private};
+use crate::config::{Config, Listen, PortRange};
+use crate::exit::Failure;
+use crate::logs::Gate;
+use crate::node::{self, Opened};
+use crate::ready::{self, Ready};
+use crate::serve::operator_token;
+use model::{BrandId, Instant, Transport};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use store::{Db, DemoAccount, DemoSeed, NewBinding, NewPlugin, OpContext, StoreError};
+
+/// The demo company's SIP domain and digest realm. Phones need not know it: they register with the address.
+const DOMAIN: &str = "demo.strowger";
+const ACCOUNTS: core::ops::RangeInclusive<u32> = 1001..=1010;
+/// A demo is ended by Ctrl-C, and the person is waiting.
+const DRAIN_S: u32 = 3;
+/// Media streams at once, per address family.
+const STREAMS_MAX: u16 = 100;
+
+/// What the command line says.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The data folder.
+    pub(crate) data: Option<PathBuf>,
+    /// The SIP address.
+    pub(crate) sip: SocketAddr,
+    /// The HTTP address.
+    pub(crate) http: SocketAddr,
+}
+
+/// The demo's own file: the passwords, readable by its owner only.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Secrets {
+    passwords: BTreeMap<String, String>,
+}
+
+/// Where the demo's files live unless `--data` says otherwise.
+pub(crate) fn default_dir() -> PathBuf {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let base = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
+    base.map_or_else(|| PathBuf::from("strowger-demo"), |base| base.join("strowger/demo"))
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Port, database or folder, in one sentence.
+pub(crate) async fn run(plan: Plan, gate: &Gate) -> Result<(), Failure> {
+    let is_default = plan.data.is_none();
+    let dir = plan.data.unwrap_or_else(default_dir);
+    let config = config(&dir, plan.sip, plan.http)?;
+    let opened = Opened::open(&config).await?;
+    let accounts = passwords(&dir)?;
+    furnish(opened.db(), &accounts, opened.now()).await.map_err(Failure::start)?;
+    let token = operator_token(&opened, &config).await?;
+    let node = opened.start(&config, node::prompts()).await?;
+    let client_file = ClientFile { url: node.url(), token: token.clone() }.write(&dir)?;
+    gate.open();
+    let client = client_command((!is_default).then_some(&client_file));
+    let block = ready::block(&Ready {
+        sip: &node.sip(),
+        url: &node.url(),
+        token: &token,
+        data: &dir,
+        accounts: &accounts,
+        client: &client,
+    });
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(block.as_bytes()).and_then(|()| out.flush());
+    drop(out);
+    node.run().await
+}
+
+/// How a person who started this would call a client command.
+fn client_command(client_file: Option<&PathBuf>) -> String {
+    let program =
+        std::env::args_os().next().map_or_else(|| "strowger".to_owned(), |p| p.to_string_lossy().into_owned());
+    client_file.map_or_else(|| program.clone(), |file| format!("{program} --client {}", file.display()))
+}
+
+/// The demo's configuration. Port 0 takes a free port, and media ports wherever there are some.
+fn config(dir: &Path, sip: SocketAddr, http: SocketAddr) -> Result<Config, Failure> {
+    let mut config = Config::default();
+    let any_ip = sip.ip().is_unspecified();
+    let mut ips = vec![sip.ip()];
+    if any_ip && sip.is_ipv4() && has_ipv6() {
+        ips.push(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    }
+    let port = if sip.port() == 0 { free_port(&ips)? } else { sip.port() };
+    let both = [Transport::Udp, Transport::Tcp];
+    config.sip.listen = ips
+        .iter()
+        .flat_map(|ip| both.map(|transport| Listen { transport, address: SocketAddr::new(*ip, port) }))
+        .collect();
+    config.sip.default_domain = Some(DOMAIN.to_owned());
+    config.media.streams_max = STREAMS_MAX;
+    if sip.port() == 0 {
+        config.media.ports = PortRange::ANY;
+    }
+    config.sip.drain_s = DRAIN_S;
+    config.http.listen = http;
+    config.data.dir = dir.to_owned();
+    Ok(config)
+}
+
+fn has_ipv6() -> bool {
+    std::net::UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
+}
+
+/// A port that is free for UDP and TCP on each of these addresses, so that a phone needs to know only one.
+fn free_port(ips: &[IpAddr]) -> Result<u16, Failure> {
+    let refused = |e: std::io::Error| Failure::start(format!("no free SIP port: {e}"));
+    let mut last = std::io::Error::from(std::io::ErrorKind::AddrInUse);
+    for _ in 0..32 {
+        let Some(first) = ips.first() else { break };
+        let probe = std::net::UdpSocket::bind((*first, 0)).map_err(refused)?;
+        let port = probe.local_addr().map_err(refused)?.port();
+        let rest = ips.iter().enumerate().try_for_each(|(i, ip)| {
+            let _tcp = std::net::TcpListener::bind((*ip, port))?;
+            if i > 0 && !(ip.is_ipv6() && ip.is_unspecified()) {
+                let _udp = std::net::UdpSocket::bind((*ip, port))?;
+            }
+            Ok(())
+        });
+        match rest {
+            Ok(()) => return Ok(port),
+            Err(e) => last = e,
+        }
+    }
+    Err(refused(last))
+}
+
+/// User names and passwords: made at the first start, the same ever after.
+fn passwords(dir: &Path) -> Result<Vec<(String, String)>, Failure> {
+    let path = dir.join("demo.toml");
+    let unusable = |why: String| Failure::start(format!("cannot use {}: {why}", path.display()));
+    let mut secrets = match std::fs::read_to_string(&path) {
+        Ok(text) => toml::from_str::<Secrets>(&text).map_err(|e| unusable(e.message().to_owned()))?,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Secrets::default(),
+        Err(e) => return Err(unusable(e.to_string())),
+    };
+    let known = secrets.passwords.len();
+    for user in ACCOUNTS.map(|n| n.to_string()) {
+        if !secrets.passwords.contains_key(&user) {
+            let password = api::new_password().map_err(|e| Failure::start(format!("no randomness: {e}")))?;
+            secrets.passwords.insert(user, password);
+        }
+    }
+    if secrets.passwords.len() > known {
+        let text = toml::to_string(&secrets).map_err(|e| unusable(e.to_string()))?;
+        write_private(
+            &path,
+            &format!("# The demo's accounts. Without this file the next start makes new passwords.\n{text}"),
+        )?;
+    }
+    Ok(secrets.passwords.into_iter().collect())
+}
+
+/// Makes what is missing of the demo tenant; what the user changed stays.
+async fn furnish(db: &Db, accounts: &[(String, String)], now: Instant) -> Result<(), StoreError> {
+    let account = |(user, password): &(String, String)| DemoAccount {
+        username: user.clone(),
+        display_name: format!("Phone {user}"),
+        ha1: api::ha1(user, DOMAIN, password),
+    };
+    let seed = DemoSeed::new(DOMAIN.to_owned(), accounts.iter().map(account).collect());
+    let brand = db.seed_demo(seed).await?.brand.id;
+    let digits: BTreeMap<String, String> = (1..=10).map(|n| ((n % 10).to_string(), (1000 + n).to_string())).collect();
+    let attendant = serde_json::json!({ "digits": digits });
+    let empty = serde_json::json!({});
+    for (name, component, point, config) in [
+        ("extensions", shipped::EXTENSIONS, "routing/router", &empty),
+        ("attendant", shipped::ATTENDANT, "call/app", &attendant),
+        ("echo", shipped::ECHO, "call/app", &empty),
+    ] {
+        let new = NewPlugin {
+            brand: None,
+            name: name.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            bytes: component.to_vec(),
+            installed_at: now,
+        };
+        let plugin = db.plugins().install(&OpContext::platform(), new).await?;
+        bind(db, brand, &plugin, point, config.to_string()).await?;
+    }
+    Ok(())
+}
+
+/// Binds a shipped plugin unless the user bound something else; an older build of the same version is replaced.
+async fn bind(db: &Db, brand: BrandId, plugin: &store::Plugin, point: &str, config: String) -> Result<(), StoreError> {
+    let ctx = OpContext::platform();
+    let config = match db.plugin_bindings().find(&ctx, brand, None, &plugin.name).await {
+        Err(StoreError::NotFound { .. }) => config,
+        Err(error) => return Err(error),
+        Ok(bound) => {
+            let runs = db.plugins().get(&ctx, bound.plugin).await?;
+            if runs.id == plugin.id || (&runs.name, &runs.version) != (&plugin.name, &plugin.version) {
+                return Ok(());
+            }
+            bound.config
+        }
+    };
+    let new = NewBinding {
+        brand,
+        company: None,
+        name: plugin.name.clone(),
+        point: point.to_owned(),
+        priority: 100,
+        plugin: plugin.id,
+        config,
+    };
+    db.plugin_bindings().bind(&ctx, new).await.map(|_| ())
+}

@@ -1,0 +1,260 @@
+//! A node: store, plugin host, shell and API put together from a [`Config`], and taken apart again.
+
+use crate::config::{Config, PortRange};
+use crate::exit::Failure;
+use api::Api;
+use core::time::Duration;
+use model::Instant;
+use shell::{Clock, Handle, ListenerConfig, MediaConfig, Shell, ShellConfig};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use store::{Db, NewToken, OpContext, Role, Scope};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+/// The prompts that come with the binary: name and WAV file.
+pub(crate) fn prompts() -> Vec<(String, Vec<u8>)> {
+    let files: [(&str, &[u8]); 4] = [
+        ("attendant-menu", include_bytes!("../prompts/attendant-menu.wav")),
+        ("attendant-invalid", include_bytes!("../prompts/attendant-invalid.wav")),
+        ("attendant-busy", include_bytes!("../prompts/attendant-busy.wav")),
+        ("goodbye", include_bytes!("../prompts/goodbye.wav")),
+    ];
+    files.map(|(name, wav)| (name.to_owned(), wav.to_vec())).to_vec()
+}
+
+/// What is there before any SIP socket: the data folder, the HTTP port, the database.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    http: TcpListener,
+    db: Db,
+    clock: Clock,
+}
+
+impl Opened {
+    /// Opens them.
+    pub(crate) async fn open(config: &Config) -> Result<Opened, Failure> {
+        let dir = &config.data.dir;
+        make_private_dir(dir)
+            .map_err(|e| Failure::start(format!("the data folder {} cannot be made: {e}", dir.display())))?;
+        let http = TcpListener::bind(config.http.listen).await.map_err(|e| http_failure(config.http.listen, &e))?;
+        let url = config.store.url.clone().unwrap_or_else(|| format!("sqlite:{}", dir.join("strowger.db").display()));
+        let db = Db::open(&url).await.map_err(Failure::start)?;
+        Ok(Opened { http, db, clock: Clock::anchored() })
+    }
+
+    /// The store.
+    pub(crate) fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// Whether this token is good for the whole platform.
+    pub(crate) async fn knows(&self, token: &str) -> Result<bool, Failure> {
+        let found = self.db.tokens().authenticate(token).await.map_err(Failure::start)?;
+        Ok(found.is_some_and(|t| t.scope == Scope::Platform && t.role == Role::Admin))
+    }
+
+    /// A new token for the whole platform. Its name is its own: another node's client file stays good.
+    pub(crate) async fn new_token(&self) -> Result<String, Failure> {
+        let created_at = self.now();
+        let name = format!("client-file-{}", created_at.unix_millis());
+        let new = NewToken { scope: Scope::Platform, name, role: Role::Admin, created_at };
+        let (_, secret) = self.db.tokens().create(&OpContext::platform(), new).await.map_err(Failure::start)?;
+        Ok(secret)
+    }
+
+    /// Opens the SIP and media ports and starts to serve.
+    pub(crate) async fn start(self, config: &Config, prompts: Vec<(String, Vec<u8>)>) -> Result<Node, Failure> {
+        let plugins = plugin::Host::new(plugin_config(config)).map_err(Failure::start)?;
+        let switch =
+            Shell::start(shell_config(config, prompts), self.db.clone(), plugins).await.map_err(Failure::start)?;
+        let http = self.http.local_addr().map_err(Failure::start)?;
+        let (stop_http, stopped) = oneshot::channel::<()>();
+        let routes = Api::new(self.db.clone(), Arc::new(switch.clone())).router();
+        let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+        let serving = tokio::spawn(async move {
+            let stop = async {
+                let _ = stopped.await;
+            };
+            if let Err(error) = axum::serve(self.http, service).with_graceful_shutdown(stop).await {
+                tracing::error!(%error, "the HTTP listener failed");
+            }
+        });
+        Ok(Node {
+            switch,
+            db: self.db,
+            http,
+            serving,
+            stop_http,
+            drain: Duration::from_secs(u64::from(config.sip.drain_s)),
+        })
+    }
+}
+
+/// A data folder holds tokens and digest secrets: only its owner may look in.
+fn make_private_dir(dir: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+fn http_failure(address: SocketAddr, error: &std::io::Error) -> Failure {
+    if error.kind() == std::io::ErrorKind::AddrInUse {
+        return Failure::start(format!(
+            "http {address} is taken by another process: stop it, or choose another HTTP address"
+        ));
+    }
+    Failure::start(format!("http {address} cannot be opened ({error}): choose another HTTP address"))
+}
+
+fn plugin_config(config: &Config) -> plugin::HostConfig {
+    plugin::HostConfig {
+        limits: config.limits.clone(),
+        hooks_max: config.plugins.hooks_max,
+        apps_max: config.plugins.apps_max,
+        hook_cpu: Duration::from_millis(u64::from(config.plugins.hook_cpu_ms)),
+        memory_bytes_max: config.plugins.memory_bytes_max,
+        ..plugin::HostConfig::default()
+    }
+}
+
+fn shell_config(config: &Config, prompts: Vec<(String, Vec<u8>)>) -> ShellConfig {
+    let advertised = |ip: IpAddr| config.sip.advertised.iter().copied().find(|a| a.is_ipv4() == ip.is_ipv4());
+    let listener = |l: &crate::config::Listen| ListenerConfig {
+        transport: l.transport,
+        bind: l.address,
+        advertised: advertised(l.address.ip()).map(|ip| SocketAddr::new(ip, 0)),
+    };
+    let media = |ip: IpAddr| MediaConfig {
+        bind: ip,
+        advertised: advertised(ip),
+        ports: match config.media.ports {
+            PortRange::ANY => shell::PortRange::Ephemeral,
+            PortRange { first, last } => shell::PortRange::Range { first, last },
+        },
+        pairs: pairs(config),
+    };
+    let (t1, t2, t4) = config.sip.timers.durations();
+    ShellConfig {
+        limits: config.limits.clone(),
+        listeners: config.sip.listen.iter().map(listener).collect(),
+        media: media_ips(config).into_iter().map(media).collect(),
+        default_domain: config.sip.default_domain.clone(),
+        server_name: config.sip.server_name.clone(),
+        t1,
+        t2,
+        t4,
+        prompts,
+        prompts_dir: config.media.prompts.clone(),
+        ..ShellConfig::new(config.data.dir.clone())
+    }
+}
+
+/// As many as asked for, or as fit into the range.
+fn pairs(config: &Config) -> usize {
+    let PortRange { first, last } = config.media.ports;
+    let fit = if config.media.ports == PortRange::ANY { usize::MAX } else { usize::from(last - first).div_ceil(2) };
+    usize::from(config.media.streams_max).min(fit)
+}
+
+/// The addresses named, or one per family of those that SIP listens on; a wildcard stands for all of its family.
+fn media_ips(config: &Config) -> Vec<IpAddr> {
+    if !config.media.address.is_empty() {
+        return config.media.address.clone();
+    }
+    let ips: BTreeSet<IpAddr> = config.sip.listen.iter().map(|l| l.address.ip()).collect();
+    let family = |v4: bool, any: IpAddr| {
+        let mut own = ips.iter().filter(|ip| ip.is_ipv4() == v4).copied();
+        if ips.contains(&any) { Some(any) } else { own.next() }
+    };
+    [family(true, Ipv4Addr::UNSPECIFIED.into()), family(false, Ipv6Addr::UNSPECIFIED.into())]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// A node that serves.
+#[derive(Debug)]
+pub(crate) struct Node {
+    switch: Handle,
+    db: Db,
+    http: SocketAddr,
+    serving: tokio::task::JoinHandle<()>,
+    stop_http: oneshot::Sender<()>,
+    drain: Duration,
+}
+
+impl Node {
+    /// Where a client on this machine finds the API.
+    pub(crate) fn url(&self) -> String {
+        let ip = match self.http.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        format!("http://{}", SocketAddr::new(ip, self.http.port()))
+    }
+
+    /// Where phones find SIP, as `udp:192.0.2.1:5060`.
+    pub(crate) fn sip(&self) -> Vec<String> {
+        self.switch.listeners().iter().map(|l| format!("{}:{}", l.transport.uri_token(), l.advertised)).collect()
+    }
+
+    /// Serves until a signal, drains, and leaves everything on the disk.
+    ///
+    /// # Errors
+    /// When the switch ended by itself.
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let mut signals = Signals::listen().map_err(|e| Failure::start(format!("no signals: {e}")))?;
+        let by_itself = tokio::select! {
+            () = signals.next() => false,
+            () = self.switch.stopped() => true,
+        };
+        if !by_itself {
+            tracing::info!(wait_s = self.drain.as_secs(), "draining: no new calls; a second signal ends the calls now");
+        }
+        let drained = tokio::select! {
+            drained = self.switch.drain(self.drain) => Some(drained),
+            () = signals.next() => None,
+        };
+        let drained = match drained {
+            Some(drained) => drained,
+            None => self.switch.drain(Duration::ZERO).await,
+        };
+        let _ = self.stop_http.send(());
+        // A client that holds its connection open does not hold the process.
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.serving).await;
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.db.close()).await;
+        tracing::info!(calls_ended = drained.calls_ended, "stopped");
+        if by_itself { Err(Failure::refused("the switch stopped by itself: the log says why")) } else { Ok(()) }
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The binary as a person meets it: started, asked, stopped, started again, and refused.
+
+mod process;
+
+use process::{Demo, refused, run};
+use serde_json::Value;
+use std::net::UdpSocket;
+use std::time::Duration;
+
+#[test]
+fn a_demo_is_ready_answers_its_commands_and_starts_again_with_the_same_accounts() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = Demo::start(dir.path());
+    let accounts = first.accounts();
+    assert_eq!(accounts.len(), 10, "{}", first.block);
+    assert_eq!((accounts[0].0.as_str(), accounts[9].0.as_str()), ("1001", "1010"));
+    for part in ["udp:127.0.0.1:", "tcp:127.0.0.1:", "http://127.0.0.1:", "100 ", "101 ", "account add 1011"] {
+        assert!(first.block.contains(part), "{part} is missing:\n{}", first.block);
+    }
+
+    let list = first.client(&["account", "list"]);
+    assert!(list.contains("1001") && list.contains("1010"), "{list}");
+    let added = first.client(&["account", "add", "1011", "--display-name", "New phone"]);
+    assert!(added.contains("Password (shown this once): "), "{added}");
+    let plugins = first.client(&["plugin", "list"]);
+    for name in ["extensions", "attendant", "echo", "routing/router", "call/app"] {
+        assert!(plugins.contains(name), "{name} is missing:\n{plugins}");
+    }
+    assert_eq!(first.client(&["call", "list"]), "No calls.\n");
+    let cdrs: Value = serde_json::from_str(&first.client(&["--json", "cdr", "list"])).unwrap();
+    assert_eq!(cdrs, serde_json::json!([]));
+    assert_eq!(first.refused(&["account", "add", "1011"]).0, 1, "a taken name is the switch's refusal");
+    assert_eq!(first.refused(&["call", "hangup", "00ff"]).0, 1);
+    assert_eq!(first.refused(&["call", "hangup", "not-hex"]).0, 2);
+    first.stop();
+
+    let mut second = Demo::start(dir.path());
+    assert_eq!(second.accounts(), accounts, "the second start has the same passwords");
+    assert!(second.client(&["account", "list"]).contains("New phone"), "what was added stays");
+    second.stop();
+}
+
+#[test]
+fn a_plugin_is_rebound_and_rolled_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = Demo::start(dir.path());
+    let config = r#"{"digits":{"1":"1003"}}"#;
+    let bound = demo.client(&["plugin", "bind", "attendant", "--config", config]);
+    assert!(bound.contains("attendant"), "{bound}");
+    assert!(demo.client(&["plugin", "list"]).contains(r#"{"digits":{"1":"1003"}}"#));
+    demo.client(&["plugin", "rollback", "attendant"]);
+    assert!(!demo.client(&["plugin", "list"]).contains(r#"{"digits":{"1":"1003"}}"#));
+    let nonsense = dir.path().join("nonsense.wasm");
+    std::fs::write(&nonsense, b"no component").unwrap();
+    let (code, sentence) = demo.refused(&["plugin", "install", nonsense.to_str().unwrap()]);
+    assert_eq!(code, 1, "{sentence}");
+    assert!(sentence.contains("component"), "{sentence}");
+    demo.stop();
+}
+
+#[test]
+fn a_taken_port_is_one_sentence_and_exit_code_2() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let sip = taken.local_addr().unwrap().to_string();
+    let data = dir.path().to_str().unwrap();
+    let sentence = refused(&["demo", "--data", data, "--sip", &sip, "--http", "127.0.0.1:0"], 2);
+    assert!(sentence.contains(&sip) && sentence.contains("taken"), "{sentence}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let http = taken.local_addr().unwrap().to_string();
+    let sentence = refused(&["demo", "--data", data, "--sip", "127.0.0.1:0", "--http", &http], 2);
+    assert!(sentence.contains(&http) && sentence.contains("taken"), "{sentence}");
+}
+
+#[test]
+fn a_wrong_configuration_is_one_sentence_with_its_place_and_exit_code_2() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("strowger.toml");
+    std::fs::write(&path, "[sip]\nlisten = [\"udp:0.0.0.0:5060\"]\nlisen = 1\n").unwrap();
+    let file = path.to_str().unwrap();
+    let sentence = refused(&["serve", "--config", file], 2);
+    assert!(sentence.contains("strowger.toml:3:1: ") && sentence.contains("lisen"), "{sentence}");
+    let sentence = refused(&["serve", "--config", "/no/such/file.toml"], 2);
+    assert!(sentence.contains("/no/such/file.toml"), "{sentence}");
+    refused(&["serve"], 2);
+    refused(&["sevre"], 2);
+    refused(&["call", "list", "--url", "http://127.0.0.1:1", "--token", "x"], 2);
+}
+
+#[test]
+fn a_broken_database_is_one_sentence_and_exit_code_2() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("strowger.db"), vec![b'x'; 8192]).unwrap();
+    let data = dir.path().to_str().unwrap();
+    let sentence = refused(&["demo", "--data", data, "--sip", "127.0.0.1:0", "--http", "127.0.0.1:0"], 2);
+    assert!(sentence.contains("strowger.db"), "{sentence}");
+    let config = dir.path().join("s.toml");
+    let url = "postgres://nobody:hidden-password@127.0.0.1:1/none";
+    let text = format!(
+        "[data]\ndir = {data:?}\n[store]\nurl = {url:?}\n[http]\nlisten = \"127.0.0.1:0\"\n[sip]\nlisten = [\"udp:127.0.0.1:0\"]\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let sentence = refused(&["serve", "--config", config.to_str().unwrap()], 2);
+    assert!(sentence.contains("127.0.0.1:1") && !sentence.contains("hidden-password"), "{sentence}");
+}
+
+#[test]
+fn serve_says_where_its_client_file_is_and_stops_on_sigterm() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let config = dir.path().join("s.toml");
+    let text = format!(
+        "[data]\ndir = {data:?}\n[http]\nlisten = \"127.0.0.1:0\"\n[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\n[media]\nports = \"0\"\nstreams_max = 4\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut serve = Demo::serve(&config, &data);
+    let brands: Value = serde_json::from_str(&serve.client(&["--json", "account", "list"])).unwrap();
+    assert_eq!(brands, serde_json::json!([]));
+    let log = serve.stop();
+    assert!(log.contains("stopped"), "{log}");
+}
+
+#[test]
+fn no_secret_reaches_the_log_at_info() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = Demo::start(dir.path());
+    let secrets = [
+        demo.client(&["account", "add", "1021", "--password", "given-s3cret-password"]),
+        demo.client(&["account", "add", "1022"]),
+    ];
+    let made = secrets[1].split("once): ").nth(1).unwrap().trim().to_owned();
+    let sip = demo.sip_udp();
+    let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
+    phone.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let own = phone.local_addr().unwrap();
+    for (method, body) in
+        [("REGISTER", ""), ("INVITE", "v=0\r\ns=body-s3cret-marker\r\n"), ("MESSAGE", "body-s3cret-marker")]
+    {
+        let message = format!(
+            "{method} sip:1002@{sip} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{method};rport\r\nFrom: <sip:1001@{sip}>;tag=a\r\n\
+             To: <sip:1002@{sip}>\r\nCall-ID: {method}@test\r\nCSeq: 1 {method}\r\nMax-Forwards: 70\r\nContact: <sip:1001@{own}>\r\n\
+             Authorization: Digest username=\"1001\", realm=\"x\", nonce=\"y\", uri=\"sip:x\", response=\"credential-s3cret-marker\"\r\n\
+             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        phone.send_to(message.as_bytes(), &sip).unwrap();
+        let mut answer = [0; 4096];
+        let (length, _) = phone.recv_from(&mut answer).unwrap();
+        assert!(answer[..length].starts_with(b"SIP/2.0 "), "{method} is answered");
+    }
+    let token = demo.token();
+    let accounts = demo.accounts();
+    let log = demo.stop();
+    assert!(log.contains("stopped"), "the log is there: {log}");
+    let known = accounts.iter().map(|(_, password)| password.as_str());
+    for secret in known.chain(["s3cret", made.as_str(), token.as_str()]) {
+        assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
+    }
+}
+
+#[test]
+fn help_and_version_are_no_failure() {
+    for flag in ["--help", "--version"] {
+        let done = run(&[flag]);
+        assert!(done.status.success() && done.stderr.is_empty());
+        assert!(String::from_utf8(done.stdout).unwrap().contains("strowger"));
+    }
+}

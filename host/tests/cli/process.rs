@@ -1,0 +1,136 @@
+//! Runs the binary.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
+
+fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_strowger"));
+    for name in ["STROWGER_URL", "STROWGER_TOKEN", "STROWGER_CLIENT", "RUST_LOG"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(args: &[&str]) -> Output {
+    binary().args(args).output().unwrap()
+}
+
+/// Runs a command that must fail with `code`; gives the one line it says.
+#[track_caller]
+pub(crate) fn refused(args: &[&str], code: i32) -> String {
+    let done = run(args);
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(code), "{args:?}: {said}");
+    assert_eq!(said.lines().count(), 1, "one sentence: {said}");
+    assert!(done.stdout.is_empty());
+    said
+}
+
+/// A switch that runs.
+pub(crate) struct Demo {
+    child: Child,
+    stderr: Option<JoinHandle<String>>,
+    client_file: String,
+    /// What it printed when it was ready.
+    pub(crate) block: String,
+}
+
+impl Demo {
+    /// Starts a demo on free ports and waits for its ready block.
+    pub(crate) fn start(data: &Path) -> Demo {
+        let mut command = binary();
+        command.args(["demo", "--sip", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"]).arg(data);
+        let mut demo = Demo::spawn(command, data);
+        let mut lines = BufReader::new(demo.child.stdout.take().unwrap()).lines();
+        while !demo.block.contains("Ctrl-C") {
+            let Some(line) = lines.next() else { panic!("it ended before it was ready: {}", demo.stop()) };
+            demo.block += &(line.unwrap() + "\n");
+        }
+        demo
+    }
+
+    /// Starts `serve` and waits for its client file.
+    pub(crate) fn serve(config: &Path, data: &Path) -> Demo {
+        let mut command = binary();
+        command.args(["serve", "--config"]).arg(config);
+        let mut demo = Demo::spawn(command, data);
+        let file = data.join("client.toml");
+        while !file.exists() {
+            assert!(demo.child.try_wait().unwrap().is_none(), "it ended before it was ready: {}", demo.stop());
+            std::thread::yield_now();
+        }
+        demo
+    }
+
+    fn spawn(mut command: Command, data: &Path) -> Demo {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = stderr.read_to_string(&mut text);
+            text
+        });
+        let client_file = data.join("client.toml").to_str().unwrap().to_owned();
+        Demo { child, stderr: Some(reader), client_file, block: String::new() }
+    }
+
+    /// User names and passwords, as printed.
+    pub(crate) fn accounts(&self) -> Vec<(String, String)> {
+        let pair = |line: &str| {
+            let (user, password) = line.trim().split_once("  ")?;
+            (user.len() == 4 && user.starts_with("10")).then(|| (user.to_owned(), password.trim().to_owned()))
+        };
+        self.block.lines().filter_map(pair).collect()
+    }
+
+    fn after(&self, label: &str) -> String {
+        let line = self.block.lines().find(|l| l.trim_start().starts_with(label)).unwrap();
+        line.trim_start().trim_start_matches(label).trim().to_owned()
+    }
+
+    /// The token, as printed.
+    pub(crate) fn token(&self) -> String {
+        self.after("Token")
+    }
+
+    /// The UDP address, as printed.
+    pub(crate) fn sip_udp(&self) -> String {
+        self.after("SIP       udp:")
+    }
+
+    /// Runs a client command that must succeed.
+    #[track_caller]
+    pub(crate) fn client(&self, args: &[&str]) -> String {
+        let done = run(&[&["--client", &self.client_file], args].concat());
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success(), "{args:?}: {said}");
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// Runs a client command that must fail.
+    #[track_caller]
+    pub(crate) fn refused(&self, args: &[&str]) -> (i32, String) {
+        let done = run(&[&["--client", &self.client_file], args].concat());
+        (done.status.code().unwrap(), String::from_utf8(done.stderr).unwrap())
+    }
+
+    /// SIGTERM; gives the log. It must leave with 0.
+    pub(crate) fn stop(&mut self) -> String {
+        let pid = self.child.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+        let status = self.child.wait().unwrap();
+        let log = self.stderr.take().map(|r| r.join().unwrap()).unwrap_or_default();
+        assert!(status.success() || self.block.is_empty(), "{status}: {log}");
+        log
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
