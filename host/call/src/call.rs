@@ -2,7 +2,7 @@
 
 use crate::leg::{Leg, LegNo};
 use crate::stage::Stage;
-use model::{CallId, CallInfo, CauseInfo, CallSnapshot, Instant, LegSnapshot, MediaPath};
+use model::{CallId, CallInfo, CauseInfo, CallSnapshot, Cause, Instant, LegSnapshot, MediaPath};
 
 /// One call.
 ///
@@ -25,6 +25,8 @@ pub(crate) struct Call {
     pub(crate) caller_offer: Option<bytes::Bytes>,
     /// The best failure of the plan that ran out last: what the caller gets if nobody knows better.
     pub(crate) exhausted: Option<CauseInfo>,
+    /// Why the leg that ended last did.
+    pub(crate) last_cause: Option<Cause>,
     pub(crate) started_at: Instant,
     /// When the engine's deadline queue will look at this call.
     pub(crate) armed: Option<Instant>,

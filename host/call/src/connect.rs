@@ -67,7 +67,7 @@ impl Step<'_, '_> {
             return self.target_failed(target, Cause::LimitReached);
         }
         let no = self.add_leg(target, branch);
-        let offer = match self.offer_to(no, media, branch.flow.remote.ip()) {
+        let offer = match self.offer_to(no, media) {
             Ok(offer) => offer,
             Err(cause) => {
                 self.end_leg(no, Ending::switch(cause));
@@ -107,6 +107,7 @@ impl Step<'_, '_> {
             caller_shown: shown,
             sip_call_id: format!("{}@{domain}", self.desk.ids.token(26)),
             dialog: None,
+            signalling: branch.flow.remote.ip(),
             stream: None,
             address: None,
             progress: Progress::Trying,

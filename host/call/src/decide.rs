@@ -111,7 +111,7 @@ impl Step<'_, '_> {
         let headers: Vec<(String, String)> =
             contacts.iter().map(|c| ("Contact".to_owned(), format!("<{c}>"))).collect();
         self.answer_caller(302, sip_message::reason_phrase(302), &headers);
-        self.end_call(Ending { cause: Cause::PluginRefused, sip: 302, by: EndedBy::Switch });
+        self.end_call(Ending::switch(Cause::Redirected));
     }
 
     /// Sends the caller a final failure with its own words; the leg's end is noted by the caller of this.

@@ -28,6 +28,8 @@ pub(crate) struct Leg {
     pub(crate) caller_shown: String,
     pub(crate) sip_call_id: String,
     pub(crate) dialog: Option<DialogKey>,
+    /// Where its signalling comes from: its media is expected from there too.
+    pub(crate) signalling: core::net::IpAddr,
     pub(crate) stream: Option<media::StreamId>,
     /// Where we receive its media.
     pub(crate) address: Option<sdp::MediaAddr>,

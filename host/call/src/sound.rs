@@ -23,6 +23,7 @@ impl Step<'_, '_> {
         }
         let (stream, port) = self.floors.media.open(party, now).map_err(|_| Cause::NoMediaPort)?;
         let address = MediaAddr { rtp: port.rtp, rtcp: port.rtcp };
+        self.floors.media.expect_from(stream, leg.signalling);
         leg.stream = Some(stream);
         leg.address = Some(address);
         self.desk.by_stream.insert(stream, (id, no));
@@ -30,7 +31,8 @@ impl Step<'_, '_> {
     }
 
     /// The offer for a new callee.
-    pub(crate) fn offer_to(&mut self, no: LegNo, media: MediaPath, party: IpAddr) -> Result<Bytes, Cause> {
+    pub(crate) fn offer_to(&mut self, no: LegNo, media: MediaPath) -> Result<Bytes, Cause> {
+        let party = self.call.leg(no).map_or_else(|| self.caller_address(), |l| l.signalling);
         let carried = self.call.caller_offer.clone().filter(|_| self.hunts_for_caller());
         let Some(body) = carried else {
             let codecs = self.codecs_for_callee();
@@ -103,7 +105,7 @@ impl Step<'_, '_> {
 
     /// The address the caller's INVITE came from.
     pub(crate) fn caller_address(&self) -> IpAddr {
-        self.call.info.source_ip.parse().unwrap_or(IpAddr::V4(core::net::Ipv4Addr::LOCALHOST))
+        self.call.leg(0).map_or(IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), |l| l.signalling)
     }
 
     /// The party of this leg answered us.

@@ -35,6 +35,7 @@ impl Call {
             caller_shown: info.caller.user.clone(),
             sip_call_id: request.call_id().unwrap_or_default().to_owned(),
             dialog: Some(dialog),
+            signalling: arrival.flow.remote.ip(),
             stream: None,
             address: None,
             progress: Progress::Trying,
@@ -64,6 +65,7 @@ impl Call {
             max_forwards: u32::from(request.max_forwards().unwrap_or(70).saturating_sub(1)),
             caller_offer: (!body.is_empty()).then_some(body),
             exhausted: None,
+            last_cause: None,
             started_at: now,
             armed: None,
         }
@@ -148,6 +150,7 @@ impl Step<'_, '_> {
             let reason = ending.reason();
             self.floors.dialogs.hangup(self.floors.transactions, key, ending.refusal(), Some(&reason), now);
         }
+        self.call.last_cause = Some(ending.cause);
         let Some(leg) = self.call.leg(no) else { return };
         let cdr = leg.cdr(self.call, &ending, now);
         self.desk.out.push_back(Output::Record(CallRecord::Ended(cdr)));
@@ -155,8 +158,13 @@ impl Step<'_, '_> {
 
     /// Ends every leg and the call. A waiting app is told by its instance being dropped.
     pub(crate) fn end_call(&mut self, ending: Ending) {
-        if matches!(self.call.stage, Stage::Over) && self.call.live_legs().is_empty() {
-            return;
+        let mut cause = ending.cause;
+        if self.call.live_legs().is_empty() {
+            if matches!(self.call.stage, Stage::Over) {
+                return;
+            }
+            // Only an app was left: the call ended when its last leg did.
+            cause = self.call.last_cause.unwrap_or(cause);
         }
         for leg in self.call.live_legs() {
             self.end_leg(leg, self.ending_for(leg, ending));
@@ -171,7 +179,7 @@ impl Step<'_, '_> {
             }
             Stage::Hunting(_) | Stage::Bridged(_) | Stage::Over => {}
         }
-        self.desk.out.push_back(Output::Event(CallEvent::CallEnded { call: self.call.id, cause: ending.cause }));
+        self.desk.out.push_back(Output::Event(CallEvent::CallEnded { call: self.call.id, cause }));
     }
 
     /// A leg that only rang while the call ended normally was given up, not cleared.
@@ -236,6 +244,8 @@ impl Step<'_, '_> {
         match event {
             media::Event::Digit { digit, .. } => self.app_digit(leg, *digit),
             media::Event::PlayEnded { job, .. } => self.app_play_ended(leg, *job),
+            // Who only rings may be silent as long as the ringing lasts.
+            media::Event::Silent { .. } if self.call.leg(leg).is_none_or(|l| !l.is_answered()) => {}
             media::Event::Silent { .. } => {
                 let ending = Ending::switch(Cause::MediaTimeout);
                 self.end_leg(leg, ending);

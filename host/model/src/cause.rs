@@ -84,6 +84,8 @@ catalogue! {
     AppHangup = "app-hangup", 200, 16, Normal, "Nothing to do.";
     /// A plugin refused the call.
     PluginRefused = "plugin-refused", 403, 21, Normal, "See the plugin's reason in the CDR.";
+    /// A plugin sent the caller elsewhere.
+    Redirected = "redirected", 302, 23, Normal, "Nothing to do.";
     /// No plugin decided and the brand has no static route.
     NoDecision = "no-decision", 404, 3, Notice, "Bind a router for this brand, or set the brand's static route.";
     /// The plugin chain failed or was late and the brand has no static route.

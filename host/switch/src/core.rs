@@ -223,15 +223,25 @@ impl Core {
         }
     }
 
-    /// What the calls want of the world, then what is to be sent.
+    /// Records first, so that they are durable before anything is sent; then the bytes, so that 100 leaves before a
+    /// plugin is asked; then what else the calls want of the world.
     fn sink(&mut self) {
+        let mut later = VecDeque::new();
         while let Some(output) = self.calls.poll_output() {
-            self.out.push_back(output.into());
+            match output {
+                call::Output::Record(record) => self.out.push_back(Output::Record(record)),
+                call::Output::Ask(_)
+                | call::Output::AppStart { .. }
+                | call::Output::AppReply { .. }
+                | call::Output::AppStop { .. }
+                | call::Output::Event(_) => later.push_back(output),
+            }
         }
         while let Some(transmit) = self.transactions.poll_transmit() {
             self.counters.sip_sent += 1;
             self.out.push_back(Output::Transmit(transmit));
         }
+        self.out.extend(later.into_iter().map(Output::from));
     }
 
     /// Lends the floors to the call engine.

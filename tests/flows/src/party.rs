@@ -95,6 +95,9 @@ impl Party {
         if method == "CANCEL" {
             return self.cancel();
         }
+        if method == "ACK" && self.answer.as_deref().is_some_and(|a| !a.starts_with("SIP/2.0 2")) {
+            return self.ack_of_failure();
+        }
         let (local, remote, call_id, target) = self.dialog();
         if method != "ACK" {
             self.cseq += 1;
@@ -109,6 +112,21 @@ impl Party {
             self.sent_invite = Some(message.clone());
         }
         message
+    }
+
+    /// RFC 3261 section 17.1.1.3: the INVITE's branch, the response's To.
+    fn ack_of_failure(&self) -> String {
+        let (invite, answer) = (self.sent_invite.as_deref().unwrap_or_default(), self.answer.as_deref().unwrap_or_default());
+        let of = |name| field(invite, name).unwrap_or_default().to_owned();
+        format!(
+            "ACK {} SIP/2.0\r\nVia: {}\r\nMax-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {} ACK\r\n\
+             Content-Length: 0\r\n\r\n",
+            invite.split(' ').nth(1).unwrap_or_default(),
+            of("via"), of("from"),
+            field(answer, "to").unwrap_or_default(),
+            of("call-id"),
+            of("cseq").split(' ').next().unwrap_or_default()
+        )
     }
 
     /// RFC 3261 section 9.1.
