@@ -16,6 +16,8 @@ mod name_addr;
 mod params;
 mod parse;
 mod reason;
+#[cfg(not(target_family = "wasm"))]
+pub mod rsip_boundary;
 mod scan;
 mod target;
 mod uri;

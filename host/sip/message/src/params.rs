@@ -56,6 +56,13 @@ impl<'a> Params<'a> {
         self.rest
     }
 
+    /// Name and whole text of each parameter, as written.
+    pub(crate) fn segments(self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let mut walk = Walk { rest: self.rest };
+        let all = core::iter::from_fn(move || walk.next_raw()?.ok());
+        all.map(|raw| (split(raw).0, raw)).filter(|(name, _)| !name.is_empty())
+    }
+
     /// Whether every parameter is well formed: the validity pass's question. Reading does not ask it.
     pub(crate) fn well_formed(&self) -> bool {
         let mut walk = Walk { rest: self.rest };

@@ -70,7 +70,6 @@ impl Message {
         let needed = [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq];
         self.method().is_some_and(|method| method != Method::Ack)
             && needed.into_iter().all(|name| self.header(name).is_some())
-            && self.top_via().is_ok()
     }
 }
 

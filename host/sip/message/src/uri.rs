@@ -327,7 +327,9 @@ fn three_colons(text: &str) -> Option<Ipv6Addr> {
 /// Whether `host` is a host name, an IPv4 address or a bracketed IPv6 address.
 pub(crate) fn is_host(host: &str) -> bool {
     match host.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']').is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok() || three_colons(ip).is_some()),
+        Some(rest) => {
+            rest.strip_suffix(']').is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok() || three_colons(ip).is_some())
+        }
         // The underscore is no host name character, but names in private DNS have it.
         None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')),
     }

@@ -283,16 +283,10 @@ fn stamp(field: crate::HeaderValue<'_>, source: SocketAddr) -> Result<Vec<u8>, P
     if let Some(port) = via.port() {
         out.extend_from_slice(format!(":{port}").as_bytes());
     }
-    for param in via.params() {
-        if param.name.eq_ignore_ascii_case("received") || param.name.eq_ignore_ascii_case("rport") {
-            continue;
-        }
-        out.push(b';');
-        out.extend_from_slice(param.name.as_bytes());
-        if let Some(value) = param.value {
-            let raw = if is_plain(value) { value.to_owned() } else { format!("\"{value}\"") };
-            out.push(b'=');
-            out.extend_from_slice(&clean(raw.as_bytes()));
+    for (name, raw) in via.params().segments() {
+        if !name.eq_ignore_ascii_case("received") && !name.eq_ignore_ascii_case("rport") {
+            out.push(b';');
+            out.extend_from_slice(&crate::HeaderValue::new(raw.as_bytes()).unfolded());
         }
     }
     let ip = source.ip().to_canonical();
@@ -307,9 +301,4 @@ fn stamp(field: crate::HeaderValue<'_>, source: SocketAddr) -> Result<Vec<u8>, P
         out.extend_from_slice(&value.unfolded());
     }
     Ok(out)
-}
-
-/// Whether a parameter value needs no quotes: token, host or address.
-fn is_plain(value: &str) -> bool {
-    value.bytes().all(|b| is_token_byte(b) || matches!(b, b'[' | b']' | b':' | b'/' | b'@' | b'=' | b'&' | b'$'))
 }

@@ -90,7 +90,10 @@ fn broken_framing_is_refused_and_answerable_where_it_can_be() {
     assert_eq!(refuse(&good.replace("Call-ID: c1", "Call-ID: c1\rX: 1")), (ParseError::HeaderLine, false));
     assert_eq!(refuse(&good.replace("Max-Forwards: 70", "Max-Forwards 70")), (ParseError::HeaderLine, true));
     assert_eq!(refuse(&good.replace("SIP/2.0\r\nVia", "SIP/2.0\r\n Via")), (ParseError::HeaderLine, false));
-    assert_eq!(refuse(&good.replace("INVITE", "ACK").replace("SIP/2.0\r\nVia", "SIP/7.0\r\nVia")), (ParseError::Version, false));
+    assert_eq!(
+        refuse(&good.replace("INVITE", "ACK").replace("SIP/2.0\r\nVia", "SIP/7.0\r\nVia")),
+        (ParseError::Version, false)
+    );
     assert_eq!(refuse("SIP/2.0 4294967301 better not\r\n\r\n"), (ParseError::StatusLine, false));
     assert_eq!(refuse("SIP/3.0 200 OK\r\n\r\n"), (ParseError::StatusLine, false));
 }

@@ -5,7 +5,9 @@ mod common;
 use bytes::Bytes;
 use core::net::SocketAddr;
 use proptest::prelude::*;
-use sip_message::{AuthParams, Framed, Message, Name, ParseLimits, RequestWriter, ResponseWriter, StreamFramer, Uri, UriRef};
+use sip_message::{
+    AuthParams, Framed, Message, Name, ParseLimits, RequestWriter, ResponseWriter, StreamFramer, Uri, UriRef,
+};
 
 fn token() -> impl Strategy<Value = String> {
     "[A-Za-z0-9.!%*_+`'~-]{1,12}"
@@ -14,13 +16,15 @@ fn token() -> impl Strategy<Value = String> {
 /// Touches every accessor of a message; none may panic, whatever the bytes.
 fn touch(message: &Message) {
     let _ = (message.validate(), message.top_via(), message.from(), message.to(), message.call_id(), message.cseq());
-    let _ = (message.contacts(), message.max_forwards(), message.expires(), message.content_type(), message.body_bytes());
+    let _ =
+        (message.contacts(), message.max_forwards(), message.expires(), message.content_type(), message.body_bytes());
     let _ = (message.vias().count(), message.reason(), message.request_uri(), message.unsupported_options(&[]));
     for (name, value) in message.raw_headers() {
         let _ = (Name::new(name), value.text(), value.list().count());
         if let Ok(addr) = value.name_addr() {
             let _ = (addr.display(), addr.tag(), addr.q(), addr.expires(), addr.uri().equivalent(&addr.uri()));
-            let _ = (addr.params().into_iter().count(), addr.uri().params().into_iter().count(), addr.uri().header("x"));
+            let _ =
+                (addr.params().into_iter().count(), addr.uri().params().into_iter().count(), addr.uri().header("x"));
         }
         if let Some(auth) = value.auth_params() {
             let _ = auth.iter().map(|param| param.value().len()).sum::<usize>();

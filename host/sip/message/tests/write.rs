@@ -30,7 +30,8 @@ fn a_request_is_written() {
          From: \"A \\\"B\\\"\" <sip:a@h>;tag=1\r\nMax-Forwards: 70\r\nContent-Type: application/sdp\r\n\
          Content-Length: 5\r\n\r\nv=0\r\n"
     );
-    let six = RequestWriter::new("BYE", "sip:h").via(Transport::Tcp, "[2001:db8::1]:5060".parse().unwrap(), "x").finish();
+    let six =
+        RequestWriter::new("BYE", "sip:h").via(Transport::Tcp, "[2001:db8::1]:5060".parse().unwrap(), "x").finish();
     assert!(text(&six).contains("Via: SIP/2.0/TCP [2001:db8::1]:5060;branch=x;rport\r\n"));
 }
 
@@ -98,9 +99,11 @@ fn the_top_via_is_made_true_and_the_rest_left_alone() {
 
 #[test]
 fn responses_go_where_rfc_3581_says() {
-    let flow = |transport| Flow { transport, local: "192.0.2.1:5060".parse().unwrap(), remote: source(), connection: None };
+    let flow =
+        |transport| Flow { transport, local: "192.0.2.1:5060".parse().unwrap(), remote: source(), connection: None };
     let udp = flow(Transport::Udp);
-    let with = |via: &str| parse(&request("OPTIONS", "sip:h", "").replace("192.0.2.10:5060;branch=z9hG4bKa;rport", via));
+    let with =
+        |via: &str| parse(&request("OPTIONS", "sip:h", "").replace("192.0.2.10:5060;branch=z9hG4bKa;rport", via));
     assert_eq!(respond_target(&with("h:5080;rport"), &udp).remote, source());
     assert_eq!(respond_target(&with("h:5080"), &udp).remote, "198.51.100.7:5080".parse().unwrap());
     assert_eq!(respond_target(&with("h"), &udp).remote, "198.51.100.7:5060".parse().unwrap());
