@@ -2,10 +2,10 @@
 
 use crate::binding::{Bound, Generation};
 use crate::bindings::router::strowger::types::types as wit;
+use crate::convert;
 use crate::guest::{self, Guest, Seat};
 use crate::host::Shared;
 use crate::rules::{self, Broken, Verdict};
-use crate::convert;
 use core::time::Duration;
 use model::{Answer, CallInfo, Directory, HookReport, Question, QuestionKind};
 use std::sync::Arc;
@@ -204,7 +204,7 @@ pub(crate) fn failure(error: &wasmtime::Error, guest: &Guest) -> Failure {
         return Failure::Saturated;
     }
     match error.downcast_ref::<Trap>() {
-        Some(trap) => Failure::Trapped(trap.to_string()),
+        Some(trap) => Failure::Trapped(trap.to_string().trim_start_matches("wasm trap: ").to_owned()),
         None => Failure::Trapped(error.root_cause().to_string()),
     }
 }

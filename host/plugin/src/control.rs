@@ -92,7 +92,12 @@ impl Script {
     }
 
     /// The handle of a leg that the guest shall own.
-    pub(crate) fn adopt(&mut self, handle: LegHandle, info: model::CallInfo, seen: &'static str) -> Result<Resource<Leg>> {
+    pub(crate) fn adopt(
+        &mut self,
+        handle: LegHandle,
+        info: model::CallInfo,
+        seen: &'static str,
+    ) -> Result<Resource<Leg>> {
         Ok(self.legs.push(Leg { handle, info, seen })?)
     }
 }

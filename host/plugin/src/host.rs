@@ -7,7 +7,9 @@ use crate::control::Line;
 use crate::engine::{self, Lane, LaneShape, Slots};
 use crate::script::{self, Start};
 use crate::ticker::Ticker;
-use crate::{Artifact, ArtifactError, BindError, BindingSpec, Digest, HostConfig, HostError, HostMetrics, Point, Scope};
+use crate::{
+    Artifact, ArtifactError, BindError, BindingSpec, Digest, HostConfig, HostError, HostMetrics, Point, Scope,
+};
 use arc_swap::ArcSwap;
 use model::{
     Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, Directory, HookReport, Limits,
@@ -63,6 +65,9 @@ struct RunningApp {
     task: AbortHandle,
 }
 
+/// What stays the same of a binding when its version changes.
+type BindingKey = (Scope, Point, String);
+
 /// # Invariants
 /// `generation` is the only truth for new asks and apps; `kept` changes together with it, under its own lock.
 #[derive(Debug)]
@@ -72,7 +77,7 @@ struct Inner {
     apps: Lane,
     press: Press,
     generation: ArcSwap<Generation>,
-    kept: Mutex<BTreeMap<(Scope, Point, String), VecDeque<Arc<Artifact>>>>,
+    kept: Mutex<BTreeMap<BindingKey, VecDeque<Arc<Artifact>>>>,
     known: Mutex<BTreeMap<Digest, Weak<Artifact>>>,
     asks: AtomicU64,
     asks_unbound: AtomicU64,
@@ -112,8 +117,7 @@ impl Host {
         let apps = Lane::start(apps, &config)?;
         let press = Press::new(&hooks.engine, &apps.engine, &config)
             .map_err(|e| HostError::Engine { engine: "hooks", reason: format!("{e:#}") })?;
-        let ticker =
-            Ticker::start(vec![hooks.engine.clone(), apps.engine.clone()]).map_err(HostError::Thread)?;
+        let ticker = Ticker::start(vec![hooks.engine.clone(), apps.engine.clone()]).map_err(HostError::Thread)?;
         let shared = Shared {
             limits: Arc::new(config.limits.clone()),
             config,

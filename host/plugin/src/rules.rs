@@ -12,9 +12,32 @@ use model::{
 
 /// Names that carry the transaction, the dialog, the body or credentials; with the compact forms of RFC 3261 7.3.3.
 const FORBIDDEN_HEADERS: [&str; 26] = [
-    "via", "v", "route", "record-route", "contact", "m", "from", "f", "to", "t", "call-id", "i", "cseq",
-    "max-forwards", "content-length", "l", "content-type", "c", "content-encoding", "e", "content-disposition",
-    "authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "path",
+    "via",
+    "v",
+    "route",
+    "record-route",
+    "contact",
+    "m",
+    "from",
+    "f",
+    "to",
+    "t",
+    "call-id",
+    "i",
+    "cseq",
+    "max-forwards",
+    "content-length",
+    "l",
+    "content-type",
+    "c",
+    "content-encoding",
+    "e",
+    "content-disposition",
+    "authorization",
+    "proxy-authorization",
+    "www-authenticate",
+    "proxy-authenticate",
+    "path",
 ];
 const HEADER_OPS_MAX: usize = 32;
 const HEADER_VALUE_MAX: usize = 1_024;

@@ -1,13 +1,13 @@
 //! A call app from start to end: one instance, one script, parked in its verbs.
 
 use crate::binding::Bound;
+use crate::bindings::router::strowger::types::types as wit;
 use crate::chain::{self, Failure};
 use crate::control::{Line, Script};
 use crate::convert;
 use crate::engine::Slot;
 use crate::guest::{self, Guest, Seat};
 use crate::host::Shared;
-use crate::bindings::router::strowger::types::types as wit;
 use model::{AppFailure, AppOutcome, AppStart, Directory, LegHandle};
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -42,9 +42,7 @@ impl Start {
         let ended = timeout(config.app_life, self.script(&mut store)).await;
         let outcome = match ended {
             Ok(Ok(Ok(status))) => match status {
-                Some(sip) if !(300..=699).contains(&sip) => {
-                    Err(Failure::Invalid("run: status 300 to 699".to_owned()))
-                }
+                Some(sip) if !(300..=699).contains(&sip) => Err(Failure::Invalid("run: status 300 to 699".to_owned())),
                 status => Ok(AppOutcome::Returned(status)),
             },
             Ok(Ok(Err(error))) => Ok(AppOutcome::Err(convert::guest_error(error))),

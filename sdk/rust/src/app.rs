@@ -44,6 +44,7 @@ pub use wit::Guest as AppGuest;
 
 #[doc(hidden)]
 pub fn run<A: App>(caller: control::Leg, args: Vec<Attr>) -> Result<Option<u16>> {
+    crate::log_panics();
     let leg = Leg(caller);
     let info = leg.info();
     A::run(Call { leg, info, args }).map(|ended| ended.status)

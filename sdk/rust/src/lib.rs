@@ -38,7 +38,7 @@ pub use directory::{Account, Number, Target, account, ddi, extension};
 pub use generated::app::strowger::call::control::{Bridged, Collected, Prompt};
 pub use generated::router::strowger::host::clock::{monotonic_ns, now_ms};
 pub use generated::router::strowger::types::types::{Attr, CallInfo, Cause, Error, ErrorInfo, Header, HeaderOp, Party};
-pub use log::log;
+pub use log::{log, log_panics};
 pub use metrics::{count, observe};
 pub use router::{Decision, MediaPath, Plan, Router, RouterGuest, Step, app, header, next, redirect, refuse, reroute};
 

@@ -8,6 +8,12 @@ pub fn log(level: host::Level, message: &str, fields: &[(&str, &str)]) {
     host::write(level, message, &fields);
 }
 
+/// Makes a panic say its words in the operator's log before it traps. The export macros call it.
+#[doc(hidden)]
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| log(host::Level::Error, &panic.to_string(), &[])));
+}
+
 /// `info!("text {}", x)`: a line at that level.
 #[macro_export]
 macro_rules! info {

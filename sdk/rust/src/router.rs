@@ -35,12 +35,14 @@ macro_rules! export_router {
         struct StrowgerRouterExport;
         impl $crate::RouterGuest for StrowgerRouterExport {
             fn route(call: $crate::CallInfo) -> $crate::Result<$crate::Decision> {
+                $crate::log_panics();
                 <$router as $crate::Router>::route(call)
             }
             fn exhausted(
                 call: $crate::CallInfo,
                 tried: Vec<(String, $crate::Cause)>,
             ) -> $crate::Result<$crate::Decision> {
+                $crate::log_panics();
                 <$router as $crate::Router>::exhausted(call, tried)
             }
         }

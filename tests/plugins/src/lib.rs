@@ -34,7 +34,8 @@ pub fn host() -> Host {
 /// The same, changed.
 #[must_use]
 pub fn host_with(change: impl FnOnce(&mut HostConfig)) -> Host {
-    let mut config = HostConfig { hooks_max: 32, apps_max: 32, hook_threads: 1, app_threads: 1, ..HostConfig::default() };
+    let mut config =
+        HostConfig { hooks_max: 32, apps_max: 32, hook_threads: 1, app_threads: 1, ..HostConfig::default() };
     change(&mut config);
     Host::new(config).expect("a host")
 }
@@ -68,12 +69,8 @@ pub fn directory() -> Arc<Directory> {
         calls_max: None,
     };
     let to = |name: &str| RouteTarget::Account(name.to_owned());
-    let accounts = vec![
-        account(1, ACME, "1001"),
-        account(2, ACME, "1002"),
-        account(3, ACME, "1003"),
-        account(4, OTHER, "bob"),
-    ];
+    let accounts =
+        vec![account(1, ACME, "1001"), account(2, ACME, "1002"), account(3, ACME, "1003"), account(4, OTHER, "bob")];
     let extensions = vec![
         extension(1, ACME, "7", to("1002")),
         extension(2, ACME, "100", RouteTarget::App("attendant".to_owned())),

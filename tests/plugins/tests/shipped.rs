@@ -1,4 +1,5 @@
 //! The shipped plugins do what they say.
+#![allow(clippy::expect_used)]
 
 use core::time::Duration;
 use model::{

@@ -1,0 +1,87 @@
+//! What is no plugin of this switch is refused in words its author understands.
+
+use plugin::{ArtifactError, Digest, Point};
+use plugin_tests::{HOSTILE, host, host_with};
+
+/// The component with every occurrence of a name replaced by one of the same length.
+fn renamed(from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = HOSTILE.to_vec();
+    let mut at = 0;
+    while let Some(found) = bytes[at..].windows(from.len()).position(|w| w == from.as_bytes()) {
+        bytes[at + found..at + found + from.len()].copy_from_slice(to.as_bytes());
+        at += found + to.len();
+    }
+    assert!(at > 0, "{from} does not occur");
+    bytes
+}
+
+#[test]
+fn points_and_imports_are_discovered_and_the_same_bytes_are_compiled_once() {
+    let host = host();
+    let hostile = host.compile(HOSTILE).expect("compiles");
+    assert_eq!(hostile.points().iter().copied().collect::<Vec<_>>(), Point::ALL);
+    assert!(hostile.imports().iter().any(|i| i == "strowger:call/control@0.1.0"));
+    assert!(std::sync::Arc::ptr_eq(&hostile, &host.compile(HOSTILE).expect("compiles")));
+    assert_eq!(hostile.digest(), Digest::of(HOSTILE));
+    assert_eq!(hostile.bytes(), HOSTILE.len());
+}
+
+#[test]
+fn shipped_components_import_nothing_but_our_own() {
+    let host = host();
+    for bytes in [shipped::EXTENSIONS, shipped::ATTENDANT, shipped::ECHO] {
+        let artifact = host.compile(bytes).expect("compiles");
+        assert_eq!(artifact.points().len(), 1);
+        assert!(artifact.imports().iter().all(|i| i.starts_with("strowger:")), "{:?}", artifact.imports());
+    }
+}
+
+#[test]
+fn unknown_imports_exports_and_versions_are_named() {
+    let host = host();
+    for (from, to, hint) in [
+        ("strowger:host/log@0.1.0", "strowger:host/sql@0.1.0", "wit/PENDING.md"),
+        ("strowger:host/log@0.1.0", "strowger:host/log@0.9.0", "built for version 0.9.0, this switch speaks 0.1.0"),
+        ("strowger:host/log@0.1.0", "wasi:sockets/tcps@0.2.0", "no WASI"),
+    ] {
+        let Err(ArtifactError::UnknownImport { name, hint: said }) = host.compile(&renamed(from, to)) else {
+            panic!("{to} was accepted")
+        };
+        assert_eq!(name, to);
+        assert!(said.contains(hint), "{said}");
+    }
+    for (from, to, hint) in [
+        ("strowger:call/app@0.1.0", "strowger:call/ivr@0.1.0", "strowger:call/app@0.1.0"),
+        ("strowger:call/app@0.1.0", "strowger:call/app@2.0.0", "rebuild"),
+    ] {
+        let Err(ArtifactError::UnknownExport { name, hint: said }) = host.compile(&renamed(from, to)) else {
+            panic!("{to} was accepted")
+        };
+        assert_eq!(name, to);
+        assert!(said.contains(hint), "{said}");
+    }
+    let text = host.compile(&renamed("strowger:host/log@0.1.0", "strowger:host/sql@0.1.0")).expect_err("refused");
+    assert!(text.to_string().starts_with("the plugin imports `strowger:host/sql@0.1.0`"));
+}
+
+#[test]
+fn what_is_no_component_is_refused() {
+    let host = host_with(|c| c.artifact_bytes_max = 1 << 20);
+    let core = b"\0asm\x01\0\0\0";
+    for bytes in [&b""[..], b"hello", b"(component)", core, &HOSTILE[..HOSTILE.len() / 2], &[0; 100]] {
+        let error = host.compile(bytes).expect_err("refused");
+        assert!(matches!(error, ArtifactError::NotAComponent(_)), "{error}");
+    }
+    let empty = b"\0asm\x0d\0\x01\0";
+    assert!(matches!(host.compile(empty), Err(ArtifactError::NoPoint { .. })));
+    let large = host.compile(&vec![0; (1 << 20) + 1]).expect_err("refused");
+    assert!(matches!(large, ArtifactError::TooLarge { .. }), "{large}");
+}
+
+#[test]
+fn a_plugin_that_starts_larger_than_it_may_grow_is_refused_in_words() {
+    let host = host_with(|c| c.memory_bytes_max = 1 << 20);
+    let error = host.compile(HOSTILE).expect_err("its stack alone is a mebibyte");
+    assert!(matches!(error, ArtifactError::OverLimit(_)), "{error}");
+}
