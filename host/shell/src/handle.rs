@@ -283,11 +283,14 @@ impl Handle {
         if self.ask(Command::Drain).await.is_ok() {
             let mut alive = self.inner.published.alive.subscribe();
             let over = alive.wait_for(|a| !matches!(a, Alive::Calls(_)));
-            if tokio::time::timeout_at(until, over).await.is_err() {
+            let late = tokio::time::timeout_at(until, over).await.is_err();
+            if late {
                 calls_ended = self.ask(Command::EndAll).await.unwrap_or(0);
             }
             let mut alive = self.inner.published.alive.subscribe();
-            let _late = tokio::time::timeout(PARTING, alive.wait_for(|a| matches!(a, Alive::Idle | Alive::Gone))).await;
+            let parted = alive.wait_for(|a| matches!(a, Alive::Idle | Alive::Gone));
+            let parted = tokio::time::timeout(PARTING, parted).await.is_ok();
+            tracing::debug!(parted, calls_ended, "the shard is stopped");
             let _gone = self.ask(Command::Stop).await;
         }
         self.finish().await;

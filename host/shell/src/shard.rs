@@ -106,6 +106,8 @@ impl Shard {
 
     /// Lives until [`Command::Stop`] or until every handle is gone.
     pub(crate) fn run(mut self) {
+        // The first turn must not sleep: only a channel that was looked into wakes the shard.
+        self.net.waker().wake();
         let mut live = true;
         while live {
             let wait = self.net.wait(self.sleep());

@@ -1,0 +1,205 @@
+//! A whole node over loopback: sockets, shard, plugin host, SQLite. Waits end with what is waited for.
+#![allow(missing_docs, reason = "a test")]
+
+mod phone;
+mod world;
+
+use core::time::Duration;
+use model::{Cause, RouteTarget, Transport};
+use phone::Phone;
+use shell::{CallScope, Shell, ShellError};
+use std::net::UdpSocket;
+use store::{NewBinding, NewExtension, NewPlugin, OpContext};
+use world::World;
+
+const NOW: Duration = Duration::ZERO;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_options_is_answered_over_udp_and_tcp() {
+    let world = World::start().await;
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let mut phone = Phone::new("probe", transport, world.address(transport));
+        phone.request("OPTIONS", "sip:example.test", "");
+        let answer = phone.expect("SIP/2.0 200");
+        assert!(answer.contains("Allow: INVITE"), "{answer}");
+    }
+    let metrics = world.metrics_with("strowger_sip_messages_total{what=\"received\"} 2").await;
+    assert!(metrics.contains("strowger_connections_steps_total{step=\"accepted\"} 1"), "{metrics}");
+    assert!(metrics.ends_with("# EOF\n"));
+    world.handle.drain(NOW).await;
+    assert!(world.handle.health().stopped);
+    assert!(world.handle.calls(CallScope::Platform).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_runs_with_sound_both_ways_and_leaves_its_cdrs() {
+    let world = World::start().await;
+    let (mut alice, mut bob) = (world.phone("alice").await, world.phone("bob").await);
+    let (alice_sound, bob_sound) = (phone::sound(), phone::sound());
+    alice.invite("bob", &alice_sound);
+    let invite = bob.expect("INVITE sip:");
+    bob.answer(&invite, "180 Ringing", None);
+    alice.expect("SIP/2.0 180");
+    bob.answer(&invite, "200 OK", Some(&bob_sound));
+    let answered = alice.expect("SIP/2.0 200");
+    alice.ack(&answered);
+    bob.expect("ACK ");
+
+    let calls = world.handle.calls(CallScope::Company(world.company.brand, world.company.id)).await.unwrap();
+    assert_eq!((calls.len(), calls[0].legs.len()), (1, 2), "{calls:?}");
+    let (to_switch, from_switch) = (phone::sound_address(&answered), phone::sound_address(&invite));
+    assert_eq!(to_switch.port() % 2, 0);
+    for (from, through, to) in [(&alice_sound, to_switch, &bob_sound), (&bob_sound, from_switch, &alice_sound)] {
+        let heard = phone::hear_through(from, through, to);
+        assert_eq!(&heard[12..], &[0xd5; 160], "the very sound");
+    }
+    world.metrics_with("strowger_calls 1\n").await;
+
+    bob.bye(&invite);
+    let bye = alice.expect("BYE ");
+    alice.answer(&bye, "200 OK", None);
+    bob.expect("SIP/2.0 200");
+    let cdrs = world.cdrs(2).await;
+    assert!(cdrs.iter().all(|c| c.cause == Cause::NormalClearing && c.answered_at.is_some()), "{cdrs:?}");
+    world.metrics_with("strowger_calls 0\n").await;
+    assert_eq!(world.handle.drain(Duration::from_secs(5)).await.calls_ended, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_refuses_new_calls_and_ends_what_outlives_it() {
+    let world = World::start().await;
+    let (mut alice, mut bob) = (world.phone("alice").await, world.phone("bob").await);
+    let sounds = (phone::sound(), phone::sound());
+    alice.invite("bob", &sounds.0);
+    let invite = bob.expect("INVITE sip:");
+    bob.answer(&invite, "200 OK", Some(&sounds.1));
+    let answered = alice.expect("SIP/2.0 200");
+    alice.ack(&answered);
+    bob.expect("ACK ");
+
+    let handle = world.handle.clone();
+    let drain = tokio::spawn(async move { handle.drain(Duration::from_millis(500)).await });
+    world.until(|handle| handle.health().draining).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut carol = world.carol();
+    carol.invite("bob", &sounds.0);
+    let refused = carol.expect("SIP/2.0 503");
+    assert!(refused.contains("Retry-After:"), "{refused}");
+    for phone in [&mut alice, &mut bob] {
+        let bye = phone.expect("BYE ");
+        phone.answer(&bye, "200 OK", None);
+    }
+    assert_eq!(drain.await.unwrap().calls_ended, 1);
+    let cdrs = world.cdrs(2).await;
+    assert!(cdrs.iter().filter(|c| c.answered_at.is_some()).all(|c| c.cause == Cause::Draining), "{cdrs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_store_holds_is_live_when_the_handle_says_so() {
+    let world = World::start().await;
+    let mut alice = world.phone("alice").await;
+    let mut bob = world.phone("bob").await;
+    let sound = phone::sound();
+    alice.invite("200", &sound);
+    alice.expect("SIP/2.0 404");
+    let target = RouteTarget::Account("bob".to_owned());
+    let extension = NewExtension { company: world.company.id, number: "200".to_owned(), target };
+    world.db.extensions().create(&OpContext::platform(), extension).await.unwrap();
+    world.handle.live().await.unwrap();
+    alice.invite("200", &sound);
+    bob.expect("INVITE sip:");
+    world.handle.drain(NOW).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_ends_a_call() {
+    let world = World::start().await;
+    let (mut alice, mut bob) = (world.phone("alice").await, world.phone("bob").await);
+    alice.invite("bob", &phone::sound());
+    let invite = bob.expect("INVITE sip:");
+    bob.answer(&invite, "180 Ringing", None);
+    alice.expect("SIP/2.0 180");
+    let call = world.handle.calls(CallScope::Platform).await.unwrap()[0].call;
+    assert!(world.handle.hangup(call).await.unwrap());
+    bob.expect("CANCEL ");
+    alice.expect("SIP/2.0 480");
+    assert!(!world.handle.hangup(model::CallId(7)).await.unwrap());
+    world.handle.drain(NOW).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn registrations_outlive_a_restart() {
+    let world = World::start().await;
+    let mut alice = world.phone("alice").await;
+    alice.register(600);
+    alice.expect("SIP/2.0 200");
+    let before = world.handle.registrations().await.unwrap();
+    assert_eq!((before.len(), before[0].username.as_str()), (1, "alice"));
+    assert!(before[0].source.starts_with("udp/127.0.0.1:"), "{before:?}");
+    world.handle.drain(NOW).await;
+    let world = world.restart().await;
+    assert_eq!(world.handle.registrations().await.unwrap(), before);
+    world.handle.drain(NOW).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_binding_is_named_and_the_switch_goes_on() {
+    let world = World::start().await;
+    let platform = OpContext::platform();
+    let (name, version) = ("broken".to_owned(), "1.0.0".to_owned());
+    let brand = Some(world.company.brand);
+    let new = NewPlugin { brand, name, version, bytes: b"no component".to_vec(), installed_at: world.handle.now() };
+    let plugin = world.db.plugins().install(&platform, new).await.unwrap();
+    let binding = NewBinding {
+        brand: world.company.brand,
+        company: None,
+        name: "wrecked".to_owned(),
+        point: "routing/router".to_owned(),
+        priority: 10,
+        plugin: plugin.id,
+        config: "{}".to_owned(),
+    };
+    world.db.plugin_bindings().bind(&platform, binding).await.unwrap();
+    world.handle.live().await.unwrap();
+    let health = world.handle.health();
+    assert!(health.is_ready());
+    assert_eq!(health.bindings_broken[0].0, "wrecked");
+    assert!(health.warnings()[0].contains("binding wrecked is not live"), "{health:?}");
+    world.handle.drain(NOW).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_taken_port_is_one_sentence() {
+    let world = World::start().await;
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut config = world.config();
+    config.listeners[0].bind = taken.local_addr().unwrap();
+    let plugins = plugin::Host::new(plugin::HostConfig::default()).unwrap();
+    let error = Shell::start(config, world.db.clone(), plugins).await.unwrap_err();
+    assert!(matches!(error, ShellError::Net(_)));
+    assert!(error.to_string().contains("is taken by another process"), "{error}");
+    let plugins = plugin::Host::new(plugin::HostConfig::default()).unwrap();
+    let error = Shell::start(world.config(), world.db.clone(), plugins).await.unwrap_err();
+    assert!(error.to_string().contains("in use by another process"), "{error}");
+    world.handle.drain(NOW).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn noise_on_every_socket_kills_nothing() {
+    let world = World::start().await;
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut seed = 0x9e37_79b9_u32;
+    for round in 0..2_000_usize {
+        let noise: Vec<u8> = (0..round % 200)
+            .map(|_| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (seed >> 24) as u8
+            })
+            .collect();
+        socket.send_to(&noise, world.address(Transport::Udp)).unwrap();
+    }
+    let mut phone = Phone::new("probe", Transport::Udp, world.address(Transport::Udp));
+    phone.request("OPTIONS", "sip:example.test", "");
+    phone.expect("SIP/2.0 200");
+    world.handle.drain(NOW).await;
+}

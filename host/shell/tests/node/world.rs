@@ -1,0 +1,123 @@
+//! A node with one brand and one company, on ports the kernel gives.
+
+use crate::phone::Phone;
+use core::time::Duration;
+use model::{Account, Cdr, Company, DefaultVerdict, Ha1, MediaPath, Transport};
+use shell::{Handle, ListenerConfig, MediaConfig, PortRange, Shell, ShellConfig};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Instant;
+use store::{CdrFilter, Db, NewAccount, NewBrand, NewCompany, OpContext};
+use tempfile::TempDir;
+
+pub(crate) struct World {
+    pub(crate) handle: Handle,
+    pub(crate) db: Db,
+    pub(crate) company: Company,
+    carol: SocketAddr,
+    carol_phone: std::sync::Mutex<Option<Phone>>,
+    dir: TempDir,
+}
+
+fn config(dir: &Path) -> ShellConfig {
+    let bind = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = |transport| ListenerConfig { transport, bind, advertised: None };
+    ShellConfig {
+        listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
+        media: vec![MediaConfig { bind: bind.ip(), advertised: None, ports: PortRange::Ephemeral, pairs: 8 }],
+        ..ShellConfig::new(dir.join("data"))
+    }
+}
+
+fn database(dir: &Path) -> String {
+    format!("sqlite:{}", dir.join("strowger.db").display())
+}
+
+async fn start(dir: &Path) -> (Db, Handle) {
+    let db = Db::open(&database(dir)).await.unwrap();
+    let plugins =
+        plugin::Host::new(plugin::HostConfig { apps_max: 16, hooks_max: 16, ..plugin::HostConfig::default() });
+    let handle = Shell::start(config(dir), db.clone(), plugins.unwrap()).await.unwrap();
+    (db, handle)
+}
+
+impl World {
+    pub(crate) async fn start() -> World {
+        let dir = tempfile::tempdir().unwrap();
+        let platform = OpContext::platform();
+        let (db, handle) = start(dir.path()).await;
+        let new = NewBrand { name: "brand".to_owned(), default_verdict: DefaultVerdict::Extensions };
+        let brand = db.brands().create(&platform, new).await.unwrap().id;
+        let (name, domain) = ("company".to_owned(), "example.test".to_owned());
+        let new = NewCompany { brand, name, domain, media: MediaPath::Anchor, calls_max: None };
+        let company = db.companies().create(&platform, new).await.unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], 9));
+        let world = World { handle, db, company, carol: address, carol_phone: std::sync::Mutex::new(None), dir };
+        let carol = world.phone("carol").await;
+        let carol_at = carol.address();
+        World { carol: carol_at, carol_phone: std::sync::Mutex::new(Some(carol)), ..world }
+    }
+
+    pub(crate) async fn restart(self) -> World {
+        let World { handle, db, company, carol, carol_phone, dir } = self;
+        db.close().await;
+        // The journal's folder is locked until the last handle is gone.
+        drop(handle);
+        let (db, handle) = start(dir.path()).await;
+        World { handle, db, company, carol, carol_phone, dir }
+    }
+
+    /// The configuration of another node on the same data.
+    pub(crate) fn config(&self) -> ShellConfig {
+        config(self.dir.path())
+    }
+
+    pub(crate) fn address(&self, transport: Transport) -> SocketAddr {
+        self.handle.listeners().iter().find(|l| l.transport == transport).unwrap().advertised
+    }
+
+    /// A phone whose account is known by its address.
+    pub(crate) async fn phone(&self, name: &str) -> Phone {
+        let phone = Phone::new(name, Transport::Udp, self.address(Transport::Udp));
+        let ha1 = Ha1 { md5: "0".repeat(32), sha256: "0".repeat(64) };
+        let direct = Some(phone.address());
+        let (username, display_name) = (name.to_owned(), String::new());
+        let new = NewAccount { company: self.company.id, username, display_name, ha1, direct, enabled: true };
+        let _account: Account = self.db.accounts().create(&OpContext::platform(), new).await.unwrap();
+        self.handle.live().await.unwrap();
+        phone
+    }
+
+    /// A phone that was there before the drain began.
+    pub(crate) fn carol(&self) -> Phone {
+        let carol = self.carol_phone.lock().unwrap().take().unwrap();
+        assert_eq!(carol.address(), self.carol);
+        carol
+    }
+
+    pub(crate) async fn until(&self, done: impl Fn(&Handle) -> bool) {
+        let begun = Instant::now();
+        while !done(&self.handle) {
+            assert!(begun.elapsed() < Duration::from_secs(10), "waited in vain");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub(crate) async fn metrics_with(&self, line: &str) -> String {
+        self.until(|handle| handle.metrics_text().contains(line)).await;
+        self.handle.metrics_text()
+    }
+
+    pub(crate) async fn cdrs(&self, count: usize) -> Vec<Cdr> {
+        let filter = CdrFilter { company: Some(self.company.id), account: None, from: None, to: None, cause: None };
+        let begun = Instant::now();
+        loop {
+            let cdrs = self.db.cdrs().list(&OpContext::platform(), &filter, None, 100).await.unwrap();
+            if cdrs.len() >= count {
+                return cdrs;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(10), "only {} CDRs", cdrs.len());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
