@@ -1,4 +1,5 @@
 //! Every torture message gets the verdict its RFC asks for, and the accepted ones are read right.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use bytes::Bytes;
 use sip_message::{Contacts, Framed, Message, Name, ParseLimits, ResponseWriter, StreamFramer};

@@ -1,4 +1,5 @@
 //! The cost of the hot path: parse, the reads of a proxy or transaction layer, one response.
+#![allow(clippy::unwrap_used, reason = "a test")]
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
 #[path = "../tests/common/mod.rs"]

@@ -9,6 +9,7 @@
 mod auth;
 mod error;
 mod frame;
+mod host;
 mod message;
 mod method;
 mod name;

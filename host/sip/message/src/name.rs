@@ -13,16 +13,16 @@ macro_rules! names {
         }
 
         #[repr(u8)]
-        enum Id { Other, $($name,)* }
+        enum Index { Other, $($name,)* }
 
         /// Every known name by id; the first is never used.
         const KNOWN: &[(Name<'static>, &str)] = &[(Name::Other(""), ""), $((Name::$name, $text),)*];
-        const COMPACT: &[(u8, u8)] = &[$($(($compact, Id::$name as u8),)?)*];
+        const COMPACT: &[(u8, u8)] = &[$($(($compact, Index::$name as u8),)?)*];
 
         impl<'a> Name<'a> {
             /// The id under which a message's index holds it; 0 for others.
             pub(crate) const fn id(self) -> u8 {
-                match self { $(Name::$name => Id::$name as u8,)* Name::Other(_) => Id::Other as u8 }
+                match self { $(Name::$name => Index::$name as u8,)* Name::Other(_) => Index::Other as u8 }
             }
 
             /// The canonical long spelling.

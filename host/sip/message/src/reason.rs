@@ -33,11 +33,13 @@ pub const fn reason_phrase(status: u16) -> &'static str {
         606 => "Not Acceptable",
         607 => "Unwanted",
         608 => "Rejected",
-        101..=199 => "Progress",
-        200..=299 => "OK",
-        300..=399 => "Redirection",
-        600..=699 => "Global Failure",
-        _ => "Server Failure",
+        _ => match status / 100 {
+            1 => "Progress",
+            2 => "OK",
+            3 => "Redirection",
+            6 => "Global Failure",
+            _ => "Server Failure",
+        },
     }
 }
 

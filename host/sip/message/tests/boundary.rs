@@ -1,4 +1,5 @@
 //! Differential test: where rsip and we both accept a message, both read the same.
+#![allow(clippy::unwrap_used, reason = "a test")]
 #![cfg(not(target_family = "wasm"))]
 
 mod common;

@@ -1,4 +1,5 @@
 //! The stream framer.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 

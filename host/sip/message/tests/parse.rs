@@ -1,4 +1,5 @@
 //! What the parser takes and what it refuses.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Properties: what is written is read back; nothing panics; chunks do not matter.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 

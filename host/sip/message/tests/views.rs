@@ -1,4 +1,5 @@
 //! URIs, name-addr values, Via, parameters, credentials.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 

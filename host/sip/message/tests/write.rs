@@ -1,4 +1,5 @@
 //! The writers: what they write, and what nobody can make them write.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! The INVITE that benches and allocation tests read: 836 bytes, 14 fields, SDP.
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, dead_code, missing_docs, unreachable_pub, reason = "each test file uses its part")]
 
 use bytes::Bytes;
 use sip_message::{Message, ParseLimits};

@@ -1,0 +1,49 @@
+//! Hosts: names, IPv4 and bracketed IPv6 addresses (RFC 3261 section 25.1, RFC 5118).
+
+use crate::scan::digits;
+use core::net::{IpAddr, Ipv6Addr};
+
+/// An address literal: IPv4, or IPv6 with or without brackets.
+pub(crate) fn host_ip(host: &str) -> Option<IpAddr> {
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    bare.parse().ok().or_else(|| three_colons(bare).map(IpAddr::V6))
+}
+
+/// `2001:db8:::192.0.2.1`: the grammar of RFC 3261 led to a third colon before IPv4 digits; RFC 5118 section 4.10
+/// asks to read it as two.
+fn three_colons(text: &str) -> Option<Ipv6Addr> {
+    let (head, tail) = text.split_once(":::")?;
+    if !tail.contains('.') {
+        return None;
+    }
+    format!("{head}::{tail}").parse().ok()
+}
+
+/// Whether `host` is a host name, an IPv4 address or a bracketed IPv6 address.
+pub(crate) fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[') {
+        Some(rest) => {
+            rest.strip_suffix(']').is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok() || three_colons(ip).is_some())
+        }
+        // The underscore is no host name character, but names in private DNS have it.
+        None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')),
+    }
+}
+
+/// Splits `host[:port]`; white space may stand around the colon, as Via lets it.
+pub(crate) fn host_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let after = if text.starts_with('[') { text.find(']')? + 1 } else { 0 };
+    let colon = text.get(after..)?.find(':').map(|at| at + after);
+    let (host, port) = match colon {
+        Some(at) => (text.get(..at)?, Some(text.get(at + 1..)?)),
+        None => (text, None),
+    };
+    let (host, port) = (host.trim_end(), port.map(str::trim_start));
+    if !is_host(host) {
+        return None;
+    }
+    match port {
+        Some(port) => Some((host, Some(digits(port.as_bytes())?))),
+        None => Some((host, None)),
+    }
+}
