@@ -1,1 +1,9 @@
+//! Tables of each machine (one file each), the layer's rules, and a pair of layers on a bad network.
 
+mod cancel;
+mod layer;
+mod pair;
+mod refusals;
+mod seeds;
+mod streams;
+pub(crate) mod tools;
