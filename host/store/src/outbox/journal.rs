@@ -111,11 +111,7 @@ impl Journal {
     fn write(&mut self, segment: io::Result<Arc<Segment>>, lines: &[u8], records: usize) -> io::Result<()> {
         match segment.and_then(|segment| self.try_write(&segment, lines)) {
             Ok(()) => {
-                let written = (records + self.waiting_records) as u64;
-                self.shared.counters.records_written.fetch_add(written, Ordering::Relaxed);
-                self.set_waiting(0);
-                self.waiting = Vec::new();
-                self.shared.wrote();
+                self.taken(records);
                 Ok(())
             }
             Err(error) => {
@@ -124,6 +120,15 @@ impl Journal {
                 Err(error)
             }
         }
+    }
+
+    /// Everything that waited and `records` more are on the disk.
+    fn taken(&mut self, records: usize) {
+        let written = (records + self.waiting_records) as u64;
+        self.shared.counters.records_written.fetch_add(written, Ordering::Relaxed);
+        self.set_waiting(0);
+        self.waiting = Vec::new();
+        self.shared.wrote();
     }
 
     fn try_write(&mut self, segment: &Segment, lines: &[u8]) -> io::Result<()> {
@@ -186,12 +191,16 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        if self.waiting_records > 0
-            && let Err(error) = self.segment().and_then(|segment| self.try_write(&segment, &[]))
-        {
-            tracing::error!(records = self.waiting_records, %error, "CDRs that waited for the disk are lost");
-            self.shared.counters.records_lost.fetch_add(self.waiting_records as u64, Ordering::Relaxed);
-            self.set_waiting(0);
+        if self.waiting_records > 0 {
+            match self.segment().and_then(|segment| self.try_write(&segment, &[])) {
+                Ok(()) => self.taken(0),
+                Err(error) => {
+                    let records = self.waiting_records;
+                    tracing::error!(records, %error, "CDRs that waited for the disk are lost");
+                    self.shared.counters.records_lost.fetch_add(records as u64, Ordering::Relaxed);
+                    self.set_waiting(0);
+                }
+            }
         }
         if let Some(segment) = &self.segment {
             segment.closed.store(true, Ordering::Release);

@@ -190,7 +190,6 @@ impl Shared {
     }
 
     #[cfg(not(test))]
-    #[allow(clippy::unused_self)]
     fn put(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
         file.write_all_at(bytes, at)
     }

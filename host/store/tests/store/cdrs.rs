@@ -38,6 +38,9 @@ fn newest_first(mut cdrs: Vec<Cdr>) -> Vec<Cdr> {
     cdrs
 }
 
+/// A filter, and which CDRs it lets through.
+type Case = (CdrFilter, fn(&Cdr) -> bool);
+
 on_both! {
     async fn what_was_written_comes_back(place: Place) {
         let odd = Cdr {
@@ -70,7 +73,7 @@ on_both! {
 
     async fn filters_narrow(place: Place) {
         keep(&place, some()).await;
-        let cases: [(CdrFilter, fn(&Cdr) -> bool); 5] = [
+        let cases: [Case; 5] = [
             (CdrFilter { company: Some(CompanyId(20)), ..CdrFilter::default() }, |c| c.company.0 == 20),
             (CdrFilter { account: Some(AccountId(101)), ..CdrFilter::default() }, |c| c.account == Some(AccountId(101))),
             (CdrFilter { from: Some(at(1)), to: Some(at(3)), ..CdrFilter::default() },

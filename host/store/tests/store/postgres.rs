@@ -5,15 +5,15 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 struct Server {
     dir: PathBuf,
-    /// The keeper reads it: when this process is gone, however it went, the pipe closes and the keeper cleans up.
-    _alive: Option<ChildStdin>,
+    /// It reads from us: when this process is gone, however it went, the pipe closes and the keeper cleans up.
+    _keeper: Child,
 }
 
 /// The URL of a new, empty database; `None` when `STROWGER_SKIP_POSTGRES=1` says so.
@@ -90,8 +90,7 @@ fn start() -> Server {
     child.args(["-c", keeper, "keeper"]).arg(bin.join("postgres"));
     // Its own process group: Ctrl-C must not reach the server before the keeper.
     child.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-    let mut child = child.spawn().unwrap();
-    let server = Server { _alive: child.stdin.take(), dir };
+    let server = Server { _keeper: child.spawn().unwrap(), dir };
     wait_until_ready(&bin, &server.dir);
     server
 }

@@ -141,6 +141,9 @@ async fn sqlite_schema(url: &str) -> Columns {
     schema
 }
 
+/// Table, kind, place, column, and for a foreign key the table and column it names.
+type Key = (String, String, i32, String, Option<String>, Option<String>);
+
 async fn postgres_schema(url: &str) -> Columns {
     let pool = sqlx::PgPool::connect(url).await.unwrap();
     let mut schema = Columns::new();
@@ -162,7 +165,7 @@ async fn postgres_schema(url: &str) -> Columns {
         schema.entry(table).or_default().insert(format!("{name} {kind}{}", if null { " null" } else { "" }));
     }
     // Keys and references, column by column in order.
-    let keys: Vec<(String, String, i32, String, Option<String>, Option<String>)> = sqlx::query_as(
+    let keys: Vec<Key> = sqlx::query_as(
         "SELECT t.relname::text, c.contype::text, k.n::int, a.attname::text, f.relname::text, fa.attname::text
          FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid
          CROSS JOIN LATERAL unnest(c.conkey) WITH ORDINALITY AS k(col, n)

@@ -149,7 +149,7 @@ on_both! {
         not_found(db.plugins().bytes(&as_rival, own.id).await);
         not_found(db.plugins().delete(&as_rival, own.id).await);
         not_found(db.plugins().delete(&as_rival, shared.id).await);
-        assert_eq!(db.plugins().list(&as_rival, Page::first()).await.unwrap(), [shared.clone()]);
+        assert_eq!(db.plugins().list(&as_rival, Page::first()).await.unwrap(), std::slice::from_ref(&shared));
         assert_eq!(db.plugins().latest(&as_acme, "router", None).await.unwrap(), own);
         assert_eq!(db.plugins().latest(&as_rival, "router", Some("1.0.0")).await.unwrap(), shared);
         let bind = |brand, plugin| NewBinding {
