@@ -14,11 +14,19 @@ use model::{
 use sdp::Description;
 use std::sync::Arc;
 
-/// How a verb begins: it waits, is done at once, or fails.
-type Begun = Result<Waiting, Result<AppReply, AppError>>;
+/// How a verb begins.
+enum Begin {
+    /// It waits.
+    Waits(Waiting),
+    /// It is done at once.
+    Done(AppReply),
+}
 
-fn wrong(state: &str) -> Result<AppReply, AppError> {
-    Err(AppError::InvalidState(state.to_owned()))
+/// A verb's beginning, or why it fails at once.
+type Begun = Result<Begin, AppError>;
+
+fn wrong(state: &str) -> AppError {
+    AppError::InvalidState(state.to_owned())
 }
 
 impl Step<'_, '_> {
@@ -48,60 +56,58 @@ impl Step<'_, '_> {
     pub(crate) fn app_request(&mut self, request: RequestId, verb: AppVerb) {
         let busy = self.run().is_none_or(|r| r.pending.is_some());
         if busy {
-            return self.reply(request, wrong("another verb is waiting"));
+            return self.reply(request, Err(wrong("another verb is waiting")));
         }
         match self.begin(request, verb) {
-            Ok(waiting) => {
+            Ok(Begin::Done(reply)) => self.reply(request, Ok(reply)),
+            Ok(Begin::Waits(waiting)) => {
                 if let Some(run) = self.run() {
                     run.pending = Some((request, waiting));
                 }
             }
-            Err(result) => self.reply(request, result),
+            Err(error) => self.reply(request, Err(error)),
         }
     }
 
     fn begin(&mut self, request: RequestId, verb: AppVerb) -> Begun {
         match verb {
-            AppVerb::Ring(leg) => Err(self.verb_ring(leg)),
+            AppVerb::Ring(leg) => self.verb_ring(leg).map(Begin::Done),
             AppVerb::Answer(leg, ops) => self.verb_answer(leg, &ops),
-            AppVerb::Refuse(leg, sip, reason) => Err(self.verb_refuse(leg, sip, &reason)),
-            AppVerb::Hangup(leg) => Err(self.verb_hangup(leg)),
+            AppVerb::Refuse(leg, sip, reason) => self.verb_refuse(leg, sip, &reason).map(Begin::Done),
+            AppVerb::Hangup(leg) => self.verb_hangup(leg).map(Begin::Done),
             AppVerb::Play(leg, prompts, stop_on) => self.verb_play(leg, &prompts, stop_on),
             AppVerb::Collect(leg, spec) => self.verb_collect(leg, spec),
             AppVerb::Echo(leg, longest) => self.verb_echo(leg, longest),
             AppVerb::Dial(leg, spec) => self.verb_dial(request, leg, spec),
             AppVerb::Bridge(a, b, spec) => self.verb_bridge(a, b, &spec),
-            AppVerb::Sleep(how_long) => Ok(Waiting::Sleep { until: self.now() + how_long }),
+            AppVerb::Sleep(how_long) => Ok(Begin::Waits(Waiting::Sleep { until: self.now() + how_long })),
         }
     }
 
     /// The leg, if it is alive.
-    fn live(&self, leg: LegHandle) -> Result<LegNo, Result<AppReply, AppError>> {
+    fn live(&self, leg: LegHandle) -> Result<LegNo, AppError> {
         match self.call.leg(leg.0) {
-            None => Err(Err(AppError::NotFound)),
-            Some(l) if !l.is_alive() => Err(Err(AppError::HungUp(CauseInfo::local(Cause::NormalClearing)))),
+            None => Err(AppError::NotFound),
+            Some(l) if !l.is_alive() => Err(AppError::HungUp(CauseInfo::local(Cause::NormalClearing))),
             Some(l) => Ok(l.no),
         }
     }
 
     /// The leg and its stream, if the switch speaks to it.
-    fn speaking(&self, leg: LegHandle) -> Result<(LegNo, media::StreamId), Result<AppReply, AppError>> {
+    fn speaking(&self, leg: LegHandle) -> Result<(LegNo, media::StreamId), AppError> {
         let no = self.live(leg)?;
         let answered = self.call.leg(no).filter(|l| l.progress == Progress::Answered);
         answered.and_then(|l| l.stream).map(|s| (no, s)).ok_or_else(|| wrong("answer the leg first"))
     }
 
     fn verb_ring(&mut self, leg: LegHandle) -> Result<AppReply, AppError> {
-        let no = match self.live(leg) {
-            Ok(no) => no,
-            Err(result) => return result,
-        };
+        let no = self.live(leg)?;
         let now = self.now();
         let Some(key) = self.call.leg(no).filter(|l| no == 0 && !l.is_answered()).and_then(|l| l.dialog) else {
-            return wrong("only a caller who waits can hear ringing");
+            return Err(wrong("only a caller who waits can hear ringing"));
         };
         if self.floors.dialogs.progress(self.floors.transactions, key, 180, None, &[], now).is_err() {
-            return wrong("the leg has ended");
+            return Err(wrong("the leg has ended"));
         }
         if let Some(leg) = self.call.leg_mut(no) {
             leg.progress = Progress::Ringing;
@@ -122,7 +128,7 @@ impl Step<'_, '_> {
             let ending = Ending::switch(Cause::NotAcceptable);
             self.end_leg(no, ending);
             self.stop_if_alone();
-            return Err(Err(AppError::HungUp(cause_info(&ending, false))));
+            return Err(AppError::HungUp(cause_info(&ending, false)));
         };
         let headers: Vec<(String, String)> = ops
             .iter()
@@ -134,7 +140,7 @@ impl Step<'_, '_> {
         let now = self.now();
         self.note_answered(no, Progress::Accepted);
         let sent = self.floors.dialogs.accept(self.floors.transactions, key, Some(body), &headers, now);
-        sent.map(|()| Waiting::Answer { leg: no }).map_err(|_| wrong("the leg has ended"))
+        sent.map(|()| Begin::Waits(Waiting::Answer { leg: no })).map_err(|_| wrong("the leg has ended"))
     }
 
     /// The caller acknowledged: a waiting answer verb is done.
@@ -145,15 +151,12 @@ impl Step<'_, '_> {
     }
 
     fn verb_refuse(&mut self, leg: LegHandle, sip: u16, reason: &str) -> Result<AppReply, AppError> {
-        let no = match self.live(leg) {
-            Ok(no) => no,
-            Err(result) => return result,
-        };
+        let no = self.live(leg)?;
         if !(400..700).contains(&sip) {
             return Err(AppError::InvalidArgument("a refusal's status is 400 to 699".to_owned()));
         }
         if no != 0 || self.call.leg(no).is_some_and(crate::leg::Leg::is_answered) {
-            return wrong("only a caller who waits can be refused");
+            return Err(wrong("only a caller who waits can be refused"));
         }
         self.answer_caller(sip, reason, &[]);
         self.end_leg(no, Ending { cause: Cause::PluginRefused, sip, by: EndedBy::Switch });
@@ -162,36 +165,33 @@ impl Step<'_, '_> {
     }
 
     fn verb_hangup(&mut self, leg: LegHandle) -> Result<AppReply, AppError> {
-        let no = match self.live(leg) {
-            Ok(no) => no,
-            Err(result) => return result,
-        };
+        let no = self.live(leg)?;
         self.end_leg(no, Ending::switch(Cause::AppHangup));
         self.stop_if_alone();
         Ok(AppReply::Done)
     }
 
-    fn start_prompts(&mut self, stream: media::StreamId, prompts: &[Prompt], repeat: bool) -> Result<JobId, Result<AppReply, AppError>> {
+    fn start_prompts(&mut self, stream: media::StreamId, prompts: &[Prompt], repeat: bool) -> Result<JobId, AppError> {
         if prompts.len() > self.floors.setup.limits.prompts_max {
-            return Err(Err(AppError::LimitExceeded("prompts_max".to_owned())));
+            return Err(AppError::LimitExceeded("prompts_max".to_owned()));
         }
         let now = self.now();
         self.floors
             .media
             .play(stream, prompts, repeat, now)
-            .map_err(|unknown| Err(AppError::InvalidArgument(unknown.to_string())))
+            .map_err(|unknown| AppError::InvalidArgument(unknown.to_string()))
     }
 
     fn verb_play(&mut self, leg: LegHandle, prompts: &[Prompt], stop_on: String) -> Begun {
         let (no, stream) = self.speaking(leg)?;
         if let Some(digit) = self.typed_ahead(no, &stop_on) {
-            return Err(Ok(AppReply::Played(Some(digit.to_string()))));
+            return Ok(Begin::Done(AppReply::Played(Some(digit.to_string()))));
         }
         if prompts.is_empty() {
-            return Err(Ok(AppReply::Played(None)));
+            return Ok(Begin::Done(AppReply::Played(None)));
         }
         let job = self.start_prompts(stream, prompts, false)?;
-        Ok(Waiting::Play { leg: no, job, stop_on })
+        Ok(Begin::Waits(Waiting::Play { leg: no, job, stop_on }))
     }
 
     /// The first digit typed ahead that `wanted` names; digits before it are dropped.
@@ -207,7 +207,7 @@ impl Step<'_, '_> {
         let (no, stream) = self.speaking(leg)?;
         let most = self.floors.setup.limits.collect_digits_max;
         if spec.max_digits == 0 || spec.max_digits as usize > most || spec.min_digits > spec.max_digits {
-            return Err(Err(AppError::InvalidArgument(format!("digits must be 1 to {most}, and min at most max"))));
+            return Err(AppError::InvalidArgument(format!("digits must be 1 to {most}, and min at most max")));
         }
         let typed = self.call.leg_mut(no).map(|l| core::mem::take(&mut l.typed)).unwrap_or_default();
         let mut collecting = Collecting { leg: no, spec, digits: String::new(), job: None, until: None };
@@ -216,7 +216,7 @@ impl Step<'_, '_> {
                 if let Some(leg) = self.call.leg_mut(no) {
                     typed[at + digit.len_utf8()..].clone_into(&mut leg.typed);
                 }
-                return Err(Ok(AppReply::Collected(done)));
+                return Ok(Begin::Done(AppReply::Collected(done)));
             }
         }
         let now = self.now();
@@ -224,35 +224,36 @@ impl Step<'_, '_> {
             let prompts = collecting.spec.prompts.clone();
             collecting.job = Some(self.start_prompts(stream, &prompts, false)?);
         } else {
-            let pause = if collecting.digits.is_empty() { collecting.spec.first_digit } else { collecting.spec.inter_digit };
+            let pause =
+                if collecting.digits.is_empty() { collecting.spec.first_digit } else { collecting.spec.inter_digit };
             collecting.wait(pause, now);
         }
-        Ok(Waiting::Collect(collecting))
+        Ok(Begin::Waits(Waiting::Collect(collecting)))
     }
 
     fn verb_echo(&mut self, leg: LegHandle, longest: Duration) -> Begun {
         let (no, stream) = self.speaking(leg)?;
         self.floors.media.echo(stream, true);
-        Ok(Waiting::Echo { leg: no, until: self.now() + longest })
+        Ok(Begin::Waits(Waiting::Echo { leg: no, until: self.now() + longest }))
     }
 
     fn verb_bridge(&mut self, a: LegHandle, b: LegHandle, spec: &BridgeSpec) -> Begun {
         let ((a, _), (b, _)) = (self.speaking(a)?, self.speaking(b)?);
         if a == b {
-            return Err(Err(AppError::InvalidArgument("a leg cannot be bridged with itself".to_owned())));
+            return Err(AppError::InvalidArgument("a leg cannot be bridged with itself".to_owned()));
         }
         let longest = Duration::from_secs(u64::from(self.floors.setup.limits.call_duration_max_s));
         let since = self.now();
         self.join(a, b);
         let until = Some(since + spec.max.map_or(longest, |m| m.min(longest)));
-        Ok(Waiting::Bridge(Bridge { a, b, since, until, reoffer: None }))
+        Ok(Begin::Waits(Waiting::Bridge(Bridge { a, b, since, until, reoffer: None })))
     }
 
     fn verb_dial(&mut self, request: RequestId, parent: LegHandle, spec: DialSpec) -> Begun {
         let no = self.live(parent)?;
         let limits = &self.floors.setup.limits;
         if spec.targets.is_empty() || spec.targets.len() > limits.plan_targets_max {
-            return Err(Err(AppError::InvalidArgument(format!("name 1 to {} targets", limits.plan_targets_max))));
+            return Err(AppError::InvalidArgument(format!("name 1 to {} targets", limits.plan_targets_max)));
         }
         let ringback = match self.speaking(parent) {
             Ok((_, stream)) if !spec.ringback.is_empty() => Some(self.start_prompts(stream, &spec.ringback, true)?),
@@ -265,8 +266,8 @@ impl Step<'_, '_> {
         self.next_step();
         // The dial waits, or has failed at once and was answered: either way the verb is where it belongs.
         match self.run().and_then(|r| r.pending.take()) {
-            Some((_, waiting)) => Ok(waiting),
-            None => Err(self.take_late_reply(request)),
+            Some((_, waiting)) => Ok(Begin::Waits(waiting)),
+            None => self.take_late_reply(request).map(Begin::Done),
         }
     }
 
@@ -293,7 +294,7 @@ impl Step<'_, '_> {
             leg.spoken = spoken_of(leg);
         }
         let info = self.call.info.clone();
-        self.finish(Ok(AppReply::Leg(LegHandle(no), info)));
+        self.finish(Ok(AppReply::Leg(LegHandle(no), Box::new(info))));
     }
 
     /// Nobody answered the dial.
@@ -355,7 +356,9 @@ impl Step<'_, '_> {
     pub(crate) fn app_play_ended(&mut self, no: LegNo, ended: JobId) {
         let now = self.now();
         match self.waiting() {
-            Some(Waiting::Play { leg, job, .. }) if *leg == no && *job == ended => self.finish(Ok(AppReply::Played(None))),
+            Some(Waiting::Play { leg, job, .. }) if *leg == no && *job == ended => {
+                self.finish(Ok(AppReply::Played(None)))
+            }
             Some(Waiting::Collect(collecting)) if collecting.job == Some(ended) => {
                 collecting.job = None;
                 let pause = collecting.spec.first_digit;
@@ -413,7 +416,9 @@ impl Step<'_, '_> {
             }
             Some(Waiting::Dial(dial)) if dial.parent == no => self.dial_abandoned(no, info),
             Some(
-                Waiting::Answer { leg } | Waiting::Play { leg, .. } | Waiting::Echo { leg, .. }
+                Waiting::Answer { leg }
+                | Waiting::Play { leg, .. }
+                | Waiting::Echo { leg, .. }
                 | Waiting::Collect(Collecting { leg, .. }),
             ) if *leg == no => self.finish(Err(AppError::HungUp(info))),
             Some(Waiting::Sleep { .. }) if no == 0 => self.finish(Err(AppError::HungUp(info))),
@@ -456,7 +461,9 @@ impl Step<'_, '_> {
             }
             Ok(AppOutcome::Err(_)) => Ending::switch(Cause::AppHangup),
             Err(AppFailure::Saturated) => Ending::switch(Cause::LimitReached),
-            Err(AppFailure::NotBound | AppFailure::Trapped(_) | AppFailure::Timeout) => Ending::switch(Cause::AppFailed),
+            Err(AppFailure::NotBound | AppFailure::Trapped(_) | AppFailure::Timeout) => {
+                Ending::switch(Cause::AppFailed)
+            }
         };
         self.end_call(ending);
     }

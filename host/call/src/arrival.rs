@@ -7,8 +7,30 @@ use std::sync::Arc;
 
 /// Header fields a plugin never sees: routing that is ours, and credentials.
 const HIDDEN: &[&str] = &[
-    "via", "v", "route", "record-route", "contact", "m", "cseq", "call-id", "i", "from", "f", "to", "t", "max-forwards",
-    "content-length", "l", "content-type", "c", "authorization", "proxy-authorization", "allow", "supported", "k", "accept",
+    "via",
+    "v",
+    "route",
+    "record-route",
+    "contact",
+    "m",
+    "cseq",
+    "call-id",
+    "i",
+    "from",
+    "f",
+    "to",
+    "t",
+    "max-forwards",
+    "content-length",
+    "l",
+    "content-type",
+    "c",
+    "authorization",
+    "proxy-authorization",
+    "allow",
+    "supported",
+    "k",
+    "accept",
 ];
 
 /// An admitted out-of-dialog INVITE: whose it is, and what it asks for.

@@ -2,7 +2,7 @@
 
 use crate::leg::{Leg, LegNo};
 use crate::stage::Stage;
-use model::{CallId, CallInfo, CauseInfo, CallSnapshot, Cause, Instant, LegSnapshot, MediaPath};
+use model::{CallId, CallInfo, CallSnapshot, Cause, CauseInfo, Instant, LegSnapshot, MediaPath};
 
 /// One call.
 ///

@@ -78,7 +78,7 @@ impl Step<'_, '_> {
             flow: branch.flow,
             request_uri: branch.request_uri.clone(),
             route_set: Vec::new(),
-            from: self.from_header(no),
+            from: self.shown_from(no),
             to: format!("<{}>", branch.to_uri),
             call_id: self.call.leg(no).map(|l| l.sip_call_id.clone()),
             headers: self.invite_headers(&plan_ops, &target.header_ops),
@@ -126,7 +126,7 @@ impl Step<'_, '_> {
         no
     }
 
-    fn from_header(&self, no: LegNo) -> String {
+    fn shown_from(&self, no: LegNo) -> String {
         let user = self.call.leg(no).map_or("", |l| l.caller_shown.as_str());
         let domain = self.floors.directory.company(self.call.info.company).map_or("invalid", |c| c.domain.as_str());
         match &self.call.info.caller.display {

@@ -9,8 +9,8 @@ use crate::stage::{AppRun, Deciding, Stage};
 use crate::step::Step;
 use core::time::Duration;
 use model::{
-    Answer, AppArgs, AppId, AppStart, Attr, Cause, CauseInfo, Decision, EndedBy, HeaderOp, HookReport, MediaPath, Question,
-    QuestionKind, Refusal, RingPlan, Ticket,
+    Answer, AppArgs, AppId, AppStart, Attr, Cause, CauseInfo, Decision, EndedBy, HeaderOp, HookReport, MediaPath,
+    Question, QuestionKind, Refusal, RingPlan, Ticket,
 };
 
 impl Step<'_, '_> {
@@ -90,7 +90,7 @@ impl Step<'_, '_> {
             // A late offer has no description to hand on, so its media is ours.
             _ if self.call.caller_offer.is_none() => MediaPath::Anchor,
             MediaPath::TenantDefault => self.call.tenant_media,
-            path => path,
+            path @ (MediaPath::Anchor | MediaPath::Direct) => path,
         };
         let mut hunt = Hunt::new(plan.steps, media);
         hunt.header_ops = plan.header_ops;
@@ -117,7 +117,9 @@ impl Step<'_, '_> {
     /// Sends the caller a final failure with its own words; the leg's end is noted by the caller of this.
     pub(crate) fn answer_caller(&mut self, sip: u16, reason: &str, headers: &[(String, String)]) {
         let now = self.now();
-        let Some(key) = self.call.leg(0).filter(|l| l.is_alive() && !l.is_answered()).and_then(|l| l.dialog) else { return };
+        let Some(key) = self.call.leg(0).filter(|l| l.is_alive() && !l.is_answered()).and_then(|l| l.dialog) else {
+            return;
+        };
         // A dialog that is just ending cannot be told; the event that says so follows.
         let _ = self.floors.dialogs.reject(self.floors.transactions, key, sip, reason, headers, now);
         self.dialog_gone(0);
@@ -157,7 +159,11 @@ impl Step<'_, '_> {
     /// The caller gets the best failure of the plan that ran out.
     pub(crate) fn fail_with(&mut self, best: &CauseInfo) {
         let sip = if (300..700).contains(&best.sip) { best.sip } else { 480 };
-        self.end_call(Ending { cause: best.cause, sip, by: if best.by_remote { EndedBy::Callee } else { EndedBy::Switch } });
+        self.end_call(Ending {
+            cause: best.cause,
+            sip,
+            by: if best.by_remote { EndedBy::Callee } else { EndedBy::Switch },
+        });
     }
 }
 

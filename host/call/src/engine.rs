@@ -124,7 +124,8 @@ impl Engine {
             let headers = [("Retry-After".to_owned(), "5".to_owned())];
             let reason = sip_message::reason_phrase(cause.sip_status());
             // The usage was made in the line above: it cannot be over.
-            let _ = floors.dialogs.reject(floors.transactions, dialog, cause.sip_status(), reason, &headers, floors.now);
+            let _ =
+                floors.dialogs.reject(floors.transactions, dialog, cause.sip_status(), reason, &headers, floors.now);
             return;
         }
         let id = CallId(self.desk.ids.u128());

@@ -60,7 +60,7 @@ impl Call {
             decided_by: None,
             tenant_media: match arrival.company.media {
                 MediaPath::TenantDefault => MediaPath::Anchor,
-                path => path,
+                path @ (MediaPath::Anchor | MediaPath::Direct) => path,
             },
             max_forwards: u32::from(request.max_forwards().unwrap_or(70).saturating_sub(1)),
             caller_offer: (!body.is_empty()).then_some(body),

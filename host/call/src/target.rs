@@ -69,10 +69,8 @@ fn of_uri(floors: &Floors<'_>, text: &str) -> Result<Branch, Cause> {
         Some(t) if !t.eq_ignore_ascii_case("udp") => return Err(Cause::PlanInvalid),
         Some(_) | None => Transport::Udp,
     };
-    let flow = floors
-        .setup
-        .flow_to(transport, SocketAddr::new(ip, uri.port_or_default()))
-        .ok_or(Cause::TransportFailed)?;
+    let flow =
+        floors.setup.flow_to(transport, SocketAddr::new(ip, uri.port_or_default())).ok_or(Cause::TransportFailed)?;
     let party = uri.user().unwrap_or_default().to_owned();
     Ok(Branch { flow, request_uri: text.to_owned(), to_uri: text.to_owned(), account: None, party })
 }

@@ -121,7 +121,7 @@ pub enum AppReply {
     /// Collect ended.
     Collected(Collected),
     /// Dial gave this answered leg.
-    Leg(LegHandle, CallInfo),
+    Leg(LegHandle, Box<CallInfo>),
     /// Bridge ended.
     Bridged(Bridged),
 }

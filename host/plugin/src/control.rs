@@ -267,7 +267,7 @@ impl wit::Host for Guest {
             Err(error) => return Ok(Err(error)),
         };
         let Some(script) = self.script.as_mut() else { return Ok(Err(denied())) };
-        Ok(Ok(script.adopt(handle, info, "answered")?))
+        Ok(Ok(script.adopt(handle, *info, "answered")?))
     }
 
     async fn bridge(

@@ -73,7 +73,10 @@ impl Core {
             ..media::MediaConfig::default()
         };
         Core {
-            parse_limits: ParseLimits { message_bytes_max: limits.message_bytes_max, headers_max: limits.message_headers_max },
+            parse_limits: ParseLimits {
+                message_bytes_max: limits.message_bytes_max,
+                headers_max: limits.message_headers_max,
+            },
             directory,
             transactions: sip_transaction::Layer::new(transactions, ids.split()),
             dialogs: sip_dialog::Layer::new(dialogs, ids.split()),

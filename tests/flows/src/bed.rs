@@ -5,9 +5,9 @@ use crate::show;
 use bytes::Bytes;
 use core::time::Duration;
 use model::{
-    Account, AccountId, Answer, AppId, AppOutcome, AppVerb, Brand, BrandId, BridgeSpec, CollectSpec, Company, CompanyId,
-    Decision, DefaultVerdict, DialSpec, Directory, Endpoint, Flow, Ha1, Instant, LegHandle, MediaPath, MediaPortId, Prompt,
-    Refusal, RequestId, RingPlan, RingStep, Target, Ticket, Transport,
+    Account, AccountId, Answer, AppId, AppOutcome, AppVerb, Brand, BrandId, BridgeSpec, CollectSpec, Company,
+    CompanyId, Decision, DefaultVerdict, DialSpec, Directory, Endpoint, Flow, Ha1, Instant, LegHandle, MediaPath,
+    MediaPortId, Prompt, Refusal, RequestId, RingPlan, RingStep, Target, Ticket, Transport,
 };
 use std::sync::Arc;
 use switch::{Core, CoreConfig, Input, Listener, MediaPort, Output, Prompts};
@@ -88,7 +88,11 @@ impl Bed {
             }
             ["operator", ">", "drain"] => self.core.handle(Input::Drain, self.now),
             ["idle?"] => {
-                return vec![if self.core.is_idle() { "idle".to_owned() } else { format!("busy: {:?}", self.core.counters()) }];
+                return vec![if self.core.is_idle() {
+                    "idle".to_owned()
+                } else {
+                    format!("busy: {:?}", self.core.counters())
+                }];
             }
             [name, ">", rest @ ..] => self.party_says(name, rest),
             _ => panic!("no command: {line}"),
@@ -98,9 +102,12 @@ impl Bed {
 
     fn party_says(&mut self, name: &str, words: &[&str]) {
         let now = self.now;
-        let party = self.parties.iter_mut().find(|p| p.name == name).unwrap_or_else(|| panic!("nobody is called {name}"));
+        let party =
+            self.parties.iter_mut().find(|p| p.name == name).unwrap_or_else(|| panic!("nobody is called {name}"));
         let message = match words {
-            ["INVITE", number, rest @ ..] if number.starts_with(|c: char| c.is_ascii_digit()) => party.invite(number, rest),
+            ["INVITE", number, rest @ ..] if number.starts_with(|c: char| c.is_ascii_digit()) => {
+                party.invite(number, rest)
+            }
             [status, rest @ ..] if status.starts_with(|c: char| c.is_ascii_digit()) => {
                 party.respond(status, rest.contains(&"other"), rest)
             }
@@ -155,7 +162,10 @@ fn address(text: &str) -> core::net::SocketAddr {
 
 fn duration(text: &str) -> Duration {
     let number = |unit: &str| text.strip_suffix(unit).and_then(|n| n.parse().ok());
-    number("ms").map(Duration::from_millis).or_else(|| number("s").map(Duration::from_secs)).unwrap_or_else(|| panic!("no time: {text}"))
+    number("ms")
+        .map(Duration::from_millis)
+        .or_else(|| number("s").map(Duration::from_secs))
+        .unwrap_or_else(|| panic!("no time: {text}"))
 }
 
 fn answer(words: &[&str]) -> Answer {
@@ -205,23 +215,29 @@ fn verb(words: &[&str]) -> AppVerb {
         ["refuse", sip] => AppVerb::Refuse(caller, sip.parse().unwrap_or(486), "Busy".to_owned()),
         ["hangup", leg] => AppVerb::Hangup(LegHandle(leg.parse().unwrap_or(0))),
         ["play", name] => AppVerb::Play(caller, tone(name), "#".to_owned()),
-        ["collect", most] => AppVerb::Collect(caller, CollectSpec {
-            prompts: Vec::new(),
-            min_digits: 1,
-            max_digits: most.parse().unwrap_or(1),
-            terminators: "#".to_owned(),
-            first_digit: Duration::from_secs(5),
-            inter_digit: Duration::from_secs(3),
-        }),
+        ["collect", most] => AppVerb::Collect(
+            caller,
+            CollectSpec {
+                prompts: Vec::new(),
+                min_digits: 1,
+                max_digits: most.parse().unwrap_or(1),
+                terminators: "#".to_owned(),
+                first_digit: Duration::from_secs(5),
+                inter_digit: Duration::from_secs(3),
+            },
+        ),
         ["sleep", time] => AppVerb::Sleep(duration(time)),
-        ["dial", targets @ ..] => AppVerb::Dial(caller, DialSpec {
-            targets: targets.iter().map(|t| (*t).to_owned()).collect(),
-            parallel: false,
-            ring_timeout: Duration::from_secs(20),
-            caller_id: None,
-            header_ops: Vec::new(),
-            ringback: Vec::new(),
-        }),
+        ["dial", targets @ ..] => AppVerb::Dial(
+            caller,
+            DialSpec {
+                targets: targets.iter().map(|t| (*t).to_owned()).collect(),
+                parallel: false,
+                ring_timeout: Duration::from_secs(20),
+                caller_id: None,
+                header_ops: Vec::new(),
+                ringback: Vec::new(),
+            },
+        ),
         ["bridge", leg] => AppVerb::Bridge(caller, LegHandle(leg.parse().unwrap_or(1)), BridgeSpec { max: None }),
         _ => panic!("no verb: {words:?}"),
     }

@@ -116,13 +116,15 @@ impl Party {
 
     /// RFC 3261 section 17.1.1.3: the INVITE's branch, the response's To.
     fn ack_of_failure(&self) -> String {
-        let (invite, answer) = (self.sent_invite.as_deref().unwrap_or_default(), self.answer.as_deref().unwrap_or_default());
+        let (invite, answer) =
+            (self.sent_invite.as_deref().unwrap_or_default(), self.answer.as_deref().unwrap_or_default());
         let of = |name| field(invite, name).unwrap_or_default().to_owned();
         format!(
             "ACK {} SIP/2.0\r\nVia: {}\r\nMax-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {} ACK\r\n\
              Content-Length: 0\r\n\r\n",
             invite.split(' ').nth(1).unwrap_or_default(),
-            of("via"), of("from"),
+            of("via"),
+            of("from"),
             field(answer, "to").unwrap_or_default(),
             of("call-id"),
             of("cseq").split(' ').next().unwrap_or_default()
@@ -137,7 +139,10 @@ impl Party {
         format!(
             "CANCEL {uri} SIP/2.0\r\nVia: {}\r\nMax-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {} CANCEL\r\n\
              Content-Length: 0\r\n\r\n",
-            of("via"), of("from"), of("to"), of("call-id"),
+            of("via"),
+            of("from"),
+            of("to"),
+            of("call-id"),
             of("cseq").split(' ').next().unwrap_or_default()
         )
     }
@@ -145,7 +150,12 @@ impl Party {
     /// Local party, remote party, Call-ID and remote target of its dialog.
     fn dialog(&self) -> (String, String, String, String) {
         let contact = |m: &str| {
-            field(m, "contact").unwrap_or("<sip:switch@10.0.0.9:5060>").split(['<', '>']).nth(1).unwrap_or_default().to_owned()
+            field(m, "contact")
+                .unwrap_or("<sip:switch@10.0.0.9:5060>")
+                .split(['<', '>'])
+                .nth(1)
+                .unwrap_or_default()
+                .to_owned()
         };
         let of = |m: &str, name| field(m, name).unwrap_or_default().to_owned();
         match (&self.answer, &self.invited) {
@@ -153,7 +163,8 @@ impl Party {
                 (of(answer, "from"), of(answer, "to"), of(answer, "call-id"), contact(answer))
             }
             (_, Some(invite)) => {
-                let own = format!("{};tag={}", of(invite, "to").split(";tag=").next().unwrap_or_default(), self.local_tag);
+                let own =
+                    format!("{};tag={}", of(invite, "to").split(";tag=").next().unwrap_or_default(), self.local_tag);
                 (own, of(invite, "from"), of(invite, "call-id"), contact(invite))
             }
             (Some(_) | None, None) => Default::default(),
@@ -163,18 +174,20 @@ impl Party {
     /// A response to the last INVITE, or with `to_other` to the last other request.
     pub(crate) fn respond(&mut self, status: &str, to_other: bool, words: &[&str]) -> String {
         let request = if to_other { self.asked.clone() } else { self.invited.clone() }.unwrap_or_default();
-        let vias: Vec<String> = request
-            .lines()
-            .filter(|l| l.to_ascii_lowercase().starts_with("via:"))
-            .map(ToOwned::to_owned)
-            .collect();
+        let vias: Vec<String> =
+            request.lines().filter(|l| l.to_ascii_lowercase().starts_with("via:")).map(ToOwned::to_owned).collect();
         let of = |name| field(&request, name).unwrap_or_default().to_owned();
         let to = of("to");
         let to = if to.contains(";tag=") { to } else { format!("{to};tag={}", self.local_tag) };
         let body = self.body(words);
         format!(
             "SIP/2.0 {status} Words\r\n{}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: <sip:{}@{}>\r\n{body}",
-            vias.join("\r\n"), of("from"), of("call-id"), of("cseq"), self.number, self.address
+            vias.join("\r\n"),
+            of("from"),
+            of("call-id"),
+            of("cseq"),
+            self.number,
+            self.address
         )
     }
 

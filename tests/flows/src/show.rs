@@ -44,7 +44,14 @@ pub(crate) fn output(output: &Output) -> Option<String> {
         Output::AppStop { .. } => "app < stop".to_owned(),
         Output::Record(CallRecord::Answered(cdr)) => format!("record answered leg {}", cdr.leg),
         Output::Record(CallRecord::Ended(cdr)) => {
-            format!("record ended leg {} {} {} by {:?} after {} ms", cdr.leg, cdr.cause.code(), cdr.sip_status, cdr.ended_by, cdr.billed_ms())
+            format!(
+                "record ended leg {} {} {} by {:?} after {} ms",
+                cdr.leg,
+                cdr.cause.code(),
+                cdr.sip_status,
+                cdr.ended_by,
+                cdr.billed_ms()
+            )
         }
         Output::Event(CallEvent::CallEnded { cause, .. }) => format!("event ended {}", cause.code()),
         Output::Event(CallEvent::Registered { expires_s, .. }) => format!("event registered {expires_s}"),
