@@ -199,11 +199,10 @@ impl Host {
             return Answer { decision: None, failed: false, attrs: Vec::new(), hooks: Vec::new() };
         };
         inner.asks.fetch_add(1, Ordering::Relaxed);
-        let lost = lost_answer(first);
-        let Some(runtime) = inner.hooks.runtime() else { return lost };
+        let Some(runtime) = inner.hooks.runtime() else { return lost_answer(first) };
         let shared = Arc::clone(&inner.shared);
         let task = runtime.spawn(chain::ask(shared, Arc::clone(&generation), question, directory, deadline));
-        task.await.unwrap_or(lost)
+        task.await.unwrap_or_else(|_| lost_answer(first))
     }
 
     /// Starts a call app; everything it says comes by `requests`, last [`AppMessage::Ended`]. An app that cannot start

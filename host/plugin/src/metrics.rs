@@ -41,7 +41,7 @@ pub struct BindingMetrics {
     pub plugin: String,
     /// The component.
     pub digest: Digest,
-    /// Invocations that began: hooks asked, apps started.
+    /// Invocations that ran and ended, well or badly.
     pub calls: u64,
     /// Of those, how many trapped.
     pub traps: u64,

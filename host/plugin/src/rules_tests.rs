@@ -1,3 +1,5 @@
+//! Each rule is broken once.
+
 use super::*;
 use crate::bindings::router::strowger::types::types::Header as WitHeader;
 

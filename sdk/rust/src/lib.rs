@@ -32,7 +32,10 @@ mod log;
 mod metrics;
 mod router;
 
-pub use app::{is_hung_up, App, Call, Collect, Dial, Ended, Leg, beep, bridge, bridge_for, dial, file, ringback, silence, sleep, tone};
+pub use app::{
+    App, Call, Collect, Dial, Ended, Leg, beep, bridge, bridge_for, dial, file, is_hung_up, ringback, silence, sleep,
+    tone,
+};
 pub use config::{config, config_json};
 pub use directory::{Account, Number, Target, account, ddi, extension};
 pub use generated::app::strowger::call::control::{Bridged, Collected, Prompt};

@@ -208,7 +208,7 @@ impl Engine {
     /// The reply to `dial`.
     #[must_use]
     pub fn leg(number: u16) -> AppReply {
-        AppReply::Leg(LegHandle(number), call(ACME, "1002"))
+        AppReply::Leg(LegHandle(number), Box::new(call(ACME, "1002")))
     }
 }
 

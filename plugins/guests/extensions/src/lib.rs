@@ -90,7 +90,8 @@ impl Config {
     fn fixed(&self, dialled: &str) -> Option<String> {
         let prefix = |key: &str| key.strip_suffix('*').is_some_and(|p| dialled.starts_with(p));
         let exact = self.r#static.get(dialled);
-        let longest = || self.r#static.iter().filter(|(k, _)| prefix(k)).max_by_key(|(k, _)| k.len()).map(|(_, uri)| uri);
+        let longest =
+            || self.r#static.iter().filter(|(k, _)| prefix(k)).max_by_key(|(k, _)| k.len()).map(|(_, uri)| uri);
         exact.or_else(longest).map(|uri| uri.replace("{number}", dialled))
     }
 }

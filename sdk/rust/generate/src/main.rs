@@ -59,7 +59,10 @@ fn main() -> Result<()> {
         if !check {
             std::fs::write(&path, text).with_context(|| path.display().to_string())?;
         } else if std::fs::read_to_string(&path).unwrap_or_default() != text {
-            bail!("sdk/rust/src/generated/{}.rs is not what wit/ gives: run `cargo run` in sdk/rust/generate", world.module);
+            bail!(
+                "sdk/rust/src/generated/{}.rs is not what wit/ gives: run `cargo run` in sdk/rust/generate",
+                world.module
+            );
         }
     }
     Ok(())
