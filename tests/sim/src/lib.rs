@@ -2,18 +2,24 @@
 //! duplicates, delays and reorders, phones with their own SIP, a scripted plugin chain and call app, and rules that
 //! are checked after every step.
 //!
-//! One seed picks everything. Phase 1 runs with faults and new calls (safety); phase 2 without either, until nothing
-//! is left (liveness). A run gives a hash of everything that left the switch, so that running a seed twice shows
-//! whether anything but the inputs decides.
+//! One seed picks everything ([`plan`]). Phase 1 runs with faults and new calls (safety); phase 2 without either,
+//! first with calls standing, then with everybody hanging up, until nothing is left (liveness). A run gives a hash of
+//! everything that left the switch, so that running a seed twice shows whether anything but the inputs decides.
 
 mod chance;
+mod compose;
+mod dialog;
+mod journal;
 mod network;
 mod phone;
 mod plan;
 mod rules;
 mod script;
 mod text;
+mod trace;
 mod transaction;
 mod world;
 
+pub use rules::Broken;
+pub use trace::Tally;
 pub use world::{Outcome, run};

@@ -20,6 +20,8 @@ pub(crate) enum Load {
 pub(crate) struct Packet {
     pub(crate) from: SocketAddr,
     pub(crate) to: SocketAddr,
+    /// The stream it travels on; it is lost with it.
+    pub(crate) connection: Option<u64>,
     pub(crate) load: Load,
 }
 
@@ -79,6 +81,10 @@ impl Network {
 
     pub(crate) fn next_arrival(&self) -> Option<Instant> {
         self.flight.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.flight.is_empty()
     }
 
     pub(crate) fn arrive(&mut self, now: Instant) -> Option<Packet> {

@@ -38,7 +38,10 @@ pub(crate) fn cseq(message: &str) -> u32 {
 
 /// The branch of the top Via.
 pub(crate) fn branch(message: &str) -> &str {
-    field(message, "via").and_then(|v| v.split("branch=").nth(1)).map(|b| b.split([';', ',']).next().unwrap_or(b)).unwrap_or_default()
+    field(message, "via")
+        .and_then(|v| v.split("branch=").nth(1))
+        .map(|b| b.split([';', ',']).next().unwrap_or(b))
+        .unwrap_or_default()
 }
 
 /// The tag of a From or To value.

@@ -77,8 +77,10 @@ impl Wire {
         let (branch, method) = (text::branch(bytes).to_owned(), text::method(bytes).to_owned());
         if method == "INVITE" && text::status(bytes).is_some_and(|s| s >= 200) {
             let mut repeat = self.repeat(bytes, now);
-            // A 2xx is repeated on every transport (section 13.3.1.4).
-            repeat.next = now + T1;
+            if text::status(bytes).is_some_and(|s| s < 300) {
+                // A 2xx is repeated on every transport (section 13.3.1.4).
+                repeat.next = now + T1;
+            }
             let key = format!("{} {}", text::field(bytes, "call-id").unwrap_or_default(), text::cseq(bytes));
             self.finals.insert(key, repeat);
         }
@@ -107,7 +109,7 @@ impl Wire {
 
     pub(crate) fn next(&self) -> Option<Instant> {
         let all = self.requests.values().chain(self.finals.values());
-        all.map(|r| if r.settled { Instant::from_unix_nanos(u64::MAX) } else { r.next.min(r.give_up) }).min()
+        all.filter(|r| !r.settled).map(|r| r.next.min(r.give_up)).min()
     }
 
     /// What is due to be sent again, and what is given up.
@@ -132,14 +134,33 @@ impl Wire {
         (again, given_up)
     }
 
+    /// Whether a final response of ours to this INVITE waits for its ACK.
+    pub(crate) fn waits_for_ack(&self, invite: &str) -> bool {
+        let key = format!("{} {}", text::field(invite, "call-id").unwrap_or_default(), text::cseq(invite));
+        self.finals.contains_key(&key)
+    }
+
+    /// Requests that wait, to be sent on a new connection.
+    pub(crate) fn again(&self) -> Vec<String> {
+        self.requests.values().filter(|r| !r.settled).map(|r| r.bytes.clone()).collect()
+    }
+
+    /// The call is over: its 2xx are not repeated any more.
+    pub(crate) fn forget_finals(&mut self, call_id: &str) {
+        self.finals.retain(|key, _| key.split(' ').next() != Some(call_id));
+    }
+
+    /// INVITEs of this call that will get no final response are dropped; says whether there was one.
+    pub(crate) fn forget_invites(&mut self, call_id: &str) -> bool {
+        let before = self.requests.len();
+        self.requests
+            .retain(|_, r| !r.bytes.starts_with("INVITE") || text::field(&r.bytes, "call-id") != Some(call_id));
+        before != self.requests.len()
+    }
+
     /// Whether nothing is waited for.
     pub(crate) fn is_quiet(&self) -> bool {
         self.requests.is_empty() && self.finals.is_empty()
-    }
-
-    /// An INVITE that will get no final response any more (its CANCEL timed out) is dropped.
-    pub(crate) fn forget_invite(&mut self, branch: &str) {
-        self.requests.remove(&(branch.to_owned() + "INVITE"));
     }
 }
 

@@ -1,0 +1,144 @@
+//! `sim --seeds N --from S`: each seed twice, the hashes compared. `sim --seed S --trace`: one ladder.
+
+use sim::{Broken, Outcome, Tally};
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Lines of the ladder shown with a failure.
+const LAST_LINES: usize = 40;
+
+struct Args {
+    from: u64,
+    seeds: u64,
+    one: Option<u64>,
+    trace: bool,
+    threads: usize,
+    keep_going: bool,
+}
+
+fn args() -> Result<Args, String> {
+    let mut args = Args { from: 0, seeds: 100, one: None, trace: false, threads: 2, keep_going: false };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut number = || words.next().and_then(|n| n.parse::<u64>().ok()).ok_or(format!("{word} needs a number"));
+        match word.as_str() {
+            "--seeds" => args.seeds = number()?,
+            "--from" => args.from = number()?,
+            "--seed" => args.one = Some(number()?),
+            "--threads" => args.threads = number()?.clamp(1, 64) as usize,
+            "--trace" => args.trace = true,
+            "--keep-going" => args.keep_going = true,
+            _ => {
+                return Err(format!(
+                    "no argument {word:?}: --seeds N, --from S, --seed S, --trace, --threads N, --keep-going"
+                ));
+            }
+        }
+    }
+    Ok(args)
+}
+
+fn main() -> ExitCode {
+    let args = match args() {
+        Ok(args) => args,
+        Err(words) => {
+            eprintln!("sim: {words}");
+            return ExitCode::from(2);
+        }
+    };
+    let failed = match args.one {
+        Some(seed) => one(seed, args.trace),
+        None => many(&args),
+    };
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Runs one seed and shows its ladder, or the end of it if it fails.
+fn one(seed: u64, whole: bool) -> bool {
+    let outcome = sim::run(seed, true);
+    let shown = if whole { 0 } else { outcome.lines.len().saturating_sub(LAST_LINES) };
+    if whole || outcome.broken.is_some() {
+        let mut out = std::io::stdout().lock();
+        for line in &outcome.lines[shown..] {
+            // A reader that went away (`| head`) is no failure of the run.
+            let _ = writeln!(out, "{line}");
+        }
+    }
+    match &outcome.broken {
+        Some(broken) => eprintln!("sim: seed {seed} breaks {}: {}", broken.rule, broken.words),
+        None => eprintln!("sim: seed {seed} holds, hash {:016x}", outcome.hash),
+    }
+    outcome.broken.is_some()
+}
+
+/// One seed twice: the rules, and the same hash.
+fn twice(seed: u64) -> Outcome {
+    let mut first = sim::run(seed, false);
+    if first.broken.is_none() {
+        let second = sim::run(seed, false);
+        if second.hash != first.hash || second.broken.is_some() {
+            let words = format!("hash {:016x}, then {:016x} {:?}", first.hash, second.hash, second.broken);
+            first.broken = Some(Broken { rule: "determinism", words });
+        }
+    }
+    first
+}
+
+fn many(args: &Args) -> bool {
+    let begun = std::time::Instant::now();
+    let (next, stop) = (AtomicU64::new(args.from), AtomicBool::new(false));
+    let end = args.from + args.seeds;
+    let results: Mutex<(Tally, Vec<(u64, Broken)>, u64)> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..args.threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end || (stop.load(Ordering::Relaxed) && !args.keep_going) {
+                        return;
+                    }
+                    let outcome = twice(seed);
+                    let Ok(mut results) = results.lock() else { return };
+                    results.0.add(&outcome.tally);
+                    results.2 += 1;
+                    if let Some(broken) = outcome.broken {
+                        stop.store(true, Ordering::Relaxed);
+                        if args.keep_going {
+                            eprintln!("seed {seed} {} {:.300}", broken.rule, broken.words);
+                        }
+                        results.1.push((seed, broken));
+                    }
+                }
+            });
+        }
+    });
+    let Ok((tally, mut failures, ran)) = results.into_inner() else { return true };
+    failures.sort_by_key(|(seed, _)| *seed);
+    if let Some((seed, broken)) = failures.first() {
+        if broken.rule != "determinism" && !args.keep_going {
+            one(*seed, false);
+        }
+        eprintln!("sim: seed {seed} breaks rule {}: {}", broken.rule, broken.words);
+    }
+    summary(&tally, ran, failures.len(), begun.elapsed());
+    !failures.is_empty()
+}
+
+fn summary(tally: &Tally, ran: u64, failed: usize, took: std::time::Duration) {
+    let causes: Vec<String> = tally.causes.iter().map(|(cause, n)| format!("{cause} {n}")).collect();
+    let statuses: Vec<String> = tally.statuses.iter().map(|(status, n)| format!("{status} {n}")).collect();
+    eprintln!(
+        "sim: {ran} seeds twice, {failed} failed: {} calls, {} answered, {} SIP messages, {} RTP packets, {:.1} virtual hours in {:.1} s\n\
+         sim: legs ended: {}\nsim: responses: {}",
+        tally.calls,
+        tally.answered,
+        tally.sip,
+        tally.rtp,
+        tally.virtual_ms as f64 / 3_600_000.0,
+        took.as_secs_f64(),
+        causes.join(", "),
+        statuses.join(", ")
+    );
+}

@@ -1,0 +1,147 @@
+//! What a phone remembers of one call.
+
+use crate::text;
+use core::net::SocketAddr;
+use model::Instant;
+
+/// Where a call stands, as its phone believes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stage {
+    /// Our INVITE is out.
+    Calling {
+        provisional: bool,
+        cancelled: bool,
+    },
+    /// Their INVITE waits for our final response.
+    Ringing,
+    Up,
+    /// Our BYE is out.
+    Leaving,
+    Over,
+}
+
+/// What a callee will do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Act {
+    Answer,
+    Refuse(u16),
+}
+
+/// One call of one phone.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialog {
+    pub(crate) call_id: String,
+    /// Our and their From/To value with its tag.
+    pub(crate) local: String,
+    pub(crate) remote: String,
+    /// Their Contact.
+    pub(crate) target: String,
+    pub(crate) dialled: String,
+    pub(crate) local_cseq: u32,
+    pub(crate) remote_cseq: u32,
+    pub(crate) caller: bool,
+    pub(crate) stage: Stage,
+    /// When the stage was entered.
+    pub(crate) since: Instant,
+    /// Our or their initial INVITE.
+    pub(crate) invite: String,
+    pub(crate) auth_tries: u8,
+    pub(crate) port: u16,
+    pub(crate) version: u32,
+    pub(crate) on_hold: bool,
+    pub(crate) remote_media: Option<(SocketAddr, bool)>,
+    /// Our 2xx to their initial INVITE waits for its ACK.
+    pub(crate) unacked: bool,
+    /// Hang up as soon as that is allowed.
+    pub(crate) wants_bye: bool,
+    /// Our re-INVITE.
+    pub(crate) offering: Option<String>,
+    pub(crate) act: Option<(Instant, Act)>,
+    pub(crate) cancel_at: Option<Instant>,
+    pub(crate) hangup_at: Option<Instant>,
+    pub(crate) reinvite_at: Option<Instant>,
+    pub(crate) speak_at: Option<Instant>,
+    pub(crate) press_at: Option<Instant>,
+    pub(crate) forget_at: Option<Instant>,
+    /// The switch or our connection went away during this call: it may end in any way.
+    pub(crate) excused: bool,
+    pub(crate) sequence: u16,
+}
+
+impl Dialog {
+    pub(crate) fn new(call_id: &str, caller: bool, port: u16, now: Instant) -> Dialog {
+        Dialog {
+            call_id: call_id.to_owned(),
+            local: String::new(),
+            remote: String::new(),
+            target: String::new(),
+            dialled: String::new(),
+            local_cseq: 0,
+            remote_cseq: 0,
+            caller,
+            stage: if caller { Stage::Calling { provisional: false, cancelled: false } } else { Stage::Ringing },
+            since: now,
+            invite: String::new(),
+            auth_tries: 0,
+            port,
+            version: 0,
+            on_hold: false,
+            remote_media: None,
+            unacked: false,
+            wants_bye: false,
+            offering: None,
+            act: None,
+            cancel_at: None,
+            hangup_at: None,
+            reinvite_at: None,
+            speak_at: None,
+            press_at: None,
+            forget_at: None,
+            excused: false,
+            sequence: 0,
+        }
+    }
+
+    pub(crate) fn enter(&mut self, stage: Stage, now: Instant) {
+        if self.stage != stage {
+            self.stage = stage;
+            self.since = now;
+        }
+        if matches!(stage, Stage::Leaving | Stage::Over) {
+            self.act = None;
+            self.cancel_at = None;
+            self.hangup_at = None;
+            self.reinvite_at = None;
+            self.speak_at = None;
+            self.press_at = None;
+        }
+    }
+
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let act = self.act.map(|(at, _)| at);
+        [act, self.cancel_at, self.hangup_at, self.reinvite_at, self.speak_at, self.press_at, self.forget_at]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Takes what the other side's session description says.
+    pub(crate) fn hear(&mut self, message: &str) {
+        if let Some(media) = text::sdp(message) {
+            self.remote_media = Some(media);
+        }
+    }
+
+    pub(crate) fn local_tag(&self) -> &str {
+        text::tag(&self.local).unwrap_or_default()
+    }
+
+    pub(crate) fn remote_tag(&self) -> &str {
+        text::tag(&self.remote).unwrap_or_default()
+    }
+}
+
+/// Whether a deadline has come; if so it is taken.
+pub(crate) fn due(deadline: &mut Option<Instant>, now: Instant) -> bool {
+    deadline.take_if(|at| *at <= now).is_some()
+}

@@ -1,0 +1,233 @@
+//! The rules that hold after every step, each with a name.
+
+use crate::dialog::Stage;
+use crate::journal::Journal;
+use crate::phone::Phone;
+use crate::text;
+use core::time::Duration;
+use model::{Cause, Instant, Limits};
+use std::collections::BTreeMap;
+use switch::{Core, Counters};
+
+const T1: Duration = Duration::from_millis(500);
+const T2: Duration = Duration::from_secs(4);
+/// 64*T1.
+const PATIENCE: Duration = Duration::from_secs(32);
+/// After this long both sides have heard of an end: 64*T1 for the ACK that does not come, 64*T1 for the BYE.
+const SETTLED: Duration = Duration::from_secs(70);
+/// No request of a leg leaves so long after its end.
+const SILENT: Duration = Duration::from_secs(110);
+
+/// A rule that does not hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Broken {
+    /// The rule's name.
+    pub rule: &'static str,
+    /// What happened.
+    pub words: String,
+}
+
+fn broken(rule: &'static str, words: String) -> Result<(), Broken> {
+    Err(Broken { rule, words })
+}
+
+/// A 2xx of the switch that waits for its ACK.
+#[derive(Debug)]
+struct Unacked {
+    first: Instant,
+    last: Instant,
+    interval: Duration,
+}
+
+/// What the rules remember of what was sent.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    /// Final responses by branch and method.
+    finals: BTreeMap<(String, String), (u16, String)>,
+    unacked: BTreeMap<(String, u32), Unacked>,
+}
+
+impl Rules {
+    /// The switch sends a message.
+    pub(crate) fn sent(&mut self, message: &str, journal: &Journal, now: Instant) -> Result<(), Broken> {
+        match text::status(message) {
+            Some(status) if status >= 200 => self.final_sent(message, status, journal, now),
+            Some(_) => Ok(()),
+            None => self.request_sent(message, journal, now),
+        }
+    }
+
+    fn final_sent(&mut self, message: &str, status: u16, journal: &Journal, now: Instant) -> Result<(), Broken> {
+        let of = |name| text::field(message, name).unwrap_or_default();
+        let tag = text::tag(of("to")).unwrap_or_default();
+        let key = (text::branch(message).to_owned(), text::method(message).to_owned());
+        let known = self.finals.entry(key).or_insert_with(|| (status, tag.to_owned()));
+        if known.0 != status || known.1 != tag {
+            return broken("one-final", format!("{status} {tag} after {known:?}: {}", of("call-id")));
+        }
+        if text::method(message) != "INVITE" || status >= 300 {
+            return Ok(());
+        }
+        if journal.by_call_id(of("call-id")).is_none_or(|e| e.answered.is_none()) {
+            return broken("journal-first", format!("a 2xx left before its record: {}", of("call-id")));
+        }
+        let key = (of("call-id").to_owned(), text::cseq(message));
+        match self.unacked.get_mut(&key) {
+            Some(waiting) => {
+                waiting.interval = (waiting.interval * 2).min(T2);
+                waiting.last = now;
+            }
+            None => {
+                self.unacked.insert(key, Unacked { first: now, last: now, interval: T1 });
+            }
+        }
+        Ok(())
+    }
+
+    fn request_sent(&mut self, message: &str, journal: &Journal, now: Instant) -> Result<(), Broken> {
+        let call_id = text::field(message, "call-id").unwrap_or_default();
+        let method = text::method(message);
+        let entry = journal.by_call_id(call_id);
+        if method == "BYE" {
+            self.dialog_over(call_id);
+        }
+        if let Some((at, cause)) = entry.and_then(|e| e.ended)
+            && now.since(at) > SILENT
+        {
+            return broken(
+                "after-the-end",
+                format!("{method} {} s after {cause:?}: {call_id}", now.since(at).as_secs()),
+            );
+        }
+        if method != "CANCEL" || entry.is_some_and(|e| e.answered.is_some()) {
+            return Ok(());
+        }
+        let cause = entry.and_then(|e| e.ended).map(|(_, cause)| cause);
+        match cause {
+            None | Some(Cause::SignallingTimeout | Cause::AckTimeout | Cause::NormalClearing) => {
+                broken("cancel-reason", format!("a CANCEL for {cause:?}: {call_id}"))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn dialog_over(&mut self, call_id: &str) {
+        self.unacked.retain(|(id, _), _| id != call_id);
+    }
+
+    /// A message reached the switch.
+    pub(crate) fn delivered(&mut self, message: &str) {
+        let call_id = text::field(message, "call-id").unwrap_or_default();
+        match text::method(message) {
+            "ACK" if text::status(message).is_none() => {
+                self.unacked.remove(&(call_id.to_owned(), text::cseq(message)));
+            }
+            "BYE" if text::status(message).is_none() => self.dialog_over(call_id),
+            _ => {}
+        }
+    }
+
+    /// The switch was replaced, or a connection broke: what it had promised is void.
+    pub(crate) fn void(&mut self) {
+        self.finals.clear();
+        self.unacked.clear();
+    }
+
+    /// Every 2xx is repeated until its ACK (RFC 3261 section 13.3.1.4).
+    fn check_2xx(&self, now: Instant) -> Result<(), Broken> {
+        for ((call_id, cseq), waiting) in &self.unacked {
+            let due = waiting.last + waiting.interval + Duration::from_millis(2);
+            if now > due && due < waiting.first + PATIENCE {
+                return broken("2xx-repeated", format!("{call_id} {cseq}: due at {due:?}, {waiting:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// After every step.
+    pub(crate) fn step(&self, figures: &Counters, limits: &Limits, now: Instant) -> Result<(), Broken> {
+        self.check_2xx(now)?;
+        if figures.calls_alive > limits.calls_max {
+            return broken("limit", format!("{} calls, calls_max {}", figures.calls_alive, limits.calls_max));
+        }
+        if figures.streams_open > figures.ports_total || figures.ports_free > figures.ports_total {
+            return broken("limit", format!("streams and ports: {figures:?}"));
+        }
+        Ok(())
+    }
+}
+
+/// Limits that need a look at every call.
+pub(crate) fn check_calls(core: &Core, limits: &Limits) -> Result<(), Broken> {
+    let mut per_company: BTreeMap<_, usize> = BTreeMap::new();
+    for call in core.calls() {
+        let count = per_company.entry(call.company).or_default();
+        *count += 1;
+        if *count > limits.calls_per_company_max {
+            return broken("limit", format!("{count} calls of {:?}", call.company));
+        }
+        if call.legs.len() > limits.legs_per_call_max {
+            return broken("limit", format!("{} legs in {:?}", call.legs.len(), call.call));
+        }
+    }
+    Ok(())
+}
+
+/// Phones and switch believe in the same dialogs, as soon as every message about an end had its time.
+pub(crate) fn check_agreement(phones: &[Phone], journal: &Journal, now: Instant) -> Result<(), Broken> {
+    let mut believed: BTreeMap<&str, (usize, Stage, Instant, bool)> = BTreeMap::new();
+    for phone in phones {
+        for dialog in phone.dialogs.values() {
+            believed.insert(&dialog.call_id, (phone.index, dialog.stage, dialog.since, dialog.excused));
+        }
+    }
+    let old = |at: Instant| now.since(at) > SETTLED;
+    for (call_id, (phone, stage, since, excused)) in &believed {
+        let entry = journal.by_call_id(call_id);
+        let gone = entry.is_none_or(|e| e.answered.is_none() || e.ended.is_some_and(|(at, _)| old(at)));
+        if *stage == Stage::Up && old(*since) && !excused && gone {
+            return broken("agreement", format!("phone {phone} is in {call_id}, the switch is not: {entry:?}"));
+        }
+    }
+    for entry in journal.legs.values().filter(|e| e.ended.is_none()) {
+        let settled = match believed.get(entry.sip_call_id.as_str()) {
+            Some((_, Stage::Up | Stage::Leaving, ..) | (_, _, _, true)) => true,
+            Some((_, Stage::Over | Stage::Ringing | Stage::Calling { .. }, since, false)) => !old(*since),
+            None => false,
+        };
+        if !settled && entry.answered.is_some_and(old) {
+            return broken("agreement", format!("the switch is in {entry:?}, its phone is not"));
+        }
+    }
+    Ok(())
+}
+
+/// RTP was heard in the call it was said in, by people of one company.
+pub(crate) fn check_heard(phones: &[Phone], journal: &Journal, restarted: bool) -> Result<(), Broken> {
+    let call_id = |label: u32| {
+        let phone = phones.get((label >> 16) as usize)?;
+        Some((phone.plan.company, phone.ports.get(&(label as u16))?))
+    };
+    for (said, heard) in phones.iter().flat_map(|p| &p.heard) {
+        let (Some((company, one)), Some((other, two))) = (call_id(*said), call_id(*heard)) else {
+            return broken("rtp-label", format!("{said:x} heard by {heard:x}"));
+        };
+        let same = one == two || journal.same_call(one, two).unwrap_or(restarted);
+        if company != other || !same {
+            return broken("rtp-same-call", format!("what was said in {one} was heard in {two}"));
+        }
+    }
+    Ok(())
+}
+
+/// At rest every table is empty and every port is back.
+pub(crate) fn check_rest(core: &Core) -> Result<(), Broken> {
+    let figures = core.counters();
+    if figures.ports_free != figures.ports_total {
+        return broken("ports", format!("{} of {} ports are back", figures.ports_free, figures.ports_total));
+    }
+    if !core.is_idle() || core.calls().next().is_some() {
+        return broken("tables", format!("{figures:?}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,585 @@
+//! The run: the switch, everybody around it, and the clock that jumps from one event to the next.
+
+use crate::chance::Chance;
+use crate::journal::Journal;
+use crate::network::{Load, Network, Packet};
+use crate::phone::{Phone, Say};
+use crate::plan::{Deed, NOWHERE, Plan, account_id};
+use crate::rules::{self, Broken, Rules};
+use crate::script::Script;
+use crate::text;
+use crate::trace::{self, Tally, Trace};
+use bytes::Bytes;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+use model::{CompanyId, ConnectionId, Flow, Instant, MediaPortId, Transmit, Transport};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use switch::{Core, CoreConfig, Input, Listener, MediaPort, Output, PacketKind, Prompts};
+
+const SWITCH: &str = "10.0.0.9:5060";
+/// How long calls stand in calm weather before everybody hangs up.
+const CALM: Duration = Duration::from_secs(75);
+/// How long after that the last trace must be gone.
+const BOUND: Duration = Duration::from_secs(250);
+/// How long the switch is then watched for saying something after all.
+const TAIL: Duration = Duration::from_secs(45);
+/// A NAT gives another port than the phone's own.
+const NAT_SHIFT: u16 = 1_000;
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The hash of everything that left the switch.
+    pub hash: u64,
+    /// The totals.
+    pub tally: Tally,
+    /// The rule that broke, if one did.
+    pub broken: Option<Broken>,
+    /// The ladder, if it was wanted.
+    pub lines: Vec<String>,
+}
+
+/// Runs one seed; `keep` keeps the ladder.
+#[must_use]
+pub fn run(seed: u64, keep: bool) -> Outcome {
+    let mut world = World::new(seed, keep);
+    // A panic of the switch is a broken rule like any other, and the seed that shows it is worth its name.
+    let ended = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| world.live()));
+    let broken = match ended {
+        Ok(ended) => ended.err(),
+        Err(_) => Some(Broken { rule: "panic", words: "the switch panicked; its words are above".to_owned() }),
+    };
+    world.tally.virtual_ms = world.now.since(world.start).as_millis() as u64;
+    world.tally.causes = core::mem::take(&mut world.journal.causes);
+    world.count_calls();
+    Outcome { hash: world.trace.hash, tally: world.tally, broken, lines: world.trace.lines.unwrap_or_default() }
+}
+
+/// What the world does at a set time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Task {
+    Deed(Deed),
+    Calm,
+    Close,
+    Check,
+}
+
+struct World {
+    plan: Plan,
+    chance: Chance,
+    start: Instant,
+    now: Instant,
+    core: Core,
+    network: Network,
+    phones: Vec<Phone>,
+    script: Script,
+    journal: Journal,
+    rules: Rules,
+    trace: Trace,
+    tally: Tally,
+    agenda: BTreeMap<(Instant, u64), Task>,
+    tasks: u64,
+    wakes: Vec<Option<Instant>>,
+    /// Every connection: whose it is and what the switch sees of it.
+    connections: BTreeMap<u64, (usize, SocketAddr)>,
+    /// The connection each TCP phone uses.
+    current: Vec<u64>,
+    next_connection: u64,
+    directory_version: u64,
+    cores: u64,
+    closed_at: Option<Instant>,
+}
+
+impl World {
+    fn new(seed: u64, keep: bool) -> World {
+        let plan = Plan::of(seed);
+        let mut chance = Chance::new(seed ^ 0x5357_4954_4348);
+        let start = Instant::from_unix_nanos(1_800_000_000_000_000_000);
+        let core = new_core(&plan, &mut chance, 1);
+        let users = [0, 1].map(|company| {
+            let mut users: Vec<String> =
+                plan.phones.iter().filter(|p| p.company == company).map(|p| p.user.clone()).collect();
+            users.dedup();
+            if users.is_empty() { vec!["nobody".to_owned()] } else { users }
+        });
+        let mut phones: Vec<Phone> = (0..)
+            .zip(&plan.phones)
+            .map(|(index, phone)| Phone::new(index, phone.clone(), chance.split(), start))
+            .collect();
+        phones.iter_mut().for_each(|p| p.may_be_disabled = plan.disables);
+        let mut world = World {
+            network: Network::new(chance.split(), plan.weather),
+            script: Script::new(chance.split(), plan.taste.clone(), users),
+            journal: Journal::default(),
+            rules: Rules::default(),
+            trace: Trace::new(keep, start),
+            tally: Tally::default(),
+            agenda: BTreeMap::new(),
+            tasks: 0,
+            wakes: vec![Some(start); phones.len()],
+            connections: BTreeMap::new(),
+            current: vec![0; phones.len()],
+            next_connection: 1,
+            directory_version: 1,
+            cores: 1,
+            closed_at: None,
+            now: start,
+            start,
+            chance,
+            core,
+            phones,
+            plan,
+        };
+        world.prepare();
+        world
+    }
+
+    fn prepare(&mut self) {
+        for (index, phone) in self.plan.phones.iter().enumerate() {
+            self.journal.accounts.entry(account_id(index)).or_insert(CompanyId(phone.company as i64 + 1));
+        }
+        for index in 0..self.phones.len() {
+            self.connect(index);
+        }
+        let deeds = self.plan.deeds.clone();
+        for (at, deed) in deeds {
+            self.plan_task(self.start + at, Task::Deed(deed));
+        }
+        let calm = self.start + self.plan.storm;
+        self.plan_task(calm, Task::Calm);
+        self.plan_task(calm + CALM, Task::Close);
+        self.plan_task(self.start + Duration::from_secs(5), Task::Check);
+        let words = format!("{:?} {:?} {:?}", self.plan.weather, self.plan.deeds, self.plan.taste);
+        self.trace.line(self.now, format_args!("plan {words}"));
+        for phone in &self.plan.phones {
+            self.trace.line(self.now, format_args!("plan {phone:?}"));
+        }
+    }
+
+    fn plan_task(&mut self, at: Instant, task: Task) {
+        self.tasks += 1;
+        self.agenda.insert((at, self.tasks), task);
+    }
+
+    /// Everything, until nothing is left.
+    fn live(&mut self) -> Result<(), Broken> {
+        let mut at_once = 0_u32;
+        loop {
+            let Some(next) = self.next_event() else { break };
+            at_once = if next <= self.now { at_once + 1 } else { 0 };
+            if at_once > 20_000 {
+                let words = format!("the clock stands at {next:?}: {:?}", self.core.counters());
+                return Err(Broken { rule: "busy-loop", words });
+            }
+            self.now = next.max(self.now);
+            self.step()?;
+            if self.is_at_rest() {
+                break;
+            }
+            self.check_bound()?;
+        }
+        self.watch_tail()?;
+        rules::check_rest(&self.core)?;
+        self.journal.check_rest()?;
+        rules::check_heard(&self.phones, &self.journal, self.cores > 1)?;
+        self.check_mute()
+    }
+
+    fn next_event(&self) -> Option<Instant> {
+        let wake = self.wakes.iter().flatten().min().copied();
+        let task = self.agenda.first_key_value().map(|((at, _), _)| *at);
+        [self.core.poll_timeout(), self.network.next_arrival(), wake, self.script.next(), task]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.closed_at.is_some_and(|at| self.now > at + Duration::from_secs(5))
+            && self.core.is_idle()
+            && self.network.is_empty()
+            && self.script.next().is_none()
+            && self.phones.iter().all(Phone::is_quiet)
+    }
+
+    fn check_bound(&self) -> Result<(), Broken> {
+        if self.closed_at.is_none_or(|at| self.now < at + BOUND) {
+            return Ok(());
+        }
+        let noisy: Vec<String> = self
+            .phones
+            .iter()
+            .filter(|p| !p.is_quiet())
+            .map(|p| {
+                let alive = p.dialogs.values().filter(|d| d.stage != crate::dialog::Stage::Over);
+                let alive: Vec<_> = alive.map(|d| (&d.call_id, d.stage)).collect();
+                format!("phone {}: {alive:?} {:?}", p.index, p.wire)
+            })
+            .collect();
+        let words = format!("not at rest: {:?} {noisy:?} apps {}", self.core.counters(), self.script.apps_alive());
+        Err(Broken { rule: "liveness", words })
+    }
+
+    /// At rest: the switch has nothing more to say, and registrations run out without a word.
+    fn watch_tail(&mut self) -> Result<(), Broken> {
+        let end = self.now + TAIL;
+        while let Some(at) = self.core.poll_timeout().filter(|at| *at <= end) {
+            self.now = at.max(self.now);
+            self.core.handle_timeout(self.now);
+            while let Some(output) = self.core.poll_output() {
+                if matches!(output, Output::Event(_)) {
+                    continue;
+                }
+                return Err(Broken { rule: "silence", words: format!("at rest, and then {output:?}") });
+            }
+            if self.core.poll_media().is_some() {
+                return Err(Broken { rule: "silence", words: "at rest, and then media".to_owned() });
+            }
+        }
+        if self.script.apps_alive() > 0 {
+            return Err(Broken { rule: "app-left", words: "an app was neither ended nor stopped".to_owned() });
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    /// Nobody who speaks all the time is ended for silence.
+    fn check_mute(&self) -> Result<(), Broken> {
+        let mute = self.plan.phones.iter().any(|p| p.temper.mute > 0);
+        let ended = self.journal.causes.get(model::Cause::MediaTimeout.code()).copied().unwrap_or(0);
+        if ended > 0 && !mute && self.cores == 1 && !self.plan.deeds.iter().any(|(_, d)| matches!(d, Deed::Cut(_))) {
+            return Err(Broken { rule: "media-timeout", words: format!("{ended} legs, and nobody is mute") });
+        }
+        Ok(())
+    }
+
+    /// Whatever is due now, one after another.
+    fn step(&mut self) -> Result<(), Broken> {
+        let now = self.now;
+        if let Some(entry) = self.agenda.first_entry().filter(|e| e.key().0 <= now) {
+            let task = entry.remove();
+            self.carry_out(task)?;
+        } else if let Some(packet) = self.network.arrive(now) {
+            self.arrived(packet)?;
+        } else if let Some(index) = self.wakes.iter().position(|w| w.is_some_and(|at| at <= now)) {
+            self.phones[index].wake(now);
+            self.phone_spoke(index)?;
+        } else if let Some(input) = self.script.take(now) {
+            self.trace.line(now, format_args!("script {input:?}"));
+            self.core.handle(input, now);
+            self.drain()?;
+        } else if self.core.poll_timeout().is_some_and(|at| at <= now) {
+            self.core.handle_timeout(now);
+            self.drain()?;
+        }
+        self.rules.step(&self.core.counters(), &self.plan.limits, now)
+    }
+
+    fn carry_out(&mut self, task: Task) -> Result<(), Broken> {
+        let now = self.now;
+        if task != Task::Check {
+            self.trace.line(now, format_args!("world {task:?}"));
+        }
+        match task {
+            Task::Deed(Deed::Directory) => {
+                self.directory_version += 1;
+                let directory = self.plan.directory(self.directory_version, &mut self.chance);
+                self.core.handle(Input::Directory(Arc::new(directory)), now);
+            }
+            Task::Deed(Deed::Operator) => {
+                let calls: Vec<_> = self.core.calls().map(|c| c.call).collect();
+                if let Some(call) = calls.get(self.chance.below(calls.len() as u64) as usize) {
+                    self.core.handle(Input::Hangup { call: *call }, now);
+                }
+            }
+            Task::Deed(Deed::Restart) => self.restart(),
+            Task::Deed(Deed::Cut(phone)) => self.cut(phone),
+            Task::Deed(Deed::Drain) => self.core.handle(Input::Drain, now),
+            Task::Calm => {
+                self.network.calm();
+                self.phones.iter_mut().for_each(Phone::calm);
+            }
+            Task::Close => {
+                self.closed_at = Some(now);
+                self.agenda.clear();
+                self.phones.iter_mut().for_each(|p| p.close(now));
+                if self.plan.end_all {
+                    self.core.handle(Input::Drain, now);
+                    self.core.handle(Input::EndAll, now);
+                }
+            }
+            Task::Check => {
+                self.plan_task(now + Duration::from_secs(5), Task::Check);
+                rules::check_calls(&self.core, &self.plan.limits)?;
+                rules::check_agreement(&self.phones, &self.journal, now)?;
+            }
+        }
+        for index in 0..self.phones.len() {
+            self.phone_spoke(index)?;
+        }
+        self.drain()
+    }
+
+    /// The process dies and comes back at once with what it keeps: the registrations and the journal.
+    fn restart(&mut self) {
+        self.count_calls();
+        let kept = self.core.registrations();
+        self.cores += 1;
+        self.core = new_core(&self.plan, &mut self.chance, self.directory_version);
+        self.core.restore_registrations(kept, self.now);
+        self.journal.restart(self.now);
+        self.rules.void();
+        self.script.restart();
+        self.connections.clear();
+        for index in 0..self.phones.len() {
+            self.phones[index].excuse(self.now);
+            self.connect(index);
+            if self.phones[index].plan.tcp {
+                self.phones[index].reconnected(self.now);
+            }
+        }
+    }
+
+    /// The connections of a phone break; it opens a new one.
+    fn cut(&mut self, index: usize) {
+        let lost: Vec<(u64, SocketAddr)> =
+            self.connections.iter().filter(|(_, (p, _))| *p == index).map(|(id, (_, remote))| (*id, *remote)).collect();
+        self.rules.void();
+        for (id, remote) in lost {
+            self.connections.remove(&id);
+            let flow =
+                Flow { transport: Transport::Tcp, local: switch_address(), remote, connection: Some(ConnectionId(id)) };
+            self.core.handle(Input::FlowFailed { flow }, self.now);
+        }
+        self.connect(index);
+        self.phones[index].reconnected(self.now);
+    }
+
+    fn connect(&mut self, index: usize) {
+        if !self.phones[index].plan.tcp {
+            return;
+        }
+        let ip = self.outside(index, self.phones[index].plan.local).ip();
+        let remote = SocketAddr::new(ip, 40_000 + self.next_connection as u16);
+        self.current[index] = self.open(index, remote);
+    }
+
+    fn open(&mut self, index: usize, remote: SocketAddr) -> u64 {
+        let id = self.next_connection;
+        self.next_connection += 1;
+        self.connections.insert(id, (index, remote));
+        id
+    }
+
+    fn count_calls(&mut self) {
+        let figures = self.core.counters().calls;
+        self.tally.calls += figures.opened;
+        self.tally.answered += figures.answered;
+    }
+
+    /// How the world sees an address of a phone.
+    fn outside(&self, index: usize, local: SocketAddr) -> SocketAddr {
+        match self.phones[index].plan.nat {
+            Some(ip) => SocketAddr::new(ip, local.port().wrapping_add(NAT_SHIFT)),
+            None => local,
+        }
+    }
+
+    /// Whose address this is, and what the phone itself calls its port.
+    fn inside(&self, address: SocketAddr) -> Option<(usize, u16)> {
+        self.phones.iter().find_map(|phone| match phone.plan.nat {
+            Some(ip) if ip == address.ip() => Some((phone.index, address.port().wrapping_sub(NAT_SHIFT))),
+            None if phone.plan.local.ip() == address.ip() => Some((phone.index, address.port())),
+            Some(_) | None => None,
+        })
+    }
+
+    /// Sends what a phone has said, and notes when it wants to be woken.
+    fn phone_spoke(&mut self, index: usize) -> Result<(), Broken> {
+        let local = self.phones[index].plan.local;
+        while let Some(say) = self.phones[index].out.pop_front() {
+            match say {
+                Say::Sip(message) => {
+                    self.trace.line(self.now, format_args!("phone {index} > {}", trace::sip(&message)));
+                    let tcp = self.phones[index].plan.tcp;
+                    let connection = tcp.then(|| self.current[index]);
+                    let from = match connection.and_then(|id| self.connections.get(&id)) {
+                        Some((_, remote)) => *remote,
+                        None => self.outside(index, local),
+                    };
+                    let packet =
+                        Packet { from, to: switch_address(), connection, load: Load::Sip(message.into_bytes()) };
+                    self.network.send(packet, tcp, self.now);
+                }
+                Say::Rtp { port, to, bytes } => {
+                    let from = self.outside(index, SocketAddr::new(local.ip(), port));
+                    self.network.send(Packet { from, to, connection: None, load: Load::Rtp(bytes) }, false, self.now);
+                }
+            }
+        }
+        self.wakes[index] = self.phones[index].next();
+        match self.phones[index].broken.take() {
+            Some(broken) => Err(broken),
+            None => Ok(()),
+        }
+    }
+
+    /// A packet has arrived.
+    fn arrived(&mut self, packet: Packet) -> Result<(), Broken> {
+        if packet.connection.is_some_and(|id| !self.connections.contains_key(&id)) {
+            return Ok(());
+        }
+        let at_switch = packet.to.ip() == switch_address().ip();
+        match packet.load {
+            Load::Sip(bytes) if at_switch => self.sip_to_switch(packet.from, packet.connection, bytes),
+            Load::Rtp(mut bytes) if at_switch => {
+                self.tally.rtp += 1;
+                let port = MediaPortId(u64::from(packet.to.port().saturating_sub(20_000) / 2));
+                let forward = self.core.handle_media(port, PacketKind::Rtp, packet.from, &mut bytes, self.now);
+                if let Some(forward) = forward {
+                    self.send_media(forward.port, forward.kind, forward.to, bytes);
+                }
+                self.drain()
+            }
+            Load::Sip(bytes) => {
+                let Some((index, _)) = self.inside(packet.to) else { return Ok(()) };
+                if let Some(connection) = packet.connection {
+                    self.current[index] = connection;
+                }
+                self.phones[index].hears(&String::from_utf8_lossy(&bytes), self.now);
+                self.phone_spoke(index)
+            }
+            Load::Rtp(bytes) => {
+                self.tally.rtp += 1;
+                let Some((index, port)) = self.inside(packet.to) else { return Ok(()) };
+                self.phones[index].hears_rtp(port, &bytes);
+                Ok(())
+            }
+        }
+    }
+
+    fn sip_to_switch(&mut self, from: SocketAddr, connection: Option<u64>, bytes: Vec<u8>) -> Result<(), Broken> {
+        self.tally.sip += 1;
+        let message = String::from_utf8_lossy(&bytes);
+        self.trace.line(self.now, format_args!("switch < {}", trace::sip(&message)));
+        self.rules.delivered(&message);
+        let transport = if connection.is_some() { Transport::Tcp } else { Transport::Udp };
+        let flow = Flow { transport, local: switch_address(), remote: from, connection: connection.map(ConnectionId) };
+        self.core.handle(Input::Sip { flow, bytes: Bytes::from(bytes) }, self.now);
+        self.drain()
+    }
+
+    /// Carries out everything that the switch wants, in order.
+    fn drain(&mut self) -> Result<(), Broken> {
+        let mut failed: VecDeque<Flow> = VecDeque::new();
+        loop {
+            while let Some(output) = self.core.poll_output() {
+                self.carry(output, &mut failed)?;
+            }
+            while let Some(transmit) = self.core.poll_media() {
+                self.send_media(transmit.port, transmit.kind, transmit.to, transmit.bytes.to_vec());
+            }
+            let Some(flow) = failed.pop_front() else { return Ok(()) };
+            self.trace.line(self.now, format_args!("flow failed {flow}"));
+            self.core.handle(Input::FlowFailed { flow }, self.now);
+        }
+    }
+
+    fn carry(&mut self, output: Output, failed: &mut VecDeque<Flow>) -> Result<(), Broken> {
+        if let Output::Transmit(transmit) = &output {
+            self.trace.output(self.now, format!("{}", transmit.flow).as_bytes());
+            self.trace.output(self.now, &transmit.bytes);
+            return self.transmit(transmit, failed);
+        }
+        let shown = format!("{output:?}");
+        self.trace.output(self.now, shown.as_bytes());
+        self.trace.line(self.now, format_args!("switch {shown}"));
+        self.script.output(&output, self.now);
+        if let Output::Record(record) = &output {
+            let (model::CallRecord::Answered(cdr) | model::CallRecord::Ended(cdr)) = record;
+            let ring = self.script.rings.get(&cdr.call).copied();
+            self.journal.record(record, ring)?;
+        }
+        Ok(())
+    }
+
+    fn transmit(&mut self, transmit: &Transmit, failed: &mut VecDeque<Flow>) -> Result<(), Broken> {
+        self.tally.sip += 1;
+        let message = String::from_utf8_lossy(&transmit.bytes);
+        self.trace.line(self.now, format_args!("switch > {} {}", transmit.flow.remote, trace::sip(&message)));
+        if let Some(status) = text::status(&message) {
+            *self.tally.statuses.entry(status).or_default() += 1;
+        }
+        self.rules.sent(&message, &self.journal, self.now)?;
+        let (remote, load) = (transmit.flow.remote, Load::Sip(transmit.bytes.to_vec()));
+        let mut packet = Packet { from: switch_address(), to: remote, connection: None, load };
+        match transmit.flow.transport {
+            Transport::Udp => {
+                if self.inside(remote).is_none() && remote.to_string() != NOWHERE {
+                    let words = format!("nobody is at {remote}: {}", trace::sip(&message));
+                    return Err(Broken { rule: "sip-to-nowhere", words });
+                }
+                self.network.send(packet, false, self.now);
+            }
+            Transport::Tcp => match self.connection_for(&transmit.flow) {
+                Some(id) => {
+                    packet.connection = Some(id);
+                    self.network.send(packet, true, self.now);
+                }
+                None => failed.push_back(transmit.flow),
+            },
+        }
+        Ok(())
+    }
+
+    /// The connection that a flow names, or one to its remote, opened where a phone listens there.
+    fn connection_for(&mut self, flow: &Flow) -> Option<u64> {
+        if let Some(ConnectionId(id)) = flow.connection {
+            return self.connections.contains_key(&id).then_some(id);
+        }
+        let known = self.connections.iter().find(|(_, (_, remote))| *remote == flow.remote).map(|(id, _)| *id);
+        let listens = |p: &&Phone| p.plan.tcp && p.plan.nat.is_none() && p.plan.local == flow.remote;
+        let phone = self.phones.iter().find(listens).map(|p| p.index);
+        known.or_else(|| phone.map(|index| self.open(index, flow.remote)))
+    }
+
+    fn send_media(&mut self, port: MediaPortId, kind: PacketKind, to: SocketAddr, bytes: Vec<u8>) {
+        self.trace.output(self.now, &bytes);
+        if kind == PacketKind::Rtcp {
+            return;
+        }
+        let from = media_port(port.0).rtp;
+        let packet = Packet { from, to, connection: None, load: Load::Rtp(bytes) };
+        self.network.send(packet, false, self.now);
+    }
+}
+
+fn switch_address() -> SocketAddr {
+    match SWITCH.parse() {
+        Ok(address) => address,
+        Err(_) => unreachable!("a literal"),
+    }
+}
+
+fn media_port(n: u64) -> MediaPort {
+    let ip: IpAddr = switch_address().ip();
+    let base = 20_000 + 2 * n as u16;
+    MediaPort { id: MediaPortId(n), rtp: SocketAddr::new(ip, base), rtcp: SocketAddr::new(ip, base + 1) }
+}
+
+fn new_core(plan: &Plan, chance: &mut Chance, version: u64) -> Core {
+    let listener = |transport| Listener { transport, local: switch_address() };
+    let config = CoreConfig {
+        limits: plan.limits.clone(),
+        listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
+        default_domain: Some(crate::plan::DOMAINS[0].to_owned()),
+        ..CoreConfig::default()
+    };
+    let directory = plan.directory(version, chance);
+    let mut seed = [0; 32];
+    for chunk in seed.chunks_mut(8) {
+        chunk.copy_from_slice(&chance.next().to_le_bytes());
+    }
+    Core::new(config, Arc::new(directory), (0..plan.ports).map(media_port).collect(), Prompts::default(), seed)
+}
