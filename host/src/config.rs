@@ -7,7 +7,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::str::FromStr;
 use core::time::Duration;
-use model::{Limits, Transport};
+use model::{DigestAlgorithm, Limits, Transport};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +42,9 @@ pub(crate) struct Sip {
     pub(crate) advertised: Vec<IpAddr>,
     /// The company domain that a request means when it is addressed to one of our own addresses.
     pub(crate) default_domain: Option<String>,
+    /// What digest challenges offer, in this order: `sha-256`, `md5`. Some phones of before 2021 (baresip 1.0) give up
+    /// when anything beside MD5 is offered: for those, `["md5"]` alone.
+    pub(crate) digest: Vec<DigestAlgorithm>,
     /// Sent in `Server` and `User-Agent`.
     pub(crate) server_name: String,
     /// The timers of RFC 3261 section 17.
@@ -60,6 +63,7 @@ impl Default for Sip {
             ],
             advertised: Vec::new(),
             default_domain: None,
+            digest: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
             server_name: concat!("strowger/", env!("CARGO_PKG_VERSION")).to_owned(),
             timers: Timers::default(),
             drain_s: 30,

@@ -10,7 +10,7 @@ use crate::logs::Gate;
 use crate::node::{self, Opened};
 use crate::ready::{self, Ready};
 use crate::serve::operator_token;
-use model::{BrandId, Instant, Transport};
+use model::{BrandId, DigestAlgorithm, Instant, Transport};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -102,7 +102,10 @@ fn config(dir: &Path, sip: SocketAddr, http: SocketAddr) -> Result<Config, Failu
         .flat_map(|ip| both.map(|transport| Listen { transport, address: SocketAddr::new(*ip, port) }))
         .collect();
     config.sip.default_domain = Some(DOMAIN.to_owned());
+    // Whatever phone a newcomer has shall register: decision 0005.
+    config.sip.digest = vec![DigestAlgorithm::Md5];
     config.media.streams_max = STREAMS_MAX;
+    config.plugins.apps_max = u32::from(STREAMS_MAX);
     if sip.port() == 0 {
         config.media.ports = PortRange::ANY;
     }

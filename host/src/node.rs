@@ -149,6 +149,7 @@ fn shell_config(config: &Config, prompts: Vec<(String, Vec<u8>)>) -> ShellConfig
         listeners: config.sip.listen.iter().map(listener).collect(),
         media: media_ips(config).into_iter().map(media).collect(),
         default_domain: config.sip.default_domain.clone(),
+        digest: config.sip.digest.clone(),
         server_name: config.sip.server_name.clone(),
         t1,
         t2,
