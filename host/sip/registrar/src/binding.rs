@@ -1,88 +1,90 @@
-//! One binding, and how it is kept over a restart.
+//! One binding.
 
-use core::cmp::Reverse;
 use core::net::SocketAddr;
 use model::{AccountId, Flow, Instant, Transport};
 use serde::{Deserialize, Serialize};
 use sip_message::UriRef;
 
-/// Where an unwritten port leads (RFC 3261 section 19.1.2).
+/// Where a URI without a port leads (RFC 3261 section 19.1.2).
 const SIP_PORT: u16 = 5060;
 
-/// A contact of an account.
+/// An address an account can be reached at.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Binding {
-    /// The contact URI, without the header fields it may have carried: it is used as a Request-URI.
+    /// The Contact URI without its header fields: the Request-URI of requests to it.
     pub contact: String,
-    /// How to reach it.
+    /// How requests to it travel: the way the REGISTER came, through any NAT; see [`reach`].
     pub flow: Flow,
-    /// The Call-ID of the REGISTER that made or refreshed it.
+    /// The REGISTER's Call-ID and CSeq, against disorder (RFC 3261 section 10.3 step 7).
     pub call_id: String,
-    /// The CSeq number of that REGISTER.
+    /// See `call_id`.
     pub cseq: u32,
-    /// When that REGISTER came.
-    pub refreshed_at: Instant,
     /// When it runs out.
     pub expires_at: Instant,
-    /// The preference in thousandths; 1000 if the phone did not say.
+    /// Preference, in thousandths.
     pub q: u16,
-    /// What the phone calls itself; empty if it does not say.
+    /// The phone's User-Agent, as it said.
     pub user_agent: String,
-    /// The source address of that REGISTER.
+    /// The source address of the REGISTER.
     pub received: SocketAddr,
 }
 
 impl Binding {
-    /// Whole seconds left, rounded up.
-    #[must_use]
-    pub fn expires_s(&self, now: Instant) -> u32 {
-        let left = self.expires_at.since(now);
-        u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
-    }
-
-    /// The order in which bindings are tried: the highest q first, then the youngest (section 16.6 leaves ties open).
-    pub(crate) fn rank(&self) -> impl Ord + use<> {
-        (Reverse(self.q), Reverse(self.refreshed_at))
-    }
-
-    /// The binding as it stands after a restart; `None` if it cannot be reached any more.
+    /// The binding after a restart; `None` if nobody can reach it any more.
     ///
-    /// Connections do not outlive the process. A phone that told its true address can be connected to; one behind a
-    /// NAT has to come again, and does, as it sees its connection end.
-    pub(crate) fn revived(mut self) -> Option<Binding> {
-        if self.flow.transport.is_reliable() {
-            let address = contact_address(&self.contact)?;
-            if address.ip() != self.received.ip() {
-                return None;
-            }
-            self.flow = Flow { remote: address, connection: None, ..self.flow };
+    /// A connection does not outlive the process, and its id may be another's by now. A phone that told its true
+    /// address can be connected to; one behind a NAT registers anew as it sees its connection end.
+    pub(crate) fn revived(self) -> Option<Binding> {
+        if self.flow.connection.is_none() {
+            return Some(self);
         }
-        Some(self)
+        let remote = address_of(&self.contact).filter(|address| address.ip() == self.received.ip())?;
+        Some(Binding { flow: Flow { remote, connection: None, ..self.flow }, ..self })
     }
 }
 
 /// How to reach `contact`, whose REGISTER came on `flow`.
 ///
-/// By the way it came: that passes NATs, and a stream has no other. But a phone that gives the very address it sent
-/// from knows its address, so the port it gives holds too, even when it sent from another.
+/// The way it came: that passes NATs, and a stream has no other. But a phone that gives the very address it sent from
+/// knows its address, so the port it gives holds too, even if it sent from another.
 pub(crate) fn reach(contact: &str, flow: &Flow) -> Flow {
-    match contact_address(contact) {
-        Some(address) if flow.transport == Transport::Udp && address.ip() == flow.remote.ip() => {
-            Flow { remote: address, ..*flow }
-        }
+    match address_of(contact) {
+        Some(remote) if flow.transport == Transport::Udp && remote.ip() == flow.remote.ip() => Flow { remote, ..*flow },
         Some(_) | None => *flow,
     }
 }
 
-fn contact_address(contact: &str) -> Option<SocketAddr> {
+fn address_of(contact: &str) -> Option<SocketAddr> {
     let uri = UriRef::parse(contact).ok()?;
     let port = uri.port().unwrap_or(SIP_PORT);
     (port != 0).then_some(SocketAddr::new(uri.host_ip()?, port))
 }
 
-/// Every binding of a registrar, for a restart and for the API.
+/// A binding and its number: a higher one is newer.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) number: u64,
+    pub(crate) binding: Binding,
+}
+
+impl Held {
+    /// Whether it is the binding of this contact.
+    pub(crate) fn is_for(&self, contact: &str) -> bool {
+        same_contact(&self.binding.contact, contact)
+    }
+}
+
+/// Whether two contacts are one, by the URI rules of RFC 3261 section 19.1.4.
+pub(crate) fn same_contact(one: &str, two: &str) -> bool {
+    match (UriRef::parse(one), UriRef::parse(two)) {
+        (Ok(one), Ok(two)) => one.equivalent(&two),
+        (Ok(_) | Err(_), _) => one == two,
+    }
+}
+
+/// Bindings to be kept over a restart.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The bindings with their accounts, by account, in the order in which they would be tried.
+    /// Each with its account.
     pub bindings: Vec<(AccountId, Binding)>,
 }
