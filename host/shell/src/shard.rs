@@ -251,9 +251,10 @@ impl Shard {
             self.net.send_media(packet.port, net_kind(packet.kind), packet.to, &packet.bytes);
         }
         while let Some(output) = self.core.poll_output() {
-            match output {
-                Output::Record(record) => self.records.push(record),
-                other => self.outputs.push(other),
+            if let Output::Record(record) = output {
+                self.records.push(record);
+            } else {
+                self.outputs.push(output);
             }
         }
     }

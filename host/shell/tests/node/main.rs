@@ -1,5 +1,5 @@
 //! A whole node over loopback: sockets, shard, plugin host, SQLite. Waits end with what is waited for.
-#![allow(missing_docs, reason = "a test")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
 mod phone;
 mod world;
