@@ -21,6 +21,17 @@ impl core::fmt::Debug for Ha1 {
     }
 }
 
+/// A hash that digest challenges offer (RFC 8760).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum DigestAlgorithm {
+    /// The stronger.
+    #[serde(rename = "sha-256")]
+    Sha256,
+    /// What every phone can do; some give up when they are offered anything else beside it.
+    #[serde(rename = "md5")]
+    Md5,
+}
+
 /// Who a call belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Tenant {

@@ -22,7 +22,8 @@ pub use app::{
 pub use cause::{Cause, CauseInfo, Severity};
 pub use cdr::{CallRecord, Cdr, EndedBy, LegRole};
 pub use directory::{
-    Account, Brand, Company, Ddi, DefaultVerdict, Directory, Extension, Ha1, LookupError, RouteTarget, Tenant,
+    Account, Brand, Company, Ddi, DefaultVerdict, DigestAlgorithm, Directory, Extension, Ha1, LookupError, RouteTarget,
+    Tenant,
 };
 pub use event::{CallEvent, CallSnapshot, LegSnapshot, LegState};
 pub use flow::{ConnectionId, Flow, Transmit, Transport};

@@ -16,6 +16,8 @@ pub struct ShellConfig {
     pub media: Vec<MediaConfig>,
     /// The company domain that a request means when it is addressed to one of our own addresses.
     pub default_domain: Option<String>,
+    /// What digest challenges offer, in this order.
+    pub digest: Vec<DigestAlgorithm>,
     /// Sent in `Server` and `User-Agent`.
     pub server_name: String,
     /// RFC 3261 T1.
@@ -41,6 +43,7 @@ impl ShellConfig {
             listeners: Vec::new(),
             media: Vec::new(),
             default_domain: None,
+            digest: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
             server_name: concat!("strowger/", env!("CARGO_PKG_VERSION")).to_owned(),
             t1: Duration::from_millis(500),
             t2: Duration::from_secs(4),

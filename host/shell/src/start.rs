@@ -111,6 +111,7 @@ fn new_core(
         limits: config.limits.clone(),
         listeners: net.listeners().iter().map(|l| Listener { transport: l.transport, local: l.advertised }).collect(),
         default_domain: config.default_domain.clone(),
+        digest: config.digest.clone(),
         server_name: config.server_name.clone(),
         t1: config.t1,
         t2: config.t2,

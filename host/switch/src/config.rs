@@ -2,7 +2,7 @@
 
 use call::Listener;
 use core::time::Duration;
-use model::Limits;
+use model::{DigestAlgorithm, Limits};
 
 /// The configuration of one shard.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct CoreConfig {
     pub t2: Duration,
     /// RFC 3261 T4, how long a message may stay in the network.
     pub t4: Duration,
+    /// What digest challenges offer, in this order.
+    pub digest: Vec<DigestAlgorithm>,
     /// How long a digest nonce is good for.
     pub nonce_ttl: Duration,
     /// How long a media port rests after its stream closed, so that late packets reach nobody.
@@ -37,6 +39,7 @@ impl Default for CoreConfig {
             t1: Duration::from_millis(500),
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),
+            digest: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
             nonce_ttl: Duration::from_secs(300),
             port_rest: Duration::from_secs(2),
         }

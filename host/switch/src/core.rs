@@ -82,7 +82,7 @@ impl Core {
             dialogs: sip_dialog::Layer::new(dialogs, ids.split()),
             registrar: Registrar::new(&limits),
             doorkeeper: Doorkeeper::new(
-                sip_auth::Authenticator::new(secret, limits.nonces_max, config.nonce_ttl),
+                sip_auth::Authenticator::new(secret, limits.nonces_max, config.nonce_ttl).offering(&config.digest),
                 Domains::new(own, config.default_domain.clone()),
             ),
             media: media::Engine::new(media, ports, ids.split()),

@@ -4,7 +4,7 @@ use crate::digest::{Algorithm, Qop, Signed, response};
 use crate::nonce::{Nonces, Standing};
 use crate::params::{Params, escape, unescape};
 use core::time::Duration;
-use model::{Ha1, Instant};
+use model::{DigestAlgorithm, Ha1, Instant};
 use subtle::ConstantTimeEq;
 
 /// Most header field values of our realm that are tried; a client has no reason to send more than one per algorithm.
@@ -53,6 +53,7 @@ pub enum AuthFailure {
 pub struct Authenticator {
     nonces: Nonces,
     nobody: Ha1,
+    offered: Vec<Algorithm>,
 }
 
 impl core::fmt::Debug for Authenticator {
@@ -69,7 +70,16 @@ impl Authenticator {
         Authenticator {
             nonces: Nonces::new(secret, nonces_max, nonce_ttl),
             nobody: crate::ha1("nobody", "nowhere", "nothing"),
+            offered: vec![Algorithm::Sha256, Algorithm::Md5],
         }
+    }
+
+    /// Offers these algorithms, in this order, instead of both. What is accepted does not change: a phone that knows
+    /// SHA-256 may use it wherever it was offered before.
+    #[must_use]
+    pub fn offering(mut self, algorithms: &[DigestAlgorithm]) -> Self {
+        self.offered = algorithms.iter().map(|a| Algorithm::from(*a)).collect();
+        self
     }
 
     /// The values of WWW-Authenticate or Proxy-Authenticate, one header field each, the stronger algorithm first as
@@ -78,7 +88,7 @@ impl Authenticator {
         let nonce = self.nonces.mint(realm, now);
         let realm = escape(realm);
         let stale = if stale { ", stale=true" } else { "" };
-        [Algorithm::Sha256, Algorithm::Md5]
+        self.offered
             .iter()
             .map(|algorithm| {
                 format!(

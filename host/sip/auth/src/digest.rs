@@ -1,7 +1,7 @@
 //! The digest itself: algorithms, HA1, HA2 and the response (RFC 7616 section 3.4).
 
 use md5::{Digest, Md5};
-use model::Ha1;
+use model::{DigestAlgorithm, Ha1};
 use sha2::Sha256;
 
 /// A hash that credentials are made with. SHA-256 is the stronger, so it is offered first (RFC 8760 section 2.4).
@@ -11,6 +11,15 @@ pub enum Algorithm {
     Md5,
     /// RFC 7616.
     Sha256,
+}
+
+impl From<DigestAlgorithm> for Algorithm {
+    fn from(algorithm: DigestAlgorithm) -> Algorithm {
+        match algorithm {
+            DigestAlgorithm::Sha256 => Algorithm::Sha256,
+            DigestAlgorithm::Md5 => Algorithm::Md5,
+        }
+    }
 }
 
 impl Algorithm {
