@@ -1,7 +1,7 @@
 //! What a shell is started with.
 
 use core::time::Duration;
-use model::Limits;
+use model::{DigestAlgorithm, Limits};
 use net::{ListenerConfig, MediaConfig};
 use std::path::PathBuf;
 
