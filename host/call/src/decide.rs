@@ -89,6 +89,9 @@ impl Step<'_, '_> {
         let media = match plan.media {
             // A late offer has no description to hand on, so its media is ours.
             _ if self.call.caller_offer.is_none() => MediaPath::Anchor,
+            // A caller who had early media of an earlier plan from our relay keeps it: its stream is open and watched,
+            // and the answer within its dialog may not move to another place (RFC 6337 section 3.1.1).
+            _ if self.call.leg(0).is_some_and(|caller| caller.stream.is_some()) => MediaPath::Anchor,
             MediaPath::TenantDefault => self.call.tenant_media,
             path @ (MediaPath::Anchor | MediaPath::Direct) => path,
         };
