@@ -60,6 +60,8 @@ pub(crate) struct Phone {
     finals: BTreeMap<(String, u32), Final>,
     /// Calls that this phone pretends not to see.
     ignored: BTreeSet<String>,
+    /// Branches of re-INVITEs that outlived their call without an answer: the switch must have sent one.
+    pub(crate) orphans: Vec<String>,
     number: u32,
     next_call: Option<Instant>,
     registration: Registration,
@@ -96,6 +98,7 @@ impl Phone {
             invites: BTreeMap::new(),
             finals: BTreeMap::new(),
             ignored: BTreeSet::new(),
+            orphans: Vec::new(),
             number: 0,
             next_call,
             registration: Registration { at, ..Registration::default() },
@@ -154,6 +157,11 @@ impl Phone {
         let call_id = text::field(message, "call-id").unwrap_or_default();
         self.excused_at.is_some_and(|at| now.since(at) < Duration::from_secs(40))
             || self.dialogs.get(call_id).is_some_and(|d| d.excused)
+    }
+
+    fn has_ended(&self, message: &str) -> bool {
+        let dialog = text::field(message, "call-id").and_then(|id| self.dialogs.get(id));
+        dialog.is_some_and(|d| matches!(d.stage, Stage::Leaving | Stage::Over) && !d.excused)
     }
 
     fn breaks(&mut self, rule: &'static str, words: String) {
@@ -288,6 +296,10 @@ impl Phone {
 
     /// Something of ours was repeated for 64*T1 and never answered or acknowledged.
     fn gave_up(&mut self, bytes: &str, now: Instant) {
+        let of_ended = text::method(bytes) == "INVITE" && text::status(bytes).is_none() && self.has_ended(bytes);
+        if of_ended {
+            return self.orphans.push(text::branch(bytes).to_owned());
+        }
         if !self.is_excused(bytes, now) {
             let first = bytes.lines().next().unwrap_or_default();
             let call_id = text::field(bytes, "call-id").unwrap_or_default();

@@ -127,6 +127,15 @@ impl Rules {
         }
     }
 
+    /// A re-INVITE went unanswered because its call ended meanwhile: then the switch had sent a final response, which
+    /// the network lost (RFC 3261 section 15.1.2 wants 487 for one that was pending).
+    pub(crate) fn check_orphan(&self, branch: &str) -> Result<(), Broken> {
+        if self.finals.contains_key(&(branch.to_owned(), "INVITE".to_owned())) {
+            return Ok(());
+        }
+        broken("unanswered", format!("no final response to the re-INVITE {branch}"))
+    }
+
     /// The switch was replaced, or a connection broke: what it had promised is void.
     pub(crate) fn void(&mut self) {
         self.finals.clear();

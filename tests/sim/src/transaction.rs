@@ -150,12 +150,11 @@ impl Wire {
         self.finals.retain(|key, _| key.split(' ').next() != Some(call_id));
     }
 
-    /// INVITEs of this call that will get no final response are dropped; says whether there was one.
-    pub(crate) fn forget_invites(&mut self, call_id: &str) -> bool {
-        let before = self.requests.len();
-        self.requests
-            .retain(|_, r| !r.bytes.starts_with("INVITE") || text::field(&r.bytes, "call-id") != Some(call_id));
-        before != self.requests.len()
+    /// An INVITE of this call that will get no final response is dropped; gives its branch.
+    pub(crate) fn forget_invite(&mut self, call_id: &str) -> Option<String> {
+        let of_call = |bytes: &str| bytes.starts_with("INVITE") && text::field(bytes, "call-id") == Some(call_id);
+        let found = self.requests.iter().find(|(_, r)| of_call(&r.bytes)).map(|(key, _)| key.clone())?;
+        self.requests.remove(&found).map(|r| text::branch(&r.bytes).to_owned())
     }
 
     /// Whether nothing is waited for.

@@ -419,6 +419,9 @@ impl World {
             }
         }
         self.wakes[index] = self.phones[index].next();
+        for branch in core::mem::take(&mut self.phones[index].orphans) {
+            self.rules.check_orphan(&branch)?;
+        }
         match self.phones[index].broken.take() {
             Some(broken) => Err(broken),
             None => Ok(()),

@@ -179,8 +179,9 @@ impl Phone {
         if calling {
             dialog.enter(Stage::Over, now);
         }
-        let forgotten = self.wire.forget_invites(call_id);
-        if (forgotten || calling) && !excused {
+        let forgotten = self.wire.forget_invite(call_id);
+        self.orphans.extend(forgotten.into_iter().filter(|_| !calling && !excused));
+        if calling && !excused {
             self.breaks("unanswered", format!("an INVITE of {call_id} never had a final response"));
         }
     }

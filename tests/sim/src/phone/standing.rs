@@ -78,7 +78,10 @@ impl Phone {
     fn speak(&mut self, call_id: &str) {
         let Some(dialog) = self.dialogs.get(call_id) else { return };
         let stamp = u32::from(dialog.sequence) * 160;
-        let mut payload = b"SIM!".to_vec();
+        // Whom the switch could not tell of the end goes on talking to a port that may be another call's by now: the
+        // switch may not be able to tell it from its new party, so this is not held against it.
+        let magic = if dialog.excused { b"OLD!" } else { b"SIM!" };
+        let mut payload = magic.to_vec();
         payload.extend(label_of(self.index, dialog.port).to_be_bytes());
         payload.resize(20, 0xff);
         self.rtp(call_id, 0, stamp, &payload);
