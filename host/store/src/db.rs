@@ -21,6 +21,13 @@ pub(crate) struct Inner {
     pub(crate) watch: Watch,
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The watch task waits on it: it ends now, not with its next poll.
+        self.watch.nudge();
+    }
+}
+
 impl Db {
     /// Opens `sqlite:PATH` (made if it is not there) or `postgres://USER@HOST/DATABASE`, and brings the schema up to
     /// date.

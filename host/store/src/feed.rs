@@ -153,8 +153,8 @@ impl Db {
         Ok(self.all::<BoundRow>(BOUND, &[]).await?.into_iter().map(BoundPlugin::from).collect())
     }
 
-    /// Wakes whenever [`Db::version`] has moved; holds the newest version seen, 0 before the first look. Needs a tokio
-    /// runtime.
+    /// Wakes whenever [`Db::version`] has moved, and once at first; holds the newest version seen, 0 before the first
+    /// look. Needs a tokio runtime.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<u64> {
         let mut sender = self.inner.watch.sender.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,7 +163,12 @@ impl Db {
             tokio::spawn(follow(Arc::downgrade(&self.inner), Arc::clone(&self.inner.watch.changed), sender.clone()));
             sender
         });
-        sender.subscribe()
+        let mut receiver = sender.subscribe();
+        // The task may have looked before this receiver was there: its first wake must not depend on who was faster.
+        if *receiver.borrow() != 0 {
+            receiver.mark_changed();
+        }
+        receiver
     }
 }
 

@@ -172,6 +172,46 @@ on_both! {
         assert_eq!(journal_files(&place), ["lock"]);
     }
 
+    async fn a_segment_stays_while_it_alone_knows_of_an_open_leg(place: Place) {
+        let dir = place.dir.path().join("journal");
+        let (outbox, mut drain) = Outbox::open(&dir, small()).unwrap();
+        let mut journal = outbox.journal();
+        // More legs than one batch carries over, so that the first segment is still needed when it is closed.
+        let up: Vec<CallRecord> = (1..=200).map(|call| CallRecord::Answered(cdr(call, 0))).collect();
+        journal.append(&up).unwrap();
+        journal.append(&[CallRecord::Ended(cdr(999, 0))]).unwrap();
+        drain.drain(&place.db).await.unwrap();
+        assert_eq!((outbox.counters().segments, stored(&place).await), (2, 1));
+        // kill -9.
+        std::mem::forget(journal);
+        drop((outbox, drain));
+        let lines = std::fs::read_dir(&dir).unwrap().map(|e| std::fs::read(e.unwrap().path()).unwrap()).collect::<Vec<_>>();
+        let again = place.dir.path().join("again");
+        std::fs::create_dir_all(&again).unwrap();
+        for (n, bytes) in lines.iter().filter(|bytes| !bytes.is_empty()).enumerate() {
+            std::fs::write(again.join(format!("{n:016x}.cdrs")), bytes).unwrap();
+        }
+        let (outbox, mut drain) = Outbox::open(&again, small()).unwrap();
+        assert_eq!(outbox.recovered().legs_interrupted, 200);
+        drain.drain(&place.db).await.unwrap();
+        assert_eq!(stored(&place).await, 201);
+    }
+
+    async fn a_segment_stays_until_all_of_it_is_stored(place: Place) {
+        let (outbox, mut drain) = Outbox::open(&place.dir.path().join("journal"), OutboxConfig::default()).unwrap();
+        let mut journal = outbox.journal();
+        journal.append(&[CallRecord::Ended(cdr(1, 0))]).unwrap();
+        drain.drain(&place.db).await.unwrap();
+        journal.append(&[CallRecord::Ended(cdr(2, 0))]).unwrap();
+        drop(journal);
+        change(&place, "ALTER TABLE cdrs RENAME TO hidden").await;
+        drain.drain(&place.db).await.unwrap_err();
+        assert_eq!(outbox.counters().segments, 1);
+        change(&place, "ALTER TABLE hidden RENAME TO cdrs").await;
+        assert_eq!(drain.drain(&place.db).await.unwrap(), 1);
+        assert_eq!((outbox.counters().segments, stored(&place).await), (0, 2));
+    }
+
     async fn a_missing_table_is_no_verdict_on_the_record(place: Place) {
         change(&place, "DROP TABLE cdrs").await;
         let (outbox, mut drain) = Outbox::open(&place.dir.path().join("journal"), small()).unwrap();
