@@ -1,6 +1,6 @@
 //! Hosts: names, IPv4 and bracketed IPv6 addresses (RFC 3261 section 25.1, RFC 5118).
 
-use crate::scan::digits;
+use crate::scan::{digits, is_host_name, trim_str};
 use core::net::{IpAddr, Ipv6Addr};
 
 /// An address literal: IPv4, or IPv6 with or without brackets.
@@ -25,20 +25,19 @@ pub(crate) fn is_host(host: &str) -> bool {
         Some(rest) => {
             rest.strip_suffix(']').is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok() || three_colons(ip).is_some())
         }
-        // The underscore is no host name character, but names in private DNS have it.
-        None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')),
+        None => is_host_name(host.as_bytes()),
     }
 }
 
 /// Splits `host[:port]`; white space may stand around the colon, as Via lets it.
 pub(crate) fn host_port(text: &str) -> Option<(&str, Option<u16>)> {
-    let after = if text.starts_with('[') { text.find(']')? + 1 } else { 0 };
-    let colon = text.get(after..)?.find(':').map(|at| at + after);
+    let after = if text.starts_with('[') { memchr::memchr(b']', text.as_bytes())? + 1 } else { 0 };
+    let colon = text.bytes().skip(after).position(|b| b == b':').map(|at| at + after);
     let (host, port) = match colon {
         Some(at) => (text.get(..at)?, Some(text.get(at + 1..)?)),
         None => (text, None),
     };
-    let (host, port) = (host.trim_end(), port.map(str::trim_start));
+    let (host, port) = (trim_str(host), port.map(trim_str));
     if !is_host(host) {
         return None;
     }

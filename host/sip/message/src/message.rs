@@ -1,6 +1,7 @@
 //! A parsed message: the bytes as they came and an index of the header fields; everything else is read when asked.
 
 use crate::name::{by_id, lookup};
+use crate::scan::{is_lws, split_before};
 use crate::value::ValueList;
 use crate::{Contacts, HeaderValue, Method, Name, NameAddrRef, ParseError, UriRef, ViaRef};
 use bytes::Bytes;
@@ -186,7 +187,7 @@ impl Message {
     /// Call-ID.
     pub fn call_id(&self) -> Result<&str, ParseError> {
         let text = self.required(Name::CallId)?.to_str().unwrap_or_default();
-        let broken = text.is_empty() || text.bytes().any(|b| b <= b' ' || b == 0x7f);
+        let broken = text.is_empty() || crate::scan::has_blank(text.as_bytes());
         if broken { Err(ParseError::Malformed(Name::CallId)) } else { Ok(text) }
     }
 
@@ -194,7 +195,7 @@ impl Message {
     pub fn cseq(&self) -> Result<CSeqRef<'_>, ParseError> {
         let malformed = ParseError::Malformed(Name::CSeq);
         let text = self.required(Name::CSeq)?.to_str().ok_or(malformed)?;
-        let (number, method) = text.split_once([' ', '\t', '\r', '\n']).ok_or(malformed)?;
+        let (number, method) = split_before(text, is_lws);
         let method = crate::scan::trim_str(method);
         let number: u32 = crate::scan::digits(number.as_bytes()).ok_or(malformed)?;
         if number >= 1 << 31 || !crate::is_token(method) {

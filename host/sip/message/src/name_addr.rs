@@ -1,7 +1,7 @@
 //! From, To, Contact, Route and their like: `name-addr` or `addr-spec` with parameters (RFC 3261 section 20.10).
 
 use crate::params::{Params, unescape};
-use crate::scan::{find_unquoted, quoted_end, trim, trim_str};
+use crate::scan::{find_unquoted, quoted_end, split_before, trim, trim_str};
 use crate::uri::UriRef;
 use crate::{HeaderValue, ParseError};
 use core::fmt;
@@ -47,8 +47,8 @@ impl<'a> NameAddrRef<'a> {
     }
 
     fn addr_spec(value: &'a str) -> Option<Self> {
-        let (uri, params) = value.split_at(value.find(';').unwrap_or(value.len()));
-        if uri.contains(['?', ',']) {
+        let (uri, params) = split_before(value, |b| b == b';');
+        if uri.bytes().any(|b| matches!(b, b'?' | b',')) {
             return None;
         }
         let uri = UriRef::parse(trim_str(uri)).ok()?;

@@ -1,6 +1,6 @@
 //! `;name=value` parameters of URIs and header values (RFC 3261 section 25.1), quote aware.
 
-use crate::scan::{find_unquoted, is_token_byte, trim_str};
+use crate::scan::{cut, find_unquoted, is_token_byte, trim_str};
 use std::borrow::Cow;
 
 /// One parameter.
@@ -96,7 +96,7 @@ fn value_well_formed(value: &str) -> bool {
 }
 
 fn split(raw: &str) -> (&str, Option<&str>) {
-    match raw.split_once('=') {
+    match cut(raw, b'=') {
         Some((name, value)) => (trim_str(name), Some(trim_str(value))),
         None => (trim_str(raw), None),
     }

@@ -4,10 +4,12 @@
 
 use crate::message::{Field, Span, Start};
 use crate::name::lookup;
-use crate::scan::{Line, Step, digits, is_token_byte, step};
+use crate::scan::{Line, Step, digits, has_blank, is_token_byte, step};
 use crate::{Message, Method, Name, ParseError, Rejected};
 use bytes::Bytes;
 use smallvec::SmallVec;
+
+const CONTENT_LENGTH: u8 = Name::ContentLength.id();
 
 /// Limits of the parser and the stream framer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -135,8 +137,7 @@ impl Pass<'_> {
         } else if !version.eq_ignore_ascii_case(b"SIP/2.0") {
             self.fail(ParseError::Version);
         }
-        let broken = uri.is_empty() || uri.iter().any(|b| *b <= b' ' || *b == 0x7f);
-        if broken || (!uri.is_ascii() && core::str::from_utf8(uri).is_err()) {
+        if uri.is_empty() || has_blank(uri) || core::str::from_utf8(uri).is_err() {
             self.fail(ParseError::RequestLine);
         }
         Some(Start::Request { method, uri: span(uri_start, uri_start + uri_len) })
@@ -169,7 +170,7 @@ impl Pass<'_> {
 
     fn field(&mut self, line: Line) {
         let id = lookup(&self.bytes[line.start..line.start + line.name_len]);
-        if id == Name::ContentLength.id() {
+        if id == CONTENT_LENGTH {
             match (self.content_length, digits(&self.bytes[line.value_start..line.value_end])) {
                 (None, Some(length)) => self.content_length = Some(length),
                 // Two that agree do no harm; two that differ are how messages are smuggled.

@@ -5,22 +5,56 @@
 
 use memchr::{memchr, memchr2};
 
-/// `token` of RFC 3261 section 25.1.
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
+const TOKEN: u8 = 1;
+/// Host names and IPv4. The underscore is no host name character, but names in private DNS have it.
+const HOST: u8 = 2;
+/// What stands in no URI: blanks, control bytes, `<`, `>`, `"`.
+const NO_URI: u8 = 4;
+/// Blanks and control bytes.
+const BLANK: u8 = 8;
+
+/// What each byte may be; one table, so that a check is one load and one AND a byte.
+const CLASS: [u8; 256] = {
+    let mut table = [0; 256];
     let mut b = 0_usize;
     while b < 256 {
         let byte = b as u8;
-        table[b] = byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+        let alnum = byte.is_ascii_alphanumeric();
+        if alnum || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~') {
+            table[b] |= TOKEN;
+        }
+        if alnum || matches!(byte, b'-' | b'.' | b'_') {
+            table[b] |= HOST;
+        }
+        if byte <= b' ' || byte == 0x7f {
+            table[b] |= BLANK;
+        }
+        if byte <= b' ' || matches!(byte, 0x7f | b'<' | b'>' | b'"') {
+            table[b] |= NO_URI;
+        }
         b += 1;
     }
     table
 };
 
-/// Whether a byte may stand in a token.
+/// Whether a byte may stand in a token (section 25.1).
 pub(crate) const fn is_token_byte(byte: u8) -> bool {
-    TOKEN[byte as usize]
+    CLASS[byte as usize] & TOKEN != 0
+}
+
+/// Whether every byte may stand in a host name.
+pub(crate) fn is_host_name(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().fold(HOST, |all, b| all & CLASS[usize::from(*b)]) != 0
+}
+
+/// Whether a byte is there that stands in no URI.
+pub(crate) fn has_no_uri_byte(text: &[u8]) -> bool {
+    text.iter().fold(0, |any, b| any | CLASS[usize::from(*b)]) & NO_URI != 0
+}
+
+/// Whether a blank or control byte is there.
+pub(crate) fn has_blank(text: &[u8]) -> bool {
+    text.iter().fold(0, |any, b| any | CLASS[usize::from(*b)]) & BLANK != 0
 }
 
 /// Whether `text` is a token: not empty, token characters only.
@@ -49,9 +83,28 @@ pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// [`trim`] for text.
+/// [`trim`] for text; over bytes, since a char pattern costs several times as much.
 pub(crate) fn trim_str(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\r', '\n'])
+    let bytes = text.as_bytes();
+    match (bytes.first(), bytes.last()) {
+        (Some(first), Some(last)) if is_lws(*first) || is_lws(*last) => {}
+        _ => return text,
+    }
+    let start = bytes.iter().position(|b| !is_lws(*b)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|b| !is_lws(*b)).map_or(start, |last| last + 1);
+    text.get(start..end).unwrap_or_default()
+}
+
+/// `text` before and after its first `at`, an ASCII byte.
+pub(crate) fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
+    let found = text.bytes().position(|b| b == at)?;
+    Some((text.get(..found)?, text.get(found + 1..)?))
+}
+
+/// `text` split before its first byte that `wanted` takes (ASCII bytes only); all of it and nothing if there is none.
+pub(crate) fn split_before(text: &str, wanted: impl Fn(u8) -> bool) -> (&str, &str) {
+    let found = text.bytes().position(wanted).unwrap_or(text.len());
+    text.split_at_checked(found).unwrap_or((text, ""))
 }
 
 /// Offset of the first `wanted` byte of `text` outside quoted strings, or `Err` where a quote never closes.
@@ -132,9 +185,11 @@ pub(crate) fn step(buf: &[u8], pos: usize) -> Step {
         (Some(b'\r'), Some(b'\n')) => return Step::End(pos + 2),
         _ => {}
     }
-    let rest = &buf[pos..];
-    let name_len = rest.iter().position(|b| !is_token_byte(*b)).unwrap_or(rest.len());
-    let mut colon = pos + name_len;
+    let mut colon = pos;
+    while colon < buf.len() && is_token_byte(buf[colon]) {
+        colon += 1;
+    }
+    let name_len = colon - pos;
     while matches!(buf.get(colon), Some(b' ' | b'\t')) {
         colon += 1;
     }
@@ -144,10 +199,14 @@ pub(crate) fn step(buf: &[u8], pos: usize) -> Step {
     if !named || end.bare_cr || name_len > usize::from(u16::MAX) {
         return Step::Bad(end.next);
     }
-    let raw = &buf[value..end.at];
-    let lead = raw.iter().position(|b| !is_lws(*b)).unwrap_or(raw.len());
-    let tail = raw.iter().rposition(|b| !is_lws(*b)).map_or(lead, |last| last + 1);
-    Step::Field(Line { start: pos, name_len, value_start: value + lead, value_end: value + tail, next: end.next })
+    let (mut value_start, mut value_end) = (value, end.at);
+    while value_start < value_end && is_lws(buf[value_start]) {
+        value_start += 1;
+    }
+    while value_start < value_end && is_lws(buf[value_end - 1]) {
+        value_end -= 1;
+    }
+    Step::Field(Line { start: pos, name_len, value_start, value_end, next: end.next })
 }
 
 struct LineEnd {

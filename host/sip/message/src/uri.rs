@@ -310,7 +310,7 @@ fn escape_user(user: &str, out: &mut String) {
 
 fn parts(text: &str) -> Option<Parts> {
     let end = u32::try_from(text.len()).ok()?;
-    if text.bytes().any(|b| b <= b' ' || matches!(b, 0x7f | b'<' | b'>' | b'"')) {
+    if crate::scan::has_no_uri_byte(text.as_bytes()) {
         return None;
     }
     let colon = memchr::memchr(b':', text.as_bytes())?;
@@ -352,7 +352,7 @@ fn parts(text: &str) -> Option<Parts> {
 fn sip_parts(text: &str, rest: usize, mut parts: Parts) -> Option<Parts> {
     let at = |offset: usize| u32::try_from(offset).ok();
     let mut host = rest;
-    if let Some(sign) = text.get(rest..)?.find('@') {
+    if let Some(sign) = memchr::memchr(b'@', text.as_bytes().get(rest..)?) {
         let userinfo = text.get(rest..rest + sign)?;
         host = rest + sign + 1;
         let user_end = rest + userinfo.find(':').unwrap_or(sign);
@@ -365,12 +365,12 @@ fn sip_parts(text: &str, rest: usize, mut parts: Parts) -> Option<Parts> {
         }
     }
     let tail = text.get(host..)?;
-    let head = tail.find([';', '?']).unwrap_or(tail.len());
+    let head = tail.bytes().position(|b| matches!(b, b';' | b'?')).unwrap_or(tail.len());
     let (name, port) = host_port(tail.get(..head)?)?;
     parts.host = (at(host)?, at(host + name.len())?);
     parts.port = port;
     parts.params = at(host + head)?;
-    let question = tail.get(head..)?.find('?').map_or(text.len(), |q| host + head + q);
+    let question = memchr::memchr(b'?', tail.as_bytes().get(head..)?).map_or(text.len(), |q| host + head + q);
     parts.headers = at(question)?;
     Some(parts)
 }

@@ -3,7 +3,7 @@
 use crate::ParseError;
 use crate::host::{host_ip, host_port};
 use crate::params::Params;
-use crate::scan::trim_str;
+use crate::scan::{is_lws, split_before, trim_str};
 use core::net::IpAddr;
 
 /// The cookie that begins every branch of an RFC 3261 element (section 8.1.1.7).
@@ -38,8 +38,8 @@ impl<'a> ViaRef<'a> {
                 trim_str(rest)
             }
         };
-        let (transport, rest) = rest.split_at(rest.find([' ', '\t', '\r', '\n'])?);
-        let (sent_by, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
+        let (transport, rest) = split_before(rest, is_lws);
+        let (sent_by, params) = split_before(rest, |b| b == b';');
         let sent_by = trim_str(sent_by);
         let (host, port) = host_port(sent_by)?;
         if !crate::is_token(transport) {

@@ -18,8 +18,9 @@ struct Block {
 }
 
 impl Block {
-    fn new(start_line: Vec<u8>) -> Self {
+    fn new(mut start_line: Vec<u8>) -> Self {
         let start_end = start_line.len();
+        start_line.reserve(512);
         Block { head: start_line, start_end, content_type: None, body: Bytes::new() }
     }
 
