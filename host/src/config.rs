@@ -24,7 +24,7 @@ pub(crate) struct Config {
     /// The database.
     pub(crate) store: Store,
     /// Files of this node.
-    pub(crate) data: Data,
+    pub(crate) data: Folder,
     /// Every limit of the switch, by name.
     pub(crate) limits: Limits,
     /// The plugin engines.
@@ -142,14 +142,14 @@ pub(crate) struct Store {
 /// Files of this node.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Data {
+pub(crate) struct Folder {
     /// The folder for the CDR outbox, compiled plugins, the client file and the SQLite database; made if missing.
     pub(crate) dir: PathBuf,
 }
 
-impl Default for Data {
+impl Default for Folder {
     fn default() -> Self {
-        Data { dir: PathBuf::from("strowger-data") }
+        Folder { dir: PathBuf::from("strowger-data") }
     }
 }
 

@@ -1,3 +1,5 @@
+//! What the configuration file refuses, and in which words.
+
 use super::*;
 
 fn refusal(text: &str) -> String {

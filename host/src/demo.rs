@@ -12,7 +12,7 @@ use crate::ready::{self, Ready};
 use crate::serve::operator_token;
 use model::{BrandId, DigestAlgorithm, Instant, Transport};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 use std::io::Write;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -153,9 +153,8 @@ fn passwords(dir: &Path) -> Result<Vec<(String, String)>, Failure> {
     };
     let known = secrets.passwords.len();
     for user in ACCOUNTS.map(|n| n.to_string()) {
-        if !secrets.passwords.contains_key(&user) {
-            let password = api::new_password().map_err(|e| Failure::start(format!("no randomness: {e}")))?;
-            secrets.passwords.insert(user, password);
+        if let Entry::Vacant(missing) = secrets.passwords.entry(user) {
+            missing.insert(api::new_password().map_err(|e| Failure::start(format!("no randomness: {e}")))?);
         }
     }
     if secrets.passwords.len() > known {

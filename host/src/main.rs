@@ -48,7 +48,9 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
                 let plan = demo::Plan { data: data.clone(), sip: *sip, http: *http };
                 demo::run(plan, &Gate::install()).await.map(|()| String::new())
             }
-            command => client::run(&cli.remote, command).await,
+            command @ (Command::Plugin(_) | Command::Call(_) | Command::Cdr(_) | Command::Account(_)) => {
+                client::run(&cli.remote, command).await
+            }
         }
     })
 }

@@ -1,3 +1,5 @@
+//! The table of the `invite_server` machine: every state against every input.
+
 use super::InviteServer;
 use crate::class::Class::{Failure as Refused, Provisional, Success};
 use crate::step::{AckStep, ServerStep as Step};

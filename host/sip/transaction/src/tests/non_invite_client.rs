@@ -1,3 +1,5 @@
+//! The table of the `non_invite_client` machine: every state against every input.
+
 use super::NonInviteClient;
 use crate::Failure;
 use crate::class::Class::{Failure as Refused, Provisional, Success};

@@ -1,3 +1,5 @@
+//! The table of the `non_invite_server` machine: every state against every input.
+
 use super::NonInviteServer;
 use crate::class::Class::{Failure as Refused, Provisional, Success};
 use crate::step::ServerStep as Step;
