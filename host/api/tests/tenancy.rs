@@ -2,6 +2,8 @@
 //!
 //! The document drives it: an operation without a line in [`cases`] fails the test, so none can be forgotten.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod common;
 
 use axum::http::StatusCode;

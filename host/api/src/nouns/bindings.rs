@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use model::{BindingId, BrandId, CompanyId, PluginId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use store::{NewBinding, Scope, StoreError};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -62,16 +62,14 @@ pub(crate) struct Bind {
 /// Puts the plugins' names to rows.
 async fn named(api: &Api, caller: &Caller, rows: Vec<store::Binding>) -> Result<Vec<Binding>, Problem> {
     let mut names: BTreeMap<i64, String> = BTreeMap::new();
-    let mut wanted: Vec<PluginId> = Vec::with_capacity(rows.len() * 2);
+    let mut wanted = BTreeSet::new();
     for row in &rows {
-        wanted.push(row.plugin);
+        wanted.insert(row.plugin);
         wanted.extend(row.previous.as_ref().map(|(id, _)| *id));
     }
     for id in wanted {
-        if !names.contains_key(&id.0) {
-            let plugin = api.db.plugins().get(&caller.ctx, id).await?;
-            names.insert(id.0, format!("{}@{}", plugin.name, plugin.version));
-        }
+        let plugin = api.db.plugins().get(&caller.ctx, id).await?;
+        names.insert(id.0, format!("{}@{}", plugin.name, plugin.version));
     }
     let name = |id: PluginId| names.get(&id.0).cloned().unwrap_or_default();
     let view = |b: store::Binding| Binding {

@@ -1,5 +1,5 @@
 //! A world to ask: a real SQLite store with two brands and three companies, and a switch that is a few vectors.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses a part; test code")]
 
 use api::{Api, Asked, Component, Gone, Registration, Switch};
 use axum::Router;
