@@ -1,13 +1,13 @@
 //! Memory per parked attendant: starts N apps, lets each reach its menu, and reads the process's resident pages.
 //! `cargo run --release -p plugin --example parked`
-#![allow(clippy::expect_used, clippy::print_stdout, clippy::print_stderr, missing_docs)]
+#![allow(clippy::expect_used, clippy::print_stdout, clippy::wildcard_enum_match_arm)]
 
 use model::{AppId, AppReply, AppVerb};
 use plugin::{AppMessage, Host, HostConfig, Point};
 use std::time::{Duration, Instant};
 
 #[allow(dead_code)]
-#[path = "../benches/world.rs"]
+#[path = "../benches/world/mod.rs"]
 mod world;
 
 /// Resident bytes, and bytes of page tables.

@@ -4,15 +4,9 @@
 
 use core::time::Duration;
 use model::{AppError, AppFailure, AppOutcome, AppReply, AppVerb, Cause, CauseInfo, Decision};
-use plugin::{Host, HostConfig, Point};
+use plugin::{Host, Point};
 use plugin_tests::{ACME, Engine, HOSTILE, OTHER, ask, ask_for, bind, deed, host, host_with, until};
 use std::time::Instant;
-
-/// Deadlines long enough that a test machine under load cannot miss them by accident.
-fn patient(config: &mut HostConfig) {
-    config.limits.route_deadline_ms = 5_000;
-    config.hook_cpu = Duration::from_secs(1);
-}
 
 fn refused(decision: &Option<Decision>) -> Option<&str> {
     match decision {
@@ -31,11 +25,11 @@ async fn every_failure_has_its_name_and_leaves_the_default_verdict() {
         ("nonsense", "invalid: target: account"),
         ("smuggle", "invalid: header value"),
     ] {
-        let host = host_with(patient);
+        let host = host();
         host.set_bindings(vec![deed(&host, 1, "bad", what)]).expect("bound");
         let began = Instant::now();
         let answer = ask(&host, "7").await;
-        assert!(began.elapsed() < Duration::from_secs(5), "{what} took {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(60), "{what} took {:?}", began.elapsed());
         assert_eq!((answer.decision, answer.failed), (None, true), "{what}");
         let outcome = &answer.hooks[0].outcome;
         assert!(outcome.starts_with(says), "{what}: {outcome}");
@@ -52,15 +46,16 @@ async fn a_late_answer_is_the_default_verdict_within_the_deadline() {
     let artifact = host.compile(HOSTILE).expect("compiles");
     let config = r#"{"do":"late","ms":60000}"#;
     host.set_bindings(vec![bind(1, "late", Point::Router, &artifact, config)]).expect("bound");
+    let began = Instant::now();
     let answer = ask(&host, "7").await;
     assert_eq!((answer.decision, answer.failed), (None, true));
     assert_eq!(answer.hooks[0].outcome, "timeout");
-    assert!(answer.hooks[0].took >= Duration::from_millis(90), "nine tenths of the deadline");
+    assert!(began.elapsed() >= Duration::from_millis(90), "nine tenths of the deadline");
 }
 
 #[tokio::test]
 async fn the_next_of_the_chain_decides_after_a_failure() {
-    let host = host_with(patient);
+    let host = host();
     let bindings =
         vec![deed(&host, 1, "spins", "spin"), deed(&host, 2, "traps", "trap"), deed(&host, 3, "ok", "refuse")];
     host.set_bindings(bindings).expect("bound");
@@ -74,7 +69,6 @@ async fn the_next_of_the_chain_decides_after_a_failure() {
 #[tokio::test]
 async fn others_are_answered_while_a_loop_spins_on_the_only_thread() {
     let host = host_with(|c| {
-        c.limits.route_deadline_ms = 60_000;
         c.hook_cpu = Duration::from_secs(40);
     });
     let mut spin = deed(&host, 1, "spins", "spin");
@@ -90,7 +84,7 @@ async fn others_are_answered_while_a_loop_spins_on_the_only_thread() {
     for _ in 0..50 {
         assert_eq!(refused(&ask(&host, "7").await.decision), Some("good"));
     }
-    assert!(!spinner.is_finished(), "all were answered while it spun");
+    assert!(!spinner.is_finished(), "it spun no more: {:?}", spinner.await);
     spinner.abort();
 }
 
@@ -98,7 +92,6 @@ async fn others_are_answered_while_a_loop_spins_on_the_only_thread() {
 async fn a_full_pool_is_an_answer_at_once_and_ends_with_its_cause() {
     let host = host_with(|c| {
         c.hooks_max = 2;
-        c.limits.route_deadline_ms = 60_000;
         c.hook_cpu = Duration::from_secs(2);
     });
     host.set_bindings(vec![deed(&host, 1, "spins", "spin")]).expect("bound");
@@ -118,7 +111,7 @@ async fn a_full_pool_is_an_answer_at_once_and_ends_with_its_cause() {
 
 #[tokio::test]
 async fn a_plugin_that_keeps_failing_rests_and_a_new_version_of_it_does_not() {
-    let host = host_with(patient);
+    let host = host();
     host.set_bindings(vec![deed(&host, 1, "r", "trap")]).expect("bound");
     for _ in 0..5 {
         assert!(ask(&host, "7").await.hooks[0].outcome.starts_with("trap"));
@@ -133,7 +126,7 @@ async fn a_plugin_that_keeps_failing_rests_and_a_new_version_of_it_does_not() {
 
 #[tokio::test]
 async fn floods_of_logs_and_series_are_cut_and_business_errors_are_no_failures() {
-    let host = host_with(patient);
+    let host = host_with(|c| c.hook_cpu = Duration::from_secs(10));
     host.set_bindings(vec![deed(&host, 1, "floods", "flood"), deed(&host, 2, "errs", "err")]).expect("bound");
     let answer = ask(&host, "7").await;
     assert!(!answer.failed, "{answer:?}");
