@@ -107,9 +107,8 @@ fn reference_page() -> String {
          This page is written from the doc comments by a test: `UPDATE_EXPECT=1 cargo test -p strowger the_reference_page`.\n",
     );
     let defaults = defaults();
-    for (section, _, about) in fields(ours, "Config") {
+    for (section, kind, about) in fields(ours, "Config") {
         page.push_str(&format!("\n## [{section}]\n\n{about}\n\n| field | default | meaning |\n|---|---|---|\n"));
-        let kind = section[..1].to_ascii_uppercase() + &section[1..];
         let source = if kind == "Limits" { limits } else { ours };
         for (field, kind, doc) in fields(source, &kind) {
             if kind == "Timers" {
