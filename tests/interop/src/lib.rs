@@ -1,1 +1,62 @@
-//! Crate `interop`: see host/ARCHITECTURE.md.
+//! The real binary against real phones: what interoperability tests and loads are made of.
+//!
+//! [`Switch`] starts `strowger demo` or `serve` on free ports with a folder of its own, [`Phone`] is a baresip, [`Sipp`]
+//! a sipp, [`Ua`] a phone of our own for what those two cannot say. [`audio`] makes sounds and finds them again in
+//! recordings. Nothing sleeps to be lucky: everything waits for the thing itself, for at most [`PATIENCE`]. Only
+//! processes that were started here are ended, by their id, and always.
+#![forbid(unsafe_code)]
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+pub mod audio;
+mod child;
+mod phone;
+mod rest;
+mod sipp;
+mod switch;
+mod ua;
+
+pub use child::{Child, CpuTime, Usage};
+pub use phone::{Phone, Sip};
+pub use rest::{Answer, Rest};
+pub use sipp::{Figures, Sipp};
+pub use switch::{Run, Switch, binary};
+pub use ua::{Dialog, Message, Ua, sdp};
+
+use std::time::{Duration, Instant};
+
+/// The guest that misbehaves as it is configured to.
+pub const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostile.wasm"));
+
+/// How long a test waits for what must come: it fails by this, and never decides by it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Looks again and again until there is something; what it waits for comes from other processes, which tell nobody.
+///
+/// # Panics
+/// When it does not come.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it never came: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A UDP and TCP port of this address that was free a moment ago.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn free_port(ip: std::net::IpAddr) -> u16 {
+    for _ in 0..32 {
+        let tcp = std::net::TcpListener::bind((ip, 0)).expect("a TCP port");
+        let port = tcp.local_addr().expect("bound").port();
+        if std::net::UdpSocket::bind((ip, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free for UDP and TCP")
+}

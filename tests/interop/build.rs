@@ -1,0 +1,15 @@
+//! Builds the hostile guest.
+#![allow(clippy::print_stdout)] // how a build script talks to cargo
+
+#[path = "../../plugins/shipped/build/guests.rs"]
+mod guests;
+
+use std::path::Path;
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = root.canonicalize().unwrap_or(root);
+    if let Err(message) = guests::build(&root, &["hostile"]) {
+        message.lines().for_each(|line| println!("cargo::error={line}"));
+    }
+}

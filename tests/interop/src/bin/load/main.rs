@@ -1,0 +1,3 @@
+//! `cargo xtask load [SCENARIO]`: loads against the real binary, and their figures.
+
+fn main() {}

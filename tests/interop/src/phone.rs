@@ -1,0 +1,207 @@
+//! A baresip that is told what to do over its control port.
+
+use crate::{Child, PATIENCE, Switch, audio, free_port, until};
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+/// How a phone reaches the switch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sip {
+    /// The switch.
+    pub server: SocketAddr,
+    /// TCP instead of UDP.
+    pub tcp: bool,
+}
+
+impl Sip {
+    /// A URI of the switch.
+    #[must_use]
+    pub fn uri(&self, user: &str) -> String {
+        format!("sip:{user}@{}{}", self.server, if self.tcp { ";transport=tcp" } else { "" })
+    }
+}
+
+/// A phone that registers, calls, is called, plays a file and records what it hears.
+#[derive(Debug)]
+pub struct Phone {
+    user: String,
+    sip: Sip,
+    dir: tempfile::TempDir,
+    control: TcpStream,
+    messages: Arc<Mutex<Vec<Value>>>,
+    seen: usize,
+    commands: u32,
+    child: Child,
+}
+
+impl Phone {
+    /// Starts one that registers as this user and will play this sound over and over.
+    ///
+    /// # Panics
+    /// When baresip (Debian: baresip-core) is not there.
+    #[must_use]
+    pub fn start(sip: Sip, user: &str, password: &str, plays: &[i16]) -> Phone {
+        let dir = tempfile::tempdir().expect("a folder");
+        let port = free_port(IpAddr::from([127, 0, 0, 1]));
+        // It stops at the end of its file, so the file is longer than any test.
+        let file = dir.path().join("plays.wav");
+        let repeated: Vec<i16> = plays.iter().copied().cycle().take(90 * audio::RATE).collect();
+        audio::write(&file, &repeated);
+        let config = config(&sip, &file, dir.path(), port);
+        std::fs::write(dir.path().join("config"), config).expect("its configuration");
+        let account = format!("<{}>;auth_pass={password};answermode=manual;regint=600\n", sip.uri(user));
+        std::fs::write(dir.path().join("accounts"), account).expect("its account");
+        let mut command = Command::new("baresip");
+        command.arg("-f").arg(dir.path());
+        if sip.server.is_ipv6() {
+            command.arg("-6");
+        }
+        let mut child = Child::start(&mut command);
+        let control = until("baresip's control port", || {
+            assert_eq!(child.ended(), None, "baresip ended:\n{}\n{}", child.out(), child.err());
+            TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+        let messages = listen(control.try_clone().expect("one more handle"));
+        Phone { user: user.to_owned(), sip, dir, control, messages, seen: 0, commands: 0, child }
+    }
+
+    /// Starts a demo account's phone and waits until the switch knows where it is.
+    #[must_use]
+    pub fn registered(switch: &Switch, sip: Sip, user: &str, plays: &[i16]) -> Phone {
+        let phone = Phone::start(sip, user, &switch.password(user), plays);
+        let transport = if sip.tcp { "tcp/" } else { "udp/" };
+        until(&format!("the registration of {user}"), || {
+            let all = switch.rest().all("/registrations");
+            let here = |r: &Value| {
+                r["username"] == user && r["source"].as_str().is_some_and(|s| s.starts_with(transport))
+            };
+            all.iter().any(here).then_some(())
+        });
+        phone
+    }
+
+    /// Gives a command and its answer.
+    ///
+    /// # Panics
+    /// When baresip refuses it.
+    pub fn command(&mut self, name: &str, params: &str) -> String {
+        self.commands += 1;
+        let token = self.commands.to_string();
+        let text = json!({ "command": name, "params": params, "token": token }).to_string();
+        self.control.write_all(format!("{}:{text},", text.len()).as_bytes()).expect("baresip listens");
+        let messages = Arc::clone(&self.messages);
+        let answer = until(&format!("baresip's answer to {name}"), || {
+            let messages = messages.lock().ok()?;
+            messages.iter().find(|m| m["response"] == true && m["token"] == token.as_str()).cloned()
+        });
+        assert_eq!(answer["ok"], true, "{name} {params}: {answer}");
+        answer["data"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Calls a number.
+    pub fn dial(&mut self, number: &str) {
+        let uri = self.sip.uri(number);
+        self.command("dial", &uri);
+    }
+
+    /// Waits for the next event of a kind, as `CALL_ESTABLISHED`; those before it are not looked at again.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub fn event(&mut self, kind: &str) -> Value {
+        let (messages, from) = (Arc::clone(&self.messages), self.seen);
+        let what = format!("{kind} at {}", self.user);
+        let (at, event) = until(&what, || {
+            let messages = messages.lock().ok()?;
+            let mut later = messages.iter().enumerate().skip(from);
+            later.find(|(_, m)| m["event"] == true && m["type"] == kind).map(|(i, m)| (i, m.clone()))
+        });
+        self.seen = at + 1;
+        event
+    }
+
+    /// Bytes recorded so far.
+    #[must_use]
+    pub fn recorded(&self) -> u64 {
+        self.dumps().iter().filter_map(|p| p.metadata().ok()).map(|m| m.len()).sum()
+    }
+
+    /// Waits until it has recorded so many more seconds.
+    pub fn listen(&self, seconds: u64) {
+        let enough = self.recorded() + seconds * 16_000;
+        until(&format!("sound at {}", self.user), || (self.recorded() >= enough).then_some(()));
+    }
+
+    /// Everything it heard, once its calls have ended.
+    #[must_use]
+    pub fn heard(&self) -> Vec<i16> {
+        self.dumps().iter().flat_map(|p| audio::read(p)).collect()
+    }
+
+    /// Forgets what it heard.
+    pub fn forget(&self) {
+        self.dumps().iter().for_each(|p| drop(std::fs::remove_file(p)));
+    }
+
+    fn dumps(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.dir.path()).into_iter().flatten().flatten();
+        let mut found: Vec<PathBuf> =
+            entries.map(|e| e.path()).filter(|p| p.to_string_lossy().ends_with("-dec.wav")).collect();
+        found.sort();
+        found
+    }
+
+    /// What baresip printed, for a failed test.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.child.out() + &self.child.err()
+    }
+}
+
+fn config(sip: &Sip, plays: &std::path::Path, dir: &std::path::Path, port: u16) -> String {
+    format!(
+        "poll_method epoll\ncall_local_timeout 60\ncall_max_calls 4\nnet_interface {}\n\
+         audio_source aufile,{}\naudio_player aubridge,player\naudio_alert aubridge,alert\n\
+         ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\n\
+         audio_buffer 20-160\njitter_buffer_delay 1-10\n\
+         module_path /usr/lib/baresip/modules\nmodule g711.so\nmodule sndfile.so\nmodule aufile.so\nmodule aubridge.so\n\
+         module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{port}\n\
+         ringback_disabled yes\nsnd_path {}\n",
+        sip.server.ip(),
+        plays.display(),
+        dir.display()
+    )
+}
+
+/// Reads netstrings of JSON.
+fn listen(mut stream: TcpStream) -> Arc<Mutex<Vec<Value>>> {
+    let messages = Arc::new(Mutex::new(Vec::new()));
+    let to = Arc::clone(&messages);
+    let _ = stream.set_read_timeout(Some(PATIENCE * 10));
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 4096];
+        while let Ok(n @ 1..) = stream.read(&mut buffer) {
+            bytes.extend_from_slice(buffer.get(..n).unwrap_or_default());
+            while let Some((message, used)) = netstring(&bytes) {
+                if let (Ok(value), Ok(mut to)) = (serde_json::from_slice(message), to.lock()) {
+                    to.push(value);
+                }
+                bytes.drain(..used);
+            }
+        }
+    });
+    messages
+}
+
+fn netstring(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let colon = bytes.iter().position(|b| *b == b':')?;
+    let length: usize = std::str::from_utf8(bytes.get(..colon)?).ok()?.trim().parse().ok()?;
+    let end = colon + 1 + length;
+    // The comma belongs to it.
+    (bytes.len() > end).then(|| bytes.get(colon + 1..end).map(|m| (m, end + 1))).flatten()
+}

@@ -1,0 +1,199 @@
+//! Real phones through the real binary: two baresips call each other, and each hears what the other plays.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+use interop::{Phone, Run, Sip, Switch, audio, until};
+use serde_json::Value;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Two phones, 1001 and 1002, with sounds of their own, at a demo of their own.
+struct Pair {
+    switch: Switch,
+    one: Phone,
+    two: Phone,
+    ones: Vec<i16>,
+    twos: Vec<i16>,
+    _data: tempfile::TempDir,
+}
+
+fn pair(ip: IpAddr, tcp: bool) -> Pair {
+    let data = tempfile::tempdir().unwrap();
+    let switch = Switch::start(&Run::Demo(ip), data.path());
+    let sip = Sip { server: switch.sip(), tcp };
+    let (ones, twos) = (audio::noise(1, 5), audio::sweep(5));
+    let one = Phone::registered(&switch, sip, "1001", &ones);
+    let two = Phone::registered(&switch, sip, "1002", &twos);
+    Pair { switch, one, two, ones, twos, _data: data }
+}
+
+impl Pair {
+    fn v4() -> Pair {
+        pair(Ipv4Addr::LOCALHOST.into(), false)
+    }
+
+    /// 1001 calls, 1002 answers.
+    fn talk(&mut self, number: &str) {
+        self.one.dial(number);
+        self.answer();
+    }
+
+    fn answer(&mut self) {
+        self.two.event("CALL_INCOMING");
+        self.two.command("accept", "");
+        self.two.event("CALL_ESTABLISHED");
+        self.one.event("CALL_ESTABLISHED");
+    }
+
+    fn both_listen(&self, seconds: u64) {
+        self.one.listen(seconds);
+        self.two.listen(seconds);
+    }
+
+    /// The CDRs as the command lists them, once there are so many; by call and leg.
+    fn cdrs(&self, legs: usize) -> Vec<Value> {
+        until("the CDRs", || {
+            let listed = self.switch.cli(&["cdr", "list"]);
+            let mut all = listed.as_array().cloned().unwrap_or_default();
+            all.sort_by_key(|c| (c["started_at"].to_string(), c["leg"].as_u64()));
+            (all.len() >= legs).then_some(all)
+        })
+    }
+
+    /// Each recording holds what the other side played, and nothing of its own.
+    fn check_sound(&self) {
+        let (heard_by_one, heard_by_two) = (self.one.heard(), self.two.heard());
+        let (at_one, at_two) = (audio::find(&heard_by_one, &self.twos), audio::find(&heard_by_two, &self.ones));
+        assert!(at_one.is_there(), "1001 hears 1002: {at_one:?}");
+        assert!(at_two.is_there(), "1002 hears 1001: {at_two:?}");
+        assert!(audio::find(&heard_by_one, &self.ones).is_absent(), "1001 hears itself");
+        assert!(audio::find(&heard_by_two, &self.twos).is_absent(), "1002 hears itself");
+    }
+}
+
+fn causes(cdrs: &[Value]) -> Vec<String> {
+    let text = |c: &Value, name: &str| c[name].as_str().unwrap_or_default().to_owned();
+    cdrs.iter()
+        .map(|c| format!("{} {} {}", text(c, "role"), text(c, "cause"), c["sip_status"]))
+        .collect()
+}
+
+fn call_and_hear(ip: IpAddr, tcp: bool) {
+    let mut pair = pair(ip, tcp);
+    pair.talk("1002");
+    pair.both_listen(3);
+    pair.two.command("hangup", "");
+    pair.one.event("CALL_CLOSED");
+    let cdrs = pair.cdrs(2);
+    assert_eq!(causes(&cdrs), ["caller normal-clearing 200", "callee normal-clearing 200"], "{cdrs:#?}");
+    for cdr in &cdrs {
+        assert_eq!((&cdr["ended_by"], &cdr["callee"], &cdr["decided_by"]), (&"callee".into(), &"1002".into(), &"extensions".into()));
+        let billed = cdr["billed_ms"].as_u64().unwrap();
+        assert!((2_000..60_000).contains(&billed), "{cdr:#}");
+    }
+    pair.check_sound();
+}
+
+#[test]
+fn two_phones_hear_each_other_over_udp() {
+    call_and_hear(Ipv4Addr::LOCALHOST.into(), false);
+}
+
+#[test]
+fn two_phones_hear_each_other_over_tcp() {
+    call_and_hear(Ipv4Addr::LOCALHOST.into(), true);
+}
+
+#[test]
+fn two_phones_hear_each_other_over_ipv6() {
+    call_and_hear(Ipv6Addr::LOCALHOST.into(), false);
+}
+
+#[test]
+fn two_phones_hear_each_other_over_ipv6_and_tcp() {
+    call_and_hear(Ipv6Addr::LOCALHOST.into(), true);
+}
+
+#[test]
+fn a_digit_walks_through_the_attendant() {
+    let mut pair = Pair::v4();
+    pair.one.dial("100");
+    pair.one.event("CALL_ESTABLISHED");
+    pair.one.listen(2);
+    let menu = audio::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../host/prompts/attendant-menu.wav").as_ref());
+    pair.one.command("sndcode", "2");
+    pair.two.event("CALL_INCOMING");
+    pair.two.command("accept", "");
+    pair.two.event("CALL_ESTABLISHED");
+    let before = pair.one.recorded() / 2;
+    pair.both_listen(3);
+    pair.one.command("hangup", "");
+    pair.two.event("CALL_CLOSED");
+    let heard = pair.one.heard();
+    let (first, then) = heard.split_at(usize::try_from(before).unwrap().min(heard.len()));
+    let found = audio::find(first, &menu);
+    assert!(found.same >= 4, "the menu is heard: {found:?}");
+    let at_one = audio::find(then, &pair.twos);
+    assert!(at_one.same >= 4, "1001 hears 1002: {at_one:?}");
+    let at_two = audio::find(&pair.two.heard(), &pair.ones);
+    assert!(at_two.is_there(), "1002 hears 1001: {at_two:?}");
+    let cdrs = pair.cdrs(2);
+    assert_eq!(causes(&cdrs), ["caller normal-clearing 200", "callee normal-clearing 200"], "{cdrs:#?}");
+}
+
+#[test]
+fn the_echo_test_gives_back_what_is_played() {
+    let mut pair = Pair::v4();
+    pair.one.dial("101");
+    pair.one.event("CALL_ESTABLISHED");
+    pair.one.listen(5);
+    pair.one.command("hangup", "");
+    pair.one.event("CALL_CLOSED");
+    let found = audio::find(&pair.one.heard(), &pair.ones);
+    assert!(found.same >= 4, "1001 hears itself: {found:?}");
+    let cdrs = pair.cdrs(1);
+    assert_eq!(cdrs[0]["ended_by"], "caller", "{cdrs:#?}");
+}
+
+#[test]
+fn a_call_is_held_and_resumed() {
+    let mut pair = Pair::v4();
+    pair.talk("1002");
+    pair.both_listen(2);
+    pair.one.command("hold", "");
+    until("the held call", || (pair.switch.cli(&["call", "list"])[0]["state"] == "held").then_some(()));
+    pair.one.command("resume", "");
+    until("the resumed call", || (pair.switch.cli(&["call", "list"])[0]["state"] == "answered").then_some(()));
+    pair.one.forget();
+    pair.two.forget();
+    pair.both_listen(3);
+    pair.one.command("hangup", "");
+    pair.two.event("CALL_CLOSED");
+    let cdrs = pair.cdrs(2);
+    assert_eq!(causes(&cdrs), ["caller normal-clearing 200", "callee normal-clearing 200"], "{cdrs:#?}");
+    assert_eq!(cdrs[0]["ended_by"], "caller");
+    pair.check_sound();
+}
+
+#[test]
+fn a_caller_gives_up_and_a_callee_is_busy() {
+    let mut pair = Pair::v4();
+    pair.one.dial("1002");
+    pair.two.event("CALL_INCOMING");
+    pair.one.event("CALL_RINGING");
+    pair.one.command("hangup", "");
+    pair.two.event("CALL_CLOSED");
+    let cdrs = pair.cdrs(2);
+    assert_eq!(causes(&cdrs), ["caller cancelled 487", "callee cancelled 487"], "{cdrs:#?}");
+    assert!(cdrs.iter().all(|c| c["billed_ms"] == 0 && c["answered_at"].is_null()), "{cdrs:#?}");
+
+    pair.one.dial("1002");
+    pair.two.event("CALL_INCOMING");
+    pair.two.command("hangup", "");
+    pair.one.event("CALL_CLOSED");
+    let cdrs = pair.cdrs(4);
+    assert_eq!(causes(&cdrs[2..]), ["caller busy 486", "callee busy 486"], "{cdrs:#?}");
+
+    pair.one.dial("1003");
+    pair.one.event("CALL_CLOSED");
+    let cdrs = pair.cdrs(5);
+    assert_eq!(causes(&cdrs[4..5]), ["caller not-registered 480"], "{cdrs:#?}");
+}
