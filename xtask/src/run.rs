@@ -55,6 +55,11 @@ pub(crate) fn sim(args: &[String]) -> Result<(), String> {
     go(cargo().args(["run", "--quiet", "--package", "sim", "--bin", "sim", "--"]).args(args))
 }
 
+/// The faults that the simulation must catch.
+pub(crate) fn planted() -> Result<(), String> {
+    go(cargo().args(["run", "--quiet", "--package", "sim", "--bin", "planted"]))
+}
+
 pub(crate) fn load(args: &[String]) -> Result<(), String> {
     crate::install::packages(&["sip-tester"])?;
     go(cargo().args(["build", "--quiet", "--release", "--package", "strowger"]))?;

@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     ("purity", "floors 0-4 import nothing", purity::check),
     ("guests", "the plugins and the SDK: format and lints", guests),
     ("sim", "the simulation's seeds, each run twice", sim),
+    ("planted", "planted faults are caught by the simulation", crate::run::planted),
 ];
 
 /// Runs all steps or the named ones.

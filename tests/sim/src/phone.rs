@@ -398,6 +398,11 @@ impl Phone {
         let Some(label) = bytes.get(12..).and_then(|p| p.strip_prefix(b"SIM!")).and_then(|p| p.first_chunk()) else {
             return;
         };
+        // Whoever goes on after the switch was replaced may be taken for the new party of its old port (see `speak`).
+        let old = self.ports.get(&port).and_then(|id| self.dialogs.get(id)).is_some_and(|d| d.excused);
+        if old {
+            return;
+        }
         self.heard.insert((u32::from_be_bytes(*label), label_of(self.index, port)));
     }
 }

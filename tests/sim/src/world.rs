@@ -165,8 +165,7 @@ impl World {
     /// Everything, until nothing is left.
     fn live(&mut self) -> Result<(), Broken> {
         let mut at_once = 0_u32;
-        loop {
-            let Some(next) = self.next_event() else { break };
+        while let Some(next) = self.next_event() {
             at_once = if next <= self.now { at_once + 1 } else { 0 };
             if at_once > 20_000 {
                 let words = format!("the clock stands at {next:?}: {:?}", self.core.counters());

@@ -16,13 +16,16 @@ struct Args {
     trace: bool,
     threads: usize,
     keep_going: bool,
+    /// Go on until this rule breaks.
+    until: Option<String>,
 }
 
 fn args() -> Result<Args, String> {
-    let mut args = Args { from: 0, seeds: 100, one: None, trace: false, threads: 2, keep_going: false };
+    let mut args = Args { from: 0, seeds: 100, one: None, trace: false, threads: 2, keep_going: false, until: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut number = || words.next().and_then(|n| n.parse::<u64>().ok()).ok_or(format!("{word} needs a number"));
+        let mut value = || words.next().ok_or(format!("{word} needs a value"));
+        let mut number = || value()?.parse::<u64>().map_err(|_| format!("{word} needs a number"));
         match word.as_str() {
             "--seeds" => args.seeds = number()?,
             "--from" => args.from = number()?,
@@ -30,9 +33,13 @@ fn args() -> Result<Args, String> {
             "--threads" => args.threads = number()?.clamp(1, 64) as usize,
             "--trace" => args.trace = true,
             "--keep-going" => args.keep_going = true,
+            "--until" => {
+                args.until = Some(value()?);
+                args.keep_going = true;
+            }
             _ => {
                 return Err(format!(
-                    "no argument {word:?}: --seeds N, --from S, --seed S, --trace, --threads N, --keep-going"
+                    "no argument {word:?}: --seeds N, --from S, --seed S, --trace, --threads N, --keep-going, --until RULE"
                 ));
             }
         }
@@ -86,17 +93,20 @@ fn twice(seed: u64) -> Outcome {
     first
 }
 
+/// Totals, failures, and how many seeds ran.
+type Results = (Tally, Vec<(u64, Broken)>, u64);
+
 fn many(args: &Args) -> bool {
     let begun = std::time::Instant::now();
     let (next, stop) = (AtomicU64::new(args.from), AtomicBool::new(false));
     let end = args.from + args.seeds;
-    let results: Mutex<(Tally, Vec<(u64, Broken)>, u64)> = Mutex::default();
+    let results: Mutex<Results> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..args.threads {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end || (stop.load(Ordering::Relaxed) && !args.keep_going) {
+                    if seed >= end || stop.load(Ordering::Relaxed) {
                         return;
                     }
                     let outcome = twice(seed);
@@ -104,7 +114,8 @@ fn many(args: &Args) -> bool {
                     results.0.add(&outcome.tally);
                     results.2 += 1;
                     if let Some(broken) = outcome.broken {
-                        stop.store(true, Ordering::Relaxed);
+                        let wanted = args.until.as_deref().is_some_and(|rule| rule == broken.rule);
+                        stop.fetch_or(wanted || !args.keep_going, Ordering::Relaxed);
                         if args.keep_going {
                             eprintln!("seed {seed} {} {:.300}", broken.rule, broken.words);
                         }
@@ -115,7 +126,8 @@ fn many(args: &Args) -> bool {
         }
     });
     let Ok((tally, mut failures, ran)) = results.into_inner() else { return true };
-    failures.sort_by_key(|(seed, _)| *seed);
+    // The wanted rule first, then the lowest seed.
+    failures.sort_by_key(|(seed, broken)| (args.until.as_deref().is_some_and(|rule| rule != broken.rule), *seed));
     if let Some((seed, broken)) = failures.first() {
         if broken.rule != "determinism" && !args.keep_going {
             one(*seed, false);

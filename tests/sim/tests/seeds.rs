@@ -1,0 +1,23 @@
+//! Some seeds with every `cargo test`, and every seed that once failed. `cargo xtask sim --seeds 1000` is the real thing.
+
+fn holds(seed: u64) {
+    let one = sim::run(seed, false);
+    assert_eq!(one.broken, None, "cargo xtask sim --seed {seed} --trace shows the ladder");
+    let two = sim::run(seed, false);
+    assert_eq!(one.hash, two.hash, "seed {seed} went another way the second time");
+    assert!(one.tally.calls > 0, "seed {seed} has no call");
+}
+
+#[test]
+fn forty_seeds_hold() {
+    (10_000..10_040).for_each(holds);
+}
+
+#[test]
+fn seeds_that_once_failed_hold() {
+    for line in include_str!("seeds.txt").lines().filter(|l| !l.starts_with('#') && !l.is_empty()) {
+        let (seed, why) = line.split_once(' ').expect("a seed and why");
+        assert!(!why.trim().is_empty());
+        holds(seed.parse().expect("a number"));
+    }
+}
