@@ -70,7 +70,14 @@ fn doc() -> Result<(), String> {
 
 fn deny() -> Result<(), String> {
     let deny = root().join("target/tools/bin/cargo-deny");
-    go(Command::new(deny).current_dir(root()).args(["--offline", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]))
+    go(Command::new(deny).current_dir(root()).args([
+        "--offline",
+        "check",
+        "--hide-inclusion-graph",
+        "bans",
+        "licenses",
+        "sources",
+    ]))
 }
 
 fn tests() -> Result<(), String> {
