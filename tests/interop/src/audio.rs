@@ -47,8 +47,12 @@ pub fn sweep(seconds: usize) -> Vec<i16> {
 /// # Panics
 /// When it cannot.
 pub fn write(path: &Path, samples: &[i16]) {
-    let spec =
-        hound::WavSpec { channels: 1, sample_rate: 8_000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
     let mut file = hound::WavWriter::create(path, spec).expect("a WAV file");
     samples.iter().for_each(|s| file.write_sample(*s).expect("a sample"));
     file.finalize().expect("a whole WAV file");
@@ -99,11 +103,12 @@ pub fn find(recording: &[i16], sound: &[i16]) -> Found {
     let mut expected = None;
     for window in recording.chunks_exact(WINDOW) {
         let window: Vec<f32> = window.iter().map(|s| f32::from(*s)).collect();
-        if power(&window).sqrt() < QUIET * (window.len() as f32).sqrt() {
+        if power(&window) < QUIET * QUIET * WINDOW as f32 {
             expected = None;
             continue;
         }
         found.windows += 1;
+        let window = Window { norm: power(&window).sqrt(), samples: window };
         // A sound goes on where it stood; only a break makes a search necessary.
         let at_expected = expected.map(|lag: usize| (at(&window, &around, &energies, lag % sound.len().max(1)), lag));
         let (correlation, lag) = match at_expected {
@@ -115,6 +120,11 @@ pub fn find(recording: &[i16], sound: &[i16]) -> Found {
         expected = (correlation >= SAME).then_some(lag + WINDOW);
     }
     found
+}
+
+struct Window {
+    samples: Vec<f32>,
+    norm: f32,
 }
 
 fn power(samples: &[f32]) -> f32 {
@@ -133,21 +143,21 @@ fn energies(samples: &[f32]) -> Vec<f64> {
 }
 
 #[allow(clippy::cast_possible_truncation)]
-fn at(window: &[f32], sound: &[f32], energies: &[f64], lag: usize) -> f32 {
-    let Some(piece) = sound.get(lag..lag + window.len()) else { return 0.0 };
-    let energy = energies.get(lag + window.len()).zip(energies.get(lag)).map_or(0.0, |(b, a)| b - a);
+fn at(window: &Window, sound: &[f32], energies: &[f64], lag: usize) -> f32 {
+    let Some(piece) = sound.get(lag..lag + WINDOW) else { return 0.0 };
+    let energy = energies.get(lag + WINDOW).zip(energies.get(lag)).map_or(0.0, |(b, a)| b - a);
     let mut lanes = [0.0_f32; 8];
-    for (a, b) in window.chunks_exact(8).zip(piece.chunks_exact(8)) {
+    for (a, b) in window.samples.chunks_exact(8).zip(piece.chunks_exact(8)) {
         for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
             *lane += a * b;
         }
     }
-    let norm = (f64::from(power(window)) * energy).sqrt();
+    let norm = f64::from(window.norm) * energy.sqrt();
     if norm < 1.0 { 0.0 } else { (f64::from(lanes.iter().sum::<f32>()) / norm) as f32 }
 }
 
-fn search(window: &[f32], sound: &[f32], energies: &[f64]) -> (f32, usize) {
-    let lags = 0..sound.len().saturating_sub(window.len());
+fn search(window: &Window, sound: &[f32], energies: &[f64]) -> (f32, usize) {
+    let lags = 0..sound.len().saturating_sub(WINDOW);
     lags.map(|lag| (at(window, sound, energies, lag), lag)).fold((0.0, 0), |a, b| if b.0 > a.0 { b } else { a })
 }
 

@@ -130,7 +130,8 @@ impl Switch {
 
     /// An account that is known by its address.
     pub fn direct_account(&self, username: &str, address: SocketAddr) {
-        let body = serde_json::json!({ "company": self.company(), "username": username, "direct": address.to_string() });
+        let body =
+            serde_json::json!({ "company": self.company(), "username": username, "direct": address.to_string() });
         self.rest.write("POST", "/accounts", &body);
     }
 

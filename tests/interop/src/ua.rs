@@ -30,7 +30,8 @@ impl Message {
     /// The method, of a request from its first line, of a response from its CSeq.
     #[must_use]
     pub fn method(&self) -> &str {
-        let line = if self.status() == 0 { self.start().split(' ').next() } else { self.header("CSeq").split(' ').nth(1) };
+        let line =
+            if self.status() == 0 { self.start().split(' ').next() } else { self.header("CSeq").split(' ').nth(1) };
         line.unwrap_or_default()
     }
 
@@ -38,7 +39,12 @@ impl Message {
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         let is = |line: &&str| line.split(':').next().is_some_and(|n| n.trim().eq_ignore_ascii_case(name));
-        self.text.lines().take_while(|l| !l.is_empty()).find(is).and_then(|l| l.split_once(':')).map_or("", |(_, v)| v.trim())
+        self.text
+            .lines()
+            .take_while(|l| !l.is_empty())
+            .find(is)
+            .and_then(|l| l.split_once(':'))
+            .map_or("", |(_, v)| v.trim())
     }
 
     /// The body.
@@ -182,7 +188,8 @@ impl Ua {
         dialog.cseq += 1;
         self.send(&self.request(dialog, "BYE", &format!("{}b{}", dialog.branch, dialog.cseq), ""));
         let call_id = dialog.call_id.clone();
-        self.expect("an answer to BYE", |m| m.header("Call-ID") == call_id && m.status() > 0 && m.method() == "BYE").status()
+        self.expect("an answer to BYE", |m| m.header("Call-ID") == call_id && m.status() > 0 && m.method() == "BYE")
+            .status()
     }
 
     /// Answers a request with this status, with a session description if it is given where RTP goes.

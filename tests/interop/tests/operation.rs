@@ -89,8 +89,8 @@ fn a_kill_in_the_middle_of_a_hundred_calls_leaves_one_cdr_per_leg() {
     let mut short = Sipp::caller(caller, switch.sip(), "callee", (50, 50, Duration::from_millis(300)));
     let figures = short.finish(Duration::from_secs(30));
     assert_eq!((figures.successful, figures.failed), (50, 0), "{}", short.errors());
-    let _long = Sipp::caller(caller, switch.sip(), "callee", (50, 50, Duration::from_secs(60)));
-    until("50 answered calls", || {
+    let long = Sipp::caller(caller, switch.sip(), "callee", (50, 50, Duration::from_secs(60)));
+    until(&format!("50 answered calls of {:?}", long.address()), || {
         let calls = switch.rest().all("/calls");
         (calls.iter().filter(|c| c["state"] == "answered").count() == 50).then_some(())
     });

@@ -4,6 +4,7 @@
 use interop::{Phone, Run, Sip, Switch, audio, until};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::{Duration, Instant};
 
 /// Two phones, 1001 and 1002, with sounds of their own, at a demo of their own.
 struct Pair {
@@ -71,9 +72,7 @@ impl Pair {
 
 fn causes(cdrs: &[Value]) -> Vec<String> {
     let text = |c: &Value, name: &str| c[name].as_str().unwrap_or_default().to_owned();
-    cdrs.iter()
-        .map(|c| format!("{} {} {}", text(c, "role"), text(c, "cause"), c["sip_status"]))
-        .collect()
+    cdrs.iter().map(|c| format!("{} {} {}", text(c, "role"), text(c, "cause"), c["sip_status"])).collect()
 }
 
 fn call_and_hear(ip: IpAddr, tcp: bool) {
@@ -85,7 +84,10 @@ fn call_and_hear(ip: IpAddr, tcp: bool) {
     let cdrs = pair.cdrs(2);
     assert_eq!(causes(&cdrs), ["caller normal-clearing 200", "callee normal-clearing 200"], "{cdrs:#?}");
     for cdr in &cdrs {
-        assert_eq!((&cdr["ended_by"], &cdr["callee"], &cdr["decided_by"]), (&"callee".into(), &"1002".into(), &"extensions".into()));
+        assert_eq!(
+            (&cdr["ended_by"], &cdr["callee"], &cdr["decided_by"]),
+            (&"callee".into(), &"1002".into(), &"extensions".into())
+        );
         let billed = cdr["billed_ms"].as_u64().unwrap();
         assert!((2_000..60_000).contains(&billed), "{cdr:#}");
     }
@@ -123,20 +125,18 @@ fn a_digit_walks_through_the_attendant() {
     pair.two.event("CALL_INCOMING");
     pair.two.command("accept", "");
     pair.two.event("CALL_ESTABLISHED");
-    let before = pair.one.recorded() / 2;
+    let before = pair.one.recorded();
     pair.both_listen(3);
     pair.one.command("hangup", "");
     pair.two.event("CALL_CLOSED");
-    let heard = pair.one.heard();
-    let (first, then) = heard.split_at(usize::try_from(before).unwrap().min(heard.len()));
-    let found = audio::find(first, &menu);
+    let found = audio::find(&pair.one.heard(), &menu);
     assert!(found.same >= 4, "the menu is heard: {found:?}");
-    let at_one = audio::find(then, &pair.twos);
+    let at_one = audio::find(&pair.one.heard_after(before), &pair.twos);
     assert!(at_one.same >= 4, "1001 hears 1002: {at_one:?}");
     let at_two = audio::find(&pair.two.heard(), &pair.ones);
     assert!(at_two.is_there(), "1002 hears 1001: {at_two:?}");
     let cdrs = pair.cdrs(2);
-    assert_eq!(causes(&cdrs), ["caller normal-clearing 200", "callee normal-clearing 200"], "{cdrs:#?}");
+    assert_eq!(causes(&cdrs), ["caller normal-clearing 200", "callee app-hangup 200"], "{cdrs:#?}");
 }
 
 #[test]
@@ -153,18 +153,27 @@ fn the_echo_test_gives_back_what_is_played() {
     assert_eq!(cdrs[0]["ended_by"], "caller", "{cdrs:#?}");
 }
 
+/// RTP packets a second that reach the switch, over one second.
+fn packet_rate(switch: &Switch) -> f64 {
+    let packets = || switch.rest().metric("strowger_media_packets_total{what=\"received\"");
+    let (before, begun) = (packets(), Instant::now());
+    std::thread::sleep(Duration::from_secs(1));
+    (packets() - before) / begun.elapsed().as_secs_f64()
+}
+
+/// baresip 1.0 leaves its recorder out after a re-INVITE, so this one counts packets: 50 a second and direction.
 #[test]
 fn a_call_is_held_and_resumed() {
     let mut pair = Pair::v4();
     pair.talk("1002");
     pair.both_listen(2);
+    assert!(packet_rate(&pair.switch) > 75.0, "both play");
     pair.one.command("hold", "");
     until("the held call", || (pair.switch.cli(&["call", "list"])[0]["state"] == "held").then_some(()));
+    until("silence", || (packet_rate(&pair.switch) < 5.0).then_some(()));
     pair.one.command("resume", "");
     until("the resumed call", || (pair.switch.cli(&["call", "list"])[0]["state"] == "answered").then_some(()));
-    pair.one.forget();
-    pair.two.forget();
-    pair.both_listen(3);
+    until("sound of both", || (packet_rate(&pair.switch) > 75.0).then_some(()));
     pair.one.command("hangup", "");
     pair.two.event("CALL_CLOSED");
     let cdrs = pair.cdrs(2);
