@@ -121,14 +121,19 @@ impl Step<'_, '_> {
         let key = self.call.leg(no).filter(|l| no == 0 && !l.is_answered()).and_then(|l| l.dialog);
         let key = key.ok_or_else(|| wrong("the leg is answered already"))?;
         let body = match self.call.caller_offer.clone() {
-            Some(offer) => Description::parse(&offer).ok().and_then(|d| self.answer_by_ourselves(no, &Arc::new(d))),
+            Some(offer) => Description::parse(&offer)
+                .map_err(|_| Cause::NotAcceptable)
+                .and_then(|d| self.answer_by_ourselves(no, &Arc::new(d))),
             None => self.offer_by_ourselves(no),
         };
-        let Some(body) = body else {
-            let ending = Ending::switch(Cause::NotAcceptable);
-            self.end_leg(no, ending);
-            self.stop_if_alone();
-            return Err(AppError::HungUp(cause_info(&ending, false)));
+        let body = match body {
+            Ok(body) => body,
+            Err(cause) => {
+                let ending = Ending::switch(cause);
+                self.end_leg(no, ending);
+                self.stop_if_alone();
+                return Err(AppError::HungUp(cause_info(&ending, false)));
+            }
         };
         let headers: Vec<(String, String)> = ops
             .iter()

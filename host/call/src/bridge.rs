@@ -124,8 +124,8 @@ impl Step<'_, '_> {
     /// Nobody is behind this leg but the switch: we answer by ourselves.
     fn answer_reinvite_alone(&mut self, no: LegNo, offer: &Arc<Description>) {
         match self.answer_by_ourselves(no, offer) {
-            Some(answer) => self.send_reinvite_answer(no, answer),
-            None => self.refuse_reinvite(no, NOT_ACCEPTABLE),
+            Ok(answer) => self.send_reinvite_answer(no, answer),
+            Err(_) => self.refuse_reinvite(no, NOT_ACCEPTABLE),
         }
     }
 }

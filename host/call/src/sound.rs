@@ -191,12 +191,12 @@ impl Step<'_, '_> {
     }
 
     /// Our own answer to a party's offer, for a leg the switch speaks to.
-    pub(crate) fn answer_by_ourselves(&mut self, no: LegNo, offer: &Arc<Description>) -> Option<Bytes> {
+    pub(crate) fn answer_by_ourselves(&mut self, no: LegNo, offer: &Arc<Description>) -> Result<Bytes, Cause> {
         let family = sdp::remote_media(offer).ok().map(|m| m.rtp.ip()).unwrap_or_else(|| self.caller_address());
-        let address = self.open_stream(no, family).ok()?;
-        let (answer, negotiated) = sdp::answer_local(offer, address, Codec::ALL).ok()?;
+        let address = self.open_stream(no, family)?;
+        let (answer, negotiated) = sdp::answer_local(offer, address, Codec::ALL).map_err(|_| Cause::NotAcceptable)?;
         let now = self.now();
-        let leg = self.call.leg_mut(no)?;
+        let leg = self.call.leg_mut(no).ok_or(Cause::InternalError)?;
         leg.theirs = Some(Arc::clone(offer));
         leg.held = negotiated.remote.held;
         if let Some(stream) = leg.stream {
@@ -205,15 +205,15 @@ impl Step<'_, '_> {
             self.floors.media.detect_digits(stream, true);
         }
         leg.spoken = Some(negotiated);
-        Some(self.say(no, answer))
+        Ok(self.say(no, answer))
     }
 
     /// Our own offer in a 2xx, for a caller that sent none.
-    pub(crate) fn offer_by_ourselves(&mut self, no: LegNo) -> Option<Bytes> {
-        let address = self.open_stream(no, self.caller_address()).ok()?;
-        if let Some(stream) = self.call.leg(no)?.stream {
+    pub(crate) fn offer_by_ourselves(&mut self, no: LegNo) -> Result<Bytes, Cause> {
+        let address = self.open_stream(no, self.caller_address())?;
+        if let Some(stream) = self.call.leg(no).and_then(|l| l.stream) {
             self.floors.media.detect_digits(stream, true);
         }
-        Some(self.say(no, sdp::offer_local(address, Codec::ALL)))
+        Ok(self.say(no, sdp::offer_local(address, Codec::ALL)))
     }
 }

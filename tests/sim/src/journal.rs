@@ -117,6 +117,9 @@ fn check_end(cdr: &Cdr, ring: Option<Duration>) -> Result<(), Broken> {
     if cdr.role == LegRole::Callee && cdr.cause == Cause::NoAnswer && ring.is_some_and(|ring| rang_for < ring) {
         return broken("ring-timeout", cdr, "given up before its ring timeout");
     }
+    if cdr.cause == Cause::NotAcceptable {
+        return broken("not-acceptable", cdr, "every phone speaks what the switch speaks");
+    }
     if cdr.cause == Cause::InternalError {
         return broken("internal-error", cdr, "the switch says so itself");
     }
