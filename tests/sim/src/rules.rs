@@ -136,10 +136,15 @@ impl Rules {
         broken("unanswered", format!("no final response to the re-INVITE {branch}"))
     }
 
-    /// The switch was replaced, or a connection broke: what it had promised is void.
-    pub(crate) fn void(&mut self) {
+    /// The switch was replaced: it knows nothing of what it sent.
+    pub(crate) fn restart(&mut self) {
         self.finals.clear();
         self.unacked.clear();
+    }
+
+    /// A phone's connection broke: the 2xx of its calls cannot be sent as promised.
+    pub(crate) fn cut(&mut self, phone: &Phone) {
+        self.unacked.retain(|(call_id, _), _| !phone.dialogs.contains_key(call_id));
     }
 
     /// Every 2xx is repeated until its ACK (RFC 3261 section 13.3.1.4).

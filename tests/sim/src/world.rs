@@ -328,7 +328,7 @@ impl World {
         self.core = new_core(&self.plan, &mut self.chance, self.directory_version);
         self.core.restore_registrations(kept, self.now);
         self.journal.restart(self.now);
-        self.rules.void();
+        self.rules.restart();
         self.script.restart();
         self.connections.clear();
         for index in 0..self.phones.len() {
@@ -344,7 +344,7 @@ impl World {
     fn cut(&mut self, index: usize) {
         let lost: Vec<(u64, SocketAddr)> =
             self.connections.iter().filter(|(_, (p, _))| *p == index).map(|(id, (_, remote))| (*id, *remote)).collect();
-        self.rules.void();
+        self.rules.cut(&self.phones[index]);
         for (id, remote) in lost {
             self.connections.remove(&id);
             let flow =
