@@ -63,7 +63,7 @@ pub(crate) fn planted() -> Result<(), String> {
 pub(crate) fn load(args: &[String]) -> Result<(), String> {
     crate::install::packages(&["sip-tester"])?;
     go(cargo().args(["build", "--quiet", "--release", "--package", "strowger"]))?;
-    go(cargo().args(["run", "--quiet", "--package", "interop", "--bin", "load", "--"]).args(args))
+    go(cargo().args(["run", "--quiet", "--release", "--package", "interop", "--bin", "load", "--"]).args(args))
 }
 
 pub(crate) fn bench(args: &[String]) -> Result<(), String> {
