@@ -9,6 +9,7 @@
 //!    the same source as before a re-offer < a stranger < the signalling's address < the described IP with another
 //!    port < the described address itself, which locks. A source whose SSRC wobbles inside the window falls to the
 //!    bottom: a party keeps its SSRC, a sprayer often does not.
+//!    A stranger is neither heard nor sent to before the window has passed without a better source.
 //! 4. When the window has passed, the source is locked. Everything else is a stranger: dropped and counted,
 //!    whatever its SSRC.
 //! 5. Only an offer or answer that moves the described address opens the window again, once.
@@ -111,20 +112,27 @@ impl Latch {
             }
             State::Waiting => {
                 self.state = State::Leaning { source: heard, rank, until: now + window };
-                true
+                self.believes(heard, rank)
             }
             State::Leaning { source, rank: present, until } if source.addr == heard.addr => {
                 let rank = if source.ssrc == heard.ssrc { present } else { Rank::Doubtful };
                 self.state = State::Leaning { source: heard, rank, until };
-                true
+                self.believes(heard, rank)
             }
             State::Leaning { rank: present, until, .. } if rank > present => {
                 self.settle(heard.addr);
                 self.state = State::Leaning { source: heard, rank, until };
-                true
+                self.believes(heard, rank)
             }
             State::Leaning { .. } | State::Closed | State::Locked { .. } => false,
         }
+    }
+
+    /// Whether a source of this rank is heard and sent to before the window has passed. Where signalling is known a
+    /// stranger is only noted: it may be the party of an older call on this port that was never told of the end.
+    fn believes(&self, heard: Source, rank: Rank) -> bool {
+        let was_here = self.previous.is_some_and(|p| p.addr == heard.addr);
+        rank > Rank::Stranger || was_here || self.signalling.is_none()
     }
 
     /// RTCP learnt from another IP than the new source's is forgotten.
@@ -165,7 +173,9 @@ impl Latch {
     pub(crate) fn destination(&self) -> Option<SocketAddr> {
         match self.state {
             State::Closed => None,
-            State::Leaning { source, rank, .. } if rank > Rank::Doubtful => Some(source.addr),
+            State::Leaning { source, rank, .. } if rank > Rank::Doubtful && self.believes(source, rank) => {
+                Some(source.addr)
+            }
             State::Waiting | State::Leaning { .. } => self.described.map(|(rtp, _)| rtp),
             State::Locked { source } => Some(source.addr),
         }
@@ -229,19 +239,19 @@ mod tests {
                 "10.0.0.5:4000",
             ),
             (
-                "a stranger leads, the second stranger never",
-                &[("198.51.100.1:9", 1, 0, true), ("198.51.100.2:9", 2, 10, false), ("198.51.100.2:9", 1, 20, false)],
-                "198.51.100.1:9",
+                "a stranger is noted and not heard, the second not even noted",
+                &[("198.51.100.1:9", 1, 0, false), ("198.51.100.2:9", 2, 10, false), ("198.51.100.2:9", 1, 20, false)],
+                "10.0.0.5:4000",
             ),
             (
                 "the described address takes the stream from a stranger",
-                &[("198.51.100.1:9", 1, 0, true), ("10.0.0.5:4000", 2, 10, true), ("198.51.100.1:9", 1, 20, false)],
+                &[("198.51.100.1:9", 1, 0, false), ("10.0.0.5:4000", 2, 10, true), ("198.51.100.1:9", 1, 20, false)],
                 "10.0.0.5:4000",
             ),
             (
                 "the signalling's address beats a stranger, then the described IP beats it",
                 &[
-                    ("198.51.100.1:9", 1, 0, true),
+                    ("198.51.100.1:9", 1, 0, false),
                     ("203.0.113.7:6000", 2, 10, true),
                     ("198.51.100.1:9", 1, 20, false),
                     ("10.0.0.5:4444", 3, 30, true),
@@ -252,7 +262,7 @@ mod tests {
             (
                 "after the window nobody takes over, not even the described address",
                 &[
-                    ("198.51.100.1:9", 1, 0, true),
+                    ("198.51.100.1:9", 1, 0, false),
                     ("198.51.100.1:9", 1, 3_000, true),
                     ("10.0.0.5:4000", 2, 3_001, false),
                     ("203.0.113.7:6000", 1, 3_002, false),
@@ -261,16 +271,17 @@ mod tests {
             ),
             (
                 "the window ends by time, also if nobody spoke meanwhile",
-                &[("198.51.100.1:9", 1, 0, true), ("203.0.113.7:6000", 2, 3_000, false)],
+                &[("198.51.100.1:9", 1, 0, false), ("203.0.113.7:6000", 2, 3_000, false)],
                 "198.51.100.1:9",
             ),
             (
                 "a wobbling SSRC loses its rank to a steady stranger",
                 &[
-                    ("198.51.100.1:9", 1, 0, true),
-                    ("198.51.100.1:9", 2, 10, true),
-                    ("198.51.100.2:9", 5, 20, true),
+                    ("198.51.100.1:9", 1, 0, false),
+                    ("198.51.100.1:9", 2, 10, false),
+                    ("198.51.100.2:9", 5, 20, false),
                     ("198.51.100.1:9", 3, 30, false),
+                    ("198.51.100.2:9", 5, 3_000, true),
                 ],
                 "198.51.100.2:9",
             ),
