@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// What a guest may put on its stack.
 const WASM_STACK: usize = 512 << 10;
@@ -38,6 +38,8 @@ pub(crate) struct LaneShape {
     pub(crate) instances: u32,
     /// Address space per linear memory; 4 GiB and more makes bounds checks free.
     pub(crate) reservation: u64,
+    /// Memory a slot keeps between two instances, in bytes.
+    pub(crate) keep_resident: usize,
 }
 
 impl Lane {
@@ -130,6 +132,13 @@ fn engine_config(shape: LaneShape, config: &HostConfig) -> Config {
         .total_stacks(n)
         .max_memory_size(config.memory_bytes_max)
         .max_component_instance_size(4 << 20);
+    if shape.keep_resident > 0 && PoolingAllocationConfig::is_pagemap_scan_available() {
+        // A slot's few dirty pages are written back in place instead of being unmapped and faulted in again: page faults
+        // and TLB flushes are most of a fresh instance's cost.
+        pool.pagemap_scan(Enabled::Yes)
+            .linear_memory_keep_resident(shape.keep_resident)
+            .table_keep_resident(shape.keep_resident);
+    }
     let mut engine = Config::new();
     engine
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))

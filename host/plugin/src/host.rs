@@ -105,6 +105,7 @@ impl Host {
             threads: engine::hook_threads(&config),
             instances: config.hooks_max.max(1),
             reservation: 4 << 30,
+            keep_resident: 256 << 10,
         };
         let apps = LaneShape {
             name: "apps",
@@ -112,6 +113,7 @@ impl Host {
             instances: engine::apps_the_kernel_carries(config.apps_max).max(1),
             // Ten thousand times four gigabytes of address space is too much; bounds checks cost a parked script nothing.
             reservation: config.memory_bytes_max as u64,
+            keep_resident: 0,
         };
         let hooks = Lane::start(hooks, &config)?;
         let apps = Lane::start(apps, &config)?;

@@ -136,6 +136,15 @@ async fn floods_of_logs_and_series_are_cut_and_business_errors_are_no_failures()
 }
 
 #[tokio::test]
+async fn nothing_is_remembered_from_one_question_to_the_next() {
+    let host = host_with(|c| c.hooks_max = 1);
+    host.set_bindings(vec![deed(&host, 1, "counts", "count")]).expect("bound");
+    for _ in 0..20 {
+        assert_eq!(refused(&ask(&host, "7").await.decision), Some("1"));
+    }
+}
+
+#[tokio::test]
 async fn another_companys_numbers_and_call_control_are_out_of_reach_of_a_router() {
     let host = host();
     host.set_bindings(vec![deed(&host, 1, "peeks", "peek")]).expect("bound");

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering};
 use strowger_sdk::prelude::*;
 use strowger_sdk::{beep, count, extension, header, info, now_ms, sleep};
 
@@ -39,6 +40,8 @@ enum Deed {
     Refuse,
     /// Behaves: `next`, with an attribute.
     Next,
+    /// Counts its own invocations in its memory and says the count.
+    Count,
     /// Uses call control although it is no app.
     Dial,
     /// An app that answers and never returns, whatever happens.
@@ -52,6 +55,8 @@ enum Deed {
 }
 
 struct Hostile;
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// What both points do alike; gives back only for those who behave.
 fn misbehave(config: &Config) {
@@ -107,6 +112,7 @@ impl Router for Hostile {
                 .connect(),
             Deed::Peek => refuse(480, &format!("{:?}", extension(&call.callee.user)?.map(|n| n.target))),
             Deed::Refuse => refuse(486, &config.text),
+            Deed::Count => refuse(480, &(1 + COUNT.fetch_add(1, Ordering::Relaxed)).to_string()),
             Deed::Dial => refuse(480, &format!("{:?}", sleep(1))),
             Deed::Err => return Err(Error::NotFound),
             _ => Decision::Next(vec![("seen".to_owned(), call.callee.user)]),
