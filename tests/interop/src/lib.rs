@@ -34,13 +34,23 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// # Panics
 /// When it does not come.
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    until_or(what, look, String::new)
+}
+
+/// The same, with an explanation for when it does not come.
+///
+/// # Panics
+/// When it does not come.
+pub fn until_or<T>(what: &str, mut look: impl FnMut() -> Option<T>, explain: impl FnOnce() -> String) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(begun.elapsed() < PATIENCE, "it never came: {what}");
+        if begun.elapsed() >= PATIENCE {
+            panic!("it never came: {what}\n{}", explain());
+        }
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -1,7 +1,7 @@
 //! The real binary as its operator sees it: starts, refusals, crashes, drains.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
-use interop::{Run, Sipp, Switch, Ua, free_port, until};
+use interop::{Run, Sipp, Switch, Ua, free_port, until, until_or};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -90,10 +90,12 @@ fn a_kill_in_the_middle_of_a_hundred_calls_leaves_one_cdr_per_leg() {
     let figures = short.finish(Duration::from_secs(30));
     assert_eq!((figures.successful, figures.failed), (50, 0), "{}", short.errors());
     let long = Sipp::caller(caller, switch.sip(), "callee", (50, 50, Duration::from_secs(60)));
-    until(&format!("50 answered calls of {:?}", long.address()), || {
-        let calls = switch.rest().all("/calls");
-        (calls.iter().filter(|c| c["state"] == "answered").count() == 50).then_some(())
-    });
+    let answered = || switch.rest().all("/calls").iter().filter(|c| c["state"] == "answered").count();
+    until_or(
+        "50 answered calls",
+        || (answered() == 50).then_some(()),
+        || format!("{} answered, {:?}\n{}\n{}", answered(), long.figures(), long.errors(), switch.rest().metrics()),
+    );
     switch.child().kill();
 
     let again = Switch::demo(data.path());

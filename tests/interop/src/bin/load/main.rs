@@ -23,7 +23,7 @@ type Scenario = (&'static str, &'static str, fn() -> Report);
 
 const SCENARIOS: &[Scenario] = &[
     ("calls", "sipp, 100 calls a second for 60 s: router plugin, direct media", calls::direct),
-    ("relay", "the same while 200 relayed calls carry RTP both ways", calls::relayed),
+    ("relay", "the same through the relay, while 200 more calls carry RTP both ways", calls::relayed),
     ("swap", "100 calls a second while the router is replaced and rolled back", swap::run),
     ("hostile", "what another brand's hostile router does to the others' INVITEs", hostile::run),
     ("parked", "memory of 1,000 and 5,000 parked attendant calls", parked::run),
