@@ -24,6 +24,8 @@
 //! `wit/README.md` tells who calls what, when, and what it costs.
 
 mod app;
+#[cfg(any(feature = "arena", test))]
+mod arena;
 mod config;
 mod directory;
 #[doc(hidden)]
@@ -47,6 +49,10 @@ pub use router::{Decision, MediaPath, Plan, Router, RouterGuest, Step, app, head
 
 #[doc(hidden)]
 pub use app::{AppGuest, run as __run_app};
+
+#[cfg(all(feature = "arena", target_arch = "wasm32"))]
+#[global_allocator]
+static ARENA: arena::Arena = arena::Arena::new();
 
 /// What plugin code gives back.
 pub type Result<T> = core::result::Result<T, Error>;
