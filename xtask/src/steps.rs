@@ -21,6 +21,7 @@ const STEPS: &[Step] = &[
     ("tests", "every test of the workspace, with real PostgreSQL, baresip and sipp", tests),
     ("purity", "floors 0-4 import nothing", purity::check),
     ("guests", "the plugins and the SDK: format and lints", guests),
+    ("sdk", "the SDK's bindings are those of wit/, and its examples hold", sdk),
     ("sim", "the simulation's seeds, each run twice", sim),
     ("planted", "planted faults are caught by the simulation", crate::run::planted),
 ];
@@ -98,6 +99,13 @@ fn guests() -> Result<(), String> {
         "-D",
         "warnings",
     ]))
+}
+
+/// The committed bindings are what `wit/` says, and the SDK's own examples hold.
+fn sdk() -> Result<(), String> {
+    let sdk = root().join("sdk/rust");
+    go(cargo().current_dir(&sdk).args(["run", "--quiet", "--manifest-path", "generate/Cargo.toml", "--", "--check"]))?;
+    go(cargo().current_dir(&sdk).args(["test", "--quiet"]))
 }
 
 fn sim() -> Result<(), String> {
