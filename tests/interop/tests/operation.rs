@@ -6,7 +6,15 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// One test at a time: a switch that starts takes all of a small machine, and another's calls would miss the routing
+/// deadline meanwhile.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn local() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, free_port(Ipv4Addr::LOCALHOST.into())))
@@ -31,6 +39,7 @@ fn refused(run: &Run, data: &Path, words: &[&str]) {
 
 #[test]
 fn a_second_start_on_the_same_data_has_the_same_accounts() {
+    let _turn = turn();
     let data = tempfile::tempdir().unwrap();
     let mut switch = Switch::demo(data.path());
     let password = switch.password("1005");
@@ -44,6 +53,7 @@ fn a_second_start_on_the_same_data_has_the_same_accounts() {
 
 #[test]
 fn a_start_that_cannot_be_is_refused_in_one_sentence() {
+    let _turn = turn();
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let taken_http = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -78,6 +88,7 @@ fn by_call(cdrs: &[Value]) -> BTreeMap<String, Vec<(u64, String)>> {
 
 #[test]
 fn a_kill_in_the_middle_of_a_hundred_calls_leaves_one_cdr_per_leg() {
+    let _turn = turn();
     let data = tempfile::tempdir().unwrap();
     let mut switch = Switch::demo(data.path());
     direct_media(&switch);
@@ -114,6 +125,7 @@ fn a_kill_in_the_middle_of_a_hundred_calls_leaves_one_cdr_per_leg() {
 
 #[test]
 fn sigterm_lets_a_call_end_and_refuses_new_ones() {
+    let _turn = turn();
     let data = tempfile::tempdir().unwrap();
     let config = "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\ndrain_s = 60\ndefault_domain = \"acme.test\"\n\
                   [http]\nlisten = \"127.0.0.1:0\"\n";
