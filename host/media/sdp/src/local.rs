@@ -82,7 +82,7 @@ fn negotiate(offer: &Description, media: &Media, supported: &[Codec]) -> Option<
     Some(Negotiated { remote, codec, pt, direction })
 }
 
-/// A session without lines. Its `o=` id is zero; [`crate::Origin::stamp`] writes the real one.
+/// A session without lines. Its `o=` id is the port until [`crate::Origin::stamp`] writes the dialog's own.
 fn empty_session(local: MediaAddr) -> Session {
     let origin = sdp_types::Origin::with_ip_addr(u64::from(local.rtp.port()), 1, local.rtp.ip());
     let mut session = Session::new(origin, "-");
