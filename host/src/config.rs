@@ -19,6 +19,8 @@ pub(crate) struct Config {
     pub(crate) sip: Sip,
     /// RTP and RTCP.
     pub(crate) media: Media,
+    /// Finding next hops by name.
+    pub(crate) dns: Dns,
     /// The REST API.
     pub(crate) http: Http,
     /// The database.
@@ -115,6 +117,14 @@ impl Default for Media {
     fn default() -> Self {
         Media { address: Vec::new(), ports: PortRange { first: 20_000, last: 29_999 }, streams_max: 500, prompts: None }
     }
+}
+
+/// Finding next hops by name (RFC 3263).
+#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Dns {
+    /// The name servers, as `192.0.2.53:53`; none = those of `/etc/resolv.conf`.
+    pub(crate) servers: Vec<SocketAddr>,
 }
 
 /// The REST API.

@@ -24,6 +24,8 @@ fn a_full_file_is_read() {
         [media]
         ports = "10000-10099"
         prompts = "/srv/prompts"
+        [dns]
+        servers = ["192.0.2.53:53", "[2001:db8::53]:53"]
         [http]
         listen = "[::1]:8080"
         [store]
@@ -126,7 +128,7 @@ fn reference_page() -> String {
 
 /// The defaults that are no number of [`Limits`], for people.
 fn defaults() -> Vec<(String, String)> {
-    let Config { sip, media, http, store, data, limits, plugins } = Config::default();
+    let Config { sip, media, dns, http, store, data, limits, plugins } = Config::default();
     let mut out: Vec<(String, String)> = vec![
         ("sip.listen".into(), "`[\"udp:0.0.0.0:5060\", \"tcp:0.0.0.0:5060\"]`".into()),
         ("sip.server_name".into(), "`strowger/VERSION`".into()),
@@ -143,7 +145,7 @@ fn defaults() -> Vec<(String, String)> {
         ("plugins.hooks_max".into(), plugins.hooks_max.to_string()),
         ("plugins.apps_max".into(), plugins.apps_max.to_string()),
     ];
-    assert_eq!(store.url, None);
+    assert_eq!((store.url, dns.servers), (None, Vec::new()));
     let limits = serde_json::to_value(limits).expect("limits are plain");
     for (name, value) in limits.as_object().expect("a table") {
         out.push((format!("limits.{name}"), value.to_string()));

@@ -148,6 +148,7 @@ fn shell_config(config: &Config, prompts: Vec<(String, Vec<u8>)>) -> ShellConfig
         limits: config.limits.clone(),
         listeners: config.sip.listen.iter().map(listener).collect(),
         media: media_ips(config).into_iter().map(media).collect(),
+        dns_servers: config.dns.servers.clone(),
         default_domain: config.sip.default_domain.clone(),
         digest: config.sip.digest.clone(),
         server_name: config.sip.server_name.clone(),

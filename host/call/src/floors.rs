@@ -1,7 +1,7 @@
 //! What the engine reaches for in one step: the floors below, the facts and the time, all borrowed.
 
 use core::net::SocketAddr;
-use model::{Directory, Flow, Instant, Limits, Transport};
+use model::{Directory, Flow, Instant, Limits, Lookups, NextHop, Transport};
 
 /// A place where we receive SIP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,7 +29,17 @@ impl Setup {
     pub fn flow_to(&self, transport: Transport, remote: SocketAddr) -> Option<Flow> {
         let listener =
             self.listeners.iter().find(|l| l.transport == transport && l.local.is_ipv4() == remote.is_ipv4())?;
-        Some(Flow { transport, local: listener.local, remote, connection: None })
+        Some(Flow::new(transport, listener.local, remote))
+    }
+
+    /// The flow to a next hop that was looked up, with the name its certificate must show; `None` when we do not send
+    /// that way.
+    #[must_use]
+    pub fn flow_for(&self, hop: &NextHop) -> Option<Flow> {
+        if !hop.transport.can_connect() {
+            return None;
+        }
+        Some(Flow { name: hop.tls_name, ..self.flow_to(hop.transport, hop.address)? })
     }
 }
 
@@ -43,6 +53,8 @@ pub struct Floors<'a> {
     pub media: &'a mut media::Engine,
     /// Bindings (section 10).
     pub registrar: &'a mut registrar::Registrar,
+    /// Next hops being looked up (RFC 3263).
+    pub lookups: &'a mut Lookups,
     /// The tenants' facts.
     pub directory: &'a Directory,
     /// Limits and listeners.

@@ -108,6 +108,10 @@ catalogue! {
     AckTimeout = "ack-timeout", 408, 102, Notice, "The caller's ACK did not arrive: check its Contact and the path back.";
     /// The transport failed.
     TransportFailed = "transport-failed", 503, 38, Notice, "Connection refused or lost: check the peer.";
+    /// The next hop's name has no address that we can send to (RFC 3263).
+    NextHopUnknown = "next-hop-unknown", 502, 3, Notice, "Its name has no address of a transport we have: check the name and the DNS records.";
+    /// The next hop's addresses could not be looked up in time (RFC 3263).
+    LookupFailed = "lookup-failed", 503, 38, Alarm, "The DNS servers did not answer: check them and this machine's resolv.conf.";
     /// A limit of the switch was reached.
     LimitReached = "limit-reached", 503, 42, Alarm, "Raise the named limit or add capacity.";
     /// No free media port.

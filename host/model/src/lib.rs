@@ -12,7 +12,9 @@ mod flow;
 mod id;
 mod ids;
 mod limits;
+mod lookups;
 mod question;
+mod resolve;
 mod time;
 
 pub use app::{
@@ -26,15 +28,17 @@ pub use directory::{
     Tenant,
 };
 pub use event::{CallEvent, CallSnapshot, LegSnapshot, LegState};
-pub use flow::{ConnectionId, Flow, Transmit, Transport};
+pub use flow::{ConnectionId, Flow, TlsName, Transmit, Transport};
 pub use id::{
     AccountId, AppId, BindingId, BrandId, CallId, CompanyId, DdiId, ExtensionId, MediaPortId, PluginId, RequestId,
     Ticket,
 };
 pub use ids::IdSource;
 pub use limits::Limits;
+pub use lookups::Lookups;
 pub use question::{
     Answer, Attr, CallInfo, Decision, Endpoint, Header, HeaderOp, HookReport, MediaPath, Party, Question, QuestionKind,
     Refusal, RingPlan, RingStep, Target,
 };
+pub use resolve::{HopTarget, NextHop, ResolveFailure, ResolveQuestion, ResolveTicket, Resolved};
 pub use time::Instant;

@@ -61,6 +61,10 @@ pub struct Limits {
     pub connection_stall_s: u32,
     /// Time to open a connection, in milliseconds; shorter than RFC 3261 Timer B.
     pub connect_timeout_ms: u32,
+    /// Longest wait for the addresses of a next hop, in milliseconds; then the hop has failed with 503.
+    pub resolve_deadline_ms: u32,
+    /// Most next hops of a shard being looked up at once; past it a lookup fails at once.
+    pub lookups_max: usize,
     /// Most answers, app verbs and commands waiting for a shard; past it their senders wait.
     pub inbox_max: usize,
     /// Most call records kept while the journal cannot be written; past it the oldest are lost and counted.
@@ -96,6 +100,8 @@ impl Default for Limits {
             connection_idle_s: 7_500,
             connection_stall_s: 32,
             connect_timeout_ms: 4_000,
+            resolve_deadline_ms: 2_000,
+            lookups_max: 10_000,
             inbox_max: 16_384,
             records_unwritten_max: 100_000,
         }
@@ -107,6 +113,12 @@ impl Limits {
     #[must_use]
     pub fn route_deadline(&self) -> Duration {
         Duration::from_millis(u64::from(self.route_deadline_ms))
+    }
+
+    /// [`Limits::resolve_deadline_ms`] as a duration.
+    #[must_use]
+    pub fn resolve_deadline(&self) -> Duration {
+        Duration::from_millis(u64::from(self.resolve_deadline_ms))
     }
 
     /// [`Limits::media_timeout_s`] as a duration.

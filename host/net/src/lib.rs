@@ -9,6 +9,7 @@ mod config;
 mod connection;
 mod error;
 mod files;
+mod names;
 mod poller;
 mod ports;
 mod socket;

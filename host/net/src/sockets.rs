@@ -1,6 +1,7 @@
 //! All sockets of one shard behind one wait.
 
 use crate::config::{BoundListener, ListenerConfig, MediaPair, NetCounters, PacketKind};
+use crate::names::Names;
 use crate::poller::{Poller, Ready};
 use crate::ports::PortPool;
 use crate::tcp::{Arrived, Streams, Turn};
@@ -9,7 +10,7 @@ use crate::{NetError, Waker, socket};
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
-use model::{ConnectionId, Flow, Instant, Limits, MediaPortId, Transmit, Transport};
+use model::{ConnectionId, Flow, Instant, Limits, MediaPortId, TlsName, Transmit, Transport};
 use std::collections::VecDeque;
 use std::io;
 
@@ -95,6 +96,7 @@ pub struct Net {
     udp: Vec<(UdpListener, usize)>,
     streams: Streams,
     ports: PortPool,
+    names: Names,
     turn: VecDeque<Ready>,
     scratch: Vec<Ready>,
     in_turn: Option<usize>,
@@ -117,6 +119,7 @@ impl Net {
             udp: Vec::new(),
             streams: Streams::new(limits.clone()),
             ports,
+            names: Names::default(),
             turn: VecDeque::new(),
             scratch: Vec::new(),
             in_turn: None,
@@ -154,6 +157,9 @@ impl Net {
                 self.listeners.push(public(socket.local_addr()?));
                 self.udp.push((UdpListener::new(socket), index));
             }
+            Transport::Tls | Transport::Ws | Transport::Wss => {
+                return Err(io::Error::from(io::ErrorKind::Unsupported));
+            }
             Transport::Tcp => {
                 let socket = socket::tcp_listener(config.bind)?;
                 self.poller.add(&socket, Token::TcpListener(index as u64).encode(), false)?;
@@ -174,6 +180,11 @@ impl Net {
     /// The media pairs, by id.
     pub fn media_pairs(&self) -> impl Iterator<Item = MediaPair> + '_ {
         self.ports.pairs()
+    }
+
+    /// The number under which a [`Flow`] carries the name that its peer's certificate must show.
+    pub fn tls_name(&mut self, name: &str) -> TlsName {
+        self.names.id(name)
     }
 
     /// What was counted since the start.
@@ -212,7 +223,7 @@ impl Net {
             Found::Datagram(listener, from, count) => {
                 self.counters.udp_received += 1;
                 let local = self.listeners[self.udp[listener].1].advertised;
-                let flow = Flow { transport: Transport::Udp, local, remote: from, connection: None };
+                let flow = Flow::new(Transport::Udp, local, from);
                 Some(Incoming::Message { flow, bytes: Bytes::copy_from_slice(&self.buffer[..count]) })
             }
             Found::Media(index, from, count) => {
@@ -272,6 +283,7 @@ impl Net {
     pub fn send(&mut self, transmit: Transmit, now: Instant) {
         match transmit.flow.transport {
             Transport::Udp => self.send_datagram(&transmit),
+            Transport::Tls | Transport::Ws | Transport::Wss => self.failed.push_back(transmit.flow),
             Transport::Tcp => {
                 self.streams.send(transmit, &mut Turn { poller: &self.poller, counters: &mut self.counters, now });
             }

@@ -135,7 +135,7 @@ impl Streams {
         }
         socket::tune(&socket);
         let id = self.new_id();
-        let flow = Flow { transport: Transport::Tcp, local, remote, connection: Some(id) };
+        let flow = Flow { connection: Some(id), ..Flow::new(Transport::Tcp, local, remote) };
         let connection = Connection::accepted(id, socket.into(), flow, self.framer(), on.now);
         if on.poller.add(&connection.socket, token(id), false).is_ok() {
             self.keep(connection, on.now);

@@ -56,7 +56,7 @@ fn serve_until(net: &mut Net, now: Instant, mut done: impl FnMut(&Net) -> bool) 
 }
 
 fn transmit(local: SocketAddr, remote: SocketAddr, transport: Transport) -> Transmit {
-    Transmit { flow: Flow { transport, local, remote, connection: None }, bytes: Bytes::from_static(MESSAGE) }
+    Transmit { flow: Flow::new(transport, local, remote), bytes: Bytes::from_static(MESSAGE) }
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_datagram_comes_in_and_its_answer_goes_back_on_both_families() {
         phone.send_to(MESSAGE, at).unwrap();
         let got = gather(&mut net, 1, START);
         let from = phone.local_addr().unwrap();
-        let flow = Flow { transport: Transport::Udp, local: at, remote: from, connection: None };
+        let flow = Flow::new(Transport::Udp, at, from);
         assert_eq!(got, [Got::Message(flow, Bytes::from_static(MESSAGE))]);
         net.send(Transmit { flow, bytes: Bytes::from_static(b"answer") }, START);
         let mut buffer = [0; 100];

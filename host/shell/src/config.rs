@@ -1,5 +1,6 @@
 //! What a shell is started with.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 use model::{DigestAlgorithm, Limits};
 use net::{ListenerConfig, MediaConfig};
@@ -14,6 +15,8 @@ pub struct ShellConfig {
     pub listeners: Vec<ListenerConfig>,
     /// Which media ports to bind; none = signalling only.
     pub media: Vec<MediaConfig>,
+    /// The name servers for next hops; none = those of `/etc/resolv.conf`.
+    pub dns_servers: Vec<SocketAddr>,
     /// The company domain that a request means when it is addressed to one of our own addresses.
     pub default_domain: Option<String>,
     /// What digest challenges offer, in this order.
@@ -42,6 +45,7 @@ impl ShellConfig {
             limits: Limits::default(),
             listeners: Vec::new(),
             media: Vec::new(),
+            dns_servers: Vec::new(),
             default_domain: None,
             digest: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
             server_name: concat!("strowger/", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -6,6 +6,7 @@
 //! ```text
 //!  net (epoll) --Incoming--> |       | --Record--> store::outbox::Journal   (on the disk before what follows)
 //!  plugin::Host --Answer---> | Core  | --Transmit--> net
+//!  resolver ---Resolved----> |       | --Resolve--> resolver (the runtime's threads)
 //!  Handle --Command--------> |       | --Ask, AppStart, AppReply, AppStop--> plugin::Host (its own threads)
 //!  Feed --Directory--------> |_______| --Event--> log; registrations to a file
 //! ```
@@ -18,6 +19,7 @@ mod config;
 mod error;
 mod feed;
 mod handle;
+mod hops;
 mod metrics;
 mod prompts;
 mod published;

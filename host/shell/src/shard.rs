@@ -6,11 +6,12 @@
 use crate::asks::Asks;
 use crate::clock::Clock;
 use crate::command::Command;
+use crate::hops::Hops;
 use crate::published::{Alive, Figures, Published};
 use crate::registrations::Keeper;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use model::{Answer, AppId, CallEvent, CallRecord, Directory, Instant, Question, Ticket};
+use model::{Answer, AppId, CallEvent, CallRecord, Directory, Instant, NextHop, Question, Resolved, Ticket};
 use net::{Incoming, Net};
 use plugin::AppMessage;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) directory: Arc<Directory>,
     pub(crate) plugins: plugin::Host,
+    pub(crate) resolver: resolver::Resolver,
     pub(crate) journal: Journal,
     pub(crate) keeper: Keeper,
     pub(crate) inbox: mpsc::Receiver<Command>,
@@ -66,6 +68,7 @@ pub(crate) struct Shard {
     apps: (mpsc::UnboundedSender<AppMessage>, mpsc::UnboundedReceiver<AppMessage>),
     published: Arc<Published>,
     asks: Asks,
+    hops: Hops,
     asked_at: BTreeMap<Ticket, Instant>,
     apps_alive: BTreeSet<AppId>,
     outputs: Vec<Output>,
@@ -93,6 +96,7 @@ impl Shard {
             apps: mpsc::unbounded_channel(),
             published: parts.published,
             asks: Asks::new(waker.clone()),
+            hops: Hops::new(parts.resolver, waker.clone()),
             asked_at: BTreeMap::new(),
             apps_alive: BTreeSet::new(),
             outputs: Vec::new(),
@@ -120,6 +124,7 @@ impl Shard {
             live = self.take_commands(now);
             self.take_app_messages(now);
             self.take_answers(now);
+            self.take_hops(now);
             self.take_timers(now);
             self.settle(now);
             self.look_after(now);
@@ -235,6 +240,14 @@ impl Shard {
         self.collect();
     }
 
+    fn take_hops(&mut self, now: Instant) {
+        for (ticket, found) in self.hops.answered() {
+            let hops = found.map(|found| found.into_iter().map(|f| next_hop(&mut self.net, f)).collect());
+            self.core.handle(Input::Resolved(Resolved { ticket, hops }), now);
+            self.collect();
+        }
+    }
+
     fn take_timers(&mut self, now: Instant) {
         if self.core.poll_timeout().is_some_and(|at| at <= now) {
             self.core.handle_timeout(now);
@@ -288,6 +301,7 @@ impl Shard {
         match output {
             Output::Transmit(transmit) => self.net.send(transmit, now),
             Output::Ask(question) => self.ask(question, now),
+            Output::Resolve(question) => self.hops.ask(question),
             Output::AppStart { app, start } => {
                 self.apps_alive.insert(app);
                 self.plugins.start_app(app, start, Arc::clone(&self.directory), self.apps.0.clone());
@@ -408,6 +422,11 @@ fn observe(figures: &mut Figures, asked_at: Option<Instant>, answer: &Answer, no
     if let Some(at) = asked_at {
         figures.ask_latency.observe(now.since(at));
     }
+}
+
+fn next_hop(net: &mut Net, found: resolver::Found) -> NextHop {
+    let tls_name = found.tls_name.map(|name| net.tls_name(&name));
+    NextHop { transport: found.transport, address: found.address, tls_name }
 }
 
 fn core_kind(kind: net::PacketKind) -> PacketKind {

@@ -8,7 +8,8 @@ use crate::registrations::{self, Keeper};
 use crate::shard::{Parts, Shard};
 use crate::{ShellConfig, ShellError, prompts};
 use model::Directory;
-use net::{Net, PortPool};
+use net::{BoundListener, Net, PortPool};
+use resolver::{ResolverSettings, Ways};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -59,6 +60,7 @@ impl Shell {
             clock,
             directory,
             plugins: plugins.clone(),
+            resolver: resolver::Resolver::new(resolver_settings(&config, &listeners)),
             journal: outbox.journal(),
             keeper: Keeper::start(&config.data_dir)?,
             inbox: receiver,
@@ -81,6 +83,14 @@ fn open_sockets(config: &ShellConfig) -> Result<Net, ShellError> {
     net::raise_file_limit(media.saturating_add(config.listeners.len()), config.limits.connections_max)?;
     let ports = PortPool::bind(&config.media)?;
     Ok(Net::bind(&config.listeners, ports, &config.limits)?)
+}
+
+fn resolver_settings(config: &ShellConfig, listeners: &[BoundListener]) -> ResolverSettings {
+    ResolverSettings {
+        servers: config.dns_servers.clone(),
+        deadline: config.limits.resolve_deadline(),
+        ways: Ways::of(listeners.iter().map(|l| (l.transport, l.bound))),
+    }
 }
 
 fn make_dir(path: &Path) -> Result<(), ShellError> {

@@ -10,7 +10,7 @@ use crate::io::{Input, Output};
 use admission::{Domains, Doorkeeper};
 use bytes::Bytes;
 use call::{Engine, Floors, Setup};
-use model::{CallSnapshot, Directory, Flow, IdSource, Instant, MediaPortId};
+use model::{CallSnapshot, Directory, Flow, IdSource, Instant, Lookups, MediaPortId};
 use registrar::Registrar;
 use sip_message::{Message, ParseLimits};
 use std::collections::VecDeque;
@@ -34,9 +34,10 @@ pub struct Core {
     pub(crate) doorkeeper: Doorkeeper,
     pub(crate) media: media::Engine,
     pub(crate) calls: Engine,
+    pub(crate) lookups: Lookups,
     pub(crate) ids: IdSource,
     pub(crate) counters: Counters,
-    out: VecDeque<Output>,
+    pub(crate) out: VecDeque<Output>,
 }
 
 impl Core {
@@ -87,6 +88,7 @@ impl Core {
             ),
             media: media::Engine::new(media, ports, ids.split()),
             calls: Engine::new(ids.split()),
+            lookups: Lookups::new(&limits),
             setup: Setup { limits, listeners: config.listeners, default_domain: config.default_domain },
             server_name: config.server_name,
             ids,
@@ -106,6 +108,7 @@ impl Core {
             Input::Answered { ticket, answer } => {
                 self.with_calls(now, |calls, f| calls.handle_answer(f, ticket, answer))
             }
+            Input::Resolved(resolved) => self.handle_resolved(resolved),
             Input::AppRequest { app, request, verb } => {
                 self.with_calls(now, |calls, f| calls.handle_app_request(f, app, request, verb));
             }
@@ -129,6 +132,7 @@ impl Core {
         self.dialogs.handle_timeout(&mut self.transactions, now);
         self.registrar.handle_timeout(now);
         self.media.handle_timeout(now);
+        self.lookups.handle_timeout(now);
         self.with_calls(now, Engine::handle_timeout);
         self.rise(now);
         self.sink();
@@ -143,6 +147,7 @@ impl Core {
             self.registrar.poll_timeout(),
             self.media.poll_timeout(),
             self.calls.poll_timeout(),
+            self.lookups.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -200,6 +205,8 @@ impl Core {
                 self.with_calls(now, |calls, f| calls.handle_media_event(f, &event));
             } else if let Some(event) = self.registrar.poll_event() {
                 self.out.push_back(Output::Event(event));
+            } else if let Some(resolved) = self.lookups.poll_answer() {
+                self.climb_resolved(resolved);
             } else {
                 return;
             }
@@ -244,6 +251,7 @@ impl Core {
             self.counters.sip_sent += 1;
             self.out.push_back(Output::Transmit(transmit));
         }
+        self.ask_for_hops();
         self.out.extend(later.into_iter().map(Output::from));
     }
 
@@ -254,6 +262,7 @@ impl Core {
             dialogs: &mut self.dialogs,
             media: &mut self.media,
             registrar: &mut self.registrar,
+            lookups: &mut self.lookups,
             directory: &self.directory,
             setup: &self.setup,
             now,
@@ -287,6 +296,7 @@ impl Core {
             dialogs_alive: self.dialogs.len(),
             bindings_alive: self.registrar.len(),
             streams_open: self.media.streams(),
+            lookups_alive: self.lookups.len(),
             ports_free: self.media.ports_free(),
             ports_total: self.media.ports_total(),
             admission: self.doorkeeper.counters(),

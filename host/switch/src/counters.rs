@@ -23,6 +23,10 @@ pub struct Counters {
     pub bindings_alive: usize,
     /// Streams open.
     pub streams_open: usize,
+    /// Lookups of next hops that wait for the shell.
+    pub lookups_alive: usize,
+    /// Lookups that were answered when nobody waited for them any more.
+    pub lookups_stale: u64,
     /// Media ports free, those at rest not counted.
     pub ports_free: usize,
     /// Media ports in all.

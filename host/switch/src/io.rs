@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use model::{
     Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId, CallRecord,
-    Directory, Flow, Question, RequestId, Ticket, Transmit,
+    Directory, Flow, Question, RequestId, ResolveQuestion, Resolved, Ticket, Transmit,
 };
 use std::sync::Arc;
 
@@ -29,6 +29,8 @@ pub enum Input {
         /// The answer.
         answer: Answer,
     },
+    /// A lookup of [`Output::Resolve`] is done.
+    Resolved(Resolved),
     /// A call app asks for a verb.
     AppRequest {
         /// Which app.
@@ -67,6 +69,8 @@ pub enum Output {
     Transmit(Transmit),
     /// Ask the plugin chain; [`Input::Answered`] by the question's deadline, or the default verdict stands.
     Ask(Question),
+    /// Look up a next hop; [`Input::Resolved`] by `Limits::resolve_deadline_ms`, or it has failed.
+    Resolve(ResolveQuestion),
     /// Start a call app.
     AppStart {
         /// Its id.

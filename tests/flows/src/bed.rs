@@ -7,7 +7,8 @@ use core::time::Duration;
 use model::{
     Account, AccountId, Answer, AppId, AppOutcome, AppVerb, Brand, BrandId, BridgeSpec, CollectSpec, Company,
     CompanyId, Decision, DefaultVerdict, DialSpec, Directory, Endpoint, Flow, Ha1, Instant, LegHandle, MediaPath,
-    MediaPortId, Prompt, Refusal, RequestId, RingPlan, RingStep, Target, Ticket, Transport,
+    MediaPortId, NextHop, Prompt, Refusal, RequestId, ResolveFailure, ResolveTicket, Resolved, RingPlan, RingStep,
+    Target, Ticket, Transport,
 };
 use std::sync::Arc;
 use switch::{Core, CoreConfig, Input, Listener, MediaPort, Output, Prompts};
@@ -29,6 +30,7 @@ pub struct Bed {
     ticket: Ticket,
     app: AppId,
     request: u64,
+    lookup: ResolveTicket,
 }
 
 impl Default for Bed {
@@ -54,7 +56,7 @@ impl Bed {
         });
         let core = Core::new(config, Arc::new(directory()), ports.collect(), Prompts::default(), [9; 32]);
         let parties = PARTIES.iter().map(|(name, number, at)| Party::new(name, number, at)).collect();
-        Bed { core, now, parties, ticket: Ticket(0), app: AppId(0), request: 0 }
+        Bed { core, now, parties, ticket: Ticket(0), app: AppId(0), request: 0, lookup: ResolveTicket(0) }
     }
 
     /// Lets one line happen; gives what the switch did.
@@ -68,6 +70,10 @@ impl Bed {
             ["chain", ">", rest @ ..] => {
                 let answer = answer(rest);
                 self.core.handle(Input::Answered { ticket: self.ticket, answer }, self.now);
+            }
+            ["dns", ">", addresses @ ..] => {
+                let resolved = Resolved { ticket: self.lookup, hops: hops(addresses) };
+                self.core.handle(Input::Resolved(resolved), self.now);
             }
             ["app", ">", "return"] => {
                 let outcome = Ok(AppOutcome::Returned(None));
@@ -114,7 +120,7 @@ impl Bed {
             [method, rest @ ..] => party.request(method, rest),
             [] => panic!("{name} says nothing"),
         };
-        let flow = Flow { transport: Transport::Udp, local: address(SWITCH), remote: party.address, connection: None };
+        let flow = Flow::new(Transport::Udp, address(SWITCH), party.address);
         self.core.handle(Input::Sip { flow, bytes: Bytes::from(message) }, now);
     }
 
@@ -147,6 +153,7 @@ impl Bed {
                 }
                 Output::Ask(question) => self.ticket = question.ticket,
                 Output::AppStart { app, .. } => self.app = *app,
+                Output::Resolve(question) => self.lookup = question.ticket,
                 Output::Record(_) | Output::AppReply { .. } | Output::AppStop { .. } | Output::Event(_) => {}
             }
             seen.extend(show::output(&output));
@@ -166,6 +173,12 @@ fn duration(text: &str) -> Duration {
         .map(Duration::from_millis)
         .or_else(|| number("s").map(Duration::from_secs))
         .unwrap_or_else(|| panic!("no time: {text}"))
+}
+
+/// `10.0.0.2:5060 10.0.0.3:5060`, all by UDP, in the order to try them; nothing = no such name.
+fn hops(addresses: &[&str]) -> Result<Vec<NextHop>, ResolveFailure> {
+    let hop = |at: &&str| NextHop { transport: Transport::Udp, address: address(at), tls_name: None };
+    if addresses.is_empty() { Err(ResolveFailure::NoAddress) } else { Ok(addresses.iter().map(hop).collect()) }
 }
 
 fn answer(words: &[&str]) -> Answer {

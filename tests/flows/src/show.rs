@@ -42,6 +42,7 @@ pub(crate) fn output(output: &Output) -> Option<String> {
         Output::AppReply { result: Ok(reply), .. } => format!("app < {}", app_reply(reply)),
         Output::AppReply { result: Err(error), .. } => format!("app < error {error:?}"),
         Output::AppStop { .. } => "app < stop".to_owned(),
+        Output::Resolve(question) => format!("dns < {}", question.target.host),
         Output::Record(CallRecord::Answered(cdr)) => format!("record answered leg {}", cdr.leg),
         Output::Record(CallRecord::Ended(cdr)) => {
             format!(

@@ -11,7 +11,7 @@ use switch::{Core, CoreConfig, Input, Prompts};
 pub extern "C" fn outputs_of_one_message(seed: u8, nanos: u64) -> usize {
     let now = Instant::from_unix_nanos(nanos);
     let here = core::net::SocketAddr::from(([127, 0, 0, 1], 5060));
-    let flow = Flow { transport: Transport::Udp, local: here, remote: here, connection: None };
+    let flow = Flow::new(Transport::Udp, here, here);
     let directory = Arc::new(Directory::default());
     let mut core = Core::new(CoreConfig::default(), directory, Vec::new(), Prompts::default(), [seed; 32]);
     core.handle(Input::Sip { flow, bytes: Bytes::from_static(b"OPTIONS sip:a@b SIP/2.0\r\n\r\n") }, now);

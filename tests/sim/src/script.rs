@@ -6,7 +6,7 @@ use core::time::Duration;
 use model::{
     Answer, AppFailure, AppId, AppOutcome, AppReply, AppVerb, BridgeSpec, CallId, CallInfo, CollectSpec, Decision,
     DialSpec, Endpoint, Header, HeaderOp, Instant, LegHandle, MediaPath, Prompt, Question, QuestionKind, Refusal,
-    RequestId, RingPlan, RingStep, Target,
+    RequestId, ResolveFailure, Resolved, RingPlan, RingStep, Target,
 };
 use std::collections::BTreeMap;
 use switch::{Input, Output};
@@ -102,6 +102,12 @@ impl Script {
             }
             Output::AppStop { app } => {
                 self.apps.remove(app);
+            }
+            // The simulated world has no names.
+            Output::Resolve(question) => {
+                let resolved = Resolved { ticket: question.ticket, hops: Err(ResolveFailure::NoAddress) };
+                let at = now + self.chance.millis(0, 40);
+                self.later(at, Input::Resolved(resolved));
             }
             Output::Transmit(_) | Output::Record(_) | Output::Event(_) => {}
         }

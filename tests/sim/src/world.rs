@@ -348,7 +348,7 @@ impl World {
         for (id, remote) in lost {
             self.connections.remove(&id);
             let flow =
-                Flow { transport: Transport::Tcp, local: switch_address(), remote, connection: Some(ConnectionId(id)) };
+                Flow { connection: Some(ConnectionId(id)), ..Flow::new(Transport::Tcp, switch_address(), remote) };
             self.core.handle(Input::FlowFailed { flow }, self.now);
         }
         self.connect(index);
@@ -467,7 +467,7 @@ impl World {
         self.trace.line(self.now, format_args!("switch < {}", trace::sip(&message)));
         self.rules.delivered(&message);
         let transport = if connection.is_some() { Transport::Tcp } else { Transport::Udp };
-        let flow = Flow { transport, local: switch_address(), remote: from, connection: connection.map(ConnectionId) };
+        let flow = Flow { connection: connection.map(ConnectionId), ..Flow::new(transport, switch_address(), from) };
         self.core.handle(Input::Sip { flow, bytes: Bytes::from(bytes) }, self.now);
         self.drain()
     }
@@ -524,13 +524,15 @@ impl World {
                 }
                 self.network.send(packet, false, self.now);
             }
-            Transport::Tcp => match self.connection_for(&transmit.flow) {
-                Some(id) => {
-                    packet.connection = Some(id);
-                    self.network.send(packet, true, self.now);
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                match self.connection_for(&transmit.flow) {
+                    Some(id) => {
+                        packet.connection = Some(id);
+                        self.network.send(packet, true, self.now);
+                    }
+                    None => failed.push_back(transmit.flow),
                 }
-                None => failed.push_back(transmit.flow),
-            },
+            }
         }
         Ok(())
     }

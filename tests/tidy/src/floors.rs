@@ -18,6 +18,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("call", 3),
     ("switch", 4),
     ("net", 5),
+    ("resolver", 5),
     ("plugin", 5),
     ("store", 5),
     ("shell", 6),
@@ -29,6 +30,8 @@ const FLOORS: &[(&str, u8)] = &[
 /// Crates that see the world: never below floor 5.
 const WORLD: &[&str] = &[
     "tokio",
+    "hickory-resolver",
+    "rustls",
     "mio",
     "socket2",
     "sqlx",

@@ -83,6 +83,7 @@ impl Phone {
                 stream.set_read_timeout(Some(PATIENCE)).unwrap();
                 Wire::Tcp(stream, Vec::new())
             }
+            Transport::Tls | Transport::Ws | Transport::Wss => panic!("this phone has no {transport:?}"),
         };
         Phone { name: name.to_owned(), wire, switch, calls: 0 }
     }

@@ -117,8 +117,10 @@ pub(crate) fn body(message: &Message) -> Option<bytes::Bytes> {
 fn contact_uri(config: &Config, flow: &Flow) -> String {
     let at = if config.contact_user.is_empty() { "" } else { "@" };
     let transport = match flow.transport {
-        Transport::Udp => "",
-        Transport::Tcp => ";transport=tcp",
+        Transport::Udp => String::new(),
+        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+            format!(";transport={}", flow.transport.uri_token())
+        }
     };
     format!("sip:{}{at}{}{transport}", config.contact_user, flow.local)
 }

@@ -5,7 +5,7 @@ use crate::host::{host_ip, host_port, is_host};
 use crate::params::Params;
 use core::fmt;
 use core::net::{IpAddr, Ipv6Addr};
-use model::Transport;
+use model::{HopTarget, Transport};
 use std::borrow::Cow;
 
 /// Where the parts of a URI lie in its text.
@@ -141,11 +141,30 @@ impl<'a> UriRef<'a> {
             .map(|(_, value)| unescape(value))
     }
 
-    /// The transport of the `transport` parameter, if it is one of ours.
+    /// The transport of the `transport` parameter, if it is one of ours: `ws` of a `sips` URI is [`Transport::Wss`],
+    /// and `tls`, though RFC 3261 section 26.2.2 gave it up, is what phones write.
     #[must_use]
     pub fn transport(&self) -> Option<Transport> {
         let token = self.param("transport")?;
-        [Transport::Udp, Transport::Tcp].into_iter().find(|t| token.eq_ignore_ascii_case(t.uri_token()))
+        let found = Transport::ALL.into_iter().find(|t| token.eq_ignore_ascii_case(t.name()))?;
+        Some(if found == Transport::Ws && self.is_secure() { Transport::Wss } else { found })
+    }
+
+    /// Where a request to this URI goes (RFC 3263 section 4): `maddr` before the host. `None` where no transport of
+    /// ours will do.
+    #[must_use]
+    pub fn hop_target(&self) -> Option<HopTarget> {
+        let transport = self.transport();
+        if transport.is_none() && self.param("transport").is_some() {
+            return None;
+        }
+        let host = self.param("maddr").filter(|m| !m.is_empty()).unwrap_or(self.host());
+        (!host.is_empty()).then(|| HopTarget {
+            host: host.to_owned(),
+            port: self.port(),
+            transport,
+            secure: self.is_secure(),
+        })
     }
 
     /// The same URI, owned.

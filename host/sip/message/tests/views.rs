@@ -30,6 +30,26 @@ fn uri_parts() {
 }
 
 #[test]
+fn what_a_uri_says_about_the_next_hop() {
+    use model::Transport::{Tcp, Tls, Ws, Wss};
+    let table = [
+        ("sip:u@h", "h", None, None, false),
+        ("sips:u@h:5071", "h", Some(5071), None, true),
+        ("sip:u@[2001:db8::1];transport=TCP", "[2001:db8::1]", None, Some(Tcp), false),
+        ("sip:h;transport=tls", "h", None, Some(Tls), false),
+        ("sip:u@x.invalid;transport=ws", "x.invalid", None, Some(Ws), false),
+        ("sips:u@x.invalid;transport=ws", "x.invalid", None, Some(Wss), true),
+        ("sip:u@h;maddr=192.0.2.7", "192.0.2.7", None, None, false),
+    ];
+    for (text, host, port, transport, secure) in table {
+        let expected = model::HopTarget { host: host.to_owned(), port, transport, secure };
+        assert_eq!(uri(text).hop_target(), Some(expected), "{text}");
+    }
+    assert_eq!(uri("sip:u@h;transport=sctp").hop_target(), None);
+    assert_eq!(uri("tel:+1201").hop_target(), None);
+}
+
+#[test]
 fn uris_refused() {
     for text in [
         "",

@@ -100,8 +100,7 @@ fn the_top_via_is_made_true_and_the_rest_left_alone() {
 
 #[test]
 fn responses_go_where_rfc_3581_says() {
-    let flow =
-        |transport| Flow { transport, local: "192.0.2.1:5060".parse().unwrap(), remote: source(), connection: None };
+    let flow = |transport| Flow::new(transport, "192.0.2.1:5060".parse().unwrap(), source());
     let udp = flow(Transport::Udp);
     let with =
         |via: &str| parse(&request("OPTIONS", "sip:h", "").replace("192.0.2.10:5060;branch=z9hG4bKa;rport", via));

@@ -38,6 +38,10 @@ impl Binding {
         if self.flow.connection.is_none() {
             return Some(self);
         }
+        // A browser listens nowhere, and hardly a phone has a certificate for its address.
+        if self.flow.transport != Transport::Tcp {
+            return None;
+        }
         let remote = address_of(&self.contact).filter(|address| address.ip() == self.received.ip())?;
         Some(Binding { flow: Flow { remote, connection: None, ..self.flow }, ..self })
     }

@@ -30,6 +30,7 @@ fn udp(port: u16) -> Flow {
         local: "192.0.2.1:5060".parse().expect("address"),
         remote: ([198, 51, 100, 9], port).into(),
         connection: None,
+        name: None,
     }
 }
 

@@ -21,7 +21,7 @@ fn account() -> Account {
 fn flow(connection: Option<u64>) -> Flow {
     let address = "10.0.0.1:5060".parse().unwrap();
     let transport = if connection.is_some() { Transport::Tcp } else { Transport::Udp };
-    Flow { transport, local: address, remote: address, connection: connection.map(ConnectionId) }
+    Flow { connection: connection.map(ConnectionId), ..Flow::new(transport, address, address) }
 }
 
 fn request(call_id: &str, cseq: u32, fields: &[&str]) -> Message {

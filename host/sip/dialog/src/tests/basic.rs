@@ -64,7 +64,7 @@ fn calls_and_hangs_up(transport: Transport) {
 fn with_transport(target: &str, transport: Transport) -> String {
     match transport {
         Transport::Udp => target.to_owned(),
-        Transport::Tcp => format!("{target};transport=tcp"),
+        other => format!("{target};transport={}", other.uri_token()),
     }
 }
 

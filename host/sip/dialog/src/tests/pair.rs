@@ -87,7 +87,13 @@ impl Pair {
 
     pub(super) fn flow(&self, from: usize) -> Flow {
         let connection = self.transport.is_reliable().then_some(model::ConnectionId(1));
-        Flow { transport: self.transport, local: self.ends[from].addr, remote: self.ends[1 - from].addr, connection }
+        Flow {
+            transport: self.transport,
+            local: self.ends[from].addr,
+            remote: self.ends[1 - from].addr,
+            connection,
+            name: None,
+        }
     }
 
     pub(super) fn spec(&self, from: usize, offer: Option<&'static str>) -> InviteSpec {

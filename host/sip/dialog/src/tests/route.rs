@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 fn flow(remote: &str) -> Flow {
     let local = "192.0.2.1:5060".parse().expect("an address");
-    Flow { transport: Transport::Udp, local, remote: remote.parse().expect("an address"), connection: None }
+    Flow::new(Transport::Udp, local, remote.parse().expect("an address"))
 }
 
 fn invite(via: &str, contact: &str, record_route: &str) -> Arc<Message> {

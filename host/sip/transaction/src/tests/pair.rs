@@ -112,6 +112,7 @@ impl Pair {
             local: local.parse().expect("address"),
             remote: remote.parse().expect("address"),
             connection: None,
+            name: None,
         }
     }
 

@@ -34,6 +34,7 @@ pub(crate) fn udp() -> Flow {
         local: "192.0.2.1:5060".parse().expect("address"),
         remote: "192.0.2.2:5060".parse().expect("address"),
         connection: None,
+        name: None,
     }
 }
 

@@ -1,0 +1,29 @@
+//! Next hops (RFC 3263): questions go down to the shell, answers climb to the machine that holds the ticket.
+//!
+//! Any machine asks by [`model::Lookups::ask`] (through `call::Floors::lookups` or `Core::lookups`) and is offered every
+//! answer by [`Core::climb_resolved`]; it takes the one whose ticket it keeps.
+
+use crate::core::Core;
+use crate::io::Output;
+use model::Resolved;
+
+impl Core {
+    /// The shell has looked a next hop up.
+    pub(crate) fn handle_resolved(&mut self, resolved: Resolved) {
+        if !self.lookups.handle_resolved(resolved) {
+            self.counters.lookups_stale += 1;
+        }
+    }
+
+    /// Offers an answer to whoever may have asked. An asker that is gone meanwhile has left its ticket behind.
+    pub(crate) fn climb_resolved(&mut self, _resolved: Resolved) {
+        self.counters.lookups_stale += 1;
+    }
+
+    /// What was asked in this step leaves for the shell.
+    pub(crate) fn ask_for_hops(&mut self) {
+        while let Some(question) = self.lookups.poll_question() {
+            self.out.push_back(Output::Resolve(question));
+        }
+    }
+}
