@@ -43,16 +43,24 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
     let runtime = builder.enable_all().build().map_err(|e| Failure::start(format!("cannot start: {e}")))?;
     runtime.block_on(async {
         match &cli.command {
-            Command::Serve { config } => serve::run(config, &Gate::install()).await.map(|()| String::new()),
+            Command::Serve { config } => logged(async |gate| serve::run(config, gate).await).await,
             Command::Demo { data, sip, http } => {
                 let plan = demo::Plan { data: data.clone(), sip: *sip, http: *http };
-                demo::run(plan, &Gate::install()).await.map(|()| String::new())
+                logged(async |gate| demo::run(plan, gate).await).await
             }
             command @ (Command::Plugin(_) | Command::Call(_) | Command::Cdr(_) | Command::Account(_)) => {
                 client::run(&cli.remote, command).await
             }
         }
     })
+}
+
+/// Runs a switch with its logs, to the last line.
+async fn logged(run: impl AsyncFnOnce(&Gate) -> Result<(), Failure>) -> Result<String, Failure> {
+    let gate = Gate::install();
+    let done = run(&gate).await;
+    gate.flush();
+    done.map(|()| String::new())
 }
 
 /// Prints what was asked for; a reader that went away is no failure.
