@@ -6,6 +6,10 @@ use bytes::Bytes;
 use core::fmt::Display;
 use core::net::SocketAddr;
 use model::Transport;
+use std::borrow::Cow;
+
+/// Room for a usual header block, so that writing it moves nothing.
+const HEAD_BYTES: usize = 1_024;
 
 /// What both writers share: the header block so far and the body.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,7 +24,7 @@ struct Block {
 impl Block {
     fn new(mut start_line: Vec<u8>) -> Self {
         let start_end = start_line.len();
-        start_line.reserve(512);
+        start_line.reserve(HEAD_BYTES);
         Block { head: start_line, start_end, content_type: None, body: Bytes::new() }
     }
 
@@ -30,7 +34,7 @@ impl Block {
             return;
         }
         if name.id() == Name::ContentType.id() {
-            self.content_type = Some(clean(value));
+            self.content_type = Some(clean(value).into_owned());
             return;
         }
         self.line(name, &clean(value));
@@ -51,7 +55,7 @@ impl Block {
     }
 
     fn body(&mut self, content_type: &str, body: Bytes) {
-        self.content_type = Some(clean(content_type.as_bytes()));
+        self.content_type = Some(clean(content_type.as_bytes()).into_owned());
         self.body = body;
     }
 
@@ -61,21 +65,21 @@ impl Block {
         }
         let length = self.body.len().to_string();
         self.line(Name::ContentLength, length.as_bytes());
+        self.head.reserve_exact(2 + self.body.len());
         self.head.extend_from_slice(b"\r\n");
         self.head.extend_from_slice(&self.body);
         Bytes::from(self.head)
     }
 }
 
-/// A value that cannot end its line: each CR, LF and NUL becomes a space.
-fn clean(value: &[u8]) -> Vec<u8> {
-    let spaced = value.iter().map(|b| if matches!(b, b'\r' | b'\n' | 0) { b' ' } else { *b });
-    let mut out: Vec<u8> = spaced.collect();
-    let kept = crate::scan::trim(&out).len();
-    let lead = out.iter().position(|b| !crate::scan::is_lws(*b)).unwrap_or(0);
-    out.drain(..lead);
-    out.truncate(kept);
-    out
+/// A value that cannot end its line: each CR, LF and NUL becomes a space. Nearly every value is clean already.
+fn clean(value: &[u8]) -> Cow<'_, [u8]> {
+    let ends_line = |b: &u8| matches!(b, b'\r' | b'\n' | 0);
+    if !value.iter().any(ends_line) {
+        return Cow::Borrowed(crate::scan::trim(value));
+    }
+    let spaced: Vec<u8> = value.iter().map(|b| if ends_line(b) { b' ' } else { *b }).collect();
+    Cow::Owned(crate::scan::trim(&spaced).to_vec())
 }
 
 /// `text` with token characters only, for tags and branches.
