@@ -1,0 +1,199 @@
+//! What one call costs the pure shard: `calls b2bua 1000` runs so many calls through a core, caller and callee played
+//! by prepared bytes. Under `valgrind --tool=callgrind --toggle-collect='*switch::core::Core::handle*'` it counts the
+//! switch's own instructions and nothing else; the difference of two counts leaves out the start.
+
+use bytes::Bytes;
+use core::net::SocketAddr;
+use core::time::Duration;
+use model::{
+    Account, AccountId, Answer, Brand, BrandId, Company, CompanyId, Decision, DefaultVerdict, Directory, Endpoint,
+    Flow, Ha1, Instant, MediaPath, MediaPortId, RingPlan, RingStep, Target, Ticket, Transport,
+};
+use std::sync::Arc;
+use switch::{Core, CoreConfig, Input, Listener, MediaPort, Output, Prompts};
+
+const SWITCH: &str = "10.0.0.9:5060";
+const CALLER: &str = "10.0.0.1:5060";
+const CALLEE: &str = "10.0.0.2:5060";
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8 101\r\n\
+                   a=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=sendrecv\r\n";
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    let (scenario, count) = (args.next().unwrap_or_default(), args.next().and_then(|n| n.parse().ok()).unwrap_or(100));
+    let mut bench = Bench::new();
+    for n in 0..count {
+        match scenario.as_str() {
+            "b2bua" => bench.call(n),
+            "options" => bench.options(n),
+            _ => return eprintln!("usage: calls b2bua|options [COUNT]"),
+        }
+    }
+    assert!(bench.core.counters().calls_alive == 0, "every call is over");
+    eprintln!("{count} x {scenario}: {} messages in, {} out", bench.received, bench.sent);
+}
+
+struct Bench {
+    core: Core,
+    now: Instant,
+    received: u64,
+    sent: u64,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let config = CoreConfig {
+            listeners: vec![Listener { transport: Transport::Udp, local: address(SWITCH) }],
+            ..CoreConfig::default()
+        };
+        let ports = (0..64).map(|n| MediaPort {
+            id: MediaPortId(n),
+            rtp: address(&format!("10.0.0.9:{}", 20_000 + 2 * n)),
+            rtcp: address(&format!("10.0.0.9:{}", 20_001 + 2 * n)),
+        });
+        let core = Core::new(config, Arc::new(directory()), ports.collect(), Prompts::default(), [9; 32]);
+        Bench { core, now: Instant::from_unix_nanos(1_800_000_000_000_000_000), received: 0, sent: 0 }
+    }
+
+    fn give(&mut self, from: &str, text: String) -> Out {
+        self.received += 1;
+        let flow = Flow { transport: Transport::Udp, local: address(SWITCH), remote: address(from), connection: None };
+        self.core.handle(Input::Sip { flow, bytes: Bytes::from(text) }, self.now);
+        self.take()
+    }
+
+    fn take(&mut self) -> Out {
+        let mut out = Out::default();
+        while let Some(output) = self.core.poll_output() {
+            match output {
+                Output::Transmit(transmit) => {
+                    self.sent += 1;
+                    out.sent.push(String::from_utf8_lossy(&transmit.bytes).into_owned());
+                }
+                Output::Ask(question) => out.asked = Some(question.ticket),
+                _ => {}
+            }
+        }
+        out
+    }
+
+    fn wait(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(at) = self.core.poll_timeout().filter(|at| *at <= until) {
+            self.now = at.max(self.now);
+            self.core.handle_timeout(self.now);
+            self.take();
+        }
+        self.now = until;
+    }
+
+    fn options(&mut self, n: u64) {
+        self.give(CALLER, request("OPTIONS", n, "sip:10.0.0.9", "1 OPTIONS", "", ""));
+        self.wait(Duration::from_millis(10));
+    }
+
+    /// INVITE, 180, 200, ACK, BYE of the caller; the plugin's answer is a plan with one account, media direct.
+    fn call(&mut self, n: u64) {
+        let asked = self.give(CALLER, request("INVITE", n, "sip:1002@10.0.0.9", "1 INVITE", "", SDP)).asked;
+        let answer = Answer { decision: Some(plan()), failed: false, attrs: Vec::new(), hooks: Vec::new() };
+        self.core.handle(Input::Answered { ticket: asked.expect("a question"), answer }, self.now);
+        let invite = self.take().sent.pop().expect("an INVITE to the callee");
+        self.wait(Duration::from_millis(5));
+        let ringing = self.give(CALLEE, response(&invite, "180 Ringing", ""));
+        assert!(ringing.sent.iter().any(|m| m.starts_with("SIP/2.0 180")));
+        self.wait(Duration::from_millis(100));
+        let answered = self.give(CALLEE, response(&invite, "200 OK", SDP)).sent;
+        let ok = answered.iter().find(|m| m.starts_with("SIP/2.0 200")).expect("a 200 to the caller");
+        let (to, contact) = (field(ok, "To"), field(ok, "Contact"));
+        let target = contact.trim_matches(['<', '>']).to_owned();
+        self.give(CALLER, request("ACK", n, &target, "1 ACK", to, ""));
+        self.wait(Duration::from_millis(10));
+        let bye = self.give(CALLER, request("BYE", n, &target, "2 BYE", to, "")).sent;
+        let bye = bye.iter().find(|m| m.starts_with("BYE")).expect("a BYE to the callee");
+        self.give(CALLEE, response(bye, "200 OK", ""));
+        self.wait(Duration::from_millis(10));
+    }
+}
+
+#[derive(Default)]
+struct Out {
+    sent: Vec<String>,
+    asked: Option<Ticket>,
+}
+
+fn request(method: &str, n: u64, uri: &str, cseq: &str, to: &str, body: &str) -> String {
+    let branch = format!("z9hG4bK{n}{}", cseq.replace(' ', ""));
+    let to = if to.is_empty() { "<sip:1002@10.0.0.9>" } else { to };
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    format!(
+        "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER};branch={branch};rport\r\nMax-Forwards: 70\r\n\
+         From: \"Alice\" <sip:1001@10.0.0.9>;tag=a{n}\r\nTo: {to}\r\nCall-ID: {n}@10.0.0.1\r\nCSeq: {cseq}\r\n\
+         Contact: <sip:1001@{CALLER}>\r\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS\r\nSupported: replaces\r\n\
+         User-Agent: bench\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn response(request: &str, status: &str, body: &str) -> String {
+    let mut text = format!("SIP/2.0 {status}\r\n");
+    for line in request.lines().filter(|l| l.starts_with("Via:")) {
+        text.push_str(line);
+        text.push_str("\r\n");
+    }
+    let to = field(request, "To");
+    let tag = if to.contains("tag=") { "" } else { ";tag=b" };
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    text.push_str(&format!(
+        "From: {}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: <sip:1002@{CALLEE}>\r\n{kind}\
+         Content-Length: {}\r\n\r\n{body}",
+        field(request, "From"),
+        field(request, "Call-ID"),
+        field(request, "CSeq"),
+        body.len()
+    ));
+    text
+}
+
+fn field<'a>(message: &'a str, name: &str) -> &'a str {
+    let mut values = message.lines().filter_map(|l| l.strip_prefix(name)?.strip_prefix(": "));
+    values.next().expect("the header")
+}
+
+fn plan() -> Decision {
+    let target = Target { to: Endpoint::Account("1002".to_owned()), caller_id: None, header_ops: Vec::new() };
+    let step = RingStep { targets: vec![target], ring_timeout: Duration::from_secs(30), advance_on: Vec::new() };
+    Decision::Connect(RingPlan {
+        steps: vec![step],
+        media: MediaPath::Direct,
+        header_ops: Vec::new(),
+        max_duration: None,
+        attrs: Vec::new(),
+    })
+}
+
+fn directory() -> Directory {
+    let brand = Brand { id: BrandId(1), name: "bench".to_owned(), default_verdict: DefaultVerdict::Refuse };
+    let company = Company {
+        id: CompanyId(1),
+        brand: BrandId(1),
+        name: "bench".to_owned(),
+        domain: "bench.test".to_owned(),
+        media: MediaPath::Direct,
+        calls_max: None,
+    };
+    let account = |id, username: &str, at: &str| Account {
+        id: AccountId(id),
+        company: CompanyId(1),
+        username: username.to_owned(),
+        display_name: String::new(),
+        ha1: Ha1 { md5: String::new(), sha256: String::new() },
+        direct: Some(address(at)),
+        enabled: true,
+    };
+    let accounts = vec![account(1, "1001", CALLER), account(2, "1002", CALLEE)];
+    Directory::build(1, vec![brand], vec![company], accounts, Vec::new(), Vec::new()).expect("a directory")
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}
