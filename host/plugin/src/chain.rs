@@ -6,6 +6,7 @@ use crate::convert;
 use crate::guest::{self, Guest, Seat};
 use crate::host::Shared;
 use crate::rules::{self, Broken, Verdict};
+use crate::tiers::Heavy;
 use core::time::Duration;
 use model::{Answer, CallInfo, Directory, HookReport, Question, QuestionKind};
 use std::sync::Arc;
@@ -81,45 +82,58 @@ pub(crate) fn settle(bound: &Bound, failure: Option<&Failure>) {
     }
 }
 
-/// Asks every binding of the chain in turn.
-pub(crate) async fn ask(
-    shared: Arc<Shared>,
-    generation: Arc<Generation>,
-    question: Question,
-    directory: Arc<Directory>,
-    deadline: Instant,
-) -> Answer {
-    let mut answer = Answer { decision: None, failed: false, attrs: Vec::new(), hooks: Vec::new() };
-    let Question { mut call, kind, .. } = question;
-    for bound in generation.chain(call.brand, call.company) {
-        let began = Instant::now();
-        let hook = Hook { shared: &shared, bound, call: &call, kind: &kind, directory: &directory, deadline };
-        let said = if began < deadline { hook.invoke().await } else { Err(Failure::Timeout { own: false }) };
-        let took = began.elapsed();
-        settle(bound, said.as_ref().err());
-        bound.counters.took(took);
-        let (outcome, verdict) = match said {
-            Ok(Said::Verdict(verdict)) => (word(&verdict).to_owned(), verdict),
-            Ok(Said::Error(words)) => (format!("err: {words}"), Verdict::Next(Vec::new())),
-            Err(failure) => {
-                answer.failed = true;
-                (failure.words(), Verdict::Next(Vec::new()))
-            }
-        };
-        let (binding, plugin) = (bound.spec.name.clone(), bound.spec.plugin.clone());
-        answer.hooks.push(HookReport { binding, plugin, outcome, took });
-        match verdict {
-            Verdict::Next(attrs) => {
-                call.attrs.extend(attrs.iter().cloned());
-                answer.attrs.extend(attrs);
-            }
-            Verdict::Decided(decision) => {
-                answer.decision = Some(decision);
-                break;
+/// What one run through the chain works with.
+pub(crate) struct Ask {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) deadline: Instant,
+}
+
+impl Ask {
+    /// Asks every binding of the chain in turn.
+    pub(crate) async fn run(self, question: Question, heavy: Heavy) -> Answer {
+        let Ask { shared, generation, directory, deadline } = self;
+        let mut answer = Answer { decision: None, failed: false, attrs: Vec::new(), hooks: Vec::new() };
+        let Question { mut call, kind, .. } = question;
+        for bound in generation.chain(call.brand, call.company) {
+            let began = Instant::now();
+            let hook = Hook {
+                shared: &shared,
+                bound,
+                call: &call,
+                kind: &kind,
+                directory: &directory,
+                deadline,
+                heavy: &heavy,
+            };
+            let said = if began < deadline { hook.invoke().await } else { Err(Failure::Timeout { own: false }) };
+            let took = began.elapsed();
+            settle(bound, said.as_ref().err());
+            bound.counters.took(took);
+            let (outcome, verdict) = match said {
+                Ok(Said::Verdict(verdict)) => (word(&verdict).to_owned(), verdict),
+                Ok(Said::Error(words)) => (format!("err: {words}"), Verdict::Next(Vec::new())),
+                Err(failure) => {
+                    answer.failed = true;
+                    (failure.words(), Verdict::Next(Vec::new()))
+                }
+            };
+            let (binding, plugin) = (bound.spec.name.clone(), bound.spec.plugin.clone());
+            answer.hooks.push(HookReport { binding, plugin, outcome, took });
+            match verdict {
+                Verdict::Next(attrs) => {
+                    call.attrs.extend(attrs.iter().cloned());
+                    answer.attrs.extend(attrs);
+                }
+                Verdict::Decided(decision) => {
+                    answer.decision = Some(decision);
+                    break;
+                }
             }
         }
+        answer
     }
-    answer
 }
 
 fn word(verdict: &Verdict) -> &'static str {
@@ -149,6 +163,7 @@ struct Hook<'a> {
     kind: &'a QuestionKind,
     directory: &'a Arc<Directory>,
     deadline: Instant,
+    heavy: &'a Heavy,
 }
 
 impl Hook<'_> {
@@ -164,6 +179,7 @@ impl Hook<'_> {
             call: self.call,
             script: None,
             cpu: shared.config.hook_cpu,
+            heavy: self.heavy,
         };
         let mut store = guest::store(&shared.hooks, seat, &shared.config, &shared.ticker);
         let called = timeout_at(self.deadline.into(), self.run(&mut store)).await;

@@ -8,12 +8,13 @@ use model::Limits;
 pub struct HostConfig {
     /// The switch's limits: plans are checked against them, the routing deadline is theirs.
     pub limits: Limits,
-    /// Threads that run hooks; 0 means one less than the cores, at least one, at most four.
+    /// Threads of each tier that run hooks; 0 means as many as cores, at least two, at most four.
     pub hook_threads: usize,
-    /// Threads that run call apps; 0 means one for every four cores, at least one.
+    /// Threads of each tier that run call apps; 0 means one for every four cores, at least one.
     pub app_threads: usize,
-    /// Added to the niceness of the guest threads, so that SIP and RTP threads win a full core.
-    pub guest_nice: i32,
+    /// A guest that computes beyond its first slice gets only CPU that nobody else wants. Off only in tests, which share
+    /// their machine.
+    pub spare_cpu_only: bool,
     /// Hook instances alive at once; one more fails at once with `saturated`.
     pub hooks_max: u32,
     /// Parked call apps alive at once; cut down at start to what `vm.max_map_count` can carry.
@@ -46,7 +47,7 @@ impl Default for HostConfig {
             limits: Limits::default(),
             hook_threads: 0,
             app_threads: 0,
-            guest_nice: 5,
+            spare_cpu_only: true,
             hooks_max: 256,
             apps_max: 10_000,
             hook_cpu: Duration::from_millis(20),

@@ -1,12 +1,12 @@
-//! A lane: one wasmtime engine with its pool, the threads that run its guests, and the semaphore in front.
+//! A lane: one wasmtime engine with its pool, the two tiers of threads that run its guests, and the semaphore in front.
 //!
 //! Two lanes exist, so that parked call apps never starve routing. Pool limits are hard errors in wasmtime, not queues:
 //! the semaphore is taken first, and a full lane means the failure policy at once.
 
+use crate::tiers::Tiers;
 use crate::{HostConfig, HostError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
@@ -24,7 +24,7 @@ const MAPS_RESERVED: u64 = 8_192;
 #[derive(Debug)]
 pub(crate) struct Lane {
     pub(crate) engine: Engine,
-    runtime: Option<Runtime>,
+    tiers: Tiers,
     permits: Arc<Semaphore>,
     live: Arc<AtomicU64>,
     max: u32,
@@ -46,24 +46,14 @@ impl Lane {
     pub(crate) fn start(shape: LaneShape, config: &HostConfig) -> Result<Lane, HostError> {
         let engine = Engine::new(&engine_config(shape, config))
             .map_err(|e| HostError::Engine { engine: shape.name, reason: format!("{e:#}") })?;
-        let nice = config.guest_nice;
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(shape.threads)
-            .thread_name(format!("plugin-{}", shape.name))
-            // A spinning guest yields every epoch: new work and timers must not wait for dozens of such turns.
-            .global_queue_interval(3)
-            .event_interval(3)
-            .enable_time()
-            .on_thread_start(move || lower_priority(nice))
-            .build()
-            .map_err(HostError::Thread)?;
+        let tiers = Tiers::start(shape.name, shape.threads, config.spare_cpu_only).map_err(HostError::Thread)?;
         let permits = Arc::new(Semaphore::new(shape.instances as usize));
-        Ok(Lane { engine, runtime: Some(runtime), permits, live: Arc::default(), max: shape.instances })
+        Ok(Lane { engine, tiers, permits, live: Arc::default(), max: shape.instances })
     }
 
-    /// The threads; `None` only while the lane is being dropped.
-    pub(crate) fn runtime(&self) -> Option<&Runtime> {
-        self.runtime.as_ref()
+    /// The threads.
+    pub(crate) fn tiers(&self) -> &Tiers {
+        &self.tiers
     }
 
     pub(crate) fn slots(&self) -> Slots {
@@ -76,15 +66,6 @@ impl Lane {
 
     pub(crate) fn max(&self) -> u32 {
         self.max
-    }
-}
-
-impl Drop for Lane {
-    fn drop(&mut self) {
-        // A runtime must not block a thread that may itself belong to a runtime.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -152,15 +133,15 @@ fn engine_config(shape: LaneShape, config: &HostConfig) -> Config {
     engine
 }
 
-/// Threads for hooks: the rest of the machine is SIP's and RTP's.
+/// Threads of each tier for hooks: at least two, so that one guest's first slice is not in everybody's way.
 pub(crate) fn hook_threads(config: &HostConfig) -> usize {
     match config.hook_threads {
-        0 => cores().saturating_sub(1).clamp(1, 4),
+        0 => cores().clamp(2, 4),
         n => n,
     }
 }
 
-/// Threads for call apps, which are parked nearly always.
+/// Threads of each tier for call apps, which are parked nearly always.
 pub(crate) fn app_threads(config: &HostConfig) -> usize {
     match config.app_threads {
         0 => (cores() / 4).max(1),
@@ -187,14 +168,3 @@ pub(crate) fn apps_the_kernel_carries(wanted: u32) -> u32 {
     }
     carried.min(wanted)
 }
-
-/// Lets every other thread of the process win a busy core. Niceness is per thread on Linux.
-#[cfg(target_os = "linux")]
-fn lower_priority(by: i32) {
-    if by > 0 && rustix::process::nice(by).is_err() {
-        tracing::warn!("a plugin thread could not lower its priority");
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn lower_priority(_by: i32) {}

@@ -4,6 +4,7 @@ use crate::binding::Bound;
 use crate::capability::LineBudget;
 use crate::control::Script;
 use crate::ticker::{Running, TICK, Ticker};
+use crate::tiers::Heavy;
 use crate::{Artifact, HostConfig};
 use core::future::Future;
 use core::time::Duration;
@@ -43,6 +44,9 @@ struct Cpu {
     /// The guest has just come back from a wait: the epochs that passed were not its own.
     resumed: bool,
     spent: bool,
+    /// When it began, or came back from its last wait.
+    since: Instant,
+    heavy: Heavy,
 }
 
 /// Who is asked, for whom; what every fresh instance needs to know.
@@ -52,7 +56,11 @@ pub(crate) struct Seat<'a> {
     pub(crate) call: &'a model::CallInfo,
     pub(crate) script: Option<Script>,
     pub(crate) cpu: Duration,
+    pub(crate) heavy: &'a Heavy,
 }
+
+/// What a guest may compute at the front; a hook of a script engine takes less.
+const FIRST_SLICE: Duration = Duration::from_micros(500);
 
 /// Makes the store of a fresh instance. Its epoch budget begins with it.
 pub(crate) fn store(engine: &Engine, seat: Seat<'_>, config: &HostConfig, ticker: &Arc<Ticker>) -> Store<Guest> {
@@ -64,17 +72,18 @@ pub(crate) fn store(engine: &Engine, seat: Seat<'_>, config: &HostConfig, ticker
         .tables(64)
         .memories(1)
         .build();
+    let began = Instant::now();
     let guest = Guest {
         bound: Arc::clone(seat.bound),
         directory: Arc::clone(seat.directory),
         brand: seat.call.brand,
         company: seat.call.company,
         call: seat.call.call,
-        began: Instant::now(),
+        began,
         lines: LineBudget::new(config.log_lines_max),
         series_max: config.metric_series_max,
         script: seat.script,
-        cpu: Cpu { budget, left: budget, resumed: false, spent: false },
+        cpu: Cpu { budget, left: budget, resumed: false, spent: false, since: began, heavy: seat.heavy.clone() },
         limits,
         ticker: Arc::clone(ticker),
         running: Some(ticker.run()),
@@ -85,12 +94,13 @@ pub(crate) fn store(engine: &Engine, seat: Seat<'_>, config: &HostConfig, ticker
     store.set_hostcall_fuel(config.hostcall_bytes_max);
     // A store starts with deadline 0 and would trap at its first instruction.
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|mut context| Ok(context.data_mut().cpu.tick()));
+    store.epoch_deadline_callback(|mut context| Ok(context.data_mut().cpu.tick(Instant::now())));
     store
 }
 
 impl Cpu {
-    fn tick(&mut self) -> UpdateDeadline {
+    /// An epoch has passed while the guest ran.
+    fn tick(&mut self, now: Instant) -> UpdateDeadline {
         if core::mem::take(&mut self.resumed) {
             return UpdateDeadline::Continue(1);
         }
@@ -99,7 +109,19 @@ impl Cpu {
             return UpdateDeadline::Interrupt;
         }
         self.left -= 1;
+        if now.duration_since(self.since) < FIRST_SLICE {
+            // The epoch began long before the guest did.
+            return UpdateDeadline::Continue(1);
+        }
+        self.heavy.set(true);
         UpdateDeadline::Yield(1)
+    }
+
+    fn resume(&mut self, now: Instant) {
+        self.left = self.budget;
+        self.resumed = true;
+        self.since = now;
+        self.heavy.set(false);
     }
 }
 
@@ -107,10 +129,10 @@ impl Guest {
     /// Waits in an import: the guest is parked, the epoch may sleep, and its CPU budget begins anew afterwards.
     pub(crate) async fn park<T>(&mut self, wait: impl Future<Output = T>) -> T {
         self.running = None;
+        self.cpu.heavy.set(false);
         let value = wait.await;
         self.running = Some(self.ticker.run());
-        self.cpu.left = self.cpu.budget;
-        self.cpu.resumed = true;
+        self.cpu.resume(Instant::now());
         value
     }
 
@@ -147,12 +169,21 @@ mod tests {
 
     #[test]
     fn the_cpu_budget_ends_and_a_wait_is_not_counted() {
-        let mut cpu = Cpu { budget: 2, left: 2, resumed: false, spent: false };
-        assert!(matches!(cpu.tick(), UpdateDeadline::Yield(1)));
-        cpu.resumed = true;
-        assert!(matches!(cpu.tick(), UpdateDeadline::Continue(1)));
-        assert!(matches!(cpu.tick(), UpdateDeadline::Yield(1)));
-        assert!(matches!(cpu.tick(), UpdateDeadline::Interrupt));
+        let heavy = Heavy::default();
+        let began = Instant::now();
+        let mut cpu = Cpu { budget: 3, left: 3, resumed: false, spent: false, since: began, heavy: heavy.clone() };
+        assert!(matches!(cpu.tick(began + FIRST_SLICE / 2), UpdateDeadline::Continue(1)));
+        assert!(!heavy.get());
+        assert!(matches!(cpu.tick(began + FIRST_SLICE), UpdateDeadline::Yield(1)));
+        assert!(heavy.get());
+        let resumed = began + 10 * TICK;
+        cpu.resume(resumed);
+        assert!(!heavy.get());
+        assert!(matches!(cpu.tick(resumed), UpdateDeadline::Continue(1)));
+        for epoch in 1..=3 {
+            assert!(matches!(cpu.tick(resumed + epoch * TICK), UpdateDeadline::Yield(1)));
+        }
+        assert!(matches!(cpu.tick(resumed + 4 * TICK), UpdateDeadline::Interrupt));
         assert!(cpu.spent);
     }
 }

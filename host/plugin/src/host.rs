@@ -2,11 +2,12 @@
 
 use crate::artifact::Press;
 use crate::binding::{Bound, Generation};
-use crate::chain::{self, Failure, chain_deadline};
+use crate::chain::{self, Ask, Failure, chain_deadline};
 use crate::control::Line;
 use crate::engine::{self, Lane, LaneShape, Slots};
 use crate::script::{self, Start};
 use crate::ticker::Ticker;
+use crate::tiers::Heavy;
 use crate::{
     Artifact, ArtifactError, BindError, BindingSpec, Digest, HostConfig, HostError, HostMetrics, Point, Scope,
 };
@@ -201,9 +202,9 @@ impl Host {
             return Answer { decision: None, failed: false, attrs: Vec::new(), hooks: Vec::new() };
         };
         inner.asks.fetch_add(1, Ordering::Relaxed);
-        let Some(runtime) = inner.hooks.runtime() else { return lost_answer(first) };
-        let shared = Arc::clone(&inner.shared);
-        let task = runtime.spawn(chain::ask(shared, Arc::clone(&generation), question, directory, deadline));
+        let heavy = Heavy::default();
+        let ask = Ask { shared: Arc::clone(&inner.shared), generation: Arc::clone(&generation), directory, deadline };
+        let task = inner.hooks.tiers().spawn(heavy.clone(), ask.run(question, heavy));
         task.await.unwrap_or_else(|_| lost_answer(first))
     }
 
@@ -221,14 +222,22 @@ impl Host {
             Ok(bound) => bound,
             Err(failure) => return line.end(Err(failure)),
         };
-        let Some(runtime) = self.0.apps.runtime() else { return line.end(Err(AppFailure::Saturated)) };
         let (bound, slot) = bound;
+        let heavy = Heavy::default();
         let shared = Arc::clone(&self.0.shared);
         let own = Arc::clone(&line);
-        let start = Start { shared: Arc::clone(&shared), bound, line: Arc::clone(&line), start, directory, slot };
+        let start = Start {
+            shared: Arc::clone(&shared),
+            bound,
+            line: Arc::clone(&line),
+            start,
+            directory,
+            slot,
+            heavy: heavy.clone(),
+        };
         // Held over the spawn, so that an app that ends at once finds itself in the table.
         let mut running = lock(&self.0.shared.running);
-        let task = runtime.spawn(async move {
+        let task = self.0.apps.tiers().spawn(heavy, async move {
             let outcome = start.run().await;
             lock(&shared.running).remove(&app);
             own.end(outcome);

@@ -2,7 +2,8 @@
 //!
 //! Floor 5. Knows the nouns of `model` and the WIT packages under `wit/`; knows no dialog, no call state and no row.
 //! Two engines: `hooks` answers questions in microseconds ([`Host::ask`]), `apps` holds one parked script per call
-//! ([`Host::start_app`]). Both run on threads of their own, so a guest that spins takes time from other guests only.
+//! ([`Host::start_app`]). Both run on threads of their own; a guest that
+//! computes moves to threads that get only spare CPU (`tiers`), so that it delays nobody.
 //! Everything a guest may use up has a name in [`HostConfig`], and everything it answers is checked before it leaves.
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ mod metrics;
 mod rules;
 mod script;
 mod ticker;
+mod tiers;
 
 pub use artifact::{Artifact, Digest, Point};
 pub use binding::{BindingSpec, Scope};

@@ -8,6 +8,7 @@ use crate::convert;
 use crate::engine::Slot;
 use crate::guest::{self, Guest, Seat};
 use crate::host::Shared;
+use crate::tiers::Heavy;
 use model::{AppFailure, AppOutcome, AppStart, Directory, LegHandle};
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -24,6 +25,7 @@ pub(crate) struct Start {
     pub(crate) start: AppStart,
     pub(crate) directory: Arc<Directory>,
     pub(crate) slot: Slot,
+    pub(crate) heavy: Heavy,
 }
 
 impl Start {
@@ -37,6 +39,7 @@ impl Start {
             call: &self.start.call,
             script: Some(Script::new(Arc::clone(&self.line), limits, config.app_verbs_max)),
             cpu: config.app_cpu,
+            heavy: &self.heavy,
         };
         let mut store = guest::store(&self.shared.apps, seat, config, &self.shared.ticker);
         let ended = timeout(config.app_life, self.script(&mut store)).await;

@@ -9,8 +9,9 @@ use wasmtime::Engine;
 
 /// One epoch.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
-/// So many epochs without a running guest put the thread to sleep: waking it costs a guest's start a system call.
-const IDLE_TICKS: u32 = 1_000;
+/// So many epochs without a running guest put the thread to sleep. Waking it costs a guest's start a system call; ticking
+/// on for nobody costs as much each millisecond.
+const IDLE_TICKS: u32 = 4;
 
 /// Advances epochs while somebody holds a [`Running`].
 ///

@@ -39,8 +39,8 @@ pub fn host_with(change: impl FnOnce(&mut HostConfig)) -> Host {
         apps_max: 32,
         hook_threads: 1,
         app_threads: 1,
-        // Test machines are shared: guests of a lower priority would wait for whatever else runs there.
-        guest_nice: 0,
+        // Test machines are shared: a guest on spare CPU would wait for whatever else runs there.
+        spare_cpu_only: false,
         hook_cpu: Duration::from_millis(200),
         ..HostConfig::default()
     };
