@@ -8,7 +8,8 @@ use model::Limits;
 pub struct HostConfig {
     /// The switch's limits: plans are checked against them, the routing deadline is theirs.
     pub limits: Limits,
-    /// Threads of each tier that run hooks; 0 means as many as cores, at least two, at most four.
+    /// Threads of each tier that run hooks; 0 means as many as cores, at least two and at most four, at the front, and one
+    /// less than the cores at the back.
     pub hook_threads: usize,
     /// Threads of each tier that run call apps; 0 means one for every four cores, at least one.
     pub app_threads: usize,

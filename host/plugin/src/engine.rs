@@ -34,7 +34,8 @@ pub(crate) struct Lane {
 #[derive(Clone, Copy)]
 pub(crate) struct LaneShape {
     pub(crate) name: &'static str,
-    pub(crate) threads: usize,
+    /// Of the front and of the back.
+    pub(crate) threads: (usize, usize),
     pub(crate) instances: u32,
     /// Address space per linear memory; 4 GiB and more makes bounds checks free.
     pub(crate) reservation: u64,
@@ -133,19 +134,20 @@ fn engine_config(shape: LaneShape, config: &HostConfig) -> Config {
     engine
 }
 
-/// Threads of each tier for hooks: at least two, so that one guest's first slice is not in everybody's way.
-pub(crate) fn hook_threads(config: &HostConfig) -> usize {
+/// Threads for hooks. Two or more at the front, so that one guest's first slice is not in everybody's way; at the back one
+/// less than the cores, because even a thread that gives way at once delays others when every core has one.
+pub(crate) fn hook_threads(config: &HostConfig) -> (usize, usize) {
     match config.hook_threads {
-        0 => cores().clamp(2, 4),
-        n => n,
+        0 => (cores().clamp(2, 4), cores().saturating_sub(1).clamp(1, 4)),
+        n => (n, n),
     }
 }
 
 /// Threads of each tier for call apps, which are parked nearly always.
-pub(crate) fn app_threads(config: &HostConfig) -> usize {
+pub(crate) fn app_threads(config: &HostConfig) -> (usize, usize) {
     match config.app_threads {
-        0 => (cores() / 4).max(1),
-        n => n,
+        0 => ((cores() / 4).max(1), (cores() / 4).max(1)),
+        n => (n, n),
     }
 }
 

@@ -44,9 +44,9 @@ struct Handles {
 }
 
 impl Tiers {
-    /// Starts `threads` threads for each tier; those of the back run on spare CPU only if `spare`.
-    pub(crate) fn start(lane: &'static str, threads: usize, spare: bool) -> std::io::Result<Tiers> {
-        let tier = |name: &str| {
+    /// Starts so many threads for the front and the back; those of the back run on spare CPU only if `spare`.
+    pub(crate) fn start(lane: &'static str, threads: (usize, usize), spare: bool) -> std::io::Result<Tiers> {
+        let tier = |name: &str, threads| {
             let mut builder = Builder::new_multi_thread();
             builder
                 .worker_threads(threads)
@@ -57,8 +57,8 @@ impl Tiers {
                 .enable_time();
             builder
         };
-        let front = tier("front").build()?;
-        let back = tier("back")
+        let front = tier("front", threads.0).build()?;
+        let back = tier("back", threads.1)
             .on_thread_start(move || {
                 if spare {
                     take_spare_cpu_only();
@@ -176,7 +176,7 @@ mod tests {
     /// A guest that notes on which tier it runs: light, then heavy, then after a wait light again.
     #[test]
     fn a_guest_moves_to_the_back_when_it_computes_and_returns_when_it_waits() {
-        let tiers = Tiers::start("test", 1, true).unwrap();
+        let tiers = Tiers::start("test", (1, 1), true).unwrap();
         let heavy = Heavy::default();
         let own = heavy.clone();
         let task = tiers.spawn(heavy, async move {
@@ -201,7 +201,7 @@ mod tests {
                 let _ = self.0.take().unwrap().send(());
             }
         }
-        let tiers = Tiers::start("test", 1, true).unwrap();
+        let tiers = Tiers::start("test", (1, 1), true).unwrap();
         let heavy = Heavy::default();
         heavy.set(true);
         let (dropped, is_dropped) = oneshot::channel();
