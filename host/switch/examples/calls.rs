@@ -57,7 +57,7 @@ impl Bench {
 
     fn give(&mut self, from: &str, text: String) -> Out {
         self.received += 1;
-        let flow = Flow { transport: Transport::Udp, local: address(SWITCH), remote: address(from), connection: None };
+        let flow = Flow::new(Transport::Udp, address(SWITCH), address(from));
         self.core.handle(Input::Sip { flow, bytes: Bytes::from(text) }, self.now);
         self.take()
     }
