@@ -126,6 +126,11 @@ impl Rules {
         let call_id = text::field(message, "call-id").unwrap_or_default();
         match text::method(message) {
             "ACK" if text::status(message).is_none() => {
+                // On a stream the transaction is gone with its ACK (Timer I is zero): the same INVITE, sent again on a new
+                // connection, is a new one.
+                if text::field(message, "via").is_some_and(|via| via.contains("/TCP ")) {
+                    self.finals.remove(&(text::branch(message).to_owned(), "INVITE".to_owned()));
+                }
                 self.unacked.remove(&(call_id.to_owned(), text::cseq(message)));
             }
             "BYE" if text::status(message).is_none() => self.dialog_over(call_id),
