@@ -1,6 +1,7 @@
 //! What one call costs the pure shard: `calls b2bua 1000` runs so many calls through a core, caller and callee played
 //! by prepared bytes. Under `valgrind --tool=callgrind --toggle-collect='*switch::core::Core::handle*'` it counts the
 //! switch's own instructions and nothing else; the difference of two counts leaves out the start.
+#![allow(clippy::expect_used, clippy::wildcard_enum_match_arm)]
 
 use bytes::Bytes;
 use core::net::SocketAddr;

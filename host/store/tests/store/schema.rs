@@ -69,6 +69,7 @@ fn every_statement_on_tenant_rows_looks_at_the_scope() {
         ("brands", "CREATE", "only the platform's operator gets that far"),
         ("brands", "DELETE", "only the platform's operator gets that far"),
         ("cdrs", "INSERT", "the outbox writes for every tenant"),
+        ("cdrs", "INSERT_EIGHT", "the outbox writes for every tenant"),
         ("plugins", "INSTALL", "the owner is checked against the scope before"),
         ("tokens", "CREATE", "the scope of the token is checked against the maker's before"),
         ("tokens", "PUT", "the scope of the token is checked against the maker's before"),
