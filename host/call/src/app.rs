@@ -304,9 +304,7 @@ impl Step<'_, '_> {
             return self.branch_over(no, Ending::switch(Cause::NotAcceptable), false);
         };
         self.stop_ringback();
-        if let Err(cause) = self.hear_answer(no, Arc::new(answer)) {
-            return self.branch_over(no, Ending::switch(cause), false);
-        }
+        self.hear_answer(no, Arc::new(answer));
         if let Some(stream) = self.call.leg(no).and_then(|l| l.stream) {
             self.floors.media.detect_digits(stream, true);
         }

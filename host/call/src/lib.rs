@@ -26,7 +26,6 @@ mod joining;
 mod leg;
 mod park;
 mod redirect;
-mod security;
 mod settle;
 mod sound;
 mod stage;

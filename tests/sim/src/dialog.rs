@@ -1,6 +1,5 @@
 //! What a phone remembers of one call.
 
-use crate::srtp::Lock;
 use crate::text;
 use core::net::SocketAddr;
 use model::Instant;
@@ -29,7 +28,7 @@ pub(crate) enum Act {
 }
 
 /// One call of one phone.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Dialog {
     pub(crate) call_id: String,
     /// Our and their From/To value with its tag.
@@ -72,12 +71,10 @@ pub(crate) struct Dialog {
     /// The switch or our connection went away during this call: it may end in any way.
     pub(crate) excused: bool,
     pub(crate) sequence: u16,
-    /// SRTP, as agreed.
-    pub(crate) lock: Lock,
 }
 
 impl Dialog {
-    pub(crate) fn new(call_id: &str, caller: bool, port: u16, lock: Lock, now: Instant) -> Dialog {
+    pub(crate) fn new(call_id: &str, caller: bool, port: u16, now: Instant) -> Dialog {
         Dialog {
             call_id: call_id.to_owned(),
             local: String::new(),
@@ -110,7 +107,6 @@ impl Dialog {
             forget_at: None,
             excused: false,
             sequence: 0,
-            lock,
         }
     }
 
@@ -151,8 +147,7 @@ impl Dialog {
     }
 
     /// Takes what the other side's session description says.
-    pub(crate) fn hear(&mut self, message: &str, now: Instant) {
-        self.lock.hear(message, now);
+    pub(crate) fn hear(&mut self, message: &str) {
         if let Some(media) = text::sdp(message) {
             self.remote_media = Some(media);
         }

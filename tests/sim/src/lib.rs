@@ -15,7 +15,6 @@ mod phone;
 mod plan;
 mod rules;
 mod script;
-mod srtp;
 mod text;
 mod trace;
 mod transaction;

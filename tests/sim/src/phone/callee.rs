@@ -37,19 +37,18 @@ impl Phone {
         }
         let of = |name| text::field(message, name).unwrap_or_default().to_owned();
         let port = self.open_port(call_id);
-        let mut dialog = Dialog::new(call_id, false, port, self.lock(port, now), now);
+        let mut dialog = Dialog::new(call_id, false, port, now);
         dialog.local = format!("{};tag={}", of("to"), self.token("t"));
         dialog.remote = of("from");
         text::uri(&of("contact")).clone_into(&mut dialog.target);
         dialog.remote_cseq = text::cseq(message);
         message.clone_into(&mut dialog.invite);
-        dialog.hear(message, now);
+        dialog.hear(message);
         let (at, act) = self.decide(now);
         dialog.act = at.map(|at| (at, act));
         let early = self.chance.percent(self.plan.temper.early);
         dialog.version += 1;
-        let answers = text::sdp(message).is_some();
-        let sdp = dialog.lock.say(self.who.sdp(port, dialog.version, Way::Both), answers);
+        let sdp = self.who.sdp(port, dialog.version, Way::Both);
         if early {
             dialog.speak_at = Some(now);
         }
@@ -107,8 +106,7 @@ impl Phone {
                 self.respond(&invite, status, &to, None, now);
             }
             Act::Answer => {
-                let answers = text::sdp(&invite).is_some();
-                let sdp = dialog.lock.say(self.who.sdp(dialog.port, dialog.version, Way::Both), answers);
+                let sdp = self.who.sdp(dialog.port, dialog.version, Way::Both);
                 dialog.unacked = true;
                 dialog.enter(Stage::Up, now);
                 self.respond(&invite, 200, &to, Some(&sdp), now);

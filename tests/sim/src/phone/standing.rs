@@ -74,9 +74,7 @@ impl Phone {
         bytes.extend(label_of(index, dialog.port).to_be_bytes());
         bytes.extend(payload);
         let port = dialog.port;
-        if let Some(bytes) = dialog.lock.seal(bytes) {
-            self.out.push_back(Say::Rtp { port, to, bytes });
-        }
+        self.out.push_back(Say::Rtp { port, to, bytes });
     }
 
     /// Says who we are and which call this is.
@@ -152,7 +150,7 @@ impl Phone {
         dialog.local_cseq += 1;
         dialog.version += 1;
         let way = if dialog.on_hold { Way::Both } else { Way::SendOnly };
-        let sdp = dialog.lock.say(self.who.sdp(dialog.port, dialog.version, way), false);
+        let sdp = self.who.sdp(dialog.port, dialog.version, way);
         let draft = Draft {
             method: "INVITE",
             uri: &dialog.target,
@@ -192,7 +190,7 @@ impl Phone {
         match status {
             200..=299 => {
                 dialog.on_hold = !dialog.on_hold;
-                dialog.hear(message, now);
+                dialog.hear(message);
                 dialog.reinvite_at = Some(again).filter(|_| !stop && dialog.on_hold);
             }
             // RFC 3261 section 14.1.
@@ -265,11 +263,11 @@ impl Phone {
             return self.refuse(message, 491, now);
         }
         text::uri(text::field(message, "contact").unwrap_or_default()).clone_into(&mut dialog.target);
-        dialog.hear(message, now);
+        dialog.hear(message);
         dialog.version += 1;
         let held = dialog.remote_media.is_some_and(|(_, flows)| !flows);
         let way = if held { Way::RecvOnly } else { Way::Both };
-        let sdp = dialog.lock.say(self.who.sdp(dialog.port, dialog.version, way), true);
+        let sdp = self.who.sdp(dialog.port, dialog.version, way);
         let to = dialog.local.clone();
         self.respond(message, 200, &to, Some(&sdp), now);
     }
