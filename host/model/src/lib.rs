@@ -9,7 +9,6 @@ mod cdr;
 mod directory;
 mod event;
 mod flow;
-mod headers;
 mod id;
 mod ids;
 mod limits;
@@ -30,7 +29,6 @@ pub use directory::{
 };
 pub use event::{CallEvent, CallSnapshot, LegSnapshot, LegState};
 pub use flow::{ConnectionId, Flow, TlsName, Transmit, Transport};
-pub use headers::HeaderPolicy;
 pub use id::{
     AccountId, AppId, BindingId, BrandId, CallId, CompanyId, DdiId, ExtensionId, MediaPortId, PluginId, RequestId,
     Ticket,

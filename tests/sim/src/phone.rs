@@ -3,7 +3,6 @@
 
 mod callee;
 mod caller;
-mod moves;
 mod standing;
 
 use crate::chance::Chance;
@@ -118,7 +117,6 @@ impl Phone {
         self.next_call = None;
         for dialog in self.dialogs.values_mut() {
             dialog.hangup_at = None;
-            dialog.refer_at = None;
         }
     }
 
@@ -135,7 +133,6 @@ impl Phone {
                 Stage::Calling { .. } | Stage::Leaving | Stage::Over => {}
             }
             dialog.reinvite_at = None;
-            dialog.refer_at = None;
         }
     }
 

@@ -9,7 +9,6 @@
 #![forbid(unsafe_code)]
 
 mod anchor;
-mod common;
 mod description;
 mod local;
 mod origin;
@@ -17,7 +16,6 @@ mod remote;
 mod types;
 
 pub use anchor::{anchor, anchor_answer};
-pub use common::answer_known;
 pub use description::{Description, MEDIA_LINES_MAX};
 pub use local::{answer_local, offer_local};
 pub use origin::Origin;
