@@ -62,10 +62,10 @@ fn calls_and_hangs_up(transport: Transport) {
 }
 
 fn with_transport(target: &str, transport: Transport) -> String {
-    match transport {
-        Transport::Udp => target.to_owned(),
-        other => format!("{target};transport={}", other.uri_token()),
+    if transport == Transport::Udp {
+        return target.to_owned();
     }
+    format!("{target};transport={}", transport.uri_token())
 }
 
 #[test]
