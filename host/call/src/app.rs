@@ -3,6 +3,7 @@
 use crate::engine::Output;
 use crate::hunt::Hunt;
 use crate::leg::{Ending, LegNo, Progress, TYPED_MAX};
+use crate::sound::spoken_of;
 use crate::stage::{AppRun, Bridge, Collecting, Dialling, Stage, Waiting};
 use crate::step::{Step, cause_info};
 use core::time::Duration;
@@ -33,7 +34,7 @@ impl Step<'_, '_> {
     fn run(&mut self) -> Option<&mut AppRun> {
         match &mut self.call.stage {
             Stage::App(run) => Some(run),
-            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Bridged(_) | Stage::Over => None,
+            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over => None,
         }
     }
 
@@ -86,7 +87,7 @@ impl Step<'_, '_> {
 
     /// The leg, if it is alive.
     fn live(&self, leg: LegHandle) -> Result<LegNo, AppError> {
-        match self.call.leg(leg.0) {
+        match self.call.leg(self.call.now_at(leg.0)) {
             None => Err(AppError::NotFound),
             Some(l) if !l.is_alive() => Err(AppError::HungUp(CauseInfo::local(Cause::NormalClearing))),
             Some(l) => Ok(l.no),
@@ -102,6 +103,9 @@ impl Step<'_, '_> {
 
     fn verb_ring(&mut self, leg: LegHandle) -> Result<AppReply, AppError> {
         let no = self.live(leg)?;
+        if self.came_answered(no) {
+            return Ok(AppReply::Done);
+        }
         let now = self.now();
         let Some(key) = self.call.leg(no).filter(|l| no == 0 && !l.is_answered()).and_then(|l| l.dialog) else {
             return Err(wrong("only a caller who waits can hear ringing"));
@@ -116,8 +120,17 @@ impl Step<'_, '_> {
         Ok(AppReply::Done)
     }
 
+    /// A caller that was transferred to the app is answered already: the app need not know.
+    fn came_answered(&self, no: LegNo) -> bool {
+        let transferred = self.call.info.attrs.iter().any(|(name, _)| name == "transfer");
+        no == 0 && transferred && self.call.leg(no).is_some_and(|l| l.progress == Progress::Answered)
+    }
+
     fn verb_answer(&mut self, leg: LegHandle, ops: &[HeaderOp]) -> Begun {
         let no = self.live(leg)?;
+        if self.came_answered(no) {
+            return Ok(Begin::Done(AppReply::Done));
+        }
         let key = self.call.leg(no).filter(|l| no == 0 && !l.is_answered()).and_then(|l| l.dialog);
         let key = key.ok_or_else(|| wrong("the leg is answered already"))?;
         let body = match self.call.caller_offer.clone() {
@@ -251,7 +264,7 @@ impl Step<'_, '_> {
         let since = self.now();
         self.join(a, b);
         let until = Some(since + spec.max.map_or(longest, |m| m.min(longest)));
-        Ok(Begin::Waits(Waiting::Bridge(Bridge { a, b, since, until, reoffer: None })))
+        Ok(Begin::Waits(Waiting::Bridge(Bridge { a, b, since, until })))
     }
 
     fn verb_dial(&mut self, request: RequestId, parent: LegHandle, spec: DialSpec) -> Begun {
@@ -302,6 +315,19 @@ impl Step<'_, '_> {
         self.finish(Ok(AppReply::Leg(LegHandle(no), Box::new(info))));
     }
 
+    /// Another phone took the call that the app dialled: it is the app's answered leg.
+    pub(crate) fn dial_joined(&mut self, no: LegNo) {
+        self.stop_ringback();
+        if let Some(stream) = self.call.leg(no).and_then(|l| l.stream) {
+            self.floors.media.detect_digits(stream, true);
+        }
+        if let Some(leg) = self.call.leg_mut(no) {
+            leg.spoken = spoken_of(leg);
+        }
+        let info = self.call.info.clone();
+        self.finish(Ok(AppReply::Leg(LegHandle(no), Box::new(info))));
+    }
+
     /// Nobody answered the dial.
     pub(crate) fn dial_failed(&mut self) {
         self.stop_ringback();
@@ -324,6 +350,25 @@ impl Step<'_, '_> {
         };
         if let Some(job) = job {
             self.floors.media.stop(job);
+        }
+    }
+
+    /// The party of a leg changes: a verb that plays to it or listens to it cannot go on.
+    pub(crate) fn cancel_verb_of(&mut self, no: LegNo) {
+        if let Some(Waiting::Play { leg, .. } | Waiting::Echo { leg, .. } | Waiting::Collect(Collecting { leg, .. })) =
+            self.waiting()
+            && *leg == no
+        {
+            self.finish(Err(AppError::Cancelled));
+        }
+    }
+
+    /// Another leg takes one's place: a dial goes on for its party.
+    pub(crate) fn move_verb(&mut self, old: LegNo, new: LegNo) {
+        if let Some(Waiting::Dial(dial)) = self.waiting()
+            && dial.parent == old
+        {
+            dial.parent = new;
         }
     }
 
@@ -412,6 +457,7 @@ impl Step<'_, '_> {
     pub(crate) fn app_leg_ended(&mut self, no: LegNo, ending: Ending) {
         let by_remote = matches!(ending.by, EndedBy::Caller | EndedBy::Callee);
         let info = cause_info(&ending, by_remote);
+        let caller = self.call.now_at(0);
         match self.waiting() {
             Some(Waiting::Bridge(bridge)) if bridge.joins(no) => {
                 let (a, since) = (bridge.a, bridge.since);
@@ -426,7 +472,7 @@ impl Step<'_, '_> {
                 | Waiting::Echo { leg, .. }
                 | Waiting::Collect(Collecting { leg, .. }),
             ) if *leg == no => self.finish(Err(AppError::HungUp(info))),
-            Some(Waiting::Sleep { .. }) if no == 0 => self.finish(Err(AppError::HungUp(info))),
+            Some(Waiting::Sleep { .. }) if no == caller => self.finish(Err(AppError::HungUp(info))),
             Some(_) | None => {}
         }
         self.end_leg(no, ending);
@@ -509,12 +555,4 @@ fn steps_of(spec: DialSpec) -> Vec<RingStep> {
     } else {
         spec.targets.iter().map(|t| step(vec![target(t)])).collect()
     }
-}
-
-/// What a dialled leg and we speak, from its answer to our offer.
-fn spoken_of(leg: &crate::leg::Leg) -> Option<sdp::Negotiated> {
-    let remote = sdp::remote_media(leg.theirs.as_ref()?).ok()?;
-    let (codec, pt) = remote.audio()?;
-    let direction = remote.direction.mirrored();
-    Some(sdp::Negotiated { remote, codec, pt, direction })
 }

@@ -1,6 +1,8 @@
 //! Two parties talk: hold, resume and every other new offer is carried from one leg to the other.
 
+use crate::call::Reoffer;
 use crate::leg::{LegNo, Progress};
+use crate::stage::Stage;
 use crate::step::Step;
 use bytes::Bytes;
 use sdp::Description;
@@ -24,17 +26,21 @@ impl Step<'_, '_> {
     }
 
     /// A party offers anew: hold, resume, another codec or address.
-    pub(crate) fn reinvited(&mut self, no: LegNo, offer: Option<&[u8]>) {
+    pub(crate) fn reinvited(&mut self, no: LegNo, offer: Option<&[u8]>, update: bool) {
         let Some(body) = offer else { return self.offer_again(no) };
         let Ok(offer) = Description::parse(body) else { return self.refuse_reinvite(no, NOT_ACCEPTABLE) };
         let offer = Arc::new(offer);
-        let Some(bridge) = self.bridge_mut().filter(|b| b.joins(no)) else {
-            return self.answer_reinvite_alone(no, &offer);
+        let Some(other) = self.peer_of(no) else {
+            return match &self.call.stage {
+                Stage::Hunting(_) => self.refuse_reinvite(no, NOT_ACCEPTABLE),
+                Stage::Deciding(_) | Stage::Bridged(_) | Stage::App(_) | Stage::Parked(_) | Stage::Over => {
+                    self.answer_reinvite_alone(no, &offer);
+                }
+            };
         };
-        if bridge.reoffer.is_some() {
+        if self.call.reoffer.is_some() || self.is_settling() {
             return self.refuse_reinvite(no, REQUEST_PENDING);
         }
-        let other = bridge.other(no);
         // Each leg of an app's bridge speaks with the switch in its own codec: its offers end here.
         if self.call.leg(no).is_some_and(|l| l.spoken.is_some()) {
             return self.answer_reinvite_alone(no, &offer);
@@ -42,28 +48,52 @@ impl Step<'_, '_> {
         let Some(carried) = self.carry_offer(no, other, &offer) else {
             return self.refuse_reinvite(no, NOT_ACCEPTABLE);
         };
-        let now = self.now();
-        let sent = self
-            .call
-            .leg(other)
-            .and_then(|l| l.dialog)
-            .is_some_and(|key| self.floors.dialogs.reinvite(self.floors.transactions, key, carried, now).is_ok());
-        if !sent {
-            return self.refuse_reinvite(no, REQUEST_PENDING);
+        if let Err(status) = self.send_offer(other, carried, update) {
+            return self.refuse_reinvite(no, status);
         }
         if let Some(leg) = self.call.leg_mut(no) {
             leg.offered = Some(offer);
         }
-        if let Some(bridge) = self.bridge_mut() {
-            bridge.reoffer = Some(no);
+        self.call.reoffer = Some(Reoffer { from: no, to: other });
+        self.call.settling = None;
+    }
+
+    /// Offers to a party: by UPDATE where it came by one and the party takes one, and while its dialog is early; else by
+    /// re-INVITE.
+    pub(crate) fn send_offer(&mut self, to: LegNo, offer: Bytes, update: bool) -> Result<(), u16> {
+        let now = self.now();
+        let key = self.call.leg(to).and_then(|l| l.dialog).ok_or(REQUEST_PENDING)?;
+        let (dialogs, below) = (&mut *self.floors.dialogs, &mut *self.floors.transactions);
+        let confirmed = dialogs.is_confirmed(key);
+        let sent = if dialogs.can_update(key) && (update || !confirmed) {
+            dialogs.update(below, key, offer, now)
+        } else if confirmed {
+            dialogs.reinvite(below, key, offer, now)
+        } else {
+            return Err(NOT_ACCEPTABLE);
+        };
+        sent.map_err(|_| REQUEST_PENDING)
+    }
+
+    /// The leg whose party hears this one's: across a bridge, or across early media.
+    pub(crate) fn peer_of(&mut self, no: LegNo) -> Option<LegNo> {
+        if let Some(bridge) = self.bridge_mut().filter(|b| b.joins(no)) {
+            return Some(bridge.other(no));
         }
+        let Stage::Hunting(hunt) = &self.call.stage else { return None };
+        if no == 0 { hunt.early } else { hunt.early.filter(|early| *early == no).map(|_| 0) }
     }
 
     /// The other party answered the carried offer.
     pub(crate) fn reinvite_answered(&mut self, no: LegNo, body: &[u8]) {
         let Ok(answer) = Description::parse(body) else { return self.reinvite_failed(no, NOT_ACCEPTABLE) };
         let answer = Arc::new(answer);
-        let Some(from) = self.take_reoffer(no) else { return self.hear_answer(no, answer) };
+        let Some(from) = self.take_reoffer(no) else {
+            if !self.settled(no, &answer) {
+                self.hear_news(no, answer);
+            }
+            return;
+        };
         let Some(offer) = self.call.leg_mut(from).and_then(|l| l.offered.take()) else { return };
         match self.carry_answer(from, no, &offer, answer) {
             Some(carried) => self.send_reinvite_answer(from, carried),
@@ -71,8 +101,22 @@ impl Step<'_, '_> {
         }
     }
 
+    /// A party answered an offer of our own: a refresh, or what stood when it asked for one. Where the media does not pass
+    /// through us, what has changed is the other party's business.
+    fn hear_news(&mut self, no: LegNo, answer: Arc<Description>) {
+        let direct = self.call.leg(no).is_some_and(|l| l.stream.is_none());
+        let before = self.call.leg(no).and_then(|l| l.theirs.as_deref()).map(sdp::remote_media);
+        let moved = direct && before.is_some_and(|before| before != sdp::remote_media(&answer));
+        self.hear_alone(no, answer);
+        let other = self.bridge_mut().filter(|b| moved && b.joins(no)).map(|b| b.other(no));
+        if let Some(other) = other {
+            self.settle_news(no, other);
+        }
+    }
+
     /// The other party refused the carried offer: so do we.
     pub(crate) fn reinvite_failed(&mut self, no: LegNo, status: u16) {
+        self.settle_refused(no);
         let Some(from) = self.take_reoffer(no) else { return };
         if let Some(leg) = self.call.leg_mut(from) {
             leg.offered = None;
@@ -82,9 +126,7 @@ impl Step<'_, '_> {
 
     /// The party withdrew its offer while the other was being asked: the answer, when it comes, has no taker.
     pub(crate) fn reinvite_withdrawn(&mut self, no: LegNo) {
-        if let Some(bridge) = self.bridge_mut().filter(|b| b.reoffer == Some(no)) {
-            bridge.reoffer = None;
-        }
+        self.call.reoffer.take_if(|reoffer| reoffer.from == no);
         if let Some(leg) = self.call.leg_mut(no) {
             leg.offered = None;
         }
@@ -92,10 +134,7 @@ impl Step<'_, '_> {
 
     /// The leg whose offer `answerer` was asked to answer.
     fn take_reoffer(&mut self, answerer: LegNo) -> Option<LegNo> {
-        let bridge = self.bridge_mut()?;
-        let from = bridge.reoffer.filter(|from| *from != answerer)?;
-        bridge.reoffer = None;
-        Some(from)
+        self.call.reoffer.take_if(|reoffer| reoffer.to == answerer).map(|reoffer| reoffer.from)
     }
 
     pub(crate) fn send_reinvite_answer(&mut self, no: LegNo, answer: Bytes) {

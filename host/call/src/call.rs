@@ -1,7 +1,9 @@
 //! A call: all legs that serve one caller's intent.
 
 use crate::leg::{Leg, LegNo};
+use crate::settle::Settling;
 use crate::stage::Stage;
+use crate::transfer::{Handing, Serves};
 use model::{CallId, CallInfo, CallSnapshot, Cause, CauseInfo, Instant, LegSnapshot, MediaPath};
 
 /// One call.
@@ -23,6 +25,20 @@ pub(crate) struct Call {
     pub(crate) max_forwards: u32,
     /// The caller's offer as it came; `None` for a late offer.
     pub(crate) caller_offer: Option<bytes::Bytes>,
+    /// Which leg took which one's place, in order.
+    pub(crate) moved: Vec<(LegNo, LegNo)>,
+    /// Whether the caller wants its number withheld (RFC 3323).
+    pub(crate) private: bool,
+    /// The offer that is being carried from one leg to another.
+    pub(crate) reoffer: Option<Reoffer>,
+    /// Other requests that are being carried.
+    pub(crate) carried: Vec<Carried>,
+    /// A transfer of one of this call's parties that is under way.
+    pub(crate) handing: Option<Handing>,
+    /// Set while this call rings somebody for a transfer: its caller's leg stands in for the party of another call.
+    pub(crate) serves: Option<Serves>,
+    /// Two parties that were just joined are being offered each other's media.
+    pub(crate) settling: Option<Settling>,
     /// The best failure of the plan that ran out last: what the caller gets if nobody knows better.
     pub(crate) exhausted: Option<CauseInfo>,
     /// Why the leg that ended last did.
@@ -32,9 +48,59 @@ pub(crate) struct Call {
     pub(crate) armed: Option<Instant>,
 }
 
+/// An offer on its way from one party to another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Reoffer {
+    pub(crate) from: LegNo,
+    pub(crate) to: LegNo,
+}
+
+/// An INFO or MESSAGE on its way from one party to another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Carried {
+    pub(crate) from: LegNo,
+    pub(crate) server: sip_transaction::ServerKey,
+    pub(crate) to: LegNo,
+    pub(crate) id: u64,
+}
+
 impl Call {
+    /// A call with its caller's leg and nobody driving it yet.
+    pub(crate) fn new(info: CallInfo, caller: Leg, media: MediaPath, now: Instant) -> Call {
+        Call {
+            id: info.call,
+            info,
+            legs: vec![caller],
+            stage: Stage::Over,
+            reroutes: 0,
+            decided_by: None,
+            tenant_media: match media {
+                MediaPath::TenantDefault => MediaPath::Anchor,
+                path @ (MediaPath::Anchor | MediaPath::Direct) => path,
+            },
+            max_forwards: 70,
+            caller_offer: None,
+            moved: Vec::new(),
+            private: false,
+            reoffer: None,
+            carried: Vec::new(),
+            handing: None,
+            serves: None,
+            settling: None,
+            exhausted: None,
+            last_cause: None,
+            started_at: now,
+            armed: None,
+        }
+    }
+
     pub(crate) fn leg(&self, no: LegNo) -> Option<&Leg> {
         self.legs.get(usize::from(no))
+    }
+
+    /// The leg that stands where this one stood: an app goes on calling it by its old number.
+    pub(crate) fn now_at(&self, no: LegNo) -> LegNo {
+        self.moved.iter().fold(no, |at, (old, new)| if at == *old { *new } else { at })
     }
 
     pub(crate) fn leg_mut(&mut self, no: LegNo) -> Option<&mut Leg> {
@@ -58,7 +124,7 @@ impl Call {
             callee: self.info.callee.user.clone(),
             app: match &self.stage {
                 Stage::App(run) => Some(run.name.clone()),
-                Stage::Deciding(_) | Stage::Hunting(_) | Stage::Bridged(_) | Stage::Over => None,
+                Stage::Deciding(_) | Stage::Hunting(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over => None,
             },
             started_at: self.started_at,
             answered_at: self.answered_at(),

@@ -1,13 +1,17 @@
 //! Ringing: the INVITEs of a step, what comes back, and the first answer.
 
 use crate::hunt::Hunt;
+use crate::identity::{self, Forwarded, Shown};
 use crate::leg::{Ending, Leg, LegNo, Progress};
 use crate::stage::{Bridge, Stage, Waiting};
 use crate::step::{Step, cause_info};
 use crate::target::{self, Branch};
+use crate::transfer::Job;
 use core::time::Duration;
 use model::{Cause, CauseInfo, EndedBy, HeaderOp, LegRole, MediaPath, RingStep, Target};
+use sdp::Description;
 use sip_dialog::InviteSpec;
+use std::sync::Arc;
 
 impl Step<'_, '_> {
     /// The hunt that is at work: a router's plan or an app's dial.
@@ -18,7 +22,7 @@ impl Step<'_, '_> {
                 Some((_, Waiting::Dial(dial))) => Some(&mut dial.hunt),
                 Some(_) | None => None,
             },
-            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Over => None,
+            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over => None,
         }
     }
 
@@ -40,11 +44,16 @@ impl Step<'_, '_> {
     }
 
     fn ring(&mut self, step: &RingStep) {
-        for target in &step.targets {
+        self.ring_targets(&step.targets, &[]);
+    }
+
+    /// Rings every place of these targets; `forwarded` says who has sent the call on to them.
+    pub(crate) fn ring_targets(&mut self, targets: &[Target], forwarded: &[Forwarded]) {
+        for target in targets {
             match target::branches(self.floors, self.call.info.company, &target.to) {
                 Ok(branches) => {
                     for branch in branches {
-                        self.ring_branch(target, &branch);
+                        self.ring_branch(target, &branch, forwarded);
                     }
                 }
                 Err(cause) => self.target_failed(target, cause),
@@ -60,13 +69,17 @@ impl Step<'_, '_> {
     }
 
     /// Sends one INVITE; the new leg joins the hunt.
-    fn ring_branch(&mut self, target: &Target, branch: &Branch) {
+    fn ring_branch(&mut self, target: &Target, branch: &Branch, forwarded: &[Forwarded]) {
         let Some(hunt) = self.hunt_mut() else { return };
         let (media, plan_ops) = (hunt.media, hunt.header_ops.clone());
         if self.call.legs.len() >= self.floors.setup.limits.legs_per_call_max {
             return self.target_failed(target, Cause::LimitReached);
         }
         let no = self.add_leg(target, branch);
+        if let Some(leg) = self.call.leg_mut(no) {
+            leg.forwarded = forwarded.to_vec();
+        }
+        let (from, headers) = self.told(no, branch);
         let offer = match self.offer_to(no, media) {
             Ok(offer) => offer,
             Err(cause) => {
@@ -78,10 +91,10 @@ impl Step<'_, '_> {
             flow: branch.flow,
             request_uri: branch.request_uri.clone(),
             route_set: Vec::new(),
-            from: self.shown_from(no),
+            from,
             to: format!("<{}>", branch.to_uri),
             call_id: self.call.leg(no).map(|l| l.sip_call_id.clone()),
-            headers: self.invite_headers(&plan_ops, &target.header_ops),
+            headers: with_ops(headers, &plan_ops, &target.header_ops),
             offer: Some(offer),
         };
         let now = self.now();
@@ -97,57 +110,40 @@ impl Step<'_, '_> {
 
     fn add_leg(&mut self, target: &Target, branch: &Branch) -> LegNo {
         let no = LegNo::try_from(self.call.legs.len()).unwrap_or(LegNo::MAX);
-        let shown = target.caller_id.clone().unwrap_or_else(|| self.call.info.caller.user.clone());
+        let own = self.call.serves.as_ref().map_or(&self.call.info.caller.user, |serves| &serves.shown);
+        let shown = target.caller_id.clone().unwrap_or_else(|| own.clone());
         let domain = self.floors.directory.company(self.call.info.company).map_or("strowger", |c| c.domain.as_str());
+        let sip_call_id = format!("{}@{domain}", self.desk.ids.token(26));
+        let origin = sdp::Origin::new(self.desk.ids.u64());
         let leg = Leg {
             no,
-            role: LegRole::Callee,
             account: branch.account,
             party: branch.party.clone(),
             caller_shown: shown,
-            sip_call_id: format!("{}@{domain}", self.desk.ids.token(26)),
-            dialog: None,
-            signalling: branch.flow.remote.ip(),
-            stream: None,
-            address: None,
-            progress: Progress::Trying,
-            started_at: self.now(),
-            ringing_at: None,
-            answered_at: None,
-            theirs: None,
-            ours: None,
-            offered: None,
-            spoken: None,
-            origin: sdp::Origin::new(self.desk.ids.u64()),
-            typed: String::new(),
-            held: false,
+            sip_call_id,
+            ..Leg::new(LegRole::Callee, branch.flow.remote.ip(), self.now(), origin)
         };
         self.call.legs.push(leg);
         no
     }
 
-    fn shown_from(&self, no: LegNo) -> String {
-        let user = self.call.leg(no).map_or("", |l| l.caller_shown.as_str());
+    /// The From and the header fields of a leg's INVITE, before the plan changes them.
+    fn told(&self, no: LegNo, branch: &Branch) -> (String, Vec<(String, String)>) {
+        let Some(leg) = self.call.leg(no) else { return Default::default() };
         let domain = self.floors.directory.company(self.call.info.company).map_or("invalid", |c| c.domain.as_str());
-        match &self.call.info.caller.display {
-            Some(display) => format!("\"{}\" <sip:{user}@{domain}>", display.replace(['"', '\\'], "")),
-            None => format!("<sip:{user}@{domain}>"),
-        }
-    }
-
-    fn invite_headers(&self, plan: &[HeaderOp], target: &[HeaderOp]) -> Vec<(String, String)> {
+        let display = match &self.call.serves {
+            Some(serves) => serves.display.as_deref(),
+            None => self.call.info.caller.display.as_deref(),
+        };
+        let shown = Shown { user: &leg.caller_shown, display, domain, private: self.call.private };
+        let (from, identity) = identity::identity(branch.policy, &shown);
         let mut headers = vec![("Max-Forwards".to_owned(), self.call.max_forwards.to_string())];
-        for op in plan.iter().chain(target) {
-            match op {
-                HeaderOp::Add(h) => headers.push((h.name.clone(), h.value.clone())),
-                HeaderOp::Set(h) => {
-                    headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&h.name));
-                    headers.push((h.name.clone(), h.value.clone()));
-                }
-                HeaderOp::Remove(gone) => headers.retain(|(name, _)| !name.eq_ignore_ascii_case(gone)),
-            }
+        headers.extend(identity);
+        headers.extend(identity::forwarding(branch.policy, &leg.forwarded, &leg.party, domain));
+        if let Some(serves) = self.call.serves.as_ref().filter(|serves| !serves.referred_by.is_empty()) {
+            headers.push(("Referred-By".to_owned(), serves.referred_by.clone()));
         }
-        headers
+        (from, headers)
     }
 
     /// A callee sent 18x.
@@ -158,6 +154,11 @@ impl Step<'_, '_> {
             leg.ringing_at = Some(now);
         }
         if !matches!(self.call.stage, Stage::Hunting(_)) {
+            return;
+        }
+        if let Some(serves) = &self.call.serves {
+            let (call, status) = (serves.call, if status == 183 { 183 } else { 180 });
+            self.desk.jobs.push_back(Job::Ringing { call, status });
             return;
         }
         let early = sdp.and_then(|body| self.early_media(no, body));
@@ -192,7 +193,6 @@ impl Step<'_, '_> {
 
     /// A callee sent 2xx: it has won.
     pub(crate) fn callee_answered(&mut self, no: LegNo, sdp: Option<&[u8]>) {
-        let now = self.now();
         let in_hunt = self.hunt_mut().is_some_and(|h| h.ringing.contains(&no));
         if !in_hunt {
             return self.end_leg(no, Ending::switch(Cause::AnsweredElsewhere));
@@ -208,19 +208,56 @@ impl Step<'_, '_> {
         if matches!(self.call.stage, Stage::App(_)) {
             return self.dial_answered(no, sdp);
         }
+        if self.call.serves.is_some() {
+            return self.answer_stand_in(no, sdp);
+        }
+        self.answer_caller_with(no, sdp);
+    }
+
+    /// The target of a transfer has answered: the party that its call rings for moves over.
+    fn answer_stand_in(&mut self, no: LegNo, sdp: Option<&[u8]>) {
+        let now = self.now();
         let Stage::Hunting(hunt) = &self.call.stage else { return };
-        let (media, longest) = (hunt.media, hunt.max_duration);
-        let answer = match self.answer_from(no, media, sdp.unwrap_or_default()) {
+        let until = hunt.max_duration.map(|d| now + d);
+        let answer = sdp.and_then(|body| Description::parse(body).ok()).filter(|d| sdp::remote_media(d).is_ok());
+        let Some(answer) = answer else { return self.end_call(Ending::switch(Cause::NotAcceptable)) };
+        self.hear_answer(no, Arc::new(answer));
+        self.call.stage = Stage::Bridged(Bridge { a: 0, b: no, since: now, until });
+        self.desk.jobs.push_back(Job::Answered { served: self.call.id, leg: no });
+    }
+
+    /// The caller gets its 2xx, and the two talk. A caller that has a description for sure, from a reliable provisional
+    /// response, gets none in the 2xx (RFC 3262 section 5); where the winner's is another, it is offered afterwards.
+    fn answer_caller_with(&mut self, no: LegNo, sdp: Option<&[u8]>) {
+        let now = self.now();
+        let Stage::Hunting(hunt) = &self.call.stage else { return };
+        let (media, longest, early) = (hunt.media, hunt.max_duration, hunt.early);
+        let Some(key) = self.call.leg(0).and_then(|l| l.dialog) else { return };
+        let settled = self.floors.dialogs.has_described(key);
+        let known = settled && early == Some(no) && self.has_said(no, sdp);
+        let answer = if known { Ok(None) } else { self.answer_from(no, media, sdp.unwrap_or_default()).map(Some) };
+        let answer = match answer {
             Ok(answer) => answer,
             Err(cause) => return self.end_call(Ending::switch(cause)),
         };
         self.note_answered(0, Progress::Accepted);
-        let Some(key) = self.call.leg(0).and_then(|l| l.dialog) else { return };
-        if self.floors.dialogs.accept(self.floors.transactions, key, Some(answer), &[], now).is_err() {
+        let body = answer.clone().filter(|_| !settled);
+        if self.floors.dialogs.accept(self.floors.transactions, key, body, &[], now).is_err() {
             return self.end_call(Ending::switch(Cause::TransportFailed));
         }
         let until = longest.map(|d| now + d);
-        self.call.stage = Stage::Bridged(Bridge { a: 0, b: no, since: now, until, reoffer: None });
+        self.call.stage = Stage::Bridged(Bridge { a: 0, b: no, since: now, until });
+        if let Some(other) = answer.filter(|_| settled) {
+            // It leaves when the ACK has come. Where it cannot, the caller keeps what it has: the relay carries that too.
+            let _ = self.floors.dialogs.reinvite(self.floors.transactions, key, other, now);
+        }
+    }
+
+    /// Whether this description is the party's newest one; none at all repeats it.
+    fn has_said(&self, no: LegNo, sdp: Option<&[u8]>) -> bool {
+        let Some(sdp) = sdp else { return true };
+        let theirs = self.call.leg(no).and_then(|l| l.theirs.as_ref()).map(|d| d.to_bytes());
+        theirs.is_some() && theirs == Description::parse(sdp).ok().map(|d| d.to_bytes())
     }
 
     /// A callee's INVITE came to nothing.
@@ -272,7 +309,9 @@ impl Step<'_, '_> {
                 self.call.stage = Stage::App(run);
                 self.dial_failed();
             }
-            stage @ (Stage::Deciding(_) | Stage::Bridged(_) | Stage::Over) => self.call.stage = stage,
+            stage @ (Stage::Deciding(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over) => {
+                self.call.stage = stage
+            }
         }
     }
 
@@ -280,4 +319,19 @@ impl Step<'_, '_> {
     pub(crate) fn anchored(media: MediaPath) -> bool {
         media != MediaPath::Direct
     }
+}
+
+/// The header fields after the changes of the plan and of its target.
+fn with_ops(mut headers: Vec<(String, String)>, plan: &[HeaderOp], target: &[HeaderOp]) -> Vec<(String, String)> {
+    for op in plan.iter().chain(target) {
+        match op {
+            HeaderOp::Add(h) => headers.push((h.name.clone(), h.value.clone())),
+            HeaderOp::Set(h) => {
+                headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&h.name));
+                headers.push((h.name.clone(), h.value.clone()));
+            }
+            HeaderOp::Remove(gone) => headers.retain(|(name, _)| !name.eq_ignore_ascii_case(gone)),
+        }
+    }
+    headers
 }

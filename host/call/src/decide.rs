@@ -5,8 +5,9 @@ use crate::engine::Output;
 use crate::fallback;
 use crate::hunt::Hunt;
 use crate::leg::Ending;
-use crate::stage::{AppRun, Deciding, Stage};
+use crate::stage::{AppRun, Bridge, Deciding, Stage};
 use crate::step::Step;
+use crate::transfer::Job;
 use core::time::Duration;
 use model::{
     Answer, AppArgs, AppId, AppStart, Attr, Cause, CauseInfo, Decision, EndedBy, HeaderOp, HookReport, MediaPath,
@@ -69,11 +70,16 @@ impl Step<'_, '_> {
         }
     }
 
-    fn obey(&mut self, decision: Decision) {
+    pub(crate) fn obey(&mut self, decision: Decision) {
         match decision {
             Decision::Connect(plan) => self.connect(plan),
             Decision::Refuse(refusal) => self.refuse(&refusal),
             Decision::Redirect(contacts) => self.redirect(&contacts),
+            // An app speaks with a party that is there: a transferred one moves over first.
+            Decision::App { name, args } if self.call.serves.is_some() => {
+                self.call.stage = Stage::Bridged(Bridge { a: 0, b: 0, since: self.now(), until: None });
+                self.desk.jobs.push_back(Job::ToApp { served: self.call.id, name, args });
+            }
             Decision::App { name, args } => self.start_app(name, args),
             Decision::Reroute { callee, attrs } => self.reroute(&callee, attrs),
         }
@@ -87,6 +93,8 @@ impl Step<'_, '_> {
         }
         let longest = Duration::from_secs(u64::from(limits.call_duration_max_s));
         let media = match plan.media {
+            // A target's early media is nothing to the party that it rings for, which still talks to somebody else.
+            _ if self.call.serves.is_some() => MediaPath::Anchor,
             // A late offer has no description to hand on, so its media is ours.
             _ if self.call.caller_offer.is_none() => MediaPath::Anchor,
             // A caller who had early media of an earlier plan from our relay keeps it: its stream is open and watched,
@@ -139,7 +147,7 @@ impl Step<'_, '_> {
         self.ask_route();
     }
 
-    fn start_app(&mut self, name: String, args: AppArgs) {
+    pub(crate) fn start_app(&mut self, name: String, args: AppArgs) {
         let app = AppId(self.desk.next_app);
         self.desk.next_app += 1;
         self.desk.by_app.insert(app, self.call.id);
@@ -151,6 +159,9 @@ impl Step<'_, '_> {
     /// A plan is out of steps: the chain is asked once more, knowing what failed.
     pub(crate) fn plan_exhausted(&mut self, hunt: Hunt) {
         let best = hunt.best().cloned();
+        if self.call.serves.as_ref().is_some_and(|serves| serves.recall) {
+            return self.fail_with(&best.unwrap_or_else(|| CauseInfo::local(Cause::NoAnswer)));
+        }
         self.call.reroutes += 1;
         if self.call.reroutes > self.floors.setup.limits.reroutes_max {
             return self.fail_with(&best.unwrap_or_else(|| CauseInfo::local(Cause::LoopDetected)));
@@ -161,7 +172,8 @@ impl Step<'_, '_> {
 
     /// The caller gets the best failure of the plan that ran out.
     pub(crate) fn fail_with(&mut self, best: &CauseInfo) {
-        let sip = if (300..700).contains(&best.sip) { best.sip } else { 480 };
+        // A 3xx that was not followed has no contacts that the caller could be told.
+        let sip = if (400..700).contains(&best.sip) { best.sip } else { 480 };
         self.end_call(Ending {
             cause: best.cause,
             sip,

@@ -6,9 +6,10 @@ use crate::floors::Floors;
 use crate::leg::{Ending, LegNo};
 use crate::stage::Stage;
 use crate::step::Step;
+use crate::transfer::Job;
 use model::{
     Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId, CallRecord,
-    CallSnapshot, Cause, CompanyId, EndedBy, IdSource, Instant, Question, RequestId, Ticket,
+    CallSnapshot, Cause, Company, CompanyId, EndedBy, IdSource, Instant, Question, RequestId, Ticket,
 };
 use sip_dialog::DialogKey;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -75,6 +76,10 @@ pub(crate) struct Desk {
     pub(crate) by_app: BTreeMap<AppId, CallId>,
     pub(crate) next_ticket: u64,
     pub(crate) next_app: u64,
+    /// Who is parked where.
+    pub(crate) slots: BTreeMap<(CompanyId, String), CallId>,
+    /// Work on two calls that a step has left.
+    pub(crate) jobs: VecDeque<Job>,
     pub(crate) counters: Counters,
     pub(crate) draining: bool,
 }
@@ -86,10 +91,10 @@ pub(crate) struct Desk {
 /// call whose stage is over is not in `calls` after the step.
 #[derive(Debug)]
 pub struct Engine {
-    calls: BTreeMap<CallId, Call>,
-    per_company: BTreeMap<CompanyId, usize>,
+    pub(crate) calls: BTreeMap<CallId, Call>,
+    pub(crate) per_company: BTreeMap<CompanyId, usize>,
     due: BTreeSet<(Instant, CallId)>,
-    desk: Desk,
+    pub(crate) desk: Desk,
 }
 
 impl Engine {
@@ -109,6 +114,8 @@ impl Engine {
                 by_app: BTreeMap::new(),
                 next_ticket: 1,
                 next_app: 1,
+                slots: BTreeMap::new(),
+                jobs: VecDeque::new(),
                 counters: Counters::default(),
                 draining: false,
             },
@@ -117,7 +124,10 @@ impl Engine {
 
     /// Opens a call for an admitted INVITE and asks where it shall go, or refuses it for a limit.
     pub fn open(&mut self, floors: &mut Floors<'_>, arrival: &Arrival) {
-        if let Some(cause) = self.over_limit(floors, arrival) {
+        if self.joins(floors, arrival) {
+            return;
+        }
+        if let Some(cause) = self.cannot_open(floors, &arrival.company) {
             self.desk.counters.refused_by_limit += 1;
             let dialog =
                 floors.dialogs.incoming(arrival.key, arrival.flow, std::sync::Arc::clone(&arrival.request), floors.now);
@@ -140,9 +150,9 @@ impl Engine {
         self.step(id, floors, |step| step.ask_route());
     }
 
-    fn over_limit(&self, floors: &Floors<'_>, arrival: &Arrival) -> Option<Cause> {
+    /// Why no call of this company can be opened now.
+    pub(crate) fn cannot_open(&self, floors: &Floors<'_>, company: &Company) -> Option<Cause> {
         let limits = &floors.setup.limits;
-        let company = &arrival.company;
         let of_company = self.per_company.get(&company.id).copied().unwrap_or(0);
         let company_max = company.calls_max.map_or(limits.calls_per_company_max, |n| n as usize);
         if self.desk.draining {
@@ -197,13 +207,17 @@ impl Engine {
         }
     }
 
-    /// Ends a call for an operator; `false` when there is no such call.
-    pub fn hangup(&mut self, floors: &mut Floors<'_>, call: CallId) -> bool {
-        let known = self.calls.contains_key(&call);
+    /// Whether such a call is alive.
+    #[must_use]
+    pub fn has(&self, call: CallId) -> bool {
+        self.calls.contains_key(&call)
+    }
+
+    /// Ends a call for an operator; nothing happens when there is no such call.
+    pub fn hangup(&mut self, floors: &mut Floors<'_>, call: CallId) {
         let ending =
             Ending { cause: Cause::OperatorHangup, sip: Cause::OperatorHangup.sip_status(), by: EndedBy::Operator };
         self.step(call, floors, |step| step.end_call(ending));
-        known
     }
 
     /// Refuses new calls from now on.
@@ -265,6 +279,8 @@ impl Engine {
             && self.desk.by_stream.is_empty()
             && self.desk.by_ticket.is_empty()
             && self.desk.by_app.is_empty()
+            && self.desk.slots.is_empty()
+            && self.desk.jobs.is_empty()
     }
 
     /// The totals.
@@ -273,8 +289,14 @@ impl Engine {
         self.desk.counters
     }
 
+    /// Lets one call take one step, and does what that leaves to be done across calls.
+    pub(crate) fn step(&mut self, id: CallId, floors: &mut Floors<'_>, act: impl FnOnce(&mut Step<'_, '_>)) {
+        self.one_step(id, floors, act);
+        self.run_jobs(floors);
+    }
+
     /// Lets one call take one step, then re-arms its deadline or forgets it.
-    fn step(&mut self, id: CallId, floors: &mut Floors<'_>, act: impl FnOnce(&mut Step<'_, '_>)) {
+    pub(crate) fn one_step(&mut self, id: CallId, floors: &mut Floors<'_>, act: impl FnOnce(&mut Step<'_, '_>)) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         act(&mut Step { call, desk: &mut self.desk, floors });
         let wanted = call.stage.deadline();
@@ -292,7 +314,7 @@ impl Engine {
         }
     }
 
-    fn forget(&mut self, id: CallId) {
+    pub(crate) fn forget(&mut self, id: CallId) {
         let Some(call) = self.calls.remove(&id) else { return };
         self.desk.counters.ended += 1;
         if let Some(count) = self.per_company.get_mut(&call.info.company) {

@@ -1,5 +1,6 @@
 //! What the engine reaches for in one step: the floors below, the facts and the time, all borrowed.
 
+use crate::joining::Codes;
 use core::net::SocketAddr;
 use model::{Directory, Flow, Instant, Limits, Lookups, NextHop, Transport};
 
@@ -21,6 +22,8 @@ pub struct Setup {
     pub listeners: Vec<Listener>,
     /// The company domain that stands in when a peer used one of our addresses for a domain.
     pub default_domain: Option<String>,
+    /// What may be dialled to pick up, park and take back.
+    pub codes: Codes,
 }
 
 impl Setup {

@@ -32,6 +32,8 @@ pub(crate) struct Hunt {
     pub(crate) early: Option<LegNo>,
     /// The highest 18x passed on to the caller.
     pub(crate) passed: Vec<u16>,
+    /// How often a 3xx was followed.
+    pub(crate) followed: usize,
 }
 
 impl Hunt {
@@ -49,6 +51,7 @@ impl Hunt {
             max_duration: None,
             early: None,
             passed: Vec::new(),
+            followed: 0,
         }
     }
 

@@ -1,6 +1,7 @@
 //! A leg: our dialog with one party and its media, within a call.
 
 use crate::call::Call;
+use crate::identity::Forwarded;
 use model::{AccountId, Cause, Cdr, EndedBy, Instant, LegRole, LegState};
 use sdp::Description;
 use sip_dialog::DialogKey;
@@ -51,6 +52,10 @@ pub(crate) struct Leg {
     pub(crate) typed: String,
     /// Whether the peer has put us on hold.
     pub(crate) held: bool,
+    /// Who sent the call on to this leg, in order.
+    pub(crate) forwarded: Vec<Forwarded>,
+    /// Whether the party has sent a REFER that made a subscription: the next one is told apart by its id.
+    pub(crate) referred: bool,
 }
 
 /// How far a leg has come.
@@ -69,6 +74,35 @@ pub(crate) enum Progress {
 }
 
 impl Leg {
+    /// A leg of nobody yet: number 0, no dialog, no media, trying since `now`.
+    pub(crate) fn new(role: LegRole, signalling: core::net::IpAddr, now: Instant, origin: sdp::Origin) -> Leg {
+        Leg {
+            no: 0,
+            role,
+            account: None,
+            party: String::new(),
+            caller_shown: String::new(),
+            sip_call_id: String::new(),
+            dialog: None,
+            signalling,
+            stream: None,
+            address: None,
+            progress: Progress::Trying,
+            started_at: now,
+            ringing_at: None,
+            answered_at: None,
+            theirs: None,
+            ours: None,
+            offered: None,
+            spoken: None,
+            origin,
+            typed: String::new(),
+            held: false,
+            forwarded: Vec::new(),
+            referred: false,
+        }
+    }
+
     pub(crate) fn is_alive(&self) -> bool {
         self.progress != Progress::Ended
     }

@@ -3,6 +3,11 @@
 //! Floor 3. It takes what the dialogs and the media report and what the plugins decided, and tells dialogs and media
 //! what to do. It never mentions a socket, a row or wasmtime: questions and apps leave as [`Output`]s and come back as
 //! arguments. A call is driven by exactly one [`stage`] at a time; see `host/ARCHITECTURE.md` for the walk.
+//!
+//! For whoever lights lamps or takes commands: [`Engine::pick_up`] answers, for an INVITE, a call that rings at an account
+//! of the same company; [`Engine::park`] puts the other party of a bridged call into a slot, with music and a timeout back
+//! to the parker; [`Engine::retrieve`] takes it back for an INVITE; [`Engine::parked`] says who is parked in a company;
+//! [`Engine::snapshots`] shows every leg. The same is reached by dialled [`Codes`], and by INVITE with Replaces.
 #![forbid(unsafe_code)]
 
 mod app;
@@ -10,17 +15,27 @@ mod arrival;
 mod bridge;
 mod call;
 mod connect;
+mod cross;
 mod decide;
 mod engine;
 mod fallback;
 mod floors;
 mod hunt;
+mod identity;
+mod joining;
 mod leg;
+mod park;
+mod redirect;
+mod settle;
 mod sound;
 mod stage;
 mod step;
 mod target;
+mod transfer;
+mod within;
 
 pub use arrival::Arrival;
 pub use engine::{Counters, Engine, Output};
 pub use floors::{Floors, Listener, Setup};
+pub use joining::Codes;
+pub use park::ParkedParty;

@@ -39,10 +39,10 @@ impl Step<'_, '_> {
             let address = self.open_stream(no, party)?;
             return Ok(self.say(no, sdp::offer_local(address, &codecs)));
         };
-        if !Self::anchored(media) {
-            return Ok(body);
-        }
         let offer = self.caller_description(&body)?;
+        if !Self::anchored(media) {
+            return Ok(self.say(no, Description::clone(&offer)));
+        }
         let address = self.open_stream(no, party)?;
         Ok(self.say(no, sdp::anchor(&offer, &[address])))
     }
@@ -55,7 +55,7 @@ impl Step<'_, '_> {
 
     /// What a dialled leg is offered: the parent's codec alone, so that nothing has to be transcoded.
     fn codecs_for_callee(&self) -> Vec<Codec> {
-        match self.call.leg(0).and_then(|l| l.spoken.as_ref()) {
+        match self.call.leg(self.call.now_at(0)).and_then(|l| l.spoken.as_ref()) {
             Some(spoken) => vec![spoken.codec, Codec::TelephoneEvent],
             None => Codec::ALL.to_vec(),
         }
@@ -74,10 +74,11 @@ impl Step<'_, '_> {
 
     /// The callee's answer, as the caller shall get it; from here on the two hear each other.
     pub(crate) fn answer_from(&mut self, no: LegNo, media: MediaPath, body: &[u8]) -> Result<Bytes, Cause> {
-        if !Self::anchored(media) {
-            return if body.is_empty() { Err(Cause::NotAcceptable) } else { Ok(Bytes::copy_from_slice(body)) };
-        }
         let answer = Arc::new(Description::parse(body).map_err(|_| Cause::NotAcceptable)?);
+        if !Self::anchored(media) {
+            self.hear_answer(no, Arc::clone(&answer));
+            return Ok(self.say(0, Description::clone(&answer)));
+        }
         let heard = sdp::remote_media(&answer).map_err(|_| Cause::NotAcceptable)?;
         self.hear_answer(no, answer.clone());
         let family = self.caller_family();
@@ -119,10 +120,12 @@ impl Step<'_, '_> {
     /// Points the leg's stream at what its party described.
     fn listen_to(&mut self, no: LegNo, theirs: &Description) {
         let now = self.now();
+        // Who waits in a slot may be silent as long as that lasts.
+        let waits = matches!(self.call.stage, crate::stage::Stage::Parked(_));
         let Some(leg) = self.call.leg_mut(no) else { return };
         let Ok(remote) = sdp::remote_media(theirs) else { return };
         leg.held = remote.held;
-        let quiet = remote.direction != sdp::Direction::SendRecv || remote.held;
+        let quiet = waits || remote.direction != sdp::Direction::SendRecv || remote.held;
         if let Some(stream) = leg.stream {
             self.floors.media.set_remote(stream, remote, now);
             self.floors.media.hold(stream, quiet, now);
@@ -145,7 +148,7 @@ impl Step<'_, '_> {
     }
 
     /// Stamps a description as ours on this leg, remembers it, and gives its text.
-    fn say(&mut self, no: LegNo, mut description: Description) -> Bytes {
+    pub(crate) fn say(&mut self, no: LegNo, mut description: Description) -> Bytes {
         let Some(leg) = self.call.leg_mut(no) else { return description.to_bytes() };
         leg.origin.stamp(&mut description);
         let text = description.to_bytes();
@@ -156,7 +159,7 @@ impl Step<'_, '_> {
     /// The offer of a re-INVITE for the other leg; `None` where it cannot be used.
     pub(crate) fn carry_offer(&mut self, from: LegNo, to: LegNo, offer: &Description) -> Option<Bytes> {
         if self.call.leg(from)?.stream.is_none() {
-            return Some(offer.to_bytes());
+            return Some(self.say(to, offer.clone()));
         }
         sdp::remote_media(offer).ok()?;
         let address = self.call.leg(to)?.address?;
@@ -172,9 +175,9 @@ impl Step<'_, '_> {
         answer: Arc<Description>,
     ) -> Option<Bytes> {
         let Some(address) = self.call.leg(from)?.address else {
-            let held = sdp::remote_media(offer).is_ok_and(|m| m.held);
-            self.call.leg_mut(from)?.held = held;
-            return Some(answer.to_bytes());
+            self.hear_answer(from, Arc::clone(offer));
+            self.hear_answer(to, Arc::clone(&answer));
+            return Some(self.say(from, Description::clone(&answer)));
         };
         let said = sdp::anchor_answer(offer, &answer, &[address]);
         let held = offer.direction() != sdp::Direction::SendRecv;
@@ -208,6 +211,29 @@ impl Step<'_, '_> {
         Ok(self.say(no, answer))
     }
 
+    /// Offers a party our own voice: it was joined to somebody, and now the switch speaks to it.
+    pub(crate) fn speak_alone(&mut self, no: LegNo) {
+        let party = self.call.leg(no).map_or_else(|| self.caller_address(), |l| l.signalling);
+        let Ok(address) = self.open_stream(no, party) else { return };
+        if let Some(stream) = self.call.leg(no).and_then(|l| l.stream) {
+            self.floors.media.detect_digits(stream, true);
+        }
+        if let Some(leg) = self.call.leg_mut(no) {
+            leg.spoken = spoken_of(leg);
+        }
+        let offer = self.say(no, sdp::offer_local(address, Codec::ALL));
+        // A party with an offer of its own under way is answered in the same voice.
+        let _ = self.send_offer(no, offer, false);
+    }
+
+    /// A party answered an offer that was nobody else's.
+    pub(crate) fn hear_alone(&mut self, no: LegNo, answer: Arc<Description>) {
+        self.hear_answer(no, answer);
+        if let Some(leg) = self.call.leg_mut(no).filter(|l| l.spoken.is_some()) {
+            leg.spoken = spoken_of(leg);
+        }
+    }
+
     /// Our own offer in a 2xx, for a caller that sent none.
     pub(crate) fn offer_by_ourselves(&mut self, no: LegNo) -> Result<Bytes, Cause> {
         let address = self.open_stream(no, self.caller_address())?;
@@ -216,4 +242,12 @@ impl Step<'_, '_> {
         }
         Ok(self.say(no, sdp::offer_local(address, Codec::ALL)))
     }
+}
+
+/// What a party and we speak, from its newest description.
+pub(crate) fn spoken_of(leg: &crate::leg::Leg) -> Option<sdp::Negotiated> {
+    let remote = sdp::remote_media(leg.theirs.as_ref()?).ok()?;
+    let (codec, pt) = remote.audio()?;
+    let direction = remote.direction.mirrored();
+    Some(sdp::Negotiated { remote, codec, pt, direction })
 }

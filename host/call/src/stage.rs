@@ -4,7 +4,7 @@ use crate::hunt::Hunt;
 use crate::leg::LegNo;
 use core::time::Duration;
 use media::JobId;
-use model::{AppId, CollectSpec, Instant, RequestId, Ticket};
+use model::{AccountId, AppId, CollectSpec, Instant, LegRole, RequestId, Ticket};
 
 /// What drives a call.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) enum Stage {
     Bridged(Bridge),
     /// A call app drives it.
     App(AppRun),
+    /// One party waits in a slot to be taken back.
+    Parked(Parked),
     /// Every leg has ended; the engine forgets the call at the end of the step.
     Over,
 }
@@ -29,9 +31,25 @@ impl Stage {
             Stage::Hunting(h) => h.ring_until,
             Stage::Bridged(b) => b.until,
             Stage::App(run) => run.deadline(),
+            Stage::Parked(p) => Some(p.until),
             Stage::Over => None,
         }
     }
+}
+
+/// A party waits in a slot.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    pub(crate) leg: LegNo,
+    pub(crate) slot: String,
+    /// Then the parker is called back, and after that the call ends.
+    pub(crate) until: Instant,
+    /// Who parked it, and goes on paying for it.
+    pub(crate) parker: AccountId,
+    /// Which side the parker was.
+    pub(crate) role: LegRole,
+    pub(crate) since: Instant,
+    pub(crate) music: Option<JobId>,
 }
 
 /// A question is out.
@@ -50,8 +68,6 @@ pub(crate) struct Bridge {
     pub(crate) since: Instant,
     /// Then the call ends for its length.
     pub(crate) until: Option<Instant>,
-    /// The leg whose re-INVITE is being carried to the other.
-    pub(crate) reoffer: Option<LegNo>,
 }
 
 impl Bridge {
@@ -62,6 +78,15 @@ impl Bridge {
 
     pub(crate) fn joins(&self, leg: LegNo) -> bool {
         leg == self.a || leg == self.b
+    }
+
+    /// Another leg takes one's place.
+    pub(crate) fn replace(&mut self, old: LegNo, new: LegNo) {
+        if self.a == old {
+            self.a = new;
+        } else {
+            self.b = new;
+        }
     }
 }
 

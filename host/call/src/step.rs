@@ -6,7 +6,7 @@ use crate::engine::{Desk, Output};
 use crate::floors::Floors;
 use crate::leg::{Ending, Leg, LegNo, Progress};
 use crate::stage::{Bridge, Stage, Waiting};
-use model::{CallEvent, CallId, CallRecord, Cause, CauseInfo, EndedBy, IdSource, LegRole, MediaPath};
+use model::{CallEvent, CallId, CallRecord, Cause, CauseInfo, EndedBy, IdSource, LegRole};
 use sip_dialog::Event;
 use std::sync::Arc;
 
@@ -27,48 +27,21 @@ impl Call {
         let _ = floors.transactions.respond(arrival.key, trying, now);
         let dialog = floors.dialogs.incoming(arrival.key, arrival.flow, Arc::clone(request), now);
         let info = arrival.call_info(id, now);
+        let fresh = Leg::new(LegRole::Caller, arrival.flow.remote.ip(), now, sdp::Origin::new(ids.u64()));
         let caller = Leg {
-            no: 0,
-            role: LegRole::Caller,
             account: Some(arrival.account.id),
             party: info.callee.user.clone(),
             caller_shown: info.caller.user.clone(),
             sip_call_id: request.call_id().unwrap_or_default().to_owned(),
             dialog: Some(dialog),
-            signalling: arrival.flow.remote.ip(),
-            stream: None,
-            address: None,
-            progress: Progress::Trying,
-            started_at: now,
-            ringing_at: None,
-            answered_at: None,
-            theirs: None,
-            ours: None,
-            offered: None,
-            spoken: None,
-            typed: String::new(),
-            origin: sdp::Origin::new(ids.u64()),
-            held: false,
+            ..fresh
         };
         let body = request.body_bytes();
-        Call {
-            id,
-            info,
-            legs: vec![caller],
-            stage: Stage::Over,
-            reroutes: 0,
-            decided_by: None,
-            tenant_media: match arrival.company.media {
-                MediaPath::TenantDefault => MediaPath::Anchor,
-                path @ (MediaPath::Anchor | MediaPath::Direct) => path,
-            },
-            max_forwards: u32::from(request.max_forwards().unwrap_or(70).saturating_sub(1)),
-            caller_offer: (!body.is_empty()).then_some(body),
-            exhausted: None,
-            last_cause: None,
-            started_at: now,
-            armed: None,
-        }
+        let mut call = Call::new(info, caller, arrival.company.media, now);
+        call.max_forwards = u32::from(request.max_forwards().unwrap_or(70).saturating_sub(1));
+        call.caller_offer = (!body.is_empty()).then_some(body);
+        call.private = crate::identity::wants_privacy(request);
+        call
     }
 }
 
@@ -83,9 +56,17 @@ impl Step<'_, '_> {
 
     /// A dialog of this call reported.
     pub(crate) fn dialog_event(&mut self, leg: LegNo, event: Event) {
+        self.take_event(leg, event);
+        // Offers that had to wait for one of the party's may have their turn now.
+        self.settle_next();
+    }
+
+    fn take_event(&mut self, leg: LegNo, event: Event) {
         match event {
             Event::Progress { status, sdp, .. } => self.callee_progress(leg, status, sdp.as_deref()),
             Event::Answered { sdp, .. } => self.callee_answered(leg, sdp.as_deref()),
+            Event::Failed { status: 300..=399, why: sip_dialog::Failed::Response(response), .. }
+                if self.follow(leg, &response) => {}
             Event::Failed { status, why, .. } => {
                 self.callee_failed(leg, status, matches!(why, sip_dialog::Failed::Response(_)));
             }
@@ -94,10 +75,13 @@ impl Step<'_, '_> {
                 self.party_ended(leg, Ending { cause: Cause::Cancelled, sip: 487, by: EndedBy::Caller });
             }
             Event::Confirmed { sdp, .. } => self.caller_confirmed(leg, sdp.as_deref()),
-            Event::Reinvited { offer, .. } => self.reinvited(leg, offer.as_deref()),
+            Event::Reinvited { offer, update, .. } => self.reinvited(leg, offer.as_deref(), update),
             Event::ReinviteCancelled { .. } => self.reinvite_withdrawn(leg),
-            // The layer answered it; digits by INFO join with the media issue.
-            Event::Info { .. } => {}
+            Event::Request { server, request, .. } if request.is_method(sip_message::Method::Refer) => {
+                self.referred(leg, server, &request);
+            }
+            Event::Request { server, request, .. } => self.asked_within(leg, server, &request),
+            Event::Response { id, status, response, .. } => self.answered_within(leg, id, status, response.as_deref()),
             Event::ReinviteAnswered { sdp, .. } => self.reinvite_answered(leg, &sdp),
             Event::ReinviteFailed { status, .. } => self.reinvite_failed(leg, status),
             Event::Ended { why, .. } => {
@@ -108,6 +92,8 @@ impl Step<'_, '_> {
                     sip_dialog::Ended::AckTimeout => Ending::switch(Cause::AckTimeout),
                     sip_dialog::Ended::Gone(_) => Ending::switch(Cause::SignallingTimeout),
                     sip_dialog::Ended::Transport => Ending::switch(Cause::TransportFailed),
+                    sip_dialog::Ended::NoPrack => Ending { sip: 504, ..Ending::switch(Cause::SignallingTimeout) },
+                    sip_dialog::Ended::SessionExpired => Ending::switch(Cause::SessionExpired),
                 };
                 self.party_ended(leg, ending);
             }
@@ -123,10 +109,16 @@ impl Step<'_, '_> {
 
     /// A party ended its leg: what that means for the call depends on who drives it.
     fn party_ended(&mut self, leg: LegNo, ending: Ending) {
+        if self.transferor_left(leg) {
+            return;
+        }
         let app_side = match &self.call.stage {
-            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Bridged(_) | Stage::Over => false,
+            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over => false,
             Stage::App(_) => true,
         };
+        if self.call.handing.as_ref().is_some_and(|h| h.transferee == leg) {
+            self.drop_handing(ending);
+        }
         if app_side {
             self.app_leg_ended(leg, ending);
         } else {
@@ -150,6 +142,7 @@ impl Step<'_, '_> {
             let reason = ending.reason();
             self.floors.dialogs.hangup(self.floors.transactions, key, ending.refusal(), Some(&reason), now);
         }
+        self.drop_carried(no);
         self.call.last_cause = Some(ending.cause);
         let Some(leg) = self.call.leg(no) else { return };
         let cdr = leg.cdr(self.call, &ending, now);
@@ -159,6 +152,7 @@ impl Step<'_, '_> {
     /// Ends every leg and the call. A waiting app is told by its instance being dropped.
     pub(crate) fn end_call(&mut self, ending: Ending) {
         let mut cause = ending.cause;
+        self.drop_handing(ending);
         if self.call.live_legs().is_empty() {
             if matches!(self.call.stage, Stage::Over) {
                 return;
@@ -176,6 +170,9 @@ impl Step<'_, '_> {
             Stage::App(run) => {
                 self.desk.by_app.remove(&run.app);
                 self.desk.out.push_back(Output::AppStop { app: run.app });
+            }
+            Stage::Parked(parked) => {
+                self.desk.slots.remove(&(self.call.info.company, parked.slot));
             }
             Stage::Hunting(_) | Stage::Bridged(_) | Stage::Over => {}
         }
@@ -215,7 +212,7 @@ impl Step<'_, '_> {
                 Some((_, Waiting::Bridge(bridge))) => Some(bridge),
                 Some(_) | None => None,
             },
-            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Over => None,
+            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Parked(_) | Stage::Over => None,
         }
     }
 
@@ -235,6 +232,7 @@ impl Step<'_, '_> {
             Stage::Hunting(_) => self.ring_timeout(),
             Stage::Bridged(_) => self.end_call(Ending::switch(Cause::MaxDuration)),
             Stage::App(_) => self.app_deadline(),
+            Stage::Parked(_) => self.parked_too_long(),
             Stage::Over => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::floors::Floors;
 use core::net::SocketAddr;
-use model::{AccountId, Cause, CompanyId, Endpoint, Flow, Transport};
+use model::{AccountId, Cause, CompanyId, Endpoint, Flow, HeaderPolicy, Transport};
 use sip_message::UriRef;
 
 /// One place to send an INVITE to.
@@ -15,7 +15,20 @@ pub(crate) struct Branch {
     pub(crate) account: Option<AccountId>,
     /// The user part for the CDR.
     pub(crate) party: String,
+    /// What it is told of the caller.
+    pub(crate) policy: HeaderPolicy,
 }
+
+/// What is told to phones, and to peers that a plan names by address: From, and who forwarded.
+const PLAIN: HeaderPolicy = HeaderPolicy {
+    pai: false,
+    ppi: false,
+    rpid: false,
+    diversion: true,
+    history_info: false,
+    trusted: false,
+    hide: false,
+};
 
 /// Every place `endpoint` stands for, best first.
 ///
@@ -43,7 +56,14 @@ fn of_account(floors: &Floors<'_>, company: CompanyId, name: &str) -> Result<Vec
     if let Some(address) = account.direct {
         let flow = floors.setup.flow_to(Transport::Udp, address).ok_or(Cause::TransportFailed)?;
         let request_uri = format!("sip:{name}@{address}");
-        return Ok(vec![Branch { flow, request_uri, to_uri, account: Some(account.id), party: name.to_owned() }]);
+        return Ok(vec![Branch {
+            flow,
+            request_uri,
+            to_uri,
+            account: Some(account.id),
+            party: name.to_owned(),
+            policy: PLAIN,
+        }]);
     }
     let found: Vec<Branch> = floors
         .registrar
@@ -55,6 +75,7 @@ fn of_account(floors: &Floors<'_>, company: CompanyId, name: &str) -> Result<Vec
             to_uri: to_uri.clone(),
             account: Some(account.id),
             party: name.to_owned(),
+            policy: PLAIN,
         })
         .collect();
     if found.is_empty() { Err(Cause::NotRegistered) } else { Ok(found) }
@@ -72,5 +93,5 @@ fn of_uri(floors: &Floors<'_>, text: &str) -> Result<Branch, Cause> {
     let flow =
         floors.setup.flow_to(transport, SocketAddr::new(ip, uri.port_or_default())).ok_or(Cause::TransportFailed)?;
     let party = uri.user().unwrap_or_default().to_owned();
-    Ok(Branch { flow, request_uri: text.to_owned(), to_uri: text.to_owned(), account: None, party })
+    Ok(Branch { flow, request_uri: text.to_owned(), to_uri: text.to_owned(), account: None, party, policy: PLAIN })
 }

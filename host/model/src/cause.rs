@@ -100,6 +100,12 @@ catalogue! {
     Forbidden = "forbidden", 403, 57, Normal, "Check the account's rights.";
     /// No common codec, or a session description that cannot be used.
     NotAcceptable = "not-acceptable", 488, 88, Notice, "Check the codecs on both sides.";
+    /// The party was transferred to another, or transferred its call (RFC 3515, 3891).
+    Transferred = "transferred", 200, 16, Normal, "Nothing to do.";
+    /// Another phone of the company took the ringing call.
+    PickedUp = "picked-up", 487, 26, Normal, "Nothing to do.";
+    /// Nobody refreshed the session in its interval (RFC 4028).
+    SessionExpired = "session-expired", 200, 102, Notice, "The peer vanished during the call: check the network between it and the switch.";
     /// No RTP for the media timeout.
     MediaTimeout = "media-timeout", 200, 41, Notice, "Check the network path and NAT of the party's media.";
     /// A transaction timed out (RFC 3261 Timer B or F).

@@ -9,6 +9,7 @@ mod cdr;
 mod directory;
 mod event;
 mod flow;
+mod headers;
 mod id;
 mod ids;
 mod limits;
@@ -29,6 +30,7 @@ pub use directory::{
 };
 pub use event::{CallEvent, CallSnapshot, LegSnapshot, LegState};
 pub use flow::{ConnectionId, Flow, TlsName, Transmit, Transport};
+pub use headers::HeaderPolicy;
 pub use id::{
     AccountId, AppId, BindingId, BrandId, CallId, CompanyId, DdiId, ExtensionId, MediaPortId, PluginId, RequestId,
     Ticket,

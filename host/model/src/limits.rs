@@ -37,6 +37,14 @@ pub struct Limits {
     pub route_deadline_ms: u32,
     /// A leg whose media was never heard or went silent for this long is ended, in seconds; held legs are exempt.
     pub media_timeout_s: u32,
+    /// How often a call is sent on by the contacts of a 3xx; 0 = a 3xx is a failure like any other.
+    pub redirects_max: usize,
+    /// How long a party waits in a slot before its parker is called back, in seconds.
+    pub park_timeout_s: u32,
+    /// Session interval that each leg is asked for, in seconds (RFC 4028); 0 asks for none.
+    pub session_interval_s: u32,
+    /// Shortest session interval taken, in seconds; a shorter one is answered 422. Never under 90.
+    pub session_min_se_s: u32,
     /// Most prompts in one play.
     pub prompts_max: usize,
     /// Most digits collected at once.
@@ -89,6 +97,10 @@ impl Default for Limits {
             ring_timeout_max_s: 180,
             route_deadline_ms: 100,
             media_timeout_s: 60,
+            redirects_max: 5,
+            park_timeout_s: 120,
+            session_interval_s: 1_800,
+            session_min_se_s: 90,
             prompts_max: 32,
             collect_digits_max: 64,
             app_drain_ms: 2_000,

@@ -190,7 +190,7 @@ impl Shard {
                 let _gone = answer.send(self.core.calls().collect());
             }
             Command::Hangup(call, answer) => {
-                let known = self.core.calls().any(|c| c.call == call);
+                let known = self.core.has_call(call);
                 self.core.handle(Input::Hangup { call }, now);
                 let _gone = answer.send(known);
             }

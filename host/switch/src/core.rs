@@ -10,7 +10,7 @@ use crate::io::{Input, Output};
 use admission::{Domains, Doorkeeper};
 use bytes::Bytes;
 use call::{Engine, Floors, Setup};
-use model::{CallSnapshot, Directory, Flow, IdSource, Instant, Lookups, MediaPortId};
+use model::{CallId, CallSnapshot, Directory, Flow, IdSource, Instant, Lookups, MediaPortId};
 use registrar::Registrar;
 use sip_message::{Message, ParseLimits};
 use std::collections::VecDeque;
@@ -65,6 +65,8 @@ impl Core {
             t1: config.t1,
             t2: config.t2,
             user_agent: config.server_name.clone(),
+            session_interval_s: limits.session_interval_s,
+            session_min_se_s: limits.session_min_se_s,
             ..sip_dialog::Config::default()
         };
         let media = media::MediaConfig {
@@ -89,7 +91,12 @@ impl Core {
             media: media::Engine::new(media, ports, ids.split()),
             calls: Engine::new(ids.split()),
             lookups: Lookups::new(&limits),
-            setup: Setup { limits, listeners: config.listeners, default_domain: config.default_domain },
+            setup: Setup {
+                limits,
+                listeners: config.listeners,
+                default_domain: config.default_domain,
+                codes: call::Codes::default(),
+            },
             server_name: config.server_name,
             ids,
             counters: Counters::default(),
@@ -116,9 +123,7 @@ impl Core {
                 self.with_calls(now, |calls, f| calls.handle_app_ended(f, app, outcome));
             }
             Input::Directory(directory) => self.directory = directory,
-            Input::Hangup { call } => self.with_calls(now, |calls, f| {
-                calls.hangup(f, call);
-            }),
+            Input::Hangup { call } => self.with_calls(now, |calls, f| calls.hangup(f, call)),
             Input::Drain => self.calls.drain(),
             Input::EndAll => self.with_calls(now, Engine::end_all),
         }
@@ -268,6 +273,12 @@ impl Core {
             now,
         };
         act(&mut self.calls, &mut floors);
+    }
+
+    /// Whether such a call is alive.
+    #[must_use]
+    pub fn has_call(&self, call: CallId) -> bool {
+        self.calls.has(call)
     }
 
     /// Every live call.

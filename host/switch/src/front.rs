@@ -11,7 +11,7 @@ use sip_transaction::ServerKey;
 use std::sync::Arc;
 
 /// What we take outside and inside a dialog (RFC 3261 section 20.5).
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER";
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, MESSAGE, REGISTER";
 /// The one body type we read.
 const ACCEPT: &str = "application/sdp";
 
@@ -34,7 +34,7 @@ impl Core {
 
     /// A request outside any dialog.
     pub(crate) fn front_desk(&mut self, key: ServerKey, flow: Flow, request: &Arc<Message>, now: Instant) {
-        if let Err((status, headers)) = screen(request) {
+        if let Err((status, headers)) = screen(request).and_then(|()| self.extensions(request)) {
             return self.answer(key, &flow, request, status, &headers, now);
         }
         match request.method() {
@@ -59,6 +59,24 @@ impl Core {
                 | Method::Other(_),
             )
             | None => self.answer(key, &flow, request, 405, &[("Allow", ALLOW.to_owned())], now),
+        }
+    }
+
+    /// Option tags (section 8.2.2.3) and the session interval of an INVITE (RFC 4028 section 5).
+    fn extensions(&self, request: &Message) -> Result<(), Refusal> {
+        let invite = request.is_method(Method::Invite);
+        let unsupported = if invite {
+            self.dialogs.unsupported(request)
+        } else {
+            let required: Vec<String> = request.values(Name::Require).map(|v| v.text().into_owned()).collect();
+            (!required.is_empty()).then(|| required.join(", "))
+        };
+        if let Some(tags) = unsupported {
+            return Err((420, vec![("Unsupported", tags)]));
+        }
+        match self.dialogs.session_too_short(request).filter(|_| invite) {
+            Some(least) => Err((422, vec![("Min-SE", least.to_string())])),
+            None => Ok(()),
         }
     }
 
@@ -149,10 +167,6 @@ fn screen(request: &Message) -> Result<(), Refusal> {
     }
     if request.max_forwards() == Some(0) && !matches!(request.method(), Some(Method::Options | Method::Register)) {
         return Err((483, Vec::new()));
-    }
-    let required: Vec<String> = request.values(Name::Require).map(|v| v.text().into_owned()).collect();
-    if !required.is_empty() {
-        return Err((420, vec![("Unsupported", required.join(", "))]));
     }
     if matches!(request.method(), Some(Method::Invite)) && !request.body().is_empty() && !carries_sdp(request) {
         return Err((415, vec![("Accept", ACCEPT.to_owned())]));

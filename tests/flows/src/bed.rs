@@ -31,6 +31,8 @@ pub struct Bed {
     app: AppId,
     request: u64,
     lookup: ResolveTicket,
+    /// Who heard what, as it was on the wire.
+    heard: Vec<(&'static str, String)>,
 }
 
 impl Default for Bed {
@@ -56,7 +58,16 @@ impl Bed {
         });
         let core = Core::new(config, Arc::new(directory()), ports.collect(), Prompts::default(), [9; 32]);
         let parties = PARTIES.iter().map(|(name, number, at)| Party::new(name, number, at)).collect();
-        Bed { core, now, parties, ticket: Ticket(0), app: AppId(0), request: 0, lookup: ResolveTicket(0) }
+        Bed {
+            core,
+            now,
+            parties,
+            ticket: Ticket(0),
+            app: AppId(0),
+            request: 0,
+            lookup: ResolveTicket(0),
+            heard: Vec::new(),
+        }
     }
 
     /// Lets one line happen; gives what the switch did.
@@ -106,22 +117,36 @@ impl Bed {
         self.seen()
     }
 
+    /// Every SIP message that a party was sent, as it was on the wire.
+    pub fn heard<'b>(&'b self, name: &'b str) -> impl Iterator<Item = &'b str> {
+        self.heard.iter().filter(move |(who, _)| *who == name).map(|(_, text)| text.as_str())
+    }
+
     fn party_says(&mut self, name: &str, words: &[&str]) {
         let now = self.now;
+        let replaces = words.iter().find_map(|w| w.strip_prefix("takes=")).and_then(|of| {
+            let named = self.parties.iter().find(|p| p.name == of)?.named();
+            Some(format!("+Replaces:{named}"))
+        });
+        let words: Vec<&str> = words.iter().copied().chain(replaces.as_deref()).collect();
+        let words = words.as_slice();
         let party =
             self.parties.iter_mut().find(|p| p.name == name).unwrap_or_else(|| panic!("nobody is called {name}"));
-        let message = match words {
-            ["INVITE", number, rest @ ..] if number.starts_with(|c: char| c.is_ascii_digit()) => {
-                party.invite(number, rest)
+        let messages = match words {
+            [status, "all"] => party.respond_all(status),
+            ["INVITE", number, rest @ ..] if number.starts_with(|c: char| c.is_ascii_digit() || c == '*') => {
+                vec![party.invite(number, rest)]
             }
             [status, rest @ ..] if status.starts_with(|c: char| c.is_ascii_digit()) => {
-                party.respond(status, rest.contains(&"other"), rest)
+                vec![party.respond(status, rest.contains(&"other"), rest)]
             }
-            [method, rest @ ..] => party.request(method, rest),
+            [method, rest @ ..] => vec![party.request(method, rest)],
             [] => panic!("{name} says nothing"),
         };
         let flow = Flow::new(Transport::Udp, address(SWITCH), party.address);
-        self.core.handle(Input::Sip { flow, bytes: Bytes::from(message) }, now);
+        for message in messages {
+            self.core.handle(Input::Sip { flow, bytes: Bytes::from(message) }, now);
+        }
     }
 
     /// Time passes; every timer on the way runs at its own time.
@@ -149,6 +174,7 @@ impl Bed {
                     seen.push(format!("{name} < {}", show::sip(&text)));
                     if let Some(party) = party {
                         party.hears(&text);
+                        self.heard.push((party.name, text));
                     }
                 }
                 Output::Ask(question) => self.ticket = question.ticket,

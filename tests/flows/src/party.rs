@@ -11,9 +11,13 @@ pub(crate) struct Party {
     /// The request it was asked last, to be answered; INVITEs are kept apart.
     pub(crate) asked: Option<String>,
     pub(crate) invited: Option<String>,
+    /// Every request but INVITE and ACK that it has not answered.
+    open: Vec<String>,
     /// Its own last INVITE, and the last final response to it.
     pub(crate) sent_invite: Option<String>,
     pub(crate) answer: Option<String>,
+    /// RSeq and CSeq number of the newest reliable provisional response.
+    reliable: Option<(String, String)>,
     local_tag: String,
     cseq: u32,
     branch: u32,
@@ -35,9 +39,11 @@ impl Party {
             number,
             address: address.parse().unwrap_or_else(|_| unreachable!("a literal")),
             asked: None,
+            open: Vec::new(),
             invited: None,
             sent_invite: None,
             answer: None,
+            reliable: None,
             local_tag: format!("tag-{name}"),
             cseq: 0,
             branch: 0,
@@ -66,7 +72,23 @@ impl Party {
         )
     }
 
+    /// Further header fields, `+Name:value` with `_` for a space, and the body.
     fn body(&mut self, words: &[&str]) -> String {
+        let mut fields = String::new();
+        for (name, value) in words.iter().filter_map(|w| w.strip_prefix('+')?.split_once(':')) {
+            fields.push_str(&format!("{name}: {}\r\n", value.replace('_', " ")));
+        }
+        fields + &self.content(words)
+    }
+
+    fn content(&mut self, words: &[&str]) -> String {
+        if let Some(key) = words.iter().find_map(|w| w.strip_prefix("key=")) {
+            let body = format!("Signal={key}\r\nDuration=160\r\n");
+            return format!("Content-Type: application/dtmf-relay\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        }
+        if let Some(text) = words.iter().find_map(|w| w.strip_prefix("text=")) {
+            return format!("Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+        }
         let form = words.iter().copied().find(|w| ["sdp", "hold", "held"].contains(w));
         match form {
             Some(form) => {
@@ -98,11 +120,18 @@ impl Party {
         if method == "ACK" && self.answer.as_deref().is_some_and(|a| !a.starts_with("SIP/2.0 2")) {
             return self.ack_of_failure();
         }
-        let (local, remote, call_id, target) = self.dialog();
+        let (local, remote, call_id, target) = self.dialog(words);
         if method != "ACK" {
             self.cseq += 1;
         }
-        let (via, body, cseq) = (self.via(), self.body(words), self.cseq);
+        let acked = self.sent_invite.as_deref().and_then(|m| field(m, "cseq")?.split(' ').next()?.parse().ok());
+        let cseq = acked.filter(|_| method == "ACK").unwrap_or(self.cseq);
+        let rack = match &self.reliable {
+            Some((rseq, cseq)) if method == "PRACK" => format!("RAck: {rseq} {cseq} INVITE\r\n"),
+            Some(_) | None => String::new(),
+        };
+        let refer = words.iter().find_map(|w| w.strip_prefix("refer=")).map(|number| self.refer_to(number, words));
+        let (via, body, cseq) = (self.via(), rack + &refer.unwrap_or_default() + &self.body(words), cseq);
         let message = format!(
             "{method} {target} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: {local}\r\nTo: {remote}\r\n\
              Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:{}@{}>\r\n{body}",
@@ -147,8 +176,28 @@ impl Party {
         )
     }
 
-    /// Local party, remote party, Call-ID and remote target of its dialog.
-    fn dialog(&self) -> (String, String, String, String) {
+    /// Refer-To, with the dialog that this phone has called itself where it is an attended transfer.
+    fn refer_to(&self, number: &str, words: &[&str]) -> String {
+        let tag = |party: &str| party.split(";tag=").nth(1).unwrap_or_default().to_owned();
+        let replaces = if words.contains(&"replaces") {
+            let (local, remote, call_id, _) = self.dialog(&["caller"]);
+            format!("?Replaces={call_id}%3Bto-tag%3D{}%3Bfrom-tag%3D{}", tag(&remote), tag(&local))
+        } else {
+            String::new()
+        };
+        format!("Refer-To: <sip:{number}@demo.test{replaces}>\r\n")
+    }
+
+    /// The Replaces that names the dialog this phone is in, in the words of the switch.
+    pub(crate) fn named(&self) -> String {
+        let tag = |party: &str| party.split(";tag=").nth(1).unwrap_or_default().to_owned();
+        let (local, remote, call_id, _) = self.dialog(&[]);
+        format!("{call_id};to-tag={};from-tag={}", tag(&remote), tag(&local))
+    }
+
+    /// Local party, remote party, Call-ID and remote target of its dialog: the one it called for, unless it has none or
+    /// `callee` asks for the one it was called in.
+    fn dialog(&self, words: &[&str]) -> (String, String, String, String) {
         let contact = |m: &str| {
             field(m, "contact")
                 .unwrap_or("<sip:switch@10.0.0.9:5060>")
@@ -159,7 +208,9 @@ impl Party {
         };
         let of = |m: &str, name| field(m, name).unwrap_or_default().to_owned();
         match (&self.answer, &self.invited) {
-            (Some(answer), _) if field(answer, "from").is_some_and(|f| f.contains(&self.local_tag)) => {
+            (Some(answer), _)
+                if !words.contains(&"callee") && field(answer, "from").is_some_and(|f| f.contains(&self.local_tag)) =>
+            {
                 (of(answer, "from"), of(answer, "to"), of(answer, "call-id"), contact(answer))
             }
             (_, Some(invite)) => {
@@ -178,30 +229,52 @@ impl Party {
             request.lines().filter(|l| l.to_ascii_lowercase().starts_with("via:")).map(ToOwned::to_owned).collect();
         let of = |name| field(&request, name).unwrap_or_default().to_owned();
         let to = of("to");
-        let to = if to.contains(";tag=") { to } else { format!("{to};tag={}", self.local_tag) };
+        let branch = words.iter().find_map(|w| w.strip_prefix("tag="));
+        let tag = branch.map_or_else(|| self.local_tag.clone(), |b| format!("{}-{b}", self.local_tag));
+        let to = if to.contains(";tag=") { to } else { format!("{to};tag={tag}") };
         let body = self.body(words);
+        let contact = match words.iter().any(|w| w.starts_with("+Contact:")) {
+            true => String::new(),
+            false => format!("Contact: <sip:{}@{}>\r\n", self.number, self.address),
+        };
         format!(
-            "SIP/2.0 {status} Words\r\n{}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: <sip:{}@{}>\r\n{body}",
+            "SIP/2.0 {status} Words\r\n{}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n{contact}{body}",
             vias.join("\r\n"),
             of("from"),
             of("call-id"),
-            of("cseq"),
-            self.number,
-            self.address
+            of("cseq")
         )
+    }
+
+    /// A response to every open request but INVITE.
+    pub(crate) fn respond_all(&mut self, status: &str) -> Vec<String> {
+        let open = core::mem::take(&mut self.open);
+        open.into_iter()
+            .map(|request| {
+                self.asked = Some(request);
+                self.respond(status, true, &[])
+            })
+            .collect()
     }
 
     /// The switch said something to this party.
     pub(crate) fn hears(&mut self, message: &str) {
         if message.starts_with("SIP/2.0 ") {
             let about_invite = field(message, "cseq").is_some_and(|c| c.ends_with("INVITE"));
-            if about_invite && !message.starts_with("SIP/2.0 1") {
+            if about_invite && !message.starts_with("SIP/2.0 100") {
                 self.answer = Some(message.to_owned());
+            }
+            if let Some(rseq) = field(message, "rseq") {
+                let cseq = field(message, "cseq").and_then(|c| c.split(' ').next()).unwrap_or_default();
+                self.reliable = Some((rseq.to_owned(), cseq.to_owned()));
             }
         } else if message.starts_with("INVITE ") {
             self.invited = Some(message.to_owned());
         } else if !message.starts_with("ACK ") {
             self.asked = Some(message.to_owned());
+            if self.open.iter().all(|known| field(known, "via") != field(message, "via")) {
+                self.open.push(message.to_owned());
+            }
         }
     }
 }

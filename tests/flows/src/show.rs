@@ -12,15 +12,23 @@ pub(crate) fn sip(message: &str) -> String {
     if first.starts_with("SIP/2.0 ") {
         let method = field(message, "cseq").and_then(|c| c.split(' ').nth(1)).unwrap_or_default();
         let of = if method == "INVITE" { String::new() } else { format!(" ({method})") };
-        return format!("{}{of}{body}", words.get(1..).unwrap_or_default().join(" "));
+        let reliable = if field(message, "rseq").is_some() { " reliably" } else { "" };
+        return format!("{}{reliable}{of}{body}", words.get(1..).unwrap_or_default().join(" "));
     }
     let user = words.get(1).and_then(|uri| uri.split([':', '@']).nth(1)).unwrap_or_default();
+    let state = field(message, "subscription-state").map(|s| format!(" {}", s.split(';').next().unwrap_or_default()));
+    let told = ["Diversion", "History-Info", "Privacy", "P-Asserted-Identity", "Referred-By"];
+    let told: String = told.iter().filter_map(|name| Some(format!(" {name}={}", field(message, name)?))).collect();
     let cause = field(message, "reason").and_then(|r| r.split("text=").nth(1)).map(|t| format!(" reason={t}"));
-    format!("{} {user}{body}{}", words.first().copied().unwrap_or_default(), cause.unwrap_or_default())
+    let method = words.first().copied().unwrap_or_default();
+    format!("{method} {user}{body}{told}{}{}", state.unwrap_or_default(), cause.unwrap_or_default())
 }
 
 fn body(message: &str) -> String {
     let Some((_, sdp)) = message.split_once("\r\n\r\n").filter(|(_, b)| !b.is_empty()) else { return String::new() };
+    if field(message, "content-type") != Some("application/sdp") {
+        return format!(" {:?}", sdp.trim_end().replace("\r\n", " "));
+    }
     let value = |key: &str| sdp.lines().find_map(|l| l.strip_prefix(key)).unwrap_or_default();
     let direction = ["sendonly", "recvonly", "inactive"].into_iter().find(|d| sdp.contains(&format!("a={d}")));
     let (media, address) = (value("m=audio "), value("c=IN IP4 "));

@@ -71,6 +71,11 @@ impl Identity {
 
     /// A response; `to` is the To value with our tag.
     pub(crate) fn response(&self, request: &str, status: u16, to: &str, sdp: Option<&str>) -> String {
+        self.response_with(request, status, to, "", sdp)
+    }
+
+    /// The same with further whole header lines.
+    pub(crate) fn response_with(&self, request: &str, status: u16, to: &str, extra: &str, sdp: Option<&str>) -> String {
         let mut out = format!("SIP/2.0 {status} So\r\n");
         for line in text::lines(request, "via") {
             out.push_str(line);
@@ -79,7 +84,7 @@ impl Identity {
         let of = |name| text::field(request, name).unwrap_or_default();
         let _ = write!(
             out,
-            "From: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: {}\r\n",
+            "From: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: {}\r\n{extra}",
             of("from"),
             of("call-id"),
             of("cseq"),

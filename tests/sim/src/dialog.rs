@@ -60,6 +60,11 @@ pub(crate) struct Dialog {
     pub(crate) cancel_at: Option<Instant>,
     pub(crate) hangup_at: Option<Instant>,
     pub(crate) reinvite_at: Option<Instant>,
+    pub(crate) refer_at: Option<Instant>,
+    /// The newest reliable provisional response of theirs.
+    pub(crate) rseq: u32,
+    /// A reliable provisional response of ours without PRACK: bytes, when it comes again, after how long then.
+    pub(crate) repeated: Option<(String, Instant, core::time::Duration)>,
     pub(crate) speak_at: Option<Instant>,
     pub(crate) press_at: Option<Instant>,
     pub(crate) forget_at: Option<Instant>,
@@ -94,6 +99,9 @@ impl Dialog {
             cancel_at: None,
             hangup_at: None,
             reinvite_at: None,
+            refer_at: None,
+            rseq: 0,
+            repeated: None,
             speak_at: None,
             press_at: None,
             forget_at: None,
@@ -112,6 +120,8 @@ impl Dialog {
             self.cancel_at = None;
             self.hangup_at = None;
             self.reinvite_at = None;
+            self.refer_at = None;
+            self.repeated = None;
             self.speak_at = None;
             self.press_at = None;
         }
@@ -119,10 +129,21 @@ impl Dialog {
 
     pub(crate) fn next(&self) -> Option<Instant> {
         let act = self.act.map(|(at, _)| at);
-        [act, self.cancel_at, self.hangup_at, self.reinvite_at, self.speak_at, self.press_at, self.forget_at]
-            .into_iter()
-            .flatten()
-            .min()
+        let repeated = self.repeated.as_ref().map(|(_, at, _)| *at);
+        [
+            act,
+            repeated,
+            self.refer_at,
+            self.cancel_at,
+            self.hangup_at,
+            self.reinvite_at,
+            self.speak_at,
+            self.press_at,
+            self.forget_at,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Takes what the other side's session description says.

@@ -3,6 +3,7 @@
 
 mod callee;
 mod caller;
+mod moves;
 mod standing;
 
 use crate::chance::Chance;
@@ -117,6 +118,7 @@ impl Phone {
         self.next_call = None;
         for dialog in self.dialogs.values_mut() {
             dialog.hangup_at = None;
+            dialog.refer_at = None;
         }
     }
 
@@ -133,6 +135,7 @@ impl Phone {
                 Stage::Calling { .. } | Stage::Leaving | Stage::Over => {}
             }
             dialog.reinvite_at = None;
+            dialog.refer_at = None;
         }
     }
 

@@ -38,6 +38,10 @@ pub(crate) struct Temper {
     pub(crate) mute: u64,
     /// Sends its INVITE without an offer.
     pub(crate) late_offer: u64,
+    /// Knows reliable provisional responses (RFC 3262): as caller supports or requires them, as callee sends them.
+    pub(crate) reliable: u64,
+    /// Transfers a call that stands to somebody else of its company (RFC 3515).
+    pub(crate) transfer: u64,
     pub(crate) gap_ms: (u64, u64),
     pub(crate) talk_ms: (u64, u64),
     pub(crate) patience_ms: (u64, u64),
@@ -225,7 +229,7 @@ fn phones(c: &mut Chance) -> Vec<PhonePlan> {
         let own: Vec<String> = of(true).into_iter().filter(|u| *u != phone.user).collect();
         let mut numbers: Vec<String> = own.iter().chain(&own).chain(&own).cloned().collect();
         numbers.extend(of(false).into_iter().take(1));
-        numbers.extend(["900".to_owned(), "900".to_owned(), "4711".to_owned()]);
+        numbers.extend(["900", "900", "4711", "*8", "*691", "*681"].map(str::to_owned));
         phone.numbers = numbers;
     }
     phones
@@ -246,6 +250,8 @@ fn temper(c: &mut Chance) -> Temper {
         digits: sometimes(80, 100),
         mute: sometimes(10, 30),
         late_offer: sometimes(20, 30),
+        reliable: sometimes(50, 100),
+        transfer: sometimes(40, 60),
         gap_ms: (500, 2_000 + c.below(15_000)),
         talk_ms: (0, 2_000 + c.below(58_000)),
         patience_ms: (1_000, if c.percent(60) { 100_000 } else { 15_000 }),

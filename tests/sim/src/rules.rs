@@ -6,7 +6,7 @@ use crate::phone::Phone;
 use crate::text;
 use core::time::Duration;
 use model::{Cause, Instant, Limits};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use switch::{Core, Counters};
 
 const T1: Duration = Duration::from_millis(500);
@@ -45,6 +45,8 @@ pub(crate) struct Rules {
     /// Final responses by branch and method.
     finals: BTreeMap<(String, String), (u16, String)>,
     unacked: BTreeMap<(String, u32), Unacked>,
+    /// Call-IDs of dialogs that a BYE has ended. A 2xx to a re-INVITE may still be repeated there, and its ACK may be late.
+    over: BTreeSet<String>,
 }
 
 impl Rules {
@@ -72,6 +74,9 @@ impl Rules {
             return broken("journal-first", format!("a 2xx left before its record: {}", of("call-id")));
         }
         let key = (of("call-id").to_owned(), text::cseq(message));
+        if self.over.contains(&key.0) {
+            return Ok(());
+        }
         match self.unacked.get_mut(&key) {
             Some(waiting) => {
                 waiting.interval = (waiting.interval * 2).min(T2);
@@ -112,6 +117,7 @@ impl Rules {
     }
 
     fn dialog_over(&mut self, call_id: &str) {
+        self.over.insert(call_id.to_owned());
         self.unacked.retain(|(id, _), _| id != call_id);
     }
 
@@ -120,6 +126,11 @@ impl Rules {
         let call_id = text::field(message, "call-id").unwrap_or_default();
         match text::method(message) {
             "ACK" if text::status(message).is_none() => {
+                // On a stream the transaction is gone with its ACK (Timer I is zero): the same INVITE, sent again on a new
+                // connection, is a new one.
+                if text::field(message, "via").is_some_and(|via| via.contains("/TCP ")) {
+                    self.finals.remove(&(text::branch(message).to_owned(), "INVITE".to_owned()));
+                }
                 self.unacked.remove(&(call_id.to_owned(), text::cseq(message)));
             }
             "BYE" if text::status(message).is_none() => self.dialog_over(call_id),

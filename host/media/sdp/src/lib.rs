@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod anchor;
+mod common;
 mod description;
 mod local;
 mod origin;
@@ -16,6 +17,7 @@ mod remote;
 mod types;
 
 pub use anchor::{anchor, anchor_answer};
+pub use common::answer_known;
 pub use description::{Description, MEDIA_LINES_MAX};
 pub use local::{answer_local, offer_local};
 pub use origin::Origin;

@@ -29,12 +29,10 @@ impl Usage {
                 let _ = self.reject(cx, &Reply { headers: &extra, ..Reply::bare(status) });
             }
             Phase::Confirmed(confirmed) => {
-                if confirmed.unacked.iter().any(|unacked| unacked.initial) {
+                if self.unacked.iter().any(|unacked| unacked.initial) {
                     // Section 15.1.1: the callee waits for the ACK, or for its transaction's end.
                     confirmed.leaving.get_or_insert_with(|| reason.map(str::to_owned));
-                    if let Some(asked) = confirmed.asked.take() {
-                        answer(cx, asked.server, &asked.request, asked.flow, &Reply::bare(487));
-                    }
+                    self.answer_waiting(cx);
                 } else {
                     self.send_bye(cx, reason);
                 }
@@ -54,6 +52,7 @@ impl Usage {
     /// Sends BYE and waits for its end.
     pub(crate) fn send_bye(&mut self, cx: &mut Cx<'_>, reason: Option<&str>) {
         let reinvite = self.quiesce(cx);
+        self.keep_unacked();
         let (flow, request) = bye_request(cx.config, &mut self.dialog, reason);
         let bye = cx.tx.request(flow, request, cx.now);
         cx.index.clients.insert(bye, Purpose::Bye(self.key));
@@ -85,6 +84,7 @@ impl Usage {
                     cx.events.push_back(Event::Ended { key, why: Ended::Bye { reason } });
                 }
                 let reinvite = self.quiesce(cx);
+                self.keep_unacked();
                 self.leave(Leaving { bye: None, reinvite });
             }
             // It crossed ours: both are answered, ours is waited for.
@@ -101,38 +101,65 @@ impl Usage {
     }
 
     /// The re-INVITE that outlived its dialog is done.
-    pub(crate) fn stray_reinvite_done(&mut self) {
-        if let Phase::Leaving(leaving) = &self.phase {
+    pub(crate) fn stray_reinvite_done(&mut self, client: ClientKey) {
+        if let Phase::Leaving(leaving) = &self.phase
+            && leaving.reinvite == Some(client)
+        {
             let bye = leaving.bye;
             self.leave(Leaving { bye, reinvite: None });
         }
     }
 
+    /// Nothing of what kept the usage may be left.
+    pub(crate) fn leave_if_done(&mut self) {
+        if let Phase::Leaving(leaving) = &self.phase {
+            let leaving = Leaving { bye: leaving.bye, reinvite: leaving.reinvite };
+            self.leave(leaving);
+        }
+    }
+
     fn leave(&mut self, leaving: Leaving) {
-        let done = leaving.bye.is_none() && leaving.reinvite.is_none();
+        let done = leaving.bye.is_none() && leaving.reinvite.is_none() && self.unacked.is_empty();
         self.phase = if done { Phase::Over } else { Phase::Leaving(leaving) };
     }
 
-    /// Settles what is under way before the dialog ends: the remote's re-INVITE gets 487 (section 15.1.2), a late
+    /// After a BYE the 2xx to a re-INVITE goes on being repeated: the remote's transaction waits for it. Who said BYE, or
+    /// gets ours, needs no 2xx to the first INVITE.
+    fn keep_unacked(&mut self) {
+        self.unacked.retain(|unacked| !unacked.initial);
+    }
+
+    /// Settles what is under way before the dialog ends: the remote's requests get 487 (section 15.1.2), a late
     /// offer its ACK, our re-INVITE a CANCEL. Gives back the last, which still runs.
-    fn quiesce(&mut self, cx: &mut Cx<'_>) -> Option<ClientKey> {
-        let confirmed = self.confirmed()?;
-        let (asked, late) = (confirmed.asked.take(), confirmed.late.take());
-        let offering = core::mem::take(&mut confirmed.offering);
-        if let Some(asked) = asked {
-            answer(cx, asked.server, &asked.request, asked.flow, &Reply::bare(487));
-        }
+    pub(crate) fn quiesce(&mut self, cx: &mut Cx<'_>) -> Option<ClientKey> {
+        self.answer_waiting(cx);
+        let late = self.confirmed().and_then(|confirmed| confirmed.late.take());
         if let Some(late) = late {
             acknowledge(cx, &self.dialog, late.client, late.cseq, None);
         }
-        match offering {
-            Offering::Sent(sent) => {
+        match core::mem::take(&mut self.offering) {
+            Offering::Sent(sent) if sent.is_invite() => {
                 if sent.give_up_at.is_some() {
                     cx.tx.cancel(sent.client, &[], cx.now);
                 }
                 Some(sent.client)
             }
+            // Timer F ends an UPDATE, and nobody waits for its response any more.
+            Offering::Sent(sent) => {
+                cx.index.clients.remove(&sent.client);
+                None
+            }
             Offering::Idle | Offering::Waiting(_) | Offering::Backoff(_, _) => None,
+        }
+    }
+
+    /// Each request of the remote that waits for the transaction user is told that the dialog ends.
+    fn answer_waiting(&mut self, cx: &mut Cx<'_>) {
+        if let Some(asked) = self.asked.take() {
+            answer(cx, asked.server, &asked.request, asked.flow, &Reply::bare(487));
+        }
+        for waiting in core::mem::take(&mut self.waiting) {
+            answer(cx, waiting.server, &waiting.request, waiting.flow, &Reply::bare(487));
         }
     }
 }

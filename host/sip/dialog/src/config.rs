@@ -33,6 +33,10 @@ pub struct Config {
     pub allow: String,
     /// Option tags of the Supported header, comma separated; empty for none.
     pub supported: String,
+    /// RFC 4028: the session interval we ask for, in seconds; 0 asks for none.
+    pub session_interval_s: u32,
+    /// RFC 4028: the shortest session interval we take, in seconds; never under 90.
+    pub session_min_se_s: u32,
     /// Interval at which a provisional answer is repeated, lest a proxy gives up (RFC 3261 section 13.3.1.1).
     pub provisional_refresh: Duration,
     /// Longest wait for the final answer to a re-INVITE of ours; then it is cancelled.
@@ -50,8 +54,10 @@ impl Default for Config {
             t2: Duration::from_secs(4),
             contact_user: String::new(),
             user_agent: "Strowger".to_owned(),
-            allow: "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO".to_owned(),
-            supported: String::new(),
+            allow: "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, MESSAGE".to_owned(),
+            supported: "100rel, replaces, timer, norefersub".to_owned(),
+            session_interval_s: 1_800,
+            session_min_se_s: 90,
             provisional_refresh: Duration::from_secs(60),
             reinvite_timeout: Duration::from_secs(60),
             glare_retries_max: 10,
@@ -103,4 +109,34 @@ pub enum DialogError {
     /// The status is not of the class this act sends.
     #[error("status {0} does not fit this act")]
     Status(u16),
+}
+
+/// A request within a dialog, of the transaction user's own making.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InDialog {
+    /// INFO, MESSAGE or NOTIFY.
+    pub method: String,
+    /// Its header fields beyond those of the dialog, in order.
+    pub headers: Vec<(String, String)>,
+    /// Content type and body.
+    pub body: Option<(String, Bytes)>,
+}
+
+/// The answer to a request that the layer handed up.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct InDialogAnswer {
+    /// The final status.
+    pub status: u16,
+    /// Header fields beyond those of the dialog, in order.
+    pub headers: Vec<(String, String)>,
+    /// Content type and body.
+    pub body: Option<(String, Bytes)>,
+}
+
+impl InDialogAnswer {
+    /// A status and nothing else.
+    #[must_use]
+    pub fn bare(status: u16) -> InDialogAnswer {
+        InDialogAnswer { status, ..InDialogAnswer::default() }
+    }
 }

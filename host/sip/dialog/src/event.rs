@@ -3,6 +3,7 @@
 use crate::DialogKey;
 use bytes::Bytes;
 use sip_message::Message;
+use sip_transaction::ServerKey;
 use std::sync::Arc;
 
 /// Something the transaction user has to know.
@@ -50,12 +51,15 @@ pub enum Event {
         /// The ACK's session description: the answer where our 2xx carried the offer.
         sdp: Option<Bytes>,
     },
-    /// The remote sent a re-INVITE; `answer_reinvite` or `reject_reinvite` must follow.
+    /// The remote offers anew, by re-INVITE, UPDATE or PRACK; `answer_reinvite` or `reject_reinvite` must follow, at
+    /// once unless it was a re-INVITE.
     Reinvited {
         /// The usage.
         key: DialogKey,
         /// The offer; `None` asks for ours, and its answer comes as [`Event::ReinviteAnswered`].
         offer: Option<Bytes>,
+        /// Whether it was an UPDATE.
+        update: bool,
     },
     /// The remote withdrew its re-INVITE before our answer; the layer has sent 487.
     ReinviteCancelled {
@@ -76,12 +80,25 @@ pub enum Event {
         /// The final status, or the one that stands for the failure.
         status: u16,
     },
-    /// The remote sent an INFO that the layer answered 200: DTMF of old phones, or an empty one.
-    Info {
+    /// The remote sent INFO, MESSAGE or REFER; [`crate::Layer::respond`] must follow.
+    Request {
         /// The usage.
         key: DialogKey,
+        /// Which request.
+        server: ServerKey,
         /// The request.
         request: Arc<Message>,
+    },
+    /// A request that [`crate::Layer::send`] sent has its final response.
+    Response {
+        /// The usage.
+        key: DialogKey,
+        /// What `send` gave.
+        id: u64,
+        /// The final status; 408 or 503 where none came.
+        status: u16,
+        /// The response, if one came.
+        response: Option<Arc<Message>>,
     },
     /// The remote or a failure ended the usage. It is gone.
     Ended {
@@ -106,7 +123,8 @@ impl Event {
             | Event::ReinviteCancelled { key }
             | Event::ReinviteAnswered { key, .. }
             | Event::ReinviteFailed { key, .. }
-            | Event::Info { key, .. }
+            | Event::Request { key, .. }
+            | Event::Response { key, .. }
             | Event::Ended { key, .. } => *key,
         }
     }
@@ -140,4 +158,8 @@ pub enum Ended {
     Gone(u16),
     /// The transport failed.
     Transport,
+    /// A reliable provisional response of ours was not acknowledged in 64*T1; the layer has sent 504 (RFC 3262 section 3).
+    NoPrack,
+    /// Nobody refreshed the session in time (RFC 4028 section 10).
+    SessionExpired,
 }

@@ -2,9 +2,10 @@
 
 use crate::ack::{AckTable, repeated};
 use crate::dialog::{Dialog, call_id, from_tag, to_tag};
-use crate::usage::{Cx, Index, Phase, Purpose, Ringing, Usage};
+use crate::request::failure_status;
+use crate::usage::{Cx, Index, Phase, Purpose, Ringing, Said, Usage};
 use crate::write::{Reply, stray_reply};
-use crate::{Config, DialogError, DialogKey, Event, InviteSpec, Transactions};
+use crate::{Config, DialogError, DialogKey, Event, InDialog, InDialogAnswer, InviteSpec, Transactions};
 use bytes::Bytes;
 use model::{Flow, IdSource, Instant};
 use sip_message::Message;
@@ -28,6 +29,7 @@ pub struct Layer {
     timers: BTreeSet<(Instant, DialogKey)>,
     events: VecDeque<Event>,
     next_key: u64,
+    next_request: u64,
 }
 
 impl Layer {
@@ -43,6 +45,7 @@ impl Layer {
             timers: BTreeSet::new(),
             events: VecDeque::new(),
             next_key: 1,
+            next_request: 0,
         }
     }
 
@@ -51,13 +54,15 @@ impl Layer {
     pub fn incoming(&mut self, key: ServerKey, flow: Flow, request: Arc<Message>, now: Instant) -> DialogKey {
         let _ = now;
         let dialog = Dialog::of_request(&request, flow, &self.config, &mut self.ids);
-        let ringing = Ringing { server: key, request, flow, provisional: None };
-        let mut usage = Usage::incoming(self.fresh_key(), dialog, ringing);
+        let ringing = Ringing { server: key, request, flow, provisional: None, accept: None };
+        let first_rseq = self.ids.u32();
+        let mut usage = Usage::incoming(self.fresh_key(), dialog, ringing, first_rseq);
         usage.own(key, &mut self.index);
         self.insert(usage)
     }
 
-    /// UAS: sends a provisional response, 101 to 199.
+    /// UAS: sends a provisional response, 101 to 199; reliably where the caller requires it, or supports it and there is
+    /// a session description (RFC 3262). A caller who requires it and sent no offer gets none.
     ///
     /// # Errors
     /// The usage is gone or answered, or the status is not provisional.
@@ -70,11 +75,12 @@ impl Layer {
         headers: &[(String, String)],
         now: Instant,
     ) -> Result<(), DialogError> {
-        let reply = Reply { sdp, headers, ..Reply::bare(status) };
-        self.act(tx, key, now, |usage, cx| usage.progress(cx, &reply))
+        let said = Said { status, sdp, headers: headers.to_vec() };
+        self.act(tx, key, now, |usage, cx| usage.progress(cx, said))
     }
 
-    /// UAS: sends 200 and repeats it until the ACK: [`Event::Confirmed`], or [`crate::Ended::AckTimeout`].
+    /// UAS: sends 200 and repeats it until the ACK: [`Event::Confirmed`], or [`crate::Ended::AckTimeout`]. It waits for
+    /// the PRACK of a provisional response with a session description, and for the answer to an offer of the caller.
     ///
     /// # Errors
     /// The usage is gone or answered.
@@ -86,8 +92,8 @@ impl Layer {
         headers: &[(String, String)],
         now: Instant,
     ) -> Result<(), DialogError> {
-        let reply = Reply { sdp, headers, ..Reply::bare(200) };
-        self.act(tx, key, now, |usage, cx| usage.accept(cx, &reply))
+        let said = Said { status: 200, sdp, headers: headers.to_vec() };
+        self.act(tx, key, now, |usage, cx| usage.accept(cx, said))
     }
 
     /// UAS: sends a final response from 300 up; an empty `reason` stands for the usual phrase. The usage is gone.
@@ -119,7 +125,7 @@ impl Layer {
             tx,
             now,
         };
-        let usage = Usage::invite(key, &spec, &mut cx);
+        let usage = Usage::invite(key, spec, &mut cx);
         self.insert(usage)
     }
 
@@ -169,10 +175,59 @@ impl Layer {
         self.act(tx, key, now, |usage, cx| usage.reinvite(cx, offer))
     }
 
-    /// Accepts the remote's re-INVITE with an answer, or with our offer where it had none.
+    /// Offers anew by UPDATE (RFC 3311), in a confirmed dialog or an early one whose first offer was answered reliably.
+    /// The events are those of [`Layer::reinvite`].
     ///
     /// # Errors
-    /// The usage is gone, or no re-INVITE waits: it was cancelled.
+    /// The usage is gone, the remote takes no UPDATE now ([`Layer::can_update`]), or another offer is under way.
+    pub fn update(
+        &mut self,
+        tx: &mut Transactions,
+        key: DialogKey,
+        offer: Bytes,
+        now: Instant,
+    ) -> Result<(), DialogError> {
+        self.act(tx, key, now, |usage, cx| usage.update(cx, offer))
+    }
+
+    /// Answers a request that [`Event::Request`] handed up, 200 to 699.
+    ///
+    /// # Errors
+    /// The usage is gone, or nothing of that key waits, or the status is none of a final response.
+    pub fn respond(
+        &mut self,
+        tx: &mut Transactions,
+        key: DialogKey,
+        server: ServerKey,
+        answer: &InDialogAnswer,
+        now: Instant,
+    ) -> Result<(), DialogError> {
+        let reply = Reply { headers: &answer.headers, ..Reply::bare(answer.status) };
+        let body = answer.body.clone();
+        self.act(tx, key, now, |usage, cx| usage.respond(cx, server, &reply, body))
+    }
+
+    /// Sends a request of your own in the dialog; [`Event::Response`] with the id given back follows, unless the usage
+    /// ends before.
+    ///
+    /// # Errors
+    /// The usage is gone or hung up, or has no dialog yet.
+    pub fn send(
+        &mut self,
+        tx: &mut Transactions,
+        key: DialogKey,
+        request: &InDialog,
+        now: Instant,
+    ) -> Result<u64, DialogError> {
+        self.next_request += 1;
+        let id = self.next_request;
+        self.act(tx, key, now, |usage, cx| usage.send(cx, id, request)).map(|()| id)
+    }
+
+    /// Accepts the remote's offer with an answer, or with our offer where it had none.
+    ///
+    /// # Errors
+    /// The usage is gone, or no offer waits: it was cancelled.
     pub fn answer_reinvite(
         &mut self,
         tx: &mut Transactions,
@@ -180,8 +235,7 @@ impl Layer {
         sdp: Bytes,
         now: Instant,
     ) -> Result<(), DialogError> {
-        let reply = Reply { sdp: Some(sdp), ..Reply::bare(200) };
-        self.act(tx, key, now, |usage, cx| usage.answer_reinvite(cx, &reply))
+        self.act(tx, key, now, |usage, cx| usage.answer_reinvite(cx, sdp))
     }
 
     /// Refuses the remote's re-INVITE; the dialog goes on as it was.
@@ -264,6 +318,18 @@ impl Layer {
                 usage.reinvite_response(cx, key, &response);
                 Ok(())
             }),
+            Purpose::Prack(_) | Purpose::Asked(..) if status < 200 => Ok(()),
+            Purpose::Prack(_) => {
+                self.index.clients.remove(&key);
+                Ok(())
+            }
+            Purpose::Asked(dialog, id) => {
+                self.index.clients.remove(&key);
+                self.act(tx, dialog, now, |usage, cx| {
+                    usage.responded(cx, id, status, Some(response));
+                    Ok(())
+                })
+            }
             Purpose::Bye(_) if status < 200 => Ok(()),
             Purpose::Bye(dialog) => self.bye_done(tx, key, dialog, now),
         };
@@ -281,6 +347,17 @@ impl Layer {
                 usage.reinvite_failed(cx, key, why);
                 Ok(())
             }),
+            Purpose::Prack(_) => {
+                self.index.clients.remove(&key);
+                Ok(())
+            }
+            Purpose::Asked(dialog, id) => {
+                self.index.clients.remove(&key);
+                self.act(tx, dialog, now, |usage, cx| {
+                    usage.responded(cx, id, failure_status(why), None);
+                    Ok(())
+                })
+            }
             Purpose::Bye(dialog) => self.bye_done(tx, key, dialog, now),
         };
     }
@@ -341,6 +418,24 @@ impl Layer {
         })
     }
 
+    /// Whether an UPDATE with an offer can be sent, were no other offer under way (RFC 3311 section 5.1).
+    #[must_use]
+    pub fn can_update(&self, key: DialogKey) -> bool {
+        self.usages.get(&key).is_some_and(Usage::can_update)
+    }
+
+    /// UAS: whether a description of ours went out in a reliable provisional response, so that the 2xx has none.
+    #[must_use]
+    pub fn has_described(&self, key: DialogKey) -> bool {
+        self.usages.get(&key).and_then(|usage| usage.reliable.as_ref()).is_some_and(|r| r.has_described())
+    }
+
+    /// The Min-SE with which an INVITE outside a dialog is to be answered 422 (RFC 4028 section 5), if it is.
+    #[must_use]
+    pub fn session_too_short(&self, request: &Message) -> Option<u32> {
+        crate::session_timer::too_short(&self.config, request)
+    }
+
     /// The dialog's Call-ID.
     #[must_use]
     pub fn call_id(&self, key: DialogKey) -> Option<&str> {
@@ -378,6 +473,12 @@ impl Layer {
         let key = *self.index.tags.get(&to_tag(request))?;
         let usage = self.usages.get(&key)?;
         usage.matches(call_id(request), &from_tag(request)).then_some(key)
+    }
+
+    /// The usage that has this tag of ours.
+    pub(crate) fn by_tag(&self, local_tag: &str) -> Option<(DialogKey, &Usage)> {
+        let key = *self.index.tags.get(local_tag)?;
+        self.usages.get(&key).map(|usage| (key, usage))
     }
 
     fn bye_done(

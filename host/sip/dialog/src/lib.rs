@@ -31,17 +31,23 @@ mod config;
 mod dialog;
 mod event;
 mod layer;
+mod prack;
+mod refer;
 mod reinvite;
+mod replaces;
 mod request;
+mod session_timer;
 mod target;
 mod uac;
 mod uas;
 mod usage;
 mod write;
 
-pub use config::{Config, DialogError, DialogKey, InviteSpec, Transactions};
+pub use config::{Config, DialogError, DialogKey, InDialog, InDialogAnswer, InviteSpec, Transactions};
 pub use event::{Ended, Event, Failed};
 pub use layer::Layer;
+pub use refer::Refer;
+pub use replaces::{BadReplaces, Named, Replaces};
 
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,9 @@
 
 use crate::ack::acknowledge;
 use crate::dialog::{Dialog, body, to_tag};
+use crate::request::Peer;
 use crate::usage::{Calling, Confirmed, Cx, Early, Late, Phase, Purpose, Role, Usage, Withdrawn};
-use crate::write::initial_invite;
+use crate::write::{Reply, answer, initial_invite};
 use crate::{DialogError, DialogKey, Event, Failed, InviteSpec};
 use bytes::Bytes;
 use model::Flow;
@@ -11,22 +12,36 @@ use sip_message::Message;
 use sip_transaction::{ClientKey, Failure};
 use std::sync::Arc;
 
+/// How many times an INVITE is sent again with a longer session interval.
+const RETRIES_MAX: u8 = 3;
+
 impl Usage {
     /// Sends the INVITE of `spec`.
-    pub(crate) fn invite(key: DialogKey, spec: &InviteSpec, cx: &mut Cx<'_>) -> Usage {
-        let mut dialog = Dialog::of_spec(spec, cx.config, cx.ids);
-        let (flow, request) = initial_invite(cx.config, &mut dialog, spec);
+    pub(crate) fn invite(key: DialogKey, spec: InviteSpec, cx: &mut Cx<'_>) -> Usage {
+        let dialog = Dialog::of_spec(&spec, cx.config, cx.ids);
+        let described = spec.offer.clone();
+        let mut usage = Usage::new(key, Role::Uac, dialog, Phase::Over);
+        usage.described = described;
+        usage.send_invite(cx, Box::new(spec), 0);
+        usage
+    }
+
+    fn send_invite(&mut self, cx: &mut Cx<'_>, spec: Box<InviteSpec>, retries: u8) {
+        let session = self.session.request_headers(cx.config);
+        let (flow, request) = initial_invite(cx.config, &mut self.dialog, &spec, &session);
         let client = cx.tx.request(flow, request, cx.now);
-        cx.index.clients.insert(client, Purpose::Invite(key));
-        let calling = Calling { client, offered: spec.offer.is_some(), withdrawn: Withdrawn::No, early: Vec::new() };
-        Usage { key, role: Role::Uac, dialog, phase: Phase::Calling(calling), servers: Vec::new(), armed: None }
+        cx.index.clients.insert(client, Purpose::Invite(self.key));
+        let offered = spec.offer.is_some();
+        let (withdrawn, early) = (Withdrawn::No, Vec::new());
+        self.phase = Phase::Calling(Calling { client, offered, withdrawn, early, spec, retries });
     }
 
     /// A response to the INVITE, up to the first 2xx.
     pub(crate) fn invite_response(&mut self, cx: &mut Cx<'_>, client: ClientKey, response: Arc<Message>, flow: Flow) {
         match response.status().unwrap_or_default() {
-            101..=199 => self.provisional(cx, response),
+            101..=199 => self.provisional(cx, response, flow),
             200..=299 => self.answered(cx, client, response, flow),
+            422 if self.ask_longer(cx, client, &response) => {}
             status if status >= 300 => {
                 self.failed(cx, client, status, Failed::Response(response));
             }
@@ -46,6 +61,7 @@ impl Usage {
     /// Sends the ACK with the answer to the offer of a 2xx (section 13.2.2.4).
     pub(crate) fn ack(&mut self, cx: &mut Cx<'_>, answer: Bytes) -> Result<(), DialogError> {
         let late = self.confirmed().and_then(|confirmed| confirmed.late.take()).ok_or(DialogError::WrongState)?;
+        self.described = Some(answer.clone());
         acknowledge(cx, &self.dialog, late.client, late.cseq, Some(answer));
         Ok(())
     }
@@ -58,33 +74,72 @@ impl Usage {
         }
     }
 
-    fn provisional(&mut self, cx: &mut Cx<'_>, response: Arc<Message>) {
+    /// The remote wants a longer session interval: the INVITE goes again with it (RFC 4028 section 7.3).
+    fn ask_longer(&mut self, cx: &mut Cx<'_>, client: ClientKey, response: &Message) -> bool {
+        let Phase::Calling(calling) = &mut self.phase else { return false };
+        let wanted = calling.withdrawn == Withdrawn::No && calling.retries < RETRIES_MAX;
+        if !wanted || !self.session.raise(response) {
+            return false;
+        }
+        cx.index.clients.remove(&client);
+        if let Phase::Calling(calling) = core::mem::replace(&mut self.phase, Phase::Over) {
+            self.send_invite(cx, calling.spec, calling.retries + 1);
+        }
+        true
+    }
+
+    fn provisional(&mut self, cx: &mut Cx<'_>, response: Arc<Message>, flow: Flow) {
         let Phase::Calling(calling) = &mut self.phase else { return };
         let sdp = body(&response);
         let remote_tag = to_tag(&response);
         if !remote_tag.is_empty()
             && let Some(early) = calling.branch(remote_tag, cx.config.forks_max)
         {
-            early.sdp = sdp.clone().or(early.sdp.take());
+            early.peer.learn(&response);
+            if early.dialog.is_none() {
+                early.dialog = Some(Box::new(self.dialog.joined(&response, flow)));
+            }
         }
-        if calling.withdrawn == Withdrawn::No {
+        if !self.take_provisional(cx, &response) {
+            return;
+        }
+        self.note_early(&response, sdp.as_ref());
+        if matches!(&self.phase, Phase::Calling(calling) if calling.withdrawn == Withdrawn::No) {
             let status = response.status().unwrap_or(183);
             cx.events.push_back(Event::Progress { key: self.key, status, sdp, response });
+        }
+    }
+
+    fn note_early(&mut self, response: &Message, sdp: Option<&Bytes>) {
+        let Phase::Calling(calling) = &mut self.phase else { return };
+        let tag = to_tag(response);
+        if let (Some(early), Some(sdp)) = (calling.early.iter_mut().find(|e| e.remote_tag == tag), sdp) {
+            early.sdp = Some(sdp.clone());
         }
     }
 
     fn answered(&mut self, cx: &mut Cx<'_>, client: ClientKey, response: Arc<Message>, flow: Flow) {
         let Phase::Calling(calling) = &mut self.phase else { return };
         let (offered, withdrawn) = (calling.offered, calling.withdrawn);
+        let mut early = core::mem::take(&mut calling.early);
         let template = Box::new(self.dialog.clone());
         let cseq = template.local_cseq;
         self.dialog = template.joined(&response, flow);
-        let early = calling.early.iter_mut().find(|early| early.remote_tag == self.dialog.remote_tag);
-        let (early_cseq, early_sdp) = early.map(|e| (e.remote_cseq, e.sdp.take())).unwrap_or_default();
-        self.dialog.remote_cseq = early_cseq;
+        let own = early.iter_mut().find(|early| early.remote_tag == self.dialog.remote_tag);
+        let early_sdp = own.and_then(|early| {
+            self.dialog.remote_cseq = early.remote_cseq;
+            if let Some(dialog) = &early.dialog {
+                self.dialog.local_cseq = dialog.local_cseq;
+            }
+            early.sdp.take()
+        });
+        self.peer = Peer::default();
+        self.peer.learn(&response);
+        self.drop_other_branch(cx);
         let until = cx.now + cx.config.patience();
         cx.index.clients.remove(&client);
         cx.acks.begin(client, Some(template), cseq, until);
+        self.session.granted(&response, cx.config, cx.now);
         let mut confirmed = Box::<Confirmed>::default();
         if offered || withdrawn != Withdrawn::No {
             acknowledge(cx, &self.dialog, client, cseq, None);
@@ -108,6 +163,16 @@ impl Usage {
         }
     }
 
+    /// An UPDATE of a branch that has lost waits for an answer: it gets the refusal of a dialog that is ending.
+    fn drop_other_branch(&mut self, cx: &mut Cx<'_>) {
+        let tag = self.dialog.remote_tag.clone();
+        if let Some(asked) = self.asked.take_if(|asked| crate::dialog::from_tag(&asked.request) != tag) {
+            answer(cx, asked.server, &asked.request, asked.flow, &Reply::bare(487));
+            self.disown(asked.server, cx.index);
+            cx.events.push_back(Event::ReinviteCancelled { key: self.key });
+        }
+    }
+
     fn failed(&mut self, cx: &mut Cx<'_>, client: ClientKey, status: u16, why: Failed) {
         let Phase::Calling(calling) = &self.phase else { return };
         cx.index.clients.remove(&client);
@@ -117,6 +182,7 @@ impl Usage {
             Withdrawn::Cancelled => cx.events.push_back(Event::Failed { key, status, why: Failed::Cancelled }),
             Withdrawn::Told => {}
         }
+        self.quiesce(cx);
         self.phase = Phase::Over;
     }
 }
@@ -126,9 +192,22 @@ impl Calling {
     pub(crate) fn branch(&mut self, remote_tag: String, forks_max: usize) -> Option<&mut Early> {
         let at = self.early.iter().position(|early| early.remote_tag == remote_tag);
         if at.is_none() && self.early.len() < forks_max {
-            self.early.push(Early { remote_tag, remote_cseq: None, sdp: None });
+            self.early.push(Early {
+                remote_tag,
+                remote_cseq: None,
+                sdp: None,
+                dialog: None,
+                rseq: None,
+                answered: false,
+                peer: Peer::default(),
+            });
             return self.early.last_mut();
         }
         self.early.get_mut(at?)
+    }
+
+    /// The branch that has answered our offer reliably.
+    pub(crate) fn settled(&self) -> Option<&Early> {
+        self.early.iter().find(|early| early.answered && early.dialog.is_some())
     }
 }

@@ -1,10 +1,11 @@
 //! The UAS's INVITE: provisional responses, the 2xx until its ACK, refusal, CANCEL (RFC 3261 sections 9.2, 13.3, 15.1.1).
 //!
 //! The 2xx is repeated here and not by the transaction, on every transport: T1, doubling up to T2, until the ACK comes
-//! or 64*T1 have passed (section 13.3.1.4).
+//! or 64*T1 have passed (section 13.3.1.4). One that answered a re-INVITE is repeated even after a BYE, as the other
+//! side's INVITE transaction has no other end.
 
 use crate::dialog::{Dialog, body};
-use crate::usage::{Confirmed, Cx, Phase, Ringing, Role, Unacked, Usage};
+use crate::usage::{Cx, Phase, Ringing, Role, Said, Unacked, Usage};
 use crate::write::{Reply, answer, invite_reply};
 use crate::{Config, DialogError, DialogKey, Ended, Event};
 use bytes::Bytes;
@@ -14,19 +15,32 @@ use sip_transaction::{Failure, ServerKey};
 
 impl Usage {
     /// An admitted INVITE becomes an early usage.
-    pub(crate) fn incoming(key: DialogKey, dialog: Dialog, ringing: Ringing) -> Usage {
-        Usage { key, role: Role::Uas, dialog, phase: Phase::Ringing(ringing), servers: Vec::new(), armed: None }
+    pub(crate) fn incoming(key: DialogKey, dialog: Dialog, ringing: Ringing, first_rseq: u32) -> Usage {
+        let reliable = crate::prack::Reliable::of(&ringing.request, first_rseq);
+        let mut peer = crate::request::Peer::default();
+        peer.learn(&ringing.request);
+        let mut usage = Usage::new(key, Role::Uas, dialog, Phase::Ringing(ringing));
+        usage.reliable = reliable;
+        usage.peer = peer;
+        usage
     }
 
     /// Sends a provisional response.
-    pub(crate) fn progress(&mut self, cx: &mut Cx<'_>, reply: &Reply<'_>) -> Result<(), DialogError> {
-        let Phase::Ringing(ringing) = &mut self.phase else { return Err(DialogError::WrongState) };
-        if !(101..=199).contains(&reply.status) {
-            return Err(DialogError::Status(reply.status));
+    pub(crate) fn progress(&mut self, cx: &mut Cx<'_>, said: Said) -> Result<(), DialogError> {
+        let Phase::Ringing(ringing) = &self.phase else { return Err(DialogError::WrongState) };
+        if !(101..=199).contains(&said.status) {
+            return Err(DialogError::Status(said.status));
         }
-        let bytes = invite_reply(cx.config, &self.dialog, &ringing.request, ringing.flow, reply);
-        let due = cx.now + cx.config.provisional_refresh;
-        ringing.provisional = Some((bytes.clone(), due));
+        if ringing.accept.is_some() || self.progress_reliably(cx, &said)? {
+            return Ok(());
+        }
+        let Phase::Ringing(ringing) = &mut self.phase else { return Err(DialogError::WrongState) };
+        let reply = Reply { sdp: said.sdp.clone(), headers: &said.headers, ..Reply::bare(said.status) };
+        let bytes = invite_reply(cx.config, &self.dialog, &ringing.request, ringing.flow, &reply);
+        if said.sdp.is_some() {
+            self.described.clone_from(&said.sdp);
+        }
+        ringing.provisional = Some((said, cx.now + cx.config.provisional_refresh));
         let server = ringing.server;
         cx.tx.respond(server, bytes, cx.now).map_err(|_| DialogError::Gone)
     }
@@ -34,26 +48,46 @@ impl Usage {
     /// Repeats the newest provisional response, so that no proxy's Timer C ends the call (section 13.3.1.1).
     pub(crate) fn refresh_provisional(&mut self, cx: &mut Cx<'_>) {
         let Phase::Ringing(ringing) = &mut self.phase else { return };
-        if let Some((bytes, at)) = &mut ringing.provisional
-            && *at <= cx.now
-        {
-            *at = cx.now + cx.config.provisional_refresh;
-            // A transaction that is gone reports so by itself.
-            let _ = cx.tx.respond(ringing.server, bytes.clone(), cx.now);
-        }
+        let Some((said, _)) = ringing.provisional.take_if(|(_, at)| *at <= cx.now) else { return };
+        // A transaction that is gone reports so by itself.
+        let _ = self.progress(cx, said);
     }
 
-    /// Sends the 200 and repeats it until its ACK.
-    pub(crate) fn accept(&mut self, cx: &mut Cx<'_>, reply: &Reply<'_>) -> Result<(), DialogError> {
-        let Phase::Ringing(ringing) = &self.phase else { return Err(DialogError::WrongState) };
-        let bytes = invite_reply(cx.config, &self.dialog, &ringing.request, ringing.flow, reply);
-        let server = ringing.server;
-        let offered = body(&ringing.request).is_none();
-        let cseq = crate::dialog::cseq(&ringing.request).unwrap_or_default();
-        self.phase = Phase::Confirmed(Box::<Confirmed>::default());
-        let unacked = Unacked::new(cx.config, cx.now, server, cseq, bytes);
-        self.send_2xx(cx, Unacked { initial: true, offered, ..unacked });
+    /// Sends the 200 and repeats it until its ACK. Where a reliable provisional response with a description waits for
+    /// its PRACK, or an offer of the caller for its answer, the 200 waits too (RFC 3262 section 3).
+    pub(crate) fn accept(&mut self, cx: &mut Cx<'_>, said: Said) -> Result<(), DialogError> {
+        let Phase::Ringing(ringing) = &mut self.phase else { return Err(DialogError::WrongState) };
+        if ringing.accept.is_some() {
+            return Err(DialogError::WrongState);
+        }
+        ringing.accept = Some(said);
+        self.accept_if_free(cx);
         Ok(())
+    }
+
+    /// Sends the 200 that waits, if nothing keeps it back any more.
+    pub(crate) fn accept_if_free(&mut self, cx: &mut Cx<'_>) {
+        let held = self.asked.is_some() || self.reliable.as_ref().is_some_and(|reliable| reliable.holds_2xx());
+        let Phase::Ringing(ringing) = &mut self.phase else { return };
+        let Some(said) = ringing.accept.take_if(|_| !held) else { return };
+        let Phase::Ringing(ringing) = core::mem::replace(&mut self.phase, Phase::Confirmed(Box::default())) else {
+            return;
+        };
+        let settled = self.reliable.as_ref().is_some_and(|reliable| reliable.answered);
+        if let Some(reliable) = &mut self.reliable {
+            reliable.settle();
+        }
+        if said.sdp.is_some() {
+            self.described.clone_from(&said.sdp);
+        }
+        let mut headers = said.headers;
+        headers.extend(self.session.answer(&ringing.request, cx.config, cx.now));
+        let reply = Reply { sdp: said.sdp, headers: &headers, ..Reply::bare(200) };
+        let bytes = invite_reply(cx.config, &self.dialog, &ringing.request, ringing.flow, &reply);
+        let offered = body(&ringing.request).is_none() && !settled;
+        let cseq = crate::dialog::cseq(&ringing.request).unwrap_or_default();
+        let unacked = Unacked::new(cx.config, cx.now, ringing.server, cseq, bytes);
+        self.send_2xx(cx, Unacked { initial: true, offered, ..unacked });
     }
 
     /// Sends a final response from 300 up; the usage is over.
@@ -64,6 +98,7 @@ impl Usage {
         }
         let bytes = invite_reply(cx.config, &self.dialog, &ringing.request, ringing.flow, reply);
         let server = ringing.server;
+        self.quiesce(cx);
         self.phase = Phase::Over;
         cx.tx.respond(server, bytes, cx.now).map_err(|_| DialogError::Gone)
     }
@@ -72,19 +107,19 @@ impl Usage {
     pub(crate) fn send_2xx(&mut self, cx: &mut Cx<'_>, unacked: Unacked) {
         // Should the transaction be gone, the ACK will not come, and 64*T1 end the dialog.
         let _ = cx.tx.respond(unacked.server, unacked.response.clone(), cx.now);
-        if let Some(confirmed) = self.confirmed() {
-            confirmed.unacked.push(unacked);
-        }
+        self.unacked.push(unacked);
     }
 
     /// Repeats each 2xx that is due; ends the dialog where the ACK did not come in time.
     pub(crate) fn repeat_2xx(&mut self, cx: &mut Cx<'_>) {
-        let Some(confirmed) = self.confirmed() else { return };
-        if confirmed.unacked.iter().any(|unacked| unacked.give_up_at <= cx.now) {
-            self.end(cx, Ended::AckTimeout);
-            return;
+        if self.unacked.iter().any(|unacked| unacked.give_up_at <= cx.now) {
+            self.unacked.retain(|unacked| unacked.give_up_at > cx.now);
+            if matches!(self.phase, Phase::Leaving(_)) {
+                return self.leave_if_done();
+            }
+            return self.end(cx, Ended::AckTimeout);
         }
-        for unacked in confirmed.unacked.iter_mut().filter(|unacked| unacked.resend_at <= cx.now) {
+        for unacked in self.unacked.iter_mut().filter(|unacked| unacked.resend_at <= cx.now) {
             unacked.interval = unacked.interval.saturating_mul(2).min(cx.config.t2);
             unacked.resend_at = cx.now + unacked.interval;
             let _ = cx.tx.respond(unacked.server, unacked.response.clone(), cx.now);
@@ -94,12 +129,12 @@ impl Usage {
     /// An ACK of one of our 2xx. One that fits none is a repetition, or late: dropped.
     pub(crate) fn acked(&mut self, cx: &mut Cx<'_>, request: &Message, flow: Flow) {
         let cseq = crate::dialog::cseq(request);
-        let Some(confirmed) = self.confirmed() else { return };
-        let Some(at) = confirmed.unacked.iter().position(|unacked| Some(unacked.cseq) == cseq) else { return };
-        let unacked = confirmed.unacked.remove(at);
+        let Some(at) = self.unacked.iter().position(|unacked| Some(unacked.cseq) == cseq) else { return };
+        let unacked = self.unacked.remove(at);
+        self.disown(unacked.server, cx.index);
+        let Some(confirmed) = self.confirmed() else { return self.leave_if_done() };
         let left = confirmed.leaving.is_some();
         let leaving = if unacked.initial { confirmed.leaving.take() } else { None };
-        self.disown(unacked.server, cx.index);
         self.dialog.path.seen(flow);
         let (key, sdp) = (self.key, body(request));
         if let Some(reason) = leaving {
@@ -121,8 +156,8 @@ impl Usage {
                 cx.events.push_back(Event::Cancelled { key });
                 let _ = self.reject(cx, &Reply::bare(487));
             }
-            Phase::Confirmed(confirmed) => {
-                if let Some(asked) = confirmed.asked.take_if(|asked| asked.server == invite) {
+            Phase::Confirmed(_) => {
+                if let Some(asked) = self.asked.take_if(|asked| asked.server == invite) {
                     answer(cx, asked.server, &asked.request, asked.flow, &Reply::bare(487));
                     self.disown(asked.server, cx.index);
                     cx.events.push_back(Event::ReinviteCancelled { key });
@@ -133,11 +168,17 @@ impl Usage {
         }
     }
 
-    /// The transaction of an INVITE of the remote failed.
+    /// The transaction of a request of the remote failed.
     pub(crate) fn server_failed(&mut self, cx: &mut Cx<'_>, server: ServerKey, why: Failure) {
         let key = self.key;
-        match &mut self.phase {
-            Phase::Ringing(_) => {
+        self.waiting.retain(|waiting| waiting.server != server);
+        if self.asked.take_if(|asked| asked.server == server).is_some() {
+            self.disown(server, cx.index);
+            cx.events.push_back(Event::ReinviteCancelled { key });
+            return self.after_exchange(cx);
+        }
+        match &self.phase {
+            Phase::Ringing(ringing) if ringing.server == server => {
                 let why = match why {
                     Failure::Timeout => Ended::Gone(408),
                     Failure::Transport => Ended::Transport,
@@ -147,15 +188,8 @@ impl Usage {
                 let _ = self.reject(cx, &Reply::bare(503));
                 self.phase = Phase::Over;
             }
-            Phase::Confirmed(confirmed) => {
-                if confirmed.asked.take_if(|asked| asked.server == server).is_some() {
-                    self.disown(server, cx.index);
-                    cx.events.push_back(Event::ReinviteCancelled { key });
-                    self.offer_if_free(cx);
-                }
-                // A 2xx that could not be sent may be sent again: its own timers decide.
-            }
-            Phase::Calling(_) | Phase::Leaving(_) | Phase::Over => {}
+            // A 2xx that could not be sent may be sent again: its own timers decide.
+            Phase::Ringing(_) | Phase::Confirmed(_) | Phase::Calling(_) | Phase::Leaving(_) | Phase::Over => {}
         }
     }
 }

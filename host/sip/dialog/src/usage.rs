@@ -3,8 +3,11 @@
 use crate::ack::AckTable;
 use crate::dialog::Dialog;
 use crate::event::Event;
+use crate::prack::Reliable;
 use crate::reinvite::Offering;
-use crate::{Config, DialogKey, Transactions};
+use crate::request::Peer;
+use crate::session_timer::SessionTimer;
+use crate::{Config, DialogKey, InviteSpec, Transactions};
 use bytes::Bytes;
 use model::{Flow, IdSource, Instant};
 use sip_message::Message;
@@ -35,8 +38,12 @@ pub(crate) struct Cx<'a> {
 pub(crate) enum Purpose {
     /// The INVITE that makes the dialog.
     Invite(DialogKey),
-    /// A re-INVITE.
+    /// A re-INVITE or an UPDATE.
     Reinvite(DialogKey),
+    /// A PRACK: nothing depends on its response (RFC 3262 section 4).
+    Prack(DialogKey),
+    /// A request of the transaction user's own making.
+    Asked(DialogKey, u64),
     /// The BYE that ends it.
     Bye(DialogKey),
 }
@@ -73,7 +80,29 @@ pub(crate) struct Usage {
     pub(crate) dialog: Dialog,
     pub(crate) phase: Phase,
     pub(crate) servers: Vec<ServerKey>,
+    /// Our 2xx to INVITEs without ACK, oldest first.
+    pub(crate) unacked: Vec<Unacked>,
+    /// The remote's offer, by re-INVITE, UPDATE or PRACK, that the transaction user has to answer.
+    pub(crate) asked: Option<Asked>,
+    /// Our own offer.
+    pub(crate) offering: Offering,
+    /// Requests of the remote that the transaction user has to answer.
+    pub(crate) waiting: Vec<Waiting>,
+    /// Our reliable provisional responses.
+    pub(crate) reliable: Option<Box<Reliable>>,
+    pub(crate) session: SessionTimer,
+    pub(crate) peer: Peer,
+    /// Our newest session description, for a refresh that has to repeat it.
+    pub(crate) described: Option<Bytes>,
     pub(crate) armed: Option<Instant>,
+}
+
+/// A request of the remote, other than INVITE, that waits for the transaction user's answer.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) server: ServerKey,
+    pub(crate) request: Arc<Message>,
+    pub(crate) flow: Flow,
 }
 
 /// Where a usage stands. Each state runs against a timer of its own or has an owner that does.
@@ -99,6 +128,10 @@ pub(crate) struct Calling {
     pub(crate) offered: bool,
     pub(crate) withdrawn: Withdrawn,
     pub(crate) early: Vec<Early>,
+    /// What was asked for: sent again where the remote wants a longer session interval (RFC 4028 section 7.3).
+    pub(crate) spec: Box<InviteSpec>,
+    /// How many times it was sent again.
+    pub(crate) retries: u8,
 }
 
 /// Whether an INVITE of ours is still wanted.
@@ -112,7 +145,7 @@ pub(crate) enum Withdrawn {
     Told,
 }
 
-/// What still runs after the end of a usage: it is over when both are done.
+/// What still runs after the end of a usage: it is over when both are done and no 2xx of ours waits for its ACK.
 #[derive(Default, Debug)]
 pub(crate) struct Leaving {
     /// Our BYE (Timer F).
@@ -128,6 +161,13 @@ pub(crate) struct Early {
     pub(crate) remote_cseq: Option<u32>,
     /// The newest session description it sent.
     pub(crate) sdp: Option<Bytes>,
+    /// The dialog with this branch; `None` while only a request of it was seen.
+    pub(crate) dialog: Option<Box<Dialog>>,
+    /// The newest reliable provisional response that was taken (RFC 3262 section 4).
+    pub(crate) rseq: Option<u32>,
+    /// Whether our offer was answered reliably, so that either side may offer anew (RFC 3311 section 5.1).
+    pub(crate) answered: bool,
+    pub(crate) peer: Peer,
 }
 
 /// A received INVITE that waits for our final response.
@@ -138,18 +178,22 @@ pub(crate) struct Ringing {
     /// The flow the INVITE came on: its responses' `received` and our Contact follow it.
     pub(crate) flow: Flow,
     /// The newest provisional response and when it is due again.
-    pub(crate) provisional: Option<(Bytes, Instant)>,
+    pub(crate) provisional: Option<(Said, Instant)>,
+    /// A 2xx that may not leave yet (RFC 3262 section 3).
+    pub(crate) accept: Option<Said>,
+}
+
+/// A response as the transaction user wanted it.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    pub(crate) status: u16,
+    pub(crate) sdp: Option<Bytes>,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 /// A confirmed dialog.
 #[derive(Default, Debug)]
 pub(crate) struct Confirmed {
-    /// Our 2xx without ACK, oldest first.
-    pub(crate) unacked: Vec<Unacked>,
-    /// The remote's re-INVITE that the transaction user has to answer.
-    pub(crate) asked: Option<Asked>,
-    /// Our own re-INVITE.
-    pub(crate) offering: Offering,
     /// UAC without an offer in its INVITE: the answer, and with it the ACK, is awaited from the transaction user.
     pub(crate) late: Option<Late>,
     /// The transaction user hung up before the ACK: the BYE waits (section 15.1.1), with this Reason.
@@ -171,9 +215,21 @@ pub(crate) struct Unacked {
     pub(crate) give_up_at: Instant,
 }
 
-/// A re-INVITE of the remote.
+/// By which request an offer travels.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum By {
+    /// A re-INVITE (RFC 3261 section 14).
+    Invite,
+    /// An UPDATE (RFC 3311).
+    Update,
+    /// The PRACK of a reliable provisional response (RFC 3262 section 5).
+    Prack,
+}
+
+/// An offer of the remote.
 #[derive(Debug)]
 pub(crate) struct Asked {
+    pub(crate) by: By,
     pub(crate) server: ServerKey,
     pub(crate) request: Arc<Message>,
     pub(crate) flow: Flow,
@@ -189,25 +245,69 @@ pub(crate) struct Late {
 }
 
 impl Usage {
+    /// A usage in its first phase.
+    pub(crate) fn new(key: DialogKey, role: Role, dialog: Dialog, phase: Phase) -> Usage {
+        Usage {
+            key,
+            role,
+            dialog,
+            phase,
+            servers: Vec::new(),
+            unacked: Vec::new(),
+            asked: None,
+            offering: Offering::default(),
+            waiting: Vec::new(),
+            reliable: None,
+            session: SessionTimer::default(),
+            peer: Peer::default(),
+            described: None,
+            armed: None,
+        }
+    }
+
     /// The next point in time at which this usage has to act by itself.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        match &self.phase {
-            Phase::Calling(_) | Phase::Leaving(_) | Phase::Over => None,
-            Phase::Ringing(ringing) => ringing.provisional.as_ref().map(|(_, at)| *at),
-            Phase::Confirmed(confirmed) => confirmed.deadline(),
-        }
+        let acks = self.unacked.iter().map(|u| u.resend_at.min(u.give_up_at));
+        let of_phase = match &self.phase {
+            Phase::Over => return None,
+            Phase::Calling(_) | Phase::Leaving(_) => None,
+            Phase::Ringing(ringing) => {
+                let again = ringing.provisional.as_ref().map(|(_, at)| *at);
+                again.into_iter().chain(self.reliable.as_ref().and_then(|r| r.deadline())).min()
+            }
+            Phase::Confirmed(confirmed) => {
+                let late = confirmed.late.as_ref().map(|late| late.until);
+                late.into_iter().chain(self.session.deadline()).min()
+            }
+        };
+        acks.chain(of_phase).chain(self.offering.deadline()).min()
     }
 
     /// Acts on every deadline that has passed.
     pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
+        self.repeat_2xx(cx);
         match &mut self.phase {
-            Phase::Calling(_) | Phase::Leaving(_) | Phase::Over => {}
-            Phase::Ringing(_) => self.refresh_provisional(cx),
-            Phase::Confirmed(_) => {
-                self.repeat_2xx(cx);
-                self.expire_late_offer(cx);
+            Phase::Leaving(_) | Phase::Over => {}
+            Phase::Calling(_) => self.expire_offering(cx),
+            Phase::Ringing(_) => {
+                self.refresh_provisional(cx);
+                self.repeat_reliable(cx);
                 self.expire_offering(cx);
             }
+            Phase::Confirmed(_) => {
+                self.expire_late_offer(cx);
+                self.expire_offering(cx);
+                self.session_due(cx);
+            }
+        }
+    }
+
+    /// Whether the transaction user has hung up and only the ACK keeps the BYE back.
+    pub(crate) fn is_leaving(&self) -> bool {
+        match &self.phase {
+            Phase::Confirmed(confirmed) => confirmed.leaving.is_some(),
+            Phase::Leaving(_) | Phase::Over => true,
+            Phase::Calling(_) | Phase::Ringing(_) => false,
         }
     }
 
@@ -229,13 +329,5 @@ impl Usage {
     pub(crate) fn disown(&mut self, server: ServerKey, index: &mut Index) {
         index.servers.remove(&server);
         self.servers.retain(|own| *own != server);
-    }
-}
-
-impl Confirmed {
-    fn deadline(&self) -> Option<Instant> {
-        let acks = self.unacked.iter().map(|u| u.resend_at.min(u.give_up_at));
-        let late = self.late.as_ref().map(|late| late.until);
-        acks.chain(late).chain(self.offering.deadline()).min()
     }
 }

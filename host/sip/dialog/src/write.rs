@@ -2,8 +2,8 @@
 
 use crate::dialog::Dialog;
 use crate::target::Hop;
-use crate::usage::Cx;
-use crate::{Config, InviteSpec, Transactions};
+use crate::usage::{By, Cx};
+use crate::{Config, InDialog, InviteSpec, Transactions};
 use bytes::Bytes;
 use model::Flow;
 use sip_message::{Message, Method, Name, RequestWriter, ResponseWriter};
@@ -29,26 +29,67 @@ impl Reply<'_> {
     }
 }
 
-/// The INVITE that may make a dialog.
-pub(crate) fn initial_invite(config: &Config, dialog: &mut Dialog, spec: &InviteSpec) -> (Flow, RequestWriter) {
+/// The INVITE that may make a dialog, with the fields of the session timer.
+pub(crate) fn initial_invite(
+    config: &Config,
+    dialog: &mut Dialog,
+    spec: &InviteSpec,
+    session: &[(String, String)],
+) -> (Flow, RequestWriter) {
     dialog.next_cseq();
     // The first request goes where the transaction user says; the path only learns from it.
     let hop = Hop { flow: spec.flow, ..dialog.path.hop() };
     let own_limit = spec.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Max-Forwards"));
     let mut request = request(dialog, &hop, Method::Invite, (dialog.local_cseq, !own_limit));
     request = invite_headers(request, config, dialog);
-    for (name, value) in &spec.headers {
+    for (name, value) in session.iter().chain(&spec.headers) {
         request = request.header(name.as_str(), value);
     }
     (hop.flow, with_sdp(request, spec.offer.clone()))
 }
 
-/// A re-INVITE.
-pub(crate) fn reinvite_request(config: &Config, dialog: &mut Dialog, offer: Bytes) -> (Flow, RequestWriter) {
+/// A re-INVITE or an UPDATE, with the fields of the session timer.
+pub(crate) fn offer_request(
+    config: &Config,
+    dialog: &mut Dialog,
+    (by, offer): (By, Option<Bytes>),
+    session: &[(String, String)],
+) -> (Flow, RequestWriter) {
     let cseq = dialog.next_cseq();
     let hop = dialog.path.hop();
-    let request = invite_headers(request(dialog, &hop, Method::Invite, (cseq, true)), config, dialog);
-    (hop.flow, with_sdp(request, Some(offer)))
+    let method = if by == By::Invite { Method::Invite } else { Method::Update };
+    let mut request = invite_headers(request(dialog, &hop, method, (cseq, true)), config, dialog);
+    for (name, value) in session {
+        request = request.header(name.as_str(), value);
+    }
+    (hop.flow, with_sdp(request, offer))
+}
+
+/// The PRACK of the reliable provisional response `rseq` to the INVITE `cseq` (RFC 3262 section 4).
+pub(crate) fn prack_request(config: &Config, dialog: &mut Dialog, (rseq, invite): (u32, u32)) -> (Flow, RequestWriter) {
+    let cseq = dialog.next_cseq();
+    let hop = dialog.path.hop();
+    let request = user_agent(request(dialog, &hop, Method::Prack, (cseq, true)), config);
+    (hop.flow, request.header("RAck", format!("{rseq} {invite} INVITE")))
+}
+
+/// A request of the transaction user's own.
+pub(crate) fn dialog_request(config: &Config, dialog: &mut Dialog, asked: &InDialog) -> (Flow, RequestWriter) {
+    let cseq = dialog.next_cseq();
+    let hop = dialog.path.hop();
+    let method = Method::new(&asked.method);
+    let mut request = user_agent(request(dialog, &hop, method, (cseq, true)), config);
+    if method == Method::Notify {
+        // It may refresh the target (RFC 6665 section 8.3.2).
+        request = request.header("Contact", format!("<{}>", dialog.contact));
+    }
+    for (name, value) in &asked.headers {
+        request = request.header(name.as_str(), value);
+    }
+    match &asked.body {
+        Some((kind, body)) => (hop.flow, request.body(kind, body.clone())),
+        None => (hop.flow, request),
+    }
 }
 
 /// A BYE.
@@ -100,12 +141,27 @@ pub(crate) fn invite_reply(
 
 /// Answers a request of the dialog.
 pub(crate) fn answer(cx: &mut Cx<'_>, server: ServerKey, request: &Message, flow: Flow, reply: &Reply<'_>) {
+    answer_with(cx, server, request, flow, reply, None);
+}
+
+/// Answers a request of the dialog, with a body of any type.
+pub(crate) fn answer_with(
+    cx: &mut Cx<'_>,
+    server: ServerKey,
+    request: &Message,
+    flow: Flow,
+    reply: &Reply<'_>,
+    body: Option<(String, Bytes)>,
+) {
     let mut writer = common_headers(response(cx.config, request, flow, reply), cx.config);
     for (name, value) in reply.headers {
         writer = writer.header(name.as_str(), value);
     }
     if request.method() == Some(Method::Options) && reply.status == 200 {
         writer = writer.header("Accept", SDP);
+    }
+    if let Some((kind, body)) = body {
+        writer = writer.body(&kind, body);
     }
     // Should the transaction be gone, nobody waits for the answer.
     let _ = cx.tx.respond(server, writer.finish(), cx.now);

@@ -54,7 +54,10 @@ impl Phone {
         }
         let to = dialog.local.clone();
         self.dialogs.insert(call_id.to_owned(), dialog);
-        if early {
+        let knows = text::field(message, "supported").is_some_and(|s| s.contains("100rel"));
+        if early && knows && self.chance.percent(self.plan.temper.reliable) {
+            self.respond_reliably(message, &to, &sdp, now);
+        } else if early {
             self.respond(message, 183, &to, Some(&sdp), now);
         } else {
             self.respond(message, 180, &to, None, now);
@@ -89,6 +92,11 @@ impl Phone {
     pub(super) fn act(&mut self, call_id: &str, act: Act, now: Instant) {
         let Some(dialog) = self.dialogs.get_mut(call_id) else { return };
         if dialog.stage != Stage::Ringing {
+            return;
+        }
+        // No 2xx before the PRACK of a session description (RFC 3262 section 3).
+        if act == Act::Answer && dialog.repeated.is_some() {
+            dialog.act = Some((now + core::time::Duration::from_millis(100), act));
             return;
         }
         let (invite, to) = (dialog.invite.clone(), dialog.local.clone());

@@ -45,6 +45,7 @@ impl Phone {
         let Some(dialled) = self.dialogs.get(call_id).map(|d| d.dialled.clone()) else { return };
         let uri = format!("sip:{dialled}@{}", self.who.domain);
         let credentials = if self.plan.direct { String::new() } else { self.authorize("INVITE", &uri) };
+        let extra = credentials + self.reliability();
         let Some(dialog) = self.dialogs.get_mut(call_id) else { return };
         dialog.local_cseq += 1;
         dialog.version += 1;
@@ -56,7 +57,7 @@ impl Phone {
             to: &dialog.remote,
             call_id,
             cseq: dialog.local_cseq,
-            extra: &credentials,
+            extra: &extra,
             sdp: (!late).then_some(sdp.as_str()),
         };
         let bytes = self.who.request(&draft, &branch);
@@ -103,6 +104,9 @@ impl Phone {
     }
 
     fn provisional(&mut self, call_id: &str, message: &str, now: Instant) {
+        if text::field(message, "rseq").is_some() && !self.acknowledge_provisional(call_id, message, now) {
+            return;
+        }
         let Some(dialog) = self.dialogs.get_mut(call_id) else { return };
         let Stage::Calling { provisional: false, cancelled } = dialog.stage else {
             return self.early_media(call_id, message, now);

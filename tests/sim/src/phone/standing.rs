@@ -20,10 +20,12 @@ impl Phone {
         }
         let press = self.chance.percent(temper.digits).then(|| now + self.chance.millis(300, 4_000));
         let mute = self.chance.percent(temper.mute);
+        let refer = self.chance.percent(temper.transfer).then(|| now + self.chance.millis(300, 20_000));
         let (calm, closing) = (self.calm, self.closing);
         let Some(dialog) = self.dialogs.get_mut(call_id) else { return };
         dialog.hangup_at = (!calm || closing).then(|| now + talk);
         dialog.reinvite_at = hold.filter(|_| !closing);
+        dialog.refer_at = refer.filter(|_| !calm && !closing);
         dialog.press_at = press;
         dialog.speak_at = if mute { None } else { Some(now) };
     }
@@ -45,6 +47,7 @@ impl Phone {
         if due(&mut dialog.reinvite_at, now) {
             self.reinvite(call_id, now);
         }
+        self.wake_moves(call_id, now);
         let Some(dialog) = self.dialogs.get_mut(call_id) else { return };
         if due(&mut dialog.speak_at, now) {
             dialog.speak_at = Some(now + self.chance.millis(1_000, 4_000));
@@ -230,6 +233,7 @@ impl Phone {
         match text::method(message) {
             "BYE" => self.bye_received(message, call_id, now),
             "INVITE" => self.reinvited(message, call_id, now),
+            "PRACK" => self.pracked(message, call_id, now),
             _ => self.refuse(message, 200, now),
         }
     }

@@ -1,7 +1,7 @@
 //! Set up, refusal, requests in a dialog.
 
 use super::pair::{A, B, Fate, Pair, shared};
-use crate::{DialogError, DialogKey, Event, Layer};
+use crate::{DialogError, DialogKey, Event, InDialog, InDialogAnswer, Layer};
 use bytes::Bytes;
 use core::time::Duration;
 use model::{IdSource, Transport};
@@ -47,10 +47,11 @@ fn calls_and_hangs_up(transport: Transport) {
     let invite = pair.sent(A).find(|m| m.is_method(Method::Invite)).expect("the INVITE");
     assert_eq!(invite.max_forwards(), Some(70));
     assert!(invite.header(Name::Allow).is_some());
-    let ok = pair.sent(B).find(|m| m.status() == Some(200)).expect("the 200");
+    let of_invite = |m: &&sip_message::Message| m.cseq().is_ok_and(|cseq| cseq.method == Method::Invite);
+    let ok = pair.sent(B).filter(of_invite).find(|m| m.status() == Some(200)).expect("the 200");
     assert!(ok.header(Name::Contact).is_some() && ok.header(Name::Allow).is_some());
     assert_eq!(pair.count("200 (1 INVITE)"), 1, "{}", pair.ladder());
-    assert_eq!(pair.count("ACK"), 1, "{}", pair.ladder());
+    assert_eq!(pair.count("A->B ACK"), 1, "{}", pair.ladder());
 
     let reason = "Q.850;cause=16";
     pair.act(A, |end, now| end.dialogs.hangup(&mut end.tx, a, 480, Some(reason), now));
@@ -196,12 +197,10 @@ fn requests_in_a_dialog_get_what_allow_says() {
     let keys = pair.connected();
     for (at, (method, rest, status)) in [
         ("OPTIONS", "", 200),
-        ("INFO", "", 200),
-        ("INFO", "Content-Type: application/dtmf-relay\r\nContent-Length: 9\r\n\r\nSignal=1\n", 200),
-        ("INFO", "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi", 415),
-        ("UPDATE", "", 405),
-        ("REFER", "Refer-To: <sip:c@example.com>\r\n", 405),
-        ("NOTIFY", "", 405),
+        ("UPDATE", "", 200),
+        ("PRACK", "RAck: 1 1 INVITE\r\n", 481),
+        ("NOTIFY", "", 481),
+        ("SUBSCRIBE", "", 405),
         ("OPTIONS", "Require: timer, x\r\n", 420),
         ("INVITE", "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi", 415),
     ]
@@ -212,10 +211,55 @@ fn requests_in_a_dialog_get_what_allow_says() {
         pair.inject(B, text);
         let answer = pair.sent(B).next_back().expect("an answer");
         assert_eq!(answer.status(), Some(status), "{method} {rest}");
-        assert!(answer.header(Name::Allow).is_some_and(|allow| !allow.text().contains("UPDATE")));
+        assert!(answer.header(Name::Allow).is_some_and(|allow| allow.text().contains("UPDATE")));
     }
-    assert_eq!(pair.ends[B].names(), ["Info", "Info"]);
+    assert_eq!(pair.ends[B].names(), Vec::<String>::new());
     pair.hangup(B, keys.1);
+    pair.run_out().expect("an end");
+    pair.assert_empty();
+}
+
+#[test]
+fn what_is_the_transaction_users_is_handed_up_and_answered_by_it() {
+    let mut pair = Pair::new(13);
+    let keys = pair.connected();
+    let info = raw(&pair, A, keys, ("INFO", 10), "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi");
+    pair.inject(B, info);
+    let Some(Event::Request { key, server, request }) = pair.ends[B].events.pop() else { panic!("no request") };
+    assert_eq!((key, request.body()), (keys.1, &b"hi"[..]));
+    let body = Some(("text/plain".to_owned(), Bytes::from_static(b"ho")));
+    let answer = InDialogAnswer { status: 200, headers: Vec::new(), body };
+    pair.act(B, |end, now| end.dialogs.respond(&mut end.tx, key, server, &answer, now)).expect("answered");
+    let again = pair.act(B, |end, now| end.dialogs.respond(&mut end.tx, key, server, &answer, now));
+    assert_eq!(again, Err(DialogError::WrongState));
+    let ok = pair.sent(B).next_back().expect("the answer");
+    assert_eq!((ok.status(), ok.body()), (Some(200), &b"ho"[..]));
+    // One that nobody answers is told when the call ends.
+    let info = raw(&pair, A, keys, ("INFO", 11), "");
+    pair.inject(B, info);
+    pair.hangup(B, keys.1);
+    assert_eq!(pair.count("487 (11 INFO)"), 1, "{}", pair.ladder());
+    pair.run_out().expect("an end");
+    pair.assert_empty();
+}
+
+#[test]
+fn a_request_of_our_own_brings_its_answer_back() {
+    let mut pair = Pair::new(14);
+    let (a, b) = pair.connected();
+    let request = InDialog { method: "INFO".to_owned(), headers: Vec::new(), body: None };
+    let id = pair.act(A, |end, now| end.dialogs.send(&mut end.tx, a, &request, now)).expect("sent");
+    pair.run(100);
+    let Some(Event::Request { server, .. }) = pair.ends[B].events.pop() else { panic!("no request") };
+    let answer = InDialogAnswer::bare(469);
+    pair.act(B, |end, now| end.dialogs.respond(&mut end.tx, b, server, &answer, now)).expect("answered");
+    pair.run(100);
+    assert_eq!(pair.ends[A].names(), [format!("Response {id} 469")]);
+    pair.filter = Box::new(|_, m| if m.is_method(Method::Info) { Fate::Drop } else { Fate::Pass });
+    let id = pair.act(A, |end, now| end.dialogs.send(&mut end.tx, a, &request, now)).expect("sent");
+    pair.run(40_000);
+    assert_eq!(pair.ends[A].names()[1], format!("Response {id} 408"));
+    pair.hangup(A, a);
     pair.run_out().expect("an end");
     pair.assert_empty();
 }
@@ -247,7 +291,7 @@ fn an_unknown_dialog_is_481_and_an_unknown_ack_nothing() {
         let before = pair.sent(B).count();
         pair.inject(B, unknown.replace("OPTIONS", "ACK"));
         assert_eq!(pair.sent(B).count(), before);
-        pair.run_out().expect("an end");
+        pair.run(40_000);
     }
     let late = raw(&pair, A, keys, ("OPTIONS", 30), "");
     pair.hangup(B, keys.1);
@@ -283,10 +327,10 @@ fn required_extensions_are_named() {
     let layer = Layer::new(crate::Config::default(), IdSource::new([0; 32]));
     let request = shared(
         "INVITE sip:b@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
-         From: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nRequire: 100rel\r\n\
+         From: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nRequire: path\r\n\
          Contact: <sip:a@192.0.2.1>\r\nContent-Length: 0\r\n\r\n",
     );
-    assert_eq!(layer.unsupported(&request).as_deref(), Some("100rel"));
+    assert_eq!(layer.unsupported(&request).as_deref(), Some("path"));
     assert_eq!(layer.poll_timeout(), None);
     assert!(layer.is_empty());
     assert_eq!(crate::Config::default().patience(), Duration::from_secs(32));

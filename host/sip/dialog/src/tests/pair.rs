@@ -52,6 +52,7 @@ pub(super) struct Pair {
     wire: BTreeMap<(Instant, u64), (usize, Bytes)>,
     posted: u64,
     verbatim: Vec<(usize, Message)>,
+    texts: Vec<(usize, String)>,
 }
 
 impl Pair {
@@ -82,6 +83,7 @@ impl Pair {
             wire: BTreeMap::new(),
             posted: 0,
             verbatim: Vec::new(),
+            texts: Vec::new(),
         }
     }
 
@@ -144,6 +146,32 @@ impl Pair {
         self.act(side, |end, now| end.dialogs.reinvite(&mut end.tx, key, offer, now))
     }
 
+    pub(super) fn update(&mut self, side: usize, key: DialogKey, offer: &str) -> Result<(), crate::DialogError> {
+        let offer = Bytes::copy_from_slice(offer.as_bytes());
+        self.act(side, |end, now| end.dialogs.update(&mut end.tx, key, offer, now))
+    }
+
+    /// B sends a provisional response.
+    pub(super) fn progress(&mut self, key: DialogKey, status: u16, sdp: Option<&'static str>) {
+        let sdp = sdp.map(|sdp| Bytes::from_static(sdp.as_bytes()));
+        self.act(B, |end, now| end.dialogs.progress(&mut end.tx, key, status, sdp, &[], now)).expect("progress");
+    }
+
+    /// B accepts.
+    pub(super) fn accept(&mut self, key: DialogKey, sdp: Option<&'static str>) {
+        let sdp = sdp.map(|sdp| Bytes::from_static(sdp.as_bytes()));
+        self.act(B, |end, now| end.dialogs.accept(&mut end.tx, key, sdp, &[], now)).expect("accepted");
+    }
+
+    /// Other settings for one side; before its first act.
+    pub(super) fn configure(&mut self, side: usize, change: impl FnOnce(&mut Config)) {
+        let user = ["a", "b"][side];
+        let mut config = Config { contact_user: user.to_owned(), ..Config::default() };
+        change(&mut config);
+        let ids = self.rng.split();
+        self.ends[side].dialogs = Layer::new(config, ids);
+    }
+
     pub(super) fn answer(&mut self, side: usize, key: DialogKey, sdp: &str) -> Result<(), crate::DialogError> {
         let sdp = Bytes::copy_from_slice(sdp.as_bytes());
         self.act(side, |end, now| end.dialogs.answer_reinvite(&mut end.tx, key, sdp, now))
@@ -199,6 +227,12 @@ impl Pair {
     /// Every message of `side` that left since the start, as parsed.
     pub(super) fn sent(&self, side: usize) -> impl DoubleEndedIterator<Item = &Message> {
         self.verbatim.iter().filter(move |(from, _)| *from == side).map(|(_, message)| message)
+    }
+
+    /// The first message of `side` that begins so, as it left.
+    pub(super) fn text(&self, side: usize, start: &str) -> String {
+        let found = self.texts.iter().find(|(from, text)| *from == side && text.starts_with(start));
+        found.map(|(_, text)| text.clone()).expect("a message that begins so")
     }
 
     /// Puts bytes on the wire to `to`, as if the other side had sent them.
@@ -258,6 +292,7 @@ impl Pair {
         let mark = if fate == Fate::Drop || lost { " (lost)" } else { "" };
         self.log.push(format!("{} {}{mark}", ["A->B", "B->A"][from], title(&message)));
         self.verbatim.push((from, message));
+        self.texts.push((from, String::from_utf8_lossy(&bytes).into_owned()));
         let copies = if self.chance(self.weather.repeat_percent) && !self.transport.is_reliable() { 2 } else { 1 };
         for _ in 0..copies {
             let delay = match fate {
@@ -336,7 +371,8 @@ pub(super) fn name(event: &Event) -> String {
         Event::ReinviteCancelled { .. } => "ReinviteCancelled".to_owned(),
         Event::ReinviteAnswered { sdp, .. } => format!("ReinviteAnswered {}", show(Some(sdp))),
         Event::ReinviteFailed { status, .. } => format!("ReinviteFailed {status}"),
-        Event::Info { .. } => "Info".to_owned(),
+        Event::Request { request, .. } => format!("Request {}", title(request)),
+        Event::Response { id, status, .. } => format!("Response {id} {status}"),
         Event::Ended { why, .. } => format!("Ended {why:?}"),
     }
 }

@@ -1,0 +1,394 @@
+//! An INVITE that asks for no new call: it takes a place in one that is there. By Replaces (RFC 3891), by picking up a
+//! call that rings, or by taking back one that is parked. Always within the caller's own company.
+
+use crate::arrival::Arrival;
+use crate::cross::can_be_joined;
+use crate::engine::Engine;
+use crate::floors::Floors;
+use crate::leg::{Ending, Leg, LegNo, Progress};
+use crate::stage::{Bridge, Stage, Waiting};
+use crate::step::Step;
+use bytes::Bytes;
+use core::time::Duration;
+use model::{AccountId, CallId, Cause, EndedBy, LegRole};
+use sdp::Description;
+use sip_dialog::{DialogKey, Named, Replaces};
+use std::sync::Arc;
+
+/// The dialled prefixes that the switch itself understands. They go before the routing chain.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Codes {
+    /// Picks up what rings at the account that follows; alone, whatever rings in the company. Empty for none.
+    pub pickup: String,
+    /// As the target of a blind transfer: parks the party in the slot that follows; alone, in the slot named like the
+    /// transferor's account. Empty for none.
+    pub park: String,
+    /// Takes back who is parked in the slot that follows; alone, in the slot named like the caller's account. Empty for
+    /// none.
+    pub retrieve: String,
+}
+
+impl Default for Codes {
+    fn default() -> Codes {
+        Codes { pickup: "*8".to_owned(), park: "*68".to_owned(), retrieve: "*69".to_owned() }
+    }
+}
+
+impl Codes {
+    /// What follows a code; `None` where `dialled` does not begin with it.
+    pub(crate) fn after<'d>(code: &str, dialled: &'d str) -> Option<&'d str> {
+        dialled.strip_prefix(code).filter(|_| !code.is_empty())
+    }
+}
+
+impl Engine {
+    /// Whether an INVITE takes a place in a call that is there, or was refused because it cannot.
+    pub(crate) fn joins(&mut self, floors: &mut Floors<'_>, arrival: &Arrival) -> bool {
+        let done = match Replaces::of(&arrival.request) {
+            Err(_) => Err(400),
+            Ok(Some(replaces)) => self.replace(floors, arrival, &replaces),
+            Ok(None) => match self.dialled_code(floors, arrival) {
+                Some(done) => done,
+                None => return false,
+            },
+        };
+        if let Err(status) = done {
+            self.turn_away(floors, arrival, status);
+        }
+        true
+    }
+
+    fn dialled_code(&mut self, floors: &mut Floors<'_>, arrival: &Arrival) -> Option<Result<(), u16>> {
+        let codes = floors.setup.codes.clone();
+        if let Some(slot) = Codes::after(&codes.retrieve, &arrival.callee_user) {
+            let slot = if slot.is_empty() { arrival.account.username.clone() } else { slot.to_owned() };
+            return Some(self.retrieve(floors, arrival, &slot));
+        }
+        let of = Codes::after(&codes.pickup, &arrival.callee_user)?;
+        let account = if of.is_empty() {
+            None
+        } else {
+            match floors.directory.account(arrival.company.id, of) {
+                Some(account) => Some(account.id),
+                None => return Some(Err(404)),
+            }
+        };
+        Some(self.pick_up(floors, arrival, account))
+    }
+
+    /// Picks up, for the account that sent this INVITE, the oldest call of its company that rings at `account`, or
+    /// anywhere.
+    ///
+    /// # Errors
+    /// The status that refuses the INVITE; nothing was sent yet.
+    pub fn pick_up(
+        &mut self,
+        floors: &mut Floors<'_>,
+        arrival: &Arrival,
+        account: Option<AccountId>,
+    ) -> Result<(), u16> {
+        let company = arrival.company.id;
+        let rings = |leg: &&Leg| {
+            leg.role == LegRole::Callee
+                && matches!(leg.progress, Progress::Trying | Progress::Ringing)
+                && account.is_none_or(|account| leg.account == Some(account))
+        };
+        let found = self
+            .calls
+            .values()
+            .filter(|call| call.info.company == company)
+            .filter_map(|call| call.legs.iter().find(rings).map(|leg| (call.started_at, call.id, leg.no)))
+            .min();
+        let (_, call, leg) = found.ok_or(404_u16)?;
+        self.take_ringing(floors, arrival, call, leg)
+    }
+
+    /// Takes back a party that is parked in this slot of the caller's company.
+    ///
+    /// # Errors
+    /// The status that refuses the INVITE; nothing was sent yet.
+    pub fn retrieve(&mut self, floors: &mut Floors<'_>, arrival: &Arrival, slot: &str) -> Result<(), u16> {
+        let call = self.desk.slots.get(&(arrival.company.id, slot.to_owned())).copied().ok_or(404_u16)?;
+        let mut done = Err(480);
+        self.step(call, floors, |step| done = step.retrieved_by(arrival));
+        done
+    }
+
+    /// An INVITE with Replaces (RFC 3891 section 3).
+    fn replace(&mut self, floors: &mut Floors<'_>, arrival: &Arrival, replaces: &Replaces) -> Result<(), u16> {
+        let key = match floors.dialogs.named(replaces) {
+            Named::Confirmed(_) if replaces.early_only => return Err(486),
+            Named::Confirmed(key) | Named::EarlyOurs(key) => key,
+            Named::Ending => return Err(603),
+            Named::EarlyTheirs(_) | Named::Unknown => return Err(481),
+        };
+        let (call, leg) = self.desk.by_dialog.get(&key).copied().ok_or(481_u16)?;
+        let Some(known) = self.calls.get_mut(&call).filter(|c| c.info.company == arrival.company.id) else {
+            return Err(481);
+        };
+        if known.leg(leg).is_some_and(|l| !l.is_answered()) {
+            return self.take_ringing(floors, arrival, call, leg);
+        }
+        if !can_be_joined(known, leg) {
+            return Err(481);
+        }
+        let mut done = Err(480);
+        self.step(call, floors, |step| done = step.replaced_by(arrival, leg));
+        done
+    }
+
+    fn take_ringing(
+        &mut self,
+        floors: &mut Floors<'_>,
+        arrival: &Arrival,
+        call: CallId,
+        leg: LegNo,
+    ) -> Result<(), u16> {
+        let mut done = Err(480);
+        self.step(call, floors, |step| done = step.picked_up_by(arrival, leg));
+        done
+    }
+
+    /// Refuses an INVITE that no call was opened for.
+    pub(crate) fn turn_away(&mut self, floors: &mut Floors<'_>, arrival: &Arrival, status: u16) {
+        let (request, now) = (Arc::clone(&arrival.request), floors.now);
+        let dialog = floors.dialogs.incoming(arrival.key, arrival.flow, request, now);
+        let reason = sip_message::reason_phrase(status);
+        // The usage was made in the line above: it cannot be over.
+        let _ = floors.dialogs.reject(floors.transactions, dialog, status, reason, &[], now);
+    }
+}
+
+/// A party that has just come, before it has a leg.
+struct Comer {
+    key: DialogKey,
+    offer: Option<Arc<Description>>,
+}
+
+impl Step<'_, '_> {
+    fn comer(&mut self, arrival: &Arrival) -> Result<Comer, u16> {
+        let body = arrival.request.body_bytes();
+        let offer = match body.is_empty() {
+            true => None,
+            false => Some(Arc::new(Description::parse(&body).map_err(|_| 488_u16)?)),
+        };
+        let now = self.now();
+        let request = Arc::clone(&arrival.request);
+        Ok(Comer { key: self.floors.dialogs.incoming(arrival.key, arrival.flow, request, now), offer })
+    }
+
+    /// A new leg for a party that has come, trying.
+    fn seat(&mut self, arrival: &Arrival, comer: &Comer, role: LegRole, payer: AccountId) -> LegNo {
+        let no = LegNo::try_from(self.call.legs.len()).unwrap_or(LegNo::MAX);
+        let origin = sdp::Origin::new(self.desk.ids.u64());
+        let fresh = Leg::new(role, arrival.flow.remote.ip(), self.now(), origin);
+        let user = arrival.account.username.clone();
+        let (party, caller_shown) = match role {
+            LegRole::Callee => (user, self.call.info.caller.user.clone()),
+            LegRole::Caller => (self.call.info.callee.user.clone(), user),
+        };
+        let leg = Leg {
+            no,
+            account: Some(payer),
+            party,
+            caller_shown,
+            sip_call_id: arrival.request.call_id().unwrap_or_default().to_owned(),
+            dialog: Some(comer.key),
+            theirs: comer.offer.clone(),
+            ..fresh
+        };
+        self.call.legs.push(leg);
+        self.desk.by_dialog.insert(comer.key, (self.call.id, no));
+        no
+    }
+
+    /// What the party at `no`, who has come with an offer or without one, is told, given what `other` has described.
+    fn words_for(&mut self, no: LegNo, other: LegNo) -> Result<Bytes, Cause> {
+        let known = self.call.leg(other).and_then(|l| l.theirs.clone());
+        let offer = self.call.leg(no).and_then(|l| l.theirs.clone());
+        let words = match (offer, known) {
+            (Some(offer), Some(known)) => {
+                let family = sdp::remote_media(&offer).map_or_else(|_| self.signalling_of(no), |m| m.rtp.ip());
+                let address = self.open_stream(no, family)?;
+                let said = sdp::answer_known(&offer, &known, address).map_err(|_| Cause::NotAcceptable)?;
+                self.hear_answer(no, offer);
+                self.say(no, said)
+            }
+            (Some(offer), None) => self.answer_by_ourselves(no, &offer)?,
+            (None, Some(known)) => {
+                let address = self.open_stream(no, self.signalling_of(no))?;
+                let mut known = Description::clone(&known);
+                known.set_direction(sdp::Direction::SendRecv);
+                self.say(no, sdp::anchor(&known, &[address]))
+            }
+            (None, None) => self.offer_by_ourselves(no)?,
+        };
+        // The two speak with each other, whoever wrote the words.
+        if let Some(leg) = self.call.leg_mut(no) {
+            leg.spoken = None;
+        }
+        Ok(words)
+    }
+
+    fn signalling_of(&self, no: LegNo) -> core::net::IpAddr {
+        self.call.leg(no).map_or_else(|| self.caller_address(), |l| l.signalling)
+    }
+
+    /// Answers the party at `no` with these words.
+    fn admit(&mut self, no: LegNo, words: Bytes) -> Result<(), u16> {
+        let now = self.now();
+        let key = self.call.leg(no).and_then(|l| l.dialog).ok_or(480_u16)?;
+        self.note_answered(no, Progress::Accepted);
+        self.floors.dialogs.accept(self.floors.transactions, key, Some(words), &[], now).map_err(|_| 480)
+    }
+
+    /// Sits the party down and answers it; where that cannot be, its leg ends with the refusal.
+    fn welcome(
+        &mut self,
+        arrival: &Arrival,
+        (role, payer): (LegRole, AccountId),
+        other: LegNo,
+    ) -> Result<Option<LegNo>, u16> {
+        if self.call.legs.len() >= self.floors.setup.limits.legs_per_call_max {
+            return Err(503);
+        }
+        let comer = self.comer(arrival)?;
+        let no = self.seat(arrival, &comer, role, payer);
+        match self.words_for(no, other) {
+            Ok(words) => {
+                // A dialog that ends in this moment reports so itself.
+                let _ = self.admit(no, words);
+                Ok(Some(no))
+            }
+            Err(cause) => {
+                self.end_leg(no, Ending::switch(cause));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Another phone takes a call that rings at `leg`.
+    fn picked_up_by(&mut self, arrival: &Arrival, leg: LegNo) -> Result<(), u16> {
+        let parent = match &self.call.stage {
+            Stage::Hunting(_) => 0,
+            Stage::App(run) => match &run.pending {
+                Some((_, Waiting::Dial(dial))) => dial.parent,
+                Some(_) | None => return Err(481),
+            },
+            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over => return Err(481),
+        };
+        let rings = self.hunt_mut().is_some_and(|hunt| hunt.ringing.contains(&leg));
+        if !rings {
+            return Err(481);
+        }
+        self.read_caller_offer();
+        let seat = (LegRole::Callee, arrival.account.id);
+        let Some(no) = self.welcome(arrival, seat, parent)? else { return Ok(()) };
+        let ringing = self.hunt_mut().map(|hunt| core::mem::take(&mut hunt.ringing)).unwrap_or_default();
+        for other in ringing {
+            self.end_leg(other, Ending { cause: Cause::PickedUp, sip: 487, by: EndedBy::Switch });
+        }
+        match self.call.stage {
+            Stage::App(_) => self.dial_joined(no),
+            Stage::Hunting(_) if self.call.serves.is_some() => self.stand_in_joined(no),
+            Stage::Hunting(_) => self.caller_joined(no),
+            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over => {}
+        }
+        Ok(())
+    }
+
+    /// The caller is answered with what the phone that took its call can do.
+    fn caller_joined(&mut self, no: LegNo) {
+        let now = self.now();
+        let Stage::Hunting(hunt) = &self.call.stage else { return };
+        let until = hunt.max_duration.map(|d| now + d);
+        let Some(key) = self.call.leg(0).and_then(|l| l.dialog) else { return };
+        let settled = self.floors.dialogs.has_described(key);
+        let words = match self.words_for(0, no) {
+            Ok(words) => words,
+            Err(cause) => return self.end_call(Ending::switch(cause)),
+        };
+        self.note_answered(0, Progress::Accepted);
+        let body = Some(words).filter(|_| !settled);
+        if self.floors.dialogs.accept(self.floors.transactions, key, body, &[], now).is_err() {
+            return self.end_call(Ending::switch(Cause::TransportFailed));
+        }
+        self.call.stage = Stage::Bridged(Bridge { a: 0, b: no, since: now, until });
+        self.join(0, no);
+        if settled {
+            self.settle_one(no, 0);
+        }
+    }
+
+    /// The party that a transfer's call rings for moves over to who took it.
+    fn stand_in_joined(&mut self, no: LegNo) {
+        let now = self.now();
+        let Stage::Hunting(hunt) = &self.call.stage else { return };
+        let until = hunt.max_duration.map(|d| now + d);
+        self.call.stage = Stage::Bridged(Bridge { a: 0, b: no, since: now, until });
+        let served = self.call.id;
+        self.desk.jobs.push_back(crate::transfer::Job::Answered { served, leg: no });
+    }
+
+    /// A party takes the place of an answered leg.
+    fn replaced_by(&mut self, arrival: &Arrival, leg: LegNo) -> Result<(), u16> {
+        let other = self.bridge_mut().filter(|b| b.joins(leg)).map(|b| b.other(leg));
+        let own = self.call.leg(leg).map(|l| (l.role, l.account.unwrap_or(arrival.account.id)));
+        let (Some(other), Some((role, payer))) = (other, own) else { return Err(481) };
+        // Who answers for the leg goes on paying for it: the newcomer sits down beside it and then on its place.
+        let Some(no) = self.welcome(arrival, (role, payer), other)? else { return Ok(()) };
+        self.end_leg(leg, Ending { cause: Cause::Transferred, sip: 200, by: EndedBy::Switch });
+        self.call.moved.push((leg, no));
+        if let Some(bridge) = self.bridge_mut() {
+            bridge.replace(leg, no);
+        }
+        self.relay_both(other, no);
+        Ok(())
+    }
+
+    /// A parked party is taken back.
+    fn retrieved_by(&mut self, arrival: &Arrival) -> Result<(), u16> {
+        let Stage::Parked(parked) = &self.call.stage else { return Err(404) };
+        let (leg, role, slot, music) = (parked.leg, parked.role, parked.slot.clone(), parked.music);
+        // The parker pays on for a call it has made; a call it had got is the taker's from now on.
+        let payer = if role == LegRole::Caller { parked.parker } else { arrival.account.id };
+        let Some(no) = self.welcome(arrival, (role, payer), leg)? else { return Ok(()) };
+        if let Some(job) = music {
+            self.floors.media.stop(job);
+        }
+        self.abandon_recall();
+        self.desk.slots.remove(&(self.call.info.company, slot));
+        let longest = Duration::from_secs(u64::from(self.floors.setup.limits.call_duration_max_s));
+        let since = self.now();
+        self.call.stage = Stage::Bridged(Bridge { a: leg, b: no, since, until: Some(since + longest) });
+        self.relay_both(leg, no);
+        Ok(())
+    }
+
+    /// Two parties are joined over the relay, whatever path their media took before.
+    fn relay_both(&mut self, one: LegNo, other: LegNo) {
+        for no in [one, other] {
+            if let Some(leg) = self.call.leg_mut(no) {
+                leg.spoken = None;
+            }
+            if self.call.leg(no).is_some_and(|l| l.stream.is_none()) {
+                let party = self.signalling_of(no);
+                // Without a port the two go on as they are told next: by each other's own addresses.
+                let _ = self.open_stream(no, party);
+            }
+        }
+        self.join(one, other);
+        self.settle_both(one, other);
+    }
+
+    /// The caller's offer is read, if it was not yet: nobody has answered it.
+    fn read_caller_offer(&mut self) {
+        let unread = self.call.leg(0).is_some_and(|l| l.theirs.is_none());
+        let body = self.call.caller_offer.clone().filter(|_| unread);
+        if let Some(offer) = body.and_then(|body| Description::parse(&body).ok())
+            && let Some(leg) = self.call.leg_mut(0)
+        {
+            leg.theirs = Some(Arc::new(offer));
+        }
+    }
+}
