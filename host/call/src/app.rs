@@ -304,7 +304,9 @@ impl Step<'_, '_> {
             return self.branch_over(no, Ending::switch(Cause::NotAcceptable), false);
         };
         self.stop_ringback();
-        self.hear_answer(no, Arc::new(answer));
+        if let Err(cause) = self.hear_answer(no, Arc::new(answer)) {
+            return self.branch_over(no, Ending::switch(cause), false);
+        }
         if let Some(stream) = self.call.leg(no).and_then(|l| l.stream) {
             self.floors.media.detect_digits(stream, true);
         }

@@ -1,7 +1,7 @@
 //! Two parties talk: hold, resume and every other new offer is carried from one leg to the other.
 
 use crate::call::Reoffer;
-use crate::leg::{LegNo, Progress};
+use crate::leg::{Ending, LegNo, Progress};
 use crate::stage::Stage;
 use crate::step::Step;
 use bytes::Bytes;
@@ -19,8 +19,10 @@ impl Step<'_, '_> {
         if let Some(leg) = self.call.leg_mut(no).filter(|l| l.progress == Progress::Accepted) {
             leg.progress = Progress::Answered;
         }
-        if let Some(answer) = sdp.and_then(|body| Description::parse(body).ok()) {
-            self.hear_answer(no, Arc::new(answer));
+        if let Some(answer) = sdp.and_then(|body| Description::parse(body).ok())
+            && let Err(cause) = self.hear_answer(no, Arc::new(answer))
+        {
+            return self.end_call(Ending::switch(cause));
         }
         self.app_confirmed(no);
     }

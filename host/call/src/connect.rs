@@ -3,6 +3,7 @@
 use crate::hunt::Hunt;
 use crate::identity::{self, Forwarded, Shown};
 use crate::leg::{Ending, Leg, LegNo, Progress};
+use crate::security::Security;
 use crate::stage::{Bridge, Stage, Waiting};
 use crate::step::{Step, cause_info};
 use crate::target::{self, Branch};
@@ -121,10 +122,19 @@ impl Step<'_, '_> {
             party: branch.party.clone(),
             caller_shown: shown,
             sip_call_id,
+            security: self.security_of(branch.account),
             ..Leg::new(LegRole::Callee, branch.flow.remote.ip(), self.now(), origin)
         };
         self.call.legs.push(leg);
         no
+    }
+
+    /// What the tenant wants of a callee's media: its account's word, else the company's.
+    fn security_of(&self, account: Option<model::AccountId>) -> Security {
+        let directory = self.floors.directory;
+        let own = account.and_then(|id| directory.account_by_id(id)).and_then(|a| a.media_security);
+        let company = directory.company(self.call.info.company).map(|c| c.media_security);
+        Security::new(own.or(company).unwrap_or_default())
     }
 
     /// The From and the header fields of a leg's INVITE, before the plan changes them.
@@ -183,8 +193,7 @@ impl Step<'_, '_> {
         if hunt.early.is_some_and(|leg| leg != no) || hunt.early == Some(no) {
             return None;
         }
-        let media = hunt.media;
-        let answer = self.answer_from(no, media, body).ok()?;
+        let answer = self.answer_from(no, body).ok()?;
         if let Some(hunt) = self.hunt_mut() {
             hunt.early = Some(no);
         }
@@ -221,7 +230,9 @@ impl Step<'_, '_> {
         let until = hunt.max_duration.map(|d| now + d);
         let answer = sdp.and_then(|body| Description::parse(body).ok()).filter(|d| sdp::remote_media(d).is_ok());
         let Some(answer) = answer else { return self.end_call(Ending::switch(Cause::NotAcceptable)) };
-        self.hear_answer(no, Arc::new(answer));
+        if let Err(cause) = self.hear_answer(no, Arc::new(answer)) {
+            return self.end_call(Ending::switch(cause));
+        }
         self.call.stage = Stage::Bridged(Bridge { a: 0, b: no, since: now, until });
         self.desk.jobs.push_back(Job::Answered { served: self.call.id, leg: no });
     }
@@ -231,11 +242,11 @@ impl Step<'_, '_> {
     fn answer_caller_with(&mut self, no: LegNo, sdp: Option<&[u8]>) {
         let now = self.now();
         let Stage::Hunting(hunt) = &self.call.stage else { return };
-        let (media, longest, early) = (hunt.media, hunt.max_duration, hunt.early);
+        let (longest, early) = (hunt.max_duration, hunt.early);
         let Some(key) = self.call.leg(0).and_then(|l| l.dialog) else { return };
         let settled = self.floors.dialogs.has_described(key);
         let known = settled && early == Some(no) && self.has_said(no, sdp);
-        let answer = if known { Ok(None) } else { self.answer_from(no, media, sdp.unwrap_or_default()).map(Some) };
+        let answer = if known { Ok(None) } else { self.answer_from(no, sdp.unwrap_or_default()).map(Some) };
         let answer = match answer {
             Ok(answer) => answer,
             Err(cause) => return self.end_call(Ending::switch(cause)),

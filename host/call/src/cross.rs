@@ -6,6 +6,7 @@ use crate::call::Call;
 use crate::engine::{Engine, Output};
 use crate::floors::Floors;
 use crate::leg::{Ending, Leg, LegNo, Progress};
+use crate::security::Security;
 use crate::stage::{Bridge, Stage};
 use crate::step::Step;
 use crate::transfer::{DECLINE, Handing, Job, Serves};
@@ -35,6 +36,7 @@ pub(crate) struct Line {
     origin: sdp::Origin,
     sip_call_id: String,
     held: bool,
+    security: Security,
 }
 
 /// Whom a transfer is to reach.
@@ -410,6 +412,7 @@ impl Step<'_, '_> {
             origin: leg.origin.clone(),
             sip_call_id: leg.sip_call_id.clone(),
             held: leg.held,
+            security: leg.security.clone(),
         };
         self.desk.by_dialog.remove(&dialog);
         if let Some(stream) = stream {
@@ -431,6 +434,7 @@ impl Step<'_, '_> {
         leg.ours = line.ours;
         leg.origin = line.origin;
         leg.held = line.held;
+        leg.security = line.security;
         leg.spoken = None;
         leg.offered = None;
         leg.referred = false;

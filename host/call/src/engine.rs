@@ -173,6 +173,8 @@ impl Engine {
         let stream = match event {
             media::Event::Digit { stream, .. }
             | media::Event::PlayEnded { stream, .. }
+            | media::Event::KeysSent { stream }
+            | media::Event::Speaker { stream, .. }
             | media::Event::Silent { stream } => *stream,
         };
         let Some(&(call, leg)) = self.desk.by_stream.get(&stream) else { return };

@@ -6,6 +6,7 @@ use crate::cross::can_be_joined;
 use crate::engine::Engine;
 use crate::floors::Floors;
 use crate::leg::{Ending, Leg, LegNo, Progress};
+use crate::security::Security;
 use crate::stage::{Bridge, Stage, Waiting};
 use crate::step::Step;
 use bytes::Bytes;
@@ -194,6 +195,7 @@ impl Step<'_, '_> {
             caller_shown,
             sip_call_id: arrival.request.call_id().unwrap_or_default().to_owned(),
             dialog: Some(comer.key),
+            security: Security::new(arrival.account.media_security.unwrap_or(arrival.company.media_security)),
             theirs: comer.offer.clone(),
             ..fresh
         };
@@ -211,15 +213,20 @@ impl Step<'_, '_> {
                 let family = sdp::remote_media(&offer).map_or_else(|_| self.signalling_of(no), |m| m.rtp.ip());
                 let address = self.open_stream(no, family)?;
                 let said = sdp::answer_known(&offer, &known, address).map_err(|_| Cause::NotAcceptable)?;
-                self.hear_answer(no, offer);
-                self.say(no, said)
+                let remote = sdp::remote_media(&offer).map_err(|_| Cause::NotAcceptable)?;
+                let said = self.say_answer(no, &remote, said)?;
+                self.listen_to(no, &offer);
+                if let Some(leg) = self.call.leg_mut(no) {
+                    leg.theirs = Some(offer);
+                }
+                said
             }
             (Some(offer), None) => self.answer_by_ourselves(no, &offer)?,
             (None, Some(known)) => {
                 let address = self.open_stream(no, self.signalling_of(no))?;
                 let mut known = Description::clone(&known);
                 known.set_direction(sdp::Direction::SendRecv);
-                self.say(no, sdp::anchor(&known, &[address]))
+                self.say_offer(no, sdp::anchor(&known, &[address]))
             }
             (None, None) => self.offer_by_ourselves(no)?,
         };

@@ -2,6 +2,7 @@
 
 use crate::call::Call;
 use crate::identity::Forwarded;
+use crate::security::Security;
 use model::{AccountId, Cause, Cdr, EndedBy, Instant, LegRole, LegState};
 use sdp::Description;
 use sip_dialog::DialogKey;
@@ -56,6 +57,10 @@ pub(crate) struct Leg {
     pub(crate) forwarded: Vec<Forwarded>,
     /// Whether the party has sent a REFER that made a subscription: the next one is told apart by its id.
     pub(crate) referred: bool,
+    /// How its media went, once it has ended.
+    pub(crate) quality: Option<model::MediaQuality>,
+    /// Whether its media is SRTP, and under which keys.
+    pub(crate) security: Security,
 }
 
 /// How far a leg has come.
@@ -100,6 +105,8 @@ impl Leg {
             held: false,
             forwarded: Vec::new(),
             referred: false,
+            quality: None,
+            security: Security::default(),
         }
     }
 
@@ -149,6 +156,7 @@ impl Leg {
             cause: ending.cause,
             sip_status: if self.answered_at.is_some() { 200 } else { ending.refusal() },
             ended_by: ending.by,
+            media: self.quality,
         }
     }
 }

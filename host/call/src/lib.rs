@@ -26,6 +26,7 @@ mod joining;
 mod leg;
 mod park;
 mod redirect;
+mod security;
 mod settle;
 mod sound;
 mod stage;

@@ -72,7 +72,7 @@ impl Step<'_, '_> {
             theirs.set_direction(Direction::SendRecv);
         }
         let offer = match self.call.leg(to)?.address {
-            Some(address) => sdp::anchor(&theirs, &[address]),
+            Some(address) => return Some(self.say_offer(to, sdp::anchor(&theirs, &[address]))),
             None => theirs,
         };
         Some(self.say(to, offer))
@@ -81,7 +81,10 @@ impl Step<'_, '_> {
     /// A party answered: `true` where the answer was to an offer of this.
     pub(crate) fn settled(&mut self, no: LegNo, answer: &Arc<Description>) -> bool {
         let Some(settling) = self.call.settling.filter(|s| s.asked == Some(no)) else { return false };
-        self.hear_answer(no, Arc::clone(answer));
+        if let Err(cause) = self.hear_answer(no, Arc::clone(answer)) {
+            self.end_call(crate::leg::Ending::switch(cause));
+            return true;
+        }
         match settling.first {
             Some(_) => {
                 self.call.settling = Some(Settling { first: None, asked: None, ..settling });

@@ -37,14 +37,18 @@ impl Step<'_, '_> {
         let Some(body) = carried else {
             let codecs = self.codecs_for_callee();
             let address = self.open_stream(no, party)?;
-            return Ok(self.say(no, sdp::offer_local(address, &codecs)));
+            return Ok(self.say_offer(no, sdp::offer_local(address, &codecs)));
         };
         let offer = self.caller_description(&body)?;
-        if !Self::anchored(media) {
+        let free = |l: &crate::leg::Leg| l.security.is_free();
+        let may_be_direct = self.call.leg(0).is_some_and(free) && self.call.leg(no).is_some_and(free);
+        if !Self::anchored(media) && may_be_direct {
             return Ok(self.say(no, Description::clone(&offer)));
         }
+        self.check_offer(0, &offer)?;
         let address = self.open_stream(no, party)?;
-        Ok(self.say(no, sdp::anchor(&offer, &[address])))
+        let carried = self.offered_formats(&offer, sdp::anchor(&offer, &[address]))?;
+        Ok(self.say_offer(no, carried))
     }
 
     /// A router's plan serves the caller's own offer; an app's dial serves a leg that the switch speaks to.
@@ -57,7 +61,7 @@ impl Step<'_, '_> {
     fn codecs_for_callee(&self) -> Vec<Codec> {
         match self.call.leg(self.call.now_at(0)).and_then(|l| l.spoken.as_ref()) {
             Some(spoken) => vec![spoken.codec, Codec::TelephoneEvent],
-            None => Codec::ALL.to_vec(),
+            None => Codec::OFFERED.to_vec(),
         }
     }
 
@@ -73,25 +77,29 @@ impl Step<'_, '_> {
     }
 
     /// The callee's answer, as the caller shall get it; from here on the two hear each other.
-    pub(crate) fn answer_from(&mut self, no: LegNo, media: MediaPath, body: &[u8]) -> Result<Bytes, Cause> {
+    pub(crate) fn answer_from(&mut self, no: LegNo, body: &[u8]) -> Result<Bytes, Cause> {
         let answer = Arc::new(Description::parse(body).map_err(|_| Cause::NotAcceptable)?);
-        if !Self::anchored(media) {
-            self.hear_answer(no, Arc::clone(&answer));
+        if self.call.leg(no).is_none_or(|l| l.address.is_none()) {
+            self.hear_answer(no, Arc::clone(&answer))?;
             return Ok(self.say(0, Description::clone(&answer)));
         }
         let heard = sdp::remote_media(&answer).map_err(|_| Cause::NotAcceptable)?;
-        self.hear_answer(no, answer.clone());
+        self.hear_answer(no, answer.clone())?;
         let family = self.caller_family();
         let address = self.open_stream(0, family)?;
         let offer = self.call.leg(0).and_then(|l| l.theirs.clone());
         let said = match offer {
             Some(offer) => {
+                let remote = sdp::remote_media(&offer).map_err(|_| Cause::NotAcceptable)?;
+                let carried =
+                    self.answered_formats(&offer, &answer, sdp::anchor_answer(&offer, &answer, &[address]))?;
+                let said = self.say_answer(0, &remote, carried)?;
                 self.listen_to(0, &offer);
-                self.say(0, sdp::anchor_answer(&offer, &answer, &[address]))
+                said
             }
             None => {
                 let (codec, _) = heard.audio().ok_or(Cause::NotAcceptable)?;
-                self.say(0, sdp::offer_local(address, &[codec, Codec::TelephoneEvent]))
+                self.say_offer(0, sdp::offer_local(address, &[codec, Codec::TelephoneEvent]))
             }
         };
         self.join(0, no);
@@ -110,15 +118,99 @@ impl Step<'_, '_> {
     }
 
     /// The party of this leg answered us.
-    pub(crate) fn hear_answer(&mut self, no: LegNo, answer: Arc<Description>) {
+    ///
+    /// # Errors
+    /// Its keys are none that we offered, or it answered in clear where it must not.
+    pub(crate) fn hear_answer(&mut self, no: LegNo, answer: Arc<Description>) -> Result<(), Cause> {
+        // Keys of media that does not pass through us are the parties' own.
+        let anchored = self.call.leg(no).is_some_and(|l| l.stream.is_some());
+        if let Some(remote) = sdp::remote_media(&answer).ok().filter(|_| anchored) {
+            self.call.leg_mut(no).map_or(Ok(()), |leg| leg.security.hear_answer(&remote))?;
+            self.use_keys(no);
+        }
         self.listen_to(no, &answer);
         if let Some(leg) = self.call.leg_mut(no) {
             leg.theirs = Some(answer);
         }
+        Ok(())
+    }
+
+    /// Gives a carried offer the formats that its callee shall have: the caller's, as the company likes them, and what
+    /// the switch can turn them into.
+    fn offered_formats(&self, theirs: &Description, mut carried: Description) -> Result<Description, Cause> {
+        let company = self.floors.directory.company(self.call.info.company);
+        let allowed = company.map_or(&[][..], |c| c.codecs.as_slice());
+        let can = |p: &sdp::Payload| self.floors.media.can(p);
+        let formats = sdp::offer_formats(&theirs.formats(), allowed, &can);
+        if formats.is_empty() {
+            return Err(Cause::NotAcceptable);
+        }
+        carried.set_formats(&formats);
+        Ok(carried)
+    }
+
+    /// Gives a carried answer formats that its caller offered.
+    fn answered_formats(
+        &self,
+        offer: &Description,
+        answer: &Description,
+        mut carried: Description,
+    ) -> Result<Description, Cause> {
+        let can = |p: &sdp::Payload| self.floors.media.can(p);
+        let formats = sdp::answer_formats(&offer.formats(), &answer.formats(), &can).ok_or(Cause::NotAcceptable)?;
+        carried.set_formats(&formats);
+        Ok(carried)
+    }
+
+    /// Whether a party's offer can be answered as its tenant wants.
+    pub(crate) fn check_offer(&self, no: LegNo, offer: &Description) -> Result<(), Cause> {
+        match (sdp::remote_media(offer), self.call.leg(no)) {
+            (Ok(remote), Some(leg)) => leg.security.check(&remote),
+            (Ok(_) | Err(_), _) => Ok(()),
+        }
+    }
+
+    /// Hands the keys agreed with a leg's party to its stream.
+    fn use_keys(&mut self, no: LegNo) {
+        let now = self.now();
+        let Some(leg) = self.call.leg(no) else { return };
+        if let Some(stream) = leg.stream {
+            self.floors.media.secure(stream, leg.security.keys(), now);
+        }
+    }
+
+    /// Our offer on this leg, with the keys it shall have.
+    pub(crate) fn say_offer(&mut self, no: LegNo, mut description: Description) -> Bytes {
+        let wanted = self.call.legs.iter().filter(|l| l.no != no && l.is_alive()).any(|l| {
+            let offers = |theirs: &Arc<Description>| {
+                sdp::remote_media(theirs).is_ok_and(|remote| l.security.would_take(&remote))
+            };
+            l.security.keys().is_some() || (l.no == 0 && l.theirs.as_ref().is_some_and(offers))
+        });
+        if let Some(leg) = self.call.leg_mut(no) {
+            let said = leg.security.offer(wanted, &mut self.desk.ids);
+            description.set_security(said.secure, &said.lines);
+        }
+        self.say(no, description)
+    }
+
+    /// Our answer to a party's offer, with the keys agreed.
+    pub(crate) fn say_answer(
+        &mut self,
+        no: LegNo,
+        offer: &sdp::RemoteMedia,
+        mut answer: Description,
+    ) -> Result<Bytes, Cause> {
+        if let Some(leg) = self.call.leg_mut(no) {
+            let said = leg.security.answer(offer, &mut self.desk.ids)?;
+            answer.set_security(said.secure, &said.lines);
+            self.use_keys(no);
+        }
+        Ok(self.say(no, answer))
     }
 
     /// Points the leg's stream at what its party described.
-    fn listen_to(&mut self, no: LegNo, theirs: &Description) {
+    pub(crate) fn listen_to(&mut self, no: LegNo, theirs: &Description) {
         let now = self.now();
         // Who waits in a slot may be silent as long as that lasts.
         let waits = matches!(self.call.stage, crate::stage::Stage::Parked(_));
@@ -162,8 +254,10 @@ impl Step<'_, '_> {
             return Some(self.say(to, offer.clone()));
         }
         sdp::remote_media(offer).ok()?;
+        self.check_offer(from, offer).ok()?;
         let address = self.call.leg(to)?.address?;
-        Some(self.say(to, sdp::anchor(offer, &[address])))
+        let carried = self.offered_formats(offer, sdp::anchor(offer, &[address])).ok()?;
+        Some(self.say_offer(to, carried))
     }
 
     /// The other leg's answer for the one that offered; both streams follow.
@@ -175,14 +269,16 @@ impl Step<'_, '_> {
         answer: Arc<Description>,
     ) -> Option<Bytes> {
         let Some(address) = self.call.leg(from)?.address else {
-            self.hear_answer(from, Arc::clone(offer));
-            self.hear_answer(to, Arc::clone(&answer));
+            self.hear_answer(from, Arc::clone(offer)).ok()?;
+            self.hear_answer(to, Arc::clone(&answer)).ok()?;
             return Some(self.say(from, Description::clone(&answer)));
         };
-        let said = sdp::anchor_answer(offer, &answer, &[address]);
+        let said = self.answered_formats(offer, &answer, sdp::anchor_answer(offer, &answer, &[address])).ok()?;
         let held = offer.direction() != sdp::Direction::SendRecv;
-        self.hear_answer(from, Arc::clone(offer));
-        self.hear_answer(to, answer);
+        self.hear_answer(to, answer).ok()?;
+        let said = self.say_answer(from, &sdp::remote_media(offer).ok()?, said).ok()?;
+        self.listen_to(from, offer);
+        self.call.leg_mut(from)?.theirs = Some(Arc::clone(offer));
         let now = self.now();
         for no in [from, to] {
             // Whoever holds, neither party is expected to be heard meanwhile.
@@ -190,7 +286,7 @@ impl Step<'_, '_> {
                 self.floors.media.hold(stream, true, now);
             }
         }
-        Some(self.say(from, said))
+        Some(said)
     }
 
     /// Our own answer to a party's offer, for a leg the switch speaks to.
@@ -198,6 +294,7 @@ impl Step<'_, '_> {
         let family = sdp::remote_media(offer).ok().map(|m| m.rtp.ip()).unwrap_or_else(|| self.caller_address());
         let address = self.open_stream(no, family)?;
         let (answer, negotiated) = sdp::answer_local(offer, address, Codec::ALL).map_err(|_| Cause::NotAcceptable)?;
+        let said = self.say_answer(no, &negotiated.remote, answer)?;
         let now = self.now();
         let leg = self.call.leg_mut(no).ok_or(Cause::InternalError)?;
         leg.theirs = Some(Arc::clone(offer));
@@ -208,7 +305,7 @@ impl Step<'_, '_> {
             self.floors.media.detect_digits(stream, true);
         }
         leg.spoken = Some(negotiated);
-        Ok(self.say(no, answer))
+        Ok(said)
     }
 
     /// Offers a party our own voice: it was joined to somebody, and now the switch speaks to it.
@@ -221,14 +318,16 @@ impl Step<'_, '_> {
         if let Some(leg) = self.call.leg_mut(no) {
             leg.spoken = spoken_of(leg);
         }
-        let offer = self.say(no, sdp::offer_local(address, Codec::ALL));
+        let offer = self.say_offer(no, sdp::offer_local(address, Codec::OFFERED));
         // A party with an offer of its own under way is answered in the same voice.
         let _ = self.send_offer(no, offer, false);
     }
 
     /// A party answered an offer that was nobody else's.
     pub(crate) fn hear_alone(&mut self, no: LegNo, answer: Arc<Description>) {
-        self.hear_answer(no, answer);
+        if let Err(cause) = self.hear_answer(no, answer) {
+            return self.end_call(crate::leg::Ending::switch(cause));
+        }
         if let Some(leg) = self.call.leg_mut(no).filter(|l| l.spoken.is_some()) {
             leg.spoken = spoken_of(leg);
         }
@@ -240,7 +339,7 @@ impl Step<'_, '_> {
         if let Some(stream) = self.call.leg(no).and_then(|l| l.stream) {
             self.floors.media.detect_digits(stream, true);
         }
-        Ok(self.say(no, sdp::offer_local(address, Codec::ALL)))
+        Ok(self.say_offer(no, sdp::offer_local(address, Codec::OFFERED)))
     }
 }
 

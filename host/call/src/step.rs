@@ -5,8 +5,9 @@ use crate::call::Call;
 use crate::engine::{Desk, Output};
 use crate::floors::Floors;
 use crate::leg::{Ending, Leg, LegNo, Progress};
+use crate::security::Security;
 use crate::stage::{Bridge, Stage, Waiting};
-use model::{CallEvent, CallId, CallRecord, Cause, CauseInfo, EndedBy, IdSource, LegRole};
+use model::{CallEvent, CallId, CallRecord, Cause, CauseInfo, EndedBy, IdSource, LegRole, MediaQuality};
 use sip_dialog::Event;
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ impl Call {
             caller_shown: info.caller.user.clone(),
             sip_call_id: request.call_id().unwrap_or_default().to_owned(),
             dialog: Some(dialog),
+            security: Security::new(arrival.account.media_security.unwrap_or(arrival.company.media_security)),
             ..fresh
         };
         let body = request.body_bytes();
@@ -135,7 +137,8 @@ impl Step<'_, '_> {
         let dialog = leg.dialog.take();
         if let Some(stream) = leg.stream.take() {
             self.desk.by_stream.remove(&stream);
-            self.floors.media.close(stream, now);
+            let srtp = leg.security.keys().is_some();
+            leg.quality = quality_of(&self.floors.media.close(stream, now), srtp);
         }
         if let Some(key) = dialog {
             self.desk.by_dialog.remove(&key);
@@ -242,6 +245,8 @@ impl Step<'_, '_> {
         match event {
             media::Event::Digit { digit, .. } => self.app_digit(leg, *digit),
             media::Event::PlayEnded { job, .. } => self.app_play_ended(leg, *job),
+            // No verb waits for them: keys cross a bridge by themselves, and no app opens a conference yet.
+            media::Event::KeysSent { .. } | media::Event::Speaker { .. } => {}
             // Who only rings may be silent as long as the ringing lasts.
             media::Event::Silent { .. } if self.call.leg(leg).is_none_or(|l| !l.is_answered()) => {}
             media::Event::Silent { .. } => {
@@ -251,6 +256,22 @@ impl Step<'_, '_> {
             }
         }
     }
+}
+
+/// How a leg's media went; `None` where nothing came and nothing went.
+fn quality_of(stats: &media::StreamStats, srtp: bool) -> Option<MediaQuality> {
+    (stats.packets_in + stats.packets_out > 0).then_some(MediaQuality {
+        packets_in: stats.packets_in,
+        packets_out: stats.packets_out,
+        lost_in: stats.lost_in,
+        lost_out: stats.told.map(|t| t.lost),
+        jitter_in_us: stats.jitter_in_us,
+        jitter_out_us: stats.told.map(|t| t.jitter_us),
+        round_trip_us: stats.told.and_then(|t| t.round_trip_us),
+        mos_in: stats.mos_in,
+        mos_out: stats.mos_out,
+        srtp,
+    })
 }
 
 /// A cause as a plugin sees it.

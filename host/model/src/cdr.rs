@@ -64,6 +64,35 @@ pub struct Cdr {
     pub sip_status: u16,
     /// Who ended it.
     pub ended_by: EndedBy,
+    /// How its media went; `None` where none passed through the switch.
+    #[serde(default)]
+    pub media: Option<MediaQuality>,
+}
+
+/// How the media of one leg went. "In" is from the party, as the switch counted it; "out" is to the party, as the
+/// party's reports say (RFC 3550 section 6.4), and absent where it sends none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct MediaQuality {
+    /// RTP packets from the party.
+    pub packets_in: u64,
+    /// RTP packets to the party.
+    pub packets_out: u64,
+    /// Packets that the party sent and that never came.
+    pub lost_in: u64,
+    /// Packets to the party that it misses.
+    pub lost_out: Option<u64>,
+    /// Jitter of what came, in microseconds.
+    pub jitter_in_us: u32,
+    /// Jitter at the party, in microseconds.
+    pub jitter_out_us: Option<u32>,
+    /// Time there and back between switch and party, in microseconds.
+    pub round_trip_us: Option<u32>,
+    /// Mean opinion score of what came, in hundredths, by the E-model (ITU-T G.107).
+    pub mos_in: Option<u16>,
+    /// The same at the party.
+    pub mos_out: Option<u16>,
+    /// Whether it was SRTP.
+    pub srtp: bool,
 }
 
 impl Cdr {

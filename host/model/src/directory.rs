@@ -1,6 +1,6 @@
 //! A tenant's routing facts held in memory: an immutable snapshot, fed ahead by the store, swapped whole.
 
-use crate::{AccountId, BrandId, CompanyId, DdiId, ExtensionId, MediaPath};
+use crate::{AccountId, BrandId, CompanyId, DdiId, ExtensionId, MediaPath, MediaSecurity};
 use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -77,6 +77,12 @@ pub struct Company {
     pub media: MediaPath,
     /// Most calls at once; `None` = the switch's limit.
     pub calls_max: Option<u32>,
+    /// Whether its legs have SRTP.
+    #[serde(default)]
+    pub media_security: MediaSecurity,
+    /// The formats its calls may have, best first, by encoding name; empty = whatever the parties like.
+    #[serde(default)]
+    pub codecs: Vec<String>,
 }
 
 /// One set of SIP credentials.
@@ -95,6 +101,9 @@ pub struct Account {
     /// Direct connectivity: calls to the account go here without a registration, and requests from this address are
     /// admitted without digest.
     pub direct: Option<SocketAddr>,
+    /// Whether its legs have SRTP, where that differs from the company's.
+    #[serde(default)]
+    pub media_security: Option<MediaSecurity>,
     /// Disabled accounts neither register nor call nor ring.
     pub enabled: bool,
 }

@@ -14,6 +14,7 @@ mod id;
 mod ids;
 mod limits;
 mod lookups;
+mod media;
 mod question;
 mod resolve;
 mod time;
@@ -23,7 +24,7 @@ pub use app::{
     Collected, DialSpec, LegHandle, Prompt,
 };
 pub use cause::{Cause, CauseInfo, Severity};
-pub use cdr::{CallRecord, Cdr, EndedBy, LegRole};
+pub use cdr::{CallRecord, Cdr, EndedBy, LegRole, MediaQuality};
 pub use directory::{
     Account, Brand, Company, Ddi, DefaultVerdict, DigestAlgorithm, Directory, Extension, Ha1, LookupError, RouteTarget,
     Tenant,
@@ -38,6 +39,7 @@ pub use id::{
 pub use ids::IdSource;
 pub use limits::Limits;
 pub use lookups::Lookups;
+pub use media::MediaSecurity;
 pub use question::{
     Answer, Attr, CallInfo, Decision, Endpoint, Header, HeaderOp, HookReport, MediaPath, Party, Question, QuestionKind,
     Refusal, RingPlan, RingStep, Target,

@@ -40,8 +40,10 @@ pub enum Incoming<'a> {
         kind: PacketKind,
         /// The sender.
         from: SocketAddr,
-        /// The packet; may be changed in place before it is sent on.
+        /// The receive buffer: the packet, then room for it to grow in place (a tag of SRTP) before it is sent on.
         packet: &'a mut [u8],
+        /// How much of the buffer is the packet.
+        len: usize,
     },
 }
 
@@ -102,8 +104,6 @@ pub struct Net {
     in_turn: Option<usize>,
     failed: VecDeque<Flow>,
     buffer: Box<[u8]>,
-    /// Length of the media packet in `buffer`.
-    packet_len: usize,
     counters: NetCounters,
 }
 
@@ -125,7 +125,6 @@ impl Net {
             in_turn: None,
             failed: VecDeque::new(),
             buffer: vec![0; BUFFER].into_boxed_slice(),
-            packet_len: 0,
             counters: NetCounters::default(),
         };
         for config in listeners {
@@ -229,9 +228,8 @@ impl Net {
             Found::Media(index, from, count) => {
                 self.counters.media_received += 1;
                 let kind = if index.is_multiple_of(2) { PacketKind::Rtp } else { PacketKind::Rtcp };
-                self.packet_len = count;
-                let packet = &mut self.buffer[..count];
-                Some(Incoming::Media { port: MediaPortId(index as u64 / 2), kind, from, packet })
+                let packet = &mut self.buffer[..];
+                Some(Incoming::Media { port: MediaPortId(index as u64 / 2), kind, from, packet, len: count })
             }
             Found::Arrived(Arrived::Message(flow, bytes)) => Some(Incoming::Message { flow, bytes }),
             Found::Arrived(Arrived::Failed(flow)) => Some(Incoming::FlowFailed { flow }),
@@ -327,11 +325,11 @@ impl Net {
         }
     }
 
-    /// Sends the packet that [`Incoming::Media`] just showed, as it is now in the receive buffer: a relayed packet is
-    /// neither copied nor allocated. Nothing may have been taken by [`Net::next`] in between.
-    pub fn forward(&mut self, port: MediaPortId, kind: PacketKind, to: SocketAddr) {
+    /// Sends the packet that [`Incoming::Media`] just showed, as it is now in the receive buffer and so long as it is
+    /// now: a relayed packet is neither copied nor allocated. Nothing may have been taken by [`Net::next`] in between.
+    pub fn forward(&mut self, port: MediaPortId, kind: PacketKind, to: SocketAddr, len: usize) {
         let packet = std::mem::take(&mut self.buffer);
-        let len = self.packet_len.min(packet.len());
+        let len = len.min(packet.len());
         self.send_media(port, kind, to, &packet[..len]);
         self.buffer = packet;
     }

@@ -38,7 +38,9 @@ fn gather(net: &mut Net, count: usize, now: Instant) -> Vec<Got> {
             got.push(match incoming {
                 Incoming::Message { flow, bytes } => Got::Message(flow, bytes),
                 Incoming::FlowFailed { flow } => Got::Failed(flow),
-                Incoming::Media { port, kind, from, packet } => Got::Media(port, kind, from, packet.to_vec()),
+                Incoming::Media { port, kind, from, packet, len } => {
+                    Got::Media(port, kind, from, packet[..len].to_vec())
+                }
             });
         }
     }
@@ -290,16 +292,17 @@ fn pairs_are_even_and_odd_and_packets_are_relayed_in_place() {
     loop {
         assert!(begun.elapsed() < Duration::from_secs(2));
         net.wait(Some(Duration::from_millis(50))).unwrap();
-        if let Some(Incoming::Media { port, kind, from: source, packet }) = net.next(START) {
-            assert_eq!((port, kind, source, &packet[..]), (MediaPortId(0), PacketKind::Rtp, from, &b"voice"[..]));
+        if let Some(Incoming::Media { port, kind, from: source, packet, len }) = net.next(START) {
+            assert_eq!((port, kind, source, &packet[..len]), (MediaPortId(0), PacketKind::Rtp, from, &b"voice"[..]));
             packet[0] = b'V';
+            packet[len] = b'!';
             break;
         }
     }
-    net.forward(MediaPortId(1), PacketKind::Rtp, bob.local_addr().unwrap());
+    net.forward(MediaPortId(1), PacketKind::Rtp, bob.local_addr().unwrap(), 6);
     let mut buffer = [0; 100];
     let (count, source) = bob.recv_from(&mut buffer).unwrap();
-    assert_eq!((&buffer[..count], source), (&b"Voice"[..], pairs[1].rtp));
+    assert_eq!((&buffer[..count], source), (&b"Voice!"[..], pairs[1].rtp));
     alice.send_to(b"report", pairs[0].rtcp).unwrap();
     assert_eq!(gather(&mut net, 1, START), [Got::Media(MediaPortId(0), PacketKind::Rtcp, from, b"report".to_vec())]);
 }

@@ -147,10 +147,10 @@ impl Shard {
             match incoming {
                 Incoming::Message { flow, bytes } => self.core.handle(Input::Sip { flow, bytes }, now),
                 Incoming::FlowFailed { flow } => self.core.handle(Input::FlowFailed { flow }, now),
-                Incoming::Media { port, kind, from, packet } => {
+                Incoming::Media { port, kind, from, packet, len } => {
                     let kind = core_kind(kind);
-                    if let Some(forward) = self.core.handle_media(port, kind, from, packet, now) {
-                        self.net.forward(forward.port, net_kind(forward.kind), forward.to);
+                    if let Some(forward) = self.core.handle_media(port, kind, from, packet, len, now) {
+                        self.net.forward(forward.port, net_kind(forward.kind), forward.to, forward.len);
                     }
                 }
             }

@@ -87,3 +87,15 @@ pub(crate) fn json(what: &'static str, text: &str) -> Result<(), StoreError> {
         Err(e) => refuse(what, format!("is not JSON: {e}")),
     }
 }
+
+/// A company's formats as they are kept: encoding names with commas between.
+pub(crate) fn codecs(names: &[String]) -> Result<String, StoreError> {
+    let is_name = |name: &String| {
+        (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+    };
+    if names.len() > 8 || !names.iter().all(is_name) {
+        let why = "at most 8 encoding names, as PCMA or G722".to_owned();
+        return Err(StoreError::Invalid { what: "codecs", why });
+    }
+    Ok(names.join(","))
+}

@@ -27,9 +27,10 @@ const CHANNEL: &str = "strowger_changes";
 statements! { "directory";
     VERSION = "SELECT version FROM changes";
     BRANDS = "SELECT id, name, default_verdict FROM brands ORDER BY id";
-    COMPANIES = "SELECT id, brand_id, name, domain, media, calls_max FROM companies ORDER BY id";
-    ACCOUNTS = "SELECT id, company_id, username, display_name, ha1_md5, ha1_sha256, direct, enabled FROM accounts
-        ORDER BY id";
+    COMPANIES = "SELECT id, brand_id, name, domain, media, calls_max, media_security, codecs
+        FROM companies ORDER BY id";
+    ACCOUNTS = "SELECT id, company_id, username, display_name, ha1_md5, ha1_sha256, direct, enabled, media_security
+        FROM accounts ORDER BY id";
     EXTENSIONS = "SELECT id, company_id, number, account, app FROM extensions ORDER BY id";
     DDIS = "SELECT id, company_id, e164, account, app, extension FROM ddis ORDER BY id";
     BOUND = "SELECT b.id, b.brand_id, b.company_id, b.name, b.point, b.priority, b.config, b.plugin_id,

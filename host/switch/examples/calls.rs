@@ -181,6 +181,8 @@ fn directory() -> Directory {
         domain: "bench.test".to_owned(),
         media: MediaPath::Direct,
         calls_max: None,
+        media_security: model::MediaSecurity::Allow,
+        codecs: Vec::new(),
     };
     let account = |id, username: &str, at: &str| Account {
         id: AccountId(id),
@@ -189,6 +191,7 @@ fn directory() -> Directory {
         display_name: String::new(),
         ha1: Ha1 { md5: String::new(), sha256: String::new() },
         direct: Some(address(at)),
+        media_security: None,
         enabled: true,
     };
     let accounts = vec![account(1, "1001", CALLER), account(2, "1002", CALLEE)];

@@ -169,16 +169,18 @@ impl Core {
         self.media.poll_transmit()
     }
 
-    /// A packet came in on a media port. A relayed one is edited in place and is to be sent as the result says.
+    /// A packet of `len` bytes came in on a media port. A relayed one is edited in place, may grow into what the buffer
+    /// has beyond it, and is to be sent as the result says.
     pub fn handle_media(
         &mut self,
         port: MediaPortId,
         kind: media::PacketKind,
         from: core::net::SocketAddr,
         packet: &mut [u8],
+        len: usize,
         now: Instant,
     ) -> Option<media::Forward> {
-        let forward = self.media.handle_packet(port, kind, from, packet, now);
+        let forward = self.media.handle_packet(port, kind, from, packet, len, now);
         if self.media.has_events() {
             self.rise(now);
             self.sink();

@@ -7,8 +7,8 @@ use core::time::Duration;
 use model::{
     Account, AccountId, Answer, AppId, AppOutcome, AppVerb, Brand, BrandId, BridgeSpec, CollectSpec, Company,
     CompanyId, Decision, DefaultVerdict, DialSpec, Directory, Endpoint, Flow, Ha1, Instant, LegHandle, MediaPath,
-    MediaPortId, NextHop, Prompt, Refusal, RequestId, ResolveFailure, ResolveTicket, Resolved, RingPlan, RingStep,
-    Target, Ticket, Transport,
+    MediaPortId, MediaSecurity, NextHop, Prompt, Refusal, RequestId, ResolveFailure, ResolveTicket, Resolved, RingPlan,
+    RingStep, Target, Ticket, Transport,
 };
 use std::sync::Arc;
 use switch::{Core, CoreConfig, Input, Listener, MediaPort, Output, Prompts};
@@ -56,7 +56,7 @@ impl Bed {
             rtp: address(&format!("10.0.0.9:{}", 20_000 + 2 * n)),
             rtcp: address(&format!("10.0.0.9:{}", 20_001 + 2 * n)),
         });
-        let core = Core::new(config, Arc::new(directory()), ports.collect(), Prompts::default(), [9; 32]);
+        let core = Core::new(config, Arc::new(directory(None)), ports.collect(), Prompts::default(), [9; 32]);
         let parties = PARTIES.iter().map(|(name, number, at)| Party::new(name, number, at)).collect();
         Bed {
             core,
@@ -102,6 +102,11 @@ impl Bed {
             ["operator", ">", "hangup"] => {
                 let calls: Vec<_> = self.core.calls().map(|c| c.call).collect();
                 calls.into_iter().for_each(|call| self.core.handle(Input::Hangup { call }, self.now));
+            }
+            ["directory", ">", number, policy] => {
+                let security = MediaSecurity::from_word(policy).unwrap_or_else(|| panic!("no policy: {policy}"));
+                let directory = Arc::new(directory(Some((number, security))));
+                self.core.handle(Input::Directory(directory), self.now);
             }
             ["operator", ">", "drain"] => self.core.handle(Input::Drain, self.now),
             ["idle?"] => {
@@ -282,7 +287,8 @@ fn verb(words: &[&str]) -> AppVerb {
     }
 }
 
-fn directory() -> Directory {
+/// The demo company; one account may have a word of its own about SRTP.
+fn directory(security: Option<(&str, MediaSecurity)>) -> Directory {
     let brand = Brand { id: BrandId(1), name: "demo".to_owned(), default_verdict: DefaultVerdict::Refuse };
     let company = Company {
         id: CompanyId(1),
@@ -291,6 +297,8 @@ fn directory() -> Directory {
         domain: "demo.test".to_owned(),
         media: MediaPath::Anchor,
         calls_max: None,
+        media_security: model::MediaSecurity::Allow,
+        codecs: Vec::new(),
     };
     let accounts = (1_i64..).zip(PARTIES).map(|(id, (name, number, at))| Account {
         id: AccountId(id),
@@ -299,6 +307,7 @@ fn directory() -> Directory {
         display_name: name.to_owned(),
         ha1: Ha1 { md5: String::new(), sha256: String::new() },
         direct: Some(address(at)),
+        media_security: security.filter(|(of, _)| *of == number).map(|(_, security)| security),
         enabled: true,
     });
     Directory::build(1, vec![brand], vec![company], accounts.collect(), Vec::new(), Vec::new())

@@ -56,8 +56,8 @@ impl Party {
         format!("SIP/2.0/UDP {};branch=z9hG4bK-{}-{};rport", self.address, self.name, self.branch)
     }
 
-    /// A session description in the named form: `sdp`, `hold`.
-    fn sdp(&mut self, form: &str) -> String {
+    /// A session description in the named form: `sdp`, `hold`, `srtp` (nothing else), `keys` (SRTP if you like).
+    fn sdp(&mut self, form: &str, tag: &str) -> String {
         self.version += 1;
         let (ip, version) = (self.address.ip(), self.version);
         let direction = match form {
@@ -65,23 +65,29 @@ impl Party {
             "held" => "a=recvonly\r\n",
             _ => "",
         };
+        let profile = if form == "srtp" { "RTP/SAVP" } else { "RTP/AVP" };
+        let keys = match form {
+            "srtp" | "keys" => format!("a=crypto:{tag} AES_CM_128_HMAC_SHA1_80 inline:{}\r\n", "A".repeat(40)),
+            _ => String::new(),
+        };
         format!(
-            "v=0\r\no={} 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\n\
-             a=rtpmap:101 telephone-event/8000\r\n{direction}",
+            "v=0\r\no={} 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 {profile} 0 8 101\r\n\
+             a=rtpmap:101 telephone-event/8000\r\n{direction}{keys}",
             self.name
         )
     }
 
     /// Further header fields, `+Name:value` with `_` for a space, and the body.
-    fn body(&mut self, words: &[&str]) -> String {
+    fn body(&mut self, words: &[&str], offer: Option<&str>) -> String {
         let mut fields = String::new();
         for (name, value) in words.iter().filter_map(|w| w.strip_prefix('+')?.split_once(':')) {
             fields.push_str(&format!("{name}: {}\r\n", value.replace('_', " ")));
         }
-        fields + &self.content(words)
+        fields + &self.content(words, offer)
     }
 
-    fn content(&mut self, words: &[&str]) -> String {
+    /// An answer names the last of the suites that `offer` has, which of the switch's is the phones' own.
+    fn content(&mut self, words: &[&str], offer: Option<&str>) -> String {
         if let Some(key) = words.iter().find_map(|w| w.strip_prefix("key=")) {
             let body = format!("Signal={key}\r\nDuration=160\r\n");
             return format!("Content-Type: application/dtmf-relay\r\nContent-Length: {}\r\n\r\n{body}", body.len());
@@ -89,10 +95,11 @@ impl Party {
         if let Some(text) = words.iter().find_map(|w| w.strip_prefix("text=")) {
             return format!("Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n{text}", text.len());
         }
-        let form = words.iter().copied().find(|w| ["sdp", "hold", "held"].contains(w));
+        let form = words.iter().copied().find(|w| ["sdp", "hold", "held", "srtp", "keys"].contains(w));
         match form {
             Some(form) => {
-                let sdp = self.sdp(form);
+                let last = offer.and_then(|o| o.rsplit_once("a=crypto:")).and_then(|(_, line)| line.split(' ').next());
+                let sdp = self.sdp(form, last.unwrap_or("1"));
                 format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len())
             }
             None => "Content-Length: 0\r\n\r\n".to_owned(),
@@ -102,7 +109,7 @@ impl Party {
     /// A new INVITE to a number.
     pub(crate) fn invite(&mut self, number: &str, words: &[&str]) -> String {
         self.cseq += 1;
-        let (via, body) = (self.via(), self.body(words));
+        let (via, body) = (self.via(), self.body(words, None));
         let message = format!(
             "INVITE sip:{number}@demo.test SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: <sip:{}@demo.test>;tag={}\r\n\
              To: <sip:{number}@demo.test>\r\nCall-ID: call-{}\r\nCSeq: {} INVITE\r\nContact: <sip:{}@{}>\r\n{body}",
@@ -131,7 +138,7 @@ impl Party {
             Some(_) | None => String::new(),
         };
         let refer = words.iter().find_map(|w| w.strip_prefix("refer=")).map(|number| self.refer_to(number, words));
-        let (via, body, cseq) = (self.via(), rack + &refer.unwrap_or_default() + &self.body(words), cseq);
+        let (via, body, cseq) = (self.via(), rack + &refer.unwrap_or_default() + &self.body(words, None), cseq);
         let message = format!(
             "{method} {target} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: {local}\r\nTo: {remote}\r\n\
              Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:{}@{}>\r\n{body}",
@@ -232,7 +239,7 @@ impl Party {
         let branch = words.iter().find_map(|w| w.strip_prefix("tag="));
         let tag = branch.map_or_else(|| self.local_tag.clone(), |b| format!("{}-{b}", self.local_tag));
         let to = if to.contains(";tag=") { to } else { format!("{to};tag={tag}") };
-        let body = self.body(words);
+        let body = self.body(words, Some(&request));
         let contact = match words.iter().any(|w| w.starts_with("+Contact:")) {
             true => String::new(),
             false => format!("Contact: <sip:{}@{}>\r\n", self.number, self.address),

@@ -32,7 +32,11 @@ fn body(message: &str) -> String {
     let value = |key: &str| sdp.lines().find_map(|l| l.strip_prefix(key)).unwrap_or_default();
     let direction = ["sendonly", "recvonly", "inactive"].into_iter().find(|d| sdp.contains(&format!("a={d}")));
     let (media, address) = (value("m=audio "), value("c=IN IP4 "));
-    format!(" [{address} {media}{}]", direction.map(|d| format!(" {d}")).unwrap_or_default())
+    let keys = match sdp.matches("a=crypto:").count() {
+        0 => String::new(),
+        count => format!(" keys={count}"),
+    };
+    format!(" [{address} {media}{}{keys}]", direction.map(|d| format!(" {d}")).unwrap_or_default())
 }
 
 /// What the switch wants of the world, but SIP.

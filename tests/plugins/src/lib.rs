@@ -58,6 +58,7 @@ fn account(id: i64, company: CompanyId, name: &str) -> Account {
         display_name: name.to_uppercase(),
         ha1: Ha1 { md5: String::new(), sha256: String::new() },
         direct: None,
+        media_security: None,
         enabled: name != "1003",
     }
 }
@@ -77,6 +78,8 @@ pub fn directory() -> Arc<Directory> {
         domain: format!("{name}.test"),
         media: MediaPath::Anchor,
         calls_max: None,
+        media_security: model::MediaSecurity::Allow,
+        codecs: Vec::new(),
     };
     let to = |name: &str| RouteTarget::Account(name.to_owned());
     let accounts =

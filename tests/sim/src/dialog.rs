@@ -1,5 +1,6 @@
 //! What a phone remembers of one call.
 
+use crate::srtp::Lock;
 use crate::text;
 use core::net::SocketAddr;
 use model::Instant;
@@ -28,7 +29,7 @@ pub(crate) enum Act {
 }
 
 /// One call of one phone.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Dialog {
     pub(crate) call_id: String,
     /// Our and their From/To value with its tag.
@@ -71,10 +72,12 @@ pub(crate) struct Dialog {
     /// The switch or our connection went away during this call: it may end in any way.
     pub(crate) excused: bool,
     pub(crate) sequence: u16,
+    /// SRTP, as agreed.
+    pub(crate) lock: Lock,
 }
 
 impl Dialog {
-    pub(crate) fn new(call_id: &str, caller: bool, port: u16, now: Instant) -> Dialog {
+    pub(crate) fn new(call_id: &str, caller: bool, port: u16, lock: Lock, now: Instant) -> Dialog {
         Dialog {
             call_id: call_id.to_owned(),
             local: String::new(),
@@ -107,6 +110,7 @@ impl Dialog {
             forget_at: None,
             excused: false,
             sequence: 0,
+            lock,
         }
     }
 
@@ -147,7 +151,8 @@ impl Dialog {
     }
 
     /// Takes what the other side's session description says.
-    pub(crate) fn hear(&mut self, message: &str) {
+    pub(crate) fn hear(&mut self, message: &str, now: Instant) {
+        self.lock.hear(message, now);
         if let Some(media) = text::sdp(message) {
             self.remote_media = Some(media);
         }

@@ -15,6 +15,7 @@ mod phone;
 mod plan;
 mod rules;
 mod script;
+mod srtp;
 mod text;
 mod trace;
 mod transaction;

@@ -11,6 +11,7 @@ use crate::compose::{Draft, Identity};
 use crate::dialog::{Dialog, Stage, due};
 use crate::plan::{DOMAINS, GRID, PhonePlan};
 use crate::rules::Broken;
+use crate::srtp::Unheard;
 use crate::text;
 use crate::transaction::Wire;
 use core::net::SocketAddr;
@@ -397,15 +398,26 @@ impl Phone {
     }
 
     /// An RTP packet came to one of our ports.
-    pub(crate) fn hears_rtp(&mut self, port: u16, bytes: &[u8]) {
+    pub(crate) fn hears_rtp(&mut self, port: u16, bytes: &[u8], from_switch: bool, now: Instant) {
+        let Some(dialog) = self.ports.get(&port).and_then(|id| self.dialogs.get_mut(id)) else { return };
+        let (excused, opened) = (dialog.excused, dialog.lock.open(bytes, now));
+        let bytes = match opened {
+            Ok(bytes) => bytes,
+            Err(unheard) => {
+                let wrong = from_switch && !excused && unheard != Unheard::Passing;
+                if wrong && dialog.stage == Stage::Up {
+                    self.breaks("srtp", format!("{unheard:?} RTP from the switch on port {port}"));
+                }
+                return;
+            }
+        };
+        // Whoever goes on after the switch was replaced may be taken for the new party of its old port (see `speak`).
+        if excused {
+            return;
+        }
         let Some(label) = bytes.get(12..).and_then(|p| p.strip_prefix(b"SIM!")).and_then(|p| p.first_chunk()) else {
             return;
         };
-        // Whoever goes on after the switch was replaced may be taken for the new party of its old port (see `speak`).
-        let old = self.ports.get(&port).and_then(|id| self.dialogs.get(id)).is_some_and(|d| d.excused);
-        if old {
-            return;
-        }
         self.heard.insert((u32::from_be_bytes(*label), label_of(self.index, port)));
     }
 }

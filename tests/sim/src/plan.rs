@@ -2,6 +2,7 @@
 
 use crate::chance::Chance;
 use crate::network::Weather;
+use crate::srtp::Liking;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use model::{
@@ -61,6 +62,8 @@ pub(crate) struct PhonePlan {
     /// Known by its address instead of registering.
     pub(crate) direct: bool,
     pub(crate) expires_s: u64,
+    /// Whether it has SRTP.
+    pub(crate) liking: Liking,
     pub(crate) temper: Temper,
     /// What it may dial.
     pub(crate) numbers: Vec<String>,
@@ -109,7 +112,12 @@ impl Plan {
     pub(crate) fn of(seed: u64) -> Plan {
         let mut chance = Chance::new(seed.wrapping_mul(0x9e37_79b9).wrapping_add(77));
         let c = &mut chance;
-        let phones = phones(c);
+        let mut phones = phones(c);
+        // Drawn apart, so that the seeds' other decisions stay as they were.
+        let mut apart = Chance::new(seed.wrapping_mul(0x9e37_79b9).wrapping_add(78));
+        for phone in &mut phones {
+            phone.liking = [Liking::Plain, Liking::Plain, Liking::Either, Liking::Strict][apart.below(4) as usize];
+        }
         let storm = c.millis(60_000, 150_000);
         let tame = c.percent(15);
         let delay_ms = if tame { (1, 5) } else { (1, 5 + c.below(76)) };
@@ -153,6 +161,8 @@ impl Plan {
             domain: (*domain).to_owned(),
             media: if chance.percent(70) { MediaPath::Anchor } else { MediaPath::Direct },
             calls_max: None,
+            media_security: model::MediaSecurity::Allow,
+            codecs: Vec::new(),
         });
         let companies = companies.collect();
         let disabled =
@@ -169,6 +179,7 @@ impl Plan {
                 display_name: format!("Phone \"{index}\""),
                 ha1: sip_auth::ha1(&phone.user, DOMAINS[phone.company], &phone.password),
                 direct: phone.direct.then_some(phone.local),
+                media_security: None,
                 enabled: disabled != Some(index as u64),
             });
         }
@@ -216,6 +227,7 @@ fn phones(c: &mut Chance) -> Vec<PhonePlan> {
             tcp: !direct && c.percent(30),
             direct,
             expires_s: 60 + c.below(60),
+            liking: Liking::Plain,
             temper: temper(c),
             numbers: Vec::new(),
         });

@@ -26,6 +26,8 @@ const BOUND: Duration = Duration::from_secs(250);
 const TAIL: Duration = Duration::from_secs(45);
 /// A NAT gives another port than the phone's own.
 const NAT_SHIFT: u16 = 1_000;
+/// What a receive buffer has beyond a packet: SRTP grows it in place.
+const ROOM: usize = 32;
 
 /// What a run came to.
 #[derive(Clone, Debug)]
@@ -438,8 +440,11 @@ impl World {
             Load::Rtp(mut bytes) if at_switch => {
                 self.tally.rtp += 1;
                 let port = MediaPortId(u64::from(packet.to.port().saturating_sub(20_000) / 2));
-                let forward = self.core.handle_media(port, PacketKind::Rtp, packet.from, &mut bytes, self.now);
+                let len = bytes.len();
+                bytes.resize(len + ROOM, 0);
+                let forward = self.core.handle_media(port, PacketKind::Rtp, packet.from, &mut bytes, len, self.now);
                 if let Some(forward) = forward {
+                    bytes.truncate(forward.len);
                     self.send_media(forward.port, forward.kind, forward.to, bytes);
                 }
                 self.drain()
@@ -455,8 +460,12 @@ impl World {
             Load::Rtp(bytes) => {
                 self.tally.rtp += 1;
                 let Some((index, port)) = self.inside(packet.to) else { return Ok(()) };
-                self.phones[index].hears_rtp(port, &bytes);
-                Ok(())
+                let from_switch = packet.from.ip() == switch_address().ip();
+                self.phones[index].hears_rtp(port, &bytes, from_switch, self.now);
+                match self.phones[index].broken.take() {
+                    Some(broken) => Err(broken),
+                    None => Ok(()),
+                }
             }
         }
     }

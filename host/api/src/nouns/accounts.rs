@@ -1,5 +1,6 @@
 //! Accounts: SIP credentials of a company. A password comes in and only its digest secrets stay.
 
+use super::security::Security;
 use super::{InCompany, Listed, Many};
 use crate::extract::{Body, Id, Params};
 use crate::problem::{Problem, Refusals};
@@ -31,6 +32,9 @@ pub(crate) struct Account {
     direct: Option<SocketAddr>,
     /// A disabled account neither registers nor calls nor rings.
     enabled: bool,
+    /// Null = as the company's.
+    #[schema(value_type = Option<Security>)]
+    media_security: Option<Security>,
 }
 
 impl From<model::Account> for Account {
@@ -42,6 +46,7 @@ impl From<model::Account> for Account {
             display_name: a.display_name,
             direct: a.direct,
             enabled: a.enabled,
+            media_security: a.media_security.map(Into::into),
         }
     }
 }
@@ -89,6 +94,10 @@ pub(crate) struct PatchAccount {
     #[schema(value_type = Option<String>)]
     direct: Option<Option<SocketAddr>>,
     enabled: Option<bool>,
+    /// Null = as the company's.
+    #[serde(default, deserialize_with = "super::nullable")]
+    #[schema(value_type = Option<Security>)]
+    media_security: Option<Option<Security>>,
 }
 
 fn check_password(password: &str) -> Result<(), Problem> {
@@ -174,6 +183,9 @@ async fn patch(
     account.display_name = body.display_name.unwrap_or(account.display_name);
     account.direct = body.direct.unwrap_or(account.direct);
     account.enabled = body.enabled.unwrap_or(account.enabled);
+    if let Some(security) = body.media_security {
+        account.media_security = security.map(Into::into);
+    }
     let account = api.db.accounts().update(&caller.ctx, &account).await?;
     api.live().await?;
     Ok(Json(account.into()))

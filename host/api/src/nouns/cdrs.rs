@@ -44,6 +44,47 @@ pub(crate) struct Cdr {
     sip_status: u16,
     /// `caller`, `callee`, `switch` or `operator`.
     ended_by: &'static str,
+    /// How its media went; null where none passed through the switch.
+    media: Option<MediaQuality>,
+}
+
+/// How the media of one leg went. "In" is from the party, as the switch counted it; "out" is to the party, as its RTCP
+/// reports say, and null where it sends none.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MediaQuality {
+    packets_in: u64,
+    packets_out: u64,
+    lost_in: u64,
+    lost_out: Option<u64>,
+    /// Milliseconds.
+    jitter_in_ms: f64,
+    jitter_out_ms: Option<f64>,
+    /// Between switch and party, there and back.
+    round_trip_ms: Option<f64>,
+    /// Mean opinion score by the E-model, 1.0 to 4.41.
+    mos_in: Option<f64>,
+    mos_out: Option<f64>,
+    /// Whether it was SRTP.
+    srtp: bool,
+}
+
+impl From<model::MediaQuality> for MediaQuality {
+    fn from(m: model::MediaQuality) -> Self {
+        let ms = |us: u32| f64::from(us) / 1_000.0;
+        let score = |hundredths: u16| f64::from(hundredths) / 100.0;
+        MediaQuality {
+            packets_in: m.packets_in,
+            packets_out: m.packets_out,
+            lost_in: m.lost_in,
+            lost_out: m.lost_out,
+            jitter_in_ms: ms(m.jitter_in_us),
+            jitter_out_ms: m.jitter_out_us.map(ms),
+            round_trip_ms: m.round_trip_us.map(ms),
+            mos_in: m.mos_in.map(score),
+            mos_out: m.mos_out.map(score),
+            srtp: m.srtp,
+        }
+    }
 }
 
 impl From<model::Cdr> for Cdr {
@@ -77,6 +118,7 @@ impl From<model::Cdr> for Cdr {
                 EndedBy::Switch => "switch",
                 EndedBy::Operator => "operator",
             },
+            media: c.media.map(Into::into),
         }
     }
 }

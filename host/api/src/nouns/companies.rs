@@ -1,5 +1,6 @@
 //! Companies: clients of a brand, the tenants of calls.
 
+use super::security::Security;
 use super::{Listed, Many, limit};
 use crate::extract::{Body, Id, Params};
 use crate::problem::{Problem, Refusals};
@@ -44,6 +45,9 @@ pub(crate) struct Company {
     media: Media,
     /// Most calls at once; null = the switch's limit.
     calls_max: Option<u32>,
+    media_security: Security,
+    /// The formats its calls may have, best first; empty = whatever the parties like.
+    codecs: Vec<String>,
 }
 
 impl From<model::Company> for Company {
@@ -52,7 +56,16 @@ impl From<model::Company> for Company {
             MediaPath::Direct => Media::Direct,
             MediaPath::Anchor | MediaPath::TenantDefault => Media::Anchor,
         };
-        Company { id: c.id.0, brand: c.brand.0, name: c.name, domain: c.domain, media, calls_max: c.calls_max }
+        Company {
+            id: c.id.0,
+            brand: c.brand.0,
+            name: c.name,
+            domain: c.domain,
+            media,
+            calls_max: c.calls_max,
+            media_security: c.media_security.into(),
+            codecs: c.codecs,
+        }
     }
 }
 
@@ -84,6 +97,9 @@ pub(crate) struct PatchCompany {
     #[serde(default, deserialize_with = "super::nullable")]
     #[schema(value_type = Option<u32>)]
     calls_max: Option<Option<u32>>,
+    media_security: Option<Security>,
+    /// Encoding names, as `PCMA`, `G722`; at most 8.
+    codecs: Option<Vec<String>>,
 }
 
 /// Which companies.
@@ -148,6 +164,8 @@ async fn patch(
     company.domain = body.domain.unwrap_or(company.domain);
     company.media = body.media.map_or(company.media, Into::into);
     company.calls_max = body.calls_max.unwrap_or(company.calls_max);
+    company.codecs = body.codecs.unwrap_or(company.codecs);
+    company.media_security = body.media_security.map_or(company.media_security, Into::into);
     let company = api.db.companies().update(&caller.ctx, &company).await?;
     api.live().await?;
     Ok(Json(company.into()))

@@ -10,6 +10,7 @@ pub(crate) mod ddis;
 pub(crate) mod extensions;
 pub(crate) mod plugins;
 pub(crate) mod registrations;
+pub(crate) mod security;
 pub(crate) mod tokens;
 
 use crate::problem::Problem;

@@ -57,7 +57,7 @@ fn relay(c: &mut Criterion) {
                 packet[2..4].copy_from_slice(&sequence.to_be_bytes());
                 packet[8..12].copy_from_slice(&(bridge as u32).to_be_bytes());
                 let port = MediaPortId(2 * bridge as u64);
-                black_box(engine.handle_packet(port, PacketKind::Rtp, party(2 * bridge), &mut packet, NOW))
+                black_box(engine.handle_packet(port, PacketKind::Rtp, party(2 * bridge), &mut packet, 172, NOW))
             });
         });
     }

@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 use model::MediaPortId;
+use rtp::codec::Codecs;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -18,6 +19,10 @@ pub struct MediaConfig {
     pub learn_window: Duration,
     /// Stored prompts by name.
     pub prompts: Prompts,
+    /// Who makes decoders and encoders.
+    pub codecs: Arc<dyn Codecs>,
+    /// Most members of one conference.
+    pub members_max: usize,
 }
 
 impl Default for MediaConfig {
@@ -27,6 +32,8 @@ impl Default for MediaConfig {
             quarantine: Duration::from_secs(5),
             learn_window: Duration::from_secs(3),
             prompts: Prompts::default(),
+            codecs: Arc::new(rtp::codec::Own),
+            members_max: 500,
         }
     }
 }

@@ -1,15 +1,19 @@
 //! The engine: opening, describing, bridging and closing streams. Packets are in `relay`, sound of our own in
 //! `playout`, the media timeout in `silence`.
 
+use crate::conference::{Conference, ConferenceId};
+use crate::ear::Ear;
 use crate::playout::Playout;
 use crate::ports::Ports;
-use crate::route::Route;
+use crate::route::{Means, Route};
+use crate::secure::{Keys, Secured};
 use crate::silence::Looks;
 use crate::{Event, MediaConfig, MediaPort, MediaTransmit, NoPort, StreamId, StreamStats};
 use core::net::IpAddr;
 use model::{IdSource, Instant};
+use rtp::codec::Format;
 use sdp::RemoteMedia;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// All streams of one shard.
@@ -25,6 +29,8 @@ pub struct Engine {
     pub(crate) cname: String,
     pub(crate) playout: Playout,
     pub(crate) looks: Looks,
+    pub(crate) conferences: BTreeMap<ConferenceId, Conference>,
+    pub(crate) next_conference: u32,
     pub(crate) transmits: VecDeque<MediaTransmit>,
     pub(crate) events: VecDeque<Event>,
     /// Packets for ports that nobody holds.
@@ -42,6 +48,8 @@ impl Engine {
             ids,
             playout: Playout::default(),
             looks: Looks::new(),
+            conferences: BTreeMap::new(),
+            next_conference: 0,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             late: 0,
@@ -71,6 +79,10 @@ impl Engine {
         let Some(stream) = self.ports.get_mut(id) else { return };
         stream.latch.describe(remote.rtp, remote.rtcp);
         let was_exempt = stream.may_be_silent();
+        if stream.remote.as_ref().is_none_or(|r| r.payloads != remote.payloads) {
+            stream.voice = None;
+            stream.ear = None;
+        }
         stream.remote = Some(remote);
         if was_exempt {
             stream.silence.heard_at = now;
@@ -79,7 +91,27 @@ impl Engine {
             self.plan_route(id, peer);
             self.plan_route(peer, id);
         }
+        self.plan_ear(id);
         self.watch(id, now);
+    }
+
+    /// Sets the keys of SRTP, or takes them away: before [`Engine::set_remote`] of the description that agreed on them.
+    /// From here on nothing in clear is taken from the party or sent to it. Keys that stay the same go on; after a
+    /// change what is on its way under the party's former key is still heard for two seconds.
+    pub fn secure(&mut self, id: StreamId, keys: Option<&Keys>, now: Instant) {
+        let Some(stream) = self.ports.get_mut(id) else { return };
+        match (keys, &mut stream.secured) {
+            (None, secured) => *secured = None,
+            (Some(keys), Some(secured)) => secured.rekey(keys, now),
+            (Some(keys), none) => *none = Some(Box::new(Secured::new(keys))),
+        }
+    }
+
+    /// Whether the switch can decode and encode a format.
+    #[must_use]
+    pub fn can(&self, payload: &sdp::Payload) -> bool {
+        let format = Format::new(&payload.encoding, payload.clock, payload.channels);
+        self.config.codecs.decoder(&format).is_some() && self.config.codecs.encoder(&format).is_some()
     }
 
     /// Bridges two streams; each leaves the bridge it was in. RTP and RTCP pass as they are, but: payload types are
@@ -105,6 +137,12 @@ impl Engine {
         if let Some(peer) = self.ports.get_mut(peer) {
             peer.peer = None;
         }
+        for alone in [id, peer] {
+            if let Some(stream) = self.ports.get_mut(alone) {
+                stream.route = Route::transparent();
+            }
+            self.plan_ear(alone);
+        }
     }
 
     /// The stream at the other end of the bridge.
@@ -114,10 +152,38 @@ impl Engine {
     }
 
     fn plan_route(&mut self, from: StreamId, to: StreamId) {
-        let there = self.ports.get(to).and_then(|s| s.remote.as_ref());
-        let route = Route::between(self.ports.get(from).and_then(|s| s.remote.as_ref()), there);
+        // What the switch cannot read passes as it is.
+        let codecs = self.config.codecs.as_ref();
+        let speaks = self.ports.get_mut(to).is_some_and(|s| !s.is_opaque() && s.has_voice(codecs));
+        let readable = |id| self.ports.get(id).filter(|s| !s.is_opaque()).and_then(|s| s.remote.as_ref());
+        let decodes = |p: &sdp::Payload| codecs.decoder(&Format::new(&p.encoding, p.clock, p.channels)).is_some();
+        let route = Route::between(readable(from), readable(to), Means { decodes: &decodes, speaks });
         if let Some(stream) = self.ports.get_mut(from) {
             stream.route = route;
+        }
+        self.plan_ear(from);
+    }
+
+    /// Gives a stream an ear where somebody needs its sound, and takes it away where nobody does.
+    pub(crate) fn plan_ear(&mut self, id: StreamId) {
+        let codecs = self.config.codecs.as_ref();
+        let peer_has_events =
+            self.ports.get(id).and_then(|s| s.peer).and_then(|p| self.ports.get(p)).map(|p| p.has_events());
+        let Some(stream) = self.ports.get_mut(id) else { return };
+        let readable = !stream.is_opaque();
+        let wants_keys = stream.digits || peer_has_events == Some(true);
+        let by_ear = readable && stream.remote.is_some() && !stream.has_events() && wants_keys;
+        let needed =
+            readable && (by_ear || stream.conference.is_some() || (stream.peer.is_some() && stream.route.decodes()));
+        if !needed {
+            stream.ear = None;
+        } else if stream.ear.is_none() {
+            stream.ear = stream.remote.as_ref().and_then(|r| Ear::new(r, codecs)).map(Box::new);
+        }
+        if !by_ear {
+            stream.key_ear = None;
+        } else if stream.key_ear.is_none() {
+            stream.key_ear = Some(Box::default());
         }
     }
 
@@ -133,6 +199,7 @@ impl Engine {
         if let Some(stream) = self.ports.get_mut(id) {
             stream.digits = on;
         }
+        self.plan_ear(id);
     }
 
     /// Exempts a stream from the media timeout: on hold, or not answered yet. A stream whose own description says
@@ -179,8 +246,9 @@ impl Engine {
     /// closed already the counters are zero.
     pub fn close(&mut self, id: StreamId, now: Instant) -> StreamStats {
         self.disconnect(id);
+        self.leave(id);
         let Some(stream) = self.ports.close(id, now, self.config.quarantine) else { return StreamStats::default() };
-        self.forget_player(id);
+        self.settle_ticks(id);
         if let Some(at) = stream.silence.look_at {
             self.looks.remove(&(at, id));
         }

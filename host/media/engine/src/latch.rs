@@ -4,21 +4,29 @@
 //! believes every packet, though, hands the call to the first stranger who sprays the port range. So:
 //!
 //! 1. Before a description nothing is believed.
-//! 2. A packet from the very address described locks at once.
+//! 2. A packet from the very address described locks at once; so does one whose SRTP tag fits.
 //! 3. A packet from elsewhere opens the window. Inside it a better source takes over, and each move must climb:
 //!    the same source as before a re-offer < a stranger < the signalling's address < the described IP with another
 //!    port < the described address itself, which locks. A source whose SSRC wobbles inside the window falls to the
 //!    bottom: a party keeps its SSRC, a sprayer often does not.
-//!    A stranger is neither heard nor sent to before the window has passed without a better source.
-//! 4. When the window has passed, the source is locked. Everything else is a stranger: dropped and counted,
-//!    whatever its SSRC.
-//! 5. Only an offer or answer that moves the described address opens the window again, once.
+//! 4. A stranger has neither the signalling's IP nor the described one. It is only thought of where the description
+//!    must be wrong: its IP is private, and not the one that the signalling came from. And it is no stranger who spoke
+//!    to the port before the port was this stream's. Even so it is neither heard nor sent to before the window has
+//!    passed without a better source.
+//! 5. When the window has passed, the source is locked. Everything else is a stranger: dropped and counted,
+//!    whatever its SSRC. From the locked address a second SSRC is heard only when the first has fallen silent: who
+//!    talks in between, under a forged address, is not heard.
+//! 6. Only an offer or answer that moves the described address opens the window again, once.
 //!
 //! RTCP must come from the described RTCP address or from the IP that RTP came from; its first packet locks it.
 
+use crate::ports::LATE_MAX;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use model::Instant;
+
+/// A source that was silent for so long may be followed by another from the same address.
+const SOURCE_GAP: Duration = Duration::from_millis(100);
 
 /// How likely a source is to be the party; a source may only be replaced by a better one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -38,8 +46,8 @@ enum State {
     Waiting,
     /// Heard from elsewhere; a better source may take over until the window ends.
     Leaning { source: Source, rank: Rank, until: Instant },
-    /// Settled.
-    Locked { source: Source },
+    /// Settled, and when it was heard last.
+    Locked { source: Source, heard_at: Instant },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,15 +68,29 @@ pub(crate) struct Latch {
     previous: Option<Source>,
     state: State,
     rtcp: Option<SocketAddr>,
+    /// Who spoke to the port before.
+    shunned: [Option<SocketAddr>; LATE_MAX],
 }
 
 impl Latch {
     pub(crate) const fn new() -> Self {
-        Latch { described: None, signalling: None, previous: None, state: State::Closed, rtcp: None }
+        Latch {
+            described: None,
+            signalling: None,
+            previous: None,
+            state: State::Closed,
+            rtcp: None,
+            shunned: [None; LATE_MAX],
+        }
     }
 
     pub(crate) const fn expect_from(&mut self, signalling: IpAddr) {
         self.signalling = Some(signalling);
+    }
+
+    /// Names those who spoke to the port before it was the party's.
+    pub(crate) const fn shun(&mut self, late: [Option<SocketAddr>; LATE_MAX]) {
+        self.shunned = late;
     }
 
     /// Takes the addresses of an offer or answer. The unspecified address (RFC 2543 hold) moves nothing.
@@ -89,25 +111,44 @@ impl Latch {
     #[inline]
     pub(crate) fn admit(&mut self, addr: SocketAddr, ssrc: u32, now: Instant, window: Duration) -> bool {
         match &mut self.state {
-            State::Locked { source } if source.addr == addr => {
-                source.ssrc = ssrc;
-                true
+            State::Locked { source, heard_at } if source.addr == addr => {
+                let known = source.ssrc == ssrc || now.since(*heard_at) >= SOURCE_GAP;
+                if known {
+                    source.ssrc = ssrc;
+                    *heard_at = now;
+                }
+                known
             }
             State::Locked { .. } | State::Closed => false,
             State::Waiting | State::Leaning { .. } => self.learn(Source { addr, ssrc }, now, window),
         }
     }
 
+    /// Whether a packet from here may be the party's at all, before its tag is looked at.
+    pub(crate) fn may_speak(&self, addr: SocketAddr) -> bool {
+        match self.state {
+            State::Closed => false,
+            State::Waiting | State::Leaning { .. } => true,
+            State::Locked { source, .. } => source.addr == addr,
+        }
+    }
+
+    /// A packet from here is the party's: its tag fits.
+    pub(crate) fn trust(&mut self, addr: SocketAddr, ssrc: u32, now: Instant) {
+        self.settle(addr);
+        self.state = State::Locked { source: Source { addr, ssrc }, heard_at: now };
+    }
+
     fn learn(&mut self, heard: Source, now: Instant, window: Duration) -> bool {
-        let rank = self.rank(heard);
+        let Some(rank) = self.rank(heard) else { return self.refuse(heard, now, window) };
         match self.state {
             State::Leaning { source, until, .. } if now >= until => {
-                self.state = State::Locked { source };
+                self.state = State::Locked { source, heard_at: until };
                 self.admit(heard.addr, heard.ssrc, now, window)
             }
             State::Waiting | State::Leaning { .. } if self.is_described(heard.addr) => {
                 self.settle(heard.addr);
-                self.state = State::Locked { source: heard };
+                self.state = State::Locked { source: heard, heard_at: now };
                 true
             }
             State::Waiting => {
@@ -128,6 +169,17 @@ impl Latch {
         }
     }
 
+    /// A source that is never believed; but time may have settled another meanwhile.
+    fn refuse(&mut self, heard: Source, now: Instant, window: Duration) -> bool {
+        match self.state {
+            State::Leaning { source, until, .. } if now >= until => {
+                self.state = State::Locked { source, heard_at: until };
+                self.admit(heard.addr, heard.ssrc, now, window)
+            }
+            State::Leaning { .. } | State::Waiting | State::Closed | State::Locked { .. } => false,
+        }
+    }
+
     /// Whether a source of this rank is heard and sent to before the window has passed. Where signalling is known a
     /// stranger is only noted: it may be the party of an older call on this port that was never told of the end.
     fn believes(&self, heard: Source, rank: Rank) -> bool {
@@ -144,22 +196,31 @@ impl Latch {
         self.described.is_some_and(|(rtp, _)| rtp == addr)
     }
 
-    fn rank(&self, heard: Source) -> Rank {
+    /// How likely this source is; `None` for one that is never believed.
+    fn rank(&self, heard: Source) -> Option<Rank> {
         if self.previous == Some(heard) {
-            Rank::Doubtful
+            Some(Rank::Doubtful)
         } else if self.described.is_some_and(|(rtp, _)| rtp.ip() == heard.addr.ip()) {
-            Rank::DescribedIp
+            Some(Rank::DescribedIp)
         } else if self.signalling == Some(heard.addr.ip()) {
-            Rank::SignallingIp
+            Some(Rank::SignallingIp)
+        } else if self.previous.is_some_and(|p| p.addr == heard.addr) || self.signalling.is_none() {
+            Some(Rank::Stranger)
         } else {
-            Rank::Stranger
+            (self.is_behind_nat() && !self.shunned.contains(&Some(heard.addr))).then_some(Rank::Stranger)
         }
+    }
+
+    /// Whether nobody can send to the described address from here: it is private, and not the signalling's.
+    fn is_behind_nat(&self) -> bool {
+        let described = self.described.map(|(rtp, _)| rtp.ip());
+        described.is_some_and(|ip| is_private(ip) && self.signalling != Some(ip))
     }
 
     fn source(&self) -> Option<Source> {
         match self.state {
             State::Closed | State::Waiting => None,
-            State::Leaning { source, .. } | State::Locked { source } => Some(source),
+            State::Leaning { source, .. } | State::Locked { source, .. } => Some(source),
         }
     }
 
@@ -177,7 +238,7 @@ impl Latch {
                 Some(source.addr)
             }
             State::Waiting | State::Leaning { .. } => self.described.map(|(rtp, _)| rtp),
-            State::Locked { source } => Some(source.addr),
+            State::Locked { source, .. } => Some(source.addr),
         }
     }
 
@@ -206,6 +267,17 @@ impl Latch {
     }
 }
 
+/// RFC 1918, 6598, 3927, 4193 and 4291: addresses that mean nothing to others.
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_private() || v4.is_link_local() || v4.is_loopback() || (a == 100 && b & 0xc0 == 64)
+        }
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,8 +295,38 @@ mod tests {
     fn described() -> Latch {
         let mut latch = Latch::new();
         latch.expect_from("203.0.113.7".parse().unwrap());
+        latch.shun([Some(addr("198.51.100.66:9")), None, None, None]);
         latch.describe(addr("10.0.0.5:4000"), addr("10.0.0.5:4001"));
         latch
+    }
+
+    #[test]
+    fn strangers_are_thought_of_only_where_the_description_must_be_wrong() {
+        for (signalling, described, believed) in [
+            ("203.0.113.7", "10.0.0.5:4000", true),
+            ("203.0.113.7", "192.168.1.5:4000", true),
+            ("203.0.113.7", "100.64.0.5:4000", true),
+            ("203.0.113.7", "[fd00::5]:4000", true),
+            ("203.0.113.7", "203.0.113.9:4000", false),
+            ("203.0.113.7", "203.0.113.7:4000", false),
+            ("10.0.0.5", "10.0.0.5:4000", false),
+        ] {
+            let mut latch = Latch::new();
+            latch.expect_from(signalling.parse().unwrap());
+            latch.describe(addr(described), addr(described));
+            let stranger = addr("198.51.100.1:9");
+            assert!(!latch.admit(stranger, 1, at(0), WINDOW));
+            assert_eq!(latch.admit(stranger, 1, at(3_000), WINDOW), believed, "{signalling} {described}");
+        }
+    }
+
+    #[test]
+    fn a_fitting_tag_locks_wherever_it_comes_from() {
+        let mut latch = described();
+        assert!(latch.may_speak(addr("198.51.100.66:9")));
+        latch.trust(addr("198.51.100.1:9"), 1, at(0));
+        assert!(!latch.may_speak(addr("10.0.0.5:4000")) && latch.may_speak(addr("198.51.100.1:9")));
+        assert_eq!(latch.destination(), Some(addr("198.51.100.1:9")));
     }
 
     /// One step: who sends, which SSRC, when in ms, and whether it is believed.
@@ -286,8 +388,24 @@ mod tests {
                 "198.51.100.2:9",
             ),
             (
-                "a new SSRC from the locked address is the party's",
-                &[("10.0.0.5:4000", 1, 0, true), ("10.0.0.5:4000", 2, 9_000, true)],
+                "a new SSRC from the locked address is the party's when the former has fallen silent",
+                &[
+                    ("10.0.0.5:4000", 1, 0, true),
+                    ("10.0.0.5:4000", 2, 20, false),
+                    ("10.0.0.5:4000", 1, 40, true),
+                    ("10.0.0.5:4000", 2, 139, false),
+                    ("10.0.0.5:4000", 2, 140, true),
+                    ("10.0.0.5:4000", 1, 160, false),
+                ],
+                "10.0.0.5:4000",
+            ),
+            (
+                "who spoke to the port before it was the party's is no stranger but nobody",
+                &[
+                    ("198.51.100.66:9", 1, 0, false),
+                    ("198.51.100.66:9", 1, 3_000, false),
+                    ("198.51.100.66:9", 1, 9_000, false),
+                ],
                 "10.0.0.5:4000",
             ),
         ];

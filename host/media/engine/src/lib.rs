@@ -2,8 +2,7 @@
 //!
 //! # Driving it
 //! `recv` into a buffer, [`Engine::handle_packet`] with that buffer, and if it gives a [`Forward`], `send_to` of the
-//! same bytes: the engine edits header and payload in place, the length never changes, nothing is copied or
-//! allocated. Then, or after [`Engine::handle_timeout`], drain [`Engine::poll_transmit`] (packets of our own) and
+//! same buffer, so long as it says: the engine edits header and payload in place, nothing is copied or allocated. Then, or after [`Engine::handle_timeout`], drain [`Engine::poll_transmit`] (packets of our own) and
 //! [`Engine::poll_event`], and sleep until [`Engine::poll_timeout`].
 //!
 //! # Time
@@ -13,28 +12,38 @@
 //! Floor 1.
 #![forbid(unsafe_code)]
 
+mod conference;
 mod config;
 mod digits;
+mod ear;
 mod engine;
+mod keys;
 mod latch;
 mod output;
 mod player;
 mod playout;
 mod ports;
+mod quality;
 mod relay;
+mod rooms;
 mod route;
+mod secure;
 mod silence;
 mod stream;
 mod tone;
 mod types;
+mod voice;
 pub mod wav;
 
+pub use conference::{ConferenceId, GAIN_MAX, GAIN_ONE, JoinError};
 pub use config::{MediaConfig, MediaPort, Prompts};
 pub use engine::Engine;
+pub use keys::KEYS_MAX;
 pub use model::MediaPortId;
+pub use secure::Keys;
 pub use types::{
-    Event, Forward, JobId, MediaTransmit, NoPort, OWN_PACKET_MAX, OwnPacket, PacketKind, PlayError, StreamId,
-    StreamStats,
+    Event, Forward, JobId, MediaTransmit, NoPort, OWN_PACKET_INLINE, OwnPacket, PacketKind, PlayError, StreamId,
+    StreamStats, Told,
 };
 
 #[cfg(test)]

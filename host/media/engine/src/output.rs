@@ -43,6 +43,8 @@ pub(crate) struct Output {
     octets: u32,
     report_at: Option<Instant>,
     mapping: Option<Mapping>,
+    /// The clock of our own frames.
+    clock: u32,
 }
 
 /// Where a relayed packet lands in our source.
@@ -68,26 +70,40 @@ impl Output {
             octets: 0,
             report_at: None,
             mapping: None,
+            clock: 8_000,
         }
     }
 
-    /// The header of the next frame of our own.
-    pub(crate) fn own_frame(&mut self, payload_type: u8, now: Instant) -> Header {
-        let goes_on = self.own && self.sent_at.is_some_and(|at| now.since(at) <= SPURT_GAP);
-        let step = if goes_on { FRAME as u32 } else { self.elapsed(now).max(FRAME as u32) };
+    /// The header of the next frame of our own: 20 ms on this clock, in so many bytes.
+    pub(crate) fn own_frame(&mut self, payload_type: u8, clock: u32, octets: usize, now: Instant) -> Header {
+        let goes_on = self.own && self.clock == clock && self.sent_at.is_some_and(|at| now.since(at) <= SPURT_GAP);
+        self.clock = clock;
+        let step = if goes_on { clock / 50 } else { self.elapsed(now).max(clock / 50) };
         self.timestamp = self.timestamp.wrapping_add(step);
-        self.sequence = self.sequence.wrapping_add(1);
         self.own = true;
-        self.mapping = None;
-        self.count(FRAME, now);
-        Header {
-            payload_type,
-            marker: !goes_on,
-            sequence: self.sequence,
-            timestamp: self.timestamp,
-            ssrc: self.ssrc,
-            payload: 12..12 + FRAME,
+        self.own_header(payload_type, !goes_on, octets, now)
+    }
+
+    /// The header of a packet of a key: all of one press have the timestamp of its beginning (RFC 4733 section 2.5.1.1).
+    pub(crate) fn own_event(&mut self, payload_type: u8, first: bool, now: Instant) -> Header {
+        if first {
+            self.timestamp = self.timestamp.wrapping_add(self.elapsed(now).max(self.clock / 50));
         }
+        self.own = false;
+        self.own_header(payload_type, first, rtp::event::LEN, now)
+    }
+
+    fn own_header(&mut self, payload_type: u8, marker: bool, octets: usize, now: Instant) -> Header {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.mapping = None;
+        self.count(octets, now);
+        let payload = 12..12 + octets;
+        Header { payload_type, marker, sequence: self.sequence, timestamp: self.timestamp, ssrc: self.ssrc, payload }
+    }
+
+    /// A press is over: what follows it comes so much later.
+    pub(crate) const fn event_over(&mut self, duration: u32) {
+        self.timestamp = self.timestamp.wrapping_add(duration.saturating_sub(self.clock / 50));
     }
 
     /// Fits a relayed packet in; `None` for one that is older than what was sent before its source began.
@@ -128,7 +144,7 @@ impl Output {
     /// mapped by ours too: only the step between two sources depends on it.
     fn elapsed(&self, now: Instant) -> u32 {
         let micros = self.sent_at.map_or(0, |at| now.since(at).as_micros());
-        (micros * 8 / 1_000) as u32
+        (micros * u128::from(self.clock) / 1_000_000) as u32
     }
 
     fn count(&mut self, octets: usize, now: Instant) {
@@ -171,6 +187,21 @@ mod tests {
         Header { payload_type: 0, marker: false, sequence, timestamp, ssrc, payload: 12..172 }
     }
 
+    #[test]
+    fn a_press_has_one_timestamp_and_sound_goes_on_behind_it() {
+        let mut out = output();
+        let before = out.own_frame(0, 8_000, 160, at(0));
+        let press: Vec<Header> = (1..=5).map(|n| out.own_event(101, n == 1, at(n * 20))).collect();
+        assert!(press.iter().all(|h| h.timestamp == before.timestamp.wrapping_add(160)));
+        assert_eq!(press.iter().map(|h| h.marker).collect::<Vec<_>>(), [true, false, false, false, false]);
+        assert_eq!(press[4].sequence, before.sequence + 5);
+        out.event_over(800);
+        let after = out.own_frame(0, 8_000, 160, at(120));
+        assert_eq!((after.timestamp, after.sequence), (press[0].timestamp.wrapping_add(800), press[4].sequence + 1));
+        let wide = out.own_frame(96, 48_000, 80, at(140));
+        assert_eq!(wide.timestamp, after.timestamp.wrapping_add(960));
+    }
+
     fn output() -> Output {
         Output::new(&mut IdSource::new([1; 32]))
     }
@@ -178,8 +209,8 @@ mod tests {
     #[test]
     fn prompt_then_two_callers_are_one_source() {
         let mut out = output();
-        let first = out.own_frame(0, at(0));
-        let second = out.own_frame(0, at(20));
+        let first = out.own_frame(0, 8_000, 160, at(0));
+        let second = out.own_frame(0, 8_000, 160, at(20));
         assert!(first.marker && !second.marker);
         assert_eq!(second.sequence, first.sequence + 1);
         assert_eq!(second.timestamp, first.timestamp.wrapping_add(160));
@@ -194,7 +225,7 @@ mod tests {
         let other = out.relay(&packet(8, 40_000, 90_000), at(1_060)).unwrap();
         assert_eq!((other.sequence, other.first), (next.sequence + 1, true));
         assert_eq!(other.timestamp, next.timestamp.wrapping_add(160));
-        let own = out.own_frame(0, at(1_080));
+        let own = out.own_frame(0, 8_000, 160, at(1_080));
         assert_eq!((own.sequence, own.ssrc, own.marker), (other.sequence + 1, first.ssrc, true));
         assert_eq!(own.timestamp, other.timestamp.wrapping_add(160));
     }
@@ -202,7 +233,7 @@ mod tests {
     #[test]
     fn reordering_passes_but_not_behind_the_switch_over() {
         let mut out = output();
-        let own = out.own_frame(0, at(0));
+        let own = out.own_frame(0, 8_000, 160, at(0));
         assert_eq!(out.relay(&packet(7, 100, 0), at(20)).unwrap().sequence, own.sequence + 1);
         assert_eq!(out.relay(&packet(7, 102, 320), at(40)).unwrap().sequence, own.sequence + 3);
         assert_eq!(out.relay(&packet(7, 101, 160), at(41)).unwrap().sequence, own.sequence + 2);
@@ -219,7 +250,7 @@ mod tests {
         assert_eq!(out.report(at(0)), None);
         let mut due = Vec::new();
         for n in 0..=600 {
-            let frame = out.own_frame(0, at(n * 20));
+            let frame = out.own_frame(0, 8_000, 160, at(n * 20));
             if let Some(report) = out.report(at(n * 20)) {
                 assert_eq!((report.packets, report.octets), (n as u32 + 1, (n as u32 + 1) * 160));
                 assert_eq!((report.timestamp, report.ssrc), (frame.timestamp, frame.ssrc));

@@ -2,7 +2,7 @@
 
 use crate::stream::Stream;
 use crate::{MediaPort, NoPort, StreamId};
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use model::{Instant, MediaPortId};
 use std::collections::VecDeque;
@@ -13,7 +13,12 @@ struct Slot {
     /// How many streams have held the port.
     generation: u32,
     stream: Option<Box<Stream>>,
+    /// Who spoke while nobody held the port, the newest first: whoever did is not the next party.
+    late: [Option<SocketAddr>; LATE_MAX],
 }
+
+/// How many late speakers a port remembers.
+pub(crate) const LATE_MAX: usize = 4;
 
 /// Ports that nobody holds, the one that has rested longest first.
 type Free = VecDeque<(Instant, u32)>;
@@ -40,7 +45,8 @@ impl Ports {
                 free.push_back((Instant::from_unix_nanos(0), place));
             }
         }
-        let slots = ports.into_iter().map(|port| Slot { port, generation: 0, stream: None }).collect();
+        let slots =
+            ports.into_iter().map(|port| Slot { port, generation: 0, stream: None, late: [None; LATE_MAX] }).collect();
         Ports { slots, free_v4, free_v6, open: 0 }
     }
 
@@ -50,7 +56,9 @@ impl Ports {
         let slot = self.slots.get_mut(place as usize).ok_or(NoPort)?;
         slot.generation = slot.generation.wrapping_add(1);
         let id = StreamId::new(slot.generation, place);
-        slot.stream = Some(Box::new(Stream::new(id, slot.port.id, now)));
+        let mut stream = Stream::new(id, slot.port.id, now);
+        stream.latch.shun(core::mem::take(&mut slot.late));
+        slot.stream = Some(Box::new(stream));
         self.open += 1;
         Ok((id, slot.port))
     }
@@ -63,6 +71,15 @@ impl Ports {
         free.push_back((now + quarantine, id.place()));
         self.open -= 1;
         Some(stream)
+    }
+
+    /// Somebody spoke to a port that nobody holds.
+    pub(crate) fn note_late(&mut self, port: MediaPortId, from: SocketAddr) {
+        let slot = usize::try_from(port.0).ok().and_then(|place| self.slots.get_mut(place));
+        if let Some(slot) = slot.filter(|s| !s.late.contains(&Some(from))) {
+            slot.late.rotate_right(1);
+            slot.late[0] = Some(from);
+        }
     }
 
     /// The stream that holds a port: the lookup of every packet.

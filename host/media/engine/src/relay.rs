@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::output::Output;
 use crate::route::Pass;
+use crate::stream::Arrival;
 use crate::stream::Stream;
 use crate::{Event, Forward, MediaTransmit, OwnPacket, PacketKind};
 use core::net::SocketAddr;
@@ -10,101 +11,133 @@ use model::{Instant, MediaPortId};
 use rtp::{Header, g711, rtcp};
 
 impl Engine {
-    /// Takes one datagram from a port's socket. If the answer is a [`Forward`], send the same buffer on by it: the
-    /// engine has edited it in place and its length is the same. Relaying allocates nothing.
+    /// Takes one datagram of `len` bytes from a port's socket. If the answer is a [`Forward`], send the same buffer on by
+    /// it, as long as it says: the engine has edited it in place. SRTP needs room behind the packet
+    /// ([`rtp::srtp::GROWTH_MAX`] bytes); a packet that finds none is dropped. Relaying allocates nothing.
     pub fn handle_packet(
         &mut self,
         port: MediaPortId,
         kind: PacketKind,
         from: SocketAddr,
         packet: &mut [u8],
+        len: usize,
         now: Instant,
     ) -> Option<Forward> {
+        let Some(stream) = self.ports.at(port) else {
+            self.late += 1;
+            self.ports.note_late(port, from);
+            return None;
+        };
+        let of = Arrival { from, len, now };
         match kind {
-            PacketKind::Rtp => self.handle_rtp(port, from, packet, now),
-            PacketKind::Rtcp => self.handle_rtcp(port, from, packet, now),
+            PacketKind::Rtp if !rtp::looks_like_rtcp(packet.get(..len)?) => {
+                let (header, len) = stream.receive(packet, &of, self.config.learn_window)?;
+                self.handle_rtp(port, &header, packet, len, now)
+            }
+            // RTCP on RTP's port (RFC 5761) where the party said so.
+            PacketKind::Rtp if !stream.is_mux() => {
+                stream.stats.malformed += 1;
+                None
+            }
+            PacketKind::Rtp | PacketKind::Rtcp => {
+                let len = stream.receive_rtcp(packet, &of)?;
+                self.handle_rtcp(port, packet, len, now)
+            }
         }
     }
 
-    fn handle_rtp(&mut self, port: MediaPortId, from: SocketAddr, packet: &mut [u8], now: Instant) -> Option<Forward> {
-        let Some(stream) = self.ports.at(port) else {
-            self.late += 1;
-            return None;
-        };
-        let header = match rtp::parse(packet) {
-            Ok(header) if !rtp::looks_like_rtcp(packet) => header,
-            Ok(_) | Err(_) => {
-                stream.stats.malformed += 1;
-                return None;
-            }
-        };
-        if !stream.latch.admit(from, header.ssrc, now, self.config.learn_window) {
-            stream.stats.strangers += 1;
-            return None;
-        }
-        stream.count_in(&header, packet.len(), now);
+    /// An RTP packet of the party, in clear by now.
+    fn handle_rtp(
+        &mut self,
+        port: MediaPortId,
+        header: &Header,
+        buffer: &mut [u8],
+        len: usize,
+        now: Instant,
+    ) -> Option<Forward> {
+        let stream = self.ports.at(port)?;
+        let mut key = None;
         if stream.is_event(header.payload_type) {
-            self.events.extend(digit(stream, &header, packet));
+            key = digit(stream, header, buffer);
+            self.events.extend(key.filter(|_| stream.digits));
+        } else if let Some(ear) = &mut stream.ear
+            && ear.push(header, buffer.get(header.payload.clone())?, now)
+            && !stream.ticks
+        {
+            let id = stream.id;
+            self.wake(id, now);
         }
+        let stream = self.ports.at(port)?;
         if stream.echo {
-            return self.echo_back(port, &header, packet, now);
+            return self.echo_back(port, header, buffer, len, now);
         }
         let peer = stream.peer?;
         let pass = stream.route.of(header.payload_type);
+        let id = peer;
         let peer = self.ports.get_mut(peer)?;
-        if pass == Pass::Drop {
-            peer.stats.unmapped += 1;
-            return None;
+        match pass {
+            Pass::Drop => {
+                peer.stats.unmapped += 1;
+                return None;
+            }
+            Pass::Decode => return None,
+            Pass::Tones => {
+                if let Some(Event::Digit { digit, .. }) = key {
+                    self.queue_key(id, digit, now);
+                }
+                return None;
+            }
+            Pass::Same | Pass::Retype(_) | Pass::ToAlaw(_) | Pass::ToUlaw(_) => {}
         }
         // What the switch plays has the floor; the bridge is heard again after it.
-        let to = peer.destination().filter(|_| peer.player.is_none())?;
+        let to = peer.destination().filter(|_| !peer.is_spoken_to())?;
         if let Some(output) = peer.output.as_mut() {
-            rewrite(output, &header, packet, now)?;
+            rewrite(output, header, buffer, now)?;
             self.transmits.extend(report(peer, &self.cname, now));
         }
-        apply(pass, &header, packet);
-        Some(forward(peer, PacketKind::Rtp, to, packet.len()))
+        apply(pass, header, buffer);
+        peer.forward(to, buffer, len)
     }
 
-    fn echo_back(&mut self, port: MediaPortId, header: &Header, packet: &mut [u8], now: Instant) -> Option<Forward> {
+    fn echo_back(
+        &mut self,
+        port: MediaPortId,
+        header: &Header,
+        buffer: &mut [u8],
+        len: usize,
+        now: Instant,
+    ) -> Option<Forward> {
         let stream = self.ports.at(port)?;
-        let to = stream.destination().filter(|_| stream.player.is_none() && !stream.is_secure())?;
+        let to = stream.destination().filter(|_| !stream.is_spoken_to() && !stream.is_opaque())?;
         // Sending a party's own SSRC back would look like a loop to it (RFC 3550 section 8.2).
-        rewrite(stream.output_mut(&mut self.ids), header, packet, now)?;
+        rewrite(stream.output_mut(&mut self.ids), header, buffer, now)?;
         self.transmits.extend(report(stream, &self.cname, now));
-        Some(forward(stream, PacketKind::Rtp, to, packet.len()))
+        stream.forward(to, buffer, len)
     }
 
     /// RTCP passes whole between parties that hear each other's own SSRC. Where our source stands between them its
-    /// numbers would be wrong: it ends here, and our own reports go out instead.
-    fn handle_rtcp(&mut self, port: MediaPortId, from: SocketAddr, packet: &mut [u8], now: Instant) -> Option<Forward> {
-        let Some(stream) = self.ports.at(port) else {
-            self.late += 1;
-            return None;
-        };
-        if !stream.latch.admit_rtcp(from) {
-            stream.stats.strangers += 1;
-            return None;
-        }
-        // SRTCP keeps the first header in clear but hides the rest.
-        if !stream.is_secure() && !rtcp::is_valid(packet) {
-            stream.stats.malformed += 1;
-            return None;
-        }
+    /// numbers would be wrong: it ends here, and our own reports go out instead. Either way it is read.
+    fn handle_rtcp(&mut self, port: MediaPortId, buffer: &mut [u8], len: usize, now: Instant) -> Option<Forward> {
+        let stream = self.ports.at(port)?;
         stream.silence.heard_at = now;
+        let compound = buffer.get(..len)?;
+        stream.quality.read(compound, now);
+        let name = rtcp::parts(compound).find_map(|part| part.report_name());
         let peer = stream.peer.filter(|_| !stream.echo)?;
         let peer = self.ports.get_mut(peer)?;
-        let to = peer.latch.rtcp_destination().filter(|_| peer.output.is_none())?;
-        Some(Forward { port: peer.port, kind: PacketKind::Rtcp, to })
+        let (to, kind) = peer.rtcp_destination().filter(|_| peer.output.is_none())?;
+        peer.quality.told(name, now);
+        let len = match &mut peer.secured {
+            Some(secured) => secured.seal_rtcp(buffer, len)?,
+            None => len,
+        };
+        Some(Forward { port: peer.port, kind, to, len })
     }
 }
 
 fn digit(stream: &mut Stream, header: &Header, packet: &[u8]) -> Option<Event> {
     let (digit, duration) = stream.detector.handle(header, packet.get(header.payload.clone())?)?;
-    if !stream.digits {
-        return None;
-    }
-    stream.stats.digits += 1;
+    stream.stats.digits += u64::from(stream.digits);
     Some(Event::Digit { stream: stream.id, digit, duration })
 }
 
@@ -122,7 +155,7 @@ fn rewrite(output: &mut Output, header: &Header, packet: &mut [u8], now: Instant
 fn apply(pass: Pass, header: &Header, packet: &mut [u8]) {
     let payload = header.payload.clone();
     match pass {
-        Pass::Same | Pass::Drop => {}
+        Pass::Same | Pass::Drop | Pass::Decode | Pass::Tones => {}
         Pass::Retype(pt) => rtp::set_payload_type(packet, pt),
         Pass::ToAlaw(pt) => {
             rtp::set_payload_type(packet, pt);
@@ -135,18 +168,17 @@ fn apply(pass: Pass, header: &Header, packet: &mut [u8]) {
     }
 }
 
-fn forward(to_stream: &mut Stream, kind: PacketKind, to: SocketAddr, len: usize) -> Forward {
-    to_stream.stats.packets_out += 1;
-    to_stream.stats.bytes_out += len as u64;
-    Forward { port: to_stream.port, kind, to }
-}
-
 /// Our sender report, if one is due and there is a place to send it.
 pub(crate) fn report(stream: &mut Stream, cname: &str, now: Instant) -> Option<MediaTransmit> {
     let report = stream.output.as_mut()?.report(now)?;
-    let to = stream.latch.rtcp_destination()?;
+    let (to, kind) = stream.rtcp_destination()?;
     let mut bytes = [0; rtcp::SENDER_REPORT_MAX];
-    let len = rtcp::sender_report(&report, cname.as_bytes(), &mut bytes);
-    let bytes = OwnPacket::new(bytes.get(..len)?, &[]);
-    Some(MediaTransmit { port: stream.port, kind: PacketKind::Rtcp, to, bytes })
+    let block = stream.quality.block(now);
+    let len = rtcp::sender_report(&report, block.as_ref(), cname.as_bytes(), &mut bytes);
+    stream.quality.told(Some((rtcp::ntp(report.unix_nanos) >> 16) as u32), now);
+    let mut bytes = OwnPacket::new(bytes.get(..len)?, &[]);
+    if let Some(secured) = &mut stream.secured {
+        bytes.grow(|buffer, len| secured.seal_rtcp(buffer, len))?;
+    }
+    Some(MediaTransmit { port: stream.port, kind, to, bytes })
 }

@@ -13,8 +13,21 @@ pub(crate) enum Pass {
     ToAlaw(u8),
     /// A-law to mu-law, under this number.
     ToUlaw(u8),
+    /// Nothing the other party takes: what it says is heard, and spoken anew in a format of the other's.
+    Decode,
+    /// A key: the other party knows no events, so it hears tones.
+    Tones,
     /// The number means something else to the other party.
     Drop,
+}
+
+/// What the switch could do where the parties have no format in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Means<'a> {
+    /// Whether a format can be decoded.
+    pub(crate) decodes: &'a dyn Fn(&Payload) -> bool,
+    /// Whether some format of the other party can be encoded.
+    pub(crate) speaks: bool,
 }
 
 /// One direction of a bridge: a table by payload type.
@@ -32,18 +45,20 @@ impl Route {
     /// A party sends by the *other* description it was given. Where our bridge passed the descriptions on, numbers
     /// that `from` never listed are `to`'s own and pass unchanged; where the switch negotiated each side by itself,
     /// both used `from`'s numbers, and they are translated.
-    pub(crate) fn between(from: Option<&RemoteMedia>, to: Option<&RemoteMedia>) -> Self {
+    pub(crate) fn between(from: Option<&RemoteMedia>, to: Option<&RemoteMedia>, means: Means<'_>) -> Self {
         let mut route = Route::transparent();
         let (Some(from), Some(to)) = (from, to) else { return route };
-        if from.secure || to.secure {
-            return route;
-        }
         for payload in &from.payloads {
             if let Some(slot) = route.0.get_mut(usize::from(payload.pt)) {
-                *slot = pass(payload, to);
+                *slot = pass(payload, to, means);
             }
         }
         route
+    }
+
+    /// Whether something of it has to be decoded.
+    pub(crate) fn decodes(&self) -> bool {
+        self.0.contains(&Pass::Decode)
     }
 
     /// What to do with this type.
@@ -53,7 +68,7 @@ impl Route {
     }
 }
 
-fn pass(payload: &Payload, to: &RemoteMedia) -> Pass {
+fn pass(payload: &Payload, to: &RemoteMedia, means: Means<'_>) -> Pass {
     let there = to.payload(payload.pt);
     if there.is_some_and(|p| p.same_format(payload)) {
         return Pass::Same;
@@ -65,8 +80,10 @@ fn pass(payload: &Payload, to: &RemoteMedia) -> Pass {
     let transcoded = match payload.codec() {
         Some(Codec::Pcmu) => target(Codec::Pcma).map(Pass::ToAlaw),
         Some(Codec::Pcma) => target(Codec::Pcmu).map(Pass::ToUlaw),
-        Some(Codec::TelephoneEvent) | None => None,
+        Some(Codec::TelephoneEvent) if to.dtmf_pt.is_none() && means.speaks => Some(Pass::Tones),
+        Some(Codec::TelephoneEvent | Codec::G722) | None => None,
     };
+    let transcoded = transcoded.or_else(|| (means.speaks && (means.decodes)(payload)).then_some(Pass::Decode));
     transcoded.unwrap_or(if there.is_none() { Pass::Same } else { Pass::Drop })
 }
 
@@ -106,8 +123,21 @@ mod tests {
             (&opus, &alaw, 101, Pass::Same),
             (&ulaw, &alaw, 18, Pass::Same),
         ] {
-            assert_eq!(Route::between(Some(from), Some(to)).of(pt), expected, "{from:?} -> {to:?}: {pt}");
+            let none = Means { decodes: &|_| false, speaks: false };
+            assert_eq!(Route::between(Some(from), Some(to), none).of(pt), expected, "{from:?} -> {to:?}: {pt}");
         }
-        assert_eq!(Route::between(None, Some(&ulaw)).of(8), Pass::Same);
+        let all = Means { decodes: &|p| p.encoding.eq_ignore_ascii_case("opus"), speaks: true };
+        assert_eq!(Route::between(None, Some(&ulaw), all).of(8), Pass::Same);
+        let deaf = party("0", &[]);
+        for (from, to, pt, expected) in [
+            (&opus, &ulaw, 101, Pass::Decode),
+            (&opus, &ulaw, 0, Pass::Same),
+            (&ulaw, &deaf, 101, Pass::Tones),
+            (&ulaw, &deaf, 0, Pass::Same),
+        ] {
+            let route = Route::between(Some(from), Some(to), all);
+            assert_eq!(route.of(pt), expected, "{from:?} -> {to:?}: {pt}");
+            assert_eq!(route.decodes(), pt == 101 && expected == Pass::Decode || from == &opus);
+        }
     }
 }

@@ -1,14 +1,21 @@
 //! One party's audio.
 
+use crate::conference::ConferenceId;
 use crate::digits::Detector;
+use crate::ear::Ear;
+use crate::keys::Sending;
 use crate::latch::Latch;
 use crate::output::Output;
 use crate::player::Player;
+use crate::quality::Quality;
 use crate::route::Route;
-use crate::{MediaPortId, StreamId, StreamStats};
+use crate::secure::Secured;
+use crate::voice::Voice;
+use crate::{Forward, MediaPortId, MediaTransmit, OwnPacket, PacketKind, StreamId, StreamStats};
 use core::net::SocketAddr;
+use core::time::Duration;
 use model::{IdSource, Instant};
-use rtp::Header;
+use rtp::{Header, rtcp};
 use sdp::{Codec, RemoteMedia};
 
 /// The state of one stream.
@@ -27,10 +34,31 @@ pub(crate) struct Stream {
     pub(crate) digits: bool,
     pub(crate) detector: Detector,
     pub(crate) player: Option<Player>,
+    /// What is heard, while somebody needs it.
+    pub(crate) ear: Option<Box<Ear>>,
+    /// Finds keys in what is heard, where the party has no events.
+    pub(crate) key_ear: Option<Box<rtp::tones::KeyDetector>>,
+    /// What the party is spoken to in, once it was.
+    pub(crate) voice: Option<Box<Voice>>,
+    /// Keys on their way to the party.
+    pub(crate) sending: Option<Box<Sending>>,
+    pub(crate) conference: Option<ConferenceId>,
+    /// Whether it stands in the list of what ticks.
+    pub(crate) ticks: bool,
     pub(crate) output: Option<Output>,
     pub(crate) silence: Silence,
     pub(crate) stats: StreamStats,
-    reception: Option<Reception>,
+    pub(crate) quality: Quality,
+    /// SRTP, where keys were agreed.
+    pub(crate) secured: Option<Box<Secured>>,
+}
+
+/// A datagram's circumstances.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) from: SocketAddr,
+    pub(crate) len: usize,
+    pub(crate) now: Instant,
 }
 
 /// What the media timeout needs to know.
@@ -57,10 +85,17 @@ impl Stream {
             digits: false,
             detector: Detector::new(),
             player: None,
+            ear: None,
+            key_ear: None,
+            voice: None,
+            sending: None,
+            conference: None,
+            ticks: false,
             output: None,
             silence: Silence { heard_at: now, look_at: None, exempt: false },
             stats: StreamStats::default(),
-            reception: None,
+            quality: Quality::default(),
+            secured: None,
         }
     }
 
@@ -73,14 +108,126 @@ impl Stream {
         }
     }
 
-    /// What to play in.
-    pub(crate) fn audio(&self) -> Option<(Codec, u8)> {
-        self.remote.as_ref().filter(|r| !r.secure).and_then(RemoteMedia::audio)
+    /// Whether it has work at the next tick.
+    pub(crate) fn has_work(&self) -> bool {
+        self.player.is_some() || self.sending.is_some() || self.ear.as_ref().is_some_and(|e| !e.rests())
     }
 
-    /// Whether the switch may read and write what passes.
-    pub(crate) fn is_secure(&self) -> bool {
-        self.remote.as_ref().is_some_and(|r| r.secure)
+    /// What the switch says has the floor before any bridge or conference.
+    pub(crate) fn is_spoken_to(&self) -> bool {
+        self.player.is_some() || self.sending.is_some()
+    }
+
+    /// Whether the party knows telephone events.
+    pub(crate) fn has_events(&self) -> bool {
+        self.remote.as_ref().is_some_and(|r| r.dtmf_pt.is_some())
+    }
+
+    /// Whether the party can be spoken to; the voice is made at the first need.
+    pub(crate) fn has_voice(&mut self, codecs: &dyn rtp::codec::Codecs) -> bool {
+        if self.voice.is_none() {
+            self.voice = self.remote.as_ref().and_then(|r| Voice::new(r, codecs)).map(Box::new);
+        }
+        self.voice.is_some()
+    }
+
+    /// An RTP packet of our own for the party, hidden where SRTP was agreed.
+    pub(crate) fn own_packet(&mut self, to: SocketAddr, mut bytes: OwnPacket) -> Option<MediaTransmit> {
+        if let Some(secured) = &mut self.secured {
+            bytes.grow(|buffer, len| secured.seal(buffer, len))?;
+        }
+        self.stats.packets_out += 1;
+        self.stats.bytes_out += bytes.len() as u64;
+        Some(MediaTransmit { port: self.port, kind: PacketKind::Rtp, to, bytes })
+    }
+
+    /// Whether what passes is SRTP that the switch has no keys for: it can be relayed, and nothing else.
+    pub(crate) fn is_opaque(&self) -> bool {
+        self.secured.is_none() && self.remote.as_ref().is_some_and(|r| r.secure)
+    }
+
+    /// Whether RTCP comes and goes on RTP's port (RFC 5761).
+    pub(crate) fn is_mux(&self) -> bool {
+        self.remote.as_ref().is_some_and(|r| r.rtcp_mux)
+    }
+
+    /// Where to send RTCP now, and from which socket.
+    pub(crate) fn rtcp_destination(&self) -> Option<(SocketAddr, PacketKind)> {
+        if self.is_mux() {
+            self.latch.destination().map(|to| (to, PacketKind::Rtp))
+        } else {
+            self.latch.rtcp_destination().map(|to| (to, PacketKind::Rtcp))
+        }
+    }
+
+    /// Takes an RTP packet: shown if it is SRTP, admitted, counted. Gives its header and its length in clear.
+    pub(crate) fn receive(&mut self, buffer: &mut [u8], of: &Arrival, window: Duration) -> Option<(Header, usize)> {
+        let packet = buffer.get_mut(..of.len)?;
+        let Some(secured) = &mut self.secured else {
+            let Ok(header) = rtp::parse(packet) else {
+                self.stats.malformed += 1;
+                return None;
+            };
+            if !self.latch.admit(of.from, header.ssrc, of.now, window) {
+                self.stats.strangers += 1;
+                return None;
+            }
+            self.count_in(&header, of);
+            return Some((header, of.len));
+        };
+        // Whoever has the key is the party: no window is needed, and a stranger costs no more than its tag.
+        if !self.latch.may_speak(of.from) {
+            self.stats.strangers += 1;
+            return None;
+        }
+        let opened = secured.open(packet, of.now);
+        let Some(len) = opened else {
+            self.stats.unauthentic += 1;
+            return None;
+        };
+        let Ok(header) = rtp::parse(packet.get(..len)?) else {
+            self.stats.malformed += 1;
+            return None;
+        };
+        self.latch.trust(of.from, header.ssrc, of.now);
+        self.count_in(&header, of);
+        Some((header, len))
+    }
+
+    /// Takes an RTCP packet: admitted, shown if it is SRTCP, checked. Gives its length in clear.
+    pub(crate) fn receive_rtcp(&mut self, buffer: &mut [u8], of: &Arrival) -> Option<usize> {
+        let admitted =
+            if self.is_mux() { self.latch.heard_from() == Some(of.from) } else { self.latch.admit_rtcp(of.from) };
+        if !admitted {
+            self.stats.strangers += 1;
+            return None;
+        }
+        let packet = buffer.get_mut(..of.len)?;
+        let len = match &mut self.secured {
+            Some(secured) => secured.open_rtcp(packet),
+            None => Some(of.len),
+        };
+        let Some(len) = len else {
+            self.stats.unauthentic += 1;
+            return None;
+        };
+        // SRTCP without our keys has its first header in clear and hides the rest.
+        if !self.is_opaque() && !rtcp::is_valid(packet.get(..len)?) {
+            self.stats.malformed += 1;
+            return None;
+        }
+        Some(len)
+    }
+
+    /// Sends the packet in the buffer on to this party, hidden where SRTP was agreed.
+    pub(crate) fn forward(&mut self, to: SocketAddr, buffer: &mut [u8], len: usize) -> Option<Forward> {
+        let len = match &mut self.secured {
+            Some(secured) => secured.seal(buffer, len)?,
+            None => len,
+        };
+        self.stats.packets_out += 1;
+        self.stats.bytes_out += len as u64;
+        Some(Forward { port: self.port, kind: PacketKind::Rtp, to, len })
     }
 
     /// The sending state, made at the first need.
@@ -95,7 +242,7 @@ impl Stream {
         let Some(remote) = &self.remote else { return false };
         let Some(own) = remote.dtmf_pt else { return false };
         let offered = Codec::TelephoneEvent.payload_type();
-        !remote.secure && (pt == own || (pt == offered && remote.payload(offered).is_none()))
+        !self.is_opaque() && (pt == own || (pt == offered && remote.payload(offered).is_none()))
     }
 
     /// Whether silence is no fault: the call says so, or the party's description does.
@@ -105,51 +252,15 @@ impl Stream {
 
     /// Counts one packet taken.
     #[inline]
-    pub(crate) fn count_in(&mut self, header: &Header, len: usize, now: Instant) {
-        self.silence.heard_at = now;
+    fn count_in(&mut self, header: &Header, of: &Arrival) {
+        self.silence.heard_at = of.now;
         self.stats.packets_in += 1;
-        self.stats.bytes_in += len as u64;
-        match &mut self.reception {
-            Some(reception) if reception.ssrc == header.ssrc => reception.heard(header.sequence),
-            reception => {
-                self.stats.lost_in += reception.map_or(0, |r| r.lost());
-                *reception = Some(Reception::new(header.ssrc, header.sequence));
-            }
-        }
+        self.stats.bytes_in += of.len as u64;
+        self.quality.heard(header, self.remote.as_ref(), of.now);
     }
 
     /// Counters with what is still open.
     pub(crate) fn stats(&self) -> StreamStats {
-        let open = self.reception.map_or(0, |r| r.lost());
-        StreamStats { lost_in: self.stats.lost_in + open, remote: self.latch.heard_from(), ..self.stats }
-    }
-}
-
-/// How much of one source arrived (RFC 3550 appendix A.3).
-#[derive(Clone, Copy, Debug)]
-struct Reception {
-    ssrc: u32,
-    newest: u16,
-    expected: u64,
-    received: u64,
-}
-
-impl Reception {
-    const fn new(ssrc: u32, sequence: u16) -> Self {
-        Reception { ssrc, newest: sequence, expected: 1, received: 1 }
-    }
-
-    #[inline]
-    const fn heard(&mut self, sequence: u16) {
-        let ahead = sequence.wrapping_sub(self.newest);
-        self.received += 1;
-        if ahead < 1 << 15 {
-            self.expected += ahead as u64;
-            self.newest = sequence;
-        }
-    }
-
-    const fn lost(&self) -> u64 {
-        self.expected.saturating_sub(self.received)
+        self.quality.stats(StreamStats { remote: self.latch.heard_from(), ..self.stats }, self.remote.as_ref())
     }
 }

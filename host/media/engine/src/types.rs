@@ -1,5 +1,6 @@
 //! What goes in and out of the engine.
 
+use crate::conference::ConferenceId;
 use core::fmt;
 use core::net::SocketAddr;
 use core::ops::Deref;
@@ -51,35 +52,55 @@ pub struct Forward {
     pub kind: PacketKind,
     /// Where to.
     pub to: SocketAddr,
+    /// How long the packet is now.
+    pub len: usize,
 }
 
-/// Most bytes of a packet the engine makes itself: 20 ms of G.711, or an RTCP report.
-pub const OWN_PACKET_MAX: usize = 192;
+/// Bytes of a packet of our own that are held inline: 20 ms of G.711 or G.722, or an RTCP report, and the tag of SRTP.
+pub const OWN_PACKET_INLINE: usize = 192;
 
-/// A packet the engine made, held inline: queueing and polling one allocates nothing.
-#[derive(Clone, Copy)]
+/// A packet the engine made. Up to [`OWN_PACKET_INLINE`] bytes are held inline: queueing and polling one allocates
+/// nothing. Longer ones (L16) are boxed.
+#[derive(Clone)]
 pub struct OwnPacket {
-    len: u8,
-    bytes: [u8; OWN_PACKET_MAX],
+    len: usize,
+    inline: [u8; OWN_PACKET_INLINE],
+    boxed: Option<Box<[u8]>>,
 }
 
 impl OwnPacket {
-    /// Joins two parts; what does not fit is cut.
+    /// Joins two parts, with room for SRTP behind.
     pub(crate) fn new(head: &[u8], tail: &[u8]) -> Self {
-        let mut bytes = [0; OWN_PACKET_MAX];
-        let (first, rest) = bytes.split_at_mut(head.len().min(OWN_PACKET_MAX));
-        first.copy_from_slice(head.get(..first.len()).unwrap_or_default());
-        let (second, _) = rest.split_at_mut(tail.len().min(rest.len()));
-        second.copy_from_slice(tail.get(..second.len()).unwrap_or_default());
-        let len = first.len() + second.len();
-        OwnPacket { len: len as u8, bytes }
+        let len = head.len() + tail.len();
+        let mut packet = OwnPacket { len, inline: [0; OWN_PACKET_INLINE], boxed: None };
+        if len + rtp::srtp::GROWTH_MAX > OWN_PACKET_INLINE {
+            packet.boxed = Some(vec![0; len + rtp::srtp::GROWTH_MAX].into_boxed_slice());
+        }
+        let both = head.iter().chain(tail);
+        packet.buffer().iter_mut().zip(both).for_each(|(to, from)| *to = *from);
+        packet
+    }
+
+    fn buffer(&mut self) -> &mut [u8] {
+        match &mut self.boxed {
+            Some(boxed) => boxed,
+            None => &mut self.inline,
+        }
+    }
+
+    /// Lets `grow` work on the whole buffer, given the length so far; it gives the new one, or `None` for no packet.
+    pub(crate) fn grow(&mut self, grow: impl FnOnce(&mut [u8], usize) -> Option<usize>) -> Option<()> {
+        let len = self.len;
+        self.len = grow(self.buffer(), len)?;
+        Some(())
     }
 }
 
 impl Deref for OwnPacket {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or(&self.bytes)
+        let bytes = self.boxed.as_deref().unwrap_or(&self.inline);
+        bytes.get(..self.len).unwrap_or(bytes)
     }
 }
 
@@ -90,7 +111,7 @@ impl fmt::Debug for OwnPacket {
 }
 
 /// A packet of our own to send now: prompts, tones, sender reports.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct MediaTransmit {
     /// The port pair to send from.
     pub port: MediaPortId,
@@ -105,7 +126,8 @@ pub struct MediaTransmit {
 /// What climbs to the call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// A key was pressed (RFC 4733). Told once per key press, at its first packet.
+    /// A key was pressed: by RFC 4733, told at its first packet; or, by a party that has no such events, as tones in its
+    /// sound. Told once per key press.
     Digit {
         /// Whose key.
         stream: StreamId,
@@ -120,6 +142,18 @@ pub enum Event {
         stream: StreamId,
         /// Which.
         job: JobId,
+    },
+    /// All keys of [`crate::Engine::send_keys`] are sent.
+    KeysSent {
+        /// To whom.
+        stream: StreamId,
+    },
+    /// Another member of a conference speaks.
+    Speaker {
+        /// Where.
+        conference: ConferenceId,
+        /// Who.
+        stream: StreamId,
     },
     /// A watched stream heard nothing for the media timeout. Told again after each further timeout.
     Silent {
@@ -139,9 +173,12 @@ pub enum PlayError {
     /// No prompt of this name, or a tone that breaks the grammar.
     #[error("unknown prompt {0:?}")]
     UnknownPrompt(String),
-    /// The party takes no G.711, or the line is SRTP.
+    /// The party takes nothing that the switch can encode, or the line is SRTP without our keys.
     #[error("the party takes no codec that the switch speaks")]
     NoCodec,
+    /// Something that is no key, or too many keys.
+    #[error("no keys, or too many: {0:?}")]
+    NoKeys(String),
     /// The stream is closed.
     #[error("no such stream")]
     NoStream,
@@ -164,10 +201,33 @@ pub struct StreamStats {
     pub strangers: u64,
     /// Packets that are not RTP or RTCP: dropped.
     pub malformed: u64,
+    /// Packets that are not the party's SRTP, replayed, or in clear where SRTP was agreed: dropped.
+    pub unauthentic: u64,
     /// RTP packets that could not be passed on: a format the other side lacks.
     pub unmapped: u64,
     /// Keys told.
     pub digits: u64,
     /// Where the party's RTP comes from, once known.
     pub remote: Option<SocketAddr>,
+    /// Jitter of what came from the party, in microseconds (RFC 3550 section 6.4.1).
+    pub jitter_in_us: u32,
+    /// What the party reports of what we sent to it; `None` where it sends no reports.
+    pub told: Option<Told>,
+    /// Mean opinion score, in hundredths, of what came from the party, by the E-model; `None` before anything came.
+    pub mos_in: Option<u16>,
+    /// The same of what we sent to it; `None` where it sends no reports.
+    pub mos_out: Option<u16>,
+}
+
+/// What a party's reports say of what it hears (RFC 3550 section 6.4).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Told {
+    /// Packets it misses, over all sources it heard.
+    pub lost: u64,
+    /// Packets it should have had, over the same.
+    pub expected: u64,
+    /// Jitter where it is, in microseconds.
+    pub jitter_us: u32,
+    /// Time there and back between us and it, in microseconds; `None` until it named a report.
+    pub round_trip_us: Option<u32>,
 }

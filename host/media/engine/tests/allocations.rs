@@ -79,7 +79,7 @@ fn no_allocation_per_relayed_packet() {
             let [high, low] = n.to_be_bytes();
             let mut packet = [0_u8; 172];
             packet[..8].copy_from_slice(&[0x80, if n % 100 == 0 { 101 } else { 0 }, high, low, high, low, 0, 0]);
-            let forward = engine.handle_packet(port.id, PacketKind::Rtp, from, &mut packet, now);
+            let forward = engine.handle_packet(port.id, PacketKind::Rtp, from, &mut packet, 172, now);
             assert!(forward.is_some(), "{case}");
             while engine.poll_event().is_some() {
                 digits += 1;

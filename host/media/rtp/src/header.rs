@@ -47,17 +47,11 @@ pub fn parse(packet: &[u8]) -> Result<Header, PacketError> {
     if flags >> 6 != 2 {
         return Err(PacketError::Version);
     }
-    let mut start = FIXED + 4 * usize::from(flags & 0x0f);
-    if flags & 0x10 != 0 {
-        start = extension_end(packet, start)?;
-    }
+    let start = payload_start(packet)?;
     let mut end = packet.len();
     if flags & 0x20 != 0 {
         let padding = usize::from(*packet.last().ok_or(PacketError::Truncated)?);
         end = end.checked_sub(padding).filter(|_| padding > 0).ok_or(PacketError::Padding)?;
-    }
-    if start > packet.len() {
-        return Err(PacketError::Truncated);
     }
     if start > end {
         return Err(PacketError::Padding);
@@ -70,6 +64,23 @@ pub fn parse(packet: &[u8]) -> Result<Header, PacketError> {
         ssrc: u32::from_be_bytes([c0, c1, c2, c3]),
         payload: start..end,
     })
+}
+
+/// Where the payload begins: behind CSRC list and extension. Needs nothing of what SRTP hides.
+///
+/// # Errors
+/// The bytes are not an RTP packet, or shorter than their headers say.
+#[inline]
+pub fn payload_start(packet: &[u8]) -> Result<usize, PacketError> {
+    let flags = *packet.first().ok_or(PacketError::Truncated)?;
+    if flags >> 6 != 2 {
+        return Err(PacketError::Version);
+    }
+    let mut start = FIXED + 4 * usize::from(flags & 0x0f);
+    if flags & 0x10 != 0 {
+        start = extension_end(packet, start)?;
+    }
+    if start > packet.len() { Err(PacketError::Truncated) } else { Ok(start) }
 }
 
 /// Where the extension that starts at `start` ends (section 5.3.1).

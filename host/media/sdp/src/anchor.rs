@@ -17,7 +17,6 @@ const TRANSPORT_ATTRIBUTES: &[&str] = &[
     "ice-pacing",
     "ice-mismatch",
     "rtcp",
-    "rtcp-mux",
     "rtcp-mux-only",
     "group",
     "bundle-only",
@@ -52,20 +51,35 @@ pub fn anchor(description: &Description, local: &[MediaAddr]) -> Description {
     out
 }
 
-/// The same for an answer, in the shape of the offer it answers: as many lines, of the same media (RFC 3264
-/// section 6). A line that the answer lacks is refused.
+/// The same for an answer, in the shape of the offer it answers: as many lines, of the same media and profile (RFC 3264
+/// section 6). A line that the answer lacks is refused. RTCP goes with RTP where the offer says so (RFC 5761): that is
+/// between the offerer and us, whatever the other party can do.
 #[must_use]
 pub fn anchor_answer(offer: &Description, answer: &Description, local: &[MediaAddr]) -> Description {
     let mut out = anchor(answer, local);
     out.0.medias.truncate(offer.0.medias.len());
     for (index, offered) in offer.0.medias.iter().enumerate() {
         match out.0.medias.get_mut(index) {
-            Some(media) if media.media.eq_ignore_ascii_case(&offered.media) && offered.port != 0 => {}
+            Some(media) if media.media.eq_ignore_ascii_case(&offered.media) && offered.port != 0 => {
+                if media.port != 0 {
+                    answer_transport(media, offered);
+                }
+            }
             Some(media) => *media = refused(offered),
             None => out.0.medias.push(refused(offered)),
         }
     }
     out
+}
+
+/// What the answer to a line repeats of it.
+pub(crate) fn answer_transport(media: &mut Media, offered: &Media) {
+    const MUX: &str = "rtcp-mux";
+    media.proto.clone_from(&offered.proto);
+    media.attributes.retain(|a| a.attribute != MUX);
+    if offered.attributes.iter().any(|a| a.attribute == MUX) {
+        media.attributes.push(attribute(MUX, None));
+    }
 }
 
 /// The offered line with port 0.

@@ -10,7 +10,9 @@
 
 mod anchor;
 mod common;
+mod crypto;
 mod description;
+mod formats;
 mod local;
 mod origin;
 mod remote;
@@ -18,7 +20,9 @@ mod types;
 
 pub use anchor::{anchor, anchor_answer};
 pub use common::answer_known;
+pub use crypto::Crypto;
 pub use description::{Description, MEDIA_LINES_MAX};
+pub use formats::{answer_formats, offer_formats};
 pub use local::{answer_local, offer_local};
 pub use origin::Origin;
 pub use remote::remote_media;

@@ -1,6 +1,6 @@
 //! Descriptions the switch writes by itself: answers for apps, offers for legs it opens.
 
-use crate::anchor::{refused, rtcp_attribute, set_session_address};
+use crate::anchor::{answer_transport, refused, rtcp_attribute, set_session_address};
 use crate::description::{attribute, is_live_audio, set_line_direction};
 use crate::remote::line_media;
 use crate::{Codec, Description, Direction, MediaAddr, Negotiated, NoCommonCodec, Payload, RemoteMedia};
@@ -9,8 +9,8 @@ use sdp_types::{Media, Session, Time};
 /// The events we take: the sixteen keys (RFC 4733 section 2.5.1.1).
 const EVENTS: &str = "0-15";
 
-/// Answers an offer by ourselves: the first plain RTP audio line with a common sound codec is taken, every other
-/// line refused. The answer keeps the offer's payload types and order, and mirrors its direction.
+/// Answers an offer by ourselves: the first RTP audio line with a common sound codec, in clear or with keys, is taken,
+/// every other line refused. Keys of our own are the caller's to add ([`Description::set_security`]). The answer keeps the offer's payload types and order, and mirrors its direction.
 ///
 /// # Errors
 /// No such line: answer 488.
@@ -30,7 +30,9 @@ pub fn answer_local(
     session.times.clone_from(&offer.0.times);
     for (at, offered) in offer.0.medias.iter().enumerate() {
         session.medias.push(if at == index {
-            audio_line(&negotiated.remote.payloads, &offered.proto, local, negotiated.direction)
+            let mut line = audio_line(&negotiated.remote.payloads, &offered.proto, local, negotiated.direction);
+            answer_transport(&mut line, offered);
+            line
         } else {
             refused(offered)
         });
@@ -58,11 +60,18 @@ pub fn offer_local(local: MediaAddr, codecs: &[Codec]) -> Description {
 
 /// What both sides speak on this line, if it is one we can take.
 fn negotiate(offer: &Description, media: &Media, supported: &[Codec]) -> Option<Negotiated> {
-    let plain = matches!(media.proto.to_ascii_uppercase().as_str(), "RTP/AVP" | "RTP/AVPF");
-    if !plain || !is_live_audio(media) {
+    if !is_live_audio(media) {
         return None;
     }
     let offered = line_media(offer, media).ok()?;
+    let known = match media.proto.to_ascii_uppercase().as_str() {
+        "RTP/AVP" | "RTP/AVPF" => true,
+        "RTP/SAVP" | "RTP/SAVPF" => !offered.crypto.is_empty(),
+        _ => false,
+    };
+    if !known {
+        return None;
+    }
     let mut payloads: Vec<Payload> = Vec::new();
     for payload in &offered.payloads {
         let Some(codec) = payload.codec().filter(|c| supported.contains(c)) else { continue };
@@ -70,6 +79,10 @@ fn negotiate(offer: &Description, media: &Media, supported: &[Codec]) -> Option<
         if !payloads.iter().any(|p| p.codec() == Some(codec)) {
             payloads.push(payload.clone());
         }
+    }
+    // Prompts and tones have no more than G.711 carries: wideband only where there is nothing else.
+    if payloads.iter().any(|p| matches!(p.codec(), Some(Codec::Pcmu | Codec::Pcma))) {
+        payloads.retain(|p| p.codec() != Some(Codec::G722));
     }
     let dtmf_pt = payloads.iter().find(|p| p.codec() == Some(Codec::TelephoneEvent)).map(|p| p.pt);
     let direction = if offered.rtp.ip().is_unspecified() {

@@ -1,5 +1,6 @@
 //! Where a party listens and what it takes.
 
+use crate::crypto::{crypto_lines, is_secure_profile};
 use crate::description::{connection_ip, is_live_audio};
 use crate::{Codec, Description, NoMedia, Payload, RemoteMedia};
 use core::net::{IpAddr, SocketAddr};
@@ -30,7 +31,9 @@ pub(crate) fn line_media(description: &Description, media: &Media) -> Result<Rem
         dtmf_pt: payloads.iter().find(|p| p.codec() == Some(Codec::TelephoneEvent)).map(|p| p.pt),
         ptime: value(&media.attributes, "ptime").and_then(|v| v.trim().parse().ok()),
         held: !direction.receives() || ip.is_unspecified(),
-        secure: media.proto.to_ascii_uppercase().contains("SAVP"),
+        secure: is_secure_profile(&media.proto),
+        crypto: crypto_lines(media),
+        rtcp_mux: media.attributes.iter().any(|a| a.attribute == "rtcp-mux"),
         payloads,
     })
 }

@@ -89,7 +89,7 @@ fn what_a_party_says() {
     );
     assert_eq!(remote.payload(111).unwrap().fmtp.as_deref(), Some("useinbandfec=1"));
     assert_eq!((remote.dtmf_pt, remote.ptime), (Some(101), Some(30)));
-    assert_eq!(remote.audio(), Some((Codec::Pcma, 8)));
+    assert_eq!(remote.audio(), Some((Codec::G722, 9)));
     assert!(!remote.held && !remote.secure);
 }
 
@@ -152,6 +152,7 @@ a=rtpmap:111 opus/48000/2
 a=fmtp:111 useinbandfec=1
 a=rtpmap:101 telephone-event/8000
 a=fmtp:101 0-16
+a=rtcp-mux
 a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:abc
 a=x-unknown
 a=x-value: with blanks ; and:colons
@@ -231,6 +232,7 @@ a=rtpmap:101 telephone-event/8000
 a=fmtp:101 0-15
 a=ptime:20
 a=sendrecv
+a=rtcp-mux
 m=video 0 RTP/AVP 99
 "
     );
@@ -246,7 +248,10 @@ fn which_lines_we_take_and_which_not() {
         ("m=audio 4000 RTP/AVP 96 97\na=rtpmap:96 pcma/8000\na=rtpmap:97 TELEPHONE-EVENT/8000\n", Some((96, Some(97)))),
         ("m=audio 4000 RTP/AVP 0 8 0\n", Some((0, None))),
         ("m=audio 4000 RTP/AVP 0\na=rtpmap:0 PCMU/16000\n", None),
-        ("m=audio 4000 RTP/AVP 9 18\n", None),
+        ("m=audio 4000 RTP/AVP 18\n", None),
+        ("m=audio 4000 RTP/AVP 18 9\n", Some((9, None))),
+        ("m=audio 4000 RTP/AVP 9 8\n", Some((8, None))),
+        ("m=audio 4000 RTP/SAVP 0\na=crypto:1 X inline:AAAA\n", Some((0, None))),
         ("m=audio 4000 RTP/AVP 101\na=rtpmap:101 telephone-event/8000\n", None),
         ("m=audio 4000 RTP/SAVP 0\n", None),
         ("m=audio 4000 RTP/SAVP 0\nm=audio 4002 RTP/AVPF 0\n", Some((0, None))),
@@ -265,7 +270,7 @@ fn which_lines_we_take_and_which_not() {
 #[test]
 fn our_own_offer_is_answered_by_ourselves() {
     let six = at("[2001:db8::1]:20000", "[2001:db8::1]:20001");
-    let mut offer = offer_local(six, Codec::ALL);
+    let mut offer = offer_local(six, Codec::OFFERED);
     offer.set_direction(Direction::SendOnly);
     let offer = Description::parse(&offer.to_bytes()).unwrap();
     let remote = remote_media(&offer).unwrap();

@@ -83,13 +83,17 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law, static payload type 8.
     Pcma,
+    /// G.722, static payload type 9: 16 kHz under a clock of 8.
+    G722,
     /// RFC 4733 events at 8 kHz; we offer 101.
     TelephoneEvent,
 }
 
 impl Codec {
-    /// What the switch answers and offers by itself, best first.
-    pub const ALL: &'static [Codec] = &[Codec::Pcmu, Codec::Pcma, Codec::TelephoneEvent];
+    /// What the switch answers by itself, the least work first.
+    pub const ALL: &'static [Codec] = &[Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::TelephoneEvent];
+    /// What it offers a party of which it knows nothing.
+    pub const OFFERED: &'static [Codec] = &[Codec::Pcmu, Codec::Pcma, Codec::TelephoneEvent];
 
     /// The encoding name of `a=rtpmap`.
     #[must_use]
@@ -97,6 +101,7 @@ impl Codec {
         match self {
             Codec::Pcmu => "PCMU",
             Codec::Pcma => "PCMA",
+            Codec::G722 => "G722",
             Codec::TelephoneEvent => "telephone-event",
         }
     }
@@ -107,6 +112,7 @@ impl Codec {
         match self {
             Codec::Pcmu => 0,
             Codec::Pcma => 8,
+            Codec::G722 => 9,
             Codec::TelephoneEvent => 101,
         }
     }
@@ -114,7 +120,7 @@ impl Codec {
     /// Whether it carries sound.
     #[must_use]
     pub const fn is_audio(self) -> bool {
-        matches!(self, Codec::Pcmu | Codec::Pcma)
+        matches!(self, Codec::Pcmu | Codec::Pcma | Codec::G722)
     }
 }
 
@@ -167,8 +173,12 @@ pub struct RemoteMedia {
     pub ptime: Option<u32>,
     /// Whether it holds us: it takes no media (`sendonly`, `inactive`, or the unspecified address).
     pub held: bool,
-    /// Whether the line is SRTP (`RTP/SAVP..`): it can be relayed but not played to, heard or transcoded.
+    /// Whether the line's profile is SRTP (`RTP/SAVP..`): nothing in clear is taken.
     pub secure: bool,
+    /// Its keys by SDES (RFC 4568), best first. Keys under a profile in clear offer SRTP to whoever can.
+    pub crypto: Vec<crate::Crypto>,
+    /// Whether RTCP may come and go on RTP's port (RFC 5761).
+    pub rtcp_mux: bool,
 }
 
 impl RemoteMedia {

@@ -21,6 +21,8 @@ pub(crate) fn directory() -> Arc<Directory> {
         domain: "company.test".to_owned(),
         media: MediaPath::Anchor,
         calls_max: None,
+        media_security: model::MediaSecurity::Allow,
+        codecs: Vec::new(),
     };
     let account = |n: i64| Account {
         id: AccountId(n),
@@ -29,6 +31,7 @@ pub(crate) fn directory() -> Arc<Directory> {
         display_name: String::new(),
         ha1: Ha1 { md5: String::new(), sha256: String::new() },
         direct: None,
+        media_security: None,
         enabled: true,
     };
     let extension = |n: i64| Extension {

@@ -56,7 +56,16 @@ mod tests {
     fn company(id: i64) -> Company {
         let name = format!("c{id}");
         let domain = format!("{name}.test");
-        Company { id: CompanyId(id), brand: BrandId(1), name, domain, media: MediaPath::Anchor, calls_max: None }
+        Company {
+            id: CompanyId(id),
+            brand: BrandId(1),
+            name,
+            domain,
+            media: MediaPath::Anchor,
+            calls_max: None,
+            media_security: model::MediaSecurity::Allow,
+            codecs: Vec::new(),
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ fn account(id: i64, username: &str) -> Account {
         display_name: String::new(),
         ha1: Ha1 { md5: String::new(), sha256: String::new() },
         direct: None,
+        media_security: None,
         enabled: true,
     }
 }

@@ -14,6 +14,7 @@ fn account() -> Account {
         display_name: String::new(),
         ha1,
         direct: None,
+        media_security: None,
         enabled: true,
     }
 }

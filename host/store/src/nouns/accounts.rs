@@ -3,11 +3,11 @@
 use crate::sql::{args, in_scope, statements, stored, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
 use core::net::SocketAddr;
-use model::{Account, AccountId, CompanyId, Ha1};
+use model::{Account, AccountId, CompanyId, Ha1, MediaSecurity};
 
 macro_rules! columns {
     () => {
-        "id, company_id, username, display_name, ha1_md5, ha1_sha256, direct, enabled"
+        "id, company_id, username, display_name, ha1_md5, ha1_sha256, direct, enabled, media_security"
     };
 }
 
@@ -19,7 +19,8 @@ statements! { "account";
     FIND = concat!("SELECT ", columns!(), " FROM accounts WHERE company_id = $3 AND username = $4 AND ", in_scope!());
     LIST = concat!("SELECT ", columns!(), " FROM accounts WHERE id > $3 AND ", in_scope!(),
         " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) ORDER BY id LIMIT $4");
-    UPDATE = concat!("UPDATE accounts SET display_name = $4, ha1_md5 = $5, ha1_sha256 = $6, direct = $7, enabled = $8
+    UPDATE = concat!("UPDATE accounts SET display_name = $4, ha1_md5 = $5, ha1_sha256 = $6, direct = $7,
+        enabled = $8, media_security = $9
         WHERE id = $3 AND ", in_scope!(), " RETURNING ", columns!());
     DELETE = concat!("DELETE FROM accounts WHERE id = $3 AND ", in_scope!());
 }
@@ -34,6 +35,7 @@ pub(crate) struct AccountRow {
     ha1_sha256: String,
     direct: Option<String>,
     enabled: bool,
+    media_security: Option<String>,
 }
 
 impl TryFrom<AccountRow> for Account {
@@ -46,6 +48,10 @@ impl TryFrom<AccountRow> for Account {
             display_name: row.display_name,
             ha1: Ha1 { md5: row.ha1_md5, sha256: row.ha1_sha256 },
             direct: row.direct.map(|d| stored("direct address", d.parse().ok())).transpose()?,
+            media_security: row
+                .media_security
+                .map(|word| stored("media security", MediaSecurity::from_word(&word)))
+                .transpose()?,
             enabled: row.enabled,
         })
     }
@@ -147,6 +153,7 @@ impl Accounts<'_> {
             &account.ha1.sha256,
             direct.as_deref(),
             account.enabled,
+            account.media_security.map(MediaSecurity::word),
         ];
         self.0.write_one::<AccountRow>(UPDATE, args).await?.try_into()
     }

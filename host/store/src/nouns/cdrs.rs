@@ -7,7 +7,7 @@ use model::{AccountId, BrandId, CallId, Cause, Cdr, CompanyId, EndedBy, Instant,
 macro_rules! columns {
     () => {
         "call_id, leg, role, brand_id, company_id, account_id, sip_call_id, caller, callee, decided_by, started_at,
-        ringing_at, answered_at, ended_at, cause, sip_status, ended_by"
+        ringing_at, answered_at, ended_at, cause, sip_status, ended_by, media"
     };
 }
 // One text per width of the question, so that each walks its own index and stops after a page.
@@ -27,16 +27,16 @@ macro_rules! page {
 
 statements! { "CDR";
     INSERT = concat!("INSERT INTO cdrs (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-        $13, $14, $15, $16, $17) ON CONFLICT (call_id, leg) DO NOTHING");
+        $13, $14, $15, $16, $17, $18) ON CONFLICT (call_id, leg) DO NOTHING");
     INSERT_EIGHT = concat!("INSERT INTO cdrs (", columns!(), ") VALUES
-        ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17),
-        ($18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34),
-        ($35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51),
-        ($52, $53, $54, $55, $56, $57, $58, $59, $60, $61, $62, $63, $64, $65, $66, $67, $68),
-        ($69, $70, $71, $72, $73, $74, $75, $76, $77, $78, $79, $80, $81, $82, $83, $84, $85),
-        ($86, $87, $88, $89, $90, $91, $92, $93, $94, $95, $96, $97, $98, $99, $100, $101, $102),
-        ($103, $104, $105, $106, $107, $108, $109, $110, $111, $112, $113, $114, $115, $116, $117, $118, $119),
-        ($120, $121, $122, $123, $124, $125, $126, $127, $128, $129, $130, $131, $132, $133, $134, $135, $136)
+        ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18),
+        ($19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36),
+        ($37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54),
+        ($55, $56, $57, $58, $59, $60, $61, $62, $63, $64, $65, $66, $67, $68, $69, $70, $71, $72),
+        ($73, $74, $75, $76, $77, $78, $79, $80, $81, $82, $83, $84, $85, $86, $87, $88, $89, $90),
+        ($91, $92, $93, $94, $95, $96, $97, $98, $99, $100, $101, $102, $103, $104, $105, $106, $107, $108),
+        ($109, $110, $111, $112, $113, $114, $115, $116, $117, $118, $119, $120, $121, $122, $123, $124, $125, $126),
+        ($127, $128, $129, $130, $131, $132, $133, $134, $135, $136, $137, $138, $139, $140, $141, $142, $143, $144)
         ON CONFLICT (call_id, leg) DO NOTHING");
     OF_CALL = concat!("SELECT ", columns!(), " FROM cdrs WHERE call_id = $3 AND ", in_scope!(), " ORDER BY leg");
     PAGE_PLATFORM = page!("(CAST($1 AS BIGINT) IS NULL AND CAST($2 AS BIGINT) IS NULL)");
@@ -63,6 +63,7 @@ struct CdrRow {
     cause: String,
     sip_status: i64,
     ended_by: String,
+    media: Option<String>,
 }
 
 /// A CDR and what of it must be made to be stored.
@@ -73,6 +74,8 @@ struct InsertRow<'a> {
     caller: String,
     callee: String,
     decided_by: Option<String>,
+    /// JSON.
+    media: Option<String>,
 }
 
 impl InsertRow<'_> {
@@ -86,11 +89,12 @@ impl InsertRow<'_> {
             caller: clean(&cdr.caller),
             callee: clean(&cdr.callee),
             decided_by: cdr.decided_by.as_deref().map(clean),
+            media: cdr.media.and_then(|media| serde_json::to_string(&media).ok()),
         }
     }
 
     /// In the order of `columns!`.
-    fn args(&self) -> [Arg<'_>; 17] {
+    fn args(&self) -> [Arg<'_>; 18] {
         let cdr = self.cdr;
         [
             (&self.call).into(),
@@ -110,6 +114,7 @@ impl InsertRow<'_> {
             cdr.cause.code().into(),
             i64::from(cdr.sip_status).into(),
             text_of(&ENDERS, cdr.ended_by).into(),
+            self.media.as_deref().into(),
         ]
     }
 }
@@ -151,6 +156,7 @@ impl TryFrom<CdrRow> for Cdr {
             cause: stored("cause", Cause::from_code(&row.cause))?,
             sip_status: stored("SIP status", u16::try_from(row.sip_status).ok())?,
             ended_by: stored("ender", value_of(&ENDERS, &row.ended_by))?,
+            media: row.media.map(|text| stored("media quality", serde_json::from_str(&text).ok())).transpose()?,
         })
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::sql::{args, in_scope, statements, stored, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
-use model::{BrandId, Company, CompanyId, MediaPath};
+use model::{BrandId, Company, CompanyId, MediaPath, MediaSecurity};
 
 macro_rules! columns {
     () => {
-        "id, brand_id, name, domain, media, calls_max"
+        "id, brand_id, name, domain, media, calls_max, media_security, codecs"
     };
 }
 
@@ -18,7 +18,8 @@ statements! { "company";
     LIST = concat!("SELECT ", columns!(), " FROM companies WHERE id > $3 AND ", in_scope!("brand_id", "id"),
         " AND (CAST($5 AS BIGINT) IS NULL OR brand_id = $5) ORDER BY id LIMIT $4");
     // The digest secrets of its accounts are bound to the realm: with accounts, the domain stays.
-    UPDATE = concat!("UPDATE companies SET name = $4, domain = $5, media = $6, calls_max = $7
+    UPDATE = concat!("UPDATE companies SET name = $4, domain = $5, media = $6, calls_max = $7,
+        media_security = $8, codecs = $9
         WHERE id = $3 AND ", in_scope!("brand_id", "id"), " AND (domain = $5
         OR NOT EXISTS (SELECT 1 FROM accounts WHERE accounts.company_id = companies.id)) RETURNING ", columns!());
     DELETE = concat!("DELETE FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"));
@@ -32,6 +33,8 @@ pub(crate) struct CompanyRow {
     domain: String,
     media: String,
     calls_max: Option<i64>,
+    media_security: String,
+    codecs: String,
 }
 
 impl TryFrom<CompanyRow> for Company {
@@ -50,6 +53,8 @@ impl TryFrom<CompanyRow> for Company {
             domain: row.domain,
             media: stored("media path", media)?,
             calls_max,
+            codecs: row.codecs.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            media_security: stored("media security", MediaSecurity::from_word(&row.media_security))?,
         })
     }
 }
@@ -129,7 +134,9 @@ impl Companies<'_> {
         check::name("company name", &company.name)?;
         let domain = check::domain(&company.domain)?;
         let calls_max = company.calls_max.map(i64::from);
-        let args = args![ctx, company.id.0, &company.name, &domain, media_text(company.media)?, calls_max];
+        let (media, security) = (media_text(company.media)?, company.media_security.word());
+        let codecs = check::codecs(&company.codecs)?;
+        let args = args![ctx, company.id.0, &company.name, &domain, media, calls_max, security, &codecs];
         match self.0.write_one::<CompanyRow>(UPDATE, args).await {
             Ok(row) => row.try_into(),
             Err(StoreError::NotFound { .. }) => {

@@ -48,6 +48,7 @@ fn cdr(call: u128, second: u64) -> Cdr {
         cause: Cause::NormalClearing,
         sip_status: 200,
         ended_by: EndedBy::Caller,
+        media: None,
     }
 }
 

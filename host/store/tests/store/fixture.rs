@@ -137,5 +137,6 @@ pub fn cdr(call: u128, leg: u16) -> Cdr {
         cause: Cause::NormalClearing,
         sip_status: 200,
         ended_by: EndedBy::Caller,
+        media: Some(model::MediaQuality { packets_in: 500, mos_in: Some(437), ..model::MediaQuality::default() }),
     }
 }

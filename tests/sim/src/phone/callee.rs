@@ -37,18 +37,19 @@ impl Phone {
         }
         let of = |name| text::field(message, name).unwrap_or_default().to_owned();
         let port = self.open_port(call_id);
-        let mut dialog = Dialog::new(call_id, false, port, now);
+        let mut dialog = Dialog::new(call_id, false, port, self.lock(port, now), now);
         dialog.local = format!("{};tag={}", of("to"), self.token("t"));
         dialog.remote = of("from");
         text::uri(&of("contact")).clone_into(&mut dialog.target);
         dialog.remote_cseq = text::cseq(message);
         message.clone_into(&mut dialog.invite);
-        dialog.hear(message);
+        dialog.hear(message, now);
         let (at, act) = self.decide(now);
         dialog.act = at.map(|at| (at, act));
         let early = self.chance.percent(self.plan.temper.early);
         dialog.version += 1;
-        let sdp = self.who.sdp(port, dialog.version, Way::Both);
+        let answers = text::sdp(message).is_some();
+        let sdp = dialog.lock.say(self.who.sdp(port, dialog.version, Way::Both), answers);
         if early {
             dialog.speak_at = Some(now);
         }
@@ -106,7 +107,8 @@ impl Phone {
                 self.respond(&invite, status, &to, None, now);
             }
             Act::Answer => {
-                let sdp = self.who.sdp(dialog.port, dialog.version, Way::Both);
+                let answers = text::sdp(&invite).is_some();
+                let sdp = dialog.lock.say(self.who.sdp(dialog.port, dialog.version, Way::Both), answers);
                 dialog.unacked = true;
                 dialog.enter(Stage::Up, now);
                 self.respond(&invite, 200, &to, Some(&sdp), now);

@@ -3,6 +3,7 @@
 use super::{Phone, Say};
 use crate::compose::{Draft, Way, like_invite};
 use crate::dialog::{Dialog, Stage};
+use crate::srtp::Lock;
 use crate::text;
 use core::time::Duration;
 use model::Instant;
@@ -19,7 +20,7 @@ impl Phone {
         let dialled = self.plan.numbers[self.chance.below(self.plan.numbers.len() as u64) as usize].clone();
         let call_id = format!("{}@phone", self.token("c"));
         let port = self.open_port(&call_id);
-        let mut dialog = Dialog::new(&call_id, true, port, now);
+        let mut dialog = Dialog::new(&call_id, true, port, self.lock(port, now), now);
         dialog.local = format!("{};tag={}", self.who.own(), self.token("t"));
         dialog.remote = format!("<sip:{dialled}@{}>", self.who.domain);
         dialog.dialled = dialled;
@@ -31,6 +32,11 @@ impl Phone {
         dialog.cancel_at = Some(at);
         self.dialogs.insert(call_id.clone(), dialog);
         self.send_invite(&call_id, now);
+    }
+
+    /// SRTP for a new call of this phone.
+    pub(super) fn lock(&self, port: u16, now: Instant) -> Lock {
+        Lock::new(self.plan.liking, super::label_of(self.index, port), now)
     }
 
     pub(super) fn open_port(&mut self, call_id: &str) -> u16 {
@@ -49,7 +55,7 @@ impl Phone {
         let Some(dialog) = self.dialogs.get_mut(call_id) else { return };
         dialog.local_cseq += 1;
         dialog.version += 1;
-        let sdp = self.who.sdp(dialog.port, dialog.version, Way::Both);
+        let sdp = dialog.lock.say(self.who.sdp(dialog.port, dialog.version, Way::Both), false);
         let draft = Draft {
             method: "INVITE",
             uri: &uri,
@@ -121,7 +127,7 @@ impl Phone {
     fn early_media(&mut self, call_id: &str, message: &str, now: Instant) {
         let Some(dialog) = self.dialogs.get_mut(call_id) else { return };
         if matches!(dialog.stage, Stage::Calling { .. }) && text::sdp(message).is_some() {
-            dialog.hear(message);
+            dialog.hear(message, now);
             dialog.speak_at.get_or_insert(now);
         }
     }
@@ -132,9 +138,9 @@ impl Phone {
         let Some(dialog) = self.dialogs.get_mut(call_id) else { return };
         text::field(message, "to").unwrap_or_default().clone_into(&mut dialog.remote);
         text::uri(text::field(message, "contact").unwrap_or_default()).clone_into(&mut dialog.target);
-        dialog.hear(message);
+        dialog.hear(message, now);
         let late = text::sdp(&dialog.invite).is_none();
-        let sdp = self.who.sdp(dialog.port, dialog.version, Way::Both);
+        let sdp = dialog.lock.say(self.who.sdp(dialog.port, dialog.version, Way::Both), true);
         let draft = Draft {
             method: "ACK",
             uri: &dialog.target,

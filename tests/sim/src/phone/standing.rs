@@ -74,7 +74,9 @@ impl Phone {
         bytes.extend(label_of(index, dialog.port).to_be_bytes());
         bytes.extend(payload);
         let port = dialog.port;
-        self.out.push_back(Say::Rtp { port, to, bytes });
+        if let Some(bytes) = dialog.lock.seal(bytes) {
+            self.out.push_back(Say::Rtp { port, to, bytes });
+        }
     }
 
     /// Says who we are and which call this is.
@@ -150,7 +152,7 @@ impl Phone {
         dialog.local_cseq += 1;
         dialog.version += 1;
         let way = if dialog.on_hold { Way::Both } else { Way::SendOnly };
-        let sdp = self.who.sdp(dialog.port, dialog.version, way);
+        let sdp = dialog.lock.say(self.who.sdp(dialog.port, dialog.version, way), false);
         let draft = Draft {
             method: "INVITE",
             uri: &dialog.target,
@@ -190,7 +192,7 @@ impl Phone {
         match status {
             200..=299 => {
                 dialog.on_hold = !dialog.on_hold;
-                dialog.hear(message);
+                dialog.hear(message, now);
                 dialog.reinvite_at = Some(again).filter(|_| !stop && dialog.on_hold);
             }
             // RFC 3261 section 14.1.
@@ -263,11 +265,11 @@ impl Phone {
             return self.refuse(message, 491, now);
         }
         text::uri(text::field(message, "contact").unwrap_or_default()).clone_into(&mut dialog.target);
-        dialog.hear(message);
+        dialog.hear(message, now);
         dialog.version += 1;
         let held = dialog.remote_media.is_some_and(|(_, flows)| !flows);
         let way = if held { Way::RecvOnly } else { Way::Both };
-        let sdp = self.who.sdp(dialog.port, dialog.version, way);
+        let sdp = dialog.lock.say(self.who.sdp(dialog.port, dialog.version, way), true);
         let to = dialog.local.clone();
         self.respond(message, 200, &to, Some(&sdp), now);
     }

@@ -12,7 +12,7 @@ fn a_bridge_of_equals_is_transparent_both_ways() {
     desk.engine.connect(a.id, b.id);
     for _ in 0..3 {
         let (forward, bytes) = desk.send(&mut a, 8, &[1; 160]).unwrap();
-        assert_eq!(forward, Forward { port: b.port.id, kind: PacketKind::Rtp, to: b.rtp });
+        assert_eq!(forward, Forward { port: b.port.id, kind: PacketKind::Rtp, to: b.rtp, len: 172 });
         assert_eq!(bytes, packet(&a, 8, &[1; 160]));
         let (forward, bytes) = desk.send(&mut b, 111, &[2; 40]).unwrap();
         assert_eq!((forward.port, forward.to), (a.port.id, a.rtp));
@@ -32,7 +32,7 @@ fn rtcp_passes_where_the_party_hears_the_others_own_source() {
     let b = desk.party("10.0.0.2:5000", "8 101");
     desk.engine.connect(a.id, b.id);
     let forward = desk.rtcp(&a, "10.0.0.1:4001").unwrap();
-    assert_eq!(forward, Forward { port: b.port.id, kind: PacketKind::Rtcp, to: addr("10.0.0.2:5001") });
+    assert_eq!(forward, Forward { port: b.port.id, kind: PacketKind::Rtcp, to: addr("10.0.0.2:5001"), len: 8 });
     assert_eq!(desk.rtcp(&a, "10.0.0.9:4001"), None);
     desk.engine.play(b.id, &[model::Prompt::SilenceMs(20)], false, desk.now).unwrap();
     desk.pass(100);
@@ -167,7 +167,8 @@ proptest::proptest! {
             }
             let kind = if rtcp { PacketKind::Rtcp } else { PacketKind::Rtp };
             let from = if port == 0 { a.rtp } else { b.rtp };
-            let _ = desk.engine.handle_packet(model::MediaPortId(port), kind, from, &mut bytes, desk.now);
+            let len = bytes.len();
+            let _ = desk.engine.handle_packet(model::MediaPortId(port), kind, from, &mut bytes, len, desk.now);
             desk.pass(7);
         }
     }

@@ -95,12 +95,12 @@ impl Desk {
     }
 
     pub(super) fn rtp(&mut self, party: &Party, from: SocketAddr, packet: &mut [u8]) -> Option<Forward> {
-        self.engine.handle_packet(party.port.id, PacketKind::Rtp, from, packet, self.now)
+        self.engine.handle_packet(party.port.id, PacketKind::Rtp, from, packet, packet.len(), self.now)
     }
 
     pub(super) fn rtcp(&mut self, party: &Party, from: &str) -> Option<Forward> {
         let mut packet = [0x80, 201, 0, 1, 0, 0, 0, 1];
-        self.engine.handle_packet(party.port.id, PacketKind::Rtcp, addr(from), &mut packet, self.now)
+        self.engine.handle_packet(party.port.id, PacketKind::Rtcp, addr(from), &mut packet, 8, self.now)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The media timeout.
 
-use super::kit::{Desk, SECOND, remote};
+use super::kit::{Desk, Party, SECOND, remote};
 use crate::Event;
 
 #[test]
@@ -90,4 +90,24 @@ fn an_undescribed_stream_is_not_watched() {
     let mut desk = Desk::new();
     desk.engine.open("1.2.3.4".parse().unwrap(), desk.now).unwrap();
     assert_eq!(desk.engine.poll_timeout(), None);
+}
+
+#[test]
+fn a_parked_silent_leg_never_ticks() {
+    let mut desk = Desk::new();
+    let legs: Vec<Party> = (1..=6).map(|n| desk.party(&format!("10.0.0.{n}:4000"), "8 9 101")).collect();
+    for leg in &legs {
+        desk.engine.detect_digits(leg.id, true);
+        desk.engine.play(leg.id, &[model::Prompt::SilenceMs(100)], false, desk.now).unwrap();
+        desk.engine.hold(leg.id, true, desk.now);
+    }
+    assert_eq!(desk.pass(1_000).len(), 6 * 5);
+    let end = desk.now + core::time::Duration::from_secs(600);
+    let mut wakes = 0;
+    while let Some(at) = desk.engine.poll_timeout().filter(|at| *at <= end) {
+        desk.engine.handle_timeout(at);
+        assert!(desk.engine.poll_transmit().is_none());
+        wakes += 1;
+    }
+    assert!(wakes <= 10, "{wakes} wakes in ten minutes for all of them together");
 }

@@ -65,7 +65,7 @@ fn repeating_stops_when_told_and_replacing_tells_nothing() {
 fn what_cannot_be_played_says_why_and_what_plays_goes_on() {
     let mut desk = Desk::new();
     let a = desk.party("10.0.0.1:4000", "0");
-    let b = desk.party("10.0.0.2:5000", "9 18");
+    let b = desk.party("10.0.0.2:5000", "18");
     desk.engine.play(a.id, &[tone("ring")], true, desk.now).unwrap();
     for (id, prompt, error) in [
         (a.id, file("nobody"), PlayError::UnknownPrompt("nobody".to_owned())),

@@ -1,0 +1,253 @@
+//! SRTP on a leg: whose keys are offered, answered and agreed (RFC 4568).
+//!
+//! Each leg has keys of its own: what one party sends is shown at the switch and hidden again for the other. An answer
+//! takes the party's first line that the switch knows; after that a new offer keeps the keys, and a party that brings a
+//! new one gets a new one back.
+
+use media::Keys;
+use model::{Cause, IdSource, MediaSecurity};
+use rtp::srtp::{MasterKey, Suite};
+use sdp::{Crypto, RemoteMedia};
+
+/// What the switch offers, strongest first. The suites with short tags are taken, not offered.
+const OFFERED: &[Suite] = &[Suite::AeadAes256Gcm, Suite::AeadAes128Gcm, Suite::AesCm256Sha1_80, Suite::AesCm128Sha1_80];
+
+/// One of our keys, under the tag that an offer or answer gave it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Ours {
+    tag: u32,
+    key: MasterKey,
+}
+
+impl Ours {
+    fn line(&self) -> Crypto {
+        let suite = self.key.suite().name().to_owned();
+        Crypto { tag: self.tag, suite, key: self.key.key_and_salt().to_vec() }
+    }
+}
+
+/// What a description of ours says: its profile, and its keys.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) secure: bool,
+    pub(crate) lines: Vec<Crypto>,
+}
+
+/// SRTP on one leg.
+///
+/// # Invariants
+/// `agreed` holds one of `ours` and what the party sends under. Without keys on both sides nothing is agreed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Security {
+    policy: MediaSecurity,
+    /// The profile of the last description, `RTP/SAVP` or `RTP/AVP`.
+    secure: bool,
+    ours: Vec<Ours>,
+    agreed: Option<Keys>,
+}
+
+impl Security {
+    pub(crate) fn new(policy: MediaSecurity) -> Self {
+        Security { policy, ..Security::default() }
+    }
+
+    /// The keys that stand.
+    pub(crate) const fn keys(&self) -> Option<&Keys> {
+        self.agreed.as_ref()
+    }
+
+    /// Whether the tenant leaves it to the parties: then media may also flow without the switch.
+    pub(crate) const fn is_free(&self) -> bool {
+        matches!(self.policy, MediaSecurity::Allow)
+    }
+
+    /// Whether the party's offer has keys that we would take.
+    pub(crate) fn would_take(&self, offer: &RemoteMedia) -> bool {
+        self.policy != MediaSecurity::Forbid && usable(offer).is_some()
+    }
+
+    /// What we offer. `wanted` says that the other leg has SRTP.
+    pub(crate) fn offer(&mut self, wanted: bool, ids: &mut IdSource) -> Said {
+        if self.agreed.is_some() {
+            return self.said();
+        }
+        let offers = match self.policy {
+            MediaSecurity::Forbid => false,
+            MediaSecurity::Allow => wanted,
+            MediaSecurity::Require => true,
+        };
+        self.secure = self.policy == MediaSecurity::Require;
+        if !offers {
+            self.ours.clear();
+        } else if self.ours.is_empty() {
+            self.ours = OFFERED.iter().zip(1..).map(|(suite, tag)| Ours { tag, key: draw(*suite, ids) }).collect();
+        }
+        self.said()
+    }
+
+    /// The party answered our offer.
+    ///
+    /// # Errors
+    /// It answered with keys or a profile that we did not offer, or in clear where we must not.
+    pub(crate) fn hear_answer(&mut self, answer: &RemoteMedia) -> Result<(), Cause> {
+        let chosen = answer.crypto.iter().find_map(|line| {
+            let theirs = master(line)?;
+            let ours = self.ours.iter().find(|o| o.tag == line.tag && o.key.suite() == theirs.suite())?;
+            Some((*ours, theirs))
+        });
+        match chosen {
+            Some((ours, theirs)) => {
+                self.ours = vec![ours];
+                self.agreed = Some(Keys { ours: ours.key, theirs });
+                self.secure = answer.secure;
+                Ok(())
+            }
+            // Keys that fit none of ours are a fault, not a wish for RTP in clear.
+            None if answer.secure || self.secure => Err(Cause::NotAcceptable),
+            None if !self.ours.is_empty() && !answer.crypto.is_empty() => Err(Cause::NotAcceptable),
+            None => {
+                self.clear();
+                Ok(())
+            }
+        }
+    }
+
+    /// Answers the party's offer.
+    ///
+    /// # Errors
+    /// It takes only what the tenant forbids, or lacks what the tenant requires.
+    pub(crate) fn answer(&mut self, offer: &RemoteMedia, ids: &mut IdSource) -> Result<Said, Cause> {
+        let line = usable(offer).filter(|_| self.policy != MediaSecurity::Forbid);
+        let Some((tag, theirs)) = line else {
+            if offer.secure || self.policy == MediaSecurity::Require {
+                return Err(Cause::NotAcceptable);
+            }
+            self.clear();
+            return Ok(self.said());
+        };
+        let kept = self.agreed.filter(|keys| keys.theirs == theirs).map(|keys| keys.ours);
+        let ours = kept.unwrap_or_else(|| draw(theirs.suite(), ids));
+        self.ours = vec![Ours { tag, key: ours }];
+        self.agreed = Some(Keys { ours, theirs });
+        self.secure = offer.secure;
+        Ok(self.said())
+    }
+
+    /// Whether an offer could be answered.
+    pub(crate) fn check(&self, offer: &RemoteMedia) -> Result<(), Cause> {
+        let takes = self.would_take(offer) || !(offer.secure || self.policy == MediaSecurity::Require);
+        if takes { Ok(()) } else { Err(Cause::NotAcceptable) }
+    }
+
+    fn clear(&mut self) {
+        self.ours.clear();
+        self.agreed = None;
+        self.secure = false;
+    }
+
+    fn said(&self) -> Said {
+        Said { secure: self.secure, lines: self.ours.iter().map(Ours::line).collect() }
+    }
+}
+
+/// The party's first line that the switch knows.
+fn usable(offer: &RemoteMedia) -> Option<(u32, MasterKey)> {
+    offer.crypto.iter().find_map(|line| master(line).map(|key| (line.tag, key)))
+}
+
+fn master(line: &Crypto) -> Option<MasterKey> {
+    MasterKey::new(Suite::from_name(&line.suite)?, &line.key)
+}
+
+fn draw(suite: Suite, ids: &mut IdSource) -> MasterKey {
+    MasterKey::draw(suite, |bytes| ids.fill(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use MediaSecurity::{Allow, Forbid, Require};
+    use sdp::{Description, remote_media};
+
+    fn ids() -> IdSource {
+        IdSource::new([1; 32])
+    }
+
+    /// A party's description with this profile and these keys.
+    fn said(profile: &str, lines: &[(u32, Suite, u8)]) -> RemoteMedia {
+        let text = "v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\ns=-\r\nc=IN IP4 1.2.3.4\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+        let mut description = Description::parse(text.as_bytes()).unwrap();
+        let lines: Vec<Crypto> = lines
+            .iter()
+            .map(|(tag, suite, fill)| Crypto {
+                tag: *tag,
+                suite: suite.name().to_owned(),
+                key: vec![*fill; suite.master_len()],
+            })
+            .collect();
+        description.set_security(profile == "RTP/SAVP", &lines);
+        remote_media(&description).unwrap()
+    }
+
+    const PHONE: Suite = Suite::AesCm128Sha1_80;
+
+    #[test]
+    fn what_is_answered_to_what_under_which_policy() {
+        let clear = said("RTP/AVP", &[]);
+        let best_effort = said("RTP/AVP", &[(7, PHONE, 1)]);
+        let secure = said("RTP/SAVP", &[(3, Suite::AesCm128Sha1_32, 1), (4, PHONE, 1)]);
+        let keyless = said("RTP/SAVP", &[]);
+        for (policy, offer, answered) in [
+            (Forbid, &clear, Some((false, None))),
+            (Allow, &clear, Some((false, None))),
+            (Require, &clear, None),
+            (Forbid, &best_effort, Some((false, None))),
+            (Allow, &best_effort, Some((false, Some(7)))),
+            (Require, &best_effort, Some((false, Some(7)))),
+            (Forbid, &secure, None),
+            (Allow, &secure, Some((true, Some(3)))),
+            (Require, &secure, Some((true, Some(3)))),
+            (Allow, &keyless, None),
+        ] {
+            let mut leg = Security::new(policy);
+            assert_eq!(leg.check(offer).is_ok(), answered.is_some(), "{policy:?} {offer:?}");
+            let got = leg.answer(offer, &mut ids()).ok();
+            let lines = got.as_ref().map(|s| (s.secure, s.lines.first().map(|l| l.tag)));
+            assert_eq!(lines, answered, "{policy:?} {offer:?}");
+            assert_eq!(leg.keys().is_some(), answered.is_some_and(|(_, tag)| tag.is_some()));
+        }
+    }
+
+    #[test]
+    fn what_is_offered_and_which_answers_are_taken() {
+        for (policy, wanted, lines, secure) in
+            [(Forbid, true, 0, false), (Allow, false, 0, false), (Allow, true, 4, false), (Require, false, 4, true)]
+        {
+            let mut leg = Security::new(policy);
+            let offered = leg.offer(wanted, &mut ids());
+            assert_eq!((offered.lines.len(), offered.secure), (lines, secure), "{policy:?}");
+            assert_eq!(leg.offer(wanted, &mut ids()), offered, "a repeated offer has the same keys");
+            assert_eq!(leg.clone().hear_answer(&said("RTP/AVP", &[])).is_ok(), !secure, "in clear");
+            let taken = leg.clone().hear_answer(&said("RTP/SAVP", &[(4, PHONE, 9)]));
+            assert_eq!(taken.is_ok(), lines > 0, "{policy:?}");
+            let mut other = leg.clone();
+            let swapped = other.hear_answer(&said("RTP/SAVP", &[(1, PHONE, 9)]));
+            assert!(swapped.is_err() && other.keys().is_none(), "another suite under our tag");
+        }
+    }
+
+    #[test]
+    fn keys_stay_until_the_party_brings_another() {
+        let mut leg = Security::new(Allow);
+        let mut ids = ids();
+        let first = leg.answer(&said("RTP/SAVP", &[(1, PHONE, 1)]), &mut ids).unwrap();
+        assert_eq!(leg.answer(&said("RTP/SAVP", &[(1, PHONE, 1)]), &mut ids).unwrap(), first);
+        assert_eq!(leg.offer(false, &mut ids), first, "our own re-offer repeats them");
+        leg.hear_answer(&said("RTP/SAVP", &[(1, PHONE, 2)])).unwrap();
+        assert_eq!(leg.keys().unwrap().ours.key_and_salt(), first.lines[0].key);
+        let second = leg.answer(&said("RTP/SAVP", &[(1, PHONE, 3)]), &mut ids).unwrap();
+        assert_ne!(second.lines[0].key, first.lines[0].key);
+        leg.answer(&said("RTP/AVP", &[]), &mut ids).unwrap();
+        assert!(leg.keys().is_none(), "agreed in clear");
+    }
+}
