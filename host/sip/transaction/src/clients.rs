@@ -43,6 +43,8 @@ struct Client {
     ack: Option<Bytes>,
     /// A CANCEL that waits for a provisional response, with its extra header fields.
     cancel: Option<Vec<(String, String)>>,
+    /// By UDP, should the stream that a large request took fail before any answer.
+    fallback: Option<Box<(Flow, Bytes)>>,
     due: Due,
 }
 
@@ -61,6 +63,13 @@ enum Machine {
 }
 
 impl Machine {
+    fn new(role: Role, timing: Timing, now: Instant) -> Machine {
+        match role {
+            Role::Invite => Machine::Invite(InviteClient::new(timing, now)),
+            Role::Other | Role::Cancel => Machine::NonInvite(NonInviteClient::new(timing, now)),
+        }
+    }
+
     fn on_response(&mut self, class: Class, timing: Timing, now: Instant) -> ClientStep {
         match self {
             Machine::Invite(machine) => machine.on_response(class, timing, now),
@@ -103,7 +112,16 @@ impl Clients {
         let role = if request.method() == Method::Invite { Role::Invite } else { Role::Other };
         let branch = cx.branch();
         let wire = request.via(flow.transport, flow.local, &branch).finish();
-        self.start(cx, flow, Arc::from(branch), (role, wire), now)
+        let Some(stream) = cx.large.instead(&flow, wire.len(), now) else {
+            return self.start(cx, flow, Arc::from(branch), (role, wire), now);
+        };
+        cx.counters.large_by_tcp += 1;
+        let by_stream = write::revia(&wire, &stream, &branch);
+        let key = self.start(cx, stream, Arc::from(branch), (role, by_stream), now);
+        if let Some(client) = self.table.get_mut(&key) {
+            client.fallback = Some(Box::new((flow, wire)));
+        }
+        key
     }
 
     /// A response came.
@@ -116,6 +134,7 @@ impl Clients {
         let class = Class::of(status);
         let step = client.machine.on_response(class, Timing::new(&cx.config, client.flow.transport), now);
         client.pin(&flow);
+        client.fallback = None;
         let response = Arc::new(response);
         let deliver = match step {
             ClientStep::Deliver => true,
@@ -170,10 +189,14 @@ impl Clients {
         self.act(cx, key, step);
     }
 
-    pub(crate) fn handle_flow_failed(&mut self, cx: &mut Shared, key: ClientKey, failed: &Flow) {
+    pub(crate) fn handle_flow_failed(&mut self, cx: &mut Shared, key: ClientKey, failed: &Flow, now: Instant) {
         let Some(client) = self.table.get_mut(&key) else { return };
         if !same_path(&client.flow, failed) {
             return;
+        }
+        if let Some(datagram) = client.fallback.take() {
+            client.fall_back(cx, key, *datagram, now);
+            return self.settle(cx, key);
         }
         let step = client.machine.on_transport_error(client.flow.transport.is_reliable());
         self.act(cx, key, step);
@@ -210,10 +233,7 @@ impl Clients {
         now: Instant,
     ) -> ClientKey {
         let timing = Timing::new(&cx.config, flow.transport);
-        let machine = match role {
-            Role::Invite => Machine::Invite(InviteClient::new(timing, now)),
-            Role::Other | Role::Cancel => Machine::NonInvite(NonInviteClient::new(timing, now)),
-        };
+        let machine = Machine::new(role, timing, now);
         let key = cx.open_client(&flow);
         cx.send(flow, wire.clone());
         let sharers = self.branches.entry(Arc::clone(&branch)).or_default();
@@ -221,7 +241,7 @@ impl Clients {
             Role::Invite | Role::Other => sharers.request = Some(key),
             Role::Cancel => sharers.cancel = Some(key),
         }
-        let client = Client { machine, role, flow, branch, wire, ack: None, cancel: None, due: None };
+        let client = Client { machine, role, flow, branch, wire, ack: None, cancel: None, fallback: None, due: None };
         self.table.insert(key, client);
         self.settle(cx, key);
         key
@@ -286,6 +306,17 @@ impl Client {
         if self.flow.connection.is_none() && self.flow.transport == flow.transport && self.flow.remote == flow.remote {
             self.flow.connection = flow.connection;
         }
+    }
+
+    /// The stream cannot be had: the request begins anew as a datagram (section 18.1.1).
+    fn fall_back(&mut self, cx: &mut Shared, key: ClientKey, (flow, wire): (Flow, Bytes), now: Instant) {
+        cx.large.refuse(flow.remote, now);
+        cx.counters.large_back_to_udp += 1;
+        cx.move_flow(Key::Client(key), &self.flow, &flow);
+        cx.send(flow, wire.clone());
+        self.machine = Machine::new(self.role, Timing::new(&cx.config, flow.transport), now);
+        self.flow = flow;
+        self.wire = wire;
     }
 
     fn make_ack(&mut self, response: &Message) {

@@ -6,6 +6,7 @@ use crate::shared::Shared;
 use crate::timers::Key;
 use crate::{ClientKey, Config, Counters, Event, Gone, ServerKey};
 use bytes::Bytes;
+use core::net::SocketAddr;
 use core::time::Duration;
 use model::{Flow, IdSource, Instant, Transmit};
 use sip_message::{Message, RequestWriter};
@@ -49,10 +50,22 @@ impl Layer {
     pub fn handle_flow_failed(&mut self, flow: &Flow, now: Instant) {
         for key in self.shared.on_flow(flow) {
             match key {
-                Key::Client(key) => self.clients.handle_flow_failed(&mut self.shared, key, flow),
+                Key::Client(key) => self.clients.handle_flow_failed(&mut self.shared, key, flow, now),
                 Key::Server(key) => self.servers.handle_flow_failed(&mut self.shared, key, flow, now),
             }
         }
+    }
+
+    /// Our UDP addresses, each with the TCP address by which a request too large for a datagram leaves instead (section
+    /// 18.1.1).
+    pub fn set_streams(&mut self, streams: Vec<(SocketAddr, SocketAddr)>) {
+        self.shared.large.set_streams(streams);
+    }
+
+    /// The peer at `remote` registered over UDP until then: large requests to it stay on that flow (RFC 5626 section
+    /// 4.2).
+    pub fn keep_to(&mut self, remote: SocketAddr, until: Instant, now: Instant) {
+        self.shared.large.keep(remote, until, now);
     }
 
     /// Answers a request. A 2xx to an INVITE may be given again while its transaction lives: its user repeats it
