@@ -1,8 +1,8 @@
 //! What the engine reaches for in one step: the floors below, the facts and the time, all borrowed.
 
 use crate::joining::Codes;
-use core::net::SocketAddr;
-use model::{Directory, Flow, Instant, Limits, Lookups, NextHop, Transport};
+use core::net::{IpAddr, SocketAddr};
+use model::{Cidr, Directory, Flow, Instant, Limits, Lookups, NextHop, Transport};
 
 /// A place where we receive SIP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,6 +13,17 @@ pub struct Listener {
     pub local: SocketAddr,
 }
 
+/// An address that is another one for the peers on our side of a NAT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Inside {
+    /// Their network.
+    pub net: Cidr,
+    /// What everybody else is told.
+    pub outside: SocketAddr,
+    /// What they are told.
+    pub inside: SocketAddr,
+}
+
 /// What does not change while a shard lives.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -20,6 +31,10 @@ pub struct Setup {
     pub limits: Limits,
     /// Where we listen; the first of a kind is used to send from.
     pub listeners: Vec<Listener>,
+    /// Addresses of listeners that the peers of some networks know by another.
+    pub inside: Vec<Inside>,
+    /// The media address likewise; ports do not differ.
+    pub inside_media: Vec<Inside>,
     /// The company domain that stands in when a peer used one of our addresses for a domain.
     pub default_domain: Option<String>,
     /// What may be dialled to pick up, park and take back.
@@ -32,7 +47,14 @@ impl Setup {
     pub fn flow_to(&self, transport: Transport, remote: SocketAddr) -> Option<Flow> {
         let listener =
             self.listeners.iter().find(|l| l.transport == transport && l.local.is_ipv4() == remote.is_ipv4())?;
-        Some(Flow::new(transport, listener.local, remote))
+        Some(Flow::new(transport, seen_from(&self.inside, listener.local, remote.ip()), remote))
+    }
+
+    /// The address at which a party whose signalling comes from `party` reaches our media address.
+    #[must_use]
+    pub fn media_towards(&self, address: SocketAddr, party: IpAddr) -> SocketAddr {
+        let known = self.inside_media.iter().find(|i| i.outside.ip() == address.ip() && i.net.contains(party));
+        known.map_or(address, |i| SocketAddr::new(i.inside.ip(), address.port()))
     }
 
     /// The flow to a next hop that was looked up, with the name its certificate must show; `None` when we do not send
@@ -44,6 +66,10 @@ impl Setup {
         }
         Some(Flow { name: hop.tls_name, ..self.flow_to(hop.transport, hop.address)? })
     }
+}
+
+fn seen_from(inside: &[Inside], local: SocketAddr, remote: IpAddr) -> SocketAddr {
+    inside.iter().find(|i| i.outside == local && i.net.contains(remote)).map_or(local, |i| i.inside)
 }
 
 /// The floors below, for one step.

@@ -37,6 +37,6 @@ mod within;
 
 pub use arrival::Arrival;
 pub use engine::{Counters, Engine, Output};
-pub use floors::{Floors, Listener, Setup};
+pub use floors::{Floors, Inside, Listener, Setup};
 pub use joining::Codes;
 pub use park::ParkedParty;

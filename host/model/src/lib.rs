@@ -6,6 +6,7 @@
 mod app;
 mod cause;
 mod cdr;
+mod cidr;
 mod directory;
 mod event;
 mod flow;
@@ -25,6 +26,7 @@ pub use app::{
 };
 pub use cause::{Cause, CauseInfo, Severity};
 pub use cdr::{CallRecord, Cdr, EndedBy, LegRole, MediaQuality};
+pub use cidr::{Cidr, CidrError};
 pub use directory::{
     Account, Brand, Company, Ddi, DefaultVerdict, DigestAlgorithm, Directory, Extension, Ha1, LookupError, RouteTarget,
     Tenant,

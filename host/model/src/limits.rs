@@ -73,6 +73,10 @@ pub struct Limits {
     pub resolve_deadline_ms: u32,
     /// Most next hops of a shard being looked up at once; past it a lookup fails at once.
     pub lookups_max: usize,
+    /// Most connections that one source may have open (an IPv6 source is a /64); past it a new one is closed at once.
+    pub connections_per_source_max: usize,
+    /// Time for the TLS and WebSocket handshakes of a connection, in milliseconds.
+    pub handshake_timeout_ms: u32,
     /// Most answers, app verbs and commands waiting for a shard; past it their senders wait.
     pub inbox_max: usize,
     /// Most call records kept while the journal cannot be written; past it the oldest are lost and counted.
@@ -114,6 +118,8 @@ impl Default for Limits {
             connect_timeout_ms: 4_000,
             resolve_deadline_ms: 2_000,
             lookups_max: 10_000,
+            connections_per_source_max: 1_000,
+            handshake_timeout_ms: 5_000,
             inbox_max: 16_384,
             records_unwritten_max: 100_000,
         }

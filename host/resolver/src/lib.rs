@@ -93,26 +93,24 @@ impl Resolver {
 impl Dns for Resolver {
     async fn naptr(&self, name: &str) -> Result<Vec<Naptr>, ResolveFailure> {
         let records = self.records(name, RecordType::NAPTR).await?;
-        let naptr = records.into_iter().filter_map(|data| match data {
+        let naptr = records.into_iter().filter_map(|data| {
+            let RData::NAPTR(n) = data else { return None };
             // Flag "s" leads to SRV records; no other is of use here (RFC 3263 section 4.1).
-            RData::NAPTR(n) if n.flags.eq_ignore_ascii_case(b"s") => Some(Naptr {
+            n.flags.eq_ignore_ascii_case(b"s").then(|| Naptr {
                 order: n.order,
                 preference: n.preference,
                 service: String::from_utf8_lossy(&n.services).into_owned(),
                 replacement: text(&n.replacement),
-            }),
-            _ => None,
+            })
         });
         Ok(naptr.collect())
     }
 
     async fn srv(&self, name: &str) -> Result<Vec<Srv>, ResolveFailure> {
         let records = self.records(name, RecordType::SRV).await?;
-        let srv = records.into_iter().filter_map(|data| match data {
-            RData::SRV(s) => {
-                Some(Srv { priority: s.priority, weight: s.weight, port: s.port, target: text(&s.target) })
-            }
-            _ => None,
+        let srv = records.into_iter().filter_map(|data| {
+            let RData::SRV(s) = data else { return None };
+            Some(Srv { priority: s.priority, weight: s.weight, port: s.port, target: text(&s.target) })
         });
         Ok(srv.collect())
     }

@@ -1,6 +1,7 @@
 //! What other threads ask of a shard.
 
 use model::{CallId, CallSnapshot, Directory};
+use net::TlsMaterial;
 use std::sync::Arc;
 use switch::RegistrarSnapshot;
 use tokio::sync::oneshot;
@@ -16,6 +17,8 @@ pub(crate) enum Command {
     Hangup(CallId, oneshot::Sender<bool>),
     /// Every binding, and the facts to name its account by.
     Registrations(oneshot::Sender<(RegistrarSnapshot, Arc<Directory>)>),
+    /// Certificates and authorities for the connections from now on.
+    Secure(TlsMaterial, oneshot::Sender<()>),
     /// No new calls from now on; it answers when the figures show what is up.
     Drain(oneshot::Sender<()>),
     /// End every call now; how many there were.

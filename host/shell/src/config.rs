@@ -2,8 +2,8 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use model::{DigestAlgorithm, Limits};
-use net::{ListenerConfig, MediaConfig};
+use model::{Cidr, DigestAlgorithm, Limits};
+use net::{ListenerConfig, MediaConfig, TlsConfig};
 use std::path::PathBuf;
 
 /// How a node's shard runs.
@@ -13,6 +13,12 @@ pub struct ShellConfig {
     pub limits: Limits,
     /// Where to listen for SIP.
     pub listeners: Vec<ListenerConfig>,
+    /// Certificates for TLS listeners, authorities for what we connect to.
+    pub tls: TlsConfig,
+    /// The networks on our side of the NAT: their peers are told our own addresses, not the advertised ones.
+    pub local_nets: Vec<Cidr>,
+    /// The origins whose pages may open a WebSocket; none = every origin.
+    pub ws_origins: Vec<String>,
     /// Which media ports to bind; none = signalling only.
     pub media: Vec<MediaConfig>,
     /// The name servers for next hops; none = those of `/etc/resolv.conf`.
@@ -44,6 +50,9 @@ impl ShellConfig {
         ShellConfig {
             limits: Limits::default(),
             listeners: Vec::new(),
+            tls: TlsConfig::default(),
+            local_nets: Vec::new(),
+            ws_origins: Vec::new(),
             media: Vec::new(),
             dns_servers: Vec::new(),
             default_domain: None,

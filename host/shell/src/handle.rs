@@ -7,7 +7,7 @@ use crate::metrics;
 use crate::published::{Alive, Figures, Published};
 use core::time::Duration;
 use model::{AccountId, BrandId, CallId, CallSnapshot, CompanyId, Instant};
-use net::BoundListener;
+use net::{BoundListener, NetError, TlsConfig, TlsMaterial};
 use plugin::{Artifact, ArtifactError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +25,17 @@ const PARTING: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the switch is stopping")]
 pub struct Gone;
+
+/// Why certificates were not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The shard has ended.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// A file cannot be used.
+    #[error(transparent)]
+    File(#[from] NetError),
+}
 
 /// Why what the store holds is not live.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -187,6 +198,16 @@ impl Handle {
     /// [`Gone`].
     pub async fn hangup(&self, call: CallId) -> Result<bool, Gone> {
         self.ask(|answer| Command::Hangup(call, answer)).await
+    }
+
+    /// Reads certificates, keys and authorities anew: connections from now on use them, open ones go on with theirs.
+    ///
+    /// # Errors
+    /// One sentence that names the file that cannot be used; then everything stays as it was.
+    pub async fn reload_tls(&self, config: TlsConfig) -> Result<(), ReloadError> {
+        let loaded = tokio::task::spawn_blocking(move || TlsMaterial::load(&config)).await;
+        let tls = loaded.map_err(|_| Gone)??;
+        Ok(self.ask(|done| Command::Secure(tls, done)).await?)
     }
 
     /// Every contact registered now.

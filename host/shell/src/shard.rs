@@ -197,6 +197,10 @@ impl Shard {
             Command::Registrations(answer) => {
                 let _gone = answer.send((self.core.registrations(), Arc::clone(&self.directory)));
             }
+            Command::Secure(tls, done) => {
+                self.net.secure(tls);
+                let _gone = done.send(());
+            }
             Command::Drain(done) => {
                 self.core.handle(Input::Drain, now);
                 self.show();

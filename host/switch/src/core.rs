@@ -4,7 +4,7 @@
 //! transactions -> dialogs, registrar or admission -> calls; media -> calls. [`Core::sink`] takes what the calls want
 //! of the world and the bytes to send. No layer calls up; none skips one.
 
-use crate::config::CoreConfig;
+use crate::config::{CoreConfig, streams};
 use crate::counters::Counters;
 use crate::io::{Input, Output};
 use admission::{Domains, Doorkeeper};
@@ -54,7 +54,8 @@ impl Core {
         let mut secret = [0; 32];
         ids.fill(&mut secret);
         let limits = config.limits.clone();
-        let own = config.listeners.iter().map(|l| l.local.ip()).collect();
+        let inside = config.inside.iter().map(|i| i.inside.ip());
+        let own = config.listeners.iter().map(|l| l.local.ip()).chain(inside).collect();
         let transactions = sip_transaction::Config {
             t1: config.t1,
             t2: config.t2,
@@ -75,13 +76,15 @@ impl Core {
             prompts,
             ..media::MediaConfig::default()
         };
+        let mut transactions = sip_transaction::Layer::new(transactions, ids.split());
+        transactions.set_streams(streams(&config));
         Core {
             parse_limits: ParseLimits {
                 message_bytes_max: limits.message_bytes_max,
                 headers_max: limits.message_headers_max,
             },
             directory,
-            transactions: sip_transaction::Layer::new(transactions, ids.split()),
+            transactions,
             dialogs: sip_dialog::Layer::new(dialogs, ids.split()),
             registrar: Registrar::new(&limits),
             doorkeeper: Doorkeeper::new(
@@ -94,6 +97,8 @@ impl Core {
             setup: Setup {
                 limits,
                 listeners: config.listeners,
+                inside: config.inside,
+                inside_media: config.inside_media,
                 default_domain: config.default_domain,
                 codes: call::Codes::default(),
             },

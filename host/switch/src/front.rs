@@ -122,6 +122,11 @@ impl Core {
         let registration = self.registrar.register(admitted.account(), request, flow, now);
         if registration.status == 200 {
             self.counters.registered += 1;
+            let longest = registration.contacts.iter().map(|(_, expires_s)| *expires_s).max().unwrap_or(0);
+            let until = now + core::time::Duration::from_secs(u64::from(longest));
+            if flow.transport == model::Transport::Udp {
+                self.transactions.keep_to(flow.remote, until, now);
+            }
         }
         let mut headers: Vec<(&str, String)> =
             registration.headers.iter().map(|(name, value)| (*name, value.clone())).collect();

@@ -13,7 +13,7 @@ mod io;
 mod resolving;
 
 pub use crate::core::Core;
-pub use call::Listener;
+pub use call::{Inside, Listener};
 pub use config::CoreConfig;
 pub use counters::Counters;
 pub use io::{Input, Output};
