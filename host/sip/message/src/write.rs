@@ -280,7 +280,7 @@ fn copy_vias(block: &mut Block, request: &Message, source: SocketAddr) {
 }
 
 /// The first Via field with its top value's `received` and `rport` made true.
-fn stamp(field: crate::HeaderValue<'_>, source: SocketAddr) -> Result<Vec<u8>, ParseError> {
+pub(crate) fn stamp(field: crate::HeaderValue<'_>, source: SocketAddr) -> Result<Vec<u8>, ParseError> {
     let mut list = field.list();
     let top = list.next().ok_or(ParseError::Malformed(Name::Via))?;
     let via = crate::ViaRef::parse(top.as_bytes())?;

@@ -45,6 +45,8 @@ struct Client {
     cancel: Option<Vec<(String, String)>>,
     /// By UDP, should the stream that a large request took fail before any answer.
     fallback: Option<Box<(Flow, Bytes)>>,
+    /// Whether the request is somebody else's that we pass on: its Via is not the only one.
+    passed_on: bool,
     due: Due,
 }
 
@@ -120,6 +122,23 @@ impl Clients {
         let key = self.start(cx, stream, Arc::from(branch), (role, by_stream), now);
         if let Some(client) = self.table.get_mut(&key) {
             client.fallback = Some(Box::new((flow, wire)));
+        }
+        key
+    }
+
+    /// Passes on a request of somebody else, whose top Via, with `branch`, is ours already (section 16.6 step 10).
+    pub(crate) fn forward(
+        &mut self,
+        cx: &mut Shared,
+        flow: Flow,
+        branch: &str,
+        (is_invite, wire): (bool, Bytes),
+        now: Instant,
+    ) -> ClientKey {
+        let role = if is_invite { Role::Invite } else { Role::Other };
+        let key = self.start(cx, flow, Arc::from(branch), (role, wire), now);
+        if let Some(client) = self.table.get_mut(&key) {
+            client.passed_on = true;
         }
         key
     }
@@ -241,7 +260,18 @@ impl Clients {
             Role::Invite | Role::Other => sharers.request = Some(key),
             Role::Cancel => sharers.cancel = Some(key),
         }
-        let client = Client { machine, role, flow, branch, wire, ack: None, cancel: None, fallback: None, due: None };
+        let client = Client {
+            machine,
+            role,
+            flow,
+            branch,
+            wire,
+            ack: None,
+            cancel: None,
+            fallback: None,
+            passed_on: false,
+            due: None,
+        };
         self.table.insert(key, client);
         self.settle(cx, key);
         key
@@ -259,20 +289,20 @@ impl Clients {
         }
     }
 
-    /// Section 17.1.3: the branch of the only Via, and the method of CSeq.
+    /// Section 17.1.3: the branch of the top Via, and the method of CSeq.
     fn find(&self, response: &Message) -> Option<ClientKey> {
-        // 8.1.3.3: more than one Via means that the response was meant for somebody further back.
-        if response.values(Name::Via).nth(1).is_some() {
-            return None;
-        }
         let sharers = self.branches.get(response.top_via().ok()?.branch()?)?;
         let method = response.cseq().ok()?.method;
-        if method == Method::Cancel {
-            return sharers.cancel;
-        }
-        let key = sharers.request?;
-        let role = if method == Method::Invite { Role::Invite } else { Role::Other };
-        (self.table.get(&key)?.role == role).then_some(key)
+        let (key, role) = if method == Method::Cancel {
+            (sharers.cancel?, Role::Cancel)
+        } else {
+            (sharers.request?, if method == Method::Invite { Role::Invite } else { Role::Other })
+        };
+        let client = self.table.get(&key)?;
+        // 8.1.3.3: another Via below ours means that the response is for somebody further back. For what we passed on
+        // it is; for a request of our own it is a mistake.
+        let fits = client.passed_on == response.values(Name::Via).nth(1).is_some();
+        (fits && client.role == role).then_some(key)
     }
 
     /// Arms the machine's next timer, or forgets a transaction that is over.

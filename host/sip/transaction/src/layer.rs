@@ -82,6 +82,18 @@ impl Layer {
         self.clients.request(&mut self.shared, flow, request, now)
     }
 
+    /// Passes on somebody else's request (section 16.6 step 10). `wire` is whole, its top Via is ours and carries
+    /// `branch`, which begins as [`Layer::stateless_branch`] gave it. Its responses have the Vias below ours.
+    pub fn forward(&mut self, flow: Flow, branch: &str, wire: (bool, Bytes), now: Instant) -> ClientKey {
+        self.clients.forward(&mut self.shared, flow, branch, wire, now)
+    }
+
+    /// An INVITE is proxied: should it come again by another path (a spiral, or a fork further back), it is a request
+    /// of its own. Refusing such a copy is the business of its end (section 8.2.2.2), not of one in between.
+    pub fn pass_on(&mut self, key: ServerKey) {
+        self.servers.pass_on(key);
+    }
+
     /// Cancels an INVITE (section 9.1): as soon as it has a provisional response, with these header fields added.
     /// The CANCEL is not reported; the INVITE ends by its final response, or by [`crate::Failure::Timeout`] 64*T1
     /// later. Nothing happens if the INVITE has its final response.

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod large;
+mod forward;
 mod layer;
 mod pair;
 mod refusals;
