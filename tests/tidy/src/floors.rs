@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("sip-auth", 1),
     ("media", 1),
     ("sip-dialog", 2),
+    ("sip-proxy", 2),
     ("registrar", 2),
     ("admission", 2),
     ("call", 3),
