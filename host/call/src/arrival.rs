@@ -55,6 +55,13 @@ pub struct Arrival {
 }
 
 impl Arrival {
+    /// Whether From shows the account itself, or somebody whom an address vouches for: then it may stand as it is.
+    pub(crate) fn speaks_for_itself(&self) -> bool {
+        let own = |user: &str| sip_message::unescape(user) == self.account.username.as_str();
+        self.verified == "address"
+            || self.request.from().is_ok_and(|from| from.uri().is_sip() && from.uri().user().is_some_and(own))
+    }
+
     /// The call as a plugin sees it.
     pub(crate) fn call_info(&self, call: model::CallId, now: Instant) -> CallInfo {
         let company = &self.company;

@@ -23,7 +23,7 @@ impl Step<'_, '_> {
                 Some((_, Waiting::Dial(dial))) => Some(&mut dial.hunt),
                 Some(_) | None => None,
             },
-            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over => None,
+            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over => None,
         }
     }
 
@@ -320,7 +320,7 @@ impl Step<'_, '_> {
                 self.call.stage = Stage::App(run);
                 self.dial_failed();
             }
-            stage @ (Stage::Deciding(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over) => {
+            stage @ (Stage::Deciding(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over) => {
                 self.call.stage = stage
             }
         }

@@ -391,7 +391,7 @@ pub(crate) fn can_be_joined(call: &mut Call, no: LegNo) -> bool {
         && match &call.stage {
             Stage::Bridged(bridge) => bridge.joins(no),
             Stage::App(_) => true,
-            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Parked(_) | Stage::Over => false,
+            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over => false,
         }
 }
 

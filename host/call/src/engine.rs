@@ -71,6 +71,8 @@ pub(crate) struct Desk {
     pub(crate) ids: IdSource,
     pub(crate) out: VecDeque<Output>,
     pub(crate) by_dialog: BTreeMap<DialogKey, (CallId, LegNo)>,
+    pub(crate) by_context: BTreeMap<sip_proxy::ContextKey, CallId>,
+    pub(crate) by_lookup: BTreeMap<model::ResolveTicket, CallId>,
     pub(crate) by_stream: BTreeMap<media::StreamId, (CallId, LegNo)>,
     pub(crate) by_ticket: BTreeMap<Ticket, CallId>,
     pub(crate) by_app: BTreeMap<AppId, CallId>,
@@ -109,6 +111,8 @@ impl Engine {
                 ids,
                 out: VecDeque::new(),
                 by_dialog: BTreeMap::new(),
+                by_context: BTreeMap::new(),
+                by_lookup: BTreeMap::new(),
                 by_stream: BTreeMap::new(),
                 by_ticket: BTreeMap::new(),
                 by_app: BTreeMap::new(),
@@ -166,6 +170,20 @@ impl Engine {
     pub fn handle_dialog_event(&mut self, floors: &mut Floors<'_>, event: sip_dialog::Event) {
         let Some(&(call, leg)) = self.desk.by_dialog.get(&event.key()) else { return };
         self.step(call, floors, |step| step.dialog_event(leg, event));
+    }
+
+    /// The proxy reported.
+    pub fn handle_proxy_event(&mut self, floors: &mut Floors<'_>, event: sip_proxy::Event) {
+        let context = event.context();
+        let Some(&call) = context.and_then(|context| self.desk.by_context.get(&context)) else { return };
+        self.step(call, floors, |step| step.proxy_event(event));
+    }
+
+    /// A next hop was looked up; `false` if no call waits for it.
+    pub fn handle_resolved(&mut self, floors: &mut Floors<'_>, resolved: &model::Resolved) -> bool {
+        let Some(call) = self.desk.by_lookup.remove(&resolved.ticket) else { return false };
+        self.step(call, floors, |step| step.target_resolved(resolved));
+        true
     }
 
     /// A stream reported.
@@ -278,6 +296,8 @@ impl Engine {
             && self.due.is_empty()
             && self.per_company.is_empty()
             && self.desk.by_dialog.is_empty()
+            && self.desk.by_context.is_empty()
+            && self.desk.by_lookup.is_empty()
             && self.desk.by_stream.is_empty()
             && self.desk.by_ticket.is_empty()
             && self.desk.by_app.is_empty()

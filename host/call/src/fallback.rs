@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 use model::{
-    CallInfo, Decision, DefaultVerdict, Directory, Endpoint, MediaPath, RingPlan, RingStep, RouteTarget, Target,
+    CallInfo, Decision, DefaultVerdict, Directory, Endpoint, Handling, MediaPath, RingPlan, RingStep, RouteTarget,
+    Target,
 };
 
 /// How long a default verdict rings.
@@ -33,6 +34,7 @@ fn ring(account: String) -> RingPlan {
     let target = Target { to: Endpoint::Account(account), caller_id: None, header_ops: Vec::new() };
     RingPlan {
         steps: vec![RingStep { targets: vec![target], ring_timeout: DEFAULT_RING, advance_on: Vec::new() }],
+        handling: Handling::TenantDefault,
         media: MediaPath::TenantDefault,
         header_ops: Vec::new(),
         max_duration: None,

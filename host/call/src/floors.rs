@@ -1,5 +1,6 @@
 //! What the engine reaches for in one step: the floors below, the facts and the time, all borrowed.
 
+use crate::hops::Hops;
 use crate::joining::Codes;
 use core::net::{IpAddr, SocketAddr};
 use model::{Cidr, Directory, Flow, Instant, Limits, Lookups, NextHop, Transport};
@@ -78,12 +79,16 @@ pub struct Floors<'a> {
     pub transactions: &'a mut sip_transaction::Layer,
     /// Dialogs (section 12).
     pub dialogs: &'a mut sip_dialog::Layer,
+    /// Response contexts (section 16).
+    pub proxies: &'a mut sip_proxy::Layer,
     /// Streams and the relay.
     pub media: &'a mut media::Engine,
     /// Bindings (section 10).
     pub registrar: &'a mut registrar::Registrar,
     /// Next hops being looked up (RFC 3263).
     pub lookups: &'a mut Lookups,
+    /// Addresses that failed lately.
+    pub hops: &'a Hops,
     /// The tenants' facts.
     pub directory: &'a Directory,
     /// Limits and listeners.

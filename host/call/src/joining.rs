@@ -282,7 +282,9 @@ impl Step<'_, '_> {
                 Some((_, Waiting::Dial(dial))) => dial.parent,
                 Some(_) | None => return Err(481),
             },
-            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over => return Err(481),
+            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over => {
+                return Err(481);
+            }
         };
         let rings = self.hunt_mut().is_some_and(|hunt| hunt.ringing.contains(&leg));
         if !rings {
@@ -299,7 +301,7 @@ impl Step<'_, '_> {
             Stage::App(_) => self.dial_joined(no),
             Stage::Hunting(_) if self.call.serves.is_some() => self.stand_in_joined(no),
             Stage::Hunting(_) => self.caller_joined(no),
-            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over => {}
+            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over => {}
         }
         Ok(())
     }

@@ -43,6 +43,7 @@ impl Call {
         call.max_forwards = u32::from(request.max_forwards().unwrap_or(70).saturating_sub(1));
         call.caller_offer = (!body.is_empty()).then_some(body);
         call.private = crate::identity::wants_privacy(request);
+        call.speaks_for_itself = arrival.speaks_for_itself();
         call
     }
 }
@@ -115,7 +116,12 @@ impl Step<'_, '_> {
             return;
         }
         let app_side = match &self.call.stage {
-            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over => false,
+            Stage::Deciding(_)
+            | Stage::Hunting(_)
+            | Stage::Bridged(_)
+            | Stage::Proxied(_)
+            | Stage::Parked(_)
+            | Stage::Over => false,
             Stage::App(_) => true,
         };
         if self.call.handing.as_ref().is_some_and(|h| h.transferee == leg) {
@@ -163,6 +169,7 @@ impl Step<'_, '_> {
             // Only an app was left: the call ended when its last leg did.
             cause = self.call.last_cause.unwrap_or(cause);
         }
+        self.end_proxy(&ending);
         for leg in self.call.live_legs() {
             self.end_leg(leg, self.ending_for(leg, ending));
         }
@@ -177,7 +184,7 @@ impl Step<'_, '_> {
             Stage::Parked(parked) => {
                 self.desk.slots.remove(&(self.call.info.company, parked.slot));
             }
-            Stage::Hunting(_) | Stage::Bridged(_) | Stage::Over => {}
+            Stage::Hunting(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Over => {}
         }
         self.desk.out.push_back(Output::Event(CallEvent::CallEnded { call: self.call.id, cause }));
     }
@@ -185,6 +192,9 @@ impl Step<'_, '_> {
     /// A leg that only rang while the call ended normally was given up, not cleared.
     fn ending_for(&self, leg: LegNo, ending: Ending) -> Ending {
         let rang_only = self.call.leg(leg).is_some_and(|l| l.role == LegRole::Callee && !l.is_answered());
+        if rang_only && matches!(self.call.stage, Stage::Proxied(_)) && self.call.answered_at().is_some() {
+            return Ending { cause: Cause::AnsweredElsewhere, sip: 487, by: EndedBy::Switch };
+        }
         if rang_only && ending.cause == Cause::NormalClearing {
             return Ending { cause: Cause::Cancelled, sip: 487, by: ending.by };
         }
@@ -215,7 +225,7 @@ impl Step<'_, '_> {
                 Some((_, Waiting::Bridge(bridge))) => Some(bridge),
                 Some(_) | None => None,
             },
-            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Parked(_) | Stage::Over => None,
+            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over => None,
         }
     }
 
@@ -234,6 +244,7 @@ impl Step<'_, '_> {
             }
             Stage::Hunting(_) => self.ring_timeout(),
             Stage::Bridged(_) => self.end_call(Ending::switch(Cause::MaxDuration)),
+            Stage::Proxied(_) => self.proxy_deadline(),
             Stage::App(_) => self.app_deadline(),
             Stage::Parked(_) => self.parked_too_long(),
             Stage::Over => {}

@@ -13,6 +13,8 @@ pub(crate) struct Branch {
     /// The To header's URI.
     pub(crate) to_uri: String,
     pub(crate) account: Option<AccountId>,
+    /// Preference, in thousandths.
+    pub(crate) q: u16,
     /// The user part for the CDR.
     pub(crate) party: String,
     /// What it is told of the caller.
@@ -61,6 +63,7 @@ fn of_account(floors: &Floors<'_>, company: CompanyId, name: &str) -> Result<Vec
             request_uri,
             to_uri,
             account: Some(account.id),
+            q: 1000,
             party: name.to_owned(),
             policy: PLAIN,
         }]);
@@ -74,6 +77,7 @@ fn of_account(floors: &Floors<'_>, company: CompanyId, name: &str) -> Result<Vec
             request_uri: binding.contact.clone(),
             to_uri: to_uri.clone(),
             account: Some(account.id),
+            q: binding.q,
             party: name.to_owned(),
             policy: PLAIN,
         })
@@ -93,5 +97,6 @@ fn of_uri(floors: &Floors<'_>, text: &str) -> Result<Branch, Cause> {
     let flow =
         floors.setup.flow_to(transport, SocketAddr::new(ip, uri.port_or_default())).ok_or(Cause::TransportFailed)?;
     let party = uri.user().unwrap_or_default().to_owned();
-    Ok(Branch { flow, request_uri: text.to_owned(), to_uri: text.to_owned(), account: None, party, policy: PLAIN })
+    let (request_uri, to_uri) = (text.to_owned(), text.to_owned());
+    Ok(Branch { flow, request_uri, to_uri, account: None, q: 1000, party, policy: PLAIN })
 }

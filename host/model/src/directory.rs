@@ -1,6 +1,6 @@
 //! A tenant's routing facts held in memory: an immutable snapshot, fed ahead by the store, swapped whole.
 
-use crate::{AccountId, BrandId, CompanyId, DdiId, ExtensionId, MediaPath, MediaSecurity};
+use crate::{AccountId, BrandId, CompanyId, DdiId, ExtensionId, Handling, MediaPath, MediaSecurity};
 use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -75,6 +75,11 @@ pub struct Company {
     pub domain: String,
     /// Where media flows by default; never [`MediaPath::TenantDefault`].
     pub media: MediaPath,
+    /// How its calls are handled by default; never [`Handling::TenantDefault`].
+    pub handling: Handling,
+    /// Whether a 6xx of one phone ends the call for all that ring with it (RFC 3261 section 16.7 step 5), or is the
+    /// word of that phone only. Of proxied calls.
+    pub decline_ends_all: bool,
     /// Most calls at once; `None` = the switch's limit.
     pub calls_max: Option<u32>,
     /// Whether its legs have SRTP.

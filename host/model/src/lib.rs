@@ -43,8 +43,8 @@ pub use limits::Limits;
 pub use lookups::Lookups;
 pub use media::MediaSecurity;
 pub use question::{
-    Answer, Attr, CallInfo, Decision, Endpoint, Header, HeaderOp, HookReport, MediaPath, Party, Question, QuestionKind,
-    Refusal, RingPlan, RingStep, Target,
+    Answer, Attr, CallInfo, Decision, Endpoint, Handling, Header, HeaderOp, HookReport, MediaPath, Party, Question,
+    QuestionKind, Refusal, RingPlan, RingStep, Target,
 };
 pub use resolve::{HopTarget, NextHop, ResolveFailure, ResolveQuestion, ResolveTicket, Resolved};
 pub use time::Instant;

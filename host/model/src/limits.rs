@@ -33,6 +33,12 @@ pub struct Limits {
     pub call_duration_max_s: u32,
     /// Longest time a call may ring, in seconds.
     pub ring_timeout_max_s: u32,
+    /// Most addresses remembered that failed lately; past it those whose rest is over first are forgotten.
+    pub hops_failed_max: usize,
+    /// An address that did not answer, could not be reached or said 503 is tried last for so long, in seconds.
+    pub hop_rest_s: u32,
+    /// The longest that its Retry-After may ask for, in seconds.
+    pub hop_rest_max_s: u32,
     /// Deadline of a whole routing chain, in milliseconds; then the default verdict stands.
     pub route_deadline_ms: u32,
     /// A leg whose media was never heard or went silent for this long is ended, in seconds; held legs are exempt.
@@ -99,6 +105,9 @@ impl Default for Limits {
             bindings_max: 200_000,
             call_duration_max_s: 10_800,
             ring_timeout_max_s: 180,
+            hops_failed_max: 10_000,
+            hop_rest_s: 30,
+            hop_rest_max_s: 3_600,
             route_deadline_ms: 100,
             media_timeout_s: 60,
             redirects_max: 5,

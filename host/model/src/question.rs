@@ -133,11 +133,26 @@ pub enum MediaPath {
     Direct,
 }
 
+/// How the switch takes part in a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Handling {
+    /// As the tenant's setting says.
+    #[default]
+    TenantDefault,
+    /// Between the parties (RFC 3261 section 16): one dialog from end to end, media straight between them.
+    Proxy,
+    /// A dialog with each party, and media as the plan says.
+    B2bua,
+}
+
 /// Whom to try, in what order, how long.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RingPlan {
     /// The hunting steps, in order.
     pub steps: Vec<RingStep>,
+    /// How the switch takes part.
+    pub handling: Handling,
     /// Where media flows.
     pub media: MediaPath,
     /// Changes to every INVITE of the plan.

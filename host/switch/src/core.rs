@@ -30,6 +30,8 @@ pub struct Core {
     pub(crate) directory: Arc<Directory>,
     pub(crate) transactions: sip_transaction::Layer,
     pub(crate) dialogs: sip_dialog::Layer,
+    pub(crate) proxies: sip_proxy::Layer,
+    pub(crate) hops: call::Hops,
     pub(crate) registrar: Registrar,
     pub(crate) doorkeeper: Doorkeeper,
     pub(crate) media: media::Engine,
@@ -70,6 +72,7 @@ impl Core {
             session_min_se_s: limits.session_min_se_s,
             ..sip_dialog::Config::default()
         };
+        let proxies = crate::proxying::config(&config);
         let media = media::MediaConfig {
             media_timeout: limits.media_timeout(),
             quarantine: config.port_rest,
@@ -86,6 +89,8 @@ impl Core {
             directory,
             transactions,
             dialogs: sip_dialog::Layer::new(dialogs, ids.split()),
+            proxies: sip_proxy::Layer::new(proxies, ids.split()),
+            hops: call::Hops::new(&limits),
             registrar: Registrar::new(&limits),
             doorkeeper: Doorkeeper::new(
                 sip_auth::Authenticator::new(secret, limits.nonces_max, config.nonce_ttl).offering(&config.digest),
@@ -140,6 +145,7 @@ impl Core {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.transactions.handle_timeout(now);
         self.dialogs.handle_timeout(&mut self.transactions, now);
+        self.proxies.handle_timeout(&mut self.transactions, now);
         self.registrar.handle_timeout(now);
         self.media.handle_timeout(now);
         self.lookups.handle_timeout(now);
@@ -154,6 +160,7 @@ impl Core {
         [
             self.transactions.poll_timeout(),
             self.dialogs.poll_timeout(),
+            self.proxies.poll_timeout(),
             self.registrar.poll_timeout(),
             self.media.poll_timeout(),
             self.calls.poll_timeout(),
@@ -213,12 +220,14 @@ impl Core {
                 self.climb(event, now);
             } else if let Some(event) = self.dialogs.poll_event() {
                 self.with_calls(now, |calls, f| calls.handle_dialog_event(f, event));
+            } else if let Some(event) = self.proxies.poll_event() {
+                self.proxy_event(event, now);
             } else if let Some(event) = self.media.poll_event() {
                 self.with_calls(now, |calls, f| calls.handle_media_event(f, &event));
             } else if let Some(event) = self.registrar.poll_event() {
                 self.out.push_back(Output::Event(event));
             } else if let Some(resolved) = self.lookups.poll_answer() {
-                self.climb_resolved(resolved);
+                self.climb_resolved(resolved, now);
             } else {
                 return;
             }
@@ -228,6 +237,7 @@ impl Core {
     /// One transaction event climbs a floor.
     fn climb(&mut self, event: sip_transaction::Event, now: Instant) {
         use sip_transaction::Event;
+        let Some(event) = self.pass_through(event, now) else { return };
         let (dialogs, below) = (&mut self.dialogs, &mut self.transactions);
         match event {
             Event::Request { key, flow, request } => {
@@ -272,9 +282,11 @@ impl Core {
         let mut floors = Floors {
             transactions: &mut self.transactions,
             dialogs: &mut self.dialogs,
+            proxies: &mut self.proxies,
             media: &mut self.media,
             registrar: &mut self.registrar,
             lookups: &mut self.lookups,
+            hops: &self.hops,
             directory: &self.directory,
             setup: &self.setup,
             now,
@@ -312,6 +324,7 @@ impl Core {
             calls_alive: self.calls.len(),
             transactions_alive: self.transactions.len(),
             dialogs_alive: self.dialogs.len(),
+            proxied_alive: self.proxies.len(),
             bindings_alive: self.registrar.len(),
             streams_open: self.media.streams(),
             lookups_alive: self.lookups.len(),
@@ -325,6 +338,10 @@ impl Core {
     /// Whether nothing is going on: no call, no transaction, no dialog, no stream.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.calls.is_empty() && self.transactions.is_empty() && self.dialogs.is_empty() && self.media.streams() == 0
+        self.calls.is_empty()
+            && self.transactions.is_empty()
+            && self.dialogs.is_empty()
+            && self.proxies.is_empty()
+            && self.media.streams() == 0
     }
 }

@@ -19,6 +19,8 @@ pub struct Counters {
     pub transactions_alive: usize,
     /// Dialogs alive.
     pub dialogs_alive: usize,
+    /// Proxied calls alive, those that only wait for the end of cancelled branches included.
+    pub proxied_alive: usize,
     /// Bindings alive.
     pub bindings_alive: usize,
     /// Streams open.

@@ -16,7 +16,7 @@ const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REF
 const ACCEPT: &str = "application/sdp";
 
 /// A refusal: status and header fields.
-type Refusal = (u16, Vec<(&'static str, String)>);
+pub(crate) type Refusal = (u16, Vec<(&'static str, String)>);
 
 impl Core {
     /// Answers a message that is not to be processed, where it can and may be answered.
@@ -34,7 +34,9 @@ impl Core {
 
     /// A request outside any dialog.
     pub(crate) fn front_desk(&mut self, key: ServerKey, flow: Flow, request: &Arc<Message>, now: Instant) {
-        if let Err((status, headers)) = screen(request).and_then(|()| self.extensions(request)) {
+        let screened =
+            screen(request).and_then(|()| self.screen_loops(request)).and_then(|()| self.extensions(request));
+        if let Err((status, headers)) = screened {
             return self.answer(key, &flow, request, status, &headers, now);
         }
         match request.method() {

@@ -10,6 +10,7 @@ mod core;
 mod counters;
 mod front;
 mod io;
+mod proxying;
 mod resolving;
 
 pub use crate::core::Core;

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use core::time::Duration;
 use model::{
     Account, AccountId, Answer, AppId, AppOutcome, AppVerb, Brand, BrandId, BridgeSpec, CollectSpec, Company,
-    CompanyId, Decision, DefaultVerdict, DialSpec, Directory, Endpoint, Flow, Ha1, Instant, LegHandle, MediaPath,
-    MediaPortId, MediaSecurity, NextHop, Prompt, Refusal, RequestId, ResolveFailure, ResolveTicket, Resolved, RingPlan,
+    CompanyId, Decision, DefaultVerdict, DialSpec, Directory, Endpoint, Flow, Ha1, Handling, Instant, LegHandle,
+    MediaPath, MediaPortId, MediaSecurity, NextHop, Prompt, Refusal, RequestId, ResolveFailure, ResolveTicket, Resolved, RingPlan,
     RingStep, Target, Ticket, Transport,
 };
 use std::sync::Arc;
@@ -108,6 +108,7 @@ impl Bed {
                 let directory = Arc::new(directory(Some((number, security))));
                 self.core.handle(Input::Directory(directory), self.now);
             }
+            ["operator", ">", "end"] => self.core.handle(Input::EndAll, self.now),
             ["operator", ">", "drain"] => self.core.handle(Input::Drain, self.now),
             ["idle?"] => {
                 return vec![if self.core.is_idle() {
@@ -233,16 +234,22 @@ fn answer(words: &[&str]) -> Answer {
 fn plan(words: &[&str]) -> RingPlan {
     let value = |key: &str| words.iter().find_map(|w| w.strip_prefix(key)).map(duration);
     let ring_timeout = value("ring=").unwrap_or(Duration::from_secs(30));
-    let steps = words.iter().filter(|w| w.starts_with(|c: char| c.is_ascii_digit())).map(|step| RingStep {
+    let is_step = |w: &&&str| w.starts_with("sip:") || w.starts_with(|c: char| c.is_ascii_digit());
+    let endpoint = |name: &str| match name.starts_with("sip:") {
+        true => Endpoint::Uri(name.to_owned()),
+        false => Endpoint::Account(name.to_owned()),
+    };
+    let steps = words.iter().filter(is_step).map(|step| RingStep {
         targets: step
             .split('+')
-            .map(|name| Target { to: Endpoint::Account(name.to_owned()), caller_id: None, header_ops: Vec::new() })
+            .map(|name| Target { to: endpoint(name), caller_id: None, header_ops: Vec::new() })
             .collect(),
         ring_timeout,
         advance_on: Vec::new(),
     });
     RingPlan {
         steps: steps.collect(),
+        handling: if words.contains(&"proxy") { Handling::Proxy } else { Handling::TenantDefault },
         media: if words.contains(&"direct") { MediaPath::Direct } else { MediaPath::Anchor },
         header_ops: Vec::new(),
         max_duration: value("max="),
@@ -296,6 +303,8 @@ fn directory(security: Option<(&str, MediaSecurity)>) -> Directory {
         name: "demo".to_owned(),
         domain: "demo.test".to_owned(),
         media: MediaPath::Anchor,
+        handling: Handling::B2bua,
+        decline_ends_all: false,
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),

@@ -18,6 +18,8 @@ pub(crate) struct Party {
     pub(crate) answer: Option<String>,
     /// RSeq and CSeq number of the newest reliable provisional response.
     reliable: Option<(String, String)>,
+    /// The Route set of its dialog, nearest first.
+    routes: Vec<String>,
     local_tag: String,
     cseq: u32,
     branch: u32,
@@ -32,6 +34,13 @@ pub(crate) fn field<'m>(message: &'m str, name: &str) -> Option<&'m str> {
     })
 }
 
+/// The values of Record-Route, from the top.
+fn recorded(message: &str) -> Vec<String> {
+    let lines = message.lines().take_while(|l| !l.is_empty());
+    let values = lines.filter_map(|l| l.to_ascii_lowercase().starts_with("record-route:").then(|| l[13..].trim()));
+    values.map(ToOwned::to_owned).collect()
+}
+
 impl Party {
     pub(crate) fn new(name: &'static str, number: &'static str, address: &str) -> Party {
         Party {
@@ -44,6 +53,7 @@ impl Party {
             sent_invite: None,
             answer: None,
             reliable: None,
+            routes: Vec::new(),
             local_tag: format!("tag-{name}"),
             cseq: 0,
             branch: 0,
@@ -139,8 +149,9 @@ impl Party {
         };
         let refer = words.iter().find_map(|w| w.strip_prefix("refer=")).map(|number| self.refer_to(number, words));
         let (via, body, cseq) = (self.via(), rack + &refer.unwrap_or_default() + &self.body(words, None), cseq);
+        let routes: String = self.routes.iter().map(|route| format!("Route: {route}\r\n")).collect();
         let message = format!(
-            "{method} {target} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: {local}\r\nTo: {remote}\r\n\
+            "{method} {target} SIP/2.0\r\nVia: {via}\r\n{routes}Max-Forwards: 70\r\nFrom: {local}\r\nTo: {remote}\r\n\
              Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:{}@{}>\r\n{body}",
             self.number, self.address
         );
@@ -232,8 +243,9 @@ impl Party {
     /// A response to the last INVITE, or with `to_other` to the last other request.
     pub(crate) fn respond(&mut self, status: &str, to_other: bool, words: &[&str]) -> String {
         let request = if to_other { self.asked.clone() } else { self.invited.clone() }.unwrap_or_default();
-        let vias: Vec<String> =
-            request.lines().filter(|l| l.to_ascii_lowercase().starts_with("via:")).map(ToOwned::to_owned).collect();
+        // What a response copies line by line (RFC 3261 sections 8.2.6.2 and 12.1.1).
+        let copied = |l: &&str| ["via:", "record-route:"].iter().any(|name| l.to_ascii_lowercase().starts_with(name));
+        let vias: Vec<String> = request.lines().filter(copied).map(ToOwned::to_owned).collect();
         let of = |name| field(&request, name).unwrap_or_default().to_owned();
         let to = of("to");
         let branch = words.iter().find_map(|w| w.strip_prefix("tag="));
@@ -269,6 +281,12 @@ impl Party {
         if message.starts_with("SIP/2.0 ") {
             let about_invite = field(message, "cseq").is_some_and(|c| c.ends_with("INVITE"));
             if about_invite && !message.starts_with("SIP/2.0 100") {
+                let begins =
+                    self.sent_invite.as_deref().and_then(|i| field(i, "to")).is_some_and(|to| !to.contains(";tag="));
+                if begins && message.contains("\r\nRecord-Route:") {
+                    self.routes = recorded(message);
+                    self.routes.reverse();
+                }
                 self.answer = Some(message.to_owned());
             }
             if let Some(rseq) = field(message, "rseq") {
@@ -276,6 +294,9 @@ impl Party {
                 self.reliable = Some((rseq.to_owned(), cseq.to_owned()));
             }
         } else if message.starts_with("INVITE ") {
+            if field(message, "to").is_some_and(|to| !to.contains(";tag=")) {
+                self.routes = recorded(message);
+            }
             self.invited = Some(message.to_owned());
         } else if !message.starts_with("ACK ") {
             self.asked = Some(message.to_owned());

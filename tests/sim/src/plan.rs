@@ -6,8 +6,8 @@ use crate::srtp::Liking;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use model::{
-    Account, AccountId, Brand, BrandId, Company, CompanyId, DefaultVerdict, Directory, Extension, ExtensionId, Limits,
-    MediaPath, RouteTarget,
+    Account, AccountId, Brand, BrandId, Company, CompanyId, DefaultVerdict, Directory, Extension, ExtensionId,
+    Handling, Limits, MediaPath, RouteTarget,
 };
 
 /// The two companies' domains.
@@ -160,6 +160,8 @@ impl Plan {
             name: format!("c{id}"),
             domain: (*domain).to_owned(),
             media: if chance.percent(70) { MediaPath::Anchor } else { MediaPath::Direct },
+            handling: Handling::B2bua,
+            decline_ends_all: false,
             calls_max: None,
             media_security: model::MediaSecurity::Allow,
             codecs: Vec::new(),

@@ -5,8 +5,8 @@ use crate::plan::{NOWHERE, Taste};
 use core::time::Duration;
 use model::{
     Answer, AppFailure, AppId, AppOutcome, AppReply, AppVerb, BridgeSpec, CallId, CallInfo, CollectSpec, Decision,
-    DialSpec, Endpoint, Header, HeaderOp, Instant, LegHandle, MediaPath, Prompt, Question, QuestionKind, Refusal,
-    RequestId, ResolveFailure, Resolved, RingPlan, RingStep, Target,
+    DialSpec, Endpoint, Handling, Header, HeaderOp, Instant, LegHandle, MediaPath, Prompt, Question, QuestionKind,
+    Refusal, RequestId, ResolveFailure, Resolved, RingPlan, RingStep, Target,
 };
 use std::collections::BTreeMap;
 use switch::{Input, Output};
@@ -270,6 +270,7 @@ impl Script {
         };
         let mut plan = RingPlan {
             steps: Vec::new(),
+            handling: Handling::TenantDefault,
             media: if self.chance.percent(self.taste.direct_media) {
                 MediaPath::Direct
             } else {

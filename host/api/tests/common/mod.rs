@@ -121,6 +121,8 @@ impl World {
                 name: name.to_owned(),
                 domain: format!("{name}.example"),
                 media: MediaPath::Anchor,
+                handling: model::Handling::B2bua,
+                decline_ends_all: false,
                 calls_max: None,
             };
             companies.push(db.companies().create(&ctx, new).await.unwrap());

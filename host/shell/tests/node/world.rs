@@ -73,7 +73,15 @@ impl World {
         let new = NewBrand { name: "brand".to_owned(), default_verdict: DefaultVerdict::Extensions };
         let brand = db.brands().create(&platform, new).await.unwrap().id;
         let (name, domain) = ("company".to_owned(), "example.test".to_owned());
-        let new = NewCompany { brand, name, domain, media: MediaPath::Anchor, calls_max: None };
+        let new = NewCompany {
+            brand,
+            name,
+            domain,
+            media: MediaPath::Anchor,
+            handling: model::Handling::B2bua,
+            decline_ends_all: false,
+            calls_max: None,
+        };
         let company = db.companies().create(&platform, new).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], 9));
         let world = World { handle, db, company, carol: address, carol_phone: std::sync::Mutex::new(None), dir };

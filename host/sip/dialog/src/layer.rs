@@ -61,6 +61,17 @@ impl Layer {
         self.insert(usage)
     }
 
+    /// UAS: lets go of an INVITE that has no final response, for somebody else to answer it; the usage is gone.
+    /// What was sent provisionally stands as one early dialog of a fork. `None`: it is gone or answered.
+    pub fn release(&mut self, key: DialogKey) -> Option<(ServerKey, Flow, Arc<Message>)> {
+        let usage = self.usages.get_mut(&key)?;
+        let Phase::Ringing(ringing) = &usage.phase else { return None };
+        let released = (ringing.server, ringing.flow, Arc::clone(&ringing.request));
+        usage.phase = Phase::Over;
+        self.settle(key);
+        Some(released)
+    }
+
     /// UAS: sends a provisional response, 101 to 199; reliably where the caller requires it, or supports it and there is
     /// a session description (RFC 3262). A caller who requires it and sent no offer gets none.
     ///

@@ -1100,10 +1100,52 @@ pub mod exports {
                         }
                     }
                 }
+                /// How the switch takes part in a call.
+                #[repr(u8)]
+                #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+                pub enum Handling {
+                    /// As the company's setting says.
+                    TenantDefault,
+                    /// Between the parties: one dialog from end to end and media straight between them; cheapest, and phones do
+                    /// transfers among themselves. Where the switch must speak for a party (a caller-id of a target, a caller that
+                    /// shows another name than its own, early media heard before), it is handled as `b2bua`.
+                    Proxy,
+                    /// A dialog with each party, and media as the plan says.
+                    B2bua,
+                }
+                impl ::core::fmt::Debug for Handling {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        match self {
+                            Handling::TenantDefault => {
+                                f.debug_tuple("Handling::TenantDefault").finish()
+                            }
+                            Handling::Proxy => f.debug_tuple("Handling::Proxy").finish(),
+                            Handling::B2bua => f.debug_tuple("Handling::B2bua").finish(),
+                        }
+                    }
+                }
+                impl Handling {
+                    #[doc(hidden)]
+                    pub unsafe fn _lift(val: u8) -> Handling {
+                        if !cfg!(debug_assertions) {
+                            return unsafe { ::core::mem::transmute(val) };
+                        }
+                        match val {
+                            0 => Handling::TenantDefault,
+                            1 => Handling::Proxy,
+                            2 => Handling::B2bua,
+                            _ => panic!("invalid enum discriminant"),
+                        }
+                    }
+                }
                 #[derive(Clone)]
                 pub struct Plan {
                     /// One to ten, in order.
                     pub steps: _rt::Vec<Step>,
+                    pub handling: Handling,
                     pub media: MediaPath,
                     /// For every INVITE of the plan.
                     pub header_ops: _rt::Vec<HeaderOp>,
@@ -1119,6 +1161,7 @@ pub mod exports {
                     ) -> ::core::fmt::Result {
                         f.debug_struct("Plan")
                             .field("steps", &self.steps)
+                            .field("handling", &self.handling)
                             .field("media", &self.media)
                             .field("header-ops", &self.header_ops)
                             .field("max-duration-s", &self.max_duration_s)
@@ -1593,6 +1636,7 @@ pub mod exports {
                                             .cast::<u8>() = (1i32) as u8;
                                         let Plan {
                                             steps: steps69,
+                                            handling: handling69,
                                             media: media69,
                                             header_ops: header_ops69,
                                             max_duration_s: max_duration_s69,
@@ -1886,6 +1930,9 @@ pub mod exports {
                                             .cast::<*mut u8>() = result93;
                                         *ptr64
                                             .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (handling69.clone() as i32) as u8;
+                                        *ptr64
+                                            .add(1 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (media69.clone() as i32) as u8;
                                         let vec105 = header_ops69;
                                         let len105 = vec105.len();
@@ -3710,6 +3757,7 @@ pub mod exports {
                                             .cast::<u8>() = (1i32) as u8;
                                         let Plan {
                                             steps: steps84,
+                                            handling: handling84,
                                             media: media84,
                                             header_ops: header_ops84,
                                             max_duration_s: max_duration_s84,
@@ -4003,6 +4051,9 @@ pub mod exports {
                                             .cast::<*mut u8>() = result108;
                                         *ptr79
                                             .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (handling84.clone() as i32) as u8;
+                                        *ptr79
+                                            .add(1 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (media84.clone() as i32) as u8;
                                         let vec120 = header_ops84;
                                         let len120 = vec120.len();
@@ -5572,9 +5623,9 @@ macro_rules! __export_router_plugin_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:strowger:routing@0.1.0:router-plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1849] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1903] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb5\x0d\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xeb\x0d\x01A\x02\x01\
 A\x13\x01B\x13\x01o\x02ss\x04\0\x04attr\x03\0\0\x01r\x02\x04names\x05values\x04\0\
 \x06header\x03\0\x02\x01q\x04\x03set\x01\x03\0\x03add\x01\x03\0\x06remove\x01s\0\
 \x05other\x01\x01\0\x04\0\x09header-op\x03\0\x04\x01ks\x01r\x04\x03uris\x04users\
@@ -5599,7 +5650,7 @@ s\x01\0\x03\0\x19strowger:host/clock@0.1.0\x05\x06\x01B\x07\x02\x03\x02\x01\x03\
 \0\x04attr\x03\0\0\x01p\x01\x01@\x03\x04names\x05deltaw\x06labels\x02\x01\0\x04\0\
 \x05count\x01\x03\x01@\x03\x04names\x05valueu\x06labels\x02\x01\0\x04\0\x07obser\
 ve\x01\x04\x03\0\x1bstrowger:host/metrics@0.1.0\x05\x07\x02\x03\0\0\x09header-op\
-\x02\x03\0\0\x09call-info\x02\x03\0\0\x05cause\x01B(\x02\x03\x02\x01\x03\x04\0\x04\
+\x02\x03\0\0\x09call-info\x02\x03\0\0\x05cause\x01B*\x02\x03\x02\x01\x03\x04\0\x04\
 attr\x03\0\0\x02\x03\x02\x01\x08\x04\0\x09header-op\x03\0\x02\x02\x03\x02\x01\x09\
 \x04\0\x09call-info\x03\0\x04\x02\x03\x02\x01\x0a\x04\0\x05cause\x03\0\x06\x02\x03\
 \x02\x01\x01\x04\0\x05error\x03\0\x08\x01q\x02\x07account\x01s\0\x03uri\x01s\0\x04\
@@ -5607,13 +5658,14 @@ attr\x03\0\0\x02\x03\x02\x01\x08\x04\0\x09header-op\x03\0\x02\x02\x03\x02\x01\x0
 \x0c\x0aheader-ops\x0d\x05attrs\x0e\x04\0\x06target\x03\0\x0f\x01p\x10\x01p{\x01\
 r\x03\x07targets\x11\x0fring-timeout-msy\x0aadvance-on\x12\x04\0\x04step\x03\0\x13\
 \x01m\x03\x0etenant-default\x06anchor\x06direct\x04\0\x0amedia-path\x03\0\x15\x01\
-p\x14\x01ky\x01r\x05\x05steps\x17\x05media\x16\x0aheader-ops\x0d\x0emax-duration\
--s\x18\x05attrs\x0e\x04\0\x04plan\x03\0\x19\x01r\x03\x03sip{\x06reasons\x0aheade\
-r-ops\x0d\x04\0\x07refusal\x03\0\x1b\x01ps\x01o\x02s\x0e\x01q\x07\x04next\x01\x0e\
-\0\x07connect\x01\x1a\0\x08redirect\x01\x1d\0\x06refuse\x01\x1c\0\x03app\x01\x1e\
-\0\x07reroute\x01\x1e\0\x05other\x01\x01\0\x04\0\x08decision\x03\0\x1f\x01j\x01\x20\
-\x01\x09\x01@\x01\x04call\x05\0!\x04\0\x05route\x01\"\x01o\x02s\x07\x01p#\x01@\x02\
-\x04call\x05\x05tried$\0!\x04\0\x09exhausted\x01%\x04\0\x1dstrowger:routing/rout\
+m\x03\x0etenant-default\x05proxy\x05b2bua\x04\0\x08handling\x03\0\x17\x01p\x14\x01\
+ky\x01r\x06\x05steps\x19\x08handling\x18\x05media\x16\x0aheader-ops\x0d\x0emax-d\
+uration-s\x1a\x05attrs\x0e\x04\0\x04plan\x03\0\x1b\x01r\x03\x03sip{\x06reasons\x0a\
+header-ops\x0d\x04\0\x07refusal\x03\0\x1d\x01ps\x01o\x02s\x0e\x01q\x07\x04next\x01\
+\x0e\0\x07connect\x01\x1c\0\x08redirect\x01\x1f\0\x06refuse\x01\x1e\0\x03app\x01\
+\x20\0\x07reroute\x01\x20\0\x05other\x01\x01\0\x04\0\x08decision\x03\0!\x01j\x01\
+\"\x01\x09\x01@\x01\x04call\x05\0#\x04\0\x05route\x01$\x01o\x02s\x07\x01p%\x01@\x02\
+\x04call\x05\x05tried&\0#\x04\0\x09exhausted\x01'\x04\0\x1dstrowger:routing/rout\
 er@0.1.0\x05\x0b\x04\0$strowger:routing/router-plugin@0.1.0\x04\0\x0b\x13\x01\0\x0d\
 router-plugin\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
 0.258.3\x10wit-bindgen-rust\x060.61.1";
