@@ -37,7 +37,7 @@ pub(crate) fn field<'m>(message: &'m str, name: &str) -> Option<&'m str> {
 /// The values of Record-Route, from the top.
 fn recorded(message: &str) -> Vec<String> {
     let lines = message.lines().take_while(|l| !l.is_empty());
-    let values = lines.filter_map(|l| l.to_ascii_lowercase().starts_with("record-route:").then(|| l[13..].trim()));
+    let values = lines.filter(|l| l.to_ascii_lowercase().starts_with("record-route:")).map(|l| l[13..].trim());
     values.map(ToOwned::to_owned).collect()
 }
 
