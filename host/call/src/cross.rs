@@ -301,6 +301,7 @@ impl Engine {
             let ring = RingStep { targets: vec![to], ring_timeout: RECALL_RING, advance_on: Vec::new() };
             step.obey(Decision::Connect(RingPlan {
                 steps: vec![ring],
+                handling: model::Handling::B2bua,
                 media: MediaPath::TenantDefault,
                 header_ops: Vec::new(),
                 max_duration: None,
