@@ -184,6 +184,10 @@ impl Default for Http {
 pub(crate) struct Store {
     /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`; none = SQLite in the data folder.
     pub(crate) url: Option<String>,
+    /// The file with the key (64 hex digits) that carriers' passwords in the database are sealed with; none =
+    /// `secrets.key` in the data folder, made at the first start. The environment's `STROWGER_SECRETS_KEY` wins.
+    /// Every node on one database needs the same key, and a backup is worth nothing without it.
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 /// Files of this node.

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use store::{Db, NewToken, OpContext, Role, Scope};
+use store::{Db, NewToken, OpContext, Role, Scope, SecretKey};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -41,7 +41,8 @@ impl Opened {
             .map_err(|e| Failure::start(format!("the data folder {} cannot be made: {e}", dir.display())))?;
         let http = TcpListener::bind(config.http.listen).await.map_err(|e| http_failure(config.http.listen, &e))?;
         let url = config.store.url.clone().unwrap_or_else(|| format!("sqlite:{}", dir.join("strowger.db").display()));
-        let db = Db::open(&url).await.map_err(Failure::start)?;
+        let key = secrets_key(config)?;
+        let db = Db::open_keyed(&url, Some(key)).await.map_err(Failure::start)?;
         Ok(Opened { http, db, clock: Clock::anchored() })
     }
 
@@ -97,6 +98,30 @@ impl Opened {
             tls: config.tls.files(),
         })
     }
+}
+
+/// The environment variable that holds the key of secrets.
+const KEY_VARIABLE: &str = "STROWGER_SECRETS_KEY";
+
+/// The key that secrets in the database are sealed with: from the environment, the file named, or the data folder's own.
+fn secrets_key(config: &Config) -> Result<SecretKey, Failure> {
+    if let Ok(text) = std::env::var(KEY_VARIABLE) {
+        return SecretKey::from_hex(&text).map_err(|e| Failure::start(format!("{KEY_VARIABLE} holds no key: {e}")));
+    }
+    let own = config.data.dir.join("secrets.key");
+    let path = config.store.key_file.as_ref().unwrap_or(&own);
+    let unusable = |why: String| Failure::start(format!("the key file {} cannot be used: {why}", path.display()));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        // Only our own: a file that was named and is not there is a mistake, and a new key would not open old secrets.
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && config.store.key_file.is_none() => {
+            let text = SecretKey::generate().map_err(|e| unusable(e.to_string()))?;
+            crate::client::write_private(path, &format!("{text}\n"))?;
+            text
+        }
+        Err(e) => return Err(unusable(e.to_string())),
+    };
+    SecretKey::from_hex(&text).map_err(|e| unusable(e.to_string()))
 }
 
 /// A data folder holds tokens and digest secrets: only its owner may look in.

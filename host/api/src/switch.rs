@@ -2,7 +2,7 @@
 
 use core::future::Future;
 use core::pin::Pin;
-use model::{AccountId, BrandId, CallId, CallSnapshot, CompanyId, Instant};
+use model::{AccountId, BrandId, CallId, CallSnapshot, CompanyId, Instant, TrunkStatus};
 
 /// A boxed future, so that the trait can stand behind a pointer.
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -50,6 +50,8 @@ pub trait Switch: Send + Sync + 'static {
     fn hangup(&self, call: CallId) -> Asked<'_, Result<bool, Gone>>;
     /// Every contact registered now.
     fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>>;
+    /// How every trunk is.
+    fn trunks(&self) -> Asked<'_, Result<Vec<TrunkStatus>, Gone>>;
     /// Checks and compiles a component; a refusal is in words for the plugin's author.
     fn check(&self, component: Vec<u8>) -> Asked<'_, Result<Component, String>>;
     /// Returns when everything the store holds now (directory and bindings) is live in every shard, or says why not.

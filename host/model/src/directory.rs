@@ -182,6 +182,7 @@ pub struct Directory {
     direct: BTreeMap<SocketAddr, Arc<Account>>,
     extensions: BTreeMap<(CompanyId, String), Arc<Extension>>,
     ddis: BTreeMap<String, Arc<Ddi>>,
+    pub(crate) trunks: crate::trunk::TrunkTable,
 }
 
 impl Directory {

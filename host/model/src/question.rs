@@ -98,6 +98,13 @@ pub enum Endpoint {
     Account(String),
     /// A SIP URI with a literal address.
     Uri(String),
+    /// A number by a trunk of the call's brand: one server after the other.
+    Trunk {
+        /// The trunk's name.
+        name: String,
+        /// The number as it is inside, public ones with their `+`; the trunk's rules rewrite it.
+        number: String,
+    },
 }
 
 /// One target of a step.

@@ -142,6 +142,11 @@ fn target(t: wit::Target) -> Checked<Target> {
             uri(&text, "target: uri")?;
             Endpoint::Uri(text)
         }
+        wit::Endpoint::Trunk((name, number)) => {
+            ensure(!name.is_empty() && name.len() <= 64, "target: trunk name of 1 to 64 bytes")?;
+            user(&number, "target: trunk number")?;
+            Endpoint::Trunk { name, number }
+        }
     };
     attrs(t.attrs, None)?;
     Ok(Target { to, caller_id: caller_id(t.caller_id)?, header_ops: header_ops(t.header_ops)? })

@@ -1,6 +1,6 @@
 //! What other threads ask of a shard.
 
-use model::{CallId, CallSnapshot, Directory};
+use model::{CallId, CallSnapshot, Directory, TrunkStatus};
 use net::TlsMaterial;
 use std::sync::Arc;
 use switch::RegistrarSnapshot;
@@ -19,6 +19,8 @@ pub(crate) enum Command {
     Registrations(oneshot::Sender<(RegistrarSnapshot, Arc<Directory>)>),
     /// Certificates and authorities for the connections from now on.
     Secure(TlsMaterial, oneshot::Sender<()>),
+    /// How every trunk is.
+    Trunks(oneshot::Sender<Vec<TrunkStatus>>),
     /// No new calls from now on; it answers when the figures show what is up.
     Drain(oneshot::Sender<()>),
     /// End every call now; how many there were.

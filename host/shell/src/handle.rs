@@ -6,7 +6,7 @@ use crate::feed::Applied;
 use crate::metrics;
 use crate::published::{Alive, Figures, Published};
 use core::time::Duration;
-use model::{AccountId, BrandId, CallId, CallSnapshot, CompanyId, Instant};
+use model::{AccountId, BrandId, CallId, CallSnapshot, CompanyId, Instant, TrunkStatus};
 use net::{BoundListener, NetError, TlsConfig, TlsMaterial};
 use plugin::{Artifact, ArtifactError};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -217,6 +217,14 @@ impl Handle {
     pub async fn registrations(&self) -> Result<Vec<Registration>, Gone> {
         let (snapshot, directory) = self.ask(Command::Registrations).await?;
         Ok(crate::registrations::list(&snapshot, &directory))
+    }
+
+    /// How every trunk is, by row.
+    ///
+    /// # Errors
+    /// The shard has ended.
+    pub async fn trunks(&self) -> Result<Vec<TrunkStatus>, Gone> {
+        self.ask(Command::Trunks).await
     }
 
     /// Checks and compiles a component, away from the threads that serve calls.

@@ -114,6 +114,12 @@ impl Step {
         self.target(wit::Endpoint::Uri(uri.to_owned()))
     }
 
+    /// Calls a number by a trunk of the brand.
+    #[must_use]
+    pub fn trunk(self, name: &str, number: &str) -> Step {
+        self.target(wit::Endpoint::Trunk((name.to_owned(), number.to_owned())))
+    }
+
     /// Presents this number to the target added last.
     #[must_use]
     pub fn caller_id(mut self, number: &str) -> Step {

@@ -12,6 +12,8 @@ pub(crate) mod plugins;
 pub(crate) mod registrations;
 pub(crate) mod security;
 pub(crate) mod tokens;
+pub(crate) mod translation_sets;
+pub(crate) mod trunks;
 
 use crate::problem::Problem;
 use axum::Json;
