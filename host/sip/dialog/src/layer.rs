@@ -26,6 +26,7 @@ pub struct Layer {
     usages: BTreeMap<DialogKey, Usage>,
     index: Index,
     acks: AckTable,
+    identities: crate::auth::Identities,
     timers: BTreeSet<(Instant, DialogKey)>,
     events: VecDeque<Event>,
     next_key: u64,
@@ -42,6 +43,7 @@ impl Layer {
             usages: BTreeMap::new(),
             index: Index::default(),
             acks: AckTable::default(),
+            identities: crate::auth::Identities::new(),
             timers: BTreeSet::new(),
             events: VecDeque::new(),
             next_key: 1,
@@ -133,6 +135,7 @@ impl Layer {
             events: &mut self.events,
             index: &mut self.index,
             acks: &mut self.acks,
+            identities: &mut self.identities,
             tx,
             now,
         };
@@ -314,8 +317,8 @@ impl Layer {
         let status = response.status().unwrap_or_default();
         if self.acks.knows(key) {
             if (200..300).contains(&status) {
-                let Layer { config, ids, events, index, acks, .. } = self;
-                repeated(&mut Cx { config, ids, events, index, acks, tx, now }, key, &response, flow);
+                let Layer { config, ids, events, index, acks, identities, .. } = self;
+                repeated(&mut Cx { config, ids, events, index, acks, identities, tx, now }, key, &response, flow);
             }
             return;
         }
@@ -342,7 +345,15 @@ impl Layer {
                 })
             }
             Purpose::Bye(_) if status < 200 => Ok(()),
-            Purpose::Bye(dialog) => self.bye_done(tx, key, dialog, now),
+            Purpose::Bye(dialog) => {
+                self.index.clients.remove(&key);
+                self.act(tx, dialog, now, |usage, cx| {
+                    if !usage.byes_again(cx, &response) {
+                        usage.bye_done();
+                    }
+                    Ok(())
+                })
+            }
         };
     }
 
@@ -380,6 +391,17 @@ impl Layer {
             usage.server_failed(cx, key, why);
             Ok(())
         });
+    }
+
+    /// Says how an identity answers challenges; `None` forgets it. One that goes on as it was keeps what it has learned.
+    pub fn set_identity(&mut self, key: crate::IdentityKey, who: Option<(&str, &model::TrunkSecret)>) {
+        let Some((username, secret)) = who else {
+            self.identities.remove(&key);
+            return;
+        };
+        if self.identities.get(&key).is_none_or(|known| !known.is_of(username, secret)) {
+            self.identities.insert(key, sip_auth::Answers::new(username.to_owned(), secret.clone()));
+        }
     }
 
     /// The next event, oldest first.
@@ -528,9 +550,9 @@ impl Layer {
         now: Instant,
         act: impl FnOnce(&mut Usage, &mut Cx<'_>) -> Result<(), DialogError>,
     ) -> Result<(), DialogError> {
-        let Layer { config, ids, usages, index, acks, events, .. } = self;
+        let Layer { config, ids, usages, index, acks, identities, events, .. } = self;
         let usage = usages.get_mut(&key).ok_or(DialogError::Gone)?;
-        let done = act(usage, &mut Cx { config, ids, events, index, acks, tx, now });
+        let done = act(usage, &mut Cx { config, ids, events, index, acks, identities, tx, now });
         self.settle(key);
         done
     }

@@ -159,6 +159,13 @@ impl RequestWriter {
         Method::new(core::str::from_utf8(&self.block.head[..self.method_len]).unwrap_or_default())
     }
 
+    /// The Request-URI.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        let line = self.block.head.get(self.method_len + 1..self.block.start_end).unwrap_or_default();
+        core::str::from_utf8(line).unwrap_or_default().split(' ').next().unwrap_or_default()
+    }
+
     /// Puts a Via on top of all others, whatever was written before.
     #[must_use]
     pub fn via(mut self, transport: Transport, sent_by: SocketAddr, branch: &str) -> Self {

@@ -202,6 +202,14 @@ impl Clients {
         }
     }
 
+    /// Whether any response to an INVITE has come, a 100 included, or it is over.
+    pub(crate) fn was_answered(&self, key: ClientKey) -> bool {
+        self.table.get(&key).is_none_or(|client| match &client.machine {
+            Machine::Invite(machine) => machine.cancellable() != Cancellable::Later,
+            Machine::NonInvite(_) => true,
+        })
+    }
+
     pub(crate) fn handle_timeout(&mut self, cx: &mut Shared, key: ClientKey, now: Instant) {
         let Some(client) = self.table.get_mut(&key) else { return };
         let step = client.machine.on_timeout(Timing::new(&cx.config, client.flow.transport), now);

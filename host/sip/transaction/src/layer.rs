@@ -101,6 +101,12 @@ impl Layer {
         self.clients.cancel(&mut self.shared, key, extra_headers, now);
     }
 
+    /// Whether any response to an INVITE of ours has come, a 100 included, or its transaction is over.
+    #[must_use]
+    pub fn was_answered(&self, key: ClientKey) -> bool {
+        self.clients.was_answered(key)
+    }
+
     /// Sends bytes outside any transaction: the ACK for a 2xx, a stray answer.
     pub fn send(&mut self, flow: Flow, bytes: Bytes) {
         self.shared.send(flow, bytes);
