@@ -131,7 +131,11 @@ impl Engine {
         if self.joins(floors, arrival) {
             return;
         }
-        if let Some(cause) = self.cannot_open(floors, &arrival.company) {
+        let full = self.cannot_open(floors, &arrival.company).or_else(|| {
+            let from = arrival.trunk.as_ref()?;
+            floors.trunks.call_arrives(from.trunk.id).err().map(|_| Cause::TrunkFull)
+        });
+        if let Some(cause) = full {
             self.desk.counters.refused_by_limit += 1;
             let dialog =
                 floors.dialogs.incoming(arrival.key, arrival.flow, std::sync::Arc::clone(&arrival.request), floors.now);

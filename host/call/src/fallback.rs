@@ -19,9 +19,16 @@ pub(crate) fn decision(directory: &Directory, call: &CallInfo) -> Option<Decisio
 
 fn by_extension(directory: &Directory, call: &CallInfo) -> Option<Decision> {
     let dialled = call.callee.user.as_str();
-    let target = match directory.extension(call.company, dialled) {
+    let public = directory.ddi(dialled).filter(|ddi| ddi.company == call.company);
+    let number = match public.map(|ddi| &ddi.target) {
+        Some(RouteTarget::Extension(number)) => number.as_str(),
+        Some(RouteTarget::Account(name)) => return Some(Decision::Connect(ring(name.clone()))),
+        Some(RouteTarget::App(name)) => return Some(Decision::App { name: name.clone(), args: Vec::new() }),
+        None => dialled,
+    };
+    let target = match directory.extension(call.company, number) {
         Some(extension) => extension.target.clone(),
-        None => RouteTarget::Account(directory.account(call.company, dialled)?.username.clone()),
+        None => RouteTarget::Account(directory.account(call.company, number)?.username.clone()),
     };
     match target {
         RouteTarget::Account(name) => Some(Decision::Connect(ring(name))),

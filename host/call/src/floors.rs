@@ -85,6 +85,8 @@ pub struct Floors<'a> {
     pub media: &'a mut media::Engine,
     /// Bindings (section 10).
     pub registrar: &'a mut registrar::Registrar,
+    /// Trunks to carriers.
+    pub trunks: &'a mut sip_trunk::Layer,
     /// Next hops being looked up (RFC 3263).
     pub lookups: &'a mut Lookups,
     /// Addresses that failed lately.

@@ -35,9 +35,10 @@ mod stage;
 mod step;
 mod target;
 mod transfer;
+mod trunk;
 mod within;
 
-pub use arrival::Arrival;
+pub use arrival::{Arrival, FromTrunk};
 pub use engine::{Counters, Engine, Output};
 pub use floors::{Floors, Inside, Listener, Setup};
 pub use hops::Hops;

@@ -7,6 +7,7 @@ use crate::floors::Floors;
 use crate::leg::{Ending, Leg, LegNo, Progress};
 use crate::security::Security;
 use crate::stage::{Bridge, Stage, Waiting};
+use crate::trunk::OnTrunk;
 use model::{CallEvent, CallId, CallRecord, Cause, CauseInfo, EndedBy, IdSource, LegRole, MediaQuality};
 use sip_dialog::Event;
 use std::sync::Arc;
@@ -30,12 +31,16 @@ impl Call {
         let info = arrival.call_info(id, now);
         let fresh = Leg::new(LegRole::Caller, arrival.flow.remote.ip(), now, sdp::Origin::new(ids.u64()));
         let caller = Leg {
-            account: Some(arrival.account.id),
+            account: arrival.account_id(),
             party: info.callee.user.clone(),
             caller_shown: info.caller.user.clone(),
             sip_call_id: request.call_id().unwrap_or_default().to_owned(),
             dialog: Some(dialog),
             security: Security::new(arrival.account.media_security.unwrap_or(arrival.company.media_security)),
+            trunk: arrival
+                .trunk
+                .as_ref()
+                .map(|from| Box::new(OnTrunk { id: from.trunk.id, anchor: from.trunk.anchor, out: None })),
             ..fresh
         };
         let body = request.body_bytes();
@@ -68,8 +73,9 @@ impl Step<'_, '_> {
         match event {
             Event::Progress { status, sdp, .. } => self.callee_progress(leg, status, sdp.as_deref()),
             Event::Answered { sdp, .. } => self.callee_answered(leg, sdp.as_deref()),
+            Event::Failed { status, why, .. } if self.carrier_failed(leg, status, &why) => {}
             Event::Failed { status: 300..=399, why: sip_dialog::Failed::Response(response), .. }
-                if self.follow(leg, &response) => {}
+                if !self.goes_by_trunk(leg) && self.follow(leg, &response) => {}
             Event::Failed { status, why, .. } => {
                 self.callee_failed(leg, status, matches!(why, sip_dialog::Failed::Response(_)));
             }
@@ -141,6 +147,9 @@ impl Step<'_, '_> {
         let Some(leg) = self.call.leg_mut(no).filter(|l| l.is_alive()) else { return };
         leg.progress = Progress::Ended;
         let dialog = leg.dialog.take();
+        if let Some(on) = leg.trunk.take() {
+            self.floors.trunks.call_ended(on.id);
+        }
         if let Some(stream) = leg.stream.take() {
             self.desk.by_stream.remove(&stream);
             let srtp = leg.security.keys().is_some();

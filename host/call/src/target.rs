@@ -1,12 +1,13 @@
 //! From an endpoint of a plan to the places an INVITE goes to.
 
 use crate::floors::Floors;
+use crate::trunk::ToCarrier;
 use core::net::SocketAddr;
 use model::{AccountId, Cause, CompanyId, Endpoint, Flow, HeaderPolicy, Transport};
 use sip_message::UriRef;
 
 /// One place to send an INVITE to.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub(crate) struct Branch {
     pub(crate) flow: Flow,
     pub(crate) request_uri: String,
@@ -19,6 +20,8 @@ pub(crate) struct Branch {
     pub(crate) party: String,
     /// What it is told of the caller.
     pub(crate) policy: HeaderPolicy,
+    /// What is special about a carrier.
+    pub(crate) carrier: Option<Box<ToCarrier>>,
 }
 
 /// What is told to phones, and to peers that a plan names by address: From, and who forwarded.
@@ -40,6 +43,8 @@ pub(crate) fn branches(floors: &Floors<'_>, company: CompanyId, endpoint: &Endpo
     match endpoint {
         Endpoint::Account(name) => of_account(floors, company, name),
         Endpoint::Uri(uri) => of_uri(floors, uri).map(|b| vec![b]),
+        // One server after the other: `Step::ring_trunk`.
+        Endpoint::Trunk { .. } => Err(Cause::PlanInvalid),
     }
 }
 
@@ -48,6 +53,7 @@ pub(crate) fn name(endpoint: &Endpoint) -> &str {
     match endpoint {
         Endpoint::Account(name) => name,
         Endpoint::Uri(uri) => uri,
+        Endpoint::Trunk { name, .. } => name,
     }
 }
 
@@ -66,6 +72,7 @@ fn of_account(floors: &Floors<'_>, company: CompanyId, name: &str) -> Result<Vec
             q: 1000,
             party: name.to_owned(),
             policy: PLAIN,
+            carrier: None,
         }]);
     }
     let found: Vec<Branch> = floors
@@ -80,6 +87,7 @@ fn of_account(floors: &Floors<'_>, company: CompanyId, name: &str) -> Result<Vec
             q: binding.q,
             party: name.to_owned(),
             policy: PLAIN,
+            carrier: None,
         })
         .collect();
     if found.is_empty() { Err(Cause::NotRegistered) } else { Ok(found) }
@@ -98,5 +106,5 @@ fn of_uri(floors: &Floors<'_>, text: &str) -> Result<Branch, Cause> {
         floors.setup.flow_to(transport, SocketAddr::new(ip, uri.port_or_default())).ok_or(Cause::TransportFailed)?;
     let party = uri.user().unwrap_or_default().to_owned();
     let (request_uri, to_uri) = (text.to_owned(), text.to_owned());
-    Ok(Branch { flow, request_uri, to_uri, account: None, q: 1000, party, policy: PLAIN })
+    Ok(Branch { flow, request_uri, to_uri, account: None, q: 1000, party, policy: PLAIN, carrier: None })
 }

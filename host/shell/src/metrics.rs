@@ -69,6 +69,7 @@ impl Collector for Scrape {
         let figures = self.0.published.figures();
         signalling(to, &figures)?;
         calls(to, &figures)?;
+        trunks(to, &figures)?;
         sockets(to, &figures)?;
         asks(to, &figures)?;
         hooks(to, &self.0.plugins.metrics())?;
@@ -127,6 +128,35 @@ fn calls(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {
         },
     )?;
     gauge(to, "strowger_media_streams", "Media streams open", figures.core.streams_open as u64)
+}
+
+fn trunks(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {
+    let core = &figures.core;
+    gauge(to, "strowger_trunk_calls", "Calls by trunks up now, both ways", core.trunks.calls)?;
+    gauges(
+        to,
+        &Series {
+            name: "strowger_trunk_registrations",
+            help: "Registrations with carriers: that stand, that are wanted and do not",
+            label: "state",
+            values: &[("registered", core.trunks.registered), ("failed", core.trunks.unregistered)],
+        },
+    )?;
+    gauges(
+        to,
+        &Series {
+            name: "strowger_trunk_servers",
+            help: "Carriers' servers: that take calls, that take none",
+            label: "state",
+            values: &[("up", core.trunks.servers_up), ("down", core.trunks.servers_down)],
+        },
+    )?;
+    counter(
+        to,
+        "strowger_trunk_numbers_unknown",
+        "Calls from carriers for numbers that are nobody's",
+        core.admission.unknown_numbers,
+    )
 }
 
 fn sockets(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {

@@ -7,6 +7,7 @@
 use crate::config::{CoreConfig, streams};
 use crate::counters::Counters;
 use crate::io::{Input, Output};
+use crate::trunks::Trunks;
 use admission::{Domains, Doorkeeper};
 use bytes::Bytes;
 use call::{Engine, Floors, Setup};
@@ -37,6 +38,7 @@ pub struct Core {
     pub(crate) media: media::Engine,
     pub(crate) calls: Engine,
     pub(crate) lookups: Lookups,
+    pub(crate) trunks: Trunks,
     pub(crate) ids: IdSource,
     pub(crate) counters: Counters,
     pub(crate) out: VecDeque<Output>,
@@ -81,6 +83,8 @@ impl Core {
         };
         let mut transactions = sip_transaction::Layer::new(transactions, ids.split());
         transactions.set_streams(streams(&config));
+        let trunks = sip_trunk::Config { user_agent: config.server_name.clone(), ..sip_trunk::Config::default() };
+        let trunks = Trunks::new(sip_trunk::Layer::new(trunks, ids.split()), &directory);
         Core {
             parse_limits: ParseLimits {
                 message_bytes_max: limits.message_bytes_max,
@@ -98,6 +102,7 @@ impl Core {
             ),
             media: media::Engine::new(media, ports, ids.split()),
             calls: Engine::new(ids.split()),
+            trunks,
             lookups: Lookups::new(&limits),
             setup: Setup {
                 limits,
@@ -132,9 +137,15 @@ impl Core {
             Input::AppEnded { app, outcome } => {
                 self.with_calls(now, |calls, f| calls.handle_app_ended(f, app, outcome));
             }
-            Input::Directory(directory) => self.directory = directory,
+            Input::Directory(directory) => {
+                self.directory = directory;
+                self.apply_trunks(now);
+            }
             Input::Hangup { call } => self.with_calls(now, |calls, f| calls.hangup(f, call)),
-            Input::Drain => self.calls.drain(),
+            Input::Drain => {
+                self.calls.drain();
+                self.trunks.layer.drain(&mut self.transactions, now);
+            }
             Input::EndAll => self.with_calls(now, Engine::end_all),
         }
         self.rise(now);
@@ -149,6 +160,7 @@ impl Core {
         self.registrar.handle_timeout(now);
         self.media.handle_timeout(now);
         self.lookups.handle_timeout(now);
+        self.time_trunks(now);
         self.with_calls(now, Engine::handle_timeout);
         self.rise(now);
         self.sink();
@@ -165,6 +177,7 @@ impl Core {
             self.media.poll_timeout(),
             self.calls.poll_timeout(),
             self.lookups.poll_timeout(),
+            self.trunks.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -228,7 +241,7 @@ impl Core {
                 self.out.push_back(Output::Event(event));
             } else if let Some(resolved) = self.lookups.poll_answer() {
                 self.climb_resolved(resolved, now);
-            } else {
+            } else if !self.rise_trunks(now) {
                 return;
             }
         }
@@ -239,6 +252,7 @@ impl Core {
         use sip_transaction::Event;
         let Some(event) = self.pass_through(event, now) else { return };
         let (dialogs, below) = (&mut self.dialogs, &mut self.transactions);
+        let trunks = &mut self.trunks.layer;
         match event {
             Event::Request { key, flow, request } => {
                 if request.to().is_ok_and(|to| to.tag().is_some()) {
@@ -249,7 +263,11 @@ impl Core {
             }
             Event::Ack { flow, request } => dialogs.handle_ack(below, flow, &request, now),
             Event::Cancelled { invite, request } => dialogs.handle_cancel(below, invite, &request, now),
+            Event::Response { key, response, flow } if trunks.owns(key) => {
+                trunks.handle_response(below, key, &response, flow, now);
+            }
             Event::Response { key, response, flow } => dialogs.handle_response(below, key, response, flow, now),
+            Event::ClientFailed { key, why } if trunks.owns(key) => trunks.handle_client_failed(below, key, why, now),
             Event::ClientFailed { key, why } => dialogs.handle_client_failed(below, key, why, now),
             Event::ServerFailed { key, why } => dialogs.handle_server_failed(below, key, why, now),
         }
@@ -285,6 +303,7 @@ impl Core {
             proxies: &mut self.proxies,
             media: &mut self.media,
             registrar: &mut self.registrar,
+            trunks: &mut self.trunks.layer,
             lookups: &mut self.lookups,
             hops: &self.hops,
             directory: &self.directory,
@@ -298,6 +317,11 @@ impl Core {
     #[must_use]
     pub fn has_call(&self, call: CallId) -> bool {
         self.calls.has(call)
+    }
+
+    /// An output that no layer below keeps.
+    pub(crate) fn emit(&mut self, output: Output) {
+        self.out.push_back(output);
     }
 
     /// Every live call.
@@ -331,6 +355,7 @@ impl Core {
             ports_free: self.media.ports_free(),
             ports_total: self.media.ports_total(),
             admission: self.doorkeeper.counters(),
+            trunks: self.trunks.layer.figures(),
             ..self.counters
         }
     }

@@ -23,6 +23,8 @@ pub struct Counters {
     pub proxied_alive: usize,
     /// Bindings alive.
     pub bindings_alive: usize,
+    /// Trunks: calls, registrations, servers.
+    pub trunks: sip_trunk::Figures,
     /// Streams open.
     pub streams_open: usize,
     /// Lookups of next hops that wait for the shell.

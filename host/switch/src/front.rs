@@ -98,6 +98,9 @@ impl Core {
     }
 
     fn invite(&mut self, key: ServerKey, flow: Flow, request: &Arc<Message>, now: Instant) {
+        if self.invite_from_trunk(key, &flow, request, now) {
+            return;
+        }
         let Some(admitted) = self.admit(key, &flow, request, now) else { return };
         let Some(uri) = request.request_uri() else { return self.answer(key, &flow, request, 400, &[], now) };
         let Some(user) = uri.user().filter(|u| !u.is_empty()) else {
@@ -112,7 +115,8 @@ impl Core {
             request: Arc::clone(request),
             company: Arc::clone(admitted.company()),
             brand_name: admitted.brand_name().to_owned(),
-            account: Arc::clone(admitted.account()),
+            account: Some(Arc::clone(admitted.account())),
+            trunk: None,
             verified: admitted.verified(),
             callee_user: user.to_owned(),
         };
@@ -139,7 +143,7 @@ impl Core {
     }
 
     /// Answers a request that opened no dialog.
-    fn answer(
+    pub(crate) fn answer(
         &mut self,
         key: ServerKey,
         flow: &Flow,

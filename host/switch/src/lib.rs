@@ -12,6 +12,7 @@ mod front;
 mod io;
 mod proxying;
 mod resolving;
+mod trunks;
 
 pub use crate::core::Core;
 pub use call::{Inside, Listener};

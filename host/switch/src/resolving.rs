@@ -17,6 +17,9 @@ impl Core {
 
     /// Offers an answer to whoever may have asked. An asker that is gone meanwhile has left its ticket behind.
     pub(crate) fn climb_resolved(&mut self, resolved: Resolved, now: Instant) {
+        if self.resolved_for_trunk(&resolved, now) {
+            return;
+        }
         let mut taken = false;
         self.with_calls(now, |calls, f| taken = calls.handle_resolved(f, &resolved));
         self.counters.lookups_stale += u64::from(!taken);

@@ -1,12 +1,13 @@
 //! The test bed: one shard, a clock that only the ladder moves, four phones, a chain and an app played by the ladder.
 
+use crate::carriers::{CARRIERS, Carriers};
 use crate::party::Party;
 use crate::show;
 use bytes::Bytes;
 use core::time::Duration;
 use model::{
     Account, AccountId, Answer, AppId, AppOutcome, AppVerb, Brand, BrandId, BridgeSpec, CollectSpec, Company,
-    CompanyId, Decision, DefaultVerdict, DialSpec, Directory, Endpoint, Flow, Ha1, Handling, Instant, LegHandle,
+    CompanyId, Ddi, Decision, DefaultVerdict, DialSpec, Directory, Endpoint, Flow, Ha1, Handling, Instant, LegHandle,
     MediaPath, MediaPortId, MediaSecurity, NextHop, Prompt, Refusal, RequestId, ResolveFailure, ResolveTicket, Resolved, RingPlan,
     RingStep, Target, Ticket, Transport,
 };
@@ -33,6 +34,7 @@ pub struct Bed {
     lookup: ResolveTicket,
     /// Who heard what, as it was on the wire.
     heard: Vec<(&'static str, String)>,
+    carriers: Carriers,
 }
 
 impl Default for Bed {
@@ -57,7 +59,7 @@ impl Bed {
             rtcp: address(&format!("10.0.0.9:{}", 20_001 + 2 * n)),
         });
         let core = Core::new(config, Arc::new(directory(None)), ports.collect(), Prompts::default(), [9; 32]);
-        let parties = PARTIES.iter().map(|(name, number, at)| Party::new(name, number, at)).collect();
+        let parties = PARTIES.iter().chain(&CARRIERS).map(|(name, number, at)| Party::new(name, number, at)).collect();
         Bed {
             core,
             now,
@@ -67,6 +69,7 @@ impl Bed {
             request: 0,
             lookup: ResolveTicket(0),
             heard: Vec::new(),
+            carriers: Carriers::default(),
         }
     }
 
@@ -85,6 +88,17 @@ impl Bed {
             ["dns", ">", addresses @ ..] => {
                 let resolved = Resolved { ticket: self.lookup, hops: hops(addresses) };
                 self.core.handle(Input::Resolved(resolved), self.now);
+            }
+            ["trunk", settings @ ..] => {
+                self.carriers.set(settings);
+                let directory = self.carriers.join(directory_with);
+                self.core.handle(Input::Directory(Arc::new(directory)), self.now);
+            }
+            [name, "calls", "its", "contact", "for", number] => self.calls_contact(name, number),
+            ["trunks?"] => return self.core.trunks().map(|trunk| show::trunk(&trunk)).collect(),
+            [name, "saw", header] => {
+                let party = self.parties.iter().find(|p| p.name == *name);
+                return party.map(|p| p.saw(header)).into_iter().collect();
             }
             ["app", ">", "return"] => {
                 let outcome = Ok(AppOutcome::Returned(None));
@@ -128,6 +142,16 @@ impl Bed {
         self.heard.iter().filter(move |(who, _)| *who == name).map(|(_, text)| text.as_str())
     }
 
+    /// A carrier calls the contact that was registered with it, for a number of ours.
+    fn calls_contact(&mut self, name: &str, number: &str) {
+        let now = self.now;
+        let party =
+            self.parties.iter_mut().find(|p| p.name == name).unwrap_or_else(|| panic!("nobody is called {name}"));
+        let message = party.invite_contact(number);
+        let flow = Flow::new(Transport::Udp, address(SWITCH), party.address);
+        self.core.handle(Input::Sip { flow, bytes: Bytes::from(message) }, now);
+    }
+
     fn party_says(&mut self, name: &str, words: &[&str]) {
         let now = self.now;
         let replaces = words.iter().find_map(|w| w.strip_prefix("takes=")).and_then(|of| {
@@ -140,7 +164,9 @@ impl Bed {
             self.parties.iter_mut().find(|p| p.name == name).unwrap_or_else(|| panic!("nobody is called {name}"));
         let messages = match words {
             [status, "all"] => party.respond_all(status),
-            ["INVITE", number, rest @ ..] if number.starts_with(|c: char| c.is_ascii_digit() || c == '*') => {
+            ["INVITE", number, rest @ ..]
+                if number.starts_with(|c: char| c.is_ascii_digit() || c == '*' || c == '+') =>
+            {
                 vec![party.invite(number, rest)]
             }
             [status, rest @ ..] if status.starts_with(|c: char| c.is_ascii_digit()) => {
@@ -234,10 +260,8 @@ fn answer(words: &[&str]) -> Answer {
 fn plan(words: &[&str]) -> RingPlan {
     let value = |key: &str| words.iter().find_map(|w| w.strip_prefix(key)).map(duration);
     let ring_timeout = value("ring=").unwrap_or(Duration::from_secs(30));
-    let is_step = |w: &&&str| w.starts_with("sip:") || w.starts_with(|c: char| c.is_ascii_digit());
-    let endpoint = |name: &str| match name.starts_with("sip:") {
-        true => Endpoint::Uri(name.to_owned()),
-        false => Endpoint::Account(name.to_owned()),
+    let is_step = |w: &&&str| {
+        w.starts_with("sip:") || w.starts_with(|c: char| c.is_ascii_digit()) || w.contains('/')
     };
     let steps = words.iter().filter(is_step).map(|step| RingStep {
         targets: step
@@ -254,6 +278,17 @@ fn plan(words: &[&str]) -> RingPlan {
         header_ops: Vec::new(),
         max_duration: value("max="),
         attrs: Vec::new(),
+    }
+}
+
+/// `1002`, or `gw/0044123`: +44123 by a trunk, as a plus parts targets.
+fn endpoint(text: &str) -> Endpoint {
+    if text.starts_with("sip:") {
+        return Endpoint::Uri(text.to_owned());
+    }
+    match text.split_once('/') {
+        Some((name, number)) => Endpoint::Trunk { name: name.to_owned(), number: number.replacen("00", "+", 1) },
+        None => Endpoint::Account(text.to_owned()),
     }
 }
 
@@ -296,6 +331,14 @@ fn verb(words: &[&str]) -> AppVerb {
 
 /// The demo company; one account may have a word of its own about SRTP.
 fn directory(security: Option<(&str, MediaSecurity)>) -> Directory {
+    directory_of(security, Vec::new())
+}
+
+fn directory_with(ddis: Vec<Ddi>) -> Directory {
+    directory_of(None, ddis)
+}
+
+fn directory_of(security: Option<(&str, MediaSecurity)>, ddis: Vec<Ddi>) -> Directory {
     let brand = Brand { id: BrandId(1), name: "demo".to_owned(), default_verdict: DefaultVerdict::Refuse };
     let company = Company {
         id: CompanyId(1),
@@ -319,6 +362,6 @@ fn directory(security: Option<(&str, MediaSecurity)>) -> Directory {
         media_security: security.filter(|(of, _)| *of == number).map(|(_, security)| security),
         enabled: true,
     });
-    Directory::build(1, vec![brand], vec![company], accounts.collect(), Vec::new(), Vec::new())
+    Directory::build(1, vec![brand], vec![company], accounts.collect(), Vec::new(), ddis)
         .unwrap_or_else(|error| panic!("{error}"))
 }

@@ -13,6 +13,7 @@
 //! ```
 
 mod bed;
+mod carriers;
 mod party;
 mod show;
 

@@ -129,6 +129,18 @@ impl Party {
         message
     }
 
+    /// A new INVITE to the contact that was registered here, for a number that only To names.
+    pub(crate) fn invite_contact(&mut self, number: &str) -> String {
+        let register = self.asked.as_deref().unwrap_or_default();
+        let contact =
+            field(register, "contact").and_then(|c| c.split(['<', '>']).nth(1)).unwrap_or_default().to_owned();
+        let message = self.invite(number, &["sdp"]);
+        let line = message.lines().next().unwrap_or_default().to_owned();
+        let message = message.replacen(&line, &format!("INVITE {contact} SIP/2.0"), 1);
+        self.sent_invite = Some(message.clone());
+        message
+    }
+
     /// ACK to a 2xx, or CANCEL of the INVITE, or a request within the dialog.
     pub(crate) fn request(&mut self, method: &str, words: &[&str]) -> String {
         if method == "CANCEL" {
@@ -254,6 +266,8 @@ impl Party {
         let body = self.body(words, Some(&request));
         let contact = match words.iter().any(|w| w.starts_with("+Contact:")) {
             true => String::new(),
+            // A registrar lists what was registered.
+            false if request.starts_with("REGISTER ") => format!("Contact: {}\r\n", of("contact")),
             false => format!("Contact: <sip:{}@{}>\r\n", self.number, self.address),
         };
         format!(
@@ -274,6 +288,15 @@ impl Party {
                 self.respond(status, true, &[])
             })
             .collect()
+    }
+
+    /// A header of the last INVITE it got; of the last other request where there was none.
+    pub(crate) fn saw(&self, header: &str) -> String {
+        let request = self.invited.as_deref().or(self.asked.as_deref()).unwrap_or_default();
+        match header {
+            "uri" => request.split(' ').nth(1).unwrap_or_default().to_owned(),
+            _ => field(request, header).unwrap_or("nothing").split(";tag=").next().unwrap_or_default().to_owned(),
+        }
     }
 
     /// The switch said something to this party.

@@ -6,6 +6,7 @@ mod caller;
 mod moves;
 mod standing;
 
+use crate::carriers::Desk;
 use crate::chance::Chance;
 use crate::compose::{Draft, Identity};
 use crate::dialog::{Dialog, Stage, due};
@@ -74,6 +75,8 @@ pub(crate) struct Phone {
     excused_at: Option<Instant>,
     /// The account may be refused: it is disabled now and then.
     pub(crate) may_be_disabled: bool,
+    /// As a carrier's server it wants digest of what comes by the trunk.
+    pub(crate) desk: Option<Desk>,
 }
 
 impl Phone {
@@ -110,6 +113,7 @@ impl Phone {
             closing: false,
             excused_at: None,
             may_be_disabled: false,
+            desk: None,
         }
     }
 
@@ -258,7 +262,14 @@ impl Phone {
     }
 
     fn respond(&mut self, request: &str, status: u16, to: &str, sdp: Option<&str>, now: Instant) {
-        let bytes = self.who.response(request, status, to, sdp);
+        self.respond_with(request, (status, ""), to, sdp, now);
+    }
+
+    /// A response with more header lines.
+    fn respond_with(&mut self, request: &str, what: (u16, &str), to: &str, sdp: Option<&str>, now: Instant) {
+        let (status, more) = what;
+        let bytes =
+            self.who.response(request, status, to, sdp).replacen("\r\nContact:", &format!("\r\n{more}Contact:"), 1);
         if text::method(request) == "INVITE" && status >= 200 {
             let call_id = text::field(request, "call-id").unwrap_or_default().to_owned();
             let (branch, to_tag) = (text::branch(request).to_owned(), text::tag(to).unwrap_or_default().to_owned());

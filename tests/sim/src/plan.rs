@@ -1,5 +1,6 @@
 //! What a seed stands for: who is there, how bad the network is, what the operator does, what the scripts like to do.
 
+use crate::carriers::CarrierPlan;
 use crate::chance::Chance;
 use crate::network::Weather;
 use crate::srtp::Liking;
@@ -106,6 +107,8 @@ pub(crate) struct Plan {
     pub(crate) end_all: bool,
     /// Whether some account may be disabled for a while.
     pub(crate) disables: bool,
+    /// A carrier, in some runs.
+    pub(crate) carrier: Option<CarrierPlan>,
 }
 
 impl Plan {
@@ -137,7 +140,9 @@ impl Plan {
             call_duration_max_s: if c.percent(10) { 30 } else { 10_800 },
             ..Limits::default()
         };
+        let carrier = CarrierPlan::of(seed, &phones);
         Plan {
+            carrier,
             deeds: deeds(c, storm, &phones, disables),
             phones,
             weather,
@@ -191,7 +196,9 @@ impl Plan {
             number: "900".to_owned(),
             target: RouteTarget::App("menu".to_owned()),
         });
-        match Directory::build(version, vec![brand], companies, accounts, extensions.collect(), Vec::new()) {
+        let built = Directory::build(version, vec![brand], companies, accounts, extensions.collect(), Vec::new());
+        let trunks = self.carrier.iter().map(CarrierPlan::trunk).collect();
+        match built.and_then(|directory| directory.with_trunks(Vec::new(), trunks)) {
             Ok(directory) => directory,
             Err(error) => unreachable!("the simulator's own rows: {error}"),
         }

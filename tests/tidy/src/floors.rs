@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("sip-dialog", 2),
     ("sip-proxy", 2),
     ("registrar", 2),
+    ("sip-trunk", 2),
     ("admission", 2),
     ("call", 3),
     ("switch", 4),
