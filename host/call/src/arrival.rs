@@ -1,6 +1,6 @@
 //! An INVITE that admission let in.
 
-use model::{Account, AccountId, Attr, CallInfo, Company, Flow, Header, Instant, Party, Trunk};
+use model::{Account, AccountId, Attr, CallInfo, Company, Flow, Header, Instant, MediaSecurity, Party, Trunk};
 use sip_message::Message;
 use sip_transaction::ServerKey;
 use std::sync::Arc;
@@ -68,7 +68,8 @@ pub struct FromTrunk {
 impl Arrival {
     /// Whether From shows the account itself, or somebody whom an address vouches for: then it may stand as it is.
     pub(crate) fn speaks_for_itself(&self) -> bool {
-        let own = |user: &str| sip_message::unescape(user) == self.account.username.as_str();
+        let name = self.account.as_ref().map(|account| account.username.as_str());
+        let own = |user: &str| name.is_some_and(|name| sip_message::unescape(user) == name);
         self.verified == "address"
             || self.request.from().is_ok_and(|from| from.uri().is_sip() && from.uri().user().is_some_and(own))
     }
@@ -90,6 +91,11 @@ impl Arrival {
             received_at: now,
             attrs: self.trunk.iter().map(|from| ("trunk".to_owned(), from.trunk.name.clone())).collect::<Vec<Attr>>(),
         }
+    }
+
+    /// Whether the caller's leg has SRTP: the account's own word, else its company's.
+    pub(crate) fn media_security(&self) -> MediaSecurity {
+        self.account.as_ref().and_then(|account| account.media_security).unwrap_or(self.company.media_security)
     }
 
     /// The calling account's row.

@@ -199,7 +199,7 @@ impl Step<'_, '_> {
             caller_shown,
             sip_call_id: arrival.request.call_id().unwrap_or_default().to_owned(),
             dialog: Some(comer.key),
-            security: Security::new(arrival.account.media_security.unwrap_or(arrival.company.media_security)),
+            security: Security::new(arrival.media_security()),
             theirs: comer.offer.clone(),
             ..fresh
         };

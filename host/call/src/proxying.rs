@@ -65,10 +65,13 @@ impl Step<'_, '_> {
             Handling::Proxy => true,
             Handling::B2bua => false,
         };
-        let shown = plan.steps.iter().flat_map(|step| &step.targets).all(|target| target.caller_id.is_none());
+        // A carrier is answered with our credentials and told our numbers.
+        let bare = |target: &model::Target| target.caller_id.is_none() && !matches!(target.to, Endpoint::Trunk { .. });
+        let shown = plan.steps.iter().flat_map(|step| &step.targets).all(bare);
         let caller = self.call.leg(0);
+        let carrier = caller.is_some_and(|leg| leg.trunk.is_some());
         let own_media = caller.is_none_or(|leg| leg.stream.is_some());
-        wanted && shown && !own_media && self.call.speaks_for_itself && !self.call.private
+        wanted && shown && !carrier && !own_media && self.call.speaks_for_itself && !self.call.private
     }
 
     fn company(&self) -> Option<&Arc<model::Company>> {

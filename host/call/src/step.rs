@@ -36,9 +36,7 @@ impl Call {
             caller_shown: info.caller.user.clone(),
             sip_call_id: request.call_id().unwrap_or_default().to_owned(),
             dialog: Some(dialog),
-            security: Security::new(
-                arrival.account.as_ref().and_then(|a| a.media_security).unwrap_or(arrival.company.media_security),
-            ),
+            security: Security::new(arrival.media_security()),
             trunk: arrival
                 .trunk
                 .as_ref()

@@ -123,6 +123,7 @@ impl Step<'_, '_> {
             request_uri: format!("sip:{number}@{}{transport}", route.host),
             to_uri: format!("sip:{number}@{}", route.host),
             account: None,
+            q: 1000,
             party: number,
             policy,
             carrier: Some(Box::new(ToCarrier {
