@@ -8,8 +8,8 @@ use core::time::Duration;
 use model::{
     Account, AccountId, Answer, AppId, AppOutcome, AppVerb, Brand, BrandId, BridgeSpec, CollectSpec, Company,
     CompanyId, Ddi, Decision, DefaultVerdict, DialSpec, Directory, Endpoint, Flow, Ha1, Handling, Instant, LegHandle,
-    MediaPath, MediaPortId, MediaSecurity, NextHop, Prompt, Refusal, RequestId, ResolveFailure, ResolveTicket, Resolved, RingPlan,
-    RingStep, Target, Ticket, Transport,
+    MediaPath, MediaPortId, MediaSecurity, NextHop, Prompt, Refusal, RequestId, ResolveFailure, ResolveTicket,
+    Resolved, RingPlan, RingStep, Target, Ticket, Transport,
 };
 use std::sync::Arc;
 use switch::{Core, CoreConfig, Input, Listener, MediaPort, Output, Prompts};
@@ -260,9 +260,7 @@ fn answer(words: &[&str]) -> Answer {
 fn plan(words: &[&str]) -> RingPlan {
     let value = |key: &str| words.iter().find_map(|w| w.strip_prefix(key)).map(duration);
     let ring_timeout = value("ring=").unwrap_or(Duration::from_secs(30));
-    let is_step = |w: &&&str| {
-        w.starts_with("sip:") || w.starts_with(|c: char| c.is_ascii_digit()) || w.contains('/')
-    };
+    let is_step = |w: &&&str| w.starts_with("sip:") || w.starts_with(|c: char| c.is_ascii_digit()) || w.contains('/');
     let steps = words.iter().filter(is_step).map(|step| RingStep {
         targets: step
             .split('+')

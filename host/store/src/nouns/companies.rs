@@ -162,9 +162,8 @@ impl Companies<'_> {
         let (media, security) = (media_text(company.media)?, company.media_security.word());
         let (codecs, handling) = (check::codecs(&company.codecs)?, handling_text(company.handling)?);
         let decline = company.decline_ends_all;
-        let args = args![
-            ctx, company.id.0, &company.name, &domain, media, calls_max, security, &codecs, handling, decline
-        ];
+        let args =
+            args![ctx, company.id.0, &company.name, &domain, media, calls_max, security, &codecs, handling, decline];
         match self.0.write_one::<CompanyRow>(UPDATE, args).await {
             Ok(row) => row.try_into(),
             Err(StoreError::NotFound { .. }) => {

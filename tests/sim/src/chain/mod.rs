@@ -361,6 +361,8 @@ fn shard(n: usize, seed: u64, phones: &[Phone], decline_ends_all: bool) -> Core 
         handling: Handling::Proxy,
         decline_ends_all,
         calls_max: None,
+        media_security: model::MediaSecurity::Allow,
+        codecs: Vec::new(),
     };
     let account = |id: usize, username: String, at: SocketAddr| Account {
         id: AccountId(id as i64 + 1),
@@ -369,6 +371,7 @@ fn shard(n: usize, seed: u64, phones: &[Phone], decline_ends_all: bool) -> Core 
         display_name: String::new(),
         ha1: Ha1 { md5: String::new(), sha256: String::new() },
         direct: Some(at),
+        media_security: None,
         enabled: true,
     };
     let mine = phones.iter().enumerate().filter(|(at, _)| (*at < CALLERS) == (n == 0));
