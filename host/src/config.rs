@@ -59,6 +59,8 @@ pub(crate) struct Sip {
     pub(crate) digest: Vec<DigestAlgorithm>,
     /// Sent in `Server` and `User-Agent`.
     pub(crate) server_name: String,
+    /// Whether phones are told of waiting messages without a subscription: a message-summary NOTIFY to each binding.
+    pub(crate) unsolicited_mwi: bool,
     /// The timers of RFC 3261 section 17.
     pub(crate) timers: Timers,
     /// How long SIGTERM lets calls go on before it ends them, in seconds; new calls are refused meanwhile.
@@ -76,6 +78,7 @@ impl Default for Sip {
             default_domain: None,
             digest: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
             server_name: concat!("strowger/", env!("CARGO_PKG_VERSION")).to_owned(),
+            unsolicited_mwi: false,
             timers: Timers::default(),
             drain_s: 30,
         }

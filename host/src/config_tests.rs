@@ -153,6 +153,7 @@ fn defaults() -> Vec<(String, String)> {
     let mut out: Vec<(String, String)> = vec![
         ("sip.listen".into(), "`[\"udp:0.0.0.0:5060\", \"tcp:0.0.0.0:5060\"]`".into()),
         ("sip.server_name".into(), "`strowger/VERSION`".into()),
+        ("sip.unsolicited_mwi".into(), sip.unsolicited_mwi.to_string()),
         ("sip.timers.t1_ms".into(), sip.timers.t1_ms.to_string()),
         ("sip.timers.t2_ms".into(), sip.timers.t2_ms.to_string()),
         ("sip.timers.t4_ms".into(), sip.timers.t4_ms.to_string()),

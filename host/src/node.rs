@@ -181,6 +181,7 @@ fn shell_config(config: &Config, prompts: Vec<(String, Vec<u8>)>) -> ShellConfig
         default_domain: config.sip.default_domain.clone(),
         digest: config.sip.digest.clone(),
         server_name: config.sip.server_name.clone(),
+        unsolicited_mwi: config.sip.unsolicited_mwi,
         t1,
         t2,
         t4,

@@ -1,7 +1,7 @@
 //! The real switch behind [`Switch`]: the shell's handle.
 
 use crate::switch::{Asked, Component, Gone, Registration, Switch};
-use model::{CallId, CallSnapshot, Instant, TrunkStatus};
+use model::{CallId, CallSnapshot, Instant, Mailbox, TrunkStatus};
 use shell::{CallScope, Handle};
 
 impl From<shell::Gone> for Gone {
@@ -32,6 +32,10 @@ impl Switch for Handle {
 
     fn hangup(&self, call: CallId) -> Asked<'_, Result<bool, Gone>> {
         Box::pin(async move { Ok(Handle::hangup(self, call).await?) })
+    }
+
+    fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>> {
+        Box::pin(async move { Ok(Handle::mailbox(self, mailbox).await?) })
     }
 
     fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>> {

@@ -20,6 +20,7 @@ pub(crate) fn routes() -> (Router<Api>, OpenApi) {
         .merge(nouns::brands::routes())
         .merge(nouns::companies::routes())
         .merge(nouns::accounts::routes())
+        .merge(nouns::mailboxes::routes())
         .merge(nouns::extensions::routes())
         .merge(nouns::ddis::routes())
         .merge(nouns::plugins::routes())

@@ -2,7 +2,7 @@
 
 use core::future::Future;
 use core::pin::Pin;
-use model::{AccountId, BrandId, CallId, CallSnapshot, CompanyId, Instant, TrunkStatus};
+use model::{AccountId, BrandId, CallId, CallSnapshot, CompanyId, Instant, Mailbox, TrunkStatus};
 
 /// A boxed future, so that the trait can stand behind a pointer.
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -48,6 +48,8 @@ pub trait Switch: Send + Sync + 'static {
     fn calls(&self) -> Asked<'_, Result<Vec<CallSnapshot>, Gone>>;
     /// Ends a call; whether there was one.
     fn hangup(&self, call: CallId) -> Asked<'_, Result<bool, Gone>>;
+    /// What waits in a mailbox, whole.
+    fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>>;
     /// Every contact registered now.
     fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>>;
     /// How every trunk is.

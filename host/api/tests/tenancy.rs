@@ -52,6 +52,10 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("GET /api/v1/accounts/{id}", thing(at("accounts", f.account), Value::Null)),
         ("PATCH /api/v1/accounts/{id}", thing(at("accounts", f.account), json!({"password": "stolen-password"}))),
         ("DELETE /api/v1/accounts/{id}", thing(at("accounts", f.account), Value::Null)),
+        (
+            "PUT /api/v1/accounts/{id}/mailbox",
+            thing(at("accounts", f.account) + "/mailbox", json!({"voice": {"new": 666}})),
+        ),
         ("GET /api/v1/extensions", Case::List),
         (
             "POST /api/v1/extensions",

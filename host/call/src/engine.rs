@@ -3,13 +3,14 @@
 use crate::arrival::Arrival;
 use crate::call::Call;
 use crate::floors::Floors;
+use crate::lamps::{self, Lamps, LegView};
 use crate::leg::{Ending, LegNo};
 use crate::stage::Stage;
 use crate::step::Step;
 use crate::transfer::Job;
 use model::{
-    Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId, CallRecord,
-    CallSnapshot, Cause, Company, CompanyId, EndedBy, IdSource, Instant, Question, RequestId, Ticket,
+    AccountId, Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId,
+    CallRecord, CallSnapshot, Cause, Company, CompanyId, EndedBy, IdSource, Instant, Question, RequestId, Ticket,
 };
 use sip_dialog::DialogKey;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -76,6 +77,7 @@ pub(crate) struct Desk {
     pub(crate) by_stream: BTreeMap<media::StreamId, (CallId, LegNo)>,
     pub(crate) by_ticket: BTreeMap<Ticket, CallId>,
     pub(crate) by_app: BTreeMap<AppId, CallId>,
+    pub(crate) lamps: Lamps,
     pub(crate) next_ticket: u64,
     pub(crate) next_app: u64,
     /// Who is parked where.
@@ -116,6 +118,7 @@ impl Engine {
                 by_stream: BTreeMap::new(),
                 by_ticket: BTreeMap::new(),
                 by_app: BTreeMap::new(),
+                lamps: Lamps::default(),
                 next_ticket: 1,
                 next_app: 1,
                 slots: BTreeMap::new(),
@@ -282,6 +285,21 @@ impl Engine {
         self.desk.out.pop_front()
     }
 
+    /// The next account whose legs look different from outside.
+    pub fn poll_legs_changed(&mut self) -> Option<AccountId> {
+        self.desk.lamps.poll_changed()
+    }
+
+    /// The legs of an account as its own phones see them.
+    pub fn legs_of<'a>(
+        &'a self,
+        account: AccountId,
+        dialogs: &'a sip_dialog::Layer,
+    ) -> impl Iterator<Item = LegView> + 'a {
+        let legs = self.desk.lamps.of(account);
+        legs.filter_map(|(call, leg)| lamps::view(self.calls.get(&call)?, leg, dialogs))
+    }
+
     /// Every live call.
     pub fn snapshots(&self) -> impl Iterator<Item = CallSnapshot> {
         self.calls.values().map(Call::snapshot)
@@ -307,6 +325,7 @@ impl Engine {
             && self.desk.by_app.is_empty()
             && self.desk.slots.is_empty()
             && self.desk.jobs.is_empty()
+            && self.desk.lamps.is_empty()
     }
 
     /// The totals.
@@ -325,6 +344,7 @@ impl Engine {
     pub(crate) fn one_step(&mut self, id: CallId, floors: &mut Floors<'_>, act: impl FnOnce(&mut Step<'_, '_>)) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         act(&mut Step { call, desk: &mut self.desk, floors });
+        self.desk.lamps.look(call);
         let wanted = call.stage.deadline();
         if call.armed != wanted {
             if let Some(old) = call.armed {

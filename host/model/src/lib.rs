@@ -15,6 +15,7 @@ mod id;
 mod ids;
 mod limits;
 mod lookups;
+mod mailbox;
 mod media;
 mod numbering;
 mod question;
@@ -32,8 +33,8 @@ pub use cause::{Cause, CauseInfo, Severity};
 pub use cdr::{CallRecord, Cdr, EndedBy, LegRole, MediaQuality};
 pub use cidr::{Cidr, CidrError};
 pub use directory::{
-    Account, Brand, Company, Ddi, DefaultVerdict, DigestAlgorithm, Directory, Extension, Ha1, LookupError, RouteTarget,
-    Tenant,
+    Account, Brand, Company, Ddi, DefaultVerdict, DigestAlgorithm, Directory, Extension, Ha1, LookupError,
+    ResourceList, RouteTarget, Tenant,
 };
 pub use event::{CallEvent, CallSnapshot, LegSnapshot, LegState, TrunkChange};
 pub use flow::{ConnectionId, Flow, TlsName, Transmit, Transport};
@@ -45,6 +46,7 @@ pub use id::{
 pub use ids::IdSource;
 pub use limits::Limits;
 pub use lookups::Lookups;
+pub use mailbox::{Mailbox, MessageCounts};
 pub use media::MediaSecurity;
 pub use numbering::{NumberingPlan, PlanError};
 pub use question::{

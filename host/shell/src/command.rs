@@ -1,6 +1,6 @@
 //! What other threads ask of a shard.
 
-use model::{CallId, CallSnapshot, Directory, TrunkStatus};
+use model::{CallId, CallSnapshot, Directory, Mailbox, TrunkStatus};
 use net::TlsMaterial;
 use std::sync::Arc;
 use switch::RegistrarSnapshot;
@@ -15,6 +15,8 @@ pub(crate) enum Command {
     Calls(oneshot::Sender<Vec<CallSnapshot>>),
     /// End a call; whether there was one.
     Hangup(CallId, oneshot::Sender<bool>),
+    /// What waits in a mailbox.
+    Mailbox(Mailbox, oneshot::Sender<()>),
     /// Every binding, and the facts to name its account by.
     Registrations(oneshot::Sender<(RegistrarSnapshot, Arc<Directory>)>),
     /// Certificates and authorities for the connections from now on.

@@ -29,6 +29,8 @@ pub struct ShellConfig {
     pub digest: Vec<DigestAlgorithm>,
     /// Sent in `Server` and `User-Agent`.
     pub server_name: String,
+    /// Whether phones are told of waiting messages without a subscription.
+    pub unsolicited_mwi: bool,
     /// RFC 3261 T1.
     pub t1: Duration,
     /// RFC 3261 T2.
@@ -58,6 +60,7 @@ impl ShellConfig {
             default_domain: None,
             digest: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
             server_name: concat!("strowger/", env!("CARGO_PKG_VERSION")).to_owned(),
+            unsolicited_mwi: false,
             t1: Duration::from_millis(500),
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),

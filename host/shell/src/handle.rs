@@ -6,7 +6,7 @@ use crate::feed::Applied;
 use crate::metrics;
 use crate::published::{Alive, Figures, Published};
 use core::time::Duration;
-use model::{AccountId, BrandId, CallId, CallSnapshot, CompanyId, Instant, TrunkStatus};
+use model::{AccountId, BrandId, CallId, CallSnapshot, CompanyId, Instant, Mailbox, TrunkStatus};
 use net::{BoundListener, NetError, TlsConfig, TlsMaterial};
 use plugin::{Artifact, ArtifactError};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -208,6 +208,14 @@ impl Handle {
         let loaded = tokio::task::spawn_blocking(move || TlsMaterial::load(&config)).await;
         let tls = loaded.map_err(|_| Gone)??;
         Ok(self.ask(|done| Command::Secure(tls, done)).await?)
+    }
+
+    /// Says what waits in a mailbox, whole; its phones are told.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn mailbox(&self, mailbox: Mailbox) -> Result<(), Gone> {
+        self.ask(|done| Command::Mailbox(mailbox, done)).await
     }
 
     /// Every contact registered now.

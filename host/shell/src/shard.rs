@@ -196,6 +196,10 @@ impl Shard {
                 self.core.handle(Input::Hangup { call }, now);
                 let _gone = answer.send(known);
             }
+            Command::Mailbox(mailbox, done) => {
+                self.core.handle(Input::Mailbox(mailbox), now);
+                let _gone = done.send(());
+            }
             Command::Registrations(answer) => {
                 let _gone = answer.send((self.core.registrations(), Arc::clone(&self.directory)));
             }

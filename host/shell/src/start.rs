@@ -131,6 +131,7 @@ fn new_core(
         default_domain: config.default_domain.clone(),
         digest: config.digest.clone(),
         server_name: config.server_name.clone(),
+        unsolicited_mwi: config.unsolicited_mwi,
         t1: config.t1,
         t2: config.t2,
         t4: config.t4,

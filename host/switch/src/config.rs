@@ -30,6 +30,8 @@ pub struct CoreConfig {
     pub digest: Vec<DigestAlgorithm>,
     /// How long a digest nonce is good for.
     pub nonce_ttl: Duration,
+    /// Whether phones are told of waiting messages without a subscription (message-summary NOTIFYs to bindings).
+    pub unsolicited_mwi: bool,
     /// How long a media port rests after its stream closed, so that late packets reach nobody.
     pub port_rest: Duration,
 }
@@ -60,6 +62,7 @@ impl Default for CoreConfig {
             t4: Duration::from_secs(5),
             digest: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
             nonce_ttl: Duration::from_secs(300),
+            unsolicited_mwi: false,
             port_rest: Duration::from_secs(2),
         }
     }

@@ -6,6 +6,7 @@
 
 use crate::config::{CoreConfig, streams};
 use crate::counters::Counters;
+use crate::events::EventDesk;
 use crate::io::{Input, Output};
 use crate::trunks::Trunks;
 use admission::{Domains, Doorkeeper};
@@ -35,6 +36,7 @@ pub struct Core {
     pub(crate) hops: call::Hops,
     pub(crate) registrar: Registrar,
     pub(crate) doorkeeper: Doorkeeper,
+    pub(crate) events: EventDesk,
     pub(crate) media: media::Engine,
     pub(crate) calls: Engine,
     pub(crate) lookups: Lookups,
@@ -96,6 +98,7 @@ impl Core {
             proxies: sip_proxy::Layer::new(proxies, ids.split()),
             hops: call::Hops::new(&limits),
             registrar: Registrar::new(&limits),
+            events: EventDesk::new(&config, &mut ids),
             doorkeeper: Doorkeeper::new(
                 sip_auth::Authenticator::new(secret, limits.nonces_max, config.nonce_ttl).offering(&config.digest),
                 Domains::new(own, config.default_domain.clone()),
@@ -140,7 +143,9 @@ impl Core {
             Input::Directory(directory) => {
                 self.directory = directory;
                 self.apply_trunks(now);
+                self.directory_changed(now);
             }
+            Input::Mailbox(mailbox) => self.mailbox(&mailbox, now),
             Input::Hangup { call } => self.with_calls(now, |calls, f| calls.hangup(f, call)),
             Input::Drain => {
                 self.calls.drain();
@@ -158,6 +163,9 @@ impl Core {
         self.dialogs.handle_timeout(&mut self.transactions, now);
         self.proxies.handle_timeout(&mut self.transactions, now);
         self.registrar.handle_timeout(now);
+        self.events.notifier.handle_timeout(&mut self.transactions, now);
+        self.events.publications.handle_timeout(now);
+        self.sweep_events(now);
         self.media.handle_timeout(now);
         self.lookups.handle_timeout(now);
         self.time_trunks(now);
@@ -174,6 +182,7 @@ impl Core {
             self.dialogs.poll_timeout(),
             self.proxies.poll_timeout(),
             self.registrar.poll_timeout(),
+            self.events.poll_timeout(),
             self.media.poll_timeout(),
             self.calls.poll_timeout(),
             self.lookups.poll_timeout(),
@@ -238,10 +247,11 @@ impl Core {
             } else if let Some(event) = self.media.poll_event() {
                 self.with_calls(now, |calls, f| calls.handle_media_event(f, &event));
             } else if let Some(event) = self.registrar.poll_event() {
+                self.bindings_changed(&event, now);
                 self.out.push_back(Output::Event(event));
             } else if let Some(resolved) = self.lookups.poll_answer() {
                 self.climb_resolved(resolved, now);
-            } else if !self.rise_trunks(now) {
+            } else if !self.rise_trunks(now) && !self.rise_events(now) {
                 return;
             }
         }
@@ -255,10 +265,10 @@ impl Core {
         let trunks = &mut self.trunks.layer;
         match event {
             Event::Request { key, flow, request } => {
-                if request.to().is_ok_and(|to| to.tag().is_some()) {
-                    dialogs.handle_request(below, key, flow, request, now);
-                } else {
+                if request.to().is_ok_and(|to| to.tag().is_none()) {
                     self.front_desk(key, flow, &request, now);
+                } else if !self.resubscribe(key, flow, &request, now) {
+                    self.dialogs.handle_request(&mut self.transactions, key, flow, request, now);
                 }
             }
             Event::Ack { flow, request } => dialogs.handle_ack(below, flow, &request, now),
@@ -266,6 +276,10 @@ impl Core {
             Event::Response { key, response, flow } if trunks.owns(key) => {
                 trunks.handle_response(below, key, &response, flow, now);
             }
+            Event::Response { key, response, .. } if self.events.owns(key) => {
+                self.events_response(key, &response, now);
+            }
+            Event::ClientFailed { key, .. } if self.events.owns(key) => self.events_client_failed(key, now),
             Event::Response { key, response, flow } => dialogs.handle_response(below, key, response, flow, now),
             Event::ClientFailed { key, why } if trunks.owns(key) => trunks.handle_client_failed(below, key, why, now),
             Event::ClientFailed { key, why } => dialogs.handle_client_failed(below, key, why, now),
@@ -350,6 +364,9 @@ impl Core {
             dialogs_alive: self.dialogs.len(),
             proxied_alive: self.proxies.len(),
             bindings_alive: self.registrar.len(),
+            subscriptions_alive: self.events.notifier.len(),
+            publications_alive: self.events.publications.len(),
+            events: self.events.notifier.counters(),
             streams_open: self.media.streams(),
             lookups_alive: self.lookups.len(),
             ports_free: self.media.ports_free(),

@@ -37,6 +37,12 @@ pub struct Counters {
     pub ports_total: usize,
     /// Admission's totals.
     pub admission: admission::Counters,
+    /// Subscriptions alive.
+    pub subscriptions_alive: usize,
+    /// Publications alive.
+    pub publications_alive: usize,
+    /// The notifier's totals.
+    pub events: sip_events::Counters,
     /// REGISTERs answered 200.
     pub registered: u64,
 }

@@ -11,7 +11,8 @@ use sip_transaction::ServerKey;
 use std::sync::Arc;
 
 /// What we take outside and inside a dialog (RFC 3261 section 20.5).
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, MESSAGE, REGISTER";
+const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, MESSAGE, REGISTER, SUBSCRIBE, NOTIFY, PUBLISH";
 /// The one body type we read.
 const ACCEPT: &str = "application/sdp";
 
@@ -43,24 +44,23 @@ impl Core {
             Some(Method::Invite) => self.invite(key, flow, request, now),
             Some(Method::Register) => self.register(key, &flow, request, now),
             Some(Method::Options) => {
-                let headers = [("Allow", ALLOW.to_owned()), ("Accept", ACCEPT.to_owned())];
+                let headers = [
+                    ("Allow", ALLOW.to_owned()),
+                    ("Accept", ACCEPT.to_owned()),
+                    ("Allow-Events", sip_events::ALLOW_EVENTS.to_owned()),
+                ];
                 self.answer(key, &flow, request, 200, &headers, now);
             }
+            Some(Method::Subscribe) => self.subscribe(key, flow, request, now),
+            Some(Method::Publish) => self.publish(key, &flow, request, now),
+            Some(Method::Message) => self.page(key, flow, request, now),
             // A BYE or another in-dialog method without a To-tag belongs to no dialog (section 12.2.2).
-            Some(Method::Bye | Method::Info | Method::Prack | Method::Update) => {
+            Some(Method::Bye | Method::Info | Method::Notify | Method::Prack | Method::Update) => {
                 self.answer(key, &flow, request, 481, &[], now);
             }
-            Some(
-                Method::Ack
-                | Method::Cancel
-                | Method::Refer
-                | Method::Subscribe
-                | Method::Notify
-                | Method::Message
-                | Method::Publish
-                | Method::Other(_),
-            )
-            | None => self.answer(key, &flow, request, 405, &[("Allow", ALLOW.to_owned())], now),
+            Some(Method::Ack | Method::Cancel | Method::Refer | Method::Other(_)) | None => {
+                self.answer(key, &flow, request, 405, &[("Allow", ALLOW.to_owned())], now)
+            }
         }
     }
 
@@ -70,7 +70,10 @@ impl Core {
         let unsupported = if invite {
             self.dialogs.unsupported(request)
         } else {
-            let required: Vec<String> = request.values(Name::Require).map(|v| v.text().into_owned()).collect();
+            let lists = request.is_method(Method::Subscribe);
+            let required = request.values(Name::Require).map(|v| v.text().into_owned());
+            let required: Vec<String> =
+                required.filter(|tag| !(lists && tag.eq_ignore_ascii_case("eventlist"))).collect();
             (!required.is_empty()).then(|| required.join(", "))
         };
         if let Some(tags) = unsupported {
@@ -82,7 +85,7 @@ impl Core {
         }
     }
 
-    fn admit(&mut self, key: ServerKey, flow: &Flow, request: &Message, now: Instant) -> Option<Admitted> {
+    pub(crate) fn admit(&mut self, key: ServerKey, flow: &Flow, request: &Message, now: Instant) -> Option<Admitted> {
         match self.doorkeeper.admit(&self.directory, flow, request, now) {
             Admission::Admitted(admitted) => Some(admitted),
             Admission::Challenge(values) => {
@@ -182,7 +185,17 @@ fn screen(request: &Message) -> Result<(), Refusal> {
     if matches!(request.method(), Some(Method::Invite)) && !request.body().is_empty() && !carries_sdp(request) {
         return Err((415, vec![("Accept", ACCEPT.to_owned())]));
     }
+    if matches!(request.method(), Some(Method::Invite)) && !takes_sdp(request) {
+        return Err((406, vec![("Accept", ACCEPT.to_owned())]));
+    }
     Ok(())
+}
+
+/// Whether the caller would read our session description (RFC 4475 section 3.3.15): no Accept means that it would.
+fn takes_sdp(request: &Message) -> bool {
+    let ranges: Vec<String> = request.values(Name::Accept).map(|v| v.text().into_owned()).collect();
+    let bare = |range: &str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    ranges.is_empty() || ranges.iter().any(|r| ["application/sdp", "application/*", "*/*"].contains(&bare(r).as_str()))
 }
 
 fn carries_sdp(request: &Message) -> bool {

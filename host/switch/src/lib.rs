@@ -8,11 +8,13 @@
 mod config;
 mod core;
 mod counters;
+mod events;
 mod front;
 mod io;
 mod proxying;
 mod resolving;
 mod trunks;
+mod watching;
 
 pub use crate::core::Core;
 pub use call::{Inside, Listener};

@@ -1,15 +1,17 @@
 //! The test bed: one shard, a clock that only the ladder moves, four phones, a chain and an app played by the ladder.
 
 use crate::carriers::{CARRIERS, Carriers};
+use crate::events;
 use crate::party::Party;
 use crate::show;
 use bytes::Bytes;
 use core::time::Duration;
 use model::{
     Account, AccountId, Answer, AppId, AppOutcome, AppVerb, Brand, BrandId, BridgeSpec, CollectSpec, Company,
-    CompanyId, Ddi, Decision, DefaultVerdict, DialSpec, Directory, Endpoint, Flow, Ha1, Handling, Instant, LegHandle,
-    MediaPath, MediaPortId, MediaSecurity, NextHop, Prompt, Refusal, RequestId, ResolveFailure, ResolveTicket,
-    Resolved, RingPlan, RingStep, Target, Ticket, Transport,
+    CompanyId, Ddi, Decision, DefaultVerdict, DialSpec, Directory, Endpoint, Extension, ExtensionId, Flow, Ha1,
+    Handling, Instant, LegHandle, Mailbox, MediaPath, MediaPortId, MediaSecurity, MessageCounts, NextHop, Prompt,
+    Refusal, RequestId, ResolveFailure, ResolveTicket, Resolved, ResourceList, RingPlan, RingStep, RouteTarget, Target,
+    Ticket, Transport,
 };
 use std::sync::Arc;
 use switch::{Core, CoreConfig, Input, Listener, MediaPort, Output, Prompts};
@@ -51,6 +53,7 @@ impl Bed {
         let config = CoreConfig {
             listeners: vec![Listener { transport: Transport::Udp, local: address(SWITCH) }],
             default_domain: Some("demo.test".to_owned()),
+            unsolicited_mwi: true,
             ..CoreConfig::default()
         };
         let ports = (0..8).map(|n| MediaPort {
@@ -58,7 +61,7 @@ impl Bed {
             rtp: address(&format!("10.0.0.9:{}", 20_000 + 2 * n)),
             rtcp: address(&format!("10.0.0.9:{}", 20_001 + 2 * n)),
         });
-        let core = Core::new(config, Arc::new(directory(None)), ports.collect(), Prompts::default(), [9; 32]);
+        let core = Core::new(config, Arc::new(directory(None, None)), ports.collect(), Prompts::default(), [9; 32]);
         let parties = PARTIES.iter().chain(&CARRIERS).map(|(name, number, at)| Party::new(name, number, at)).collect();
         Bed {
             core,
@@ -119,10 +122,21 @@ impl Bed {
             }
             ["directory", ">", number, policy] => {
                 let security = MediaSecurity::from_word(policy).unwrap_or_else(|| panic!("no policy: {policy}"));
-                let directory = Arc::new(directory(Some((number, security))));
+                let directory = Arc::new(directory(Some((number, security)), None));
                 self.core.handle(Input::Directory(directory), self.now);
             }
             ["operator", ">", "end"] => self.core.handle(Input::EndAll, self.now),
+            ["mailbox", number, new, old] => {
+                let count = |text: &str| text.parse().unwrap_or_else(|_| panic!("no number: {text}"));
+                let voice = MessageCounts { new: count(new), old: count(old), ..MessageCounts::default() };
+                let (company, account) = (CompanyId(1), (*number).to_owned());
+                let mailbox = Mailbox { company, account, voice, fax: MessageCounts::default() };
+                self.core.handle(Input::Mailbox(mailbox), self.now);
+            }
+            ["directory", "without", number] => {
+                let directory = directory(None, Some(*number));
+                self.core.handle(Input::Directory(Arc::new(directory)), self.now);
+            }
             ["operator", ">", "drain"] => self.core.handle(Input::Drain, self.now),
             ["idle?"] => {
                 return vec![if self.core.is_idle() {
@@ -169,6 +183,10 @@ impl Bed {
             {
                 vec![party.invite(number, rest)]
             }
+            ["MESSAGE", number, text @ ..] if number.starts_with(|c: char| c.is_ascii_digit()) => {
+                vec![events::request(party, "MESSAGE", &[&[*number], text].concat())]
+            }
+            ["SUBSCRIBE" | "PUBLISH", rest @ ..] => vec![events::request(party, words[0], rest)],
             [status, rest @ ..] if status.starts_with(|c: char| c.is_ascii_digit()) => {
                 vec![party.respond(status, rest.contains(&"other"), rest)]
             }
@@ -327,16 +345,17 @@ fn verb(words: &[&str]) -> AppVerb {
     }
 }
 
-/// The demo company; one account may have a word of its own about SRTP.
-fn directory(security: Option<(&str, MediaSecurity)>) -> Directory {
-    directory_of(security, Vec::new())
+/// The demo company; one account may have a word of its own about SRTP; `gone` is an account that was disabled, and then
+/// no member of the list.
+fn directory(security: Option<(&str, MediaSecurity)>, gone: Option<&str>) -> Directory {
+    directory_of(security, gone, Vec::new())
 }
 
 fn directory_with(ddis: Vec<Ddi>) -> Directory {
-    directory_of(None, ddis)
+    directory_of(None, None, ddis)
 }
 
-fn directory_of(security: Option<(&str, MediaSecurity)>, ddis: Vec<Ddi>) -> Directory {
+fn directory_of(security: Option<(&str, MediaSecurity)>, gone: Option<&str>, ddis: Vec<Ddi>) -> Directory {
     let brand = Brand { id: BrandId(1), name: "demo".to_owned(), default_verdict: DefaultVerdict::Refuse };
     let company = Company {
         id: CompanyId(1),
@@ -358,8 +377,17 @@ fn directory_of(security: Option<(&str, MediaSecurity)>, ddis: Vec<Ddi>) -> Dire
         ha1: Ha1 { md5: String::new(), sha256: String::new() },
         direct: Some(address(at)),
         media_security: security.filter(|(of, _)| *of == number).map(|(_, security)| security),
-        enabled: true,
+        enabled: gone != Some(number),
     });
-    Directory::build(1, vec![brand], vec![company], accounts.collect(), Vec::new(), ddis)
+    let extension = Extension {
+        id: ExtensionId(1),
+        company: CompanyId(1),
+        number: "202".to_owned(),
+        target: RouteTarget::Account("1002".to_owned()),
+    };
+    let members = ["1002", "1003", "nobody"].iter().filter(|m| gone != Some(**m)).map(|m| (*m).to_owned());
+    let list = ResourceList { company: CompanyId(1), name: "desk".to_owned(), members: members.collect() };
+    Directory::build(1, vec![brand], vec![company], accounts.collect(), vec![extension], ddis)
+        .and_then(|directory| directory.with_lists(vec![list]))
         .unwrap_or_else(|error| panic!("{error}"))
 }

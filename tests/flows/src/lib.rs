@@ -14,6 +14,7 @@
 
 mod bed;
 mod carriers;
+mod events;
 mod party;
 mod show;
 

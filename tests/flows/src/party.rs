@@ -20,8 +20,10 @@ pub(crate) struct Party {
     reliable: Option<(String, String)>,
     /// The Route set of its dialog, nearest first.
     routes: Vec<String>,
-    local_tag: String,
-    cseq: u32,
+    /// The last 200 to a SUBSCRIBE or a PUBLISH of its own.
+    pub(crate) granted: Option<String>,
+    pub(crate) local_tag: String,
+    pub(crate) cseq: u32,
     branch: u32,
     version: u32,
 }
@@ -54,6 +56,7 @@ impl Party {
             answer: None,
             reliable: None,
             routes: Vec::new(),
+            granted: None,
             local_tag: format!("tag-{name}"),
             cseq: 0,
             branch: 0,
@@ -61,7 +64,7 @@ impl Party {
         }
     }
 
-    fn via(&mut self) -> String {
+    pub(crate) fn via(&mut self) -> String {
         self.branch += 1;
         format!("SIP/2.0/UDP {};branch=z9hG4bK-{}-{};rport", self.address, self.name, self.branch)
     }
@@ -303,6 +306,11 @@ impl Party {
     pub(crate) fn hears(&mut self, message: &str) {
         if message.starts_with("SIP/2.0 ") {
             let about_invite = field(message, "cseq").is_some_and(|c| c.ends_with("INVITE"));
+            let about_events =
+                field(message, "cseq").is_some_and(|c| c.ends_with("SUBSCRIBE") || c.ends_with("PUBLISH"));
+            if about_events && message.starts_with("SIP/2.0 2") {
+                self.granted = Some(message.to_owned());
+            }
             if about_invite && !message.starts_with("SIP/2.0 100") {
                 let begins =
                     self.sent_invite.as_deref().and_then(|i| field(i, "to")).is_some_and(|to| !to.contains(";tag="));

@@ -1,5 +1,6 @@
 //! One line for each thing the switch does.
 
+use crate::events;
 use crate::party::field;
 use model::{AppReply, CallEvent, CallRecord, LegHandle, QuestionKind, TrunkChange, TrunkStatus};
 use switch::Output;
@@ -8,7 +9,7 @@ use switch::Output;
 pub(crate) fn sip(message: &str) -> String {
     let first = message.lines().next().unwrap_or_default();
     let words: Vec<&str> = first.split(' ').collect();
-    let body = body(message);
+    let body = if events::is_about(message) { events::show(message) } else { body(message) };
     if first.starts_with("SIP/2.0 ") {
         let method = field(message, "cseq").and_then(|c| c.split(' ').nth(1)).unwrap_or_default();
         let of = if method == "INVITE" { String::new() } else { format!(" ({method})") };
@@ -19,7 +20,10 @@ pub(crate) fn sip(message: &str) -> String {
     let signed = ["authorization", "proxy-authorization"].into_iter().find_map(|name| field(message, name));
     let signed = signed.and_then(|v| v.split("nc=").nth(1)?.split(',').next());
     let signed = signed.map(|nc| format!(" signed nc={nc}")).unwrap_or_default();
-    let state = field(message, "subscription-state").map(|s| format!(" {}", s.split(';').next().unwrap_or_default()));
+    let transfer = field(message, "event").is_some_and(|event| event.starts_with("refer"));
+    let state = field(message, "subscription-state")
+        .filter(|_| transfer)
+        .map(|s| format!(" {}", s.split(';').next().unwrap_or_default()));
     let told = ["Diversion", "History-Info", "Privacy", "P-Asserted-Identity", "Referred-By"];
     let told: String = told.iter().filter_map(|name| Some(format!(" {name}={}", field(message, name)?))).collect();
     let cause = field(message, "reason").and_then(|r| r.split("text=").nth(1)).map(|t| format!(" reason={t}"));

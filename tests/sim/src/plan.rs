@@ -68,6 +68,8 @@ pub(crate) struct PhonePlan {
     pub(crate) temper: Temper,
     /// What it may dial.
     pub(crate) numbers: Vec<String>,
+    /// Whose calls it watches.
+    pub(crate) watches: Vec<String>,
 }
 
 /// What the world does by itself.
@@ -121,6 +123,7 @@ impl Plan {
         for phone in &mut phones {
             phone.liking = [Liking::Plain, Liking::Plain, Liking::Either, Liking::Strict][apart.below(4) as usize];
         }
+        watches(&mut phones, &mut Chance::new(seed ^ 0x4c41_4d50));
         let storm = c.millis(60_000, 150_000);
         let tame = c.percent(15);
         let delay_ms = if tame { (1, 5) } else { (1, 5 + c.below(76)) };
@@ -239,6 +242,7 @@ fn phones(c: &mut Chance) -> Vec<PhonePlan> {
             liking: Liking::Plain,
             temper: temper(c),
             numbers: Vec::new(),
+            watches: Vec::new(),
         });
     }
     let known: Vec<(usize, String)> = phones.iter().map(|p| (p.company, p.user.clone())).collect();
@@ -254,6 +258,21 @@ fn phones(c: &mut Chance) -> Vec<PhonePlan> {
         phone.numbers = numbers;
     }
     phones
+}
+
+/// Most phones have a lamp or two for others of their company; some watch themselves.
+fn watches(phones: &mut [PhonePlan], c: &mut Chance) {
+    let known: Vec<(usize, String)> = phones.iter().map(|p| (p.company, p.user.clone())).collect();
+    for phone in phones {
+        let mut users: Vec<&String> = known.iter().filter(|(of, _)| *of == phone.company).map(|(_, u)| u).collect();
+        users.dedup();
+        for _ in 0..c.below(3) {
+            let user = users[c.below(users.len() as u64) as usize];
+            if !phone.watches.contains(user) {
+                phone.watches.push(user.clone());
+            }
+        }
+    }
 }
 
 fn temper(c: &mut Chance) -> Temper {

@@ -204,6 +204,7 @@ impl World {
     fn is_at_rest(&self) -> bool {
         self.closed_at.is_some_and(|at| self.now > at + Duration::from_secs(5))
             && self.core.is_idle()
+            && self.core.counters().subscriptions_alive == 0
             && self.network.is_empty()
             && self.script.next().is_none()
             && self.phones.iter().all(Phone::is_quiet)
@@ -320,6 +321,7 @@ impl World {
                 rules::check_calls(&self.core, &self.plan.limits)?;
                 carriers::check(&self.core, self.plan.carrier.as_ref(), false)?;
                 rules::check_agreement(&self.phones, &self.journal, now)?;
+                rules::check_lamps(&self.phones, &self.journal, now)?;
             }
         }
         for index in 0..self.phones.len() {

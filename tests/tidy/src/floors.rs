@@ -16,6 +16,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("sip-proxy", 2),
     ("registrar", 2),
     ("sip-trunk", 2),
+    ("sip-events", 2),
     ("admission", 2),
     ("call", 3),
     ("switch", 4),

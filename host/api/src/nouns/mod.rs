@@ -8,6 +8,7 @@ pub(crate) mod cdrs;
 pub(crate) mod companies;
 pub(crate) mod ddis;
 pub(crate) mod extensions;
+pub(crate) mod mailboxes;
 pub(crate) mod plugins;
 pub(crate) mod registrations;
 pub(crate) mod security;

@@ -6,7 +6,8 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use model::{
-    AccountId, BrandId, CallId, CallSnapshot, CompanyId, DefaultVerdict, Instant, LegSnapshot, LegState, MediaPath,
+    AccountId, BrandId, CallId, CallSnapshot, CompanyId, DefaultVerdict, Instant, LegSnapshot, LegState, Mailbox,
+    MediaPath,
 };
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -24,6 +25,7 @@ pub(crate) struct FakeSwitch {
     pub(crate) registrations: Mutex<Vec<Registration>>,
     pub(crate) hung_up: Mutex<Vec<CallId>>,
     pub(crate) trunks: Mutex<Vec<model::TrunkStatus>>,
+    pub(crate) mailboxes: Mutex<Vec<Mailbox>>,
     pub(crate) live: AtomicUsize,
     pub(crate) stuck: AtomicBool,
     pub(crate) draining: AtomicBool,
@@ -37,6 +39,12 @@ impl Switch for FakeSwitch {
         Box::pin(async move {
             self.hung_up.lock().unwrap().push(call);
             Ok(true)
+        })
+    }
+    fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>> {
+        Box::pin(async move {
+            self.mailboxes.lock().unwrap().push(mailbox);
+            Ok(())
         })
     }
     fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>> {

@@ -481,6 +481,17 @@ impl Layer {
         self.usages.get(&key).map(|usage| usage.dialog.local_tag.as_str())
     }
 
+    /// The remote's tag: of an INVITE of ours without a final answer, that of its newest early dialog; empty before.
+    #[must_use]
+    pub fn remote_tag(&self, key: DialogKey) -> Option<&str> {
+        self.usages.get(&key).map(|usage| match &usage.phase {
+            Phase::Calling(calling) => calling.early.last().map_or("", |early| early.remote_tag.as_str()),
+            Phase::Ringing(_) | Phase::Confirmed(_) | Phase::Leaving(_) | Phase::Over => {
+                usage.dialog.remote_tag.as_str()
+            }
+        })
+    }
+
     /// The URI of the remote target: the peer's Contact.
     #[must_use]
     pub fn remote_target(&self, key: DialogKey) -> Option<&str> {

@@ -17,6 +17,7 @@ impl Phone {
         match (text::method(message), text::tag(&to)) {
             ("INVITE", None) if self.dialogs.contains_key(&call_id) => self.refuse(message, 482, now),
             ("INVITE", None) => self.rung(message, &call_id, now),
+            ("NOTIFY", _) => self.notified(message, now),
             ("CANCEL", _) => self.cancelled(message, &call_id, now),
             (_, Some(_)) => self.within(message, &call_id, now),
             (_, None) => self.refuse(message, 481, now),
