@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// SIP accounts
     #[command(subcommand)]
     Account(Account),
+    /// Links to carriers
+    #[command(subcommand)]
+    Trunk(crate::cli_trunk::Trunk),
 }
 
 /// Plugins.

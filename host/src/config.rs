@@ -7,8 +7,9 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::str::FromStr;
 use core::time::Duration;
-use model::{DigestAlgorithm, Limits, Transport};
+use model::{Cidr, DigestAlgorithm, Limits, Transport};
 use serde::Deserialize;
+use shell::{ClientCertificates, TlsCertificate, TlsConfig};
 use std::path::{Path, PathBuf};
 
 /// The whole file. Every section and every field may be left out.
@@ -17,6 +18,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Config {
     /// SIP: where to listen, and what to call ourselves.
     pub(crate) sip: Sip,
+    /// Certificates for `tls` and `wss` listeners, authorities for what we connect to. SIGHUP reads the files anew.
+    pub(crate) tls: Tls,
     /// RTP and RTCP.
     pub(crate) media: Media,
     /// Finding next hops by name.
@@ -37,11 +40,18 @@ pub(crate) struct Config {
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Sip {
-    /// Where to listen: `udp:ADDR:PORT` or `tcp:ADDR:PORT`, as many as wanted; an IPv6 address stands in brackets.
+    /// Where to listen: `udp:ADDR:PORT`, or `tcp`, `tls`, `ws`, `wss`, as many as wanted; an IPv6 address stands in
+    /// brackets. `{ at = "tls:0.0.0.0:5061", advertise = "203.0.113.5:5061" }` where peers reach this listener by
+    /// another address than `advertised` says; without a port the bound one.
     pub(crate) listen: Vec<Listen>,
+    /// The origins (as `https://phone.example.com`) whose pages may connect by WebSocket; none = every page.
+    pub(crate) ws_origins: Vec<String>,
     /// The addresses that peers reach this node by, at most one per family. Needed behind NAT; else the address of
     /// the listener, or for `0.0.0.0` and `[::]` the address this machine uses towards the outside.
     pub(crate) advertised: Vec<IpAddr>,
+    /// The networks on our side of the NAT, as `10.0.0.0/8`: their peers are told this machine's own addresses, for SIP
+    /// and for media, not the advertised ones.
+    pub(crate) local_nets: Vec<Cidr>,
     /// The company domain that a request means when it is addressed to one of our own addresses.
     pub(crate) default_domain: Option<String>,
     /// What digest challenges offer, in this order: `sha-256`, `md5`. Some phones of before 2021 (baresip 1.0) give up
@@ -49,6 +59,8 @@ pub(crate) struct Sip {
     pub(crate) digest: Vec<DigestAlgorithm>,
     /// Sent in `Server` and `User-Agent`.
     pub(crate) server_name: String,
+    /// Whether phones are told of waiting messages without a subscription: a message-summary NOTIFY to each binding.
+    pub(crate) unsolicited_mwi: bool,
     /// The timers of RFC 3261 section 17.
     pub(crate) timers: Timers,
     /// How long SIGTERM lets calls go on before it ends them, in seconds; new calls are refused meanwhile.
@@ -59,14 +71,14 @@ impl Default for Sip {
     fn default() -> Self {
         let any = SocketAddr::from(([0, 0, 0, 0], 5060));
         Sip {
-            listen: vec![
-                Listen { transport: Transport::Udp, address: any },
-                Listen { transport: Transport::Tcp, address: any },
-            ],
+            listen: vec![Listen::new(Transport::Udp, any), Listen::new(Transport::Tcp, any)],
+            ws_origins: Vec::new(),
             advertised: Vec::new(),
+            local_nets: Vec::new(),
             default_domain: None,
             digest: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
             server_name: concat!("strowger/", env!("CARGO_PKG_VERSION")).to_owned(),
+            unsolicited_mwi: false,
             timers: Timers::default(),
             drain_s: 30,
         }
@@ -96,6 +108,34 @@ impl Timers {
     pub(crate) fn durations(self) -> (Duration, Duration, Duration) {
         let ms = |n: u32| Duration::from_millis(u64::from(n));
         (ms(self.t1_ms), ms(self.t2_ms), ms(self.t4_ms))
+    }
+}
+
+/// Certificates and authorities, all PEM files.
+#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// `{ domain = "sip.example.com", cert = "PATH", key = "PATH" }` for each domain, picked by the name that a peer
+    /// asks for (SNI); `*.example.com` is for every name below. The first is also for who names none of them.
+    pub(crate) certificates: Vec<TlsCertificate>,
+    /// Whether peers that connect show a certificate: `none` are asked, `request` = one that is shown must be good,
+    /// `require` = no connection without.
+    pub(crate) client_certificates: ClientCertificates,
+    /// The authorities of those client certificates.
+    pub(crate) client_ca: Option<PathBuf>,
+    /// The authorities of the peers that we connect to; none = the system's.
+    pub(crate) ca: Option<PathBuf>,
+}
+
+impl Tls {
+    /// As the sockets want it.
+    pub(crate) fn files(&self) -> TlsConfig {
+        TlsConfig {
+            certificates: self.certificates.clone(),
+            client_certificates: self.client_certificates,
+            client_ca: self.client_ca.clone(),
+            ca: self.ca.clone(),
+        }
     }
 }
 
@@ -147,6 +187,10 @@ impl Default for Http {
 pub(crate) struct Store {
     /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`; none = SQLite in the data folder.
     pub(crate) url: Option<String>,
+    /// The file with the key (64 hex digits) that carriers' passwords in the database are sealed with; none =
+    /// `secrets.key` in the data folder, made at the first start. The environment's `STROWGER_SECRETS_KEY` wins.
+    /// Every node on one database needs the same key, and a backup is worth nothing without it.
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 /// Files of this node.
@@ -189,35 +233,64 @@ impl Default for Plugins {
     }
 }
 
-/// One listener, written `udp:0.0.0.0:5060`.
+/// One listener, written `udp:0.0.0.0:5060`, or as a table with the address that peers reach it by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(try_from = "String")]
+#[serde(try_from = "ListenText")]
 pub(crate) struct Listen {
     /// The transport.
     pub(crate) transport: Transport,
     /// The address to bind.
     pub(crate) address: SocketAddr,
+    /// What peers reach it by; port 0 = the bound one.
+    pub(crate) advertise: Option<SocketAddr>,
+}
+
+impl Listen {
+    /// A listener that peers reach where it is.
+    pub(crate) const fn new(transport: Transport, address: SocketAddr) -> Listen {
+        Listen { transport, address, advertise: None }
+    }
+}
+
+/// The two forms of a listener in the file.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "a listener is a text as \"udp:0.0.0.0:5060\", or a table of at and advertise"
+)]
+enum ListenText {
+    Short(String),
+    Long { at: String, advertise: String },
 }
 
 impl FromStr for Listen {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let expected =
-            || format!("{text:?} is no listener: expected udp:ADDR:PORT or tcp:ADDR:PORT, as udp:0.0.0.0:5060");
-        let (transport, address) = text.split_once(':').ok_or_else(expected)?;
-        let transport = match transport {
-            "udp" => Transport::Udp,
-            "tcp" => Transport::Tcp,
-            _ => return Err(expected()),
+        let expected = || {
+            format!(
+                "{text:?} is no listener: expected udp:ADDR:PORT, tcp, tls, ws or wss likewise, as udp:0.0.0.0:5060"
+            )
         };
-        Ok(Listen { transport, address: address.parse().map_err(|_| expected())? })
+        let (transport, address) = text.split_once(':').ok_or_else(expected)?;
+        let transport = Transport::ALL.into_iter().find(|t| t.name() == transport).ok_or_else(expected)?;
+        Ok(Listen::new(transport, address.parse().map_err(|_| expected())?))
     }
 }
 
-impl TryFrom<String> for Listen {
+impl TryFrom<ListenText> for Listen {
     type Error = String;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
+    fn try_from(text: ListenText) -> Result<Self, Self::Error> {
+        match text {
+            ListenText::Short(at) => at.parse(),
+            ListenText::Long { at, advertise } => {
+                let ip = advertise.parse().map(|ip: IpAddr| SocketAddr::new(ip, 0));
+                let address = advertise.parse().or(ip).map_err(|_| {
+                    format!("{advertise:?} is no address to advertise: expected ADDR or ADDR:PORT, as 203.0.113.5:5061")
+                })?;
+                Ok(Listen { advertise: Some(address), ..at.parse()? })
+            }
+        }
     }
 }
 
@@ -321,6 +394,19 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
 fn check(config: &Config) -> Result<(), String> {
     if config.sip.listen.is_empty() {
         return Err("sip.listen names no listener: expected at least one, as [\"udp:0.0.0.0:5060\"]".to_owned());
+    }
+    let secure = config.sip.listen.iter().find(|l| l.transport.is_secure());
+    if let Some(listen) = secure.filter(|_| config.tls.certificates.is_empty()) {
+        let name = listen.transport.name();
+        return Err(format!("sip.listen has {name}:{} and tls.certificates is empty: name one", listen.address));
+    }
+    if config.tls.client_certificates != ClientCertificates::None && config.tls.client_ca.is_none() {
+        return Err("tls.client_certificates asks for certificates: name their authorities in tls.client_ca".to_owned());
+    }
+    if let Some(listen) =
+        config.sip.listen.iter().find(|l| l.advertise.is_some_and(|a| a.is_ipv4() != l.address.is_ipv4()))
+    {
+        return Err(format!("sip.listen: {} is advertised as an address of the other family", listen.address));
     }
     for (field, addresses) in [("sip.advertised", &config.sip.advertised), ("media.address", &config.media.address)] {
         if addresses.iter().filter(|a| a.is_ipv4()).count() > 1 || addresses.iter().filter(|a| a.is_ipv6()).count() > 1

@@ -17,13 +17,24 @@ fn a_full_file_is_read() {
         Path::new("x"),
         r#"
         [sip]
-        listen = ["udp:0.0.0.0:5060", "tcp:[::]:5060"]
+        listen = [
+            "udp:0.0.0.0:5060",
+            "tcp:[::]:5060",
+            { at = "wss:0.0.0.0:443", advertise = "203.0.113.6" },
+            { at = "tls:[::]:5061", advertise = "[2001:db8::6]:15061" },
+        ]
+        ws_origins = ["https://phone.example.com"]
         advertised = ["203.0.113.5", "2001:db8::5"]
+        local_nets = ["10.0.0.0/8", "fd00::/8"]
         default_domain = "demo.example"
         timers = { t1_ms = 250 }
         [media]
         ports = "10000-10099"
         prompts = "/srv/prompts"
+        [tls]
+        certificates = [{ domain = "sip.example.com", cert = "/etc/s/a.crt", key = "/etc/s/a.key" }]
+        client_certificates = "request"
+        client_ca = "/etc/s/ca.pem"
         [dns]
         servers = ["192.0.2.53:53", "[2001:db8::53]:53"]
         [http]
@@ -37,7 +48,11 @@ fn a_full_file_is_read() {
         "#,
     )
     .unwrap();
-    assert_eq!(config.sip.listen[1], Listen { transport: Transport::Tcp, address: "[::]:5060".parse().unwrap() });
+    assert_eq!(config.sip.listen[1], Listen::new(Transport::Tcp, "[::]:5060".parse().unwrap()));
+    let advertised: Vec<_> = config.sip.listen.iter().map(|l| l.advertise.map(|a| a.to_string())).collect();
+    assert_eq!(advertised[2..], [Some("203.0.113.6:0".to_owned()), Some("[2001:db8::6]:15061".to_owned())]);
+    assert_eq!(config.tls.files().certificates[0].domain, "sip.example.com");
+    assert_eq!(config.tls.client_certificates, ClientCertificates::Request);
     assert_eq!(config.sip.timers, Timers { t1_ms: 250, ..Timers::default() });
     assert_eq!(config.media.ports, PortRange { first: 10_000, last: 10_099 });
     assert_eq!(config.limits.calls_max, 10);
@@ -70,6 +85,12 @@ fn a_wrong_line_is_named_with_what_is_expected() {
 fn fields_that_do_not_fit_together_are_refused() {
     assert!(refusal("[sip]\nlisten = []").contains("at least one"));
     assert!(refusal("[sip]\nadvertised = [\"1.2.3.4\", \"1.2.3.5\"]").contains("one family"));
+    assert!(refusal("[sip]\nlisten = [\"tls:0.0.0.0:5061\"]").contains("tls.certificates is empty"));
+    assert!(refusal("[tls]\nclient_certificates = \"require\"").contains("tls.client_ca"));
+    let other = "[sip]\nlisten = [{ at = \"udp:0.0.0.0:5060\", advertise = \"::1\" }]";
+    assert!(refusal(other).contains("other family"));
+    let named = "[sip]\nlisten = [{ at = \"udp:0.0.0.0:5060\", advertise = \"sip.example.com\" }]";
+    assert!(refusal(named).contains("expected ADDR or ADDR:PORT"));
     assert!(refusal("[store]\nurl = \"mysql://x\"").contains("postgres://"));
     assert!(refusal("[sip.timers]\nt1_ms = 0").contains("t1_ms"));
     assert!(refusal("[limits]\nregistration_min_s = 9000").contains("registration_max_s"));
@@ -128,14 +149,16 @@ fn reference_page() -> String {
 
 /// The defaults that are no number of [`Limits`], for people.
 fn defaults() -> Vec<(String, String)> {
-    let Config { sip, media, dns, http, store, data, limits, plugins } = Config::default();
+    let Config { sip, tls, media, dns, http, store, data, limits, plugins } = Config::default();
     let mut out: Vec<(String, String)> = vec![
         ("sip.listen".into(), "`[\"udp:0.0.0.0:5060\", \"tcp:0.0.0.0:5060\"]`".into()),
         ("sip.server_name".into(), "`strowger/VERSION`".into()),
+        ("sip.unsolicited_mwi".into(), sip.unsolicited_mwi.to_string()),
         ("sip.timers.t1_ms".into(), sip.timers.t1_ms.to_string()),
         ("sip.timers.t2_ms".into(), sip.timers.t2_ms.to_string()),
         ("sip.timers.t4_ms".into(), sip.timers.t4_ms.to_string()),
         ("sip.drain_s".into(), sip.drain_s.to_string()),
+        ("tls.client_certificates".into(), "`\"none\"`".into()),
         ("media.ports".into(), format!("`\"{}\"`", media.ports)),
         ("media.streams_max".into(), media.streams_max.to_string()),
         ("http.listen".into(), format!("`\"{}\"`", http.listen)),
@@ -145,7 +168,7 @@ fn defaults() -> Vec<(String, String)> {
         ("plugins.hooks_max".into(), plugins.hooks_max.to_string()),
         ("plugins.apps_max".into(), plugins.apps_max.to_string()),
     ];
-    assert_eq!((store.url, dns.servers), (None, Vec::new()));
+    assert_eq!((store.url, dns.servers, tls), (None, Vec::new(), Tls::default()));
     let limits = serde_json::to_value(limits).expect("limits are plain");
     for (name, value) in limits.as_object().expect("a table") {
         out.push((format!("limits.{name}"), value.to_string()));

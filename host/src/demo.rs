@@ -77,7 +77,7 @@ pub(crate) async fn run(plan: Plan, gate: &Gate) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(block.as_bytes()).and_then(|()| out.flush());
     drop(out);
-    node.run().await
+    node.run(false).await
 }
 
 /// How a person who started this would call a client command.
@@ -97,10 +97,8 @@ fn config(dir: &Path, sip: SocketAddr, http: SocketAddr) -> Result<Config, Failu
     }
     let port = if sip.port() == 0 { free_port(&ips)? } else { sip.port() };
     let both = [Transport::Udp, Transport::Tcp];
-    config.sip.listen = ips
-        .iter()
-        .flat_map(|ip| both.map(|transport| Listen { transport, address: SocketAddr::new(*ip, port) }))
-        .collect();
+    config.sip.listen =
+        ips.iter().flat_map(|ip| both.map(|transport| Listen::new(transport, SocketAddr::new(*ip, port)))).collect();
     config.sip.default_domain = Some(DOMAIN.to_owned());
     // Whatever phone a newcomer has shall register: decision 0005.
     config.sip.digest = vec![DigestAlgorithm::Md5];

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod cli_trunk;
 mod client;
 mod config;
 mod demo;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
 fn run(cli: &cli::Cli) -> Result<String, Failure> {
     let mut builder = match &cli.command {
         Command::Serve { .. } | Command::Demo { .. } => tokio::runtime::Builder::new_multi_thread(),
-        Command::Plugin(_) | Command::Call(_) | Command::Cdr(_) | Command::Account(_) => {
+        Command::Plugin(_) | Command::Call(_) | Command::Cdr(_) | Command::Account(_) | Command::Trunk(_) => {
             tokio::runtime::Builder::new_current_thread()
         }
     };
@@ -48,9 +49,11 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
                 let plan = demo::Plan { data: data.clone(), sip: *sip, http: *http };
                 logged(async |gate| demo::run(plan, gate).await).await
             }
-            command @ (Command::Plugin(_) | Command::Call(_) | Command::Cdr(_) | Command::Account(_)) => {
-                client::run(&cli.remote, command).await
-            }
+            command @ (Command::Plugin(_)
+            | Command::Call(_)
+            | Command::Cdr(_)
+            | Command::Account(_)
+            | Command::Trunk(_)) => client::run(&cli.remote, command).await,
         }
     })
 }

@@ -5,12 +5,12 @@ use crate::exit::Failure;
 use api::Api;
 use core::time::Duration;
 use model::Instant;
-use shell::{Clock, Handle, ListenerConfig, MediaConfig, Shell, ShellConfig};
+use shell::{Clock, Handle, ListenerConfig, MediaConfig, Shell, ShellConfig, TlsConfig};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use store::{Db, NewToken, OpContext, Role, Scope};
+use store::{Db, NewToken, OpContext, Role, Scope, SecretKey};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -41,7 +41,8 @@ impl Opened {
             .map_err(|e| Failure::start(format!("the data folder {} cannot be made: {e}", dir.display())))?;
         let http = TcpListener::bind(config.http.listen).await.map_err(|e| http_failure(config.http.listen, &e))?;
         let url = config.store.url.clone().unwrap_or_else(|| format!("sqlite:{}", dir.join("strowger.db").display()));
-        let db = Db::open(&url).await.map_err(Failure::start)?;
+        let key = secrets_key(config)?;
+        let db = Db::open_keyed(&url, Some(key)).await.map_err(Failure::start)?;
         Ok(Opened { http, db, clock: Clock::anchored() })
     }
 
@@ -94,8 +95,33 @@ impl Opened {
             serving,
             stop_http,
             drain: Duration::from_secs(u64::from(config.sip.drain_s)),
+            tls: config.tls.files(),
         })
     }
+}
+
+/// The environment variable that holds the key of secrets.
+const KEY_VARIABLE: &str = "STROWGER_SECRETS_KEY";
+
+/// The key that secrets in the database are sealed with: from the environment, the file named, or the data folder's own.
+fn secrets_key(config: &Config) -> Result<SecretKey, Failure> {
+    if let Ok(text) = std::env::var(KEY_VARIABLE) {
+        return SecretKey::from_hex(&text).map_err(|e| Failure::start(format!("{KEY_VARIABLE} holds no key: {e}")));
+    }
+    let own = config.data.dir.join("secrets.key");
+    let path = config.store.key_file.as_ref().unwrap_or(&own);
+    let unusable = |why: String| Failure::start(format!("the key file {} cannot be used: {why}", path.display()));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        // Only our own: a file that was named and is not there is a mistake, and a new key would not open old secrets.
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && config.store.key_file.is_none() => {
+            let text = SecretKey::generate().map_err(|e| unusable(e.to_string()))?;
+            crate::client::write_private(path, &format!("{text}\n"))?;
+            text
+        }
+        Err(e) => return Err(unusable(e.to_string())),
+    };
+    SecretKey::from_hex(&text).map_err(|e| unusable(e.to_string()))
 }
 
 /// A data folder holds tokens and digest secrets: only its owner may look in.
@@ -132,7 +158,7 @@ fn shell_config(config: &Config, prompts: Vec<(String, Vec<u8>)>) -> ShellConfig
     let listener = |l: &crate::config::Listen| ListenerConfig {
         transport: l.transport,
         bind: l.address,
-        advertised: advertised(l.address.ip()).map(|ip| SocketAddr::new(ip, 0)),
+        advertised: l.advertise.or_else(|| advertised(l.address.ip()).map(|ip| SocketAddr::new(ip, 0))),
     };
     let media = |ip: IpAddr| MediaConfig {
         bind: ip,
@@ -148,10 +174,14 @@ fn shell_config(config: &Config, prompts: Vec<(String, Vec<u8>)>) -> ShellConfig
         limits: config.limits.clone(),
         listeners: config.sip.listen.iter().map(listener).collect(),
         media: media_ips(config).into_iter().map(media).collect(),
+        tls: config.tls.files(),
+        local_nets: config.sip.local_nets.clone(),
+        ws_origins: config.sip.ws_origins.clone(),
         dns_servers: config.dns.servers.clone(),
         default_domain: config.sip.default_domain.clone(),
         digest: config.sip.digest.clone(),
         server_name: config.sip.server_name.clone(),
+        unsolicited_mwi: config.sip.unsolicited_mwi,
         t1,
         t2,
         t4,
@@ -193,6 +223,7 @@ pub(crate) struct Node {
     serving: tokio::task::JoinHandle<()>,
     stop_http: oneshot::Sender<()>,
     drain: Duration,
+    tls: TlsConfig,
 }
 
 impl Node {
@@ -208,25 +239,31 @@ impl Node {
 
     /// Where phones find SIP, as `udp:192.0.2.1:5060`.
     pub(crate) fn sip(&self) -> Vec<String> {
-        self.switch.listeners().iter().map(|l| format!("{}:{}", l.transport.uri_token(), l.advertised)).collect()
+        self.switch.listeners().iter().map(|l| format!("{}:{}", l.transport.name(), l.advertised)).collect()
     }
 
-    /// Serves until a signal, drains, and leaves everything on the disk.
+    /// Serves until a signal, drains, and leaves everything on the disk. SIGHUP is the end of a node that somebody sits
+    /// before, and reads the certificates of a service anew.
     ///
     /// # Errors
     /// When the switch ended by itself.
-    pub(crate) async fn run(self) -> Result<(), Failure> {
+    pub(crate) async fn run(self, is_service: bool) -> Result<(), Failure> {
         let mut signals = Signals::listen().map_err(|e| Failure::start(format!("no signals: {e}")))?;
-        let by_itself = tokio::select! {
-            () = signals.next() => false,
-            () = self.switch.stopped() => true,
+        let by_itself = loop {
+            tokio::select! {
+                signal = signals.next() => match signal {
+                    Signal::Hangup if is_service => self.reload().await,
+                    Signal::Hangup | Signal::End => break false,
+                },
+                () = self.switch.stopped() => break true,
+            }
         };
         if !by_itself {
             tracing::info!(wait_s = self.drain.as_secs(), "draining: no new calls; a second signal ends the calls now");
         }
         let drained = tokio::select! {
             drained = self.switch.drain(self.drain) => Some(drained),
-            () = signals.next() => None,
+            () = signals.end() => None,
         };
         let drained = match drained {
             Some(drained) => drained,
@@ -241,8 +278,26 @@ impl Node {
     }
 }
 
-/// SIGTERM and SIGINT.
+impl Node {
+    /// SIGHUP: certificates anew. A file that cannot be used changes nothing, and the log says which.
+    async fn reload(&self) {
+        match self.switch.reload_tls(self.tls.clone()).await {
+            Ok(()) => tracing::info!("certificates and authorities were read anew"),
+            Err(error) => tracing::error!(%error, "certificates and authorities stay as they were"),
+        }
+    }
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Signal {
+    End,
+    Hangup,
+}
+
+/// SIGTERM and SIGINT end the node; for SIGHUP see [`Node::run`].
 struct Signals {
+    hangup: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
@@ -250,13 +305,23 @@ struct Signals {
 impl Signals {
     fn listen() -> std::io::Result<Signals> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Signals {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Signal::End,
+            _ = self.interrupt.recv() => Signal::End,
+            _ = self.hangup.recv() => Signal::Hangup,
         }
+    }
+
+    /// The next one that ends the node.
+    async fn end(&mut self) {
+        while self.next().await != Signal::End {}
     }
 }

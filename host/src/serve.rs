@@ -22,7 +22,7 @@ pub(crate) async fn run(path: &Path, gate: &Gate) -> Result<(), Failure> {
     for listener in node.sip() {
         tracing::info!(sip = %listener, "listening");
     }
-    node.run().await
+    node.run(true).await
 }
 
 /// The token in the client file if it still works, else a new one for the whole platform.

@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     ("purity", "floors 0-4 import nothing", purity::check),
     ("guests", "the plugins and the SDK: format and lints", guests),
     ("sdk", "the SDK's bindings are those of wit/, and its examples hold", sdk),
+    ("fuzz", "the fuzz targets take their corpora, its mutations and the torture messages", fuzz),
     ("sim", "the simulation's seeds, each run twice", sim),
     ("planted", "planted faults are caught by the simulation", crate::run::planted),
 ];
@@ -110,6 +111,11 @@ fn sdk() -> Result<(), String> {
     let sdk = root().join("sdk/rust");
     go(cargo().current_dir(&sdk).args(["run", "--quiet", "--manifest-path", "generate/Cargo.toml", "--", "--check"]))?;
     go(cargo().current_dir(&sdk).args(["test", "--quiet"]))
+}
+
+/// The fuzz targets' bodies, without a fuzzer: a workspace of its own, as libFuzzer needs nightly.
+fn fuzz() -> Result<(), String> {
+    go(cargo().current_dir(root().join("tests/fuzz")).args(["test", "--quiet"]))
 }
 
 fn sim() -> Result<(), String> {

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod domain;
+mod trunk;
 
 use core::net::SocketAddr;
 use model::{Account, Company, Directory, Flow, Instant};
@@ -14,6 +15,7 @@ use sip_message::{Message, Method, Name};
 use std::sync::Arc;
 
 pub use domain::Domains;
+pub use trunk::AdmittedTrunk;
 
 /// Permission to open something for a tenant.
 ///
@@ -77,6 +79,8 @@ pub struct Counters {
     pub replayed: u64,
     /// Domains that are nobody's.
     pub unknown_domains: u64,
+    /// Calls from carriers for numbers that are nobody's.
+    pub unknown_numbers: u64,
 }
 
 /// The doorkeeper of a shard.

@@ -1,7 +1,7 @@
 //! The real switch behind [`Switch`]: the shell's handle.
 
 use crate::switch::{Asked, Component, Gone, Registration, Switch};
-use model::{CallId, CallSnapshot, Instant};
+use model::{CallId, CallSnapshot, Instant, Mailbox, TrunkStatus};
 use shell::{CallScope, Handle};
 
 impl From<shell::Gone> for Gone {
@@ -34,8 +34,16 @@ impl Switch for Handle {
         Box::pin(async move { Ok(Handle::hangup(self, call).await?) })
     }
 
+    fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>> {
+        Box::pin(async move { Ok(Handle::mailbox(self, mailbox).await?) })
+    }
+
     fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>> {
         Box::pin(async { Ok(Handle::registrations(self).await?.into_iter().map(Into::into).collect()) })
+    }
+
+    fn trunks(&self) -> Asked<'_, Result<Vec<TrunkStatus>, Gone>> {
+        Box::pin(async { Ok(Handle::trunks(self).await?) })
     }
 
     fn check(&self, component: Vec<u8>) -> Asked<'_, Result<Component, String>> {

@@ -10,7 +10,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 #[derive(utoipa::OpenApi)]
 #[openapi(info(
     title = "Strowger",
-    description = "Tenants, numbers, plugins, live calls and CDRs of a Strowger softswitch. Every list is paged by `after` and `next`. A write answers when it is live."
+    description = "Tenants, numbers, trunks, plugins, live calls and CDRs of a Strowger softswitch. Every list is paged by `after` and `next`. A write answers when it is live."
 ))]
 struct Frame;
 
@@ -20,6 +20,7 @@ pub(crate) fn routes() -> (Router<Api>, OpenApi) {
         .merge(nouns::brands::routes())
         .merge(nouns::companies::routes())
         .merge(nouns::accounts::routes())
+        .merge(nouns::mailboxes::routes())
         .merge(nouns::extensions::routes())
         .merge(nouns::ddis::routes())
         .merge(nouns::plugins::routes())
@@ -27,7 +28,9 @@ pub(crate) fn routes() -> (Router<Api>, OpenApi) {
         .merge(nouns::calls::routes())
         .merge(nouns::cdrs::routes())
         .merge(nouns::registrations::routes())
-        .merge(nouns::tokens::routes());
+        .merge(nouns::tokens::routes())
+        .merge(nouns::translation_sets::routes())
+        .merge(nouns::trunks::routes());
     let (router, mut document) =
         OpenApiRouter::with_openapi(<Frame as utoipa::OpenApi>::openapi()).nest("/api/v1", v1).split_for_parts();
     document.merge(open().into_openapi());

@@ -2,7 +2,7 @@
 
 use core::future::Future;
 use core::pin::Pin;
-use model::{AccountId, BrandId, CallId, CallSnapshot, CompanyId, Instant};
+use model::{AccountId, BrandId, CallId, CallSnapshot, CompanyId, Instant, Mailbox, TrunkStatus};
 
 /// A boxed future, so that the trait can stand behind a pointer.
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -48,8 +48,12 @@ pub trait Switch: Send + Sync + 'static {
     fn calls(&self) -> Asked<'_, Result<Vec<CallSnapshot>, Gone>>;
     /// Ends a call; whether there was one.
     fn hangup(&self, call: CallId) -> Asked<'_, Result<bool, Gone>>;
+    /// What waits in a mailbox, whole.
+    fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>>;
     /// Every contact registered now.
     fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>>;
+    /// How every trunk is.
+    fn trunks(&self) -> Asked<'_, Result<Vec<TrunkStatus>, Gone>>;
     /// Checks and compiles a component; a refusal is in words for the plugin's author.
     fn check(&self, component: Vec<u8>) -> Asked<'_, Result<Component, String>>;
     /// Returns when everything the store holds now (directory and bindings) is live in every shard, or says why not.

@@ -151,6 +151,19 @@ async fn a_plugin_is_installed_bound_replaced_and_rolled_back() {
 }
 
 #[tokio::test]
+async fn a_mailbox_is_told_to_the_switch_whole() {
+    let world = World::new().await;
+    let own = Some(world.company_admins[0].as_str());
+    let added = world.ask(own, "POST", "/api/v1/accounts", &json!({"username": "1077"})).await;
+    let path = format!("/api/v1/accounts/{}/mailbox", added.body["id"]);
+    let told = world.ask(own, "PUT", &path, &json!({"voice": {"new": 2, "old": 8}})).await;
+    assert_eq!(told.status, StatusCode::NO_CONTENT, "{told:?}");
+    let mailboxes = world.switch.mailboxes.lock().unwrap().clone();
+    assert_eq!((mailboxes[0].account.as_str(), mailboxes[0].voice.new, mailboxes[0].fax.new), ("1077", 2, 0));
+    refused(&world.ask(own, "PUT", &path, &json!({"voice": {"news": 2}})).await, 422, "voice.news");
+}
+
+#[tokio::test]
 async fn calls_are_seen_and_ended() {
     let world = World::new().await;
     let own = Some(world.company_admins[0].as_str());

@@ -52,6 +52,10 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("GET /api/v1/accounts/{id}", thing(at("accounts", f.account), Value::Null)),
         ("PATCH /api/v1/accounts/{id}", thing(at("accounts", f.account), json!({"password": "stolen-password"}))),
         ("DELETE /api/v1/accounts/{id}", thing(at("accounts", f.account), Value::Null)),
+        (
+            "PUT /api/v1/accounts/{id}/mailbox",
+            thing(at("accounts", f.account) + "/mailbox", json!({"voice": {"new": 666}})),
+        ),
         ("GET /api/v1/extensions", Case::List),
         (
             "POST /api/v1/extensions",
@@ -90,6 +94,17 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
             thing(v1("/tokens".into()), json!({"company": company, "name": "evil", "role": "admin"})),
         ),
         ("DELETE /api/v1/tokens/{id}", thing(at("tokens", f.token), Value::Null)),
+        ("GET /api/v1/translation-sets", Case::List),
+        ("POST /api/v1/translation-sets", thing(v1("/translation-sets".into()), json!({"brand": brand, "name": "x"}))),
+        ("GET /api/v1/translation-sets/{id}", thing(at("translation-sets", f.set), Value::Null)),
+        ("PATCH /api/v1/translation-sets/{id}", thing(at("translation-sets", f.set), json!({"name": "stolen"}))),
+        ("DELETE /api/v1/translation-sets/{id}", thing(at("translation-sets", f.set), Value::Null)),
+        ("GET /api/v1/trunks", Case::List),
+        ("POST /api/v1/trunks", thing(v1("/trunks".into()), json!({"brand": brand, "name": "x"}))),
+        ("GET /api/v1/trunks/{id}", thing(at("trunks", f.trunk), Value::Null)),
+        ("GET /api/v1/trunks/{id}/status", thing(at("trunks", f.trunk) + "/status", Value::Null)),
+        ("PATCH /api/v1/trunks/{id}", thing(at("trunks", f.trunk), json!({"name": "stolen"}))),
+        ("DELETE /api/v1/trunks/{id}", thing(at("trunks", f.trunk), Value::Null)),
         ("GET /metrics", Case::Platform),
     ])
 }
@@ -119,7 +134,7 @@ fn some_path(operation: &str) -> (&str, String) {
 fn the_document_and_the_cases_name_the_same_operations() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let world = runtime.block_on(World::new());
-    let nothing = Furniture { account: 0, extension: 0, ddi: 0, plugin: 0, binding: 0, token: 0 };
+    let nothing = Furniture { account: 0, extension: 0, ddi: 0, plugin: 0, binding: 0, token: 0, set: 0, trunk: 0 };
     let listed: BTreeSet<String> = cases(&world, nothing).keys().map(|k| (*k).to_owned()).collect();
     let (open, guarded): (Vec<_>, Vec<_>) = operations().into_iter().partition(|(_, open)| *open);
     assert_eq!(
@@ -164,7 +179,19 @@ async fn a_reader_writes_nothing() {
 /// Everything the first company and its brand have, as the platform sees it.
 async fn everything(world: &World) -> String {
     let mut out = String::new();
-    for noun in ["brands", "companies", "accounts", "extensions", "ddis", "plugins", "bindings", "tokens", "calls"] {
+    for noun in [
+        "brands",
+        "companies",
+        "accounts",
+        "extensions",
+        "ddis",
+        "plugins",
+        "bindings",
+        "tokens",
+        "calls",
+        "trunks",
+        "translation-sets",
+    ] {
         out += &world.must("GET", &format!("/api/v1/{noun}?limit=1000"), Value::Null).await.to_string();
     }
     out
@@ -237,7 +264,7 @@ async fn what_is_not_there_and_what_is_not_yours_look_the_same() {
     let world = World::new().await;
     let furniture = world.furnish().await;
     let stranger = Some(world.company_admins[2].as_str());
-    for noun in ["accounts", "extensions", "ddis", "bindings"] {
+    for noun in ["accounts", "extensions", "ddis", "bindings", "trunks", "translation-sets"] {
         let theirs = world.ask(stranger, "GET", &format!("/api/v1/{noun}/{}", furniture.account), &Value::Null).await;
         let nobodys = world.ask(stranger, "GET", &format!("/api/v1/{noun}/999999"), &Value::Null).await;
         assert_eq!((theirs.status, theirs.text), (nobodys.status, nobodys.text), "{noun}");

@@ -34,7 +34,12 @@ impl Step<'_, '_> {
     fn run(&mut self) -> Option<&mut AppRun> {
         match &mut self.call.stage {
             Stage::App(run) => Some(run),
-            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over => None,
+            Stage::Deciding(_)
+            | Stage::Hunting(_)
+            | Stage::Bridged(_)
+            | Stage::Proxied(_)
+            | Stage::Parked(_)
+            | Stage::Over => None,
         }
     }
 

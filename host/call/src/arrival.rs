@@ -1,6 +1,6 @@
 //! An INVITE that admission let in.
 
-use model::{Account, Attr, CallInfo, Company, Flow, Header, Instant, Party};
+use model::{Account, AccountId, Attr, CallInfo, Company, Flow, Header, Instant, MediaSecurity, Party, Trunk};
 use sip_message::Message;
 use sip_transaction::ServerKey;
 use std::sync::Arc;
@@ -46,15 +46,34 @@ pub struct Arrival {
     pub company: Arc<Company>,
     /// The brand's name.
     pub brand_name: String,
-    /// The calling account.
-    pub account: Arc<Account>,
-    /// What vouches for the caller: `digest` or `address`.
+    /// The calling account; `None` for a call from a carrier.
+    pub account: Option<Arc<Account>>,
+    /// The carrier it came from.
+    pub trunk: Option<FromTrunk>,
+    /// What vouches for the caller: `digest`, `address` or `trunk`.
     pub verified: &'static str,
     /// The user part that was called.
     pub callee_user: String,
 }
 
+/// What is known of a call from a carrier.
+#[derive(Clone, Debug)]
+pub struct FromTrunk {
+    /// The trunk it came by.
+    pub trunk: Arc<Trunk>,
+    /// Who calls, as far as the carrier is believed.
+    pub caller: Party,
+}
+
 impl Arrival {
+    /// Whether From shows the account itself, or somebody whom an address vouches for: then it may stand as it is.
+    pub(crate) fn speaks_for_itself(&self) -> bool {
+        let name = self.account.as_ref().map(|account| account.username.as_str());
+        let own = |user: &str| name.is_some_and(|name| sip_message::unescape(user) == name);
+        self.verified == "address"
+            || self.request.from().is_ok_and(|from| from.uri().is_sip() && from.uri().user().is_some_and(own))
+    }
+
     /// The call as a plugin sees it.
     pub(crate) fn call_info(&self, call: model::CallId, now: Instant) -> CallInfo {
         let company = &self.company;
@@ -64,18 +83,45 @@ impl Arrival {
             brand_name: self.brand_name.clone(),
             company: company.id,
             company_name: company.name.clone(),
-            account: Some(self.account.username.clone()),
+            account: self.account.as_ref().map(|account| account.username.clone()),
             source_ip: self.flow.remote.ip().to_string(),
-            caller: Party {
-                uri: format!("sip:{}@{}", self.account.username, company.domain),
-                user: self.account.username.clone(),
-                display: Some(self.account.display_name.clone()).filter(|d| !d.is_empty()),
-                verified: Some(self.verified.to_owned()),
-            },
+            caller: self.caller(),
             callee: callee_party(&self.callee_user, &company.domain),
             headers: visible_headers(&self.request),
             received_at: now,
-            attrs: Vec::<Attr>::new(),
+            attrs: self.trunk.iter().map(|from| ("trunk".to_owned(), from.trunk.name.clone())).collect::<Vec<Attr>>(),
+        }
+    }
+
+    /// Whether the caller's leg has SRTP: the account's own word, else its company's.
+    pub(crate) fn media_security(&self) -> MediaSecurity {
+        self.account.as_ref().and_then(|account| account.media_security).unwrap_or(self.company.media_security)
+    }
+
+    /// The calling account's row.
+    pub(crate) fn account_id(&self) -> Option<AccountId> {
+        self.account.as_ref().map(|account| account.id)
+    }
+
+    /// The calling account's user name; a carrier's caller by its number.
+    pub(crate) fn username(&self) -> &str {
+        match (&self.account, &self.trunk) {
+            (Some(account), _) => &account.username,
+            (None, Some(from)) => &from.caller.user,
+            (None, None) => "",
+        }
+    }
+
+    fn caller(&self) -> Party {
+        if let Some(from) = &self.trunk {
+            return from.caller.clone();
+        }
+        let Some(account) = &self.account else { return Party::default() };
+        Party {
+            uri: format!("sip:{}@{}", account.username, self.company.domain),
+            user: account.username.clone(),
+            display: Some(account.display_name.clone()).filter(|d| !d.is_empty()),
+            verified: Some(self.verified.to_owned()),
         }
     }
 }

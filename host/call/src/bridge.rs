@@ -35,7 +35,12 @@ impl Step<'_, '_> {
         let Some(other) = self.peer_of(no) else {
             return match &self.call.stage {
                 Stage::Hunting(_) => self.refuse_reinvite(no, NOT_ACCEPTABLE),
-                Stage::Deciding(_) | Stage::Bridged(_) | Stage::App(_) | Stage::Parked(_) | Stage::Over => {
+                Stage::Deciding(_)
+                | Stage::Bridged(_)
+                | Stage::App(_)
+                | Stage::Proxied(_)
+                | Stage::Parked(_)
+                | Stage::Over => {
                     self.answer_reinvite_alone(no, &offer);
                 }
             };

@@ -41,6 +41,10 @@ pub(crate) struct Call {
     pub(crate) settling: Option<Settling>,
     /// The best failure of the plan that ran out last: what the caller gets if nobody knows better.
     pub(crate) exhausted: Option<CauseInfo>,
+    /// The response context, while the call is proxied, or was and nothing has taken its place.
+    pub(crate) context: Option<sip_proxy::ContextKey>,
+    /// Whether the caller's From is the account's own, so that nobody need speak for it.
+    pub(crate) speaks_for_itself: bool,
     /// Why the leg that ended last did.
     pub(crate) last_cause: Option<Cause>,
     pub(crate) started_at: Instant,
@@ -88,6 +92,8 @@ impl Call {
             serves: None,
             settling: None,
             exhausted: None,
+            context: None,
+            speaks_for_itself: false,
             last_cause: None,
             started_at: now,
             armed: None,
@@ -124,7 +130,12 @@ impl Call {
             callee: self.info.callee.user.clone(),
             app: match &self.stage {
                 Stage::App(run) => Some(run.name.clone()),
-                Stage::Deciding(_) | Stage::Hunting(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over => None,
+                Stage::Deciding(_)
+                | Stage::Hunting(_)
+                | Stage::Bridged(_)
+                | Stage::Proxied(_)
+                | Stage::Parked(_)
+                | Stage::Over => None,
             },
             started_at: self.started_at,
             answered_at: self.answered_at(),

@@ -9,7 +9,7 @@ use crate::step::{Step, cause_info};
 use crate::target::{self, Branch};
 use crate::transfer::Job;
 use core::time::Duration;
-use model::{Cause, CauseInfo, EndedBy, HeaderOp, LegRole, MediaPath, RingStep, Target};
+use model::{Cause, CauseInfo, EndedBy, Endpoint, HeaderOp, LegRole, MediaPath, RingStep, Target};
 use sdp::Description;
 use sip_dialog::InviteSpec;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ impl Step<'_, '_> {
                 Some((_, Waiting::Dial(dial))) => Some(&mut dial.hunt),
                 Some(_) | None => None,
             },
-            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over => None,
+            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over => None,
         }
     }
 
@@ -51,10 +51,16 @@ impl Step<'_, '_> {
     /// Rings every place of these targets; `forwarded` says who has sent the call on to them.
     pub(crate) fn ring_targets(&mut self, targets: &[Target], forwarded: &[Forwarded]) {
         for target in targets {
+            if let Endpoint::Trunk { name, number } = &target.to {
+                if let Err(cause) = self.ring_trunk(target, name, number) {
+                    self.target_failed(target, cause);
+                }
+                continue;
+            }
             match target::branches(self.floors, self.call.info.company, &target.to) {
                 Ok(branches) => {
                     for branch in branches {
-                        self.ring_branch(target, &branch, forwarded);
+                        self.ring_branch(target, branch, forwarded);
                     }
                 }
                 Err(cause) => self.target_failed(target, cause),
@@ -70,17 +76,30 @@ impl Step<'_, '_> {
     }
 
     /// Sends one INVITE; the new leg joins the hunt.
-    fn ring_branch(&mut self, target: &Target, branch: &Branch, forwarded: &[Forwarded]) {
+    pub(crate) fn ring_branch(&mut self, target: &Target, branch: Branch, forwarded: &[Forwarded]) {
         let Some(hunt) = self.hunt_mut() else { return };
-        let (media, plan_ops) = (hunt.media, hunt.header_ops.clone());
+        let plan_ops = hunt.header_ops.clone();
         if self.call.legs.len() >= self.floors.setup.limits.legs_per_call_max {
+            if let Some(to) = &branch.carrier {
+                self.floors.trunks.call_ended(to.on.id);
+            }
             return self.target_failed(target, Cause::LimitReached);
         }
-        let no = self.add_leg(target, branch);
+        let no = self.add_leg(target, &branch);
         if let Some(leg) = self.call.leg_mut(no) {
             leg.forwarded = forwarded.to_vec();
+            if let Some(to) = &branch.carrier {
+                leg.caller_shown.clone_from(&to.shown);
+            }
         }
-        let (from, headers) = self.told(no, branch);
+        let (from, headers) = self.told(no, &branch);
+        let carrier = branch.carrier.map(|to| {
+            if let Some(leg) = self.call.leg_mut(no) {
+                leg.trunk = Some(Box::new(to.on));
+            }
+            to.carrier
+        });
+        let media = self.media_of(no);
         let offer = match self.offer_to(no, media) {
             Ok(offer) => offer,
             Err(cause) => {
@@ -90,13 +109,14 @@ impl Step<'_, '_> {
         };
         let spec = InviteSpec {
             flow: branch.flow,
-            request_uri: branch.request_uri.clone(),
+            request_uri: branch.request_uri,
             route_set: Vec::new(),
             from,
             to: format!("<{}>", branch.to_uri),
             call_id: self.call.leg(no).map(|l| l.sip_call_id.clone()),
             headers: with_ops(headers, &plan_ops, &target.header_ops),
             offer: Some(offer),
+            carrier,
         };
         let now = self.now();
         let key = self.floors.dialogs.invite(self.floors.transactions, spec, now);
@@ -140,13 +160,19 @@ impl Step<'_, '_> {
     /// The From and the header fields of a leg's INVITE, before the plan changes them.
     fn told(&self, no: LegNo, branch: &Branch) -> (String, Vec<(String, String)>) {
         let Some(leg) = self.call.leg(no) else { return Default::default() };
-        let domain = self.floors.directory.company(self.call.info.company).map_or("invalid", |c| c.domain.as_str());
+        let company = || self.floors.directory.company(self.call.info.company).map_or("invalid", |c| c.domain.as_str());
+        let domain = branch.carrier.as_ref().map_or_else(company, |to| to.host.as_str());
         let display = match &self.call.serves {
             Some(serves) => serves.display.as_deref(),
             None => self.call.info.caller.display.as_deref(),
         };
         let shown = Shown { user: &leg.caller_shown, display, domain, private: self.call.private };
-        let (from, identity) = identity::identity(branch.policy, &shown);
+        let (mut from, identity) = identity::identity(branch.policy, &shown);
+        if let Some(user) =
+            branch.carrier.as_ref().and_then(|to| to.from_user.as_deref()).filter(|_| !self.call.private)
+        {
+            from = sip_message::name_addr(display, format_args!("sip:{user}@{domain}"));
+        }
         let mut headers = vec![("Max-Forwards".to_owned(), self.call.max_forwards.to_string())];
         headers.extend(identity);
         headers.extend(identity::forwarding(branch.policy, &leg.forwarded, &leg.party, domain));
@@ -159,6 +185,7 @@ impl Step<'_, '_> {
     /// A callee sent 18x.
     pub(crate) fn callee_progress(&mut self, no: LegNo, status: u16, sdp: Option<&[u8]>) {
         let now = self.now();
+        self.carrier_lives(no);
         if let Some(leg) = self.call.leg_mut(no).filter(|l| l.progress == Progress::Trying && status != 181) {
             leg.progress = Progress::Ringing;
             leg.ringing_at = Some(now);
@@ -202,6 +229,7 @@ impl Step<'_, '_> {
 
     /// A callee sent 2xx: it has won.
     pub(crate) fn callee_answered(&mut self, no: LegNo, sdp: Option<&[u8]>) {
+        self.carrier_lives(no);
         let in_hunt = self.hunt_mut().is_some_and(|h| h.ringing.contains(&no));
         if !in_hunt {
             return self.end_leg(no, Ending::switch(Cause::AnsweredElsewhere));
@@ -320,10 +348,19 @@ impl Step<'_, '_> {
                 self.call.stage = Stage::App(run);
                 self.dial_failed();
             }
-            stage @ (Stage::Deciding(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over) => {
+            stage @ (Stage::Deciding(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over) => {
                 self.call.stage = stage
             }
         }
+    }
+
+    /// Where the media of a leg that rings flows: as the plan says, unless a trunk of either side wants it here.
+    fn media_of(&mut self, no: LegNo) -> MediaPath {
+        let wanted = |leg: Option<&Leg>| leg.and_then(|l| l.trunk.as_ref()).is_some_and(|on| on.anchor);
+        if wanted(self.call.leg(no)) || wanted(self.call.leg(0)) {
+            return MediaPath::Anchor;
+        }
+        self.hunt_mut().map_or(MediaPath::Anchor, |hunt| hunt.media)
     }
 
     /// Whether the media of this hunt passes through the relay.

@@ -301,6 +301,7 @@ impl Engine {
             let ring = RingStep { targets: vec![to], ring_timeout: RECALL_RING, advance_on: Vec::new() };
             step.obey(Decision::Connect(RingPlan {
                 steps: vec![ring],
+                handling: model::Handling::B2bua,
                 media: MediaPath::TenantDefault,
                 header_ops: Vec::new(),
                 max_duration: None,
@@ -391,7 +392,7 @@ pub(crate) fn can_be_joined(call: &mut Call, no: LegNo) -> bool {
         && match &call.stage {
             Stage::Bridged(bridge) => bridge.joins(no),
             Stage::App(_) => true,
-            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Parked(_) | Stage::Over => false,
+            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over => false,
         }
 }
 

@@ -85,13 +85,22 @@ impl Step<'_, '_> {
         }
     }
 
-    fn connect(&mut self, plan: RingPlan) {
+    fn connect(&mut self, mut plan: RingPlan) {
         let limits = &self.floors.setup.limits;
         let targets: usize = plan.steps.iter().map(|s| s.targets.len()).sum();
         if plan.steps.is_empty() || plan.steps.len() > limits.plan_steps_max || targets > limits.plan_targets_max {
             return self.end_call(Ending::switch(Cause::PlanInvalid));
         }
         let longest = Duration::from_secs(u64::from(limits.call_duration_max_s));
+        let longest = plan.max_duration.map_or(longest, |d| d.min(longest));
+        self.merge_attrs(core::mem::take(&mut plan.attrs));
+        if self.is_proxied(&plan) {
+            if !self.proxy(plan, longest) {
+                self.end_call(Ending::switch(Cause::TransportFailed));
+            }
+            return;
+        }
+        self.leave_proxy();
         let media = match plan.media {
             // A target's early media is nothing to the party that it rings for, which still talks to somebody else.
             _ if self.call.serves.is_some() => MediaPath::Anchor,
@@ -105,9 +114,8 @@ impl Step<'_, '_> {
         };
         let mut hunt = Hunt::new(plan.steps, media);
         hunt.header_ops = plan.header_ops;
-        hunt.max_duration = Some(plan.max_duration.map_or(longest, |d| d.min(longest)));
+        hunt.max_duration = Some(longest);
         self.call.stage = Stage::Hunting(hunt);
-        self.merge_attrs(plan.attrs);
         self.next_step();
     }
 
@@ -128,6 +136,9 @@ impl Step<'_, '_> {
     /// Sends the caller a final failure with its own words; the leg's end is noted by the caller of this.
     pub(crate) fn answer_caller(&mut self, sip: u16, reason: &str, headers: &[(String, String)]) {
         let now = self.now();
+        if let Some(context) = self.call.context {
+            return self.floors.proxies.refuse(self.floors.transactions, context, (sip, reason), headers, now);
+        }
         let Some(key) = self.call.leg(0).filter(|l| l.is_alive() && !l.is_answered()).and_then(|l| l.dialog) else {
             return;
         };
@@ -148,6 +159,7 @@ impl Step<'_, '_> {
     }
 
     pub(crate) fn start_app(&mut self, name: String, args: AppArgs) {
+        self.leave_proxy();
         let app = AppId(self.desk.next_app);
         self.desk.next_app += 1;
         self.desk.by_app.insert(app, self.call.id);
@@ -172,8 +184,10 @@ impl Step<'_, '_> {
 
     /// The caller gets the best failure of the plan that ran out.
     pub(crate) fn fail_with(&mut self, best: &CauseInfo) {
-        // A 3xx that was not followed has no contacts that the caller could be told.
-        let sip = if (400..700).contains(&best.sip) { best.sip } else { 480 };
+        // A 3xx of a B2BUA call that was not followed has no contacts that the caller could be told; a proxied one has.
+        let least = if self.call.context.is_some() { 300 } else { 400 };
+        let sip = if (least..700).contains(&best.sip) { best.sip } else { 480 };
+        let sip = self.conclude_proxy(sip);
         self.end_call(Ending {
             cause: best.cause,
             sip,

@@ -3,13 +3,14 @@
 use crate::arrival::Arrival;
 use crate::call::Call;
 use crate::floors::Floors;
+use crate::lamps::{self, Lamps, LegView};
 use crate::leg::{Ending, LegNo};
 use crate::stage::Stage;
 use crate::step::Step;
 use crate::transfer::Job;
 use model::{
-    Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId, CallRecord,
-    CallSnapshot, Cause, Company, CompanyId, EndedBy, IdSource, Instant, Question, RequestId, Ticket,
+    AccountId, Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId,
+    CallRecord, CallSnapshot, Cause, Company, CompanyId, EndedBy, IdSource, Instant, Question, RequestId, Ticket,
 };
 use sip_dialog::DialogKey;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -71,9 +72,12 @@ pub(crate) struct Desk {
     pub(crate) ids: IdSource,
     pub(crate) out: VecDeque<Output>,
     pub(crate) by_dialog: BTreeMap<DialogKey, (CallId, LegNo)>,
+    pub(crate) by_context: BTreeMap<sip_proxy::ContextKey, CallId>,
+    pub(crate) by_lookup: BTreeMap<model::ResolveTicket, CallId>,
     pub(crate) by_stream: BTreeMap<media::StreamId, (CallId, LegNo)>,
     pub(crate) by_ticket: BTreeMap<Ticket, CallId>,
     pub(crate) by_app: BTreeMap<AppId, CallId>,
+    pub(crate) lamps: Lamps,
     pub(crate) next_ticket: u64,
     pub(crate) next_app: u64,
     /// Who is parked where.
@@ -109,9 +113,12 @@ impl Engine {
                 ids,
                 out: VecDeque::new(),
                 by_dialog: BTreeMap::new(),
+                by_context: BTreeMap::new(),
+                by_lookup: BTreeMap::new(),
                 by_stream: BTreeMap::new(),
                 by_ticket: BTreeMap::new(),
                 by_app: BTreeMap::new(),
+                lamps: Lamps::default(),
                 next_ticket: 1,
                 next_app: 1,
                 slots: BTreeMap::new(),
@@ -127,7 +134,11 @@ impl Engine {
         if self.joins(floors, arrival) {
             return;
         }
-        if let Some(cause) = self.cannot_open(floors, &arrival.company) {
+        let full = self.cannot_open(floors, &arrival.company).or_else(|| {
+            let from = arrival.trunk.as_ref()?;
+            floors.trunks.call_arrives(from.trunk.id).err().map(|_| Cause::TrunkFull)
+        });
+        if let Some(cause) = full {
             self.desk.counters.refused_by_limit += 1;
             let dialog =
                 floors.dialogs.incoming(arrival.key, arrival.flow, std::sync::Arc::clone(&arrival.request), floors.now);
@@ -166,6 +177,20 @@ impl Engine {
     pub fn handle_dialog_event(&mut self, floors: &mut Floors<'_>, event: sip_dialog::Event) {
         let Some(&(call, leg)) = self.desk.by_dialog.get(&event.key()) else { return };
         self.step(call, floors, |step| step.dialog_event(leg, event));
+    }
+
+    /// The proxy reported.
+    pub fn handle_proxy_event(&mut self, floors: &mut Floors<'_>, event: sip_proxy::Event) {
+        let context = event.context();
+        let Some(&call) = context.and_then(|context| self.desk.by_context.get(&context)) else { return };
+        self.step(call, floors, |step| step.proxy_event(event));
+    }
+
+    /// A next hop was looked up; `false` if no call waits for it.
+    pub fn handle_resolved(&mut self, floors: &mut Floors<'_>, resolved: &model::Resolved) -> bool {
+        let Some(call) = self.desk.by_lookup.remove(&resolved.ticket) else { return false };
+        self.step(call, floors, |step| step.target_resolved(resolved));
+        true
     }
 
     /// A stream reported.
@@ -260,6 +285,21 @@ impl Engine {
         self.desk.out.pop_front()
     }
 
+    /// The next account whose legs look different from outside.
+    pub fn poll_legs_changed(&mut self) -> Option<AccountId> {
+        self.desk.lamps.poll_changed()
+    }
+
+    /// The legs of an account as its own phones see them.
+    pub fn legs_of<'a>(
+        &'a self,
+        account: AccountId,
+        dialogs: &'a sip_dialog::Layer,
+    ) -> impl Iterator<Item = LegView> + 'a {
+        let legs = self.desk.lamps.of(account);
+        legs.filter_map(|(call, leg)| lamps::view(self.calls.get(&call)?, leg, dialogs))
+    }
+
     /// Every live call.
     pub fn snapshots(&self) -> impl Iterator<Item = CallSnapshot> {
         self.calls.values().map(Call::snapshot)
@@ -278,11 +318,14 @@ impl Engine {
             && self.due.is_empty()
             && self.per_company.is_empty()
             && self.desk.by_dialog.is_empty()
+            && self.desk.by_context.is_empty()
+            && self.desk.by_lookup.is_empty()
             && self.desk.by_stream.is_empty()
             && self.desk.by_ticket.is_empty()
             && self.desk.by_app.is_empty()
             && self.desk.slots.is_empty()
             && self.desk.jobs.is_empty()
+            && self.desk.lamps.is_empty()
     }
 
     /// The totals.
@@ -301,6 +344,7 @@ impl Engine {
     pub(crate) fn one_step(&mut self, id: CallId, floors: &mut Floors<'_>, act: impl FnOnce(&mut Step<'_, '_>)) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         act(&mut Step { call, desk: &mut self.desk, floors });
+        self.desk.lamps.look(call);
         let wanted = call.stage.deadline();
         if call.armed != wanted {
             if let Some(old) = call.armed {

@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 use model::{
-    CallInfo, Decision, DefaultVerdict, Directory, Endpoint, MediaPath, RingPlan, RingStep, RouteTarget, Target,
+    CallInfo, Decision, DefaultVerdict, Directory, Endpoint, Handling, MediaPath, RingPlan, RingStep, RouteTarget,
+    Target,
 };
 
 /// How long a default verdict rings.
@@ -18,9 +19,16 @@ pub(crate) fn decision(directory: &Directory, call: &CallInfo) -> Option<Decisio
 
 fn by_extension(directory: &Directory, call: &CallInfo) -> Option<Decision> {
     let dialled = call.callee.user.as_str();
-    let target = match directory.extension(call.company, dialled) {
+    let public = directory.ddi(dialled).filter(|ddi| ddi.company == call.company);
+    let number = match public.map(|ddi| &ddi.target) {
+        Some(RouteTarget::Extension(number)) => number.as_str(),
+        Some(RouteTarget::Account(name)) => return Some(Decision::Connect(ring(name.clone()))),
+        Some(RouteTarget::App(name)) => return Some(Decision::App { name: name.clone(), args: Vec::new() }),
+        None => dialled,
+    };
+    let target = match directory.extension(call.company, number) {
         Some(extension) => extension.target.clone(),
-        None => RouteTarget::Account(directory.account(call.company, dialled)?.username.clone()),
+        None => RouteTarget::Account(directory.account(call.company, number)?.username.clone()),
     };
     match target {
         RouteTarget::Account(name) => Some(Decision::Connect(ring(name))),
@@ -33,6 +41,7 @@ fn ring(account: String) -> RingPlan {
     let target = Target { to: Endpoint::Account(account), caller_id: None, header_ops: Vec::new() };
     RingPlan {
         steps: vec![RingStep { targets: vec![target], ring_timeout: DEFAULT_RING, advance_on: Vec::new() }],
+        handling: Handling::TenantDefault,
         media: MediaPath::TenantDefault,
         header_ops: Vec::new(),
         max_duration: None,

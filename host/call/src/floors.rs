@@ -1,8 +1,9 @@
 //! What the engine reaches for in one step: the floors below, the facts and the time, all borrowed.
 
+use crate::hops::Hops;
 use crate::joining::Codes;
-use core::net::SocketAddr;
-use model::{Directory, Flow, Instant, Limits, Lookups, NextHop, Transport};
+use core::net::{IpAddr, SocketAddr};
+use model::{Cidr, Directory, Flow, Instant, Limits, Lookups, NextHop, Transport};
 
 /// A place where we receive SIP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,6 +14,17 @@ pub struct Listener {
     pub local: SocketAddr,
 }
 
+/// An address that is another one for the peers on our side of a NAT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Inside {
+    /// Their network.
+    pub net: Cidr,
+    /// What everybody else is told.
+    pub outside: SocketAddr,
+    /// What they are told.
+    pub inside: SocketAddr,
+}
+
 /// What does not change while a shard lives.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -20,6 +32,10 @@ pub struct Setup {
     pub limits: Limits,
     /// Where we listen; the first of a kind is used to send from.
     pub listeners: Vec<Listener>,
+    /// Addresses of listeners that the peers of some networks know by another.
+    pub inside: Vec<Inside>,
+    /// The media address likewise; ports do not differ.
+    pub inside_media: Vec<Inside>,
     /// The company domain that stands in when a peer used one of our addresses for a domain.
     pub default_domain: Option<String>,
     /// What may be dialled to pick up, park and take back.
@@ -32,7 +48,14 @@ impl Setup {
     pub fn flow_to(&self, transport: Transport, remote: SocketAddr) -> Option<Flow> {
         let listener =
             self.listeners.iter().find(|l| l.transport == transport && l.local.is_ipv4() == remote.is_ipv4())?;
-        Some(Flow::new(transport, listener.local, remote))
+        Some(Flow::new(transport, seen_from(&self.inside, listener.local, remote.ip()), remote))
+    }
+
+    /// The address at which a party whose signalling comes from `party` reaches our media address.
+    #[must_use]
+    pub fn media_towards(&self, address: SocketAddr, party: IpAddr) -> SocketAddr {
+        let known = self.inside_media.iter().find(|i| i.outside.ip() == address.ip() && i.net.contains(party));
+        known.map_or(address, |i| SocketAddr::new(i.inside.ip(), address.port()))
     }
 
     /// The flow to a next hop that was looked up, with the name its certificate must show; `None` when we do not send
@@ -46,18 +69,28 @@ impl Setup {
     }
 }
 
+fn seen_from(inside: &[Inside], local: SocketAddr, remote: IpAddr) -> SocketAddr {
+    inside.iter().find(|i| i.outside == local && i.net.contains(remote)).map_or(local, |i| i.inside)
+}
+
 /// The floors below, for one step.
 pub struct Floors<'a> {
     /// Transactions (RFC 3261 section 17).
     pub transactions: &'a mut sip_transaction::Layer,
     /// Dialogs (section 12).
     pub dialogs: &'a mut sip_dialog::Layer,
+    /// Response contexts (section 16).
+    pub proxies: &'a mut sip_proxy::Layer,
     /// Streams and the relay.
     pub media: &'a mut media::Engine,
     /// Bindings (section 10).
     pub registrar: &'a mut registrar::Registrar,
+    /// Trunks to carriers.
+    pub trunks: &'a mut sip_trunk::Layer,
     /// Next hops being looked up (RFC 3263).
     pub lookups: &'a mut Lookups,
+    /// Addresses that failed lately.
+    pub hops: &'a Hops,
     /// The tenants' facts.
     pub directory: &'a Directory,
     /// Limits and listeners.

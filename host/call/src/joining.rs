@@ -45,6 +45,10 @@ impl Codes {
 impl Engine {
     /// Whether an INVITE takes a place in a call that is there, or was refused because it cannot.
     pub(crate) fn joins(&mut self, floors: &mut Floors<'_>, arrival: &Arrival) -> bool {
+        // A carrier begins calls; it takes no place in one.
+        if arrival.account.is_none() {
+            return false;
+        }
         let done = match Replaces::of(&arrival.request) {
             Err(_) => Err(400),
             Ok(Some(replaces)) => self.replace(floors, arrival, &replaces),
@@ -62,7 +66,7 @@ impl Engine {
     fn dialled_code(&mut self, floors: &mut Floors<'_>, arrival: &Arrival) -> Option<Result<(), u16>> {
         let codes = floors.setup.codes.clone();
         if let Some(slot) = Codes::after(&codes.retrieve, &arrival.callee_user) {
-            let slot = if slot.is_empty() { arrival.account.username.clone() } else { slot.to_owned() };
+            let slot = if slot.is_empty() { arrival.username().to_owned() } else { slot.to_owned() };
             return Some(self.retrieve(floors, arrival, &slot));
         }
         let of = Codes::after(&codes.pickup, &arrival.callee_user)?;
@@ -183,7 +187,7 @@ impl Step<'_, '_> {
         let no = LegNo::try_from(self.call.legs.len()).unwrap_or(LegNo::MAX);
         let origin = sdp::Origin::new(self.desk.ids.u64());
         let fresh = Leg::new(role, arrival.flow.remote.ip(), self.now(), origin);
-        let user = arrival.account.username.clone();
+        let user = arrival.username().to_owned();
         let (party, caller_shown) = match role {
             LegRole::Callee => (user, self.call.info.caller.user.clone()),
             LegRole::Caller => (self.call.info.callee.user.clone(), user),
@@ -195,7 +199,7 @@ impl Step<'_, '_> {
             caller_shown,
             sip_call_id: arrival.request.call_id().unwrap_or_default().to_owned(),
             dialog: Some(comer.key),
-            security: Security::new(arrival.account.media_security.unwrap_or(arrival.company.media_security)),
+            security: Security::new(arrival.media_security()),
             theirs: comer.offer.clone(),
             ..fresh
         };
@@ -282,14 +286,16 @@ impl Step<'_, '_> {
                 Some((_, Waiting::Dial(dial))) => dial.parent,
                 Some(_) | None => return Err(481),
             },
-            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over => return Err(481),
+            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over => {
+                return Err(481);
+            }
         };
         let rings = self.hunt_mut().is_some_and(|hunt| hunt.ringing.contains(&leg));
         if !rings {
             return Err(481);
         }
         self.read_caller_offer();
-        let seat = (LegRole::Callee, arrival.account.id);
+        let seat = (LegRole::Callee, arrival.account_id().ok_or(403_u16)?);
         let Some(no) = self.welcome(arrival, seat, parent)? else { return Ok(()) };
         let ringing = self.hunt_mut().map(|hunt| core::mem::take(&mut hunt.ringing)).unwrap_or_default();
         for other in ringing {
@@ -299,7 +305,7 @@ impl Step<'_, '_> {
             Stage::App(_) => self.dial_joined(no),
             Stage::Hunting(_) if self.call.serves.is_some() => self.stand_in_joined(no),
             Stage::Hunting(_) => self.caller_joined(no),
-            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over => {}
+            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over => {}
         }
         Ok(())
     }
@@ -340,7 +346,7 @@ impl Step<'_, '_> {
     /// A party takes the place of an answered leg.
     fn replaced_by(&mut self, arrival: &Arrival, leg: LegNo) -> Result<(), u16> {
         let other = self.bridge_mut().filter(|b| b.joins(leg)).map(|b| b.other(leg));
-        let own = self.call.leg(leg).map(|l| (l.role, l.account.unwrap_or(arrival.account.id)));
+        let own = self.call.leg(leg).and_then(|l| Some((l.role, l.account.or_else(|| arrival.account_id())?)));
         let (Some(other), Some((role, payer))) = (other, own) else { return Err(481) };
         // Who answers for the leg goes on paying for it: the newcomer sits down beside it and then on its place.
         let Some(no) = self.welcome(arrival, (role, payer), other)? else { return Ok(()) };
@@ -358,7 +364,7 @@ impl Step<'_, '_> {
         let Stage::Parked(parked) = &self.call.stage else { return Err(404) };
         let (leg, role, slot, music) = (parked.leg, parked.role, parked.slot.clone(), parked.music);
         // The parker pays on for a call it has made; a call it had got is the taker's from now on.
-        let payer = if role == LegRole::Caller { parked.parker } else { arrival.account.id };
+        let payer = if role == LegRole::Caller { parked.parker } else { arrival.account_id().ok_or(403_u16)? };
         let Some(no) = self.welcome(arrival, (role, payer), leg)? else { return Ok(()) };
         if let Some(job) = music {
             self.floors.media.stop(job);

@@ -3,6 +3,7 @@
 use crate::call::Call;
 use crate::identity::Forwarded;
 use crate::security::Security;
+use crate::trunk::OnTrunk;
 use model::{AccountId, Cause, Cdr, EndedBy, Instant, LegRole, LegState};
 use sdp::Description;
 use sip_dialog::DialogKey;
@@ -30,6 +31,8 @@ pub(crate) struct Leg {
     pub(crate) caller_shown: String,
     pub(crate) sip_call_id: String,
     pub(crate) dialog: Option<DialogKey>,
+    /// The trunk it goes by or came by; its place there is given back when the leg ends.
+    pub(crate) trunk: Option<Box<OnTrunk>>,
     /// Where its signalling comes from: its media is expected from there too.
     pub(crate) signalling: core::net::IpAddr,
     pub(crate) stream: Option<media::StreamId>,
@@ -89,6 +92,7 @@ impl Leg {
             caller_shown: String::new(),
             sip_call_id: String::new(),
             dialog: None,
+            trunk: None,
             signalling,
             stream: None,
             address: None,

@@ -22,7 +22,9 @@ impl Step<'_, '_> {
             return Ok(address);
         }
         let (stream, port) = self.floors.media.open(party, now).map_err(|_| Cause::NoMediaPort)?;
-        let address = MediaAddr { rtp: port.rtp, rtcp: port.rtcp };
+        let signalling = leg.signalling;
+        let seen = |address| self.floors.setup.media_towards(address, signalling);
+        let address = MediaAddr { rtp: seen(port.rtp), rtcp: seen(port.rtcp) };
         self.floors.media.expect_from(stream, leg.signalling);
         leg.stream = Some(stream);
         leg.address = Some(address);

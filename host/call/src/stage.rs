@@ -2,6 +2,7 @@
 
 use crate::hunt::Hunt;
 use crate::leg::LegNo;
+use crate::proxying::Proxying;
 use core::time::Duration;
 use media::JobId;
 use model::{AccountId, AppId, CollectSpec, Instant, LegRole, RequestId, Ticket};
@@ -15,6 +16,8 @@ pub(crate) enum Stage {
     Hunting(Hunt),
     /// Two parties talk.
     Bridged(Bridge),
+    /// The parties have a dialog of their own, which passes here.
+    Proxied(Proxying),
     /// A call app drives it.
     App(AppRun),
     /// One party waits in a slot to be taken back.
@@ -30,6 +33,7 @@ impl Stage {
             Stage::Deciding(d) => Some(d.until),
             Stage::Hunting(h) => h.ring_until,
             Stage::Bridged(b) => b.until,
+            Stage::Proxied(p) => p.deadline(),
             Stage::App(run) => run.deadline(),
             Stage::Parked(p) => Some(p.until),
             Stage::Over => None,

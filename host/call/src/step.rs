@@ -7,6 +7,7 @@ use crate::floors::Floors;
 use crate::leg::{Ending, Leg, LegNo, Progress};
 use crate::security::Security;
 use crate::stage::{Bridge, Stage, Waiting};
+use crate::trunk::OnTrunk;
 use model::{CallEvent, CallId, CallRecord, Cause, CauseInfo, EndedBy, IdSource, LegRole, MediaQuality};
 use sip_dialog::Event;
 use std::sync::Arc;
@@ -30,12 +31,16 @@ impl Call {
         let info = arrival.call_info(id, now);
         let fresh = Leg::new(LegRole::Caller, arrival.flow.remote.ip(), now, sdp::Origin::new(ids.u64()));
         let caller = Leg {
-            account: Some(arrival.account.id),
+            account: arrival.account_id(),
             party: info.callee.user.clone(),
             caller_shown: info.caller.user.clone(),
             sip_call_id: request.call_id().unwrap_or_default().to_owned(),
             dialog: Some(dialog),
-            security: Security::new(arrival.account.media_security.unwrap_or(arrival.company.media_security)),
+            security: Security::new(arrival.media_security()),
+            trunk: arrival
+                .trunk
+                .as_ref()
+                .map(|from| Box::new(OnTrunk { id: from.trunk.id, anchor: from.trunk.anchor, out: None })),
             ..fresh
         };
         let body = request.body_bytes();
@@ -43,6 +48,7 @@ impl Call {
         call.max_forwards = u32::from(request.max_forwards().unwrap_or(70).saturating_sub(1));
         call.caller_offer = (!body.is_empty()).then_some(body);
         call.private = crate::identity::wants_privacy(request);
+        call.speaks_for_itself = arrival.speaks_for_itself();
         call
     }
 }
@@ -67,8 +73,9 @@ impl Step<'_, '_> {
         match event {
             Event::Progress { status, sdp, .. } => self.callee_progress(leg, status, sdp.as_deref()),
             Event::Answered { sdp, .. } => self.callee_answered(leg, sdp.as_deref()),
+            Event::Failed { status, why, .. } if self.carrier_failed(leg, status, &why) => {}
             Event::Failed { status: 300..=399, why: sip_dialog::Failed::Response(response), .. }
-                if self.follow(leg, &response) => {}
+                if !self.goes_by_trunk(leg) && self.follow(leg, &response) => {}
             Event::Failed { status, why, .. } => {
                 self.callee_failed(leg, status, matches!(why, sip_dialog::Failed::Response(_)));
             }
@@ -115,7 +122,12 @@ impl Step<'_, '_> {
             return;
         }
         let app_side = match &self.call.stage {
-            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Bridged(_) | Stage::Parked(_) | Stage::Over => false,
+            Stage::Deciding(_)
+            | Stage::Hunting(_)
+            | Stage::Bridged(_)
+            | Stage::Proxied(_)
+            | Stage::Parked(_)
+            | Stage::Over => false,
             Stage::App(_) => true,
         };
         if self.call.handing.as_ref().is_some_and(|h| h.transferee == leg) {
@@ -135,6 +147,9 @@ impl Step<'_, '_> {
         let Some(leg) = self.call.leg_mut(no).filter(|l| l.is_alive()) else { return };
         leg.progress = Progress::Ended;
         let dialog = leg.dialog.take();
+        if let Some(on) = leg.trunk.take() {
+            self.floors.trunks.call_ended(on.id);
+        }
         if let Some(stream) = leg.stream.take() {
             self.desk.by_stream.remove(&stream);
             let srtp = leg.security.keys().is_some();
@@ -163,6 +178,7 @@ impl Step<'_, '_> {
             // Only an app was left: the call ended when its last leg did.
             cause = self.call.last_cause.unwrap_or(cause);
         }
+        self.end_proxy(&ending);
         for leg in self.call.live_legs() {
             self.end_leg(leg, self.ending_for(leg, ending));
         }
@@ -177,7 +193,7 @@ impl Step<'_, '_> {
             Stage::Parked(parked) => {
                 self.desk.slots.remove(&(self.call.info.company, parked.slot));
             }
-            Stage::Hunting(_) | Stage::Bridged(_) | Stage::Over => {}
+            Stage::Hunting(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Over => {}
         }
         self.desk.out.push_back(Output::Event(CallEvent::CallEnded { call: self.call.id, cause }));
     }
@@ -185,6 +201,9 @@ impl Step<'_, '_> {
     /// A leg that only rang while the call ended normally was given up, not cleared.
     fn ending_for(&self, leg: LegNo, ending: Ending) -> Ending {
         let rang_only = self.call.leg(leg).is_some_and(|l| l.role == LegRole::Callee && !l.is_answered());
+        if rang_only && matches!(self.call.stage, Stage::Proxied(_)) && self.call.answered_at().is_some() {
+            return Ending { cause: Cause::AnsweredElsewhere, sip: 487, by: EndedBy::Switch };
+        }
         if rang_only && ending.cause == Cause::NormalClearing {
             return Ending { cause: Cause::Cancelled, sip: 487, by: ending.by };
         }
@@ -215,7 +234,7 @@ impl Step<'_, '_> {
                 Some((_, Waiting::Bridge(bridge))) => Some(bridge),
                 Some(_) | None => None,
             },
-            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Parked(_) | Stage::Over => None,
+            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over => None,
         }
     }
 
@@ -234,6 +253,7 @@ impl Step<'_, '_> {
             }
             Stage::Hunting(_) => self.ring_timeout(),
             Stage::Bridged(_) => self.end_call(Ending::switch(Cause::MaxDuration)),
+            Stage::Proxied(_) => self.proxy_deadline(),
             Stage::App(_) => self.app_deadline(),
             Stage::Parked(_) => self.parked_too_long(),
             Stage::Over => {}

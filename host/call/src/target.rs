@@ -1,22 +1,27 @@
 //! From an endpoint of a plan to the places an INVITE goes to.
 
 use crate::floors::Floors;
+use crate::trunk::ToCarrier;
 use core::net::SocketAddr;
 use model::{AccountId, Cause, CompanyId, Endpoint, Flow, HeaderPolicy, Transport};
 use sip_message::UriRef;
 
 /// One place to send an INVITE to.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub(crate) struct Branch {
     pub(crate) flow: Flow,
     pub(crate) request_uri: String,
     /// The To header's URI.
     pub(crate) to_uri: String,
     pub(crate) account: Option<AccountId>,
+    /// Preference, in thousandths.
+    pub(crate) q: u16,
     /// The user part for the CDR.
     pub(crate) party: String,
     /// What it is told of the caller.
     pub(crate) policy: HeaderPolicy,
+    /// What is special about a carrier.
+    pub(crate) carrier: Option<Box<ToCarrier>>,
 }
 
 /// What is told to phones, and to peers that a plan names by address: From, and who forwarded.
@@ -38,6 +43,8 @@ pub(crate) fn branches(floors: &Floors<'_>, company: CompanyId, endpoint: &Endpo
     match endpoint {
         Endpoint::Account(name) => of_account(floors, company, name),
         Endpoint::Uri(uri) => of_uri(floors, uri).map(|b| vec![b]),
+        // One server after the other: `Step::ring_trunk`.
+        Endpoint::Trunk { .. } => Err(Cause::PlanInvalid),
     }
 }
 
@@ -46,6 +53,7 @@ pub(crate) fn name(endpoint: &Endpoint) -> &str {
     match endpoint {
         Endpoint::Account(name) => name,
         Endpoint::Uri(uri) => uri,
+        Endpoint::Trunk { name, .. } => name,
     }
 }
 
@@ -61,8 +69,10 @@ fn of_account(floors: &Floors<'_>, company: CompanyId, name: &str) -> Result<Vec
             request_uri,
             to_uri,
             account: Some(account.id),
+            q: 1000,
             party: name.to_owned(),
             policy: PLAIN,
+            carrier: None,
         }]);
     }
     let found: Vec<Branch> = floors
@@ -74,8 +84,10 @@ fn of_account(floors: &Floors<'_>, company: CompanyId, name: &str) -> Result<Vec
             request_uri: binding.contact.clone(),
             to_uri: to_uri.clone(),
             account: Some(account.id),
+            q: binding.q,
             party: name.to_owned(),
             policy: PLAIN,
+            carrier: None,
         })
         .collect();
     if found.is_empty() { Err(Cause::NotRegistered) } else { Ok(found) }
@@ -93,5 +105,6 @@ fn of_uri(floors: &Floors<'_>, text: &str) -> Result<Branch, Cause> {
     let flow =
         floors.setup.flow_to(transport, SocketAddr::new(ip, uri.port_or_default())).ok_or(Cause::TransportFailed)?;
     let party = uri.user().unwrap_or_default().to_owned();
-    Ok(Branch { flow, request_uri: text.to_owned(), to_uri: text.to_owned(), account: None, party, policy: PLAIN })
+    let (request_uri, to_uri) = (text.to_owned(), text.to_owned());
+    Ok(Branch { flow, request_uri, to_uri, account: None, q: 1000, party, policy: PLAIN, carrier: None })
 }

@@ -122,6 +122,16 @@ catalogue! {
     LimitReached = "limit-reached", 503, 42, Alarm, "Raise the named limit or add capacity.";
     /// No free media port.
     NoMediaPort = "no-media-port", 503, 44, Alarm, "Widen the media port range.";
+    /// The trunk has as many calls as it may.
+    TrunkFull = "trunk-full", 503, 34, Notice, "Raise the trunk's calls-max, or name another trunk in the plan.";
+    /// The trunk has begun as many calls in this second as it may.
+    TrunkRate = "trunk-rate", 503, 42, Notice, "Raise the trunk's cps-max, or name another trunk in the plan.";
+    /// None of the trunk's servers lives, or none has an address.
+    TrunkDown = "trunk-down", 503, 38, Alarm, "See the trunk's status: its servers do not answer.";
+    /// A carrier's server did not answer at all in the trunk's time.
+    TrunkSilent = "trunk-silent", 408, 102, Notice, "The carrier's server is slow or gone: see the trunk's status, or raise its answer-ms.";
+    /// The plan names a trunk that the brand does not have, or that is disabled.
+    TrunkUnknown = "trunk-unknown", 503, 3, Notice, "Check the trunk's name in the routing plugin's configuration.";
     /// The switch is being shut down.
     Draining = "draining", 503, 41, Normal, "Send the call to another node.";
     /// The process ended while the call was up; written after the restart.

@@ -1,6 +1,6 @@
 //! A tenant's routing facts held in memory: an immutable snapshot, fed ahead by the store, swapped whole.
 
-use crate::{AccountId, BrandId, CompanyId, DdiId, ExtensionId, MediaPath, MediaSecurity};
+use crate::{AccountId, BrandId, CompanyId, DdiId, ExtensionId, Handling, MediaPath, MediaSecurity};
 use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -75,6 +75,11 @@ pub struct Company {
     pub domain: String,
     /// Where media flows by default; never [`MediaPath::TenantDefault`].
     pub media: MediaPath,
+    /// How its calls are handled by default; never [`Handling::TenantDefault`].
+    pub handling: Handling,
+    /// Whether a 6xx of one phone ends the call for all that ring with it (RFC 3261 section 16.7 step 5), or is the
+    /// word of that phone only. Of proxied calls.
+    pub decline_ends_all: bool,
     /// Most calls at once; `None` = the switch's limit.
     pub calls_max: Option<u32>,
     /// Whether its legs have SRTP.
@@ -146,6 +151,17 @@ pub struct Ddi {
     pub target: RouteTarget,
 }
 
+/// Accounts and extensions that are watched as one: `sip:blf-NAME@domain` (RFC 4662).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ResourceList {
+    /// Its company.
+    pub company: CompanyId,
+    /// The name, unique within the company, without `blf-`.
+    pub name: String,
+    /// User names, extensions and parking places of the company, in the order they are shown.
+    pub members: Vec<String>,
+}
+
 /// Why a snapshot could not be built.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LookupError {
@@ -177,6 +193,8 @@ pub struct Directory {
     direct: BTreeMap<SocketAddr, Arc<Account>>,
     extensions: BTreeMap<(CompanyId, String), Arc<Extension>>,
     ddis: BTreeMap<String, Arc<Ddi>>,
+    pub(crate) trunks: crate::trunk::TrunkTable,
+    lists: BTreeMap<(CompanyId, String), Arc<ResourceList>>,
 }
 
 impl Directory {
@@ -228,6 +246,26 @@ impl Directory {
         Ok(d)
     }
 
+    /// The same snapshot with these lists.
+    ///
+    /// # Errors
+    /// [`LookupError::Dangling`] when a list's company is missing; the list has no row of its own, so its id is 0.
+    pub fn with_lists(mut self, lists: Vec<ResourceList>) -> Result<Directory, LookupError> {
+        for list in lists {
+            if !self.companies.contains_key(&list.company) {
+                return Err(LookupError::Dangling { what: "list", id: 0, missing: "company" });
+            }
+            self.lists.insert((list.company, list.name.clone()), Arc::new(list));
+        }
+        Ok(self)
+    }
+
+    /// A list of a company.
+    #[must_use]
+    pub fn list(&self, company: CompanyId, name: &str) -> Option<&Arc<ResourceList>> {
+        self.lists.get(&(company, name.to_owned()))
+    }
+
     /// The store's change number this snapshot stands at.
     #[must_use]
     pub fn version(&self) -> u64 {
@@ -260,6 +298,12 @@ impl Directory {
     #[must_use]
     pub fn account(&self, company: CompanyId, username: &str) -> Option<&Arc<Account>> {
         self.accounts.get(&(company, username.to_owned())).filter(|a| a.enabled)
+    }
+
+    /// The enabled accounts of a company, by user name.
+    pub fn accounts_of(&self, company: CompanyId) -> impl Iterator<Item = &Arc<Account>> {
+        let of = self.accounts.range((company, String::new())..).take_while(move |((c, _), _)| *c == company);
+        of.map(|(_, account)| account).filter(|a| a.enabled)
     }
 
     /// An account by row, enabled or not.

@@ -1,6 +1,6 @@
 //! What the world is told about calls: live snapshots for the API, events for logs and metrics.
 
-use crate::{AccountId, BrandId, CallId, Cause, CompanyId, Instant};
+use crate::{AccountId, BrandId, CallId, Cause, CompanyId, Instant, TrunkId};
 use serde::{Deserialize, Serialize};
 
 /// Where a leg stands.
@@ -88,5 +88,39 @@ pub enum CallEvent {
         account: AccountId,
         /// The contact URI.
         contact: String,
+    },
+    /// A trunk is no longer as it was.
+    Trunk {
+        /// The trunk.
+        trunk: TrunkId,
+        /// What changed.
+        change: TrunkChange,
+    },
+}
+
+/// What changed about a trunk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum TrunkChange {
+    /// The carrier granted its registration.
+    Registered {
+        /// When it ends unless it is renewed.
+        until: Instant,
+    },
+    /// The carrier refused its registration, or did not answer (408), or could not be reached (503).
+    RegistrationFailed {
+        /// The status.
+        status: u16,
+    },
+    /// Its registration has run out or was taken back.
+    Unregistered,
+    /// No call goes to this server until it answers again.
+    ServerDown {
+        /// Where it is.
+        address: core::net::SocketAddr,
+    },
+    /// Calls go to this server again.
+    ServerUp {
+        /// Where it is.
+        address: core::net::SocketAddr,
     },
 }

@@ -25,6 +25,10 @@ row_id! {
     ExtensionId;
     /// A DDI's row: a public number of a company.
     DdiId;
+    /// A trunk's row: a link of a brand to a carrier.
+    TrunkId;
+    /// A translation set's row: how a carrier writes numbers.
+    TranslationSetId;
     /// A plugin version's row.
     PluginId;
     /// A binding's row: scope x plugin x point.

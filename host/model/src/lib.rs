@@ -6,6 +6,7 @@
 mod app;
 mod cause;
 mod cdr;
+mod cidr;
 mod directory;
 mod event;
 mod flow;
@@ -14,10 +15,15 @@ mod id;
 mod ids;
 mod limits;
 mod lookups;
+mod mailbox;
 mod media;
+mod numbering;
 mod question;
 mod resolve;
 mod time;
+mod translation;
+mod trunk;
+mod trunk_status;
 
 pub use app::{
     AppArgs, AppError, AppFailure, AppOutcome, AppReply, AppStart, AppVerb, BridgeSpec, Bridged, CollectSpec,
@@ -25,24 +31,30 @@ pub use app::{
 };
 pub use cause::{Cause, CauseInfo, Severity};
 pub use cdr::{CallRecord, Cdr, EndedBy, LegRole, MediaQuality};
+pub use cidr::{Cidr, CidrError};
 pub use directory::{
-    Account, Brand, Company, Ddi, DefaultVerdict, DigestAlgorithm, Directory, Extension, Ha1, LookupError, RouteTarget,
-    Tenant,
+    Account, Brand, Company, Ddi, DefaultVerdict, DigestAlgorithm, Directory, Extension, Ha1, LookupError,
+    ResourceList, RouteTarget, Tenant,
 };
-pub use event::{CallEvent, CallSnapshot, LegSnapshot, LegState};
+pub use event::{CallEvent, CallSnapshot, LegSnapshot, LegState, TrunkChange};
 pub use flow::{ConnectionId, Flow, TlsName, Transmit, Transport};
 pub use headers::HeaderPolicy;
 pub use id::{
     AccountId, AppId, BindingId, BrandId, CallId, CompanyId, DdiId, ExtensionId, MediaPortId, PluginId, RequestId,
-    Ticket,
+    Ticket, TranslationSetId, TrunkId,
 };
 pub use ids::IdSource;
 pub use limits::Limits;
 pub use lookups::Lookups;
+pub use mailbox::{Mailbox, MessageCounts};
 pub use media::MediaSecurity;
+pub use numbering::{NumberingPlan, PlanError};
 pub use question::{
-    Answer, Attr, CallInfo, Decision, Endpoint, Header, HeaderOp, HookReport, MediaPath, Party, Question, QuestionKind,
-    Refusal, RingPlan, RingStep, Target,
+    Answer, Attr, CallInfo, Decision, Endpoint, Handling, Header, HeaderOp, HookReport, MediaPath, Party, Question,
+    QuestionKind, Refusal, RingPlan, RingStep, Target,
 };
 pub use resolve::{HopTarget, NextHop, ResolveFailure, ResolveQuestion, ResolveTicket, Resolved};
 pub use time::Instant;
+pub use translation::{RuleError, RuleList, TranslationLists, TranslationRule, TranslationSet};
+pub use trunk::{Trunk, TrunkCredentials, TrunkHeaders, TrunkRegistration, TrunkSecret, TrunkServer, TrunkSource};
+pub use trunk_status::{TrunkRegistrationStatus, TrunkServerStatus, TrunkStatus};

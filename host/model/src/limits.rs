@@ -33,6 +33,12 @@ pub struct Limits {
     pub call_duration_max_s: u32,
     /// Longest time a call may ring, in seconds.
     pub ring_timeout_max_s: u32,
+    /// Most addresses remembered that failed lately; past it those whose rest is over first are forgotten.
+    pub hops_failed_max: usize,
+    /// An address that did not answer, could not be reached or said 503 is tried last for so long, in seconds.
+    pub hop_rest_s: u32,
+    /// The longest that its Retry-After may ask for, in seconds.
+    pub hop_rest_max_s: u32,
     /// Deadline of a whole routing chain, in milliseconds; then the default verdict stands.
     pub route_deadline_ms: u32,
     /// A leg whose media was never heard or went silent for this long is ended, in seconds; held legs are exempt.
@@ -73,8 +79,38 @@ pub struct Limits {
     pub resolve_deadline_ms: u32,
     /// Most next hops of a shard being looked up at once; past it a lookup fails at once.
     pub lookups_max: usize,
+    /// Most connections that one source may have open (an IPv6 source is a /64); past it a new one is closed at once.
+    pub connections_per_source_max: usize,
+    /// Time for the TLS and WebSocket handshakes of a connection, in milliseconds.
+    pub handshake_timeout_ms: u32,
     /// Most answers, app verbs and commands waiting for a shard; past it their senders wait.
     pub inbox_max: usize,
+    /// Most subscriptions to events alive in a shard; past it a SUBSCRIBE gets 503.
+    pub subscriptions_max: usize,
+    /// Most subscriptions of one account.
+    pub subscriptions_per_account_max: usize,
+    /// Most subscriptions to one resource: so many NOTIFYs leave when it changes.
+    pub subscriptions_per_resource_max: usize,
+    /// Shortest subscription or publication granted, in seconds; a shorter one is answered 423.
+    pub subscription_min_s: u32,
+    /// Longest subscription or publication granted, in seconds.
+    pub subscription_max_s: u32,
+    /// Least time between two NOTIFYs of one subscription about changes, in milliseconds.
+    pub notify_gap_ms: u32,
+    /// Most bytes in the NOTIFY of a list; what does not fit follows in the next.
+    pub notify_list_bytes_max: usize,
+    /// Most resources in one list.
+    pub list_members_max: usize,
+    /// Most publications alive in a shard; past it a PUBLISH gets 503.
+    pub publications_max: usize,
+    /// Most publications of one account.
+    pub publications_per_account_max: usize,
+    /// Most bytes in the body of a PUBLISH; a larger one gets 413.
+    pub publication_bytes_max: usize,
+    /// Most bytes in the body of a MESSAGE; a larger one gets 413 (RFC 3428 section 8 names 1,300 for the whole).
+    pub page_bytes_max: usize,
+    /// Most mailboxes whose waiting messages are known in a shard.
+    pub mailboxes_max: usize,
     /// Most call records kept while the journal cannot be written; past it the oldest are lost and counted.
     pub records_unwritten_max: usize,
 }
@@ -95,6 +131,9 @@ impl Default for Limits {
             bindings_max: 200_000,
             call_duration_max_s: 10_800,
             ring_timeout_max_s: 180,
+            hops_failed_max: 10_000,
+            hop_rest_s: 30,
+            hop_rest_max_s: 3_600,
             route_deadline_ms: 100,
             media_timeout_s: 60,
             redirects_max: 5,
@@ -114,7 +153,22 @@ impl Default for Limits {
             connect_timeout_ms: 4_000,
             resolve_deadline_ms: 2_000,
             lookups_max: 10_000,
+            connections_per_source_max: 1_000,
+            handshake_timeout_ms: 5_000,
             inbox_max: 16_384,
+            subscriptions_max: 200_000,
+            subscriptions_per_account_max: 200,
+            subscriptions_per_resource_max: 1_000,
+            subscription_min_s: 60,
+            subscription_max_s: 7_200,
+            notify_gap_ms: 1_000,
+            notify_list_bytes_max: 48_000,
+            list_members_max: 256,
+            publications_max: 100_000,
+            publications_per_account_max: 8,
+            publication_bytes_max: 8_192,
+            page_bytes_max: 1_300,
+            mailboxes_max: 200_000,
             records_unwritten_max: 100_000,
         }
     }

@@ -98,6 +98,13 @@ pub enum Endpoint {
     Account(String),
     /// A SIP URI with a literal address.
     Uri(String),
+    /// A number by a trunk of the call's brand: one server after the other.
+    Trunk {
+        /// The trunk's name.
+        name: String,
+        /// The number as it is inside, public ones with their `+`; the trunk's rules rewrite it.
+        number: String,
+    },
 }
 
 /// One target of a step.
@@ -133,11 +140,26 @@ pub enum MediaPath {
     Direct,
 }
 
+/// How the switch takes part in a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Handling {
+    /// As the tenant's setting says.
+    #[default]
+    TenantDefault,
+    /// Between the parties (RFC 3261 section 16): one dialog from end to end, media straight between them.
+    Proxy,
+    /// A dialog with each party, and media as the plan says.
+    B2bua,
+}
+
 /// Whom to try, in what order, how long.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RingPlan {
     /// The hunting steps, in order.
     pub steps: Vec<RingStep>,
+    /// How the switch takes part.
+    pub handling: Handling,
     /// Where media flows.
     pub media: MediaPath,
     /// Changes to every INVITE of the plan.

@@ -1,14 +1,16 @@
 //! What to bind, what was bound, and what was counted.
 
+use crate::tls::{TlsFailure, TlsMaterial};
 use core::net::{IpAddr, SocketAddr};
-use model::{MediaPortId, Transport};
+use model::{Cidr, MediaPortId, Transport};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// One SIP listener to open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerConfig {
-    /// `udp` or `tcp`.
+    /// The transport.
     pub transport: Transport,
     /// The address and port to bind. Port 0 takes a free one.
     pub bind: SocketAddr,
@@ -18,14 +20,80 @@ pub struct ListenerConfig {
 }
 
 /// A SIP listener that is open.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BoundListener {
     /// The transport.
     pub transport: Transport,
     /// The address the kernel gave it.
     pub bound: SocketAddr,
-    /// The address peers reach it by; [`model::Flow::local`] of everything that comes in here.
+    /// The address peers reach it by; [`model::Flow::local`] of what comes in here from outside.
     pub advertised: SocketAddr,
+    /// What the peers of a network on our side of the NAT reach it by.
+    pub inside: Vec<(Cidr, SocketAddr)>,
+}
+
+impl BoundListener {
+    /// The address by which a peer at `remote` reaches this listener.
+    #[must_use]
+    pub fn towards(&self, remote: SocketAddr) -> SocketAddr {
+        let inside = self.inside.iter().find(|(net, _)| net.contains(remote.ip()));
+        inside.map_or(self.advertised, |(_, address)| *address)
+    }
+
+    /// Whether `local` is one of the addresses that this listener is known by.
+    #[must_use]
+    pub fn is_at(&self, local: SocketAddr) -> bool {
+        self.advertised == local || self.inside.iter().any(|(_, address)| *address == local)
+    }
+}
+
+/// What else the sockets of a shard are opened with.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Certificates and authorities; without them no TLS in and none out.
+    pub tls: Option<TlsMaterial>,
+    /// The networks on our side of the NAT: their peers are told a listener's own address, not the advertised one.
+    pub local_nets: Vec<Cidr>,
+    /// The origins whose pages may open a WebSocket; none = every origin.
+    pub ws_origins: Vec<String>,
+}
+
+/// Certificates for what comes in and authorities for what goes out. Files are PEM.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TlsConfig {
+    /// One per domain; the first is also for a peer that names no domain, or an unknown one.
+    pub certificates: Vec<TlsCertificate>,
+    /// Whether peers that connect must show a certificate.
+    pub client_certificates: ClientCertificates,
+    /// The authorities of those certificates.
+    pub client_ca: Option<PathBuf>,
+    /// The authorities of the peers that we connect to; none = the system's.
+    pub ca: Option<PathBuf>,
+}
+
+/// A certificate chain and its key.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsCertificate {
+    /// The SIP domain it is shown for (SNI): `sip.example.com`, or `*.example.com` for every name below it.
+    pub domain: String,
+    /// The chain, the domain's own certificate first.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// Whether peers that connect by TLS must show a certificate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientCertificates {
+    /// They are not asked.
+    #[default]
+    None,
+    /// They are asked; one that is shown must be good.
+    Request,
+    /// No connection without a good one.
+    Require,
 }
 
 /// Where media ports come from.
@@ -81,16 +149,20 @@ pub enum PacketKind {
 /// What the sockets of one shard have done since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct NetCounters {
-    /// Datagrams received on SIP listeners.
-    pub udp_received: u64,
-    /// Datagrams sent from SIP listeners.
-    pub udp_sent: u64,
+    /// SIP messages received.
+    pub received: ByTransport,
+    /// SIP messages sent.
+    pub sent: ByTransport,
     /// Datagrams the kernel would not take.
     pub udp_send_failed: u64,
-    /// Messages framed from streams.
-    pub tcp_received: u64,
-    /// Messages handed to streams.
-    pub tcp_sent: u64,
+    /// STUN binding requests answered on SIP's own ports.
+    pub stun_answered: u64,
+    /// Datagrams that were a keep-alive or nothing at all.
+    pub keepalives: u64,
+    /// TLS handshakes that ended well.
+    pub tls_handshakes: u64,
+    /// TLS connections that failed, by reason.
+    pub tls_failed: TlsFailures,
     /// Connections open now.
     pub connections: u64,
     /// Connections accepted.
@@ -107,4 +179,77 @@ pub struct NetCounters {
     pub media_sent: u64,
     /// RTP and RTCP packets the kernel would not take.
     pub media_send_failed: u64,
+}
+
+/// A count for each transport.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ByTransport([u64; Transport::ALL.len()]);
+
+impl ByTransport {
+    /// Transport and count.
+    pub fn iter(&self) -> impl Iterator<Item = (Transport, u64)> + '_ {
+        Transport::ALL.into_iter().zip(self.0)
+    }
+
+    /// The count of one.
+    #[must_use]
+    pub fn get(&self, transport: Transport) -> u64 {
+        self.0[transport as usize]
+    }
+
+    pub(crate) fn of(&mut self, transport: Transport) -> &mut u64 {
+        &mut self.0[transport as usize]
+    }
+}
+
+/// TLS connections that failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TlsFailures {
+    /// No version or cipher suite in common.
+    pub nothing_in_common: u64,
+    /// The peer's certificate is for another name.
+    pub wrong_name: u64,
+    /// The peer's certificate is not trusted.
+    pub untrusted: u64,
+    /// The peer shows no certificate and must.
+    pub no_certificate: u64,
+    /// The peer gave up: it may not trust ours.
+    pub alert: u64,
+    /// What it sends is no TLS.
+    pub garbled: u64,
+    /// The handshake took too long.
+    pub late: u64,
+    /// Anything else.
+    pub other: u64,
+}
+
+impl TlsFailures {
+    /// Name and count.
+    #[must_use]
+    pub fn each(&self) -> [(&'static str, u64); 8] {
+        [
+            ("nothing_in_common", self.nothing_in_common),
+            ("wrong_name", self.wrong_name),
+            ("untrusted", self.untrusted),
+            ("no_certificate", self.no_certificate),
+            ("alert", self.alert),
+            ("garbled", self.garbled),
+            ("late", self.late),
+            ("other", self.other),
+        ]
+    }
+
+    pub(crate) fn count(&mut self, failure: TlsFailure) {
+        let count = match failure {
+            TlsFailure::NothingInCommon => &mut self.nothing_in_common,
+            TlsFailure::WrongName => &mut self.wrong_name,
+            TlsFailure::Untrusted => &mut self.untrusted,
+            TlsFailure::NoCertificate => &mut self.no_certificate,
+            TlsFailure::Alert => &mut self.alert,
+            TlsFailure::Garbled => &mut self.garbled,
+            TlsFailure::Late => &mut self.late,
+            TlsFailure::Other => &mut self.other,
+        };
+        *count += 1;
+    }
 }

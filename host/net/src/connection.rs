@@ -1,21 +1,20 @@
-//! One stream connection: opening, framing (RFC 3261 section 18.3), a bounded queue of what waits to be written.
+//! One stream connection: opening, TLS and WebSocket handshakes, framing, a bounded queue of what waits to be written.
 
+use crate::framing::{Cut, Framing, Unit};
 use crate::poller::Poller;
+use crate::tls::{Tls, TlsFailure};
 use bytes::{Buf, Bytes};
 use core::time::Duration;
 use model::{ConnectionId, Flow, Instant, Limits};
-use sip_message::{Framed, FramingFault, StreamFramer};
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
-/// The answer to a keep-alive (RFC 5626 section 4.4.1).
-const PONG: &[u8] = b"\r\n";
 /// Most pieces written by one system call.
 const PIECES_MAX: usize = 16;
 
-const UNFRAMED: &str = "what it sends cannot be framed";
+const READS_NOTHING: &str = "it does not read what is sent to it";
 
 /// Why a connection must be closed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,13 +25,23 @@ pub(crate) enum Closed {
     NotOpened,
     /// The peer broke the framing or a limit.
     Misbehaved(&'static str),
+    /// TLS was not agreed on, or broke.
+    Tls(TlsFailure),
     /// Nothing came or went for too long.
     Idle,
 }
 
+/// What lies on the socket of a new connection.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    pub(crate) tls: Option<Box<Tls>>,
+    pub(crate) framing: Framing,
+}
+
 /// # Invariants
-/// `waiting_bytes` is the sum of what `waiting` holds and never above `Limits::connection_write_bytes_max`; the
-/// poller watches for writability exactly while `watching_write`.
+/// `waiting_bytes` is the sum of what `waiting` holds; with what TLS keeps for the end of its handshake it is never
+/// above `Limits::connection_write_bytes_max` by more than TLS's own records; the poller watches for writability exactly
+/// while `watching_write`.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
@@ -41,7 +50,9 @@ pub(crate) struct Connection {
     pub(crate) flow: Flow,
     /// Flows without a connection of their own that were sent over this one: they fail with it.
     pub(crate) unpinned: Vec<Flow>,
-    framer: StreamFramer,
+    /// Whether we opened it.
+    pub(crate) ours: bool,
+    layers: Layers,
     waiting: VecDeque<Bytes>,
     waiting_bytes: usize,
     connecting: bool,
@@ -49,7 +60,9 @@ pub(crate) struct Connection {
     /// Whether a whole message ever came.
     proven: bool,
     /// The stream cannot be read on: what still comes is thrown away, an answer may still go out, then it is cut.
-    doomed: bool,
+    doomed: Option<&'static str>,
+    /// When the handshakes above TCP began.
+    began_at: Instant,
     active_at: Instant,
     /// Since when a message is incomplete, none has come yet, or the peer takes nothing.
     read_stalled_since: Option<Instant>,
@@ -60,66 +73,97 @@ pub(crate) fn token(id: ConnectionId) -> u64 {
     crate::sockets::Token::Connection(id.0).encode()
 }
 
+/// What a step on a connection may use.
+#[derive(Clone, Copy)]
+pub(crate) struct Around<'a> {
+    pub(crate) limits: &'a Limits,
+    pub(crate) poller: &'a Poller,
+    pub(crate) now: Instant,
+}
+
 impl Connection {
-    pub(crate) fn accepted(
-        id: ConnectionId,
-        socket: TcpStream,
-        flow: Flow,
-        framer: StreamFramer,
-        now: Instant,
-    ) -> Self {
+    pub(crate) fn accepted(id: ConnectionId, socket: TcpStream, flow: Flow, layers: Layers, now: Instant) -> Self {
         Connection {
             id,
             socket,
             flow,
             unpinned: Vec::new(),
-            framer,
+            ours: false,
+            layers,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             connecting: false,
             watching_write: false,
             proven: false,
-            doomed: false,
+            doomed: None,
+            began_at: now,
             active_at: now,
             read_stalled_since: Some(now),
             write_stalled_since: None,
         }
     }
 
-    pub(crate) fn opening(id: ConnectionId, socket: TcpStream, flow: Flow, framer: StreamFramer, now: Instant) -> Self {
+    pub(crate) fn opening(id: ConnectionId, socket: TcpStream, flow: Flow, layers: Layers, now: Instant) -> Self {
         // We spoke first: the peer owes nothing yet, so neither the first-message limit nor the stall limit runs.
         Connection {
+            ours: true,
             connecting: true,
             watching_write: true,
             proven: true,
             read_stalled_since: None,
-            ..Connection::accepted(id, socket, flow, framer, now)
+            ..Connection::accepted(id, socket, flow, layers, now)
         }
     }
 
     /// Queues one message, and writes at once where the peer takes it.
-    pub(crate) fn send(&mut self, bytes: Bytes, limits: &Limits, poller: &Poller, now: Instant) -> Result<(), Closed> {
-        if self.waiting_bytes.saturating_add(bytes.len()) > limits.connection_write_bytes_max {
-            return Err(Closed::Misbehaved("it does not read what is sent to it"));
+    pub(crate) fn send(&mut self, message: Bytes, on: Around<'_>) -> Result<(), Closed> {
+        let framed = self.layers.framing.wrap(message).ok_or(Closed::Misbehaved("its WebSocket is not open"))?;
+        self.put(framed, on)
+    }
+
+    /// Queues plain bytes.
+    fn put(&mut self, plain: Bytes, on: Around<'_>) -> Result<(), Closed> {
+        let early = self.layers.tls.as_ref().map_or(0, |tls| tls.early_bytes());
+        let all = self.waiting_bytes.saturating_add(early).saturating_add(plain.len());
+        if all > on.limits.connection_write_bytes_max {
+            return Err(Closed::Misbehaved(READS_NOTHING));
         }
+        match &mut self.layers.tls {
+            None => self.queue(plain),
+            Some(tls) => {
+                tls.send(plain).map_err(Closed::Tls)?;
+                self.take_tls_output();
+            }
+        }
+        if self.connecting || self.watching_write { Ok(()) } else { self.flush(on) }
+    }
+
+    fn queue(&mut self, bytes: Bytes) {
         self.waiting_bytes += bytes.len();
         self.waiting.push_back(bytes);
-        if self.connecting || self.watching_write { Ok(()) } else { self.flush(poller, now) }
+    }
+
+    fn take_tls_output(&mut self) {
+        if let Some(out) = self.layers.tls.as_mut().and_then(|tls| tls.output()) {
+            self.queue(out);
+        }
     }
 
     /// The socket is writable: the connect is decided, or the peer takes more.
-    pub(crate) fn writable(&mut self, poller: &Poller, now: Instant) -> Result<(), Closed> {
+    pub(crate) fn writable(&mut self, on: Around<'_>) -> Result<(), Closed> {
         if self.connecting {
             match self.socket.take_error() {
                 Ok(None) if self.socket.peer_addr().is_ok() => self.connecting = false,
                 Ok(None | Some(_)) | Err(_) => return Err(Closed::NotOpened),
             }
-            self.active_at = now;
+            self.active_at = on.now;
+            self.began_at = on.now;
+            self.take_tls_output();
         }
-        self.flush(poller, now)
+        self.flush(on)
     }
 
-    fn flush(&mut self, poller: &Poller, now: Instant) -> Result<(), Closed> {
+    fn flush(&mut self, on: Around<'_>) -> Result<(), Closed> {
         while self.waiting_bytes > 0 {
             let mut pieces = [io::IoSlice::new(&[]); PIECES_MAX];
             let mut used = 0;
@@ -129,7 +173,7 @@ impl Connection {
             }
             match self.socket.write_vectored(&pieces[..used]) {
                 Ok(0) => return Err(Closed::ByPeer),
-                Ok(written) => self.written(written, now),
+                Ok(written) => self.written(written, on.now),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
                 Err(_) => return Err(Closed::ByPeer),
@@ -137,12 +181,14 @@ impl Connection {
         }
         let watch = self.waiting_bytes > 0;
         if watch && self.write_stalled_since.is_none() {
-            self.write_stalled_since = Some(now);
+            self.write_stalled_since = Some(on.now);
         } else if !watch {
             self.write_stalled_since = None;
+            // A queue that once was long does not keep its room.
+            self.waiting.shrink_to(PIECES_MAX);
         }
         if watch != self.watching_write {
-            poller.modify(&self.socket, token(self.id), watch).map_err(|_| Closed::ByPeer)?;
+            on.poller.modify(&self.socket, token(self.id), watch).map_err(|_| Closed::ByPeer)?;
             self.watching_write = watch;
         }
         Ok(())
@@ -166,10 +212,9 @@ impl Connection {
     pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
-        context: (&Limits, &Poller, Instant),
+        on: Around<'_>,
         mut found: impl FnMut(Flow, Bytes),
     ) -> Result<(), Closed> {
-        let (limits, poller, now) = context;
         let count = match self.socket.read(buffer) {
             Ok(0) => return Err(Closed::ByPeer),
             Ok(count) => count,
@@ -177,40 +222,96 @@ impl Connection {
             Err(_) if self.connecting => return Err(Closed::NotOpened),
             Err(_) => return Err(Closed::ByPeer),
         };
-        if self.doomed {
+        if self.doomed.is_some() {
             return Ok(());
         }
-        self.active_at = now;
-        self.framer.push(&buffer[..count]);
+        self.active_at = on.now;
+        let ended = self.feed(&buffer[..count], on)?;
         let mut whole = false;
         loop {
-            match self.framer.next() {
-                Ok(Some(Framed::Message(bytes))) => {
+            match self.layers.framing.next() {
+                Ok(Some(Unit::Message(bytes))) => {
                     whole = true;
                     self.proven = true;
                     found(self.flow, bytes);
                 }
-                Ok(Some(Framed::Ping)) => self.send(Bytes::from_static(PONG), limits, poller, now)?,
+                Ok(Some(Unit::Reply(bytes))) => self.put(bytes, on)?,
                 Ok(None) => break,
-                Err(error) => {
-                    // With its header block whole the request is answered (400, 513) before the cut. Without a
-                    // Content-Length it would pass for a valid one: that stream is cut at once.
-                    let Some(head) = error.head.filter(|_| error.fault != FramingFault::NoContentLength) else {
-                        return Err(Closed::Misbehaved(UNFRAMED));
-                    };
-                    self.doomed = true;
-                    found(self.flow, head);
-                    return Ok(());
-                }
+                Err(cut) => return self.cut(cut, on, found),
             }
         }
-        let complete = self.proven && self.framer.buffered() == 0;
+        if ended {
+            return Err(Closed::ByPeer);
+        }
+        let complete = self.proven && !self.layers.framing.is_mid();
         if complete {
             self.read_stalled_since = None;
         } else if whole || self.read_stalled_since.is_none() {
-            self.read_stalled_since = Some(now);
+            self.read_stalled_since = Some(on.now);
         }
         Ok(())
+    }
+
+    /// Bytes of the socket to the framing, through TLS where there is some; whether the peer said goodbye.
+    fn feed(&mut self, bytes: &[u8], on: Around<'_>) -> Result<bool, Closed> {
+        let Layers { tls, framing } = &mut self.layers;
+        let mut pushed = Ok(None);
+        let mut push = |plain: &[u8]| {
+            if pushed.is_ok() {
+                match framing.push(plain) {
+                    Ok(None) => {}
+                    other => pushed = other,
+                }
+            }
+        };
+        let ended = match tls {
+            None => {
+                push(bytes);
+                Ok(false)
+            }
+            Some(tls) => tls.receive(bytes, push).map(|open| !open),
+        };
+        // Also where TLS failed: the peer shall read the alert that says why.
+        self.take_tls_output();
+        let flushed = if self.watching_write { Ok(()) } else { self.flush(on) };
+        let ended = ended.map_err(Closed::Tls)?;
+        flushed?;
+        match pushed {
+            Ok(Some(reply)) => self.put(reply, on)?,
+            Ok(None) => {}
+            Err(cut) => return self.cut(cut, on, |_, _| {}).map(|()| false),
+        }
+        Ok(ended)
+    }
+
+    /// Nothing more can be read: what may still be said is said.
+    fn cut(&mut self, cut: Cut, on: Around<'_>, mut found: impl FnMut(Flow, Bytes)) -> Result<(), Closed> {
+        self.doomed = Some(cut.why);
+        if let Some(last) = cut.last {
+            self.put(last, on)?;
+        }
+        match cut.head {
+            Some(head) => {
+                found(self.flow, head);
+                Ok(())
+            }
+            None if cut.in_order => Err(Closed::ByPeer),
+            None => Err(Closed::Misbehaved(cut.why)),
+        }
+    }
+
+    /// Says goodbye where TLS has a word for it. What does not leave at once is lost.
+    pub(crate) fn part(&mut self, on: Around<'_>) {
+        if let Some(tls) = self.layers.tls.as_mut().filter(|_| !self.connecting) {
+            tls.close();
+            self.take_tls_output();
+            let _unsent = self.flush(on);
+        }
+    }
+
+    /// Whether a TLS handshake is under way or was never finished.
+    pub(crate) fn is_securing(&self) -> bool {
+        self.layers.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
     }
 
     #[cfg(test)]
@@ -222,19 +323,26 @@ impl Connection {
     pub(crate) fn overdue(&self, limits: &Limits, now: Instant) -> Option<Closed> {
         let after = |since: Instant, limit: Duration| now.since(since) >= limit;
         let stall = Duration::from_secs(u64::from(limits.connection_stall_s));
-        if self.doomed && self.waiting_bytes == 0 {
-            return Some(Closed::Misbehaved(UNFRAMED));
+        if let Some(why) = self.doomed.filter(|_| self.waiting_bytes == 0) {
+            return Some(Closed::Misbehaved(why));
         }
         if self.connecting {
             let limit = Duration::from_millis(u64::from(limits.connect_timeout_ms));
             return after(self.active_at, limit).then_some(Closed::NotOpened);
+        }
+        let handshake = Duration::from_millis(u64::from(limits.handshake_timeout_ms));
+        if self.is_securing() && after(self.began_at, handshake) {
+            return Some(Closed::Tls(TlsFailure::Late));
+        }
+        if self.layers.framing.is_upgrading() && after(self.began_at, handshake) {
+            return Some(Closed::Misbehaved("its WebSocket handshake takes too long"));
         }
         if self.read_stalled_since.is_some_and(|since| after(since, stall)) {
             let why = if self.proven { "it does not finish a message" } else { "it sends no message" };
             return Some(Closed::Misbehaved(why));
         }
         if self.write_stalled_since.is_some_and(|since| after(since, stall)) {
-            return Some(Closed::Misbehaved("it does not read what is sent to it"));
+            return Some(Closed::Misbehaved(READS_NOTHING));
         }
         after(self.active_at, Duration::from_secs(u64::from(limits.connection_idle_s))).then_some(Closed::Idle)
     }

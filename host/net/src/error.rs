@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 use std::io;
+use std::path::PathBuf;
 
 /// Opening sockets failed.
 #[derive(Debug, thiserror::Error)]
@@ -9,7 +10,7 @@ pub enum NetError {
     /// Another process holds a SIP address.
     #[error("{transport} {address} is taken by another process: stop it, or give this listener another port")]
     ListenerTaken {
-        /// `udp` or `tcp`.
+        /// `udp`, `tcp`, `tls`, `ws` or `wss`.
         transport: &'static str,
         /// The address that was asked for.
         address: SocketAddr,
@@ -19,12 +20,28 @@ pub enum NetError {
         "{transport} {address} cannot be opened ({source}): check that this machine has the address and that the port needs no rights"
     )]
     Listener {
-        /// `udp` or `tcp`.
+        /// `udp`, `tcp`, `tls`, `ws` or `wss`.
         transport: &'static str,
         /// The address that was asked for.
         address: SocketAddr,
         /// What the kernel said.
         source: io::Error,
+    },
+    /// A certificate, key or authority cannot be used.
+    #[error("{}: cannot be used for TLS: {why}", path.display())]
+    Tls {
+        /// The file, or `tls` where no single one is to blame.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A TLS listener without a certificate.
+    #[error("{transport} {address} needs a certificate: name one in tls.certificates, or leave this listener out")]
+    NoCertificate {
+        /// `tls` or `wss`.
+        transport: &'static str,
+        /// The address that was asked for.
+        address: SocketAddr,
     },
     /// Too few pairs of the media range are free.
     #[error(

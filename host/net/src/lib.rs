@@ -1,4 +1,5 @@
-//! Sockets: the only crate that opens one. UDP and TCP for SIP (RFC 3261 section 18), RTP/RTCP port pairs bound ahead.
+//! Sockets: the only crate that opens one. UDP, TCP, TLS and WebSockets for SIP (RFC 3261 section 18, RFC 7118), a STUN
+//! answer on its UDP ports (RFC 5626), RTP/RTCP port pairs bound ahead.
 //!
 //! Floor 5. [`Net`] belongs to one shard's thread. It has one epoll for every socket of the shard; the thread sleeps in
 //! [`Net::wait`] and then takes what came, one thing after another, with [`Net::next`]: no task, no channel and no lock
@@ -9,20 +10,33 @@ mod config;
 mod connection;
 mod error;
 mod files;
+mod framing;
 mod names;
 mod poller;
 mod ports;
 mod socket;
 mod sockets;
+mod sources;
+mod stun;
 mod tcp;
+mod tls;
 mod udp;
+mod upgrade;
+mod ws;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 
-pub use config::{BoundListener, ListenerConfig, MediaConfig, MediaPair, NetCounters, PacketKind, PortRange};
+pub use config::{
+    BoundListener, ByTransport, ClientCertificates, ListenerConfig, MediaConfig, MediaPair, NetCounters, PacketKind,
+    PortRange, Surroundings, TlsCertificate, TlsConfig, TlsFailures,
+};
 pub use error::NetError;
 pub use files::raise_file_limit;
 pub use poller::Waker;
 pub use ports::PortPool;
+pub use socket::address_towards;
 pub use sockets::{Incoming, Net};
+pub use tls::TlsMaterial;

@@ -50,7 +50,6 @@ impl Names {
     }
 
     /// The name of a number.
-    #[cfg(test)]
     pub(crate) fn name(&self, id: TlsName) -> Option<&Arc<str>> {
         self.by_id.get(&id)
     }

@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
+use model::Cidr;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{TcpListener, UdpSocket};
@@ -72,21 +73,49 @@ pub(crate) fn tune(socket: &Socket) {
     let _tuned = socket.set_tcp_nodelay(true).and_then(|()| socket.set_tcp_keepalive(&probe));
 }
 
+/// The address that the peers of each network reach a listener by: its own, or for a wildcard the one that this machine
+/// uses towards them.
+pub(crate) fn inside(bound: SocketAddr, nets: &[Cidr]) -> Vec<(Cidr, SocketAddr)> {
+    let family = nets.iter().filter(|net| net.is_ipv4() == bound.is_ipv4());
+    family.map(|net| (*net, towards(bound, host_of(net)))).collect()
+}
+
+/// An address of the network that a host may have: the first one names the network itself.
+fn host_of(net: &Cidr) -> IpAddr {
+    let (first, last) = net.range();
+    let host = if last > first { first + 1 } else { first };
+    match net.address() {
+        IpAddr::V4(_) => Ipv4Addr::from_bits(u32::try_from(host).unwrap_or(0)).into(),
+        IpAddr::V6(_) => Ipv6Addr::from_bits(host).into(),
+    }
+}
+
+/// The address of this machine that the peers of `net` see what is bound to `bind` by.
+#[must_use]
+pub fn address_towards(bind: IpAddr, net: &Cidr) -> IpAddr {
+    towards(SocketAddr::new(bind, 0), host_of(net)).ip()
+}
+
 /// The address peers would reach a wildcard listener by: that of the default route. Nothing is sent.
 pub(crate) fn reachable(bound: SocketAddr) -> SocketAddr {
+    // Documentation addresses (RFC 5737, RFC 3849): routed like any other, and nobody's.
+    towards(
+        bound,
+        match bound {
+            SocketAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),
+            SocketAddr::V6(_) => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
+        },
+    )
+}
+
+/// The address by which somebody at `far` sees `bound`. Nothing is sent.
+fn towards(bound: SocketAddr, far: IpAddr) -> SocketAddr {
     if !bound.ip().is_unspecified() {
         return bound;
     }
-    let (any, far, loopback): (IpAddr, IpAddr, IpAddr) = match bound {
-        // Documentation addresses (RFC 5737, RFC 3849): routed like any other, and nobody's.
-        SocketAddr::V4(_) => {
-            (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into(), Ipv4Addr::LOCALHOST.into())
-        }
-        SocketAddr::V6(_) => (
-            Ipv6Addr::UNSPECIFIED.into(),
-            Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
-            Ipv6Addr::LOCALHOST.into(),
-        ),
+    let (any, loopback): (IpAddr, IpAddr) = match bound {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::LOCALHOST.into()),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::LOCALHOST.into()),
     };
     let found = UdpSocket::bind(SocketAddr::new(any, 0))
         .and_then(|socket| socket.connect(SocketAddr::new(far, 9)).and_then(|()| socket.local_addr()));

@@ -1,16 +1,15 @@
 //! All sockets of one shard behind one wait.
 
-use crate::config::{BoundListener, ListenerConfig, MediaPair, NetCounters, PacketKind};
-use crate::names::Names;
+use crate::config::{BoundListener, ListenerConfig, MediaPair, NetCounters, PacketKind, Surroundings};
 use crate::poller::{Poller, Ready};
 use crate::ports::PortPool;
 use crate::tcp::{Arrived, Streams, Turn};
 use crate::udp::UdpListener;
-use crate::{NetError, Waker, socket};
+use crate::{NetError, TlsMaterial, Waker, socket, stun};
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
-use model::{ConnectionId, Flow, Instant, Limits, MediaPortId, TlsName, Transmit, Transport};
+use model::{Cidr, ConnectionId, Flow, Instant, Limits, MediaPortId, TlsName, Transmit, Transport};
 use std::collections::VecDeque;
 use std::io;
 
@@ -98,7 +97,6 @@ pub struct Net {
     udp: Vec<(UdpListener, usize)>,
     streams: Streams,
     ports: PortPool,
-    names: Names,
     turn: VecDeque<Ready>,
     scratch: Vec<Ready>,
     in_turn: Option<usize>,
@@ -108,18 +106,30 @@ pub struct Net {
 }
 
 impl Net {
-    /// Opens the listeners and takes over the media ports.
+    /// [`Net::open`] with nothing around: no TLS in, none out, no NAT.
     ///
     /// # Errors
     /// [`NetError`] that names the address and what to do.
     pub fn bind(listeners: &[ListenerConfig], ports: PortPool, limits: &Limits) -> Result<Net, NetError> {
+        Net::open(listeners, ports, limits, Surroundings::default())
+    }
+
+    /// Opens the listeners and takes over the media ports.
+    ///
+    /// # Errors
+    /// [`NetError`] that names the address and what to do.
+    pub fn open(
+        listeners: &[ListenerConfig],
+        ports: PortPool,
+        limits: &Limits,
+        around: Surroundings,
+    ) -> Result<Net, NetError> {
         let mut net = Net {
             poller: Poller::new().map_err(NetError::Poller)?,
             listeners: Vec::new(),
             udp: Vec::new(),
             streams: Streams::new(limits.clone()),
             ports,
-            names: Names::default(),
             turn: VecDeque::new(),
             scratch: Vec::new(),
             in_turn: None,
@@ -127,8 +137,16 @@ impl Net {
             buffer: vec![0; BUFFER].into_boxed_slice(),
             counters: NetCounters::default(),
         };
+        if let Some(tls) = around.tls {
+            net.streams.secure(tls);
+        }
+        net.streams.allow_origins(around.ws_origins.into());
         for config in listeners {
-            net.open(config).map_err(|source| listener_error(config, source))?;
+            if config.transport.is_secure() && !net.streams.can_accept_tls() {
+                let (transport, address) = (config.transport.name(), config.bind);
+                return Err(NetError::NoCertificate { transport, address });
+            }
+            net.listen(config, &around.local_nets).map_err(|source| listener_error(config, source))?;
         }
         for (index, pair) in net.ports.pairs.iter().enumerate() {
             let token = |rtcp: u64| Token::Media(index as u64 * 2 + rtcp).encode();
@@ -138,7 +156,7 @@ impl Net {
         Ok(net)
     }
 
-    fn open(&mut self, config: &ListenerConfig) -> io::Result<()> {
+    fn listen(&mut self, config: &ListenerConfig, local_nets: &[Cidr]) -> io::Result<()> {
         let public = |bound: SocketAddr| BoundListener {
             transport: config.transport,
             bound,
@@ -147,6 +165,7 @@ impl Net {
                 Some(address) => address,
                 None => socket::reachable(bound),
             },
+            inside: if config.advertised.is_some() { socket::inside(bound, local_nets) } else { Vec::new() },
         };
         let index = self.listeners.len();
         match config.transport {
@@ -156,14 +175,11 @@ impl Net {
                 self.listeners.push(public(socket.local_addr()?));
                 self.udp.push((UdpListener::new(socket), index));
             }
-            Transport::Tls | Transport::Ws | Transport::Wss => {
-                return Err(io::Error::from(io::ErrorKind::Unsupported));
-            }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 let socket = socket::tcp_listener(config.bind)?;
                 self.poller.add(&socket, Token::TcpListener(index as u64).encode(), false)?;
                 let public = public(socket.local_addr()?);
-                self.listeners.push(public);
+                self.listeners.push(public.clone());
                 self.streams.listen(socket, public, index);
             }
         }
@@ -183,7 +199,12 @@ impl Net {
 
     /// The number under which a [`Flow`] carries the name that its peer's certificate must show.
     pub fn tls_name(&mut self, name: &str) -> TlsName {
-        self.names.id(name)
+        self.streams.names.id(name)
+    }
+
+    /// Certificates and authorities for the connections from now on; those that are open keep theirs.
+    pub fn secure(&mut self, tls: TlsMaterial) {
+        self.streams.secure(tls);
     }
 
     /// What was counted since the start.
@@ -220,8 +241,8 @@ impl Net {
         }
         match self.find(now)? {
             Found::Datagram(listener, from, count) => {
-                self.counters.udp_received += 1;
-                let local = self.listeners[self.udp[listener].1].advertised;
+                *self.counters.received.of(Transport::Udp) += 1;
+                let local = self.listeners[self.udp[listener].1].towards(from);
                 let flow = Flow::new(Transport::Udp, local, from);
                 Some(Incoming::Message { flow, bytes: Bytes::copy_from_slice(&self.buffer[..count]) })
             }
@@ -243,7 +264,10 @@ impl Net {
             }
             if let Some(listener) = self.in_turn {
                 if let Some((count, from)) = self.udp[listener].0.receive(&mut self.buffer) {
-                    return Some(Found::Datagram(listener, from, count));
+                    if self.is_for_the_switch(listener, from, count) {
+                        return Some(Found::Datagram(listener, from, count));
+                    }
+                    continue;
                 }
                 self.in_turn = None;
             }
@@ -276,13 +300,31 @@ impl Net {
         }
     }
 
+    /// Whether a datagram is SIP; a STUN request is answered here, a keep-alive (RFC 5626 section 3.5) is done with.
+    fn is_for_the_switch(&mut self, listener: usize, from: SocketAddr, count: usize) -> bool {
+        let datagram = &self.buffer[..count];
+        if datagram.iter().all(|b| matches!(b, b'\r' | b'\n' | 0)) {
+            self.counters.keepalives += 1;
+            return false;
+        }
+        if !stun::is_stun(datagram) {
+            return true;
+        }
+        if let Some(answer) = stun::answer(datagram, from) {
+            // Lost like any datagram; the phone asks again.
+            if self.udp[listener].0.socket().send_to(&answer, from).is_ok() {
+                self.counters.stun_answered += 1;
+            }
+        }
+        false
+    }
+
     /// Sends a message now, or queues it on its connection. A flow that cannot be sent on comes back as
     /// [`Incoming::FlowFailed`].
     pub fn send(&mut self, transmit: Transmit, now: Instant) {
         match transmit.flow.transport {
             Transport::Udp => self.send_datagram(&transmit),
-            Transport::Tls | Transport::Ws | Transport::Wss => self.failed.push_back(transmit.flow),
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 self.streams.send(transmit, &mut Turn { poller: &self.poller, counters: &mut self.counters, now });
             }
         }
@@ -294,14 +336,14 @@ impl Net {
         let listener = self
             .udp
             .iter()
-            .find(|(_, index)| self.listeners[*index].advertised == flow.local)
+            .find(|(_, index)| self.listeners[*index].is_at(flow.local))
             .or_else(|| self.udp.iter().find(|(_, index)| same_family(&self.listeners[*index])));
         let Some((listener, _)) = listener else {
             self.failed.push_back(flow);
             return;
         };
         match listener.socket().send_to(&transmit.bytes, flow.remote) {
-            Ok(_) => self.counters.udp_sent += 1,
+            Ok(_) => *self.counters.sent.of(Transport::Udp) += 1,
             // The kernel's queue is full: lost like any datagram, and sent again by its transaction.
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.counters.udp_send_failed += 1,
             Err(error) => {
@@ -352,7 +394,7 @@ impl Net {
 }
 
 fn listener_error(config: &ListenerConfig, source: io::Error) -> NetError {
-    let (transport, address) = (config.transport.uri_token(), config.bind);
+    let (transport, address) = (config.transport.name(), config.bind);
     if source.kind() == io::ErrorKind::AddrInUse {
         NetError::ListenerTaken { transport, address }
     } else {

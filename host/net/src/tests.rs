@@ -1,6 +1,6 @@
 //! Over loopback, on ports the kernel gives. Waits end with the event waited for; the clock is a number.
 
-use crate::{Incoming, ListenerConfig, MediaConfig, Net, NetError, PacketKind, PortPool, PortRange};
+use crate::{Incoming, ListenerConfig, MediaConfig, Net, NetError, PacketKind, PortPool, PortRange, Surroundings};
 use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
@@ -84,12 +84,33 @@ fn a_burst_of_datagrams_is_taken_whole_and_in_order() {
     let mut net = net(&[listen(Transport::Udp, V4)], &Limits::default());
     let phone = UdpSocket::bind(SocketAddr::new(V4, 0)).unwrap();
     for n in 0..200_u8 {
-        phone.send_to(&[n], net.listeners()[0].bound).unwrap();
+        phone.send_to(&[n, b'.'], net.listeners()[0].bound).unwrap();
     }
     let got = gather(&mut net, 200, START);
     let order: Vec<u8> = got.iter().map(|g| if let Got::Message(_, b) = g { b[0] } else { 255 }).collect();
     assert_eq!(order, (0..200).collect::<Vec<u8>>());
-    assert_eq!(net.counters().udp_received, 200);
+    assert_eq!(net.counters().received.get(Transport::Udp), 200);
+}
+
+#[test]
+fn a_phone_learns_its_address_by_stun_and_a_keep_alive_is_nobodys_business() {
+    for ip in [V4, V6] {
+        let mut net = net(&[listen(Transport::Udp, ip)], &Limits::default());
+        let phone = UdpSocket::bind(SocketAddr::new(ip, 0)).unwrap();
+        phone.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut request = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+        request.extend_from_slice(&[7; 12]);
+        for datagram in [&b"\r\n\r\n"[..], &b"\0"[..], &[][..], &request[..]] {
+            phone.send_to(datagram, net.listeners()[0].bound).unwrap();
+        }
+        serve_until(&mut net, START, |n| n.counters().stun_answered == 1);
+        let mut answer = [0; 100];
+        let count = phone.recv(&mut answer).unwrap();
+        let port = phone.local_addr().unwrap().port() ^ 0x2112;
+        assert_eq!((&answer[..2], &answer[26..28]), (&[1, 1][..], &port.to_be_bytes()[..]));
+        assert_eq!(count, if ip.is_ipv4() { 32 } else { 44 });
+        assert_eq!((net.counters().keepalives, net.counters().received.get(Transport::Udp)), (3, 0));
+    }
 }
 
 #[test]
@@ -105,6 +126,37 @@ fn the_advertised_address_is_the_local_side_of_every_flow() {
     assert_eq!(flow.local, SocketAddr::new(public.ip(), bound.port()));
     net.send(Transmit { flow: *flow, bytes: Bytes::from_static(b"x") }, START);
     assert_eq!(phone.recv_from(&mut [0; 9]).unwrap().1, bound);
+}
+
+#[test]
+fn a_peer_on_our_side_of_the_nat_is_told_another_address() {
+    let public: SocketAddr = "198.51.100.7:0".parse().unwrap();
+    for (local_net, inside) in [("127.0.0.0/8", true), ("10.0.0.0/8", false), ("::1", false)] {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let bind = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+            let config = ListenerConfig { transport, bind, advertised: Some(public) };
+            let local_nets = vec![local_net.parse().unwrap()];
+            let around = Surroundings { local_nets, ..Surroundings::default() };
+            let mut net = Net::open(&[config], PortPool::default(), &Limits::default(), around).unwrap();
+            let port = net.listeners()[0].bound.port();
+            let to = SocketAddr::new(V4, port);
+            let udp = UdpSocket::bind(SocketAddr::new(V4, 0)).unwrap();
+            let _tcp = if transport == Transport::Udp {
+                udp.send_to(MESSAGE, to).unwrap();
+                None
+            } else {
+                let mut stream = TcpStream::connect(to).unwrap();
+                stream.write_all(MESSAGE).unwrap();
+                Some(stream)
+            };
+            let got = gather(&mut net, 1, START);
+            let Got::Message(flow, _) = &got[0] else { panic!("{got:?}") };
+            let expected = SocketAddr::new(if inside { V4 } else { public.ip() }, port);
+            assert_eq!(flow.local, expected, "{local_net} {transport:?}");
+            net.send(Transmit { flow: *flow, bytes: Bytes::from_static(b"x") }, START);
+            assert_eq!(net.counters().sent.get(transport), 1);
+        }
+    }
 }
 
 #[test]

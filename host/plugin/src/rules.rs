@@ -6,8 +6,8 @@ use crate::bindings::router::exports::strowger::routing::router as wit;
 use crate::bindings::router::strowger::types::types::HeaderOp as WitHeaderOp;
 use core::time::Duration;
 use model::{
-    Attr, BridgeSpec, CollectSpec, Decision, DialSpec, Endpoint, Header, HeaderOp, Limits, MediaPath, Prompt, Refusal,
-    RingPlan, RingStep, Target,
+    Attr, BridgeSpec, CollectSpec, Decision, DialSpec, Endpoint, Handling, Header, HeaderOp, Limits, MediaPath, Prompt,
+    Refusal, RingPlan, RingStep, Target,
 };
 
 /// Names that carry the transaction, the dialog, the body or credentials; with the compact forms of RFC 3261 7.3.3.
@@ -105,6 +105,11 @@ fn plan(p: wit::Plan, limits: &Limits, binding: &str) -> Checked<RingPlan> {
     ensure(p.max_duration_s.is_none_or(|s| (1..=longest).contains(&s)), "plan: max-duration-s")?;
     Ok(RingPlan {
         steps: p.steps.into_iter().map(|s| step(s, limits)).collect::<Checked<_>>()?,
+        handling: match p.handling {
+            wit::Handling::TenantDefault => Handling::TenantDefault,
+            wit::Handling::Proxy => Handling::Proxy,
+            wit::Handling::B2bua => Handling::B2bua,
+        },
         media: match p.media {
             wit::MediaPath::TenantDefault => MediaPath::TenantDefault,
             wit::MediaPath::Anchor => MediaPath::Anchor,
@@ -136,6 +141,11 @@ fn target(t: wit::Target) -> Checked<Target> {
         wit::Endpoint::Uri(text) => {
             uri(&text, "target: uri")?;
             Endpoint::Uri(text)
+        }
+        wit::Endpoint::Trunk((name, number)) => {
+            ensure(!name.is_empty() && name.len() <= 64, "target: trunk name of 1 to 64 bytes")?;
+            user(&number, "target: trunk number")?;
+            Endpoint::Trunk { name, number }
         }
     };
     attrs(t.attrs, None)?;

@@ -11,6 +11,7 @@ fn ring(targets: Vec<wit::Target>) -> wit::Plan {
     let step = wit::Step { targets, ring_timeout_ms: 20_000, advance_on: vec![] };
     wit::Plan {
         steps: vec![step],
+        handling: wit::Handling::TenantDefault,
         media: wit::MediaPath::TenantDefault,
         header_ops: vec![],
         max_duration_s: None,

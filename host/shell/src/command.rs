@@ -1,6 +1,7 @@
 //! What other threads ask of a shard.
 
-use model::{CallId, CallSnapshot, Directory};
+use model::{CallId, CallSnapshot, Directory, Mailbox, TrunkStatus};
+use net::TlsMaterial;
 use std::sync::Arc;
 use switch::RegistrarSnapshot;
 use tokio::sync::oneshot;
@@ -14,8 +15,14 @@ pub(crate) enum Command {
     Calls(oneshot::Sender<Vec<CallSnapshot>>),
     /// End a call; whether there was one.
     Hangup(CallId, oneshot::Sender<bool>),
+    /// What waits in a mailbox.
+    Mailbox(Mailbox, oneshot::Sender<()>),
     /// Every binding, and the facts to name its account by.
     Registrations(oneshot::Sender<(RegistrarSnapshot, Arc<Directory>)>),
+    /// Certificates and authorities for the connections from now on.
+    Secure(TlsMaterial, oneshot::Sender<()>),
+    /// How every trunk is.
+    Trunks(oneshot::Sender<Vec<TrunkStatus>>),
     /// No new calls from now on; it answers when the figures show what is up.
     Drain(oneshot::Sender<()>),
     /// End every call now; how many there were.

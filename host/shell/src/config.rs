@@ -2,8 +2,8 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use model::{DigestAlgorithm, Limits};
-use net::{ListenerConfig, MediaConfig};
+use model::{Cidr, DigestAlgorithm, Limits};
+use net::{ListenerConfig, MediaConfig, TlsConfig};
 use std::path::PathBuf;
 
 /// How a node's shard runs.
@@ -13,6 +13,12 @@ pub struct ShellConfig {
     pub limits: Limits,
     /// Where to listen for SIP.
     pub listeners: Vec<ListenerConfig>,
+    /// Certificates for TLS listeners, authorities for what we connect to.
+    pub tls: TlsConfig,
+    /// The networks on our side of the NAT: their peers are told our own addresses, not the advertised ones.
+    pub local_nets: Vec<Cidr>,
+    /// The origins whose pages may open a WebSocket; none = every origin.
+    pub ws_origins: Vec<String>,
     /// Which media ports to bind; none = signalling only.
     pub media: Vec<MediaConfig>,
     /// The name servers for next hops; none = those of `/etc/resolv.conf`.
@@ -23,6 +29,8 @@ pub struct ShellConfig {
     pub digest: Vec<DigestAlgorithm>,
     /// Sent in `Server` and `User-Agent`.
     pub server_name: String,
+    /// Whether phones are told of waiting messages without a subscription.
+    pub unsolicited_mwi: bool,
     /// RFC 3261 T1.
     pub t1: Duration,
     /// RFC 3261 T2.
@@ -44,11 +52,15 @@ impl ShellConfig {
         ShellConfig {
             limits: Limits::default(),
             listeners: Vec::new(),
+            tls: TlsConfig::default(),
+            local_nets: Vec::new(),
+            ws_origins: Vec::new(),
             media: Vec::new(),
             dns_servers: Vec::new(),
             default_domain: None,
             digest: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
             server_name: concat!("strowger/", env!("CARGO_PKG_VERSION")).to_owned(),
+            unsolicited_mwi: false,
             t1: Duration::from_millis(500),
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),

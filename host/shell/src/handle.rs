@@ -6,8 +6,8 @@ use crate::feed::Applied;
 use crate::metrics;
 use crate::published::{Alive, Figures, Published};
 use core::time::Duration;
-use model::{AccountId, BrandId, CallId, CallSnapshot, CompanyId, Instant};
-use net::BoundListener;
+use model::{AccountId, BrandId, CallId, CallSnapshot, CompanyId, Instant, Mailbox, TrunkStatus};
+use net::{BoundListener, NetError, TlsConfig, TlsMaterial};
 use plugin::{Artifact, ArtifactError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +25,17 @@ const PARTING: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the switch is stopping")]
 pub struct Gone;
+
+/// Why certificates were not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The shard has ended.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// A file cannot be used.
+    #[error(transparent)]
+    File(#[from] NetError),
+}
 
 /// Why what the store holds is not live.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -189,6 +200,24 @@ impl Handle {
         self.ask(|answer| Command::Hangup(call, answer)).await
     }
 
+    /// Reads certificates, keys and authorities anew: connections from now on use them, open ones go on with theirs.
+    ///
+    /// # Errors
+    /// One sentence that names the file that cannot be used; then everything stays as it was.
+    pub async fn reload_tls(&self, config: TlsConfig) -> Result<(), ReloadError> {
+        let loaded = tokio::task::spawn_blocking(move || TlsMaterial::load(&config)).await;
+        let tls = loaded.map_err(|_| Gone)??;
+        Ok(self.ask(|done| Command::Secure(tls, done)).await?)
+    }
+
+    /// Says what waits in a mailbox, whole; its phones are told.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn mailbox(&self, mailbox: Mailbox) -> Result<(), Gone> {
+        self.ask(|done| Command::Mailbox(mailbox, done)).await
+    }
+
     /// Every contact registered now.
     ///
     /// # Errors
@@ -196,6 +225,14 @@ impl Handle {
     pub async fn registrations(&self) -> Result<Vec<Registration>, Gone> {
         let (snapshot, directory) = self.ask(Command::Registrations).await?;
         Ok(crate::registrations::list(&snapshot, &directory))
+    }
+
+    /// How every trunk is, by row.
+    ///
+    /// # Errors
+    /// The shard has ended.
+    pub async fn trunks(&self) -> Result<Vec<TrunkStatus>, Gone> {
+        self.ask(Command::Trunks).await
     }
 
     /// Checks and compiles a component, away from the threads that serve calls.

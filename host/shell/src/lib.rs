@@ -30,7 +30,9 @@ mod start;
 pub use clock::Clock;
 pub use config::ShellConfig;
 pub use error::ShellError;
-pub use handle::{CallScope, Drained, Gone, Handle, Health, NotLive, Registration};
-pub use net::{BoundListener, ListenerConfig, MediaConfig, NetError, PortRange};
+pub use handle::{CallScope, Drained, Gone, Handle, Health, NotLive, Registration, ReloadError};
+pub use net::{
+    BoundListener, ClientCertificates, ListenerConfig, MediaConfig, NetError, PortRange, TlsCertificate, TlsConfig,
+};
 pub use published::Figures;
 pub use start::Shell;

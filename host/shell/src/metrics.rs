@@ -69,6 +69,7 @@ impl Collector for Scrape {
         let figures = self.0.published.figures();
         signalling(to, &figures)?;
         calls(to, &figures)?;
+        trunks(to, &figures)?;
         sockets(to, &figures)?;
         asks(to, &figures)?;
         hooks(to, &self.0.plugins.metrics())?;
@@ -129,6 +130,35 @@ fn calls(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {
     gauge(to, "strowger_media_streams", "Media streams open", figures.core.streams_open as u64)
 }
 
+fn trunks(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {
+    let core = &figures.core;
+    gauge(to, "strowger_trunk_calls", "Calls by trunks up now, both ways", core.trunks.calls)?;
+    gauges(
+        to,
+        &Series {
+            name: "strowger_trunk_registrations",
+            help: "Registrations with carriers: that stand, that are wanted and do not",
+            label: "state",
+            values: &[("registered", core.trunks.registered), ("failed", core.trunks.unregistered)],
+        },
+    )?;
+    gauges(
+        to,
+        &Series {
+            name: "strowger_trunk_servers",
+            help: "Carriers' servers: that take calls, that take none",
+            label: "state",
+            values: &[("up", core.trunks.servers_up), ("down", core.trunks.servers_down)],
+        },
+    )?;
+    counter(
+        to,
+        "strowger_trunk_numbers_unknown",
+        "Calls from carriers for numbers that are nobody's",
+        core.admission.unknown_numbers,
+    )
+}
+
 fn sockets(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {
     let net = &figures.net;
     counters(
@@ -144,21 +174,19 @@ fn sockets(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {
             ],
         },
     )?;
-    counters(
-        to,
-        &Series {
-            name: "strowger_sip_transport",
-            help: "SIP datagrams and stream messages by transport and direction",
-            label: "what",
-            values: &[
-                ("udp_received", net.udp_received),
-                ("udp_sent", net.udp_sent),
-                ("udp_send_failed", net.udp_send_failed),
-                ("tcp_received", net.tcp_received),
-                ("tcp_sent", net.tcp_sent),
-            ],
-        },
-    )?;
+    for (name, help, counts) in [
+        ("strowger_sip_received", "SIP messages received by transport", net.received),
+        ("strowger_sip_sent", "SIP messages sent by transport", net.sent),
+    ] {
+        let values: Vec<(&str, u64)> = counts.iter().map(|(transport, count)| (transport.name(), count)).collect();
+        counters(to, &Series { name, help, label: "transport", values: &values })?;
+    }
+    counter(to, "strowger_sip_udp_send_failed", "SIP datagrams the kernel would not take", net.udp_send_failed)?;
+    counter(to, "strowger_stun_answered", "STUN binding requests answered on the SIP ports", net.stun_answered)?;
+    counter(to, "strowger_sip_keepalives", "Datagrams that were a keep-alive", net.keepalives)?;
+    counter(to, "strowger_tls_handshakes", "TLS handshakes that ended well", net.tls_handshakes)?;
+    let (name, help) = ("strowger_tls_failed", "TLS connections that failed, by reason");
+    counters(to, &Series { name, help, label: "reason", values: &net.tls_failed.each() })?;
     gauge(to, "strowger_connections", "Stream connections open", net.connections)?;
     counters(
         to,

@@ -115,7 +115,7 @@ pub(crate) fn list(snapshot: &RegistrarSnapshot, directory: &Directory) -> Vec<R
             brand: company.brand,
             company: company.id,
             contact: binding.contact.clone(),
-            source: format!("{}/{}", flow.transport.uri_token(), flow.remote),
+            source: format!("{}/{}", flow.transport.name(), flow.remote),
             user_agent: Some(binding.user_agent.clone()).filter(|agent| !agent.is_empty()),
             expires_at: binding.expires_at,
         })

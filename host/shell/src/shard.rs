@@ -11,7 +11,9 @@ use crate::published::{Alive, Figures, Published};
 use crate::registrations::Keeper;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use model::{Answer, AppId, CallEvent, CallRecord, Directory, Instant, NextHop, Question, Resolved, Ticket};
+use model::{
+    Answer, AppId, CallEvent, CallRecord, Directory, Instant, NextHop, Question, Resolved, Ticket, TrunkChange,
+};
 use net::{Incoming, Net};
 use plugin::AppMessage;
 use std::collections::{BTreeMap, BTreeSet};
@@ -194,8 +196,19 @@ impl Shard {
                 self.core.handle(Input::Hangup { call }, now);
                 let _gone = answer.send(known);
             }
+            Command::Mailbox(mailbox, done) => {
+                self.core.handle(Input::Mailbox(mailbox), now);
+                let _gone = done.send(());
+            }
             Command::Registrations(answer) => {
                 let _gone = answer.send((self.core.registrations(), Arc::clone(&self.directory)));
+            }
+            Command::Secure(tls, done) => {
+                self.net.secure(tls);
+                let _gone = done.send(());
+            }
+            Command::Trunks(answer) => {
+                let _gone = answer.send(self.core.trunks().collect());
             }
             Command::Drain(done) => {
                 self.core.handle(Input::Drain, now);
@@ -343,6 +356,15 @@ impl Shard {
                 tracing::info!(%account, expires_s, "registered");
                 self.keeper.changed(now);
             }
+            CallEvent::Trunk { trunk, change } => match change {
+                TrunkChange::Registered { until } => tracing::info!(%trunk, ?until, "registered with the carrier"),
+                TrunkChange::Unregistered => tracing::info!(%trunk, "no longer registered with the carrier"),
+                TrunkChange::RegistrationFailed { status } => {
+                    tracing::warn!(%trunk, status, "the registration with the carrier failed");
+                }
+                TrunkChange::ServerDown { address } => tracing::warn!(%trunk, %address, "the carrier's server is down"),
+                TrunkChange::ServerUp { address } => tracing::info!(%trunk, %address, "the carrier's server is up"),
+            },
             CallEvent::Unregistered { account, .. } => {
                 tracing::info!(%account, "registration ended");
                 self.keeper.changed(now);

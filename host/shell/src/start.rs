@@ -7,8 +7,9 @@ use crate::published::Published;
 use crate::registrations::{self, Keeper};
 use crate::shard::{Parts, Shard};
 use crate::{ShellConfig, ShellError, prompts};
-use model::Directory;
-use net::{BoundListener, Net, PortPool};
+use core::net::{IpAddr, SocketAddr};
+use model::{Cidr, Directory};
+use net::{BoundListener, MediaConfig, Net, PortPool, Surroundings, TlsMaterial};
 use resolver::{ResolverSettings, Ways};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use store::Db;
 use store::outbox::{Outbox, OutboxConfig};
-use switch::{Core, CoreConfig, Listener, MediaPort};
+use switch::{Core, CoreConfig, Inside, Listener, MediaPort};
 use tokio::sync::{mpsc, watch};
 
 /// Folder of the CDR outbox within the data folder.
@@ -82,7 +83,12 @@ fn open_sockets(config: &ShellConfig) -> Result<Net, ShellError> {
     let media: usize = config.media.iter().map(|m| m.pairs.saturating_mul(2)).sum();
     net::raise_file_limit(media.saturating_add(config.listeners.len()), config.limits.connections_max)?;
     let ports = PortPool::bind(&config.media)?;
-    Ok(Net::bind(&config.listeners, ports, &config.limits)?)
+    let around = Surroundings {
+        tls: Some(TlsMaterial::load(&config.tls)?),
+        local_nets: config.local_nets.clone(),
+        ws_origins: config.ws_origins.clone(),
+    };
+    Ok(Net::open(&config.listeners, ports, &config.limits, around)?)
 }
 
 fn resolver_settings(config: &ShellConfig, listeners: &[BoundListener]) -> ResolverSettings {
@@ -120,9 +126,12 @@ fn new_core(
     let core = CoreConfig {
         limits: config.limits.clone(),
         listeners: net.listeners().iter().map(|l| Listener { transport: l.transport, local: l.advertised }).collect(),
+        inside: net.listeners().iter().flat_map(inside).collect(),
+        inside_media: config.media.iter().flat_map(|m| inside_media(m, &config.local_nets)).collect(),
         default_domain: config.default_domain.clone(),
         digest: config.digest.clone(),
         server_name: config.server_name.clone(),
+        unsolicited_mwi: config.unsolicited_mwi,
         t1: config.t1,
         t2: config.t2,
         t4: config.t4,
@@ -132,6 +141,24 @@ fn new_core(
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| ShellError::System { what: "random numbers", why: e.to_string() })?;
     Ok(Core::new(core, Arc::clone(directory), ports, prompts, seed))
+}
+
+/// What the peers on our side of the NAT know a listener by.
+fn inside(listener: &BoundListener) -> impl Iterator<Item = Inside> + '_ {
+    listener.inside.iter().map(|(net, own)| Inside { net: *net, outside: listener.advertised, inside: *own })
+}
+
+/// What they know the media ports by.
+fn inside_media<'a>(media: &'a MediaConfig, nets: &'a [Cidr]) -> impl Iterator<Item = Inside> + 'a {
+    let of = move |outside: IpAddr| {
+        let family = nets.iter().filter(move |net| net.is_ipv4() == outside.is_ipv4());
+        family.map(move |net| Inside {
+            net: *net,
+            outside: SocketAddr::new(outside, 0),
+            inside: SocketAddr::new(net::address_towards(media.bind, net), 0),
+        })
+    };
+    media.advertised.into_iter().flat_map(of)
 }
 
 /// One thread per shard: it sleeps in its own epoll, and enters the runtime so that what it polls may use timers.

@@ -47,7 +47,7 @@ fn added(made: &Value) -> String {
 }
 
 /// The password given; `-` reads a line, so that it shows in no process list.
-fn read_password(given: Option<&str>) -> Result<Option<String>, Failure> {
+pub(super) fn read_password(given: Option<&str>) -> Result<Option<String>, Failure> {
     let Some("-") = given else { return Ok(given.map(str::to_owned)) };
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).map_err(|e| Failure::start(format!("cannot read the password: {e}")))?;

@@ -7,6 +7,7 @@ mod calls;
 mod plugins;
 mod remote;
 mod table;
+mod trunks;
 
 use crate::cli::{Command, Remote as RemoteArgs};
 use crate::exit::Failure;
@@ -24,6 +25,7 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
         Command::Call(command) => calls::call(&remote, command).await,
         Command::Cdr(command) => calls::cdr(&remote, command).await,
         Command::Account(command) => accounts::run(&remote, command).await,
+        Command::Trunk(command) => trunks::run(&remote, command).await,
         Command::Serve { .. } | Command::Demo { .. } => Err(Failure::start("this command runs no client")),
     }
 }

@@ -99,3 +99,114 @@ pub(crate) fn codecs(names: &[String]) -> Result<String, StoreError> {
     }
     Ok(names.join(","))
 }
+
+/// Most servers, and most sources, of one trunk.
+const TRUNK_SERVERS_MAX: usize = 16;
+const TRUNK_SOURCES_MAX: usize = 64;
+
+/// What a trunk must be, beyond what its types say.
+pub(crate) fn trunk(trunk: &model::Trunk) -> Result<(), StoreError> {
+    name("trunk name", &trunk.name)?;
+    if trunk.servers.len() > TRUNK_SERVERS_MAX {
+        return refuse("servers", format!("at most {TRUNK_SERVERS_MAX} are allowed"));
+    }
+    for server in &trunk.servers {
+        host("servers", &server.host)?;
+        if server.port == Some(0) || server.weight == 0 {
+            return refuse("servers", "a port and a weight are at least 1");
+        }
+    }
+    credentials(trunk)?;
+    if let Some(registration) = &trunk.registration {
+        username(&registration.user).map_err(|e| about("registration", e))?;
+        registration.domain.as_deref().map_or(Ok(()), |d| host("registration", d))?;
+        within("registration", "expires_s", registration.expires_s, 60..=86_400)?;
+        if trunk.servers.is_empty() {
+            return refuse("registration", "needs a server to register with");
+        }
+    }
+    if let Some(user) = &trunk.from_user {
+        username(user).map_err(|e| about("from_user", e))?;
+    }
+    if let Some(domain) = &trunk.from_domain {
+        host("from_domain", domain)?;
+    }
+    within("answer_ms", "it", trunk.answer_ms, 500..=32_000)?;
+    if let Some(ping) = trunk.ping_s {
+        within("ping_s", "it", ping, 5..=3_600)?;
+    }
+    sources(&trunk.sources)
+}
+
+/// A refusal of another rule's words, for this field.
+fn about(what: &'static str, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Invalid { why, .. } => StoreError::Invalid { what, why },
+        other => other,
+    }
+}
+
+fn within(
+    what: &'static str,
+    which: &str,
+    value: u32,
+    allowed: core::ops::RangeInclusive<u32>,
+) -> Result<(), StoreError> {
+    if allowed.contains(&value) {
+        return Ok(());
+    }
+    refuse(what, format!("{which} must be {} to {}", allowed.start(), allowed.end()))
+}
+
+/// A host name or an address literal without brackets.
+fn host(what: &'static str, text: &str) -> Result<(), StoreError> {
+    if text.parse::<core::net::IpAddr>().is_ok() {
+        return Ok(());
+    }
+    let label = |l: &str| {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        (1..=63).contains(&l.len()) && l.bytes().all(legal)
+    };
+    if text.len() <= 253 && !text.is_empty() && text.split('.').all(label) {
+        return Ok(());
+    }
+    refuse(what, format!("{text:?} is no host name and no address"))
+}
+
+fn credentials(trunk: &model::Trunk) -> Result<(), StoreError> {
+    let Some(credentials) = &trunk.credentials else { return Ok(()) };
+    length("username", &credentials.username, 128)?;
+    if credentials.username.chars().any(char::is_control) {
+        return refuse("username", "must not contain control characters");
+    }
+    match &credentials.secret {
+        model::TrunkSecret::Password(password) => {
+            length("password", password, 128)?;
+            if password.chars().any(char::is_control) {
+                return refuse("password", "must not contain control characters");
+            }
+            Ok(())
+        }
+        model::TrunkSecret::Ha1 { realm, ha1: secret } => {
+            length("realm", realm, 253)?;
+            ha1(secret)
+        }
+    }
+}
+
+/// A network that is most of the Internet is a mistake, and would let anybody call.
+fn sources(sources: &[model::TrunkSource]) -> Result<(), StoreError> {
+    if sources.len() > TRUNK_SOURCES_MAX {
+        return refuse("sources", format!("at most {TRUNK_SOURCES_MAX} are allowed"));
+    }
+    for source in sources {
+        let shortest = if source.network.addr().is_ipv4() { 8 } else { 16 };
+        if source.network.prefix_len() < shortest {
+            return refuse("sources", format!("{} is too wide: /{shortest} is the widest", source.network));
+        }
+        if source.listener.is_some_and(|l| l.port() == 0 || l.ip().is_unspecified()) {
+            return refuse("sources", "a listener is an address of this switch and its port, as peers see it");
+        }
+    }
+    Ok(())
+}

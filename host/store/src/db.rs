@@ -2,7 +2,8 @@
 
 use crate::sql::{Arg, Pools, Row, Statement, Tx};
 use crate::{
-    Accounts, Bindings, Brands, Cdrs, Companies, Ddis, Extensions, Plugins, StoreError, Tokens, feed::Watch, open,
+    Accounts, Bindings, Brands, Cdrs, Companies, Ddis, Extensions, Plugins, SecretKey, StoreError, Tokens,
+    TranslationSets, Trunks, feed::Watch, open,
 };
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub struct Db {
 pub(crate) struct Inner {
     pub(crate) pools: Pools,
     pub(crate) watch: Watch,
+    pub(crate) key: Option<SecretKey>,
 }
 
 impl Drop for Inner {
@@ -36,8 +38,16 @@ impl Db {
     /// One sentence each: a URL that is none, a database that does not answer, one that is broken, one whose schema is
     /// newer than this program.
     pub async fn open(url: &str) -> Result<Db, StoreError> {
+        Db::open_keyed(url, None).await
+    }
+
+    /// As [`Db::open`], with the key that secrets are sealed with. Without one no secret can be written or read.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub async fn open_keyed(url: &str, key: Option<SecretKey>) -> Result<Db, StoreError> {
         let pools = open::open(url).await?;
-        Ok(Db { inner: Arc::new(Inner { pools, watch: Watch::default() }) })
+        Ok(Db { inner: Arc::new(Inner { pools, watch: Watch::default(), key }) })
     }
 
     /// Closes the pools and waits until their connections are gone; without it SQLite leaves its `-wal` file behind.
@@ -88,6 +98,18 @@ impl Db {
     #[must_use]
     pub const fn ddis(&self) -> Ddis<'_> {
         Ddis(self)
+    }
+
+    /// The trunks.
+    #[must_use]
+    pub const fn trunks(&self) -> Trunks<'_> {
+        Trunks(self)
+    }
+
+    /// The translation sets.
+    #[must_use]
+    pub const fn translation_sets(&self) -> TranslationSets<'_> {
+        TranslationSets(self)
     }
 
     /// The installed plugin versions.

@@ -7,6 +7,7 @@
 
 use crate::nouns::{
     accounts::AccountRow, brands::BrandRow, companies::CompanyRow, ddis::DdiRow, extensions::ExtensionRow,
+    translation_sets::SetRow, trunks,
 };
 use crate::sql::{Pools, statements, translated};
 use crate::{Db, StoreError, db::Inner};
@@ -27,12 +28,17 @@ const CHANNEL: &str = "strowger_changes";
 statements! { "directory";
     VERSION = "SELECT version FROM changes";
     BRANDS = "SELECT id, name, default_verdict FROM brands ORDER BY id";
-    COMPANIES = "SELECT id, brand_id, name, domain, media, calls_max, media_security, codecs
-        FROM companies ORDER BY id";
+    COMPANIES = "SELECT id, brand_id, name, domain, media, calls_max, media_security, codecs, handling,
+        decline_ends_all FROM companies ORDER BY id";
     ACCOUNTS = "SELECT id, company_id, username, display_name, ha1_md5, ha1_sha256, direct, enabled, media_security
         FROM accounts ORDER BY id";
     EXTENSIONS = "SELECT id, company_id, number, account, app FROM extensions ORDER BY id";
     DDIS = "SELECT id, company_id, e164, account, app, extension FROM ddis ORDER BY id";
+    TRANSLATION_SETS = "SELECT id, brand_id, name, caller_in, caller_out, callee_in, callee_out FROM translation_sets
+        ORDER BY id";
+    TRUNKS = "SELECT id, brand_id, name, enabled, servers, username, secret, registration, from_user, from_domain,
+        headers, calls_max, cps_max, answer_ms, ping_s, translation_set_id, anchor FROM trunks ORDER BY id";
+    TRUNK_SOURCES = "SELECT trunk_id, network, listener FROM trunk_sources ORDER BY trunk_id, position";
     BOUND = "SELECT b.id, b.brand_id, b.company_id, b.name, b.point, b.priority, b.config, b.plugin_id,
         p.name AS plugin_name, p.version, p.digest FROM bindings b JOIN plugins p ON p.id = b.plugin_id
         ORDER BY b.brand_id, b.priority, b.id";
@@ -141,8 +147,13 @@ impl Db {
         let accounts = translated(tx.all::<AccountRow>(ACCOUNTS, &[]).await?)?;
         let extensions = translated(tx.all::<ExtensionRow>(EXTENSIONS, &[]).await?)?;
         let ddis = translated(tx.all::<DdiRow>(DDIS, &[]).await?)?;
+        let sets = translated(tx.all::<SetRow>(TRANSLATION_SETS, &[]).await?)?;
+        let trunks = tx.all::<trunks::TrunkRow>(TRUNKS, &[]).await?;
+        let sources = tx.all::<trunks::SourceRow>(TRUNK_SOURCES, &[]).await?;
         tx.commit().await?;
+        let trunks = trunks::for_the_switch(trunks, &sources, self.inner.key.as_ref())?;
         Directory::build(version, brands, companies, accounts, extensions, ddis)
+            .and_then(|directory| directory.with_trunks(sets, trunks))
             .map_err(|e| StoreError::Refused { why: e.to_string() })
     }
 

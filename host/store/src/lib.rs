@@ -14,6 +14,7 @@ mod nouns;
 mod open;
 pub mod outbox;
 mod scope;
+mod secrets;
 mod seed;
 mod sql;
 
@@ -29,8 +30,11 @@ pub use nouns::ddis::{Ddis, NewDdi};
 pub use nouns::extensions::{Extensions, NewExtension};
 pub use nouns::plugins::{NewPlugin, Plugin, Plugins};
 pub use nouns::tokens::{ApiToken, NewToken, Role, TokenId, Tokens};
+pub use nouns::translation_sets::{NewTranslationSet, TranslationSets};
+pub use nouns::trunks::Trunks;
 pub use open::{MIGRATIONS_POSTGRES, MIGRATIONS_SQLITE};
 pub use scope::{OpContext, Page, Scope};
+pub use secrets::{BadKey, SecretKey};
 pub use seed::{DemoAccount, DemoSeed, DemoTenant};
 pub use sql::Statement;
 
@@ -48,6 +52,8 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> 
         ("plugins", nouns::plugins::ALL),
         ("seed", seed::ALL),
         ("tokens", nouns::tokens::ALL),
+        ("translation_sets", nouns::translation_sets::ALL),
+        ("trunks", nouns::trunks::ALL),
     ];
     REGISTRIES.iter().flat_map(|(module, all)| all.iter().map(move |s| (*module, s)))
 }

@@ -70,6 +70,7 @@ pub(crate) enum Arg<'a> {
     Text(&'a str),
     TextOrNull(Option<&'a str>),
     Bytes(&'a [u8]),
+    BytesOrNull(Option<&'a [u8]>),
     Bool(bool),
 }
 
@@ -101,6 +102,11 @@ impl<'a> From<Option<&'a str>> for Arg<'a> {
 impl<'a> From<&'a [u8]> for Arg<'a> {
     fn from(value: &'a [u8]) -> Self {
         Arg::Bytes(value)
+    }
+}
+impl<'a> From<Option<&'a [u8]>> for Arg<'a> {
+    fn from(value: Option<&'a [u8]>) -> Self {
+        Arg::BytesOrNull(value)
     }
 }
 impl From<bool> for Arg<'_> {
@@ -139,6 +145,7 @@ macro_rules! bound {
                 Arg::Text(v) => query.bind(v),
                 Arg::TextOrNull(v) => query.bind(v),
                 Arg::Bytes(v) => query.bind(v),
+                Arg::BytesOrNull(v) => query.bind(v),
                 Arg::Bool(v) => query.bind(v),
             };
         }

@@ -8,7 +8,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use model::{
     Account, AccountId, Answer, Brand, BrandId, Company, CompanyId, Decision, DefaultVerdict, Directory, Endpoint,
-    Flow, Ha1, Instant, MediaPath, MediaPortId, RingPlan, RingStep, Target, Ticket, Transport,
+    Flow, Ha1, Handling, Instant, MediaPath, MediaPortId, RingPlan, RingStep, Target, Ticket, Transport,
 };
 use std::sync::Arc;
 use switch::{Core, CoreConfig, Input, Listener, MediaPort, Output, Prompts};
@@ -25,9 +25,10 @@ fn main() {
     let mut bench = Bench::new();
     for n in 0..count {
         match scenario.as_str() {
-            "b2bua" => bench.call(n),
+            "b2bua" => bench.call(n, Handling::B2bua),
+            "proxy" => bench.call(n, Handling::Proxy),
             "options" => bench.options(n),
-            _ => return eprintln!("usage: calls b2bua|options [COUNT]"),
+            _ => return eprintln!("usage: calls b2bua|proxy|options [COUNT]"),
         }
     }
     assert!(bench.core.counters().calls_alive == 0, "every call is over");
@@ -94,9 +95,9 @@ impl Bench {
     }
 
     /// INVITE, 180, 200, ACK, BYE of the caller; the plugin's answer is a plan with one account, media direct.
-    fn call(&mut self, n: u64) {
+    fn call(&mut self, n: u64, handling: Handling) {
         let asked = self.give(CALLER, request("INVITE", n, "sip:1002@10.0.0.9", "1 INVITE", "", SDP)).asked;
-        let answer = Answer { decision: Some(plan()), failed: false, attrs: Vec::new(), hooks: Vec::new() };
+        let answer = Answer { decision: Some(plan(handling)), failed: false, attrs: Vec::new(), hooks: Vec::new() };
         self.core.handle(Input::Answered { ticket: asked.expect("a question"), answer }, self.now);
         let invite = self.take().sent.pop().expect("an INVITE to the callee");
         self.wait(Duration::from_millis(5));
@@ -107,9 +108,10 @@ impl Bench {
         let ok = answered.iter().find(|m| m.starts_with("SIP/2.0 200")).expect("a 200 to the caller");
         let (to, contact) = (field(ok, "To"), field(ok, "Contact"));
         let target = contact.trim_matches(['<', '>']).to_owned();
-        self.give(CALLER, request("ACK", n, &target, "1 ACK", to, ""));
+        let routed = |text: String| text.replacen("Max-Forwards", &format!("{}Max-Forwards", routes(ok)), 1);
+        self.give(CALLER, routed(request("ACK", n, &target, "1 ACK", to, "")));
         self.wait(Duration::from_millis(10));
-        let bye = self.give(CALLER, request("BYE", n, &target, "2 BYE", to, "")).sent;
+        let bye = self.give(CALLER, routed(request("BYE", n, &target, "2 BYE", to, ""))).sent;
         let bye = bye.iter().find(|m| m.starts_with("BYE")).expect("a BYE to the callee");
         self.give(CALLEE, response(bye, "200 OK", ""));
         self.wait(Duration::from_millis(10));
@@ -137,7 +139,8 @@ fn request(method: &str, n: u64, uri: &str, cseq: &str, to: &str, body: &str) ->
 
 fn response(request: &str, status: &str, body: &str) -> String {
     let mut text = format!("SIP/2.0 {status}\r\n");
-    for line in request.lines().filter(|l| l.starts_with("Via:")) {
+    let copied = |l: &&str| l.starts_with("Via:") || l.starts_with("Record-Route:");
+    for line in request.lines().filter(copied) {
         text.push_str(line);
         text.push_str("\r\n");
     }
@@ -155,16 +158,25 @@ fn response(request: &str, status: &str, body: &str) -> String {
     text
 }
 
+/// The Route fields of a caller: the Record-Routes of the 2xx, the last first.
+fn routes(ok: &str) -> String {
+    let recorded = ok.lines().filter_map(|l| l.strip_prefix("Record-Route: "));
+    let mut routes: Vec<String> = recorded.map(|value| format!("Route: {value}\r\n")).collect();
+    routes.reverse();
+    routes.concat()
+}
+
 fn field<'a>(message: &'a str, name: &str) -> &'a str {
     let mut values = message.lines().filter_map(|l| l.strip_prefix(name)?.strip_prefix(": "));
     values.next().expect("the header")
 }
 
-fn plan() -> Decision {
+fn plan(handling: Handling) -> Decision {
     let target = Target { to: Endpoint::Account("1002".to_owned()), caller_id: None, header_ops: Vec::new() };
     let step = RingStep { targets: vec![target], ring_timeout: Duration::from_secs(30), advance_on: Vec::new() };
     Decision::Connect(RingPlan {
         steps: vec![step],
+        handling,
         media: MediaPath::Direct,
         header_ops: Vec::new(),
         max_duration: None,
@@ -180,6 +192,8 @@ fn directory() -> Directory {
         name: "bench".to_owned(),
         domain: "bench.test".to_owned(),
         media: MediaPath::Direct,
+        handling: Handling::B2bua,
+        decline_ends_all: false,
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),

@@ -1,8 +1,9 @@
 //! What a shard is told once, when it starts.
 
-use call::Listener;
+use call::{Inside, Listener};
+use core::net::SocketAddr;
 use core::time::Duration;
-use model::{DigestAlgorithm, Limits};
+use model::{DigestAlgorithm, Limits, Transport};
 
 /// The configuration of one shard.
 #[derive(Clone, Debug)]
@@ -11,6 +12,10 @@ pub struct CoreConfig {
     pub limits: Limits,
     /// Where SIP is received; the first of a transport and address family is used to send from.
     pub listeners: Vec<Listener>,
+    /// Addresses of listeners that the peers of some networks know by another.
+    pub inside: Vec<Inside>,
+    /// The media address likewise; ports do not differ.
+    pub inside_media: Vec<Inside>,
     /// The company domain that stands in where a peer uses one of our addresses for a domain.
     pub default_domain: Option<String>,
     /// Server and User-Agent header; empty for none.
@@ -25,8 +30,22 @@ pub struct CoreConfig {
     pub digest: Vec<DigestAlgorithm>,
     /// How long a digest nonce is good for.
     pub nonce_ttl: Duration,
+    /// Whether phones are told of waiting messages without a subscription (message-summary NOTIFYs to bindings).
+    pub unsolicited_mwi: bool,
     /// How long a media port rests after its stream closed, so that late packets reach nobody.
     pub port_rest: Duration,
+}
+
+/// Each UDP address of ours, with the TCP address of the same host.
+pub(crate) fn streams(config: &CoreConfig) -> Vec<(SocketAddr, SocketAddr)> {
+    let known = |transport: Transport| {
+        let ours = config.listeners.iter().filter(move |l| l.transport == transport).map(|l| l.local);
+        let inside = |local: SocketAddr| config.inside.iter().filter(move |i| i.outside == local).map(|i| i.inside);
+        ours.flat_map(move |local| core::iter::once(local).chain(inside(local))).collect::<Vec<_>>()
+    };
+    let tcp = known(Transport::Tcp);
+    let pair = |udp: SocketAddr| Some((udp, *tcp.iter().find(|t| t.ip() == udp.ip())?));
+    known(Transport::Udp).into_iter().filter_map(pair).collect()
 }
 
 impl Default for CoreConfig {
@@ -34,6 +53,8 @@ impl Default for CoreConfig {
         CoreConfig {
             limits: Limits::default(),
             listeners: Vec::new(),
+            inside: Vec::new(),
+            inside_media: Vec::new(),
             default_domain: None,
             server_name: "Strowger".to_owned(),
             t1: Duration::from_millis(500),
@@ -41,6 +62,7 @@ impl Default for CoreConfig {
             t4: Duration::from_secs(5),
             digest: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
             nonce_ttl: Duration::from_secs(300),
+            unsolicited_mwi: false,
             port_rest: Duration::from_secs(2),
         }
     }

@@ -4,9 +4,11 @@
 //! transactions -> dialogs, registrar or admission -> calls; media -> calls. [`Core::sink`] takes what the calls want
 //! of the world and the bytes to send. No layer calls up; none skips one.
 
-use crate::config::CoreConfig;
+use crate::config::{CoreConfig, streams};
 use crate::counters::Counters;
+use crate::events::EventDesk;
 use crate::io::{Input, Output};
+use crate::trunks::Trunks;
 use admission::{Domains, Doorkeeper};
 use bytes::Bytes;
 use call::{Engine, Floors, Setup};
@@ -30,11 +32,15 @@ pub struct Core {
     pub(crate) directory: Arc<Directory>,
     pub(crate) transactions: sip_transaction::Layer,
     pub(crate) dialogs: sip_dialog::Layer,
+    pub(crate) proxies: sip_proxy::Layer,
+    pub(crate) hops: call::Hops,
     pub(crate) registrar: Registrar,
     pub(crate) doorkeeper: Doorkeeper,
+    pub(crate) events: EventDesk,
     pub(crate) media: media::Engine,
     pub(crate) calls: Engine,
     pub(crate) lookups: Lookups,
+    pub(crate) trunks: Trunks,
     pub(crate) ids: IdSource,
     pub(crate) counters: Counters,
     pub(crate) out: VecDeque<Output>,
@@ -54,7 +60,8 @@ impl Core {
         let mut secret = [0; 32];
         ids.fill(&mut secret);
         let limits = config.limits.clone();
-        let own = config.listeners.iter().map(|l| l.local.ip()).collect();
+        let inside = config.inside.iter().map(|i| i.inside.ip());
+        let own = config.listeners.iter().map(|l| l.local.ip()).chain(inside).collect();
         let transactions = sip_transaction::Config {
             t1: config.t1,
             t2: config.t2,
@@ -69,31 +76,42 @@ impl Core {
             session_min_se_s: limits.session_min_se_s,
             ..sip_dialog::Config::default()
         };
+        let proxies = crate::proxying::config(&config);
         let media = media::MediaConfig {
             media_timeout: limits.media_timeout(),
             quarantine: config.port_rest,
             prompts,
             ..media::MediaConfig::default()
         };
+        let mut transactions = sip_transaction::Layer::new(transactions, ids.split());
+        transactions.set_streams(streams(&config));
+        let trunks = sip_trunk::Config { user_agent: config.server_name.clone(), ..sip_trunk::Config::default() };
+        let trunks = Trunks::new(sip_trunk::Layer::new(trunks, ids.split()), &directory);
         Core {
             parse_limits: ParseLimits {
                 message_bytes_max: limits.message_bytes_max,
                 headers_max: limits.message_headers_max,
             },
             directory,
-            transactions: sip_transaction::Layer::new(transactions, ids.split()),
+            transactions,
             dialogs: sip_dialog::Layer::new(dialogs, ids.split()),
+            proxies: sip_proxy::Layer::new(proxies, ids.split()),
+            hops: call::Hops::new(&limits),
             registrar: Registrar::new(&limits),
+            events: EventDesk::new(&config, &mut ids),
             doorkeeper: Doorkeeper::new(
                 sip_auth::Authenticator::new(secret, limits.nonces_max, config.nonce_ttl).offering(&config.digest),
                 Domains::new(own, config.default_domain.clone()),
             ),
             media: media::Engine::new(media, ports, ids.split()),
             calls: Engine::new(ids.split()),
+            trunks,
             lookups: Lookups::new(&limits),
             setup: Setup {
                 limits,
                 listeners: config.listeners,
+                inside: config.inside,
+                inside_media: config.inside_media,
                 default_domain: config.default_domain,
                 codes: call::Codes::default(),
             },
@@ -122,9 +140,17 @@ impl Core {
             Input::AppEnded { app, outcome } => {
                 self.with_calls(now, |calls, f| calls.handle_app_ended(f, app, outcome));
             }
-            Input::Directory(directory) => self.directory = directory,
+            Input::Directory(directory) => {
+                self.directory = directory;
+                self.apply_trunks(now);
+                self.directory_changed(now);
+            }
+            Input::Mailbox(mailbox) => self.mailbox(&mailbox, now),
             Input::Hangup { call } => self.with_calls(now, |calls, f| calls.hangup(f, call)),
-            Input::Drain => self.calls.drain(),
+            Input::Drain => {
+                self.calls.drain();
+                self.trunks.layer.drain(&mut self.transactions, now);
+            }
             Input::EndAll => self.with_calls(now, Engine::end_all),
         }
         self.rise(now);
@@ -135,9 +161,14 @@ impl Core {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.transactions.handle_timeout(now);
         self.dialogs.handle_timeout(&mut self.transactions, now);
+        self.proxies.handle_timeout(&mut self.transactions, now);
         self.registrar.handle_timeout(now);
+        self.events.notifier.handle_timeout(&mut self.transactions, now);
+        self.events.publications.handle_timeout(now);
+        self.sweep_events(now);
         self.media.handle_timeout(now);
         self.lookups.handle_timeout(now);
+        self.time_trunks(now);
         self.with_calls(now, Engine::handle_timeout);
         self.rise(now);
         self.sink();
@@ -149,10 +180,13 @@ impl Core {
         [
             self.transactions.poll_timeout(),
             self.dialogs.poll_timeout(),
+            self.proxies.poll_timeout(),
             self.registrar.poll_timeout(),
+            self.events.poll_timeout(),
             self.media.poll_timeout(),
             self.calls.poll_timeout(),
             self.lookups.poll_timeout(),
+            self.trunks.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -208,13 +242,16 @@ impl Core {
                 self.climb(event, now);
             } else if let Some(event) = self.dialogs.poll_event() {
                 self.with_calls(now, |calls, f| calls.handle_dialog_event(f, event));
+            } else if let Some(event) = self.proxies.poll_event() {
+                self.proxy_event(event, now);
             } else if let Some(event) = self.media.poll_event() {
                 self.with_calls(now, |calls, f| calls.handle_media_event(f, &event));
             } else if let Some(event) = self.registrar.poll_event() {
+                self.bindings_changed(&event, now);
                 self.out.push_back(Output::Event(event));
             } else if let Some(resolved) = self.lookups.poll_answer() {
-                self.climb_resolved(resolved);
-            } else {
+                self.climb_resolved(resolved, now);
+            } else if !self.rise_trunks(now) && !self.rise_events(now) {
                 return;
             }
         }
@@ -223,18 +260,28 @@ impl Core {
     /// One transaction event climbs a floor.
     fn climb(&mut self, event: sip_transaction::Event, now: Instant) {
         use sip_transaction::Event;
+        let Some(event) = self.pass_through(event, now) else { return };
         let (dialogs, below) = (&mut self.dialogs, &mut self.transactions);
+        let trunks = &mut self.trunks.layer;
         match event {
             Event::Request { key, flow, request } => {
-                if request.to().is_ok_and(|to| to.tag().is_some()) {
-                    dialogs.handle_request(below, key, flow, request, now);
-                } else {
+                if request.to().is_ok_and(|to| to.tag().is_none()) {
                     self.front_desk(key, flow, &request, now);
+                } else if !self.resubscribe(key, flow, &request, now) {
+                    self.dialogs.handle_request(&mut self.transactions, key, flow, request, now);
                 }
             }
             Event::Ack { flow, request } => dialogs.handle_ack(below, flow, &request, now),
             Event::Cancelled { invite, request } => dialogs.handle_cancel(below, invite, &request, now),
+            Event::Response { key, response, flow } if trunks.owns(key) => {
+                trunks.handle_response(below, key, &response, flow, now);
+            }
+            Event::Response { key, response, .. } if self.events.owns(key) => {
+                self.events_response(key, &response, now);
+            }
+            Event::ClientFailed { key, .. } if self.events.owns(key) => self.events_client_failed(key, now),
             Event::Response { key, response, flow } => dialogs.handle_response(below, key, response, flow, now),
+            Event::ClientFailed { key, why } if trunks.owns(key) => trunks.handle_client_failed(below, key, why, now),
             Event::ClientFailed { key, why } => dialogs.handle_client_failed(below, key, why, now),
             Event::ServerFailed { key, why } => dialogs.handle_server_failed(below, key, why, now),
         }
@@ -267,9 +314,12 @@ impl Core {
         let mut floors = Floors {
             transactions: &mut self.transactions,
             dialogs: &mut self.dialogs,
+            proxies: &mut self.proxies,
             media: &mut self.media,
             registrar: &mut self.registrar,
+            trunks: &mut self.trunks.layer,
             lookups: &mut self.lookups,
+            hops: &self.hops,
             directory: &self.directory,
             setup: &self.setup,
             now,
@@ -281,6 +331,11 @@ impl Core {
     #[must_use]
     pub fn has_call(&self, call: CallId) -> bool {
         self.calls.has(call)
+    }
+
+    /// An output that no layer below keeps.
+    pub(crate) fn emit(&mut self, output: Output) {
+        self.out.push_back(output);
     }
 
     /// Every live call.
@@ -307,12 +362,17 @@ impl Core {
             calls_alive: self.calls.len(),
             transactions_alive: self.transactions.len(),
             dialogs_alive: self.dialogs.len(),
+            proxied_alive: self.proxies.len(),
             bindings_alive: self.registrar.len(),
+            subscriptions_alive: self.events.notifier.len(),
+            publications_alive: self.events.publications.len(),
+            events: self.events.notifier.counters(),
             streams_open: self.media.streams(),
             lookups_alive: self.lookups.len(),
             ports_free: self.media.ports_free(),
             ports_total: self.media.ports_total(),
             admission: self.doorkeeper.counters(),
+            trunks: self.trunks.layer.figures(),
             ..self.counters
         }
     }
@@ -320,6 +380,10 @@ impl Core {
     /// Whether nothing is going on: no call, no transaction, no dialog, no stream.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.calls.is_empty() && self.transactions.is_empty() && self.dialogs.is_empty() && self.media.streams() == 0
+        self.calls.is_empty()
+            && self.transactions.is_empty()
+            && self.dialogs.is_empty()
+            && self.proxies.is_empty()
+            && self.media.streams() == 0
     }
 }

@@ -19,8 +19,12 @@ pub struct Counters {
     pub transactions_alive: usize,
     /// Dialogs alive.
     pub dialogs_alive: usize,
+    /// Proxied calls alive, those that only wait for the end of cancelled branches included.
+    pub proxied_alive: usize,
     /// Bindings alive.
     pub bindings_alive: usize,
+    /// Trunks: calls, registrations, servers.
+    pub trunks: sip_trunk::Figures,
     /// Streams open.
     pub streams_open: usize,
     /// Lookups of next hops that wait for the shell.
@@ -33,6 +37,12 @@ pub struct Counters {
     pub ports_total: usize,
     /// Admission's totals.
     pub admission: admission::Counters,
+    /// Subscriptions alive.
+    pub subscriptions_alive: usize,
+    /// Publications alive.
+    pub publications_alive: usize,
+    /// The notifier's totals.
+    pub events: sip_events::Counters,
     /// REGISTERs answered 200.
     pub registered: u64,
 }

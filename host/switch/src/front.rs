@@ -11,12 +11,13 @@ use sip_transaction::ServerKey;
 use std::sync::Arc;
 
 /// What we take outside and inside a dialog (RFC 3261 section 20.5).
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, MESSAGE, REGISTER";
+const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, MESSAGE, REGISTER, SUBSCRIBE, NOTIFY, PUBLISH";
 /// The one body type we read.
 const ACCEPT: &str = "application/sdp";
 
 /// A refusal: status and header fields.
-type Refusal = (u16, Vec<(&'static str, String)>);
+pub(crate) type Refusal = (u16, Vec<(&'static str, String)>);
 
 impl Core {
     /// Answers a message that is not to be processed, where it can and may be answered.
@@ -34,31 +35,32 @@ impl Core {
 
     /// A request outside any dialog.
     pub(crate) fn front_desk(&mut self, key: ServerKey, flow: Flow, request: &Arc<Message>, now: Instant) {
-        if let Err((status, headers)) = screen(request).and_then(|()| self.extensions(request)) {
+        let screened =
+            screen(request).and_then(|()| self.screen_loops(request)).and_then(|()| self.extensions(request));
+        if let Err((status, headers)) = screened {
             return self.answer(key, &flow, request, status, &headers, now);
         }
         match request.method() {
             Some(Method::Invite) => self.invite(key, flow, request, now),
             Some(Method::Register) => self.register(key, &flow, request, now),
             Some(Method::Options) => {
-                let headers = [("Allow", ALLOW.to_owned()), ("Accept", ACCEPT.to_owned())];
+                let headers = [
+                    ("Allow", ALLOW.to_owned()),
+                    ("Accept", ACCEPT.to_owned()),
+                    ("Allow-Events", sip_events::ALLOW_EVENTS.to_owned()),
+                ];
                 self.answer(key, &flow, request, 200, &headers, now);
             }
+            Some(Method::Subscribe) => self.subscribe(key, flow, request, now),
+            Some(Method::Publish) => self.publish(key, &flow, request, now),
+            Some(Method::Message) => self.page(key, flow, request, now),
             // A BYE or another in-dialog method without a To-tag belongs to no dialog (section 12.2.2).
-            Some(Method::Bye | Method::Info | Method::Prack | Method::Update) => {
+            Some(Method::Bye | Method::Info | Method::Notify | Method::Prack | Method::Update) => {
                 self.answer(key, &flow, request, 481, &[], now);
             }
-            Some(
-                Method::Ack
-                | Method::Cancel
-                | Method::Refer
-                | Method::Subscribe
-                | Method::Notify
-                | Method::Message
-                | Method::Publish
-                | Method::Other(_),
-            )
-            | None => self.answer(key, &flow, request, 405, &[("Allow", ALLOW.to_owned())], now),
+            Some(Method::Ack | Method::Cancel | Method::Refer | Method::Other(_)) | None => {
+                self.answer(key, &flow, request, 405, &[("Allow", ALLOW.to_owned())], now)
+            }
         }
     }
 
@@ -68,7 +70,10 @@ impl Core {
         let unsupported = if invite {
             self.dialogs.unsupported(request)
         } else {
-            let required: Vec<String> = request.values(Name::Require).map(|v| v.text().into_owned()).collect();
+            let lists = request.is_method(Method::Subscribe);
+            let required = request.values(Name::Require).map(|v| v.text().into_owned());
+            let required: Vec<String> =
+                required.filter(|tag| !(lists && tag.eq_ignore_ascii_case("eventlist"))).collect();
             (!required.is_empty()).then(|| required.join(", "))
         };
         if let Some(tags) = unsupported {
@@ -80,7 +85,7 @@ impl Core {
         }
     }
 
-    fn admit(&mut self, key: ServerKey, flow: &Flow, request: &Message, now: Instant) -> Option<Admitted> {
+    pub(crate) fn admit(&mut self, key: ServerKey, flow: &Flow, request: &Message, now: Instant) -> Option<Admitted> {
         match self.doorkeeper.admit(&self.directory, flow, request, now) {
             Admission::Admitted(admitted) => Some(admitted),
             Admission::Challenge(values) => {
@@ -96,6 +101,9 @@ impl Core {
     }
 
     fn invite(&mut self, key: ServerKey, flow: Flow, request: &Arc<Message>, now: Instant) {
+        if self.invite_from_trunk(key, &flow, request, now) {
+            return;
+        }
         let Some(admitted) = self.admit(key, &flow, request, now) else { return };
         let Some(uri) = request.request_uri() else { return self.answer(key, &flow, request, 400, &[], now) };
         let Some(user) = uri.user().filter(|u| !u.is_empty()) else {
@@ -110,7 +118,8 @@ impl Core {
             request: Arc::clone(request),
             company: Arc::clone(admitted.company()),
             brand_name: admitted.brand_name().to_owned(),
-            account: Arc::clone(admitted.account()),
+            account: Some(Arc::clone(admitted.account())),
+            trunk: None,
             verified: admitted.verified(),
             callee_user: user.to_owned(),
         };
@@ -122,6 +131,11 @@ impl Core {
         let registration = self.registrar.register(admitted.account(), request, flow, now);
         if registration.status == 200 {
             self.counters.registered += 1;
+            let longest = registration.contacts.iter().map(|(_, expires_s)| *expires_s).max().unwrap_or(0);
+            let until = now + core::time::Duration::from_secs(u64::from(longest));
+            if flow.transport == model::Transport::Udp {
+                self.transactions.keep_to(flow.remote, until, now);
+            }
         }
         let mut headers: Vec<(&str, String)> =
             registration.headers.iter().map(|(name, value)| (*name, value.clone())).collect();
@@ -132,7 +146,7 @@ impl Core {
     }
 
     /// Answers a request that opened no dialog.
-    fn answer(
+    pub(crate) fn answer(
         &mut self,
         key: ServerKey,
         flow: &Flow,
@@ -171,7 +185,17 @@ fn screen(request: &Message) -> Result<(), Refusal> {
     if matches!(request.method(), Some(Method::Invite)) && !request.body().is_empty() && !carries_sdp(request) {
         return Err((415, vec![("Accept", ACCEPT.to_owned())]));
     }
+    if matches!(request.method(), Some(Method::Invite)) && !takes_sdp(request) {
+        return Err((406, vec![("Accept", ACCEPT.to_owned())]));
+    }
     Ok(())
+}
+
+/// Whether the caller would read our session description (RFC 4475 section 3.3.15): no Accept means that it would.
+fn takes_sdp(request: &Message) -> bool {
+    let ranges: Vec<String> = request.values(Name::Accept).map(|v| v.text().into_owned()).collect();
+    let bare = |range: &str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    ranges.is_empty() || ranges.iter().any(|r| ["application/sdp", "application/*", "*/*"].contains(&bare(r).as_str()))
 }
 
 fn carries_sdp(request: &Message) -> bool {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use model::{
     Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId, CallRecord,
-    Directory, Flow, Question, RequestId, ResolveQuestion, Resolved, Ticket, Transmit,
+    Directory, Flow, Mailbox, Question, RequestId, ResolveQuestion, Resolved, Ticket, Transmit,
 };
 use std::sync::Arc;
 
@@ -49,6 +49,8 @@ pub enum Input {
     },
     /// The store has news: the whole new snapshot.
     Directory(Arc<Directory>),
+    /// What waits in a mailbox, whole.
+    Mailbox(Mailbox),
     /// An operator ends a call.
     Hangup {
         /// Which.

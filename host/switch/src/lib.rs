@@ -8,12 +8,16 @@
 mod config;
 mod core;
 mod counters;
+mod events;
 mod front;
 mod io;
+mod proxying;
 mod resolving;
+mod trunks;
+mod watching;
 
 pub use crate::core::Core;
-pub use call::Listener;
+pub use call::{Inside, Listener};
 pub use config::CoreConfig;
 pub use counters::Counters;
 pub use io::{Input, Output};

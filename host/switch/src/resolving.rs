@@ -5,7 +5,7 @@
 
 use crate::core::Core;
 use crate::io::Output;
-use model::Resolved;
+use model::{Instant, Resolved};
 
 impl Core {
     /// The shell has looked a next hop up.
@@ -16,8 +16,13 @@ impl Core {
     }
 
     /// Offers an answer to whoever may have asked. An asker that is gone meanwhile has left its ticket behind.
-    pub(crate) fn climb_resolved(&mut self, _resolved: Resolved) {
-        self.counters.lookups_stale += 1;
+    pub(crate) fn climb_resolved(&mut self, resolved: Resolved, now: Instant) {
+        if self.resolved_for_trunk(&resolved, now) {
+            return;
+        }
+        let mut taken = false;
+        self.with_calls(now, |calls, f| taken = calls.handle_resolved(f, &resolved));
+        self.counters.lookups_stale += u64::from(!taken);
     }
 
     /// What was asked in this step leaves for the shell.

@@ -45,7 +45,9 @@ pub use generated::router::strowger::host::clock::{monotonic_ns, now_ms};
 pub use generated::router::strowger::types::types::{Attr, CallInfo, Cause, Error, ErrorInfo, Header, HeaderOp, Party};
 pub use log::{log, log_panics};
 pub use metrics::{count, observe};
-pub use router::{Decision, MediaPath, Plan, Router, RouterGuest, Step, app, header, next, redirect, refuse, reroute};
+pub use router::{
+    Decision, Handling, MediaPath, Plan, Router, RouterGuest, Step, app, header, next, redirect, refuse, reroute,
+};
 
 #[doc(hidden)]
 pub use app::{AppGuest, run as __run_app};
@@ -75,7 +77,8 @@ pub fn failure(code: &str, message: &str) -> Error {
 /// Everything a plugin usually needs.
 pub mod prelude {
     pub use crate::{
-        App, Call, CallInfo, Collect, Decision, Dial, Ended, Error, Leg, MediaPath, Plan, Prompt, Result, Router, Step,
-        app, bridge, config, dial, export_app, export_router, file, next, refuse, ringback, seconds, tone,
+        App, Call, CallInfo, Collect, Decision, Dial, Ended, Error, Handling, Leg, MediaPath, Plan, Prompt, Result,
+        Router, Step, app, bridge, config, dial, export_app, export_router, file, next, refuse, ringback, seconds,
+        tone,
     };
 }

@@ -3,7 +3,7 @@
 use crate::generated::router::exports::strowger::routing::router as wit;
 use crate::{CallInfo, Cause, Header, HeaderOp, Result};
 
-pub use wit::{Decision, MediaPath};
+pub use wit::{Decision, Handling, MediaPath};
 
 /// A routing plugin. A fresh instance answers each question; nothing is remembered.
 pub trait Router {
@@ -114,6 +114,12 @@ impl Step {
         self.target(wit::Endpoint::Uri(uri.to_owned()))
     }
 
+    /// Calls a number by a trunk of the brand.
+    #[must_use]
+    pub fn trunk(self, name: &str, number: &str) -> Step {
+        self.target(wit::Endpoint::Trunk((name.to_owned(), number.to_owned())))
+    }
+
     /// Presents this number to the target added last.
     #[must_use]
     pub fn caller_id(mut self, number: &str) -> Step {
@@ -154,6 +160,7 @@ impl Plan {
     pub fn new(step: Step) -> Plan {
         Plan(wit::Plan {
             steps: vec![step.0],
+            handling: Handling::TenantDefault,
             media: MediaPath::TenantDefault,
             header_ops: Vec::new(),
             max_duration_s: None,
@@ -165,6 +172,13 @@ impl Plan {
     #[must_use]
     pub fn then(mut self, step: Step) -> Plan {
         self.0.steps.push(step.0);
+        self
+    }
+
+    /// How the switch takes part.
+    #[must_use]
+    pub fn handling(mut self, handling: Handling) -> Plan {
+        self.0.handling = handling;
         self
     }
 

@@ -1,14 +1,17 @@
 //! The test bed: one shard, a clock that only the ladder moves, four phones, a chain and an app played by the ladder.
 
+use crate::carriers::{CARRIERS, Carriers};
+use crate::events;
 use crate::party::Party;
 use crate::show;
 use bytes::Bytes;
 use core::time::Duration;
 use model::{
     Account, AccountId, Answer, AppId, AppOutcome, AppVerb, Brand, BrandId, BridgeSpec, CollectSpec, Company,
-    CompanyId, Decision, DefaultVerdict, DialSpec, Directory, Endpoint, Flow, Ha1, Instant, LegHandle, MediaPath,
-    MediaPortId, MediaSecurity, NextHop, Prompt, Refusal, RequestId, ResolveFailure, ResolveTicket, Resolved, RingPlan,
-    RingStep, Target, Ticket, Transport,
+    CompanyId, Ddi, Decision, DefaultVerdict, DialSpec, Directory, Endpoint, Extension, ExtensionId, Flow, Ha1,
+    Handling, Instant, LegHandle, Mailbox, MediaPath, MediaPortId, MediaSecurity, MessageCounts, NextHop, Prompt,
+    Refusal, RequestId, ResolveFailure, ResolveTicket, Resolved, ResourceList, RingPlan, RingStep, RouteTarget, Target,
+    Ticket, Transport,
 };
 use std::sync::Arc;
 use switch::{Core, CoreConfig, Input, Listener, MediaPort, Output, Prompts};
@@ -33,6 +36,7 @@ pub struct Bed {
     lookup: ResolveTicket,
     /// Who heard what, as it was on the wire.
     heard: Vec<(&'static str, String)>,
+    carriers: Carriers,
 }
 
 impl Default for Bed {
@@ -49,6 +53,7 @@ impl Bed {
         let config = CoreConfig {
             listeners: vec![Listener { transport: Transport::Udp, local: address(SWITCH) }],
             default_domain: Some("demo.test".to_owned()),
+            unsolicited_mwi: true,
             ..CoreConfig::default()
         };
         let ports = (0..8).map(|n| MediaPort {
@@ -56,8 +61,8 @@ impl Bed {
             rtp: address(&format!("10.0.0.9:{}", 20_000 + 2 * n)),
             rtcp: address(&format!("10.0.0.9:{}", 20_001 + 2 * n)),
         });
-        let core = Core::new(config, Arc::new(directory(None)), ports.collect(), Prompts::default(), [9; 32]);
-        let parties = PARTIES.iter().map(|(name, number, at)| Party::new(name, number, at)).collect();
+        let core = Core::new(config, Arc::new(directory(None, None)), ports.collect(), Prompts::default(), [9; 32]);
+        let parties = PARTIES.iter().chain(&CARRIERS).map(|(name, number, at)| Party::new(name, number, at)).collect();
         Bed {
             core,
             now,
@@ -67,6 +72,7 @@ impl Bed {
             request: 0,
             lookup: ResolveTicket(0),
             heard: Vec::new(),
+            carriers: Carriers::default(),
         }
     }
 
@@ -85,6 +91,17 @@ impl Bed {
             ["dns", ">", addresses @ ..] => {
                 let resolved = Resolved { ticket: self.lookup, hops: hops(addresses) };
                 self.core.handle(Input::Resolved(resolved), self.now);
+            }
+            ["trunk", settings @ ..] => {
+                self.carriers.set(settings);
+                let directory = self.carriers.join(directory_with);
+                self.core.handle(Input::Directory(Arc::new(directory)), self.now);
+            }
+            [name, "calls", "its", "contact", "for", number] => self.calls_contact(name, number),
+            ["trunks?"] => return self.core.trunks().map(|trunk| show::trunk(&trunk)).collect(),
+            [name, "saw", header] => {
+                let party = self.parties.iter().find(|p| p.name == *name);
+                return party.map(|p| p.saw(header)).into_iter().collect();
             }
             ["app", ">", "return"] => {
                 let outcome = Ok(AppOutcome::Returned(None));
@@ -105,8 +122,20 @@ impl Bed {
             }
             ["directory", ">", number, policy] => {
                 let security = MediaSecurity::from_word(policy).unwrap_or_else(|| panic!("no policy: {policy}"));
-                let directory = Arc::new(directory(Some((number, security))));
+                let directory = Arc::new(directory(Some((number, security)), None));
                 self.core.handle(Input::Directory(directory), self.now);
+            }
+            ["operator", ">", "end"] => self.core.handle(Input::EndAll, self.now),
+            ["mailbox", number, new, old] => {
+                let count = |text: &str| text.parse().unwrap_or_else(|_| panic!("no number: {text}"));
+                let voice = MessageCounts { new: count(new), old: count(old), ..MessageCounts::default() };
+                let (company, account) = (CompanyId(1), (*number).to_owned());
+                let mailbox = Mailbox { company, account, voice, fax: MessageCounts::default() };
+                self.core.handle(Input::Mailbox(mailbox), self.now);
+            }
+            ["directory", "without", number] => {
+                let directory = directory(None, Some(*number));
+                self.core.handle(Input::Directory(Arc::new(directory)), self.now);
             }
             ["operator", ">", "drain"] => self.core.handle(Input::Drain, self.now),
             ["idle?"] => {
@@ -127,6 +156,16 @@ impl Bed {
         self.heard.iter().filter(move |(who, _)| *who == name).map(|(_, text)| text.as_str())
     }
 
+    /// A carrier calls the contact that was registered with it, for a number of ours.
+    fn calls_contact(&mut self, name: &str, number: &str) {
+        let now = self.now;
+        let party =
+            self.parties.iter_mut().find(|p| p.name == name).unwrap_or_else(|| panic!("nobody is called {name}"));
+        let message = party.invite_contact(number);
+        let flow = Flow::new(Transport::Udp, address(SWITCH), party.address);
+        self.core.handle(Input::Sip { flow, bytes: Bytes::from(message) }, now);
+    }
+
     fn party_says(&mut self, name: &str, words: &[&str]) {
         let now = self.now;
         let replaces = words.iter().find_map(|w| w.strip_prefix("takes=")).and_then(|of| {
@@ -139,9 +178,15 @@ impl Bed {
             self.parties.iter_mut().find(|p| p.name == name).unwrap_or_else(|| panic!("nobody is called {name}"));
         let messages = match words {
             [status, "all"] => party.respond_all(status),
-            ["INVITE", number, rest @ ..] if number.starts_with(|c: char| c.is_ascii_digit() || c == '*') => {
+            ["INVITE", number, rest @ ..]
+                if number.starts_with(|c: char| c.is_ascii_digit() || c == '*' || c == '+') =>
+            {
                 vec![party.invite(number, rest)]
             }
+            ["MESSAGE", number, text @ ..] if number.starts_with(|c: char| c.is_ascii_digit()) => {
+                vec![events::request(party, "MESSAGE", &[&[*number], text].concat())]
+            }
+            ["SUBSCRIBE" | "PUBLISH", rest @ ..] => vec![events::request(party, words[0], rest)],
             [status, rest @ ..] if status.starts_with(|c: char| c.is_ascii_digit()) => {
                 vec![party.respond(status, rest.contains(&"other"), rest)]
             }
@@ -233,20 +278,33 @@ fn answer(words: &[&str]) -> Answer {
 fn plan(words: &[&str]) -> RingPlan {
     let value = |key: &str| words.iter().find_map(|w| w.strip_prefix(key)).map(duration);
     let ring_timeout = value("ring=").unwrap_or(Duration::from_secs(30));
-    let steps = words.iter().filter(|w| w.starts_with(|c: char| c.is_ascii_digit())).map(|step| RingStep {
+    let is_step = |w: &&&str| w.starts_with("sip:") || w.starts_with(|c: char| c.is_ascii_digit()) || w.contains('/');
+    let steps = words.iter().filter(is_step).map(|step| RingStep {
         targets: step
             .split('+')
-            .map(|name| Target { to: Endpoint::Account(name.to_owned()), caller_id: None, header_ops: Vec::new() })
+            .map(|name| Target { to: endpoint(name), caller_id: None, header_ops: Vec::new() })
             .collect(),
         ring_timeout,
         advance_on: Vec::new(),
     });
     RingPlan {
         steps: steps.collect(),
+        handling: if words.contains(&"proxy") { Handling::Proxy } else { Handling::TenantDefault },
         media: if words.contains(&"direct") { MediaPath::Direct } else { MediaPath::Anchor },
         header_ops: Vec::new(),
         max_duration: value("max="),
         attrs: Vec::new(),
+    }
+}
+
+/// `1002`, or `gw/0044123`: +44123 by a trunk, as a plus parts targets.
+fn endpoint(text: &str) -> Endpoint {
+    if text.starts_with("sip:") {
+        return Endpoint::Uri(text.to_owned());
+    }
+    match text.split_once('/') {
+        Some((name, number)) => Endpoint::Trunk { name: name.to_owned(), number: number.replacen("00", "+", 1) },
+        None => Endpoint::Account(text.to_owned()),
     }
 }
 
@@ -287,8 +345,17 @@ fn verb(words: &[&str]) -> AppVerb {
     }
 }
 
-/// The demo company; one account may have a word of its own about SRTP.
-fn directory(security: Option<(&str, MediaSecurity)>) -> Directory {
+/// The demo company; one account may have a word of its own about SRTP; `gone` is an account that was disabled, and then
+/// no member of the list.
+fn directory(security: Option<(&str, MediaSecurity)>, gone: Option<&str>) -> Directory {
+    directory_of(security, gone, Vec::new())
+}
+
+fn directory_with(ddis: Vec<Ddi>) -> Directory {
+    directory_of(None, None, ddis)
+}
+
+fn directory_of(security: Option<(&str, MediaSecurity)>, gone: Option<&str>, ddis: Vec<Ddi>) -> Directory {
     let brand = Brand { id: BrandId(1), name: "demo".to_owned(), default_verdict: DefaultVerdict::Refuse };
     let company = Company {
         id: CompanyId(1),
@@ -296,6 +363,8 @@ fn directory(security: Option<(&str, MediaSecurity)>) -> Directory {
         name: "demo".to_owned(),
         domain: "demo.test".to_owned(),
         media: MediaPath::Anchor,
+        handling: Handling::B2bua,
+        decline_ends_all: false,
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
@@ -308,8 +377,17 @@ fn directory(security: Option<(&str, MediaSecurity)>) -> Directory {
         ha1: Ha1 { md5: String::new(), sha256: String::new() },
         direct: Some(address(at)),
         media_security: security.filter(|(of, _)| *of == number).map(|(_, security)| security),
-        enabled: true,
+        enabled: gone != Some(number),
     });
-    Directory::build(1, vec![brand], vec![company], accounts.collect(), Vec::new(), Vec::new())
+    let extension = Extension {
+        id: ExtensionId(1),
+        company: CompanyId(1),
+        number: "202".to_owned(),
+        target: RouteTarget::Account("1002".to_owned()),
+    };
+    let members = ["1002", "1003", "nobody"].iter().filter(|m| gone != Some(**m)).map(|m| (*m).to_owned());
+    let list = ResourceList { company: CompanyId(1), name: "desk".to_owned(), members: members.collect() };
+    Directory::build(1, vec![brand], vec![company], accounts.collect(), vec![extension], ddis)
+        .and_then(|directory| directory.with_lists(vec![list]))
         .unwrap_or_else(|error| panic!("{error}"))
 }

@@ -13,6 +13,8 @@
 //! ```
 
 mod bed;
+mod carriers;
+mod events;
 mod party;
 mod show;
 

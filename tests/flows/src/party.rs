@@ -18,8 +18,12 @@ pub(crate) struct Party {
     pub(crate) answer: Option<String>,
     /// RSeq and CSeq number of the newest reliable provisional response.
     reliable: Option<(String, String)>,
-    local_tag: String,
-    cseq: u32,
+    /// The Route set of its dialog, nearest first.
+    routes: Vec<String>,
+    /// The last 200 to a SUBSCRIBE or a PUBLISH of its own.
+    pub(crate) granted: Option<String>,
+    pub(crate) local_tag: String,
+    pub(crate) cseq: u32,
     branch: u32,
     version: u32,
 }
@@ -30,6 +34,13 @@ pub(crate) fn field<'m>(message: &'m str, name: &str) -> Option<&'m str> {
         let (field, value) = line.split_once(':')?;
         field.trim().eq_ignore_ascii_case(name).then(|| value.trim())
     })
+}
+
+/// The values of Record-Route, from the top.
+fn recorded(message: &str) -> Vec<String> {
+    let lines = message.lines().take_while(|l| !l.is_empty());
+    let values = lines.filter(|l| l.to_ascii_lowercase().starts_with("record-route:")).map(|l| l[13..].trim());
+    values.map(ToOwned::to_owned).collect()
 }
 
 impl Party {
@@ -44,6 +55,8 @@ impl Party {
             sent_invite: None,
             answer: None,
             reliable: None,
+            routes: Vec::new(),
+            granted: None,
             local_tag: format!("tag-{name}"),
             cseq: 0,
             branch: 0,
@@ -51,7 +64,7 @@ impl Party {
         }
     }
 
-    fn via(&mut self) -> String {
+    pub(crate) fn via(&mut self) -> String {
         self.branch += 1;
         format!("SIP/2.0/UDP {};branch=z9hG4bK-{}-{};rport", self.address, self.name, self.branch)
     }
@@ -119,6 +132,18 @@ impl Party {
         message
     }
 
+    /// A new INVITE to the contact that was registered here, for a number that only To names.
+    pub(crate) fn invite_contact(&mut self, number: &str) -> String {
+        let register = self.asked.as_deref().unwrap_or_default();
+        let contact =
+            field(register, "contact").and_then(|c| c.split(['<', '>']).nth(1)).unwrap_or_default().to_owned();
+        let message = self.invite(number, &["sdp"]);
+        let line = message.lines().next().unwrap_or_default().to_owned();
+        let message = message.replacen(&line, &format!("INVITE {contact} SIP/2.0"), 1);
+        self.sent_invite = Some(message.clone());
+        message
+    }
+
     /// ACK to a 2xx, or CANCEL of the INVITE, or a request within the dialog.
     pub(crate) fn request(&mut self, method: &str, words: &[&str]) -> String {
         if method == "CANCEL" {
@@ -139,8 +164,9 @@ impl Party {
         };
         let refer = words.iter().find_map(|w| w.strip_prefix("refer=")).map(|number| self.refer_to(number, words));
         let (via, body, cseq) = (self.via(), rack + &refer.unwrap_or_default() + &self.body(words, None), cseq);
+        let routes: String = self.routes.iter().map(|route| format!("Route: {route}\r\n")).collect();
         let message = format!(
-            "{method} {target} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: {local}\r\nTo: {remote}\r\n\
+            "{method} {target} SIP/2.0\r\nVia: {via}\r\n{routes}Max-Forwards: 70\r\nFrom: {local}\r\nTo: {remote}\r\n\
              Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:{}@{}>\r\n{body}",
             self.number, self.address
         );
@@ -232,8 +258,9 @@ impl Party {
     /// A response to the last INVITE, or with `to_other` to the last other request.
     pub(crate) fn respond(&mut self, status: &str, to_other: bool, words: &[&str]) -> String {
         let request = if to_other { self.asked.clone() } else { self.invited.clone() }.unwrap_or_default();
-        let vias: Vec<String> =
-            request.lines().filter(|l| l.to_ascii_lowercase().starts_with("via:")).map(ToOwned::to_owned).collect();
+        // What a response copies line by line (RFC 3261 sections 8.2.6.2 and 12.1.1).
+        let copied = |l: &&str| ["via:", "record-route:"].iter().any(|name| l.to_ascii_lowercase().starts_with(name));
+        let vias: Vec<String> = request.lines().filter(copied).map(ToOwned::to_owned).collect();
         let of = |name| field(&request, name).unwrap_or_default().to_owned();
         let to = of("to");
         let branch = words.iter().find_map(|w| w.strip_prefix("tag="));
@@ -242,6 +269,8 @@ impl Party {
         let body = self.body(words, Some(&request));
         let contact = match words.iter().any(|w| w.starts_with("+Contact:")) {
             true => String::new(),
+            // A registrar lists what was registered.
+            false if request.starts_with("REGISTER ") => format!("Contact: {}\r\n", of("contact")),
             false => format!("Contact: <sip:{}@{}>\r\n", self.number, self.address),
         };
         format!(
@@ -264,11 +293,31 @@ impl Party {
             .collect()
     }
 
+    /// A header of the last INVITE it got; of the last other request where there was none.
+    pub(crate) fn saw(&self, header: &str) -> String {
+        let request = self.invited.as_deref().or(self.asked.as_deref()).unwrap_or_default();
+        match header {
+            "uri" => request.split(' ').nth(1).unwrap_or_default().to_owned(),
+            _ => field(request, header).unwrap_or("nothing").split(";tag=").next().unwrap_or_default().to_owned(),
+        }
+    }
+
     /// The switch said something to this party.
     pub(crate) fn hears(&mut self, message: &str) {
         if message.starts_with("SIP/2.0 ") {
             let about_invite = field(message, "cseq").is_some_and(|c| c.ends_with("INVITE"));
+            let about_events =
+                field(message, "cseq").is_some_and(|c| c.ends_with("SUBSCRIBE") || c.ends_with("PUBLISH"));
+            if about_events && message.starts_with("SIP/2.0 2") {
+                self.granted = Some(message.to_owned());
+            }
             if about_invite && !message.starts_with("SIP/2.0 100") {
+                let begins =
+                    self.sent_invite.as_deref().and_then(|i| field(i, "to")).is_some_and(|to| !to.contains(";tag="));
+                if begins && message.contains("\r\nRecord-Route:") {
+                    self.routes = recorded(message);
+                    self.routes.reverse();
+                }
                 self.answer = Some(message.to_owned());
             }
             if let Some(rseq) = field(message, "rseq") {
@@ -276,6 +325,9 @@ impl Party {
                 self.reliable = Some((rseq.to_owned(), cseq.to_owned()));
             }
         } else if message.starts_with("INVITE ") {
+            if field(message, "to").is_some_and(|to| !to.contains(";tag=")) {
+                self.routes = recorded(message);
+            }
             self.invited = Some(message.to_owned());
         } else if !message.starts_with("ACK ") {
             self.asked = Some(message.to_owned());

@@ -1,14 +1,15 @@
 //! One line for each thing the switch does.
 
+use crate::events;
 use crate::party::field;
-use model::{AppReply, CallEvent, CallRecord, LegHandle, QuestionKind};
+use model::{AppReply, CallEvent, CallRecord, LegHandle, QuestionKind, TrunkChange, TrunkStatus};
 use switch::Output;
 
 /// A SIP message in a few words: what it is, to whom, and what its body says.
 pub(crate) fn sip(message: &str) -> String {
     let first = message.lines().next().unwrap_or_default();
     let words: Vec<&str> = first.split(' ').collect();
-    let body = body(message);
+    let body = if events::is_about(message) { events::show(message) } else { body(message) };
     if first.starts_with("SIP/2.0 ") {
         let method = field(message, "cseq").and_then(|c| c.split(' ').nth(1)).unwrap_or_default();
         let of = if method == "INVITE" { String::new() } else { format!(" ({method})") };
@@ -16,12 +17,18 @@ pub(crate) fn sip(message: &str) -> String {
         return format!("{}{reliable}{of}{body}", words.get(1..).unwrap_or_default().join(" "));
     }
     let user = words.get(1).and_then(|uri| uri.split([':', '@']).nth(1)).unwrap_or_default();
-    let state = field(message, "subscription-state").map(|s| format!(" {}", s.split(';').next().unwrap_or_default()));
+    let signed = ["authorization", "proxy-authorization"].into_iter().find_map(|name| field(message, name));
+    let signed = signed.and_then(|v| v.split("nc=").nth(1)?.split(',').next());
+    let signed = signed.map(|nc| format!(" signed nc={nc}")).unwrap_or_default();
+    let transfer = field(message, "event").is_some_and(|event| event.starts_with("refer"));
+    let state = field(message, "subscription-state")
+        .filter(|_| transfer)
+        .map(|s| format!(" {}", s.split(';').next().unwrap_or_default()));
     let told = ["Diversion", "History-Info", "Privacy", "P-Asserted-Identity", "Referred-By"];
     let told: String = told.iter().filter_map(|name| Some(format!(" {name}={}", field(message, name)?))).collect();
     let cause = field(message, "reason").and_then(|r| r.split("text=").nth(1)).map(|t| format!(" reason={t}"));
     let method = words.first().copied().unwrap_or_default();
-    format!("{method} {user}{body}{told}{}{}", state.unwrap_or_default(), cause.unwrap_or_default())
+    format!("{method} {user}{body}{signed}{told}{}{}", state.unwrap_or_default(), cause.unwrap_or_default())
 }
 
 fn body(message: &str) -> String {
@@ -69,8 +76,26 @@ pub(crate) fn output(output: &Output) -> Option<String> {
         Output::Event(CallEvent::CallEnded { cause, .. }) => format!("event ended {}", cause.code()),
         Output::Event(CallEvent::Registered { expires_s, .. }) => format!("event registered {expires_s}"),
         Output::Event(CallEvent::Unregistered { .. }) => "event unregistered".to_owned(),
+        Output::Event(CallEvent::Trunk { change, .. }) => format!("event trunk {}", trunk_change(change)),
         Output::Event(CallEvent::CallStarted { .. } | CallEvent::CallAnswered { .. }) => return None,
     })
+}
+
+/// `gw: 1 call, registered, 10.0.0.21 closed`.
+pub(crate) fn trunk(status: &TrunkStatus) -> String {
+    let registration = status.registration.as_ref().map(|r| format!(", {}", r.state)).unwrap_or_default();
+    let servers: Vec<String> = status.servers.iter().map(|s| format!(", {} {}", s.host, s.breaker)).collect();
+    format!("trunk {}: {} calls{registration}{}", status.trunk, status.calls, servers.concat())
+}
+
+fn trunk_change(change: &TrunkChange) -> String {
+    match change {
+        TrunkChange::Registered { .. } => "registered".to_owned(),
+        TrunkChange::RegistrationFailed { status } => format!("registration failed {status}"),
+        TrunkChange::Unregistered => "unregistered".to_owned(),
+        TrunkChange::ServerDown { address } => format!("down {}", address.ip()),
+        TrunkChange::ServerUp { address } => format!("up {}", address.ip()),
+    }
 }
 
 fn app_reply(reply: &AppReply) -> String {

@@ -40,9 +40,54 @@ fn torture_messages_and_their_mutations() {
     }
 }
 
+/// What each target is seeded with: its committed corpus.
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    let mut paths: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|f| f.unwrap().path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "no corpus in {}", folder.display());
+    paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+#[test]
+fn mutations_of_the_corpus() {
+    let mut random = Lcg(5118);
+    for (target, rounds, run) in [
+        ("uri", 2_000, fuzz::uri as fn(&[u8])),
+        ("header", 2_000, fuzz::header),
+        ("sdp", 500, fuzz::sdp),
+        ("pidf", 500, fuzz::pidf),
+        ("whole", 60, fuzz::whole),
+    ] {
+        for seed in corpus(target) {
+            for _ in 0..rounds {
+                run(&mutate(&seed, &mut random));
+            }
+        }
+    }
+}
+
+/// The torture messages, from an admitted peer, to the whole switch.
+#[test]
+fn torture_messages_and_the_whole_switch() {
+    for case in torture::all() {
+        let mut data = vec![0];
+        data.extend_from_slice(&case.wire);
+        fuzz::whole(&data);
+    }
+}
+
 #[test]
 fn corpus_and_artifacts() {
-    for (target, run) in [("message", fuzz::message as fn(&[u8])), ("framer", fuzz::framer)] {
+    for (target, run) in [
+        ("message", fuzz::message as fn(&[u8])),
+        ("framer", fuzz::framer),
+        ("whole", fuzz::whole),
+        ("uri", fuzz::uri),
+        ("header", fuzz::header),
+        ("sdp", fuzz::sdp),
+        ("pidf", fuzz::pidf),
+    ] {
         for folder in ["corpus", "artifacts"] {
             let Ok(files) = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target)) else {
                 continue;

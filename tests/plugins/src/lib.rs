@@ -6,7 +6,7 @@ use core::time::Duration;
 use model::{
     Account, AccountId, Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, BindingId, Brand,
     BrandId, CallId, CallInfo, Company, CompanyId, Ddi, DdiId, DefaultVerdict, Directory, Extension, ExtensionId, Ha1,
-    Instant, LegHandle, MediaPath, Party, Question, QuestionKind, RequestId, RouteTarget, Ticket,
+    Handling, Instant, LegHandle, MediaPath, Party, Question, QuestionKind, RequestId, RouteTarget, Ticket,
 };
 use plugin::{AppMessage, Artifact, BindingSpec, Host, HostConfig, Point, Scope};
 use std::sync::Arc;
@@ -77,6 +77,8 @@ pub fn directory() -> Arc<Directory> {
         name: name.to_owned(),
         domain: format!("{name}.test"),
         media: MediaPath::Anchor,
+        handling: Handling::B2bua,
+        decline_ends_all: false,
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 /// What is known of one leg.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
+    pub(crate) account: Option<AccountId>,
     pub(crate) sip_call_id: String,
     pub(crate) answered: Option<Instant>,
     pub(crate) ended: Option<(Instant, Cause)>,
@@ -41,6 +42,7 @@ impl Journal {
             self.by_call_id.entry(cdr.sip_call_id.clone()).or_default().insert(0, key);
         }
         let entry = self.legs.entry(key).or_insert_with(|| Entry {
+            account: cdr.account,
             sip_call_id: cdr.sip_call_id.clone(),
             answered: None,
             ended: None,

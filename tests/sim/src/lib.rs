@@ -6,6 +6,8 @@
 //! first with calls standing, then with everybody hanging up, until nothing is left (liveness). A run gives a hash of
 //! everything that left the switch, so that running a seed twice shows whether anything but the inputs decides.
 
+mod carriers;
+mod chain;
 mod chance;
 mod compose;
 mod dialog;
@@ -21,6 +23,7 @@ mod trace;
 mod transaction;
 mod world;
 
+pub use chain::run_chain;
 pub use rules::Broken;
 pub use trace::Tally;
 pub use world::{Outcome, run};

@@ -5,7 +5,9 @@ mod callee;
 mod caller;
 mod moves;
 mod standing;
+mod watching;
 
+use crate::carriers::Desk;
 use crate::chance::Chance;
 use crate::compose::{Draft, Identity};
 use crate::dialog::{Dialog, Stage, due};
@@ -18,6 +20,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use model::Instant;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+pub(crate) use watching::{Lamp, Watch};
 
 /// Something a phone sends.
 #[derive(Debug)]
@@ -64,6 +67,7 @@ pub(crate) struct Phone {
     ignored: BTreeSet<String>,
     /// Branches of re-INVITEs that outlived their call without an answer: the switch must have sent one.
     pub(crate) orphans: Vec<String>,
+    pub(crate) watches: Vec<Watch>,
     number: u32,
     next_call: Option<Instant>,
     registration: Registration,
@@ -74,6 +78,8 @@ pub(crate) struct Phone {
     excused_at: Option<Instant>,
     /// The account may be refused: it is disabled now and then.
     pub(crate) may_be_disabled: bool,
+    /// As a carrier's server it wants digest of what comes by the trunk.
+    pub(crate) desk: Option<Desk>,
 }
 
 impl Phone {
@@ -85,6 +91,7 @@ impl Phone {
             tcp: plan.tcp,
         };
         let at = (!plan.direct).then(|| start + chance.millis(0, 2_000));
+        let watches = plan.watches.iter().map(|user| Watch::new(user, &mut chance, start)).collect();
         let next_call = Some(start + chance.millis(2_500, 8_000));
         Phone {
             index,
@@ -101,6 +108,7 @@ impl Phone {
             finals: BTreeMap::new(),
             ignored: BTreeSet::new(),
             orphans: Vec::new(),
+            watches,
             number: 0,
             next_call,
             registration: Registration { at, ..Registration::default() },
@@ -110,6 +118,7 @@ impl Phone {
             closing: false,
             excused_at: None,
             may_be_disabled: false,
+            desk: None,
         }
     }
 
@@ -127,6 +136,7 @@ impl Phone {
     pub(crate) fn close(&mut self, now: Instant) {
         self.closing = true;
         self.registration.at = None;
+        self.close_watches(now);
         for dialog in self.dialogs.values_mut() {
             let at = now + self.chance.millis(0, 3_000);
             match dialog.stage {
@@ -143,12 +153,14 @@ impl Phone {
     /// The switch or the connection went away: what was under way may end in any way.
     pub(crate) fn excuse(&mut self, now: Instant) {
         self.excused_at = Some(now);
+        self.excuse_watches(now);
         self.dialogs.values_mut().for_each(|d| d.excused = true);
     }
 
     /// The connection broke and stands again: what waits goes out on the new one.
     pub(crate) fn reconnected(&mut self, now: Instant) {
         self.excuse(now);
+        self.refresh_watches(now);
         for bytes in self.wire.again() {
             self.out.push_back(Say::Sip(bytes));
         }
@@ -191,12 +203,12 @@ impl Phone {
 
     /// Whether nothing is under way.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.wire.is_quiet() && self.dialogs.values().all(|d| d.stage == Stage::Over)
+        self.wire.is_quiet() && self.watches_are_off() && self.dialogs.values().all(|d| d.stage == Stage::Over)
     }
 
     pub(crate) fn next(&self) -> Option<Instant> {
         let calls = self.dialogs.values().filter_map(Dialog::next).min();
-        [self.wire.next(), self.registration.at, self.next_call, calls].into_iter().flatten().min()
+        [self.wire.next(), self.registration.at, self.next_call, self.next_watch(), calls].into_iter().flatten().min()
     }
 
     /// A SIP message came.
@@ -226,6 +238,7 @@ impl Phone {
         match text::method(message) {
             "INVITE" => self.invite_response(message, waited_for, now),
             "REGISTER" if waited_for => self.register_response(message, now),
+            "SUBSCRIBE" if waited_for => self.watch_response(message, now),
             "BYE" if waited_for && text::status(message).is_some_and(|s| s >= 200) => {
                 let call_id = text::field(message, "call-id").unwrap_or_default();
                 if let Some(dialog) = self.dialogs.get_mut(call_id) {
@@ -258,7 +271,14 @@ impl Phone {
     }
 
     fn respond(&mut self, request: &str, status: u16, to: &str, sdp: Option<&str>, now: Instant) {
-        let bytes = self.who.response(request, status, to, sdp);
+        self.respond_with(request, (status, ""), to, sdp, now);
+    }
+
+    /// A response with more header lines.
+    fn respond_with(&mut self, request: &str, what: (u16, &str), to: &str, sdp: Option<&str>, now: Instant) {
+        let (status, more) = what;
+        let bytes =
+            self.who.response(request, status, to, sdp).replacen("\r\nContact:", &format!("\r\n{more}Contact:"), 1);
         if text::method(request) == "INVITE" && status >= 200 {
             let call_id = text::field(request, "call-id").unwrap_or_default().to_owned();
             let (branch, to_tag) = (text::branch(request).to_owned(), text::tag(to).unwrap_or_default().to_owned());
@@ -286,6 +306,7 @@ impl Phone {
         if due(&mut self.registration.at, now) {
             self.register(now);
         }
+        self.wake_watches(now);
         if due(&mut self.next_call, now) {
             self.place_call(now);
             let (least, most) = self.plan.temper.gap_ms;
@@ -311,7 +332,9 @@ impl Phone {
         }
         let call_id = text::field(bytes, "call-id").unwrap_or_default().to_owned();
         let Some(dialog) = self.dialogs.get_mut(&call_id) else {
-            if text::method(bytes) == "REGISTER" {
+            if text::method(bytes) == "SUBSCRIBE" {
+                self.watch_gave_up(bytes, now);
+            } else if text::method(bytes) == "REGISTER" {
                 self.registration.at = Some(now + Duration::from_secs(1)).filter(|_| !self.closing);
             }
             return;

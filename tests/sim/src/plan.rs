@@ -1,13 +1,14 @@
 //! What a seed stands for: who is there, how bad the network is, what the operator does, what the scripts like to do.
 
+use crate::carriers::CarrierPlan;
 use crate::chance::Chance;
 use crate::network::Weather;
 use crate::srtp::Liking;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use model::{
-    Account, AccountId, Brand, BrandId, Company, CompanyId, DefaultVerdict, Directory, Extension, ExtensionId, Limits,
-    MediaPath, RouteTarget,
+    Account, AccountId, Brand, BrandId, Company, CompanyId, DefaultVerdict, Directory, Extension, ExtensionId,
+    Handling, Limits, MediaPath, RouteTarget,
 };
 
 /// The two companies' domains.
@@ -67,6 +68,8 @@ pub(crate) struct PhonePlan {
     pub(crate) temper: Temper,
     /// What it may dial.
     pub(crate) numbers: Vec<String>,
+    /// Whose calls it watches.
+    pub(crate) watches: Vec<String>,
 }
 
 /// What the world does by itself.
@@ -106,6 +109,8 @@ pub(crate) struct Plan {
     pub(crate) end_all: bool,
     /// Whether some account may be disabled for a while.
     pub(crate) disables: bool,
+    /// A carrier, in some runs.
+    pub(crate) carrier: Option<CarrierPlan>,
 }
 
 impl Plan {
@@ -118,6 +123,7 @@ impl Plan {
         for phone in &mut phones {
             phone.liking = [Liking::Plain, Liking::Plain, Liking::Either, Liking::Strict][apart.below(4) as usize];
         }
+        watches(&mut phones, &mut Chance::new(seed ^ 0x4c41_4d50));
         let storm = c.millis(60_000, 150_000);
         let tame = c.percent(15);
         let delay_ms = if tame { (1, 5) } else { (1, 5 + c.below(76)) };
@@ -137,7 +143,9 @@ impl Plan {
             call_duration_max_s: if c.percent(10) { 30 } else { 10_800 },
             ..Limits::default()
         };
+        let carrier = CarrierPlan::of(seed, &phones);
         Plan {
+            carrier,
             deeds: deeds(c, storm, &phones, disables),
             phones,
             weather,
@@ -160,6 +168,8 @@ impl Plan {
             name: format!("c{id}"),
             domain: (*domain).to_owned(),
             media: if chance.percent(70) { MediaPath::Anchor } else { MediaPath::Direct },
+            handling: Handling::B2bua,
+            decline_ends_all: false,
             calls_max: None,
             media_security: model::MediaSecurity::Allow,
             codecs: Vec::new(),
@@ -189,7 +199,9 @@ impl Plan {
             number: "900".to_owned(),
             target: RouteTarget::App("menu".to_owned()),
         });
-        match Directory::build(version, vec![brand], companies, accounts, extensions.collect(), Vec::new()) {
+        let built = Directory::build(version, vec![brand], companies, accounts, extensions.collect(), Vec::new());
+        let trunks = self.carrier.iter().map(CarrierPlan::trunk).collect();
+        match built.and_then(|directory| directory.with_trunks(Vec::new(), trunks)) {
             Ok(directory) => directory,
             Err(error) => unreachable!("the simulator's own rows: {error}"),
         }
@@ -230,6 +242,7 @@ fn phones(c: &mut Chance) -> Vec<PhonePlan> {
             liking: Liking::Plain,
             temper: temper(c),
             numbers: Vec::new(),
+            watches: Vec::new(),
         });
     }
     let known: Vec<(usize, String)> = phones.iter().map(|p| (p.company, p.user.clone())).collect();
@@ -245,6 +258,21 @@ fn phones(c: &mut Chance) -> Vec<PhonePlan> {
         phone.numbers = numbers;
     }
     phones
+}
+
+/// Most phones have a lamp or two for others of their company; some watch themselves.
+fn watches(phones: &mut [PhonePlan], c: &mut Chance) {
+    let known: Vec<(usize, String)> = phones.iter().map(|p| (p.company, p.user.clone())).collect();
+    for phone in phones {
+        let mut users: Vec<&String> = known.iter().filter(|(of, _)| *of == phone.company).map(|(_, u)| u).collect();
+        users.dedup();
+        for _ in 0..c.below(3) {
+            let user = users[c.below(users.len() as u64) as usize];
+            if !phone.watches.contains(user) {
+                phone.watches.push(user.clone());
+            }
+        }
+    }
 }
 
 fn temper(c: &mut Chance) -> Temper {

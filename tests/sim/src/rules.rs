@@ -2,7 +2,8 @@
 
 use crate::dialog::Stage;
 use crate::journal::Journal;
-use crate::phone::Phone;
+use crate::phone::{Lamp, Phone};
+use crate::plan::account_id;
 use crate::text;
 use core::time::Duration;
 use model::{Cause, Instant, Limits};
@@ -47,6 +48,8 @@ pub(crate) struct Rules {
     unacked: BTreeMap<(String, u32), Unacked>,
     /// Call-IDs of dialogs that a BYE has ended. A 2xx to a re-INVITE may still be repeated there, and its ACK may be late.
     over: BTreeSet<String>,
+    /// The newest NOTIFY by our tag: its number, and whether it was answered.
+    notifies: BTreeMap<String, (u32, bool)>,
 }
 
 impl Rules {
@@ -96,6 +99,17 @@ impl Rules {
         if method == "BYE" {
             self.dialog_over(call_id);
         }
+        if method == "NOTIFY" {
+            let tag = text::field(message, "from").and_then(text::tag).unwrap_or_default().to_owned();
+            let cseq = text::cseq(message);
+            let newest = self.notifies.entry(tag).or_insert((cseq, false));
+            if cseq > newest.0 && !newest.1 {
+                return broken("one-notify", format!("NOTIFY {cseq} while {} is not answered: {call_id}", newest.0));
+            }
+            if cseq > newest.0 {
+                *newest = (cseq, false);
+            }
+        }
         if let Some((at, cause)) = entry.and_then(|e| e.ended)
             && now.since(at) > SILENT
         {
@@ -134,6 +148,12 @@ impl Rules {
                 self.unacked.remove(&(call_id.to_owned(), text::cseq(message)));
             }
             "BYE" if text::status(message).is_none() => self.dialog_over(call_id),
+            "NOTIFY" if text::status(message).is_some_and(|s| s >= 200) => {
+                let tag = text::field(message, "from").and_then(text::tag).unwrap_or_default();
+                if let Some(newest) = self.notifies.get_mut(tag).filter(|(cseq, _)| *cseq == text::cseq(message)) {
+                    newest.1 = true;
+                }
+            }
             _ => {}
         }
     }
@@ -150,6 +170,7 @@ impl Rules {
     /// The switch was replaced: it knows nothing of what it sent.
     pub(crate) fn restart(&mut self) {
         self.finals.clear();
+        self.notifies.clear();
         self.unacked.clear();
     }
 
@@ -227,6 +248,31 @@ pub(crate) fn check_agreement(phones: &[Phone], journal: &Journal, now: Instant)
     Ok(())
 }
 
+/// Lamps show what the journal knows, as soon as every NOTIFY had its time: an answered leg of the watched account is
+/// confirmed, and an ended one is not shown.
+pub(crate) fn check_lamps(phones: &[Phone], journal: &Journal, now: Instant) -> Result<(), Broken> {
+    let old = |at: Instant| now.since(at) > SETTLED;
+    for phone in phones {
+        let company = phone.plan.company;
+        for watch in phone.watches.iter().filter(|w| w.stage == Lamp::Up && !w.excused && old(w.since)) {
+            let of = phones.iter().position(|p| p.plan.company == company && p.plan.user == watch.user);
+            let account = of.map(account_id);
+            for ((call, leg), entry) in journal.legs.iter().filter(|(_, e)| e.account == account) {
+                let shown = watch.shows.get(&format!("{call}-{leg}")).map(String::as_str);
+                let talks = entry.ended.is_none() && entry.answered.is_some_and(old);
+                let wrong = talks && shown != Some("confirmed");
+                let stale = shown.is_some() && entry.ended.is_some_and(|(at, _)| old(at));
+                if wrong || stale {
+                    let words =
+                        format!("phone {} sees {} as {shown:?}: {call} {leg} {entry:?}", phone.index, watch.user);
+                    return broken("lamp", words);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// RTP was heard in the call it was said in, by people of one company.
 pub(crate) fn check_heard(phones: &[Phone], journal: &Journal, restarted: bool) -> Result<(), Broken> {
     let call_id = |label: u32| {
@@ -250,6 +296,9 @@ pub(crate) fn check_rest(core: &Core) -> Result<(), Broken> {
     let figures = core.counters();
     if figures.ports_free != figures.ports_total {
         return broken("ports", format!("{} of {} ports are back", figures.ports_free, figures.ports_total));
+    }
+    if figures.subscriptions_alive > 0 {
+        return broken("tables", format!("subscriptions are left: {figures:?}"));
     }
     if !core.is_idle() || core.calls().next().is_some() {
         return broken("tables", format!("{figures:?}"));

@@ -1,12 +1,13 @@
 //! The plugins: a routing chain and call apps that do what the dice say, at the time the dice say.
 
+use crate::carriers::{self, CarrierPlan};
 use crate::chance::Chance;
 use crate::plan::{NOWHERE, Taste};
 use core::time::Duration;
 use model::{
     Answer, AppFailure, AppId, AppOutcome, AppReply, AppVerb, BridgeSpec, CallId, CallInfo, CollectSpec, Decision,
-    DialSpec, Endpoint, Header, HeaderOp, Instant, LegHandle, MediaPath, Prompt, Question, QuestionKind, Refusal,
-    RequestId, ResolveFailure, Resolved, RingPlan, RingStep, Target,
+    DialSpec, Endpoint, Handling, Header, HeaderOp, Instant, LegHandle, MediaPath, Prompt, Question, QuestionKind,
+    Refusal, RequestId, ResolveFailure, Resolved, RingPlan, RingStep, Target,
 };
 use std::collections::BTreeMap;
 use switch::{Input, Output};
@@ -45,11 +46,13 @@ pub(crate) struct Script {
     /// The shortest ring timeout that each call had.
     pub(crate) rings: BTreeMap<CallId, Duration>,
     number: u64,
+    carrier: Option<CarrierPlan>,
 }
 
 impl Script {
-    pub(crate) fn new(chance: Chance, taste: Taste, users: [Vec<String>; 2]) -> Script {
-        Script { chance, taste, users, due: BTreeMap::new(), apps: BTreeMap::new(), rings: BTreeMap::new(), number: 0 }
+    pub(crate) fn new(chance: Chance, taste: Taste, users: [Vec<String>; 2], carrier: Option<CarrierPlan>) -> Script {
+        let (due, apps, rings) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Script { chance, taste, users, due, apps, rings, number: 0, carrier }
     }
 
     /// The switch died, and its plugin host with it.
@@ -270,6 +273,7 @@ impl Script {
         };
         let mut plan = RingPlan {
             steps: Vec::new(),
+            handling: Handling::TenantDefault,
             media: if self.chance.percent(self.taste.direct_media) {
                 MediaPath::Direct
             } else {
@@ -282,13 +286,23 @@ impl Script {
         for _ in 0..steps {
             let ring_timeout = self.ring_timeout();
             self.note_ring(call.call, ring_timeout);
-            let targets = (0..wide).map(|_| self.target(call)).collect();
+            let targets: Vec<Target> = (0..wide).map(|_| self.target(call)).collect();
+            if targets.iter().any(|t| matches!(t.to, Endpoint::Trunk { .. })) {
+                // The servers before the one that rang took their time out of the step's.
+                let silence = self.carrier.as_ref().map(CarrierPlan::longest_silence).unwrap_or_default();
+                self.note_ring(call.call, ring_timeout.saturating_sub(silence));
+            }
             plan.steps.push(RingStep { targets, ring_timeout, advance_on: Vec::new() });
         }
         plan
     }
 
     fn target(&mut self, call: &CallInfo) -> Target {
+        let liked = self.carrier.as_ref().map_or(0, |carrier| carrier.liked);
+        if liked > 0 && self.chance.percent(liked) {
+            let to = Endpoint::Trunk { name: carriers::NAME.to_owned(), number: self.somebody(call) };
+            return Target { to, caller_id: None, header_ops: Vec::new() };
+        }
         let to = match self.chance.percent(2) {
             true => Endpoint::Uri(format!("sip:nobody@{NOWHERE}")),
             false => Endpoint::Account(self.somebody(call)),

@@ -1,5 +1,6 @@
 //! The run: the switch, everybody around it, and the clock that jumps from one event to the next.
 
+use crate::carriers;
 use crate::chance::Chance;
 use crate::journal::Journal;
 use crate::network::{Load, Network, Packet};
@@ -110,9 +111,12 @@ impl World {
             .map(|(index, phone)| Phone::new(index, phone.clone(), chance.split(), start))
             .collect();
         phones.iter_mut().for_each(|p| p.may_be_disabled = plan.disables);
+        if plan.carrier.as_ref().is_some_and(|carrier| carrier.asks) {
+            phones.iter_mut().for_each(|p| p.desk = Some(carriers::Desk::new()));
+        }
         let mut world = World {
             network: Network::new(chance.split(), plan.weather),
-            script: Script::new(chance.split(), plan.taste.clone(), users),
+            script: Script::new(chance.split(), plan.taste.clone(), users, plan.carrier.clone()),
             journal: Journal::default(),
             rules: Rules::default(),
             trace: Trace::new(keep, start),
@@ -182,6 +186,7 @@ impl World {
         }
         self.watch_tail()?;
         rules::check_rest(&self.core)?;
+        carriers::check(&self.core, self.plan.carrier.as_ref(), true)?;
         self.journal.check_rest()?;
         rules::check_heard(&self.phones, &self.journal, self.cores > 1)?;
         self.check_mute()
@@ -199,6 +204,7 @@ impl World {
     fn is_at_rest(&self) -> bool {
         self.closed_at.is_some_and(|at| self.now > at + Duration::from_secs(5))
             && self.core.is_idle()
+            && self.core.counters().subscriptions_alive == 0
             && self.network.is_empty()
             && self.script.next().is_none()
             && self.phones.iter().all(Phone::is_quiet)
@@ -313,7 +319,9 @@ impl World {
             Task::Check => {
                 self.plan_task(now + Duration::from_secs(5), Task::Check);
                 rules::check_calls(&self.core, &self.plan.limits)?;
+                carriers::check(&self.core, self.plan.carrier.as_ref(), false)?;
                 rules::check_agreement(&self.phones, &self.journal, now)?;
+                rules::check_lamps(&self.phones, &self.journal, now)?;
             }
         }
         for index in 0..self.phones.len() {

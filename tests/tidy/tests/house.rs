@@ -45,6 +45,7 @@ fn the_pure_floors_forbid_unsafe_code() {
         "host/media/engine",
         "host/sip/dialog",
         "host/sip/registrar",
+        "host/sip/trunk",
         "host/admission",
         "host/call",
         "host/switch",

@@ -33,6 +33,25 @@ impl From<Media> for MediaPath {
     }
 }
 
+/// How calls are handled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Handling {
+    /// The switch stands between the parties: one dialog from end to end, media straight between them.
+    Proxy,
+    /// The switch has a dialog with each party.
+    B2bua,
+}
+
+impl From<Handling> for model::Handling {
+    fn from(h: Handling) -> Self {
+        match h {
+            Handling::Proxy => model::Handling::Proxy,
+            Handling::B2bua => model::Handling::B2bua,
+        }
+    }
+}
+
 /// A company.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Company {
@@ -43,6 +62,9 @@ pub(crate) struct Company {
     /// The SIP domain and digest realm, unique.
     domain: String,
     media: Media,
+    handling: Handling,
+    /// Whether a 6xx of one phone ends a proxied call for all that ring with it.
+    decline_ends_all: bool,
     /// Most calls at once; null = the switch's limit.
     calls_max: Option<u32>,
     media_security: Security,
@@ -56,12 +78,18 @@ impl From<model::Company> for Company {
             MediaPath::Direct => Media::Direct,
             MediaPath::Anchor | MediaPath::TenantDefault => Media::Anchor,
         };
+        let handling = match c.handling {
+            model::Handling::Proxy => Handling::Proxy,
+            model::Handling::B2bua | model::Handling::TenantDefault => Handling::B2bua,
+        };
         Company {
             id: c.id.0,
             brand: c.brand.0,
             name: c.name,
             domain: c.domain,
             media,
+            handling,
+            decline_ends_all: c.decline_ends_all,
             calls_max: c.calls_max,
             media_security: c.media_security.into(),
             codecs: c.codecs,
@@ -81,6 +109,10 @@ pub(crate) struct AddCompany {
     domain: String,
     /// Else `anchor`.
     media: Option<Media>,
+    /// Else `b2bua`.
+    handling: Option<Handling>,
+    /// Else false.
+    decline_ends_all: Option<bool>,
     /// Else the switch's limit.
     calls_max: Option<u32>,
 }
@@ -91,6 +123,8 @@ pub(crate) struct AddCompany {
 pub(crate) struct PatchCompany {
     name: Option<String>,
     media: Option<Media>,
+    handling: Option<Handling>,
+    decline_ends_all: Option<bool>,
     /// For a brand's operator.
     domain: Option<String>,
     /// Null = the switch's limit. For a brand's operator.
@@ -141,7 +175,15 @@ async fn add(
 ) -> Result<(StatusCode, Json<Company>), Problem> {
     let brand = caller.brand(body.brand)?;
     let media = body.media.unwrap_or(Media::Anchor).into();
-    let new = NewCompany { brand, name: body.name, domain: body.domain, media, calls_max: body.calls_max };
+    let new = NewCompany {
+        brand,
+        name: body.name,
+        domain: body.domain,
+        media,
+        handling: body.handling.unwrap_or(Handling::B2bua).into(),
+        decline_ends_all: body.decline_ends_all.unwrap_or(false),
+        calls_max: body.calls_max,
+    };
     let company = api.db.companies().create(&caller.ctx, new).await?;
     api.live().await?;
     Ok((StatusCode::CREATED, Json(company.into())))
@@ -163,6 +205,8 @@ async fn patch(
     company.name = body.name.unwrap_or(company.name);
     company.domain = body.domain.unwrap_or(company.domain);
     company.media = body.media.map_or(company.media, Into::into);
+    company.handling = body.handling.map_or(company.handling, Into::into);
+    company.decline_ends_all = body.decline_ends_all.unwrap_or(company.decline_ends_all);
     company.calls_max = body.calls_max.unwrap_or(company.calls_max);
     company.codecs = body.codecs.unwrap_or(company.codecs);
     company.media_security = body.media_security.map_or(company.media_security, Into::into);

@@ -8,10 +8,13 @@ pub(crate) mod cdrs;
 pub(crate) mod companies;
 pub(crate) mod ddis;
 pub(crate) mod extensions;
+pub(crate) mod mailboxes;
 pub(crate) mod plugins;
 pub(crate) mod registrations;
 pub(crate) mod security;
 pub(crate) mod tokens;
+pub(crate) mod translation_sets;
+pub(crate) mod trunks;
 
 use crate::problem::Problem;
 use axum::Json;

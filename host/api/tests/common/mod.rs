@@ -6,12 +6,13 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use model::{
-    AccountId, BrandId, CallId, CallSnapshot, CompanyId, DefaultVerdict, Instant, LegSnapshot, LegState, MediaPath,
+    AccountId, BrandId, CallId, CallSnapshot, CompanyId, DefaultVerdict, Instant, LegSnapshot, LegState, Mailbox,
+    MediaPath,
 };
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use store::{Db, NewBrand, NewCompany, NewToken, OpContext, Role, Scope};
+use store::{Db, NewBrand, NewCompany, NewToken, OpContext, Role, Scope, SecretKey};
 use tower::ServiceExt;
 
 /// A component that the fake switch takes: it serves what its text names.
@@ -23,6 +24,8 @@ pub(crate) struct FakeSwitch {
     pub(crate) calls: Mutex<Vec<CallSnapshot>>,
     pub(crate) registrations: Mutex<Vec<Registration>>,
     pub(crate) hung_up: Mutex<Vec<CallId>>,
+    pub(crate) trunks: Mutex<Vec<model::TrunkStatus>>,
+    pub(crate) mailboxes: Mutex<Vec<Mailbox>>,
     pub(crate) live: AtomicUsize,
     pub(crate) stuck: AtomicBool,
     pub(crate) draining: AtomicBool,
@@ -38,8 +41,17 @@ impl Switch for FakeSwitch {
             Ok(true)
         })
     }
+    fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>> {
+        Box::pin(async move {
+            self.mailboxes.lock().unwrap().push(mailbox);
+            Ok(())
+        })
+    }
     fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>> {
         Box::pin(async { Ok(self.registrations.lock().unwrap().clone()) })
+    }
+    fn trunks(&self) -> Asked<'_, Result<Vec<model::TrunkStatus>, Gone>> {
+        Box::pin(async { Ok(self.trunks.lock().unwrap().clone()) })
     }
     fn check(&self, component: Vec<u8>) -> Asked<'_, Result<Component, String>> {
         Box::pin(async move {
@@ -107,7 +119,9 @@ pub(crate) struct Answer {
 impl World {
     pub(crate) async fn new() -> World {
         let dir = tempfile::tempdir().unwrap();
-        let db = Db::open(&format!("sqlite:{}", dir.path().join("t.db").display())).await.unwrap();
+        let key = Some(SecretKey::from_hex(&"5e".repeat(32)).unwrap());
+        let url = format!("sqlite:{}", dir.path().join("t.db").display());
+        let db = Db::open_keyed(&url, key).await.unwrap();
         let ctx = OpContext::platform();
         let mut brands = Vec::new();
         for name in ["acme", "zeta"] {
@@ -121,6 +135,8 @@ impl World {
                 name: name.to_owned(),
                 domain: format!("{name}.example"),
                 media: MediaPath::Anchor,
+                handling: model::Handling::B2bua,
+                decline_ends_all: false,
                 calls_max: None,
             };
             companies.push(db.companies().create(&ctx, new).await.unwrap());
@@ -199,7 +215,13 @@ impl World {
         self.must("PUT", "/api/v1/bindings", bind(json!({"changed": true}))).await;
         let body = json!({"company": company, "name": "own", "role": "admin"});
         let token = id(self.must("POST", "/api/v1/tokens", body).await);
-        Furniture { account, extension, ddi, plugin, binding, token }
+        let set = id(self.must("POST", "/api/v1/translation-sets", json!({"brand": brand, "name": "gb"})).await);
+        let body = json!({
+            "brand": brand, "name": "carrier", "servers": [{"host": "198.51.100.1"}], "translation_set": set,
+            "credentials": {"username": "acme", "password": "a secret of acme"},
+        });
+        let trunk = id(self.must("POST", "/api/v1/trunks", body).await);
+        Furniture { account, extension, ddi, plugin, binding, token, set, trunk }
     }
 }
 
@@ -212,6 +234,8 @@ pub(crate) struct Furniture {
     pub(crate) plugin: i64,
     pub(crate) binding: i64,
     pub(crate) token: i64,
+    pub(crate) set: i64,
+    pub(crate) trunk: i64,
 }
 
 async fn token(db: &Db, scope: Scope, role: Role) -> String {

@@ -2,8 +2,8 @@
 
 use model::{
     Account, AccountId, AppStart, BindingId, Brand, BrandId, CallId, CallInfo, Company, CompanyId, DefaultVerdict,
-    Directory, Extension, ExtensionId, Ha1, Header, Instant, MediaPath, Party, Question, QuestionKind, RouteTarget,
-    Ticket,
+    Directory, Extension, ExtensionId, Ha1, Handling, Header, Instant, MediaPath, Party, Question, QuestionKind,
+    RouteTarget, Ticket,
 };
 use plugin::{BindingSpec, Host, Point, Scope};
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub(crate) fn directory() -> Arc<Directory> {
         name: "company".to_owned(),
         domain: "company.test".to_owned(),
         media: MediaPath::Anchor,
+        handling: Handling::B2bua,
+        decline_ends_all: false,
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),

@@ -51,7 +51,7 @@ fn find(directory: &Directory, company: CompanyId, kind: &str, key: &str) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Brand, BrandId, Company, DdiId, DefaultVerdict, ExtensionId, MediaPath};
+    use model::{Brand, BrandId, Company, DdiId, DefaultVerdict, ExtensionId, Handling, MediaPath};
 
     fn company(id: i64) -> Company {
         let name = format!("c{id}");
@@ -62,6 +62,8 @@ mod tests {
             name,
             domain,
             media: MediaPath::Anchor,
+            handling: Handling::B2bua,
+            decline_ends_all: false,
             calls_max: None,
             media_security: model::MediaSecurity::Allow,
             codecs: Vec::new(),

@@ -31,6 +31,47 @@ async fn an_options_is_answered_over_udp_and_tcp() {
     assert!(world.handle.calls(CallScope::Platform).await.is_err());
 }
 
+/// Each secure or browser phone calls a UDP phone, is called back by it, and every message takes its own connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn phones_register_and_call_over_tls_ws_and_wss() {
+    let world = World::start().await;
+    let mut bob = world.phone("bob").await;
+    let mut phones = Vec::new();
+    for transport in [Transport::Tls, Transport::Ws, Transport::Wss] {
+        let name = format!("over-{}", transport.name());
+        let mut phone = world.registered(&name, transport).await;
+        let (phone_sound, bob_sound) = (phone::sound(), phone::sound());
+        phone.invite_with("bob", &phone_sound, "secret");
+        let invite = bob.expect("INVITE sip:");
+        bob.answer(&invite, "200 OK", Some(&bob_sound));
+        let answered = phone.expect("SIP/2.0 200");
+        assert!(answered.contains(&format!(";transport={}>", transport.uri_token())), "{answered}");
+        phone.ack(&answered);
+        bob.expect("ACK ");
+        bob.bye(&invite);
+        let bye = phone.expect("BYE ");
+        assert!(bye.contains(&format!("Via: SIP/2.0/{} ", transport.via_token())), "{bye}");
+        phone.answer(&bye, "200 OK", None);
+        bob.expect("SIP/2.0 200");
+
+        bob.invite(&name, &bob_sound);
+        let invite = phone.expect("INVITE sip:");
+        assert!(invite.contains(&format!("Via: SIP/2.0/{} ", transport.via_token())), "{invite}");
+        phone.answer(&invite, "200 OK", Some(&phone_sound));
+        let answered = bob.expect("SIP/2.0 200");
+        bob.ack(&answered);
+        phone.expect("ACK ");
+        phone.bye(&invite);
+        let bye = bob.expect("BYE ");
+        bob.answer(&bye, "200 OK", None);
+        phone.expect("SIP/2.0 200");
+        phones.push(phone);
+    }
+    let metrics = world.metrics_with("strowger_tls_handshakes_total 2\n").await;
+    assert!(metrics.contains("strowger_connections 3\n"), "{metrics}");
+    world.handle.drain(NOW).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_runs_with_sound_both_ways_and_leaves_its_cdrs() {
     let world = World::start().await;

@@ -4,18 +4,23 @@ use core::time::Duration;
 use model::Transport;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
 use std::time::Instant;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
+trait Duplex: Read + Write + Send {}
+impl<T: Read + Write + Send> Duplex for T {}
+
 enum Wire {
     Udp(UdpSocket),
-    Tcp(TcpStream, Vec<u8>),
+    Stream { stream: Box<dyn Duplex>, local: SocketAddr, held: Vec<u8>, websocket: bool },
 }
 
 pub(crate) struct Phone {
     name: String,
     wire: Wire,
+    transport: Transport,
     switch: SocketAddr,
     calls: u32,
 }
@@ -70,29 +75,107 @@ fn uri(name_addr: &str) -> &str {
     name_addr.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or(name_addr, |(uri, _)| uri)
 }
 
+/// One whole frame of a client, masked (RFC 6455 section 5).
+fn frame(payload: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x81, 0x80 | 126];
+    out.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
+    out.extend([9, 8, 7, 6]);
+    out.extend(payload.iter().zip([9, 8, 7, 6].into_iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    out
+}
+
+/// Length of the header and of the payload of a server's frame, if both are whole.
+fn unframe(held: &[u8]) -> Option<(usize, usize)> {
+    let (head, payload) = match *held.get(1)? {
+        126 => (4, usize::from(u16::from_be_bytes([*held.get(2)?, *held.get(3)?]))),
+        len => (2, usize::from(len)),
+    };
+    (held.len() >= head + payload).then_some((head, payload))
+}
+
+/// Length of the first message of a stream, if it is whole.
+fn message_end(held: &[u8]) -> Option<usize> {
+    let head = held.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
+    let text = String::from_utf8_lossy(&held[..head]);
+    let body: usize = header(&text, "Content-Length").trim().parse().unwrap();
+    (held.len() >= head + body).then_some(head + body)
+}
+
+const UPGRADE: &str = "GET /sip HTTP/1.1\r\nHost: sip.example.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sip\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+fn connect(transport: Transport, switch: SocketAddr, tls: Option<Arc<rustls::ClientConfig>>) -> Wire {
+    let socket = TcpStream::connect(switch).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_nodelay(true).unwrap();
+    let local = socket.local_addr().unwrap();
+    let mut stream: Box<dyn Duplex> = match transport {
+        Transport::Tls | Transport::Wss => {
+            let name = "sip.example.test".try_into().unwrap();
+            let connection = rustls::ClientConnection::new(tls.expect("authorities"), name).unwrap();
+            Box::new(rustls::StreamOwned::new(connection, socket))
+        }
+        Transport::Udp | Transport::Tcp | Transport::Ws => Box::new(socket),
+    };
+    let websocket = matches!(transport, Transport::Ws | Transport::Wss);
+    let mut held = Vec::new();
+    if websocket {
+        stream.write_all(UPGRADE.as_bytes()).unwrap();
+        stream.flush().unwrap();
+        while !held.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            held.push(byte[0]);
+        }
+        let answer = String::from_utf8(std::mem::take(&mut held)).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    }
+    Wire::Stream { stream, local, held, websocket }
+}
+
 impl Phone {
     pub(crate) fn new(name: &str, transport: Transport, switch: SocketAddr) -> Phone {
-        let wire = match transport {
-            Transport::Udp => {
-                let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-                socket.set_read_timeout(Some(PATIENCE)).unwrap();
-                Wire::Udp(socket)
-            }
-            Transport::Tcp => {
-                let stream = TcpStream::connect(switch).unwrap();
-                stream.set_read_timeout(Some(PATIENCE)).unwrap();
-                Wire::Tcp(stream, Vec::new())
-            }
-            Transport::Tls | Transport::Ws | Transport::Wss => panic!("this phone has no {transport:?}"),
+        Phone::secure(name, transport, switch, None)
+    }
+
+    /// A phone that trusts what `tls` says.
+    pub(crate) fn secure(
+        name: &str,
+        transport: Transport,
+        switch: SocketAddr,
+        tls: Option<Arc<rustls::ClientConfig>>,
+    ) -> Phone {
+        let wire = if transport == Transport::Udp {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            Wire::Udp(socket)
+        } else {
+            connect(transport, switch, tls)
         };
-        Phone { name: name.to_owned(), wire, switch, calls: 0 }
+        Phone { name: name.to_owned(), wire, transport, switch, calls: 0 }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         match &self.wire {
             Wire::Udp(socket) => socket.local_addr().unwrap(),
-            Wire::Tcp(stream, _) => stream.local_addr().unwrap(),
+            Wire::Stream { local, .. } => *local,
         }
+    }
+
+    /// The host of our Via and Contact: a browser knows none (RFC 7118 section 5.2.1).
+    fn host(&self) -> String {
+        match self.transport {
+            Transport::Ws | Transport::Wss => format!("{}.invalid", self.name),
+            Transport::Udp | Transport::Tcp | Transport::Tls => self.address().to_string(),
+        }
+    }
+
+    fn contact(&self) -> String {
+        let transport = match self.transport {
+            Transport::Udp => String::new(),
+            other => format!(";transport={}", other.uri_token()),
+        };
+        format!("<sip:{}@{}{transport}>", self.name, self.host())
     }
 
     fn send(&mut self, text: &str) {
@@ -100,7 +183,11 @@ impl Phone {
             Wire::Udp(socket) => {
                 socket.send_to(text.as_bytes(), self.switch).unwrap();
             }
-            Wire::Tcp(stream, _) => stream.write_all(text.as_bytes()).unwrap(),
+            Wire::Stream { stream, websocket, .. } => {
+                let bytes = if *websocket { frame(text.as_bytes()) } else { text.as_bytes().to_vec() };
+                stream.write_all(&bytes).unwrap();
+                stream.flush().unwrap();
+            }
         }
     }
 
@@ -111,17 +198,29 @@ impl Phone {
                 let count = socket.recv(&mut buffer).unwrap();
                 String::from_utf8_lossy(&buffer[..count]).into_owned()
             }
-            // Enough for answers without a body.
-            Wire::Tcp(stream, held) => loop {
-                if let Some(end) = held.windows(4).position(|w| w == b"\r\n\r\n") {
-                    let rest = held.split_off(end + 4);
-                    return String::from_utf8(std::mem::replace(held, rest)).unwrap();
+            Wire::Stream { stream, held, websocket, .. } => loop {
+                let whole = if *websocket { unframe(held) } else { message_end(held).map(|end| (0, end)) };
+                if let Some((head, length)) = whole {
+                    let rest = held.split_off(head + length);
+                    let message = std::mem::replace(held, rest);
+                    return String::from_utf8(message[head..].to_vec()).unwrap();
                 }
                 let count = stream.read(&mut buffer).unwrap();
                 assert_ne!(count, 0, "closed");
                 held.extend(&buffer[..count]);
             },
         }
+    }
+
+    /// Registers with its password, by whatever challenge comes.
+    pub(crate) fn register_with(&mut self, password: &str) {
+        self.register(300);
+        let refused = self.expect("SIP/2.0 401");
+        let challenges: Vec<&str> = refused.lines().filter_map(|l| l.strip_prefix("WWW-Authenticate: ")).collect();
+        let who = sip_auth::Credentials { username: &self.name, password };
+        let value = sip_auth::answer(&challenges, &who, ("REGISTER", "sip:example.test"), "c", 1).unwrap();
+        self.request("REGISTER", "sip:example.test", &format!("Expires: 300\r\nAuthorization: {value}"));
+        self.expect("SIP/2.0 200");
     }
 
     /// The next message that begins so; others are passed over (100 Trying, repeats).
@@ -139,20 +238,18 @@ impl Phone {
     /// Sends a request outside any dialog.
     pub(crate) fn request(&mut self, method: &str, target: &str, more: &str) {
         self.calls += 1;
-        let (name, at, n) = (self.name.clone(), self.address(), self.calls);
-        let token = match self.wire {
-            Wire::Udp(_) => "UDP",
-            Wire::Tcp(..) => "TCP",
-        };
+        let (name, at, n) = (self.name.clone(), self.host(), self.calls);
+        let token = self.transport.via_token();
         let (headers, body) = more.split_once("\r\n\r\n").unwrap_or((more, ""));
         let headers = if headers.is_empty() { String::new() } else { format!("{headers}\r\n") };
         let to = if method == "REGISTER" { format!("sip:{name}@example.test") } else { target.to_owned() };
         self.send(&format!(
             "{method} {target} SIP/2.0\r\nVia: SIP/2.0/{token} {at};branch=z9hG4bK{name}{n};rport\r\n\
              Max-Forwards: 70\r\nFrom: <sip:{name}@example.test>;tag={name}{n}\r\nTo: <{to}>\r\n\
-             Call-ID: {name}-{n}-{port}\r\nCSeq: 1 {method}\r\nContact: <sip:{name}@{at}>\r\n{headers}\
+             Call-ID: {name}-{n}-{port}\r\nCSeq: 1 {method}\r\nContact: {contact}\r\n{headers}\
              Content-Length: {length}\r\n\r\n{body}",
-            port = at.port(),
+            port = self.address().port(),
+            contact = self.contact(),
             length = body.len(),
         ));
     }
@@ -166,6 +263,20 @@ impl Phone {
         self.request("INVITE", &format!("sip:{callee}@example.test"), &more);
     }
 
+    /// Calls as an account that is challenged, if it is.
+    pub(crate) fn invite_with(&mut self, callee: &str, sound: &UdpSocket, password: &str) {
+        let target = format!("sip:{callee}@example.test");
+        self.invite(callee, sound);
+        let refused = self.expect("SIP/2.0 4");
+        let challenge = |l| str::strip_prefix(l, "WWW-Authenticate: ").or(str::strip_prefix(l, "Proxy-Authenticate: "));
+        let challenges: Vec<&str> = refused.lines().filter_map(challenge).collect();
+        let who = sip_auth::Credentials { username: &self.name, password };
+        let value = sip_auth::answer(&challenges, &who, ("INVITE", &target), "c", 1).unwrap();
+        let field = if refused.starts_with("SIP/2.0 401") { "Authorization" } else { "Proxy-Authorization" };
+        let more = format!("{field}: {value}\r\nContent-Type: application/sdp\r\n\r\n{}", sdp(sound));
+        self.request("INVITE", &target, &more);
+    }
+
     pub(crate) fn answer(&mut self, request: &str, status: &str, sound: Option<&UdpSocket>) {
         let vias: Vec<&str> = request.lines().filter(|l| l.starts_with("Via: ")).collect();
         let mut to = header(request, "To").to_owned();
@@ -175,14 +286,13 @@ impl Phone {
         let body = sound.map_or(String::new(), sdp);
         let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         self.send(&format!(
-            "SIP/2.0 {status}\r\n{}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: <sip:{}@{}>\r\n\
+            "SIP/2.0 {status}\r\n{}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: {}\r\n\
              {content}Content-Length: {}\r\n\r\n{body}",
             vias.join("\r\n"),
             header(request, "From"),
             header(request, "Call-ID"),
             header(request, "CSeq"),
-            self.name,
-            self.address(),
+            self.contact(),
             body.len(),
         ));
     }
@@ -194,11 +304,12 @@ impl Phone {
             ours += &format!(";tag={}", self.name);
         }
         self.send(&format!(
-            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bK{name}{method}{cseq};rport\r\n\
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/{token} {at};branch=z9hG4bK{name}{method}{cseq};rport\r\n\
              Max-Forwards: 70\r\nFrom: {ours}\r\nTo: {theirs}\r\nCall-ID: {id}\r\nCSeq: {cseq} {method}\r\n\
              Content-Length: 0\r\n\r\n",
             target = uri(header(message, "Contact")),
-            at = self.address(),
+            token = self.transport.via_token(),
+            at = self.host(),
             name = self.name,
             theirs = header(message, them),
             id = header(message, "Call-ID"),

@@ -3,9 +3,10 @@
 use crate::phone::Phone;
 use core::time::Duration;
 use model::{Account, Cdr, Company, DefaultVerdict, Ha1, MediaPath, Transport};
-use shell::{Handle, ListenerConfig, MediaConfig, PortRange, Shell, ShellConfig};
+use shell::{Handle, ListenerConfig, MediaConfig, PortRange, Shell, ShellConfig, TlsCertificate, TlsConfig};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 use store::{CdrFilter, Db, NewAccount, NewBrand, NewCompany, OpContext};
 use tempfile::TempDir;
@@ -23,10 +24,33 @@ fn config(dir: &Path) -> ShellConfig {
     let bind = SocketAddr::from(([127, 0, 0, 1], 0));
     let listener = |transport| ListenerConfig { transport, bind, advertised: None };
     ShellConfig {
-        listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
+        listeners: Transport::ALL.map(listener).to_vec(),
+        tls: tls(dir),
         media: vec![MediaConfig { bind: bind.ip(), advertised: None, ports: PortRange::Ephemeral, pairs: 8 }],
         ..ShellConfig::new(dir.join("data"))
     }
+}
+
+/// A certificate for the node, signed by itself: a phone that trusts the file trusts the node.
+fn tls(dir: &Path) -> TlsConfig {
+    let [cert, key] = ["node.crt", "node.key"].map(|name| dir.join(name));
+    if !cert.exists() {
+        let made = rcgen::generate_simple_self_signed(vec!["sip.example.test".to_owned()]).unwrap();
+        std::fs::write(&cert, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    }
+    let certificate = TlsCertificate { domain: "sip.example.test".to_owned(), cert, key };
+    TlsConfig { certificates: vec![certificate], ..TlsConfig::default() }
+}
+
+/// What a phone trusts.
+fn trust(dir: &Path) -> Arc<rustls::ClientConfig> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(dir.join("node.crt")).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn database(dir: &Path) -> String {
@@ -49,7 +73,15 @@ impl World {
         let new = NewBrand { name: "brand".to_owned(), default_verdict: DefaultVerdict::Extensions };
         let brand = db.brands().create(&platform, new).await.unwrap().id;
         let (name, domain) = ("company".to_owned(), "example.test".to_owned());
-        let new = NewCompany { brand, name, domain, media: MediaPath::Anchor, calls_max: None };
+        let new = NewCompany {
+            brand,
+            name,
+            domain,
+            media: MediaPath::Anchor,
+            handling: model::Handling::B2bua,
+            decline_ends_all: false,
+            calls_max: None,
+        };
         let company = db.companies().create(&platform, new).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], 9));
         let world = World { handle, db, company, carol: address, carol_phone: std::sync::Mutex::new(None), dir };
@@ -85,6 +117,18 @@ impl World {
         let new = NewAccount { company: self.company.id, username, display_name, ha1, direct, enabled: true };
         let _account: Account = self.db.accounts().create(&OpContext::platform(), new).await.unwrap();
         self.handle.live().await.unwrap();
+        phone
+    }
+
+    /// A phone with a password, registered over `transport`.
+    pub(crate) async fn registered(&self, name: &str, transport: Transport) -> Phone {
+        let ha1 = sip_auth::ha1(name, &self.company.domain, "secret");
+        let (username, display_name) = (name.to_owned(), String::new());
+        let new = NewAccount { company: self.company.id, username, display_name, ha1, direct: None, enabled: true };
+        let _account: Account = self.db.accounts().create(&OpContext::platform(), new).await.unwrap();
+        self.handle.live().await.unwrap();
+        let mut phone = Phone::secure(name, transport, self.address(transport), Some(trust(self.dir.path())));
+        phone.register_with("secret");
         phone
     }
 

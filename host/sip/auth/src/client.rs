@@ -24,6 +24,12 @@ pub enum ChallengeError {
     /// No challenge is Digest with an algorithm and a qop that are known here.
     #[error("no challenge that can be answered")]
     NoneUsable,
+    /// The secret that is kept is for another realm.
+    #[error("the challenge is for a realm whose secret is not known")]
+    OtherRealm,
+    /// The nonce that was answered comes back: the user name or the secret is wrong.
+    #[error("the credentials were refused")]
+    Refused,
 }
 
 /// The value of Authorization (for WWW-Authenticate) or Proxy-Authorization (for Proxy-Authenticate).

@@ -2,11 +2,12 @@
 //!
 //! [`Authenticator`] is the server side: it mints nonces that need no memory until they are used, and verifies
 //! credentials with SHA-256 or MD5, with `qop=auth` or in the form of RFC 2069 that old phones still send. [`answer`]
-//! is the client side, for tests and trunks. `auth-int`, `-sess` and `userhash` are not offered and not accepted.
+//! is the client side of one request, [`Answers`] of a client that is challenged again and again. `auth-int`, `-sess` and `userhash` are not offered and not accepted.
 //!
 //! Floor 1: no clock, no randomness. The nonce secret comes from the shell's seed, so nonces of another run are stale.
 #![forbid(unsafe_code)]
 
+mod answers;
 mod authenticator;
 mod client;
 mod digest;
@@ -16,6 +17,7 @@ mod params;
 #[cfg(test)]
 mod tests;
 
+pub use answers::Answers;
 pub use authenticator::{AuthFailure, Authenticator, Verified};
 pub use client::{ChallengeError, Credentials, answer};
 pub use digest::{Algorithm, ha1};

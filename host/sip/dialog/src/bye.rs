@@ -54,9 +54,9 @@ impl Usage {
         let reinvite = self.quiesce(cx);
         self.keep_unacked();
         let (flow, request) = bye_request(cx.config, &mut self.dialog, reason);
-        let bye = cx.tx.request(flow, request, cx.now);
+        let bye = cx.send(&mut self.dialog, flow, request);
         cx.index.clients.insert(bye, Purpose::Bye(self.key));
-        self.phase = Phase::Leaving(Leaving { bye: Some(bye), reinvite });
+        self.phase = Phase::Leaving(Leaving { bye: Some(bye), reinvite, again: false });
     }
 
     /// The remote's BYE (section 15.1.2).
@@ -85,7 +85,7 @@ impl Usage {
                 }
                 let reinvite = self.quiesce(cx);
                 self.keep_unacked();
-                self.leave(Leaving { bye: None, reinvite });
+                self.leave(Leaving { bye: None, reinvite, again: false });
             }
             // It crossed ours: both are answered, ours is waited for.
             Phase::Leaving(_) | Phase::Over => {}
@@ -95,8 +95,8 @@ impl Usage {
     /// Our BYE has its final response or none will come: either way the dialog is over (section 15.1.1).
     pub(crate) fn bye_done(&mut self) {
         if let Phase::Leaving(leaving) = &self.phase {
-            let reinvite = leaving.reinvite;
-            self.leave(Leaving { bye: None, reinvite });
+            let (reinvite, again) = (leaving.reinvite, leaving.again);
+            self.leave(Leaving { bye: None, reinvite, again });
         }
     }
 
@@ -105,15 +105,15 @@ impl Usage {
         if let Phase::Leaving(leaving) = &self.phase
             && leaving.reinvite == Some(client)
         {
-            let bye = leaving.bye;
-            self.leave(Leaving { bye, reinvite: None });
+            let (bye, again) = (leaving.bye, leaving.again);
+            self.leave(Leaving { bye, reinvite: None, again });
         }
     }
 
     /// Nothing of what kept the usage may be left.
     pub(crate) fn leave_if_done(&mut self) {
         if let Phase::Leaving(leaving) = &self.phase {
-            let leaving = Leaving { bye: leaving.bye, reinvite: leaving.reinvite };
+            let leaving = Leaving { bye: leaving.bye, reinvite: leaving.reinvite, again: leaving.again };
             self.leave(leaving);
         }
     }

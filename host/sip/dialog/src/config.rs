@@ -92,6 +92,8 @@ pub struct InviteSpec {
     pub headers: Vec<(String, String)>,
     /// The session description; `None` asks the remote for its offer, which [`crate::Layer::ack`] answers.
     pub offer: Option<Bytes>,
+    /// Where it goes to a carrier: who answers its challenges, and how long it may be silent.
+    pub carrier: Option<crate::Carrier>,
 }
 
 /// Why an act could not be carried out. Nothing was sent.

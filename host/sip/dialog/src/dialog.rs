@@ -26,6 +26,10 @@ pub(crate) struct Dialog {
     pub(crate) path: Path,
     /// The URI of our Contact.
     pub(crate) contact: String,
+    /// Who answers the peer's challenges.
+    pub(crate) identity: Option<crate::IdentityKey>,
+    /// The credentials of our newest INVITE, which its ACK repeats.
+    pub(crate) credentials: Vec<(&'static str, String)>,
 }
 
 impl Dialog {
@@ -42,6 +46,8 @@ impl Dialog {
             remote_cseq: cseq(request),
             path: Path::of_request(request, flow),
             contact: contact_uri(config, &flow),
+            identity: None,
+            credentials: Vec::new(),
         }
     }
 
@@ -58,6 +64,8 @@ impl Dialog {
             remote_cseq: None,
             path: Path::of_spec(spec),
             contact: contact_uri(config, &spec.flow),
+            identity: spec.carrier.map(|carrier| carrier.identity),
+            credentials: Vec::new(),
         }
     }
 

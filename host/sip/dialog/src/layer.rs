@@ -26,6 +26,7 @@ pub struct Layer {
     usages: BTreeMap<DialogKey, Usage>,
     index: Index,
     acks: AckTable,
+    identities: crate::auth::Identities,
     timers: BTreeSet<(Instant, DialogKey)>,
     events: VecDeque<Event>,
     next_key: u64,
@@ -42,6 +43,7 @@ impl Layer {
             usages: BTreeMap::new(),
             index: Index::default(),
             acks: AckTable::default(),
+            identities: crate::auth::Identities::new(),
             timers: BTreeSet::new(),
             events: VecDeque::new(),
             next_key: 1,
@@ -59,6 +61,17 @@ impl Layer {
         let mut usage = Usage::incoming(self.fresh_key(), dialog, ringing, first_rseq);
         usage.own(key, &mut self.index);
         self.insert(usage)
+    }
+
+    /// UAS: lets go of an INVITE that has no final response, for somebody else to answer it; the usage is gone.
+    /// What was sent provisionally stands as one early dialog of a fork. `None`: it is gone or answered.
+    pub fn release(&mut self, key: DialogKey) -> Option<(ServerKey, Flow, Arc<Message>)> {
+        let usage = self.usages.get_mut(&key)?;
+        let Phase::Ringing(ringing) = &usage.phase else { return None };
+        let released = (ringing.server, ringing.flow, Arc::clone(&ringing.request));
+        usage.phase = Phase::Over;
+        self.settle(key);
+        Some(released)
     }
 
     /// UAS: sends a provisional response, 101 to 199; reliably where the caller requires it, or supports it and there is
@@ -122,6 +135,7 @@ impl Layer {
             events: &mut self.events,
             index: &mut self.index,
             acks: &mut self.acks,
+            identities: &mut self.identities,
             tx,
             now,
         };
@@ -303,8 +317,8 @@ impl Layer {
         let status = response.status().unwrap_or_default();
         if self.acks.knows(key) {
             if (200..300).contains(&status) {
-                let Layer { config, ids, events, index, acks, .. } = self;
-                repeated(&mut Cx { config, ids, events, index, acks, tx, now }, key, &response, flow);
+                let Layer { config, ids, events, index, acks, identities, .. } = self;
+                repeated(&mut Cx { config, ids, events, index, acks, identities, tx, now }, key, &response, flow);
             }
             return;
         }
@@ -331,7 +345,15 @@ impl Layer {
                 })
             }
             Purpose::Bye(_) if status < 200 => Ok(()),
-            Purpose::Bye(dialog) => self.bye_done(tx, key, dialog, now),
+            Purpose::Bye(dialog) => {
+                self.index.clients.remove(&key);
+                self.act(tx, dialog, now, |usage, cx| {
+                    if !usage.byes_again(cx, &response) {
+                        usage.bye_done();
+                    }
+                    Ok(())
+                })
+            }
         };
     }
 
@@ -369,6 +391,17 @@ impl Layer {
             usage.server_failed(cx, key, why);
             Ok(())
         });
+    }
+
+    /// Says how an identity answers challenges; `None` forgets it. One that goes on as it was keeps what it has learned.
+    pub fn set_identity(&mut self, key: crate::IdentityKey, who: Option<(&str, &model::TrunkSecret)>) {
+        let Some((username, secret)) = who else {
+            self.identities.remove(&key);
+            return;
+        };
+        if self.identities.get(&key).is_none_or(|known| !known.is_of(username, secret)) {
+            self.identities.insert(key, sip_auth::Answers::new(username.to_owned(), secret.clone()));
+        }
     }
 
     /// The next event, oldest first.
@@ -448,6 +481,17 @@ impl Layer {
         self.usages.get(&key).map(|usage| usage.dialog.local_tag.as_str())
     }
 
+    /// The remote's tag: of an INVITE of ours without a final answer, that of its newest early dialog; empty before.
+    #[must_use]
+    pub fn remote_tag(&self, key: DialogKey) -> Option<&str> {
+        self.usages.get(&key).map(|usage| match &usage.phase {
+            Phase::Calling(calling) => calling.early.last().map_or("", |early| early.remote_tag.as_str()),
+            Phase::Ringing(_) | Phase::Confirmed(_) | Phase::Leaving(_) | Phase::Over => {
+                usage.dialog.remote_tag.as_str()
+            }
+        })
+    }
+
     /// The URI of the remote target: the peer's Contact.
     #[must_use]
     pub fn remote_target(&self, key: DialogKey) -> Option<&str> {
@@ -517,9 +561,9 @@ impl Layer {
         now: Instant,
         act: impl FnOnce(&mut Usage, &mut Cx<'_>) -> Result<(), DialogError>,
     ) -> Result<(), DialogError> {
-        let Layer { config, ids, usages, index, acks, events, .. } = self;
+        let Layer { config, ids, usages, index, acks, identities, events, .. } = self;
         let usage = usages.get_mut(&key).ok_or(DialogError::Gone)?;
-        let done = act(usage, &mut Cx { config, ids, events, index, acks, tx, now });
+        let done = act(usage, &mut Cx { config, ids, events, index, acks, identities, tx, now });
         self.settle(key);
         done
     }

@@ -26,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod ack;
+mod auth;
 mod bye;
 mod config;
 mod dialog;
@@ -43,6 +44,7 @@ mod uas;
 mod usage;
 mod write;
 
+pub use auth::{Carrier, IdentityKey};
 pub use config::{Config, DialogError, DialogKey, InDialog, InDialogAnswer, InviteSpec, Transactions};
 pub use event::{Ended, Event, Failed};
 pub use layer::Layer;

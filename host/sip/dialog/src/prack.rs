@@ -209,7 +209,7 @@ impl Usage {
         early.answered |= body(response).is_some();
         let Some(dialog) = early.dialog.as_mut() else { return false };
         let (flow, request) = prack_request(cx.config, dialog, (rseq, cseq));
-        let client = cx.tx.request(flow, request, cx.now);
+        let client = cx.send(dialog, flow, request);
         cx.index.clients.insert(client, Purpose::Prack(self.key));
         true
     }

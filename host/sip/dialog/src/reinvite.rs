@@ -143,7 +143,7 @@ impl Usage {
         }
         let by = wish.by;
         let (flow, request) = offer_request(cx.config, self.early_or_own(), (by, offer), &session);
-        let client = cx.tx.request(flow, request, cx.now);
+        let client = cx.send(self.early_or_own(), flow, request);
         cx.index.clients.insert(client, Purpose::Reinvite(self.key));
         let give_up_at = (by == By::Invite).then(|| cx.now + cx.config.reinvite_timeout);
         self.offering = Offering::Sent(Sent { client, wish, give_up_at });
@@ -181,6 +181,10 @@ impl Usage {
             491 if sent.wish.glares < cx.config.glare_retries_max && (sent.give_up_at.is_some() || !invite) => {
                 let at = cx.now + glare_wait(self.role, cx.ids);
                 self.offering = Offering::Backoff(Wish { glares: sent.wish.glares + 1, ..sent.wish }, at);
+            }
+            401 | 407 if sent.wish.glares < cx.config.glare_retries_max && self.may_offer_again(cx, response) => {
+                self.offering = Offering::Waiting(Wish { glares: sent.wish.glares + 1, ..sent.wish });
+                self.offer_if_free(cx);
             }
             // It lists UPDATE and does not know it after all: the next offer goes by re-INVITE.
             405 | 420 | 501 if !invite => {

@@ -142,7 +142,7 @@ impl Usage {
             return Err(DialogError::WrongState);
         }
         let (flow, writer) = dialog_request(cx.config, self.early_or_own(), request);
-        let client = cx.tx.request(flow, writer, cx.now);
+        let client = cx.send(self.early_or_own(), flow, writer);
         cx.index.clients.insert(client, Purpose::Asked(self.key, id));
         Ok(())
     }

@@ -26,14 +26,15 @@ impl Usage {
         usage
     }
 
-    fn send_invite(&mut self, cx: &mut Cx<'_>, spec: Box<InviteSpec>, retries: u8) {
+    pub(crate) fn send_invite(&mut self, cx: &mut Cx<'_>, spec: Box<InviteSpec>, retries: u8) {
         let session = self.session.request_headers(cx.config);
         let (flow, request) = initial_invite(cx.config, &mut self.dialog, &spec, &session);
-        let client = cx.tx.request(flow, request, cx.now);
+        let client = cx.send(&mut self.dialog, flow, request);
         cx.index.clients.insert(client, Purpose::Invite(self.key));
         let offered = spec.offer.is_some();
         let (withdrawn, early) = (Withdrawn::No, Vec::new());
-        self.phase = Phase::Calling(Calling { client, offered, withdrawn, early, spec, retries });
+        let silent_until = spec.carrier.map(|carrier| cx.now + carrier.patience);
+        self.phase = Phase::Calling(Calling { client, offered, withdrawn, early, spec, retries, silent_until });
     }
 
     /// A response to the INVITE, up to the first 2xx.
@@ -41,6 +42,7 @@ impl Usage {
         match response.status().unwrap_or_default() {
             101..=199 => self.provisional(cx, response, flow),
             200..=299 => self.answered(cx, client, response, flow),
+            401 | 407 if self.invites_again(cx, client, &response) => {}
             422 if self.ask_longer(cx, client, &response) => {}
             status if status >= 300 => {
                 self.failed(cx, client, status, Failed::Response(response));

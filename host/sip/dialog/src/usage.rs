@@ -1,6 +1,7 @@
 //! One INVITE usage: its dialog, its phase, and the deadline that phase runs against (RFC 3261 section 12, RFC 5057).
 
 use crate::ack::AckTable;
+use crate::auth::Identities;
 use crate::dialog::Dialog;
 use crate::event::Event;
 use crate::prack::Reliable;
@@ -29,6 +30,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) events: &'a mut VecDeque<Event>,
     pub(crate) index: &'a mut Index,
     pub(crate) acks: &'a mut AckTable,
+    pub(crate) identities: &'a mut Identities,
     pub(crate) tx: &'a mut Transactions,
     pub(crate) now: Instant,
 }
@@ -132,6 +134,8 @@ pub(crate) struct Calling {
     pub(crate) spec: Box<InviteSpec>,
     /// How many times it was sent again.
     pub(crate) retries: u8,
+    /// When silence of a carrier counts as failure; `None` once anything was heard.
+    pub(crate) silent_until: Option<Instant>,
 }
 
 /// Whether an INVITE of ours is still wanted.
@@ -152,6 +156,8 @@ pub(crate) struct Leaving {
     pub(crate) bye: Option<ClientKey>,
     /// Our re-INVITE, cancelled: a 2xx that crossed still gets its ACK (Timer B, or 64*T1 after the CANCEL).
     pub(crate) reinvite: Option<ClientKey>,
+    /// The BYE went again with credentials.
+    pub(crate) again: bool,
 }
 
 /// One early dialog of a fork (section 12.1.2).
@@ -270,7 +276,8 @@ impl Usage {
         let acks = self.unacked.iter().map(|u| u.resend_at.min(u.give_up_at));
         let of_phase = match &self.phase {
             Phase::Over => return None,
-            Phase::Calling(_) | Phase::Leaving(_) => None,
+            Phase::Calling(calling) => calling.silent_until,
+            Phase::Leaving(_) => None,
             Phase::Ringing(ringing) => {
                 let again = ringing.provisional.as_ref().map(|(_, at)| *at);
                 again.into_iter().chain(self.reliable.as_ref().and_then(|r| r.deadline())).min()
@@ -288,7 +295,10 @@ impl Usage {
         self.repeat_2xx(cx);
         match &mut self.phase {
             Phase::Leaving(_) | Phase::Over => {}
-            Phase::Calling(_) => self.expire_offering(cx),
+            Phase::Calling(_) => {
+                self.expire_silence(cx);
+                self.expire_offering(cx);
+            }
             Phase::Ringing(_) => {
                 self.refresh_provisional(cx);
                 self.repeat_reliable(cx);

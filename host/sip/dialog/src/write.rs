@@ -181,6 +181,11 @@ fn request(dialog: &Dialog, hop: &Hop, method: Method<'_>, numbers: (u32, bool))
     if max_forwards {
         request = request.header("Max-Forwards", MAX_FORWARDS);
     }
+    if method == Method::Ack {
+        for (name, value) in &dialog.credentials {
+            request = request.header(*name, value);
+        }
+    }
     request
         .header("From", &dialog.local)
         .header("To", &dialog.remote)

@@ -16,6 +16,7 @@ mod name;
 mod name_addr;
 mod params;
 mod parse;
+mod place;
 mod reason;
 #[cfg(not(target_family = "wasm"))]
 pub mod rsip_boundary;
@@ -37,6 +38,7 @@ pub use name::Name;
 pub use name_addr::{Contacts, NameAddrRef};
 pub use params::{Param, ParamIter, Params};
 pub use parse::ParseLimits;
+pub use place::{Place, ViaStamp, stamped_via, via_stamp};
 pub use reason::reason_phrase;
 pub use scan::is_token;
 pub use target::respond_target;

@@ -159,6 +159,13 @@ impl RequestWriter {
         Method::new(core::str::from_utf8(&self.block.head[..self.method_len]).unwrap_or_default())
     }
 
+    /// The Request-URI.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        let line = self.block.head.get(self.method_len + 1..self.block.start_end).unwrap_or_default();
+        core::str::from_utf8(line).unwrap_or_default().split(' ').next().unwrap_or_default()
+    }
+
     /// Puts a Via on top of all others, whatever was written before.
     #[must_use]
     pub fn via(mut self, transport: Transport, sent_by: SocketAddr, branch: &str) -> Self {
@@ -280,7 +287,7 @@ fn copy_vias(block: &mut Block, request: &Message, source: SocketAddr) {
 }
 
 /// The first Via field with its top value's `received` and `rport` made true.
-fn stamp(field: crate::HeaderValue<'_>, source: SocketAddr) -> Result<Vec<u8>, ParseError> {
+pub(crate) fn stamp(field: crate::HeaderValue<'_>, source: SocketAddr) -> Result<Vec<u8>, ParseError> {
     let mut list = field.list();
     let top = list.next().ok_or(ParseError::Malformed(Name::Via))?;
     let via = crate::ViaRef::parse(top.as_bytes())?;

@@ -80,9 +80,10 @@ impl Bed {
             .map(|event| match event {
                 CallEvent::Registered { contact, expires_s, .. } => format!("+{contact} {expires_s}"),
                 CallEvent::Unregistered { contact, .. } => format!("-{contact}"),
-                CallEvent::CallStarted { .. } | CallEvent::CallAnswered { .. } | CallEvent::CallEnded { .. } => {
-                    "?".to_owned()
-                }
+                CallEvent::CallStarted { .. }
+                | CallEvent::CallAnswered { .. }
+                | CallEvent::CallEnded { .. }
+                | CallEvent::Trunk { .. } => "?".to_owned(),
             })
             .collect()
     }

@@ -43,6 +43,10 @@ struct Client {
     ack: Option<Bytes>,
     /// A CANCEL that waits for a provisional response, with its extra header fields.
     cancel: Option<Vec<(String, String)>>,
+    /// By UDP, should the stream that a large request took fail before any answer.
+    fallback: Option<Box<(Flow, Bytes)>>,
+    /// Whether the request is somebody else's that we pass on: its Via is not the only one.
+    passed_on: bool,
     due: Due,
 }
 
@@ -61,6 +65,13 @@ enum Machine {
 }
 
 impl Machine {
+    fn new(role: Role, timing: Timing, now: Instant) -> Machine {
+        match role {
+            Role::Invite => Machine::Invite(InviteClient::new(timing, now)),
+            Role::Other | Role::Cancel => Machine::NonInvite(NonInviteClient::new(timing, now)),
+        }
+    }
+
     fn on_response(&mut self, class: Class, timing: Timing, now: Instant) -> ClientStep {
         match self {
             Machine::Invite(machine) => machine.on_response(class, timing, now),
@@ -103,7 +114,33 @@ impl Clients {
         let role = if request.method() == Method::Invite { Role::Invite } else { Role::Other };
         let branch = cx.branch();
         let wire = request.via(flow.transport, flow.local, &branch).finish();
-        self.start(cx, flow, Arc::from(branch), (role, wire), now)
+        let Some(stream) = cx.large.instead(&flow, wire.len(), now) else {
+            return self.start(cx, flow, Arc::from(branch), (role, wire), now);
+        };
+        cx.counters.large_by_tcp += 1;
+        let by_stream = write::revia(&wire, &stream, &branch);
+        let key = self.start(cx, stream, Arc::from(branch), (role, by_stream), now);
+        if let Some(client) = self.table.get_mut(&key) {
+            client.fallback = Some(Box::new((flow, wire)));
+        }
+        key
+    }
+
+    /// Passes on a request of somebody else, whose top Via, with `branch`, is ours already (section 16.6 step 10).
+    pub(crate) fn forward(
+        &mut self,
+        cx: &mut Shared,
+        flow: Flow,
+        branch: &str,
+        (is_invite, wire): (bool, Bytes),
+        now: Instant,
+    ) -> ClientKey {
+        let role = if is_invite { Role::Invite } else { Role::Other };
+        let key = self.start(cx, flow, Arc::from(branch), (role, wire), now);
+        if let Some(client) = self.table.get_mut(&key) {
+            client.passed_on = true;
+        }
+        key
     }
 
     /// A response came.
@@ -116,6 +153,7 @@ impl Clients {
         let class = Class::of(status);
         let step = client.machine.on_response(class, Timing::new(&cx.config, client.flow.transport), now);
         client.pin(&flow);
+        client.fallback = None;
         let response = Arc::new(response);
         let deliver = match step {
             ClientStep::Deliver => true,
@@ -164,16 +202,28 @@ impl Clients {
         }
     }
 
+    /// Whether any response to an INVITE has come, a 100 included, or it is over.
+    pub(crate) fn was_answered(&self, key: ClientKey) -> bool {
+        self.table.get(&key).is_none_or(|client| match &client.machine {
+            Machine::Invite(machine) => machine.cancellable() != Cancellable::Later,
+            Machine::NonInvite(_) => true,
+        })
+    }
+
     pub(crate) fn handle_timeout(&mut self, cx: &mut Shared, key: ClientKey, now: Instant) {
         let Some(client) = self.table.get_mut(&key) else { return };
         let step = client.machine.on_timeout(Timing::new(&cx.config, client.flow.transport), now);
         self.act(cx, key, step);
     }
 
-    pub(crate) fn handle_flow_failed(&mut self, cx: &mut Shared, key: ClientKey, failed: &Flow) {
+    pub(crate) fn handle_flow_failed(&mut self, cx: &mut Shared, key: ClientKey, failed: &Flow, now: Instant) {
         let Some(client) = self.table.get_mut(&key) else { return };
         if !same_path(&client.flow, failed) {
             return;
+        }
+        if let Some(datagram) = client.fallback.take() {
+            client.fall_back(cx, key, *datagram, now);
+            return self.settle(cx, key);
         }
         let step = client.machine.on_transport_error(client.flow.transport.is_reliable());
         self.act(cx, key, step);
@@ -210,10 +260,7 @@ impl Clients {
         now: Instant,
     ) -> ClientKey {
         let timing = Timing::new(&cx.config, flow.transport);
-        let machine = match role {
-            Role::Invite => Machine::Invite(InviteClient::new(timing, now)),
-            Role::Other | Role::Cancel => Machine::NonInvite(NonInviteClient::new(timing, now)),
-        };
+        let machine = Machine::new(role, timing, now);
         let key = cx.open_client(&flow);
         cx.send(flow, wire.clone());
         let sharers = self.branches.entry(Arc::clone(&branch)).or_default();
@@ -221,7 +268,18 @@ impl Clients {
             Role::Invite | Role::Other => sharers.request = Some(key),
             Role::Cancel => sharers.cancel = Some(key),
         }
-        let client = Client { machine, role, flow, branch, wire, ack: None, cancel: None, due: None };
+        let client = Client {
+            machine,
+            role,
+            flow,
+            branch,
+            wire,
+            ack: None,
+            cancel: None,
+            fallback: None,
+            passed_on: false,
+            due: None,
+        };
         self.table.insert(key, client);
         self.settle(cx, key);
         key
@@ -239,20 +297,20 @@ impl Clients {
         }
     }
 
-    /// Section 17.1.3: the branch of the only Via, and the method of CSeq.
+    /// Section 17.1.3: the branch of the top Via, and the method of CSeq.
     fn find(&self, response: &Message) -> Option<ClientKey> {
-        // 8.1.3.3: more than one Via means that the response was meant for somebody further back.
-        if response.values(Name::Via).nth(1).is_some() {
-            return None;
-        }
         let sharers = self.branches.get(response.top_via().ok()?.branch()?)?;
         let method = response.cseq().ok()?.method;
-        if method == Method::Cancel {
-            return sharers.cancel;
-        }
-        let key = sharers.request?;
-        let role = if method == Method::Invite { Role::Invite } else { Role::Other };
-        (self.table.get(&key)?.role == role).then_some(key)
+        let (key, role) = if method == Method::Cancel {
+            (sharers.cancel?, Role::Cancel)
+        } else {
+            (sharers.request?, if method == Method::Invite { Role::Invite } else { Role::Other })
+        };
+        let client = self.table.get(&key)?;
+        // 8.1.3.3: another Via below ours means that the response is for somebody further back. For what we passed on
+        // it is; for a request of our own it is a mistake.
+        let fits = client.passed_on == response.values(Name::Via).nth(1).is_some();
+        (fits && client.role == role).then_some(key)
     }
 
     /// Arms the machine's next timer, or forgets a transaction that is over.
@@ -286,6 +344,17 @@ impl Client {
         if self.flow.connection.is_none() && self.flow.transport == flow.transport && self.flow.remote == flow.remote {
             self.flow.connection = flow.connection;
         }
+    }
+
+    /// The stream cannot be had: the request begins anew as a datagram (section 18.1.1).
+    fn fall_back(&mut self, cx: &mut Shared, key: ClientKey, (flow, wire): (Flow, Bytes), now: Instant) {
+        cx.large.refuse(flow.remote, now);
+        cx.counters.large_back_to_udp += 1;
+        cx.move_flow(Key::Client(key), &self.flow, &flow);
+        cx.send(flow, wire.clone());
+        self.machine = Machine::new(self.role, Timing::new(&cx.config, flow.transport), now);
+        self.flow = flow;
+        self.wire = wire;
     }
 
     fn make_ack(&mut self, response: &Message) {

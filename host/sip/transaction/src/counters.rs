@@ -25,6 +25,10 @@ pub struct Counters {
     pub unusable: u64,
     /// Timers B, F and H that fired, and server transactions nobody answered.
     pub timeouts: u64,
+    /// Requests that left by TCP because they were too large for a datagram.
+    pub large_by_tcp: u64,
+    /// Of those, the ones that went by UDP after all.
+    pub large_back_to_udp: u64,
     /// Transactions that their transport failed.
     pub transport_failures: u64,
 }

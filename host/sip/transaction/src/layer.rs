@@ -6,6 +6,7 @@ use crate::shared::Shared;
 use crate::timers::Key;
 use crate::{ClientKey, Config, Counters, Event, Gone, ServerKey};
 use bytes::Bytes;
+use core::net::SocketAddr;
 use core::time::Duration;
 use model::{Flow, IdSource, Instant, Transmit};
 use sip_message::{Message, RequestWriter};
@@ -49,10 +50,22 @@ impl Layer {
     pub fn handle_flow_failed(&mut self, flow: &Flow, now: Instant) {
         for key in self.shared.on_flow(flow) {
             match key {
-                Key::Client(key) => self.clients.handle_flow_failed(&mut self.shared, key, flow),
+                Key::Client(key) => self.clients.handle_flow_failed(&mut self.shared, key, flow, now),
                 Key::Server(key) => self.servers.handle_flow_failed(&mut self.shared, key, flow, now),
             }
         }
+    }
+
+    /// Our UDP addresses, each with the TCP address by which a request too large for a datagram leaves instead (section
+    /// 18.1.1).
+    pub fn set_streams(&mut self, streams: Vec<(SocketAddr, SocketAddr)>) {
+        self.shared.large.set_streams(streams);
+    }
+
+    /// The peer at `remote` registered over UDP until then: large requests to it stay on that flow (RFC 5626 section
+    /// 4.2).
+    pub fn keep_to(&mut self, remote: SocketAddr, until: Instant, now: Instant) {
+        self.shared.large.keep(remote, until, now);
     }
 
     /// Answers a request. A 2xx to an INVITE may be given again while its transaction lives: its user repeats it
@@ -69,11 +82,29 @@ impl Layer {
         self.clients.request(&mut self.shared, flow, request, now)
     }
 
+    /// Passes on somebody else's request (section 16.6 step 10). `wire` is whole, its top Via is ours and carries
+    /// `branch`, which begins as [`Layer::stateless_branch`] gave it. Its responses have the Vias below ours.
+    pub fn forward(&mut self, flow: Flow, branch: &str, wire: (bool, Bytes), now: Instant) -> ClientKey {
+        self.clients.forward(&mut self.shared, flow, branch, wire, now)
+    }
+
+    /// An INVITE is proxied: should it come again by another path (a spiral, or a fork further back), it is a request
+    /// of its own. Refusing such a copy is the business of its end (section 8.2.2.2), not of one in between.
+    pub fn pass_on(&mut self, key: ServerKey) {
+        self.servers.pass_on(key);
+    }
+
     /// Cancels an INVITE (section 9.1): as soon as it has a provisional response, with these header fields added.
     /// The CANCEL is not reported; the INVITE ends by its final response, or by [`crate::Failure::Timeout`] 64*T1
     /// later. Nothing happens if the INVITE has its final response.
     pub fn cancel(&mut self, key: ClientKey, extra_headers: &[(&str, &str)], now: Instant) {
         self.clients.cancel(&mut self.shared, key, extra_headers, now);
+    }
+
+    /// Whether any response to an INVITE of ours has come, a 100 included, or its transaction is over.
+    #[must_use]
+    pub fn was_answered(&self, key: ClientKey) -> bool {
+        self.clients.was_answered(key)
     }
 
     /// Sends bytes outside any transaction: the ACK for a 2xx, a stray answer.

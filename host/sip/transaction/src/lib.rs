@@ -15,6 +15,7 @@ mod counters;
 mod event;
 mod invite_client;
 mod invite_server;
+mod large;
 mod layer;
 mod matching;
 mod non_invite_client;

@@ -148,6 +148,13 @@ impl Servers {
         Ok(())
     }
 
+    /// The INVITE may come again by another path without being refused: see [`crate::Layer::pass_on`].
+    pub(crate) fn pass_on(&mut self, key: ServerKey) {
+        if let Some(merge) = self.table.get_mut(&key).and_then(|server| server.merge.take()) {
+            self.merges.remove(&merge);
+        }
+    }
+
     pub(crate) fn flow(&self, key: ServerKey) -> Option<Flow> {
         self.table.get(&key).map(|server| server.flow)
     }

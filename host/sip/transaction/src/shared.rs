@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::large::Large;
 use crate::timers::{Due, Key, Timers};
 use crate::{ClientKey, Event, Failure, ServerKey};
 use bytes::Bytes;
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     /// The To-tag of every stateless refusal, by which its ACK is known.
     pub(crate) stray_tag: String,
     pub(crate) counters: Counters,
+    pub(crate) large: Large,
     pub(crate) timers: Timers,
     pub(crate) alive: usize,
     pub(crate) events: VecDeque<Event>,
@@ -39,6 +41,7 @@ impl Shared {
             stray_tag: ids.token(BRANCH_LEN),
             ids,
             counters: Counters::default(),
+            large: Large::default(),
             timers: Timers::default(),
             alive: 0,
             events: VecDeque::new(),

@@ -12,6 +12,18 @@ pub(crate) fn reread(bytes: &Bytes) -> Option<Message> {
     Message::parse(bytes.clone(), &limits).ok()
 }
 
+/// A request of ours with another top Via, which stands right after the start line.
+pub(crate) fn revia(request: &Bytes, flow: &Flow, branch: &str) -> Bytes {
+    let line_end = |from: usize| {
+        let rest = request.get(from..).unwrap_or_default();
+        rest.windows(2).position(|w| w == b"\r\n").map_or(request.len(), |at| from + at + 2)
+    };
+    let start = line_end(0);
+    let via = format!("Via: {}\r\n", sip_message::via_value(flow.transport, flow.local, branch));
+    let parts = [request.get(..start), Some(via.as_bytes()), request.get(line_end(start)..)];
+    Bytes::from(parts.map(Option::unwrap_or_default).concat())
+}
+
 /// The ACK for a 300-699 response (section 17.1.1.3): the INVITE's Request-URI, Call-ID, From, CSeq number, Route and
 /// single top Via; the response's To, tag and all. Credentials are repeated (section 22.1).
 pub(crate) fn ack(invite: &Message, response: &Message, flow: &Flow, branch: &str) -> Option<Bytes> {

@@ -2,24 +2,24 @@
 
 use crate::sql::{args, in_scope, statements, stored, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
-use model::{BrandId, Company, CompanyId, MediaPath, MediaSecurity};
+use model::{BrandId, Company, CompanyId, Handling, MediaPath, MediaSecurity};
 
 macro_rules! columns {
     () => {
-        "id, brand_id, name, domain, media, calls_max, media_security, codecs"
+        "id, brand_id, name, domain, media, calls_max, media_security, codecs, handling, decline_ends_all"
     };
 }
 
 statements! { "company";
-    CREATE = concat!("INSERT INTO companies (brand_id, name, domain, media, calls_max)
-        SELECT id, $4, $5, $6, CAST($7 AS BIGINT) FROM brands WHERE id = $3
+    CREATE = concat!("INSERT INTO companies (brand_id, name, domain, media, calls_max, handling, decline_ends_all)
+        SELECT id, $4, $5, $6, CAST($7 AS BIGINT), $8, CAST($9 AS BOOLEAN) FROM brands WHERE id = $3
         AND (CAST($1 AS BIGINT) IS NULL OR id = $1) AND CAST($2 AS BIGINT) IS NULL RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"));
     LIST = concat!("SELECT ", columns!(), " FROM companies WHERE id > $3 AND ", in_scope!("brand_id", "id"),
         " AND (CAST($5 AS BIGINT) IS NULL OR brand_id = $5) ORDER BY id LIMIT $4");
     // The digest secrets of its accounts are bound to the realm: with accounts, the domain stays.
     UPDATE = concat!("UPDATE companies SET name = $4, domain = $5, media = $6, calls_max = $7,
-        media_security = $8, codecs = $9
+        media_security = $8, codecs = $9, handling = $10, decline_ends_all = $11
         WHERE id = $3 AND ", in_scope!("brand_id", "id"), " AND (domain = $5
         OR NOT EXISTS (SELECT 1 FROM accounts WHERE accounts.company_id = companies.id)) RETURNING ", columns!());
     DELETE = concat!("DELETE FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"));
@@ -35,6 +35,8 @@ pub(crate) struct CompanyRow {
     calls_max: Option<i64>,
     media_security: String,
     codecs: String,
+    handling: String,
+    decline_ends_all: bool,
 }
 
 impl TryFrom<CompanyRow> for Company {
@@ -45,6 +47,11 @@ impl TryFrom<CompanyRow> for Company {
             "direct" => Some(MediaPath::Direct),
             _ => None,
         };
+        let handling = match row.handling.as_str() {
+            "proxy" => Some(Handling::Proxy),
+            "b2bua" => Some(Handling::B2bua),
+            _ => None,
+        };
         let calls_max = row.calls_max.map(|n| stored("call limit", u32::try_from(n).ok())).transpose()?;
         Ok(Company {
             id: CompanyId(row.id),
@@ -52,6 +59,8 @@ impl TryFrom<CompanyRow> for Company {
             name: row.name,
             domain: row.domain,
             media: stored("media path", media)?,
+            handling: stored("handling", handling)?,
+            decline_ends_all: row.decline_ends_all,
             calls_max,
             codecs: row.codecs.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
             media_security: stored("media security", MediaSecurity::from_word(&row.media_security))?,
@@ -70,6 +79,16 @@ pub(crate) fn media_text(media: MediaPath) -> Result<&'static str, StoreError> {
     }
 }
 
+fn handling_text(handling: Handling) -> Result<&'static str, StoreError> {
+    match handling {
+        Handling::Proxy => Ok("proxy"),
+        Handling::B2bua => Ok("b2bua"),
+        Handling::TenantDefault => {
+            Err(StoreError::Invalid { what: "handling", why: "a company's default must be proxy or b2bua".to_owned() })
+        }
+    }
+}
+
 /// A company to be made.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewCompany {
@@ -81,6 +100,10 @@ pub struct NewCompany {
     pub domain: String,
     /// Where media flows by default.
     pub media: MediaPath,
+    /// How its calls are handled by default.
+    pub handling: Handling,
+    /// Whether a 6xx of one phone ends a proxied call for all that ring with it.
+    pub decline_ends_all: bool,
     /// Most calls at once; `None` = the switch's limit.
     pub calls_max: Option<u32>,
 }
@@ -99,7 +122,9 @@ impl Companies<'_> {
         check::name("company name", &new.name)?;
         let domain = check::domain(&new.domain)?;
         let calls_max = new.calls_max.map(i64::from);
-        let args = args![ctx, new.brand.0, &new.name, &domain, media_text(new.media)?, calls_max];
+        let (media, handling) = (media_text(new.media)?, handling_text(new.handling)?);
+        let decline = new.decline_ends_all;
+        let args = args![ctx, new.brand.0, &new.name, &domain, media, calls_max, handling, decline];
         match self.0.write_one::<CompanyRow>(CREATE, args).await {
             Ok(row) => row.try_into(),
             Err(StoreError::NotFound { .. }) => Err(StoreError::NotFound { what: "brand" }),
@@ -135,8 +160,10 @@ impl Companies<'_> {
         let domain = check::domain(&company.domain)?;
         let calls_max = company.calls_max.map(i64::from);
         let (media, security) = (media_text(company.media)?, company.media_security.word());
-        let codecs = check::codecs(&company.codecs)?;
-        let args = args![ctx, company.id.0, &company.name, &domain, media, calls_max, security, &codecs];
+        let (codecs, handling) = (check::codecs(&company.codecs)?, handling_text(company.handling)?);
+        let decline = company.decline_ends_all;
+        let args =
+            args![ctx, company.id.0, &company.name, &domain, media, calls_max, security, &codecs, handling, decline];
         match self.0.write_one::<CompanyRow>(UPDATE, args).await {
             Ok(row) => row.try_into(),
             Err(StoreError::NotFound { .. }) => {

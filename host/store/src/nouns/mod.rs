@@ -10,3 +10,5 @@ pub(crate) mod extensions;
 pub(crate) mod plugins;
 pub(crate) mod targets;
 pub(crate) mod tokens;
+pub(crate) mod translation_sets;
+pub(crate) mod trunks;

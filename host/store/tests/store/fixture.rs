@@ -91,7 +91,15 @@ pub async fn brand(db: &Db, name: &str) -> Brand {
 
 pub fn new_company(brand: BrandId, name: &str) -> NewCompany {
     let (name, domain) = (name.to_owned(), format!("{name}.example"));
-    NewCompany { brand, name, domain, media: MediaPath::Anchor, calls_max: None }
+    NewCompany {
+        brand,
+        name,
+        domain,
+        media: MediaPath::Anchor,
+        handling: model::Handling::B2bua,
+        decline_ends_all: false,
+        calls_max: None,
+    }
 }
 
 pub async fn company(db: &Db, brand: BrandId, name: &str) -> Company {

@@ -12,3 +12,4 @@ mod postgres;
 mod schema;
 mod scope;
 mod tenants;
+mod trunks;

@@ -73,6 +73,7 @@ fn every_statement_on_tenant_rows_looks_at_the_scope() {
         ("plugins", "INSTALL", "the owner is checked against the scope before"),
         ("tokens", "CREATE", "the scope of the token is checked against the maker's before"),
         ("tokens", "PUT", "the scope of the token is checked against the maker's before"),
+        ("trunks", "RIVAL", "an address can be one brand's only, whoever asks"),
         ("tokens", "BY_HASH", "it finds out who asks"),
     ];
     for (module, statement) in store::statements() {

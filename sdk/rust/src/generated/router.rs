@@ -996,6 +996,10 @@ pub mod exports {
                     Account(_rt::String),
                     /// A SIP URI with a literal address: `sip:3001@192.0.2.7:5060;transport=tcp`.
                     Uri(_rt::String),
+                    /// A number by a trunk of the call's brand: the trunk's name, and the number as it is inside (public ones with
+                    /// their `+`). The trunk's servers are tried in their order; the trunk's rules write the number as the carrier
+                    /// wants it. A trunk that is full, unhealthy or unknown counts as a target that failed.
+                    Trunk((_rt::String, _rt::String)),
                 }
                 impl ::core::fmt::Debug for Endpoint {
                     fn fmt(
@@ -1008,6 +1012,9 @@ pub mod exports {
                             }
                             Endpoint::Uri(e) => {
                                 f.debug_tuple("Endpoint::Uri").field(e).finish()
+                            }
+                            Endpoint::Trunk(e) => {
+                                f.debug_tuple("Endpoint::Trunk").field(e).finish()
                             }
                         }
                     }
@@ -1100,10 +1107,52 @@ pub mod exports {
                         }
                     }
                 }
+                /// How the switch takes part in a call.
+                #[repr(u8)]
+                #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+                pub enum Handling {
+                    /// As the company's setting says.
+                    TenantDefault,
+                    /// Between the parties: one dialog from end to end and media straight between them; cheapest, and phones do
+                    /// transfers among themselves. Where the switch must speak for a party (a caller-id of a target, a caller that
+                    /// shows another name than its own, early media heard before), it is handled as `b2bua`.
+                    Proxy,
+                    /// A dialog with each party, and media as the plan says.
+                    B2bua,
+                }
+                impl ::core::fmt::Debug for Handling {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        match self {
+                            Handling::TenantDefault => {
+                                f.debug_tuple("Handling::TenantDefault").finish()
+                            }
+                            Handling::Proxy => f.debug_tuple("Handling::Proxy").finish(),
+                            Handling::B2bua => f.debug_tuple("Handling::B2bua").finish(),
+                        }
+                    }
+                }
+                impl Handling {
+                    #[doc(hidden)]
+                    pub unsafe fn _lift(val: u8) -> Handling {
+                        if !cfg!(debug_assertions) {
+                            return unsafe { ::core::mem::transmute(val) };
+                        }
+                        match val {
+                            0 => Handling::TenantDefault,
+                            1 => Handling::Proxy,
+                            2 => Handling::B2bua,
+                            _ => panic!("invalid enum discriminant"),
+                        }
+                    }
+                }
                 #[derive(Clone)]
                 pub struct Plan {
                     /// One to ten, in order.
                     pub steps: _rt::Vec<Step>,
+                    pub handling: Handling,
                     pub media: MediaPath,
                     /// For every INVITE of the plan.
                     pub header_ops: _rt::Vec<HeaderOp>,
@@ -1119,6 +1168,7 @@ pub mod exports {
                     ) -> ::core::fmt::Result {
                         f.debug_struct("Plan")
                             .field("steps", &self.steps)
+                            .field("handling", &self.handling)
                             .field("media", &self.media)
                             .field("header-ops", &self.header_ops)
                             .field("max-duration-s", &self.max_duration_s)
@@ -1593,26 +1643,27 @@ pub mod exports {
                                             .cast::<u8>() = (1i32) as u8;
                                         let Plan {
                                             steps: steps69,
+                                            handling: handling69,
                                             media: media69,
                                             header_ops: header_ops69,
                                             max_duration_s: max_duration_s69,
                                             attrs: attrs69,
                                         } = e;
-                                        let vec93 = steps69;
-                                        let len93 = vec93.len();
-                                        let layout93 = _rt::alloc::Layout::from_size_align(
-                                                vec93.len() * (5 * ::core::mem::size_of::<*const u8>()),
+                                        let vec96 = steps69;
+                                        let len96 = vec96.len();
+                                        let layout96 = _rt::alloc::Layout::from_size_align(
+                                                vec96.len() * (5 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result93, _cleanup93) = wit_bindgen::rt::Cleanup::new(
-                                            layout93,
+                                        let (result96, _cleanup96) = wit_bindgen::rt::Cleanup::new(
+                                            layout96,
                                         );
-                                        if let Some(cleanup) = _cleanup93 {
+                                        if let Some(cleanup) = _cleanup96 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec93.into_iter().enumerate() {
-                                            let base = result93
+                                        for (i, e) in vec96.into_iter().enumerate() {
+                                            let base = result96
                                                 .add(i * (5 * ::core::mem::size_of::<*const u8>()));
                                             {
                                                 let Step {
@@ -1620,22 +1671,22 @@ pub mod exports {
                                                     ring_timeout_ms: ring_timeout_ms70,
                                                     advance_on: advance_on70,
                                                 } = e;
-                                                let vec91 = targets70;
-                                                let len91 = vec91.len();
-                                                let layout91 = _rt::alloc::Layout::from_size_align(
-                                                        vec91.len() * (10 * ::core::mem::size_of::<*const u8>()),
+                                                let vec94 = targets70;
+                                                let len94 = vec94.len();
+                                                let layout94 = _rt::alloc::Layout::from_size_align(
+                                                        vec94.len() * (12 * ::core::mem::size_of::<*const u8>()),
                                                         ::core::mem::size_of::<*const u8>(),
                                                     )
                                                     .unwrap();
-                                                let (result91, _cleanup91) = wit_bindgen::rt::Cleanup::new(
-                                                    layout91,
+                                                let (result94, _cleanup94) = wit_bindgen::rt::Cleanup::new(
+                                                    layout94,
                                                 );
-                                                if let Some(cleanup) = _cleanup91 {
+                                                if let Some(cleanup) = _cleanup94 {
                                                     cleanup.forget();
                                                 }
-                                                for (i, e) in vec91.into_iter().enumerate() {
-                                                    let base = result91
-                                                        .add(i * (10 * ::core::mem::size_of::<*const u8>()));
+                                                for (i, e) in vec94.into_iter().enumerate() {
+                                                    let base = result94
+                                                        .add(i * (12 * ::core::mem::size_of::<*const u8>()));
                                                     {
                                                         let Target {
                                                             to: to71,
@@ -1670,77 +1721,74 @@ pub mod exports {
                                                                     .add(::core::mem::size_of::<*const u8>())
                                                                     .cast::<*mut u8>() = ptr73.cast_mut();
                                                             }
+                                                            Endpoint::Trunk(e) => {
+                                                                *base.add(0).cast::<u8>() = (2i32) as u8;
+                                                                let (t74_0, t74_1) = e;
+                                                                let vec75 = (t74_0.into_bytes()).into_boxed_slice();
+                                                                let ptr75 = vec75.as_ptr().cast::<u8>();
+                                                                let len75 = vec75.len();
+                                                                ::core::mem::forget(vec75);
+                                                                *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len75;
+                                                                *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>() = ptr75.cast_mut();
+                                                                let vec76 = (t74_1.into_bytes()).into_boxed_slice();
+                                                                let ptr76 = vec76.as_ptr().cast::<u8>();
+                                                                let len76 = vec76.len();
+                                                                ::core::mem::forget(vec76);
+                                                                *base
+                                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len76;
+                                                                *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>() = ptr76.cast_mut();
+                                                            }
                                                         }
                                                         match caller_id71 {
                                                             Some(e) => {
                                                                 *base
-                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
-                                                                    .cast::<u8>() = (1i32) as u8;
-                                                                let vec74 = (e.into_bytes()).into_boxed_slice();
-                                                                let ptr74 = vec74.as_ptr().cast::<u8>();
-                                                                let len74 = vec74.len();
-                                                                ::core::mem::forget(vec74);
-                                                                *base
                                                                     .add(5 * ::core::mem::size_of::<*const u8>())
-                                                                    .cast::<usize>() = len74;
+                                                                    .cast::<u8>() = (1i32) as u8;
+                                                                let vec77 = (e.into_bytes()).into_boxed_slice();
+                                                                let ptr77 = vec77.as_ptr().cast::<u8>();
+                                                                let len77 = vec77.len();
+                                                                ::core::mem::forget(vec77);
                                                                 *base
-                                                                    .add(4 * ::core::mem::size_of::<*const u8>())
-                                                                    .cast::<*mut u8>() = ptr74.cast_mut();
+                                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len77;
+                                                                *base
+                                                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>() = ptr77.cast_mut();
                                                             }
                                                             None => {
                                                                 *base
-                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .add(5 * ::core::mem::size_of::<*const u8>())
                                                                     .cast::<u8>() = (0i32) as u8;
                                                             }
                                                         };
-                                                        let vec86 = header_ops71;
-                                                        let len86 = vec86.len();
-                                                        let layout86 = _rt::alloc::Layout::from_size_align(
-                                                                vec86.len() * (5 * ::core::mem::size_of::<*const u8>()),
+                                                        let vec89 = header_ops71;
+                                                        let len89 = vec89.len();
+                                                        let layout89 = _rt::alloc::Layout::from_size_align(
+                                                                vec89.len() * (5 * ::core::mem::size_of::<*const u8>()),
                                                                 ::core::mem::size_of::<*const u8>(),
                                                             )
                                                             .unwrap();
-                                                        let (result86, _cleanup86) = wit_bindgen::rt::Cleanup::new(
-                                                            layout86,
+                                                        let (result89, _cleanup89) = wit_bindgen::rt::Cleanup::new(
+                                                            layout89,
                                                         );
-                                                        if let Some(cleanup) = _cleanup86 {
+                                                        if let Some(cleanup) = _cleanup89 {
                                                             cleanup.forget();
                                                         }
-                                                        for (i, e) in vec86.into_iter().enumerate() {
-                                                            let base = result86
+                                                        for (i, e) in vec89.into_iter().enumerate() {
+                                                            let base = result89
                                                                 .add(i * (5 * ::core::mem::size_of::<*const u8>()));
                                                             {
-                                                                use super::super::super::super::strowger::types::types::HeaderOp as V85;
+                                                                use super::super::super::super::strowger::types::types::HeaderOp as V88;
                                                                 match e {
-                                                                    V85::Set(e) => {
+                                                                    V88::Set(e) => {
                                                                         *base.add(0).cast::<u8>() = (0i32) as u8;
-                                                                        let super::super::super::super::strowger::types::types::Header {
-                                                                            name: name75,
-                                                                            value: value75,
-                                                                        } = e;
-                                                                        let vec76 = (name75.into_bytes()).into_boxed_slice();
-                                                                        let ptr76 = vec76.as_ptr().cast::<u8>();
-                                                                        let len76 = vec76.len();
-                                                                        ::core::mem::forget(vec76);
-                                                                        *base
-                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<usize>() = len76;
-                                                                        *base
-                                                                            .add(::core::mem::size_of::<*const u8>())
-                                                                            .cast::<*mut u8>() = ptr76.cast_mut();
-                                                                        let vec77 = (value75.into_bytes()).into_boxed_slice();
-                                                                        let ptr77 = vec77.as_ptr().cast::<u8>();
-                                                                        let len77 = vec77.len();
-                                                                        ::core::mem::forget(vec77);
-                                                                        *base
-                                                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<usize>() = len77;
-                                                                        *base
-                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<*mut u8>() = ptr77.cast_mut();
-                                                                    }
-                                                                    V85::Add(e) => {
-                                                                        *base.add(0).cast::<u8>() = (1i32) as u8;
                                                                         let super::super::super::super::strowger::types::types::Header {
                                                                             name: name78,
                                                                             value: value78,
@@ -1766,175 +1814,178 @@ pub mod exports {
                                                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>() = ptr80.cast_mut();
                                                                     }
-                                                                    V85::Remove(e) => {
-                                                                        *base.add(0).cast::<u8>() = (2i32) as u8;
-                                                                        let vec81 = (e.into_bytes()).into_boxed_slice();
-                                                                        let ptr81 = vec81.as_ptr().cast::<u8>();
-                                                                        let len81 = vec81.len();
-                                                                        ::core::mem::forget(vec81);
+                                                                    V88::Add(e) => {
+                                                                        *base.add(0).cast::<u8>() = (1i32) as u8;
+                                                                        let super::super::super::super::strowger::types::types::Header {
+                                                                            name: name81,
+                                                                            value: value81,
+                                                                        } = e;
+                                                                        let vec82 = (name81.into_bytes()).into_boxed_slice();
+                                                                        let ptr82 = vec82.as_ptr().cast::<u8>();
+                                                                        let len82 = vec82.len();
+                                                                        ::core::mem::forget(vec82);
                                                                         *base
                                                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<usize>() = len81;
+                                                                            .cast::<usize>() = len82;
                                                                         *base
                                                                             .add(::core::mem::size_of::<*const u8>())
-                                                                            .cast::<*mut u8>() = ptr81.cast_mut();
-                                                                    }
-                                                                    V85::Other(e) => {
-                                                                        *base.add(0).cast::<u8>() = (3i32) as u8;
-                                                                        let (t82_0, t82_1) = e;
-                                                                        let vec83 = (t82_0.into_bytes()).into_boxed_slice();
+                                                                            .cast::<*mut u8>() = ptr82.cast_mut();
+                                                                        let vec83 = (value81.into_bytes()).into_boxed_slice();
                                                                         let ptr83 = vec83.as_ptr().cast::<u8>();
                                                                         let len83 = vec83.len();
                                                                         ::core::mem::forget(vec83);
                                                                         *base
-                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                            .add(4 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>() = len83;
                                                                         *base
-                                                                            .add(::core::mem::size_of::<*const u8>())
+                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>() = ptr83.cast_mut();
-                                                                        let vec84 = (t82_1.into_bytes()).into_boxed_slice();
+                                                                    }
+                                                                    V88::Remove(e) => {
+                                                                        *base.add(0).cast::<u8>() = (2i32) as u8;
+                                                                        let vec84 = (e.into_bytes()).into_boxed_slice();
                                                                         let ptr84 = vec84.as_ptr().cast::<u8>();
                                                                         let len84 = vec84.len();
                                                                         ::core::mem::forget(vec84);
                                                                         *base
-                                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>() = len84;
                                                                         *base
-                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                            .add(::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>() = ptr84.cast_mut();
+                                                                    }
+                                                                    V88::Other(e) => {
+                                                                        *base.add(0).cast::<u8>() = (3i32) as u8;
+                                                                        let (t85_0, t85_1) = e;
+                                                                        let vec86 = (t85_0.into_bytes()).into_boxed_slice();
+                                                                        let ptr86 = vec86.as_ptr().cast::<u8>();
+                                                                        let len86 = vec86.len();
+                                                                        ::core::mem::forget(vec86);
+                                                                        *base
+                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>() = len86;
+                                                                        *base
+                                                                            .add(::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>() = ptr86.cast_mut();
+                                                                        let vec87 = (t85_1.into_bytes()).into_boxed_slice();
+                                                                        let ptr87 = vec87.as_ptr().cast::<u8>();
+                                                                        let len87 = vec87.len();
+                                                                        ::core::mem::forget(vec87);
+                                                                        *base
+                                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>() = len87;
+                                                                        *base
+                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>() = ptr87.cast_mut();
                                                                     }
                                                                 }
                                                             }
                                                         }
                                                         *base
-                                                            .add(7 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>() = len86;
+                                                            .add(9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len89;
                                                         *base
-                                                            .add(6 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>() = result86;
-                                                        let vec90 = attrs71;
-                                                        let len90 = vec90.len();
-                                                        let layout90 = _rt::alloc::Layout::from_size_align(
-                                                                vec90.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            .add(8 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = result89;
+                                                        let vec93 = attrs71;
+                                                        let len93 = vec93.len();
+                                                        let layout93 = _rt::alloc::Layout::from_size_align(
+                                                                vec93.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                                 ::core::mem::size_of::<*const u8>(),
                                                             )
                                                             .unwrap();
-                                                        let (result90, _cleanup90) = wit_bindgen::rt::Cleanup::new(
-                                                            layout90,
+                                                        let (result93, _cleanup93) = wit_bindgen::rt::Cleanup::new(
+                                                            layout93,
                                                         );
-                                                        if let Some(cleanup) = _cleanup90 {
+                                                        if let Some(cleanup) = _cleanup93 {
                                                             cleanup.forget();
                                                         }
-                                                        for (i, e) in vec90.into_iter().enumerate() {
-                                                            let base = result90
+                                                        for (i, e) in vec93.into_iter().enumerate() {
+                                                            let base = result93
                                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                                             {
-                                                                let (t87_0, t87_1) = e;
-                                                                let vec88 = (t87_0.into_bytes()).into_boxed_slice();
-                                                                let ptr88 = vec88.as_ptr().cast::<u8>();
-                                                                let len88 = vec88.len();
-                                                                ::core::mem::forget(vec88);
+                                                                let (t90_0, t90_1) = e;
+                                                                let vec91 = (t90_0.into_bytes()).into_boxed_slice();
+                                                                let ptr91 = vec91.as_ptr().cast::<u8>();
+                                                                let len91 = vec91.len();
+                                                                ::core::mem::forget(vec91);
                                                                 *base
                                                                     .add(::core::mem::size_of::<*const u8>())
-                                                                    .cast::<usize>() = len88;
-                                                                *base.add(0).cast::<*mut u8>() = ptr88.cast_mut();
-                                                                let vec89 = (t87_1.into_bytes()).into_boxed_slice();
-                                                                let ptr89 = vec89.as_ptr().cast::<u8>();
-                                                                let len89 = vec89.len();
-                                                                ::core::mem::forget(vec89);
+                                                                    .cast::<usize>() = len91;
+                                                                *base.add(0).cast::<*mut u8>() = ptr91.cast_mut();
+                                                                let vec92 = (t90_1.into_bytes()).into_boxed_slice();
+                                                                let ptr92 = vec92.as_ptr().cast::<u8>();
+                                                                let len92 = vec92.len();
+                                                                ::core::mem::forget(vec92);
                                                                 *base
                                                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                                                    .cast::<usize>() = len89;
+                                                                    .cast::<usize>() = len92;
                                                                 *base
                                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                                    .cast::<*mut u8>() = ptr89.cast_mut();
+                                                                    .cast::<*mut u8>() = ptr92.cast_mut();
                                                             }
                                                         }
                                                         *base
-                                                            .add(9 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>() = len90;
+                                                            .add(11 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len93;
                                                         *base
-                                                            .add(8 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>() = result90;
+                                                            .add(10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = result93;
                                                     }
                                                 }
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len91;
-                                                *base.add(0).cast::<*mut u8>() = result91;
+                                                    .cast::<usize>() = len94;
+                                                *base.add(0).cast::<*mut u8>() = result94;
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<i32>() = _rt::as_i32(ring_timeout_ms70);
-                                                let vec92 = <_ as Into<_rt::Vec<_>>>::into(advance_on70)
+                                                let vec95 = <_ as Into<_rt::Vec<_>>>::into(advance_on70)
                                                     .into_boxed_slice();
-                                                let ptr92 = vec92.as_ptr().cast::<u8>();
-                                                let len92 = vec92.len();
-                                                ::core::mem::forget(vec92);
+                                                let ptr95 = vec95.as_ptr().cast::<u8>();
+                                                let len95 = vec95.len();
+                                                ::core::mem::forget(vec95);
                                                 *base
                                                     .add(4 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len92;
+                                                    .cast::<usize>() = len95;
                                                 *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr92.cast_mut();
+                                                    .cast::<*mut u8>() = ptr95.cast_mut();
                                             }
                                         }
                                         *ptr64
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len93;
+                                            .cast::<usize>() = len96;
                                         *ptr64
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result93;
+                                            .cast::<*mut u8>() = result96;
                                         *ptr64
                                             .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (handling69.clone() as i32) as u8;
+                                        *ptr64
+                                            .add(1 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (media69.clone() as i32) as u8;
-                                        let vec105 = header_ops69;
-                                        let len105 = vec105.len();
-                                        let layout105 = _rt::alloc::Layout::from_size_align(
-                                                vec105.len() * (5 * ::core::mem::size_of::<*const u8>()),
+                                        let vec108 = header_ops69;
+                                        let len108 = vec108.len();
+                                        let layout108 = _rt::alloc::Layout::from_size_align(
+                                                vec108.len() * (5 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result105, _cleanup105) = wit_bindgen::rt::Cleanup::new(
-                                            layout105,
+                                        let (result108, _cleanup108) = wit_bindgen::rt::Cleanup::new(
+                                            layout108,
                                         );
-                                        if let Some(cleanup) = _cleanup105 {
+                                        if let Some(cleanup) = _cleanup108 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec105.into_iter().enumerate() {
-                                            let base = result105
+                                        for (i, e) in vec108.into_iter().enumerate() {
+                                            let base = result108
                                                 .add(i * (5 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                use super::super::super::super::strowger::types::types::HeaderOp as V104;
+                                                use super::super::super::super::strowger::types::types::HeaderOp as V107;
                                                 match e {
-                                                    V104::Set(e) => {
+                                                    V107::Set(e) => {
                                                         *base.add(0).cast::<u8>() = (0i32) as u8;
-                                                        let super::super::super::super::strowger::types::types::Header {
-                                                            name: name94,
-                                                            value: value94,
-                                                        } = e;
-                                                        let vec95 = (name94.into_bytes()).into_boxed_slice();
-                                                        let ptr95 = vec95.as_ptr().cast::<u8>();
-                                                        let len95 = vec95.len();
-                                                        ::core::mem::forget(vec95);
-                                                        *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>() = len95;
-                                                        *base
-                                                            .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>() = ptr95.cast_mut();
-                                                        let vec96 = (value94.into_bytes()).into_boxed_slice();
-                                                        let ptr96 = vec96.as_ptr().cast::<u8>();
-                                                        let len96 = vec96.len();
-                                                        ::core::mem::forget(vec96);
-                                                        *base
-                                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>() = len96;
-                                                        *base
-                                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>() = ptr96.cast_mut();
-                                                    }
-                                                    V104::Add(e) => {
-                                                        *base.add(0).cast::<u8>() = (1i32) as u8;
                                                         let super::super::super::super::strowger::types::types::Header {
                                                             name: name97,
                                                             value: value97,
@@ -1960,52 +2011,79 @@ pub mod exports {
                                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>() = ptr99.cast_mut();
                                                     }
-                                                    V104::Remove(e) => {
-                                                        *base.add(0).cast::<u8>() = (2i32) as u8;
-                                                        let vec100 = (e.into_bytes()).into_boxed_slice();
-                                                        let ptr100 = vec100.as_ptr().cast::<u8>();
-                                                        let len100 = vec100.len();
-                                                        ::core::mem::forget(vec100);
+                                                    V107::Add(e) => {
+                                                        *base.add(0).cast::<u8>() = (1i32) as u8;
+                                                        let super::super::super::super::strowger::types::types::Header {
+                                                            name: name100,
+                                                            value: value100,
+                                                        } = e;
+                                                        let vec101 = (name100.into_bytes()).into_boxed_slice();
+                                                        let ptr101 = vec101.as_ptr().cast::<u8>();
+                                                        let len101 = vec101.len();
+                                                        ::core::mem::forget(vec101);
                                                         *base
                                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>() = len100;
+                                                            .cast::<usize>() = len101;
                                                         *base
                                                             .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>() = ptr100.cast_mut();
-                                                    }
-                                                    V104::Other(e) => {
-                                                        *base.add(0).cast::<u8>() = (3i32) as u8;
-                                                        let (t101_0, t101_1) = e;
-                                                        let vec102 = (t101_0.into_bytes()).into_boxed_slice();
+                                                            .cast::<*mut u8>() = ptr101.cast_mut();
+                                                        let vec102 = (value100.into_bytes()).into_boxed_slice();
                                                         let ptr102 = vec102.as_ptr().cast::<u8>();
                                                         let len102 = vec102.len();
                                                         ::core::mem::forget(vec102);
                                                         *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .add(4 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>() = len102;
                                                         *base
-                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>() = ptr102.cast_mut();
-                                                        let vec103 = (t101_1.into_bytes()).into_boxed_slice();
+                                                    }
+                                                    V107::Remove(e) => {
+                                                        *base.add(0).cast::<u8>() = (2i32) as u8;
+                                                        let vec103 = (e.into_bytes()).into_boxed_slice();
                                                         let ptr103 = vec103.as_ptr().cast::<u8>();
                                                         let len103 = vec103.len();
                                                         ::core::mem::forget(vec103);
                                                         *base
-                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>() = len103;
                                                         *base
-                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .add(::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>() = ptr103.cast_mut();
+                                                    }
+                                                    V107::Other(e) => {
+                                                        *base.add(0).cast::<u8>() = (3i32) as u8;
+                                                        let (t104_0, t104_1) = e;
+                                                        let vec105 = (t104_0.into_bytes()).into_boxed_slice();
+                                                        let ptr105 = vec105.as_ptr().cast::<u8>();
+                                                        let len105 = vec105.len();
+                                                        ::core::mem::forget(vec105);
+                                                        *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len105;
+                                                        *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr105.cast_mut();
+                                                        let vec106 = (t104_1.into_bytes()).into_boxed_slice();
+                                                        let ptr106 = vec106.as_ptr().cast::<u8>();
+                                                        let len106 = vec106.len();
+                                                        ::core::mem::forget(vec106);
+                                                        *base
+                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len106;
+                                                        *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr106.cast_mut();
                                                     }
                                                 }
                                             }
                                         }
                                         *ptr64
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len105;
+                                            .cast::<usize>() = len108;
                                         *ptr64
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result105;
+                                            .cast::<*mut u8>() = result108;
                                         match max_duration_s69 {
                                             Some(e) => {
                                                 *ptr64
@@ -2021,73 +2099,25 @@ pub mod exports {
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        let vec109 = attrs69;
-                                        let len109 = vec109.len();
-                                        let layout109 = _rt::alloc::Layout::from_size_align(
-                                                vec109.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                        let vec112 = attrs69;
+                                        let len112 = vec112.len();
+                                        let layout112 = _rt::alloc::Layout::from_size_align(
+                                                vec112.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result109, _cleanup109) = wit_bindgen::rt::Cleanup::new(
-                                            layout109,
+                                        let (result112, _cleanup112) = wit_bindgen::rt::Cleanup::new(
+                                            layout112,
                                         );
-                                        if let Some(cleanup) = _cleanup109 {
+                                        if let Some(cleanup) = _cleanup112 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec109.into_iter().enumerate() {
-                                            let base = result109
+                                        for (i, e) in vec112.into_iter().enumerate() {
+                                            let base = result112
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let (t106_0, t106_1) = e;
-                                                let vec107 = (t106_0.into_bytes()).into_boxed_slice();
-                                                let ptr107 = vec107.as_ptr().cast::<u8>();
-                                                let len107 = vec107.len();
-                                                ::core::mem::forget(vec107);
-                                                *base
-                                                    .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len107;
-                                                *base.add(0).cast::<*mut u8>() = ptr107.cast_mut();
-                                                let vec108 = (t106_1.into_bytes()).into_boxed_slice();
-                                                let ptr108 = vec108.as_ptr().cast::<u8>();
-                                                let len108 = vec108.len();
-                                                ::core::mem::forget(vec108);
-                                                *base
-                                                    .add(3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len108;
-                                                *base
-                                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr108.cast_mut();
-                                            }
-                                        }
-                                        *ptr64
-                                            .add(8 + 8 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len109;
-                                        *ptr64
-                                            .add(8 + 7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result109;
-                                    }
-                                    Decision::Redirect(e) => {
-                                        *ptr64
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (2i32) as u8;
-                                        let vec111 = e;
-                                        let len111 = vec111.len();
-                                        let layout111 = _rt::alloc::Layout::from_size_align(
-                                                vec111.len() * (2 * ::core::mem::size_of::<*const u8>()),
-                                                ::core::mem::size_of::<*const u8>(),
-                                            )
-                                            .unwrap();
-                                        let (result111, _cleanup111) = wit_bindgen::rt::Cleanup::new(
-                                            layout111,
-                                        );
-                                        if let Some(cleanup) = _cleanup111 {
-                                            cleanup.forget();
-                                        }
-                                        for (i, e) in vec111.into_iter().enumerate() {
-                                            let base = result111
-                                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
-                                            {
-                                                let vec110 = (e.into_bytes()).into_boxed_slice();
+                                                let (t109_0, t109_1) = e;
+                                                let vec110 = (t109_0.into_bytes()).into_boxed_slice();
                                                 let ptr110 = vec110.as_ptr().cast::<u8>();
                                                 let len110 = vec110.len();
                                                 ::core::mem::forget(vec110);
@@ -2095,85 +2125,106 @@ pub mod exports {
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>() = len110;
                                                 *base.add(0).cast::<*mut u8>() = ptr110.cast_mut();
+                                                let vec111 = (t109_1.into_bytes()).into_boxed_slice();
+                                                let ptr111 = vec111.as_ptr().cast::<u8>();
+                                                let len111 = vec111.len();
+                                                ::core::mem::forget(vec111);
+                                                *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len111;
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr111.cast_mut();
+                                            }
+                                        }
+                                        *ptr64
+                                            .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len112;
+                                        *ptr64
+                                            .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = result112;
+                                    }
+                                    Decision::Redirect(e) => {
+                                        *ptr64
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (2i32) as u8;
+                                        let vec114 = e;
+                                        let len114 = vec114.len();
+                                        let layout114 = _rt::alloc::Layout::from_size_align(
+                                                vec114.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                                ::core::mem::size_of::<*const u8>(),
+                                            )
+                                            .unwrap();
+                                        let (result114, _cleanup114) = wit_bindgen::rt::Cleanup::new(
+                                            layout114,
+                                        );
+                                        if let Some(cleanup) = _cleanup114 {
+                                            cleanup.forget();
+                                        }
+                                        for (i, e) in vec114.into_iter().enumerate() {
+                                            let base = result114
+                                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                            {
+                                                let vec113 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr113 = vec113.as_ptr().cast::<u8>();
+                                                let len113 = vec113.len();
+                                                ::core::mem::forget(vec113);
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len113;
+                                                *base.add(0).cast::<*mut u8>() = ptr113.cast_mut();
                                             }
                                         }
                                         *ptr64
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len111;
+                                            .cast::<usize>() = len114;
                                         *ptr64
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result111;
+                                            .cast::<*mut u8>() = result114;
                                     }
                                     Decision::Refuse(e) => {
                                         *ptr64
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (3i32) as u8;
                                         let Refusal {
-                                            sip: sip112,
-                                            reason: reason112,
-                                            header_ops: header_ops112,
+                                            sip: sip115,
+                                            reason: reason115,
+                                            header_ops: header_ops115,
                                         } = e;
                                         *ptr64
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u16>() = (_rt::as_i32(sip112)) as u16;
-                                        let vec113 = (reason112.into_bytes()).into_boxed_slice();
-                                        let ptr113 = vec113.as_ptr().cast::<u8>();
-                                        let len113 = vec113.len();
-                                        ::core::mem::forget(vec113);
+                                            .cast::<u16>() = (_rt::as_i32(sip115)) as u16;
+                                        let vec116 = (reason115.into_bytes()).into_boxed_slice();
+                                        let ptr116 = vec116.as_ptr().cast::<u8>();
+                                        let len116 = vec116.len();
+                                        ::core::mem::forget(vec116);
                                         *ptr64
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len113;
+                                            .cast::<usize>() = len116;
                                         *ptr64
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr113.cast_mut();
-                                        let vec125 = header_ops112;
-                                        let len125 = vec125.len();
-                                        let layout125 = _rt::alloc::Layout::from_size_align(
-                                                vec125.len() * (5 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = ptr116.cast_mut();
+                                        let vec128 = header_ops115;
+                                        let len128 = vec128.len();
+                                        let layout128 = _rt::alloc::Layout::from_size_align(
+                                                vec128.len() * (5 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result125, _cleanup125) = wit_bindgen::rt::Cleanup::new(
-                                            layout125,
+                                        let (result128, _cleanup128) = wit_bindgen::rt::Cleanup::new(
+                                            layout128,
                                         );
-                                        if let Some(cleanup) = _cleanup125 {
+                                        if let Some(cleanup) = _cleanup128 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec125.into_iter().enumerate() {
-                                            let base = result125
+                                        for (i, e) in vec128.into_iter().enumerate() {
+                                            let base = result128
                                                 .add(i * (5 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                use super::super::super::super::strowger::types::types::HeaderOp as V124;
+                                                use super::super::super::super::strowger::types::types::HeaderOp as V127;
                                                 match e {
-                                                    V124::Set(e) => {
+                                                    V127::Set(e) => {
                                                         *base.add(0).cast::<u8>() = (0i32) as u8;
-                                                        let super::super::super::super::strowger::types::types::Header {
-                                                            name: name114,
-                                                            value: value114,
-                                                        } = e;
-                                                        let vec115 = (name114.into_bytes()).into_boxed_slice();
-                                                        let ptr115 = vec115.as_ptr().cast::<u8>();
-                                                        let len115 = vec115.len();
-                                                        ::core::mem::forget(vec115);
-                                                        *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>() = len115;
-                                                        *base
-                                                            .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>() = ptr115.cast_mut();
-                                                        let vec116 = (value114.into_bytes()).into_boxed_slice();
-                                                        let ptr116 = vec116.as_ptr().cast::<u8>();
-                                                        let len116 = vec116.len();
-                                                        ::core::mem::forget(vec116);
-                                                        *base
-                                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>() = len116;
-                                                        *base
-                                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>() = ptr116.cast_mut();
-                                                    }
-                                                    V124::Add(e) => {
-                                                        *base.add(0).cast::<u8>() = (1i32) as u8;
                                                         let super::super::super::super::strowger::types::types::Header {
                                                             name: name117,
                                                             value: value117,
@@ -2199,225 +2250,206 @@ pub mod exports {
                                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>() = ptr119.cast_mut();
                                                     }
-                                                    V124::Remove(e) => {
-                                                        *base.add(0).cast::<u8>() = (2i32) as u8;
-                                                        let vec120 = (e.into_bytes()).into_boxed_slice();
-                                                        let ptr120 = vec120.as_ptr().cast::<u8>();
-                                                        let len120 = vec120.len();
-                                                        ::core::mem::forget(vec120);
+                                                    V127::Add(e) => {
+                                                        *base.add(0).cast::<u8>() = (1i32) as u8;
+                                                        let super::super::super::super::strowger::types::types::Header {
+                                                            name: name120,
+                                                            value: value120,
+                                                        } = e;
+                                                        let vec121 = (name120.into_bytes()).into_boxed_slice();
+                                                        let ptr121 = vec121.as_ptr().cast::<u8>();
+                                                        let len121 = vec121.len();
+                                                        ::core::mem::forget(vec121);
                                                         *base
                                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>() = len120;
+                                                            .cast::<usize>() = len121;
                                                         *base
                                                             .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>() = ptr120.cast_mut();
-                                                    }
-                                                    V124::Other(e) => {
-                                                        *base.add(0).cast::<u8>() = (3i32) as u8;
-                                                        let (t121_0, t121_1) = e;
-                                                        let vec122 = (t121_0.into_bytes()).into_boxed_slice();
+                                                            .cast::<*mut u8>() = ptr121.cast_mut();
+                                                        let vec122 = (value120.into_bytes()).into_boxed_slice();
                                                         let ptr122 = vec122.as_ptr().cast::<u8>();
                                                         let len122 = vec122.len();
                                                         ::core::mem::forget(vec122);
                                                         *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .add(4 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>() = len122;
                                                         *base
-                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>() = ptr122.cast_mut();
-                                                        let vec123 = (t121_1.into_bytes()).into_boxed_slice();
+                                                    }
+                                                    V127::Remove(e) => {
+                                                        *base.add(0).cast::<u8>() = (2i32) as u8;
+                                                        let vec123 = (e.into_bytes()).into_boxed_slice();
                                                         let ptr123 = vec123.as_ptr().cast::<u8>();
                                                         let len123 = vec123.len();
                                                         ::core::mem::forget(vec123);
                                                         *base
-                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>() = len123;
                                                         *base
-                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .add(::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>() = ptr123.cast_mut();
+                                                    }
+                                                    V127::Other(e) => {
+                                                        *base.add(0).cast::<u8>() = (3i32) as u8;
+                                                        let (t124_0, t124_1) = e;
+                                                        let vec125 = (t124_0.into_bytes()).into_boxed_slice();
+                                                        let ptr125 = vec125.as_ptr().cast::<u8>();
+                                                        let len125 = vec125.len();
+                                                        ::core::mem::forget(vec125);
+                                                        *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len125;
+                                                        *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr125.cast_mut();
+                                                        let vec126 = (t124_1.into_bytes()).into_boxed_slice();
+                                                        let ptr126 = vec126.as_ptr().cast::<u8>();
+                                                        let len126 = vec126.len();
+                                                        ::core::mem::forget(vec126);
+                                                        *base
+                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len126;
+                                                        *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr126.cast_mut();
                                                     }
                                                 }
                                             }
                                         }
                                         *ptr64
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len125;
+                                            .cast::<usize>() = len128;
                                         *ptr64
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result125;
+                                            .cast::<*mut u8>() = result128;
                                     }
                                     Decision::App(e) => {
                                         *ptr64
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (4i32) as u8;
-                                        let (t126_0, t126_1) = e;
-                                        let vec127 = (t126_0.into_bytes()).into_boxed_slice();
-                                        let ptr127 = vec127.as_ptr().cast::<u8>();
-                                        let len127 = vec127.len();
-                                        ::core::mem::forget(vec127);
+                                        let (t129_0, t129_1) = e;
+                                        let vec130 = (t129_0.into_bytes()).into_boxed_slice();
+                                        let ptr130 = vec130.as_ptr().cast::<u8>();
+                                        let len130 = vec130.len();
+                                        ::core::mem::forget(vec130);
                                         *ptr64
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len127;
+                                            .cast::<usize>() = len130;
                                         *ptr64
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr127.cast_mut();
-                                        let vec131 = t126_1;
-                                        let len131 = vec131.len();
-                                        let layout131 = _rt::alloc::Layout::from_size_align(
-                                                vec131.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = ptr130.cast_mut();
+                                        let vec134 = t129_1;
+                                        let len134 = vec134.len();
+                                        let layout134 = _rt::alloc::Layout::from_size_align(
+                                                vec134.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result131, _cleanup131) = wit_bindgen::rt::Cleanup::new(
-                                            layout131,
+                                        let (result134, _cleanup134) = wit_bindgen::rt::Cleanup::new(
+                                            layout134,
                                         );
-                                        if let Some(cleanup) = _cleanup131 {
+                                        if let Some(cleanup) = _cleanup134 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec131.into_iter().enumerate() {
-                                            let base = result131
+                                        for (i, e) in vec134.into_iter().enumerate() {
+                                            let base = result134
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let (t128_0, t128_1) = e;
-                                                let vec129 = (t128_0.into_bytes()).into_boxed_slice();
-                                                let ptr129 = vec129.as_ptr().cast::<u8>();
-                                                let len129 = vec129.len();
-                                                ::core::mem::forget(vec129);
+                                                let (t131_0, t131_1) = e;
+                                                let vec132 = (t131_0.into_bytes()).into_boxed_slice();
+                                                let ptr132 = vec132.as_ptr().cast::<u8>();
+                                                let len132 = vec132.len();
+                                                ::core::mem::forget(vec132);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len129;
-                                                *base.add(0).cast::<*mut u8>() = ptr129.cast_mut();
-                                                let vec130 = (t128_1.into_bytes()).into_boxed_slice();
-                                                let ptr130 = vec130.as_ptr().cast::<u8>();
-                                                let len130 = vec130.len();
-                                                ::core::mem::forget(vec130);
+                                                    .cast::<usize>() = len132;
+                                                *base.add(0).cast::<*mut u8>() = ptr132.cast_mut();
+                                                let vec133 = (t131_1.into_bytes()).into_boxed_slice();
+                                                let ptr133 = vec133.as_ptr().cast::<u8>();
+                                                let len133 = vec133.len();
+                                                ::core::mem::forget(vec133);
                                                 *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len130;
+                                                    .cast::<usize>() = len133;
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr130.cast_mut();
+                                                    .cast::<*mut u8>() = ptr133.cast_mut();
                                             }
                                         }
                                         *ptr64
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len131;
+                                            .cast::<usize>() = len134;
                                         *ptr64
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result131;
+                                            .cast::<*mut u8>() = result134;
                                     }
                                     Decision::Reroute(e) => {
                                         *ptr64
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (5i32) as u8;
-                                        let (t132_0, t132_1) = e;
-                                        let vec133 = (t132_0.into_bytes()).into_boxed_slice();
-                                        let ptr133 = vec133.as_ptr().cast::<u8>();
-                                        let len133 = vec133.len();
-                                        ::core::mem::forget(vec133);
+                                        let (t135_0, t135_1) = e;
+                                        let vec136 = (t135_0.into_bytes()).into_boxed_slice();
+                                        let ptr136 = vec136.as_ptr().cast::<u8>();
+                                        let len136 = vec136.len();
+                                        ::core::mem::forget(vec136);
                                         *ptr64
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len133;
+                                            .cast::<usize>() = len136;
                                         *ptr64
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr133.cast_mut();
-                                        let vec137 = t132_1;
-                                        let len137 = vec137.len();
-                                        let layout137 = _rt::alloc::Layout::from_size_align(
-                                                vec137.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = ptr136.cast_mut();
+                                        let vec140 = t135_1;
+                                        let len140 = vec140.len();
+                                        let layout140 = _rt::alloc::Layout::from_size_align(
+                                                vec140.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result137, _cleanup137) = wit_bindgen::rt::Cleanup::new(
-                                            layout137,
+                                        let (result140, _cleanup140) = wit_bindgen::rt::Cleanup::new(
+                                            layout140,
                                         );
-                                        if let Some(cleanup) = _cleanup137 {
+                                        if let Some(cleanup) = _cleanup140 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec137.into_iter().enumerate() {
-                                            let base = result137
+                                        for (i, e) in vec140.into_iter().enumerate() {
+                                            let base = result140
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let (t134_0, t134_1) = e;
-                                                let vec135 = (t134_0.into_bytes()).into_boxed_slice();
-                                                let ptr135 = vec135.as_ptr().cast::<u8>();
-                                                let len135 = vec135.len();
-                                                ::core::mem::forget(vec135);
+                                                let (t137_0, t137_1) = e;
+                                                let vec138 = (t137_0.into_bytes()).into_boxed_slice();
+                                                let ptr138 = vec138.as_ptr().cast::<u8>();
+                                                let len138 = vec138.len();
+                                                ::core::mem::forget(vec138);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len135;
-                                                *base.add(0).cast::<*mut u8>() = ptr135.cast_mut();
-                                                let vec136 = (t134_1.into_bytes()).into_boxed_slice();
-                                                let ptr136 = vec136.as_ptr().cast::<u8>();
-                                                let len136 = vec136.len();
-                                                ::core::mem::forget(vec136);
+                                                    .cast::<usize>() = len138;
+                                                *base.add(0).cast::<*mut u8>() = ptr138.cast_mut();
+                                                let vec139 = (t137_1.into_bytes()).into_boxed_slice();
+                                                let ptr139 = vec139.as_ptr().cast::<u8>();
+                                                let len139 = vec139.len();
+                                                ::core::mem::forget(vec139);
                                                 *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len136;
+                                                    .cast::<usize>() = len139;
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr136.cast_mut();
+                                                    .cast::<*mut u8>() = ptr139.cast_mut();
                                             }
                                         }
-                                        *ptr64
-                                            .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len137;
-                                        *ptr64
-                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result137;
-                                    }
-                                    Decision::Other(e) => {
-                                        *ptr64
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (6i32) as u8;
-                                        let (t138_0, t138_1) = e;
-                                        let vec139 = (t138_0.into_bytes()).into_boxed_slice();
-                                        let ptr139 = vec139.as_ptr().cast::<u8>();
-                                        let len139 = vec139.len();
-                                        ::core::mem::forget(vec139);
-                                        *ptr64
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len139;
-                                        *ptr64
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr139.cast_mut();
-                                        let vec140 = (t138_1.into_bytes()).into_boxed_slice();
-                                        let ptr140 = vec140.as_ptr().cast::<u8>();
-                                        let len140 = vec140.len();
-                                        ::core::mem::forget(vec140);
                                         *ptr64
                                             .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len140;
                                         *ptr64
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr140.cast_mut();
+                                            .cast::<*mut u8>() = result140;
                                     }
-                                }
-                            }
-                            Err(e) => {
-                                *ptr64.add(0).cast::<u8>() = (1i32) as u8;
-                                use super::super::super::super::strowger::types::types::Error as V152;
-                                match e {
-                                    V152::Denied(e) => {
+                                    Decision::Other(e) => {
                                         *ptr64
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (0i32) as u8;
-                                        let vec141 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr141 = vec141.as_ptr().cast::<u8>();
-                                        let len141 = vec141.len();
-                                        ::core::mem::forget(vec141);
-                                        *ptr64
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len141;
-                                        *ptr64
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr141.cast_mut();
-                                    }
-                                    V152::InvalidState(e) => {
-                                        *ptr64
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (1i32) as u8;
-                                        let vec142 = (e.into_bytes()).into_boxed_slice();
+                                            .cast::<u8>() = (6i32) as u8;
+                                        let (t141_0, t141_1) = e;
+                                        let vec142 = (t141_0.into_bytes()).into_boxed_slice();
                                         let ptr142 = vec142.as_ptr().cast::<u8>();
                                         let len142 = vec142.len();
                                         ::core::mem::forget(vec142);
@@ -2427,36 +2459,27 @@ pub mod exports {
                                         *ptr64
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr142.cast_mut();
-                                    }
-                                    V152::InvalidArgument(e) => {
-                                        *ptr64
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (2i32) as u8;
-                                        let vec143 = (e.into_bytes()).into_boxed_slice();
+                                        let vec143 = (t141_1.into_bytes()).into_boxed_slice();
                                         let ptr143 = vec143.as_ptr().cast::<u8>();
                                         let len143 = vec143.len();
                                         ::core::mem::forget(vec143);
                                         *ptr64
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len143;
                                         *ptr64
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr143.cast_mut();
                                     }
-                                    V152::NotFound => {
+                                }
+                            }
+                            Err(e) => {
+                                *ptr64.add(0).cast::<u8>() = (1i32) as u8;
+                                use super::super::super::super::strowger::types::types::Error as V155;
+                                match e {
+                                    V155::Denied(e) => {
                                         *ptr64
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (3i32) as u8;
-                                    }
-                                    V152::Timeout => {
-                                        *ptr64
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (4i32) as u8;
-                                    }
-                                    V152::LimitExceeded(e) => {
-                                        *ptr64
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (5i32) as u8;
+                                            .cast::<u8>() = (0i32) as u8;
                                         let vec144 = (e.into_bytes()).into_boxed_slice();
                                         let ptr144 = vec144.as_ptr().cast::<u8>();
                                         let len144 = vec144.len();
@@ -2468,18 +2491,26 @@ pub mod exports {
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr144.cast_mut();
                                     }
-                                    V152::HungUp(e) => {
+                                    V155::InvalidState(e) => {
                                         *ptr64
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (6i32) as u8;
-                                        let super::super::super::super::strowger::types::types::Cause {
-                                            code: code145,
-                                            sip: sip145,
-                                            q850: q850145,
-                                            reason: reason145,
-                                            by_remote: by_remote145,
-                                        } = e;
-                                        let vec146 = (code145.into_bytes()).into_boxed_slice();
+                                            .cast::<u8>() = (1i32) as u8;
+                                        let vec145 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr145 = vec145.as_ptr().cast::<u8>();
+                                        let len145 = vec145.len();
+                                        ::core::mem::forget(vec145);
+                                        *ptr64
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len145;
+                                        *ptr64
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr145.cast_mut();
+                                    }
+                                    V155::InvalidArgument(e) => {
+                                        *ptr64
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (2i32) as u8;
+                                        let vec146 = (e.into_bytes()).into_boxed_slice();
                                         let ptr146 = vec146.as_ptr().cast::<u8>();
                                         let len146 = vec146.len();
                                         ::core::mem::forget(vec146);
@@ -2489,81 +2520,128 @@ pub mod exports {
                                         *ptr64
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr146.cast_mut();
+                                    }
+                                    V155::NotFound => {
                                         *ptr64
-                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u16>() = (_rt::as_i32(sip145)) as u16;
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (3i32) as u8;
+                                    }
+                                    V155::Timeout => {
                                         *ptr64
-                                            .add(2 + 4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u16>() = (_rt::as_i32(q850145)) as u16;
-                                        let vec147 = (reason145.into_bytes()).into_boxed_slice();
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (4i32) as u8;
+                                    }
+                                    V155::LimitExceeded(e) => {
+                                        *ptr64
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (5i32) as u8;
+                                        let vec147 = (e.into_bytes()).into_boxed_slice();
                                         let ptr147 = vec147.as_ptr().cast::<u8>();
                                         let len147 = vec147.len();
                                         ::core::mem::forget(vec147);
                                         *ptr64
-                                            .add(6 * ::core::mem::size_of::<*const u8>())
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len147;
                                         *ptr64
-                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr147.cast_mut();
-                                        *ptr64
-                                            .add(7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (match by_remote145 {
-                                            true => 1,
-                                            false => 0,
-                                        }) as u8;
                                     }
-                                    V152::Cancelled => {
+                                    V155::HungUp(e) => {
                                         *ptr64
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (7i32) as u8;
-                                    }
-                                    V152::Unavailable(e) => {
-                                        *ptr64
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (8i32) as u8;
-                                        let vec148 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr148 = vec148.as_ptr().cast::<u8>();
-                                        let len148 = vec148.len();
-                                        ::core::mem::forget(vec148);
+                                            .cast::<u8>() = (6i32) as u8;
+                                        let super::super::super::super::strowger::types::types::Cause {
+                                            code: code148,
+                                            sip: sip148,
+                                            q850: q850148,
+                                            reason: reason148,
+                                            by_remote: by_remote148,
+                                        } = e;
+                                        let vec149 = (code148.into_bytes()).into_boxed_slice();
+                                        let ptr149 = vec149.as_ptr().cast::<u8>();
+                                        let len149 = vec149.len();
+                                        ::core::mem::forget(vec149);
                                         *ptr64
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len148;
+                                            .cast::<usize>() = len149;
                                         *ptr64
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr148.cast_mut();
-                                    }
-                                    V152::Other(e) => {
+                                            .cast::<*mut u8>() = ptr149.cast_mut();
                                         *ptr64
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (9i32) as u8;
-                                        let super::super::super::super::strowger::types::types::ErrorInfo {
-                                            code: code149,
-                                            message: message149,
-                                            retryable: retryable149,
-                                        } = e;
-                                        let vec150 = (code149.into_bytes()).into_boxed_slice();
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u16>() = (_rt::as_i32(sip148)) as u16;
+                                        *ptr64
+                                            .add(2 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u16>() = (_rt::as_i32(q850148)) as u16;
+                                        let vec150 = (reason148.into_bytes()).into_boxed_slice();
                                         let ptr150 = vec150.as_ptr().cast::<u8>();
                                         let len150 = vec150.len();
                                         ::core::mem::forget(vec150);
                                         *ptr64
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .add(6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len150;
                                         *ptr64
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr150.cast_mut();
-                                        let vec151 = (message149.into_bytes()).into_boxed_slice();
+                                        *ptr64
+                                            .add(7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (match by_remote148 {
+                                            true => 1,
+                                            false => 0,
+                                        }) as u8;
+                                    }
+                                    V155::Cancelled => {
+                                        *ptr64
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (7i32) as u8;
+                                    }
+                                    V155::Unavailable(e) => {
+                                        *ptr64
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (8i32) as u8;
+                                        let vec151 = (e.into_bytes()).into_boxed_slice();
                                         let ptr151 = vec151.as_ptr().cast::<u8>();
                                         let len151 = vec151.len();
                                         ::core::mem::forget(vec151);
                                         *ptr64
-                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len151;
                                         *ptr64
-                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr151.cast_mut();
+                                    }
+                                    V155::Other(e) => {
+                                        *ptr64
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (9i32) as u8;
+                                        let super::super::super::super::strowger::types::types::ErrorInfo {
+                                            code: code152,
+                                            message: message152,
+                                            retryable: retryable152,
+                                        } = e;
+                                        let vec153 = (code152.into_bytes()).into_boxed_slice();
+                                        let ptr153 = vec153.as_ptr().cast::<u8>();
+                                        let len153 = vec153.len();
+                                        ::core::mem::forget(vec153);
+                                        *ptr64
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len153;
+                                        *ptr64
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr153.cast_mut();
+                                        let vec154 = (message152.into_bytes()).into_boxed_slice();
+                                        let ptr154 = vec154.as_ptr().cast::<u8>();
+                                        let len154 = vec154.len();
+                                        ::core::mem::forget(vec154);
+                                        *ptr64
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len154;
+                                        *ptr64
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr154.cast_mut();
                                         *ptr64
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (match retryable149 {
+                                            .cast::<u8>() = (match retryable152 {
                                             true => 1,
                                             false => 0,
                                         }) as u8;
@@ -2625,21 +2703,21 @@ pub mod exports {
                                         let l10 = *arg0
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base50 = l9;
-                                        let len50 = l10;
-                                        for i in 0..len50 {
-                                            let base = base50
+                                        let base54 = l9;
+                                        let len54 = l10;
+                                        for i in 0..len54 {
+                                            let base = base54
                                                 .add(i * (5 * ::core::mem::size_of::<*const u8>()));
                                             {
                                                 let l11 = *base.add(0).cast::<*mut u8>();
                                                 let l12 = *base
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                let base46 = l11;
-                                                let len46 = l12;
-                                                for i in 0..len46 {
-                                                    let base = base46
-                                                        .add(i * (10 * ::core::mem::size_of::<*const u8>()));
+                                                let base50 = l11;
+                                                let len50 = l12;
+                                                for i in 0..len50 {
+                                                    let base = base50
+                                                        .add(i * (12 * ::core::mem::size_of::<*const u8>()));
                                                     {
                                                         let l13 = i32::from(*base.add(0).cast::<u8>());
                                                         match l13 {
@@ -2652,7 +2730,7 @@ pub mod exports {
                                                                     .cast::<usize>();
                                                                 _rt::cabi_dealloc(l14, l15, 1);
                                                             }
-                                                            _ => {
+                                                            1 => {
                                                                 let l16 = *base
                                                                     .add(::core::mem::size_of::<*const u8>())
                                                                     .cast::<*mut u8>();
@@ -2661,55 +2739,55 @@ pub mod exports {
                                                                     .cast::<usize>();
                                                                 _rt::cabi_dealloc(l16, l17, 1);
                                                             }
-                                                        }
-                                                        let l18 = i32::from(
-                                                            *base
-                                                                .add(3 * ::core::mem::size_of::<*const u8>())
-                                                                .cast::<u8>(),
-                                                        );
-                                                        match l18 {
-                                                            0 => {}
                                                             _ => {
-                                                                let l19 = *base
-                                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                let l18 = *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
                                                                     .cast::<*mut u8>();
-                                                                let l20 = *base
-                                                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                                                let l19 = *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
                                                                     .cast::<usize>();
-                                                                _rt::cabi_dealloc(l19, l20, 1);
+                                                                _rt::cabi_dealloc(l18, l19, 1);
+                                                                let l20 = *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>();
+                                                                let l21 = *base
+                                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                _rt::cabi_dealloc(l20, l21, 1);
                                                             }
                                                         }
-                                                        let l21 = *base
-                                                            .add(6 * ::core::mem::size_of::<*const u8>())
+                                                        let l22 = i32::from(
+                                                            *base
+                                                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<u8>(),
+                                                        );
+                                                        match l22 {
+                                                            0 => {}
+                                                            _ => {
+                                                                let l23 = *base
+                                                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>();
+                                                                let l24 = *base
+                                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                _rt::cabi_dealloc(l23, l24, 1);
+                                                            }
+                                                        }
+                                                        let l25 = *base
+                                                            .add(8 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
-                                                        let l22 = *base
-                                                            .add(7 * ::core::mem::size_of::<*const u8>())
+                                                        let l26 = *base
+                                                            .add(9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>();
-                                                        let base38 = l21;
-                                                        let len38 = l22;
-                                                        for i in 0..len38 {
-                                                            let base = base38
+                                                        let base42 = l25;
+                                                        let len42 = l26;
+                                                        for i in 0..len42 {
+                                                            let base = base42
                                                                 .add(i * (5 * ::core::mem::size_of::<*const u8>()));
                                                             {
-                                                                let l23 = i32::from(*base.add(0).cast::<u8>());
-                                                                match l23 {
+                                                                let l27 = i32::from(*base.add(0).cast::<u8>());
+                                                                match l27 {
                                                                     0 => {
-                                                                        let l24 = *base
-                                                                            .add(::core::mem::size_of::<*const u8>())
-                                                                            .cast::<*mut u8>();
-                                                                        let l25 = *base
-                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<usize>();
-                                                                        _rt::cabi_dealloc(l24, l25, 1);
-                                                                        let l26 = *base
-                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<*mut u8>();
-                                                                        let l27 = *base
-                                                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<usize>();
-                                                                        _rt::cabi_dealloc(l26, l27, 1);
-                                                                    }
-                                                                    1 => {
                                                                         let l28 = *base
                                                                             .add(::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>();
@@ -2725,7 +2803,7 @@ pub mod exports {
                                                                             .cast::<usize>();
                                                                         _rt::cabi_dealloc(l30, l31, 1);
                                                                     }
-                                                                    2 => {
+                                                                    1 => {
                                                                         let l32 = *base
                                                                             .add(::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>();
@@ -2733,116 +2811,116 @@ pub mod exports {
                                                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>();
                                                                         _rt::cabi_dealloc(l32, l33, 1);
-                                                                    }
-                                                                    _ => {
                                                                         let l34 = *base
-                                                                            .add(::core::mem::size_of::<*const u8>())
-                                                                            .cast::<*mut u8>();
-                                                                        let l35 = *base
-                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<usize>();
-                                                                        _rt::cabi_dealloc(l34, l35, 1);
-                                                                        let l36 = *base
                                                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>();
-                                                                        let l37 = *base
+                                                                        let l35 = *base
                                                                             .add(4 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>();
+                                                                        _rt::cabi_dealloc(l34, l35, 1);
+                                                                    }
+                                                                    2 => {
+                                                                        let l36 = *base
+                                                                            .add(::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l37 = *base
+                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
                                                                         _rt::cabi_dealloc(l36, l37, 1);
+                                                                    }
+                                                                    _ => {
+                                                                        let l38 = *base
+                                                                            .add(::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l39 = *base
+                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        _rt::cabi_dealloc(l38, l39, 1);
+                                                                        let l40 = *base
+                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l41 = *base
+                                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        _rt::cabi_dealloc(l40, l41, 1);
                                                                     }
                                                                 }
                                                             }
                                                         }
                                                         _rt::cabi_dealloc(
-                                                            base38,
-                                                            len38 * (5 * ::core::mem::size_of::<*const u8>()),
+                                                            base42,
+                                                            len42 * (5 * ::core::mem::size_of::<*const u8>()),
                                                             ::core::mem::size_of::<*const u8>(),
                                                         );
-                                                        let l39 = *base
-                                                            .add(8 * ::core::mem::size_of::<*const u8>())
+                                                        let l43 = *base
+                                                            .add(10 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
-                                                        let l40 = *base
-                                                            .add(9 * ::core::mem::size_of::<*const u8>())
+                                                        let l44 = *base
+                                                            .add(11 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>();
-                                                        let base45 = l39;
-                                                        let len45 = l40;
-                                                        for i in 0..len45 {
-                                                            let base = base45
+                                                        let base49 = l43;
+                                                        let len49 = l44;
+                                                        for i in 0..len49 {
+                                                            let base = base49
                                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                                             {
-                                                                let l41 = *base.add(0).cast::<*mut u8>();
-                                                                let l42 = *base
+                                                                let l45 = *base.add(0).cast::<*mut u8>();
+                                                                let l46 = *base
                                                                     .add(::core::mem::size_of::<*const u8>())
                                                                     .cast::<usize>();
-                                                                _rt::cabi_dealloc(l41, l42, 1);
-                                                                let l43 = *base
+                                                                _rt::cabi_dealloc(l45, l46, 1);
+                                                                let l47 = *base
                                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                                     .cast::<*mut u8>();
-                                                                let l44 = *base
+                                                                let l48 = *base
                                                                     .add(3 * ::core::mem::size_of::<*const u8>())
                                                                     .cast::<usize>();
-                                                                _rt::cabi_dealloc(l43, l44, 1);
+                                                                _rt::cabi_dealloc(l47, l48, 1);
                                                             }
                                                         }
                                                         _rt::cabi_dealloc(
-                                                            base45,
-                                                            len45 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            base49,
+                                                            len49 * (4 * ::core::mem::size_of::<*const u8>()),
                                                             ::core::mem::size_of::<*const u8>(),
                                                         );
                                                     }
                                                 }
                                                 _rt::cabi_dealloc(
-                                                    base46,
-                                                    len46 * (10 * ::core::mem::size_of::<*const u8>()),
+                                                    base50,
+                                                    len50 * (12 * ::core::mem::size_of::<*const u8>()),
                                                     ::core::mem::size_of::<*const u8>(),
                                                 );
-                                                let l47 = *base
+                                                let l51 = *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>();
-                                                let l48 = *base
+                                                let l52 = *base
                                                     .add(4 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                let base49 = l47;
-                                                let len49 = l48;
-                                                _rt::cabi_dealloc(base49, len49 * 2, 2);
+                                                let base53 = l51;
+                                                let len53 = l52;
+                                                _rt::cabi_dealloc(base53, len53 * 2, 2);
                                             }
                                         }
                                         _rt::cabi_dealloc(
-                                            base50,
-                                            len50 * (5 * ::core::mem::size_of::<*const u8>()),
+                                            base54,
+                                            len54 * (5 * ::core::mem::size_of::<*const u8>()),
                                             ::core::mem::size_of::<*const u8>(),
                                         );
-                                        let l51 = *arg0
+                                        let l55 = *arg0
                                             .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l52 = *arg0
+                                        let l56 = *arg0
                                             .add(6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base68 = l51;
-                                        let len68 = l52;
-                                        for i in 0..len68 {
-                                            let base = base68
+                                        let base72 = l55;
+                                        let len72 = l56;
+                                        for i in 0..len72 {
+                                            let base = base72
                                                 .add(i * (5 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let l53 = i32::from(*base.add(0).cast::<u8>());
-                                                match l53 {
+                                                let l57 = i32::from(*base.add(0).cast::<u8>());
+                                                match l57 {
                                                     0 => {
-                                                        let l54 = *base
-                                                            .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>();
-                                                        let l55 = *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        _rt::cabi_dealloc(l54, l55, 1);
-                                                        let l56 = *base
-                                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>();
-                                                        let l57 = *base
-                                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        _rt::cabi_dealloc(l56, l57, 1);
-                                                    }
-                                                    1 => {
                                                         let l58 = *base
                                                             .add(::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
@@ -2858,7 +2936,7 @@ pub mod exports {
                                                             .cast::<usize>();
                                                         _rt::cabi_dealloc(l60, l61, 1);
                                                     }
-                                                    2 => {
+                                                    1 => {
                                                         let l62 = *base
                                                             .add(::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
@@ -2866,128 +2944,128 @@ pub mod exports {
                                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>();
                                                         _rt::cabi_dealloc(l62, l63, 1);
-                                                    }
-                                                    _ => {
                                                         let l64 = *base
-                                                            .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>();
-                                                        let l65 = *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        _rt::cabi_dealloc(l64, l65, 1);
-                                                        let l66 = *base
                                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
-                                                        let l67 = *base
+                                                        let l65 = *base
                                                             .add(4 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>();
+                                                        _rt::cabi_dealloc(l64, l65, 1);
+                                                    }
+                                                    2 => {
+                                                        let l66 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l67 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
                                                         _rt::cabi_dealloc(l66, l67, 1);
+                                                    }
+                                                    _ => {
+                                                        let l68 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l69 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l68, l69, 1);
+                                                        let l70 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l71 = *base
+                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l70, l71, 1);
                                                     }
                                                 }
                                             }
                                         }
                                         _rt::cabi_dealloc(
-                                            base68,
-                                            len68 * (5 * ::core::mem::size_of::<*const u8>()),
+                                            base72,
+                                            len72 * (5 * ::core::mem::size_of::<*const u8>()),
                                             ::core::mem::size_of::<*const u8>(),
                                         );
-                                        let l69 = *arg0
+                                        let l73 = *arg0
                                             .add(8 + 7 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l70 = *arg0
+                                        let l74 = *arg0
                                             .add(8 + 8 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base75 = l69;
-                                        let len75 = l70;
-                                        for i in 0..len75 {
-                                            let base = base75
+                                        let base79 = l73;
+                                        let len79 = l74;
+                                        for i in 0..len79 {
+                                            let base = base79
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let l71 = *base.add(0).cast::<*mut u8>();
-                                                let l72 = *base
+                                                let l75 = *base.add(0).cast::<*mut u8>();
+                                                let l76 = *base
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l71, l72, 1);
-                                                let l73 = *base
+                                                _rt::cabi_dealloc(l75, l76, 1);
+                                                let l77 = *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>();
-                                                let l74 = *base
+                                                let l78 = *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l73, l74, 1);
+                                                _rt::cabi_dealloc(l77, l78, 1);
                                             }
                                         }
                                         _rt::cabi_dealloc(
-                                            base75,
-                                            len75 * (4 * ::core::mem::size_of::<*const u8>()),
+                                            base79,
+                                            len79 * (4 * ::core::mem::size_of::<*const u8>()),
                                             ::core::mem::size_of::<*const u8>(),
                                         );
                                     }
                                     2 => {
-                                        let l76 = *arg0
+                                        let l80 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l77 = *arg0
+                                        let l81 = *arg0
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base80 = l76;
-                                        let len80 = l77;
-                                        for i in 0..len80 {
-                                            let base = base80
+                                        let base84 = l80;
+                                        let len84 = l81;
+                                        for i in 0..len84 {
+                                            let base = base84
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let l78 = *base.add(0).cast::<*mut u8>();
-                                                let l79 = *base
+                                                let l82 = *base.add(0).cast::<*mut u8>();
+                                                let l83 = *base
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l78, l79, 1);
+                                                _rt::cabi_dealloc(l82, l83, 1);
                                             }
                                         }
                                         _rt::cabi_dealloc(
-                                            base80,
-                                            len80 * (2 * ::core::mem::size_of::<*const u8>()),
+                                            base84,
+                                            len84 * (2 * ::core::mem::size_of::<*const u8>()),
                                             ::core::mem::size_of::<*const u8>(),
                                         );
                                     }
                                     3 => {
-                                        let l81 = *arg0
+                                        let l85 = *arg0
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l82 = *arg0
+                                        let l86 = *arg0
                                             .add(4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l81, l82, 1);
-                                        let l83 = *arg0
+                                        _rt::cabi_dealloc(l85, l86, 1);
+                                        let l87 = *arg0
                                             .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l84 = *arg0
+                                        let l88 = *arg0
                                             .add(6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base100 = l83;
-                                        let len100 = l84;
-                                        for i in 0..len100 {
-                                            let base = base100
+                                        let base104 = l87;
+                                        let len104 = l88;
+                                        for i in 0..len104 {
+                                            let base = base104
                                                 .add(i * (5 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let l85 = i32::from(*base.add(0).cast::<u8>());
-                                                match l85 {
+                                                let l89 = i32::from(*base.add(0).cast::<u8>());
+                                                match l89 {
                                                     0 => {
-                                                        let l86 = *base
-                                                            .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>();
-                                                        let l87 = *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        _rt::cabi_dealloc(l86, l87, 1);
-                                                        let l88 = *base
-                                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>();
-                                                        let l89 = *base
-                                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        _rt::cabi_dealloc(l88, l89, 1);
-                                                    }
-                                                    1 => {
                                                         let l90 = *base
                                                             .add(::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
@@ -3003,7 +3081,7 @@ pub mod exports {
                                                             .cast::<usize>();
                                                         _rt::cabi_dealloc(l92, l93, 1);
                                                     }
-                                                    2 => {
+                                                    1 => {
                                                         let l94 = *base
                                                             .add(::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
@@ -3011,154 +3089,152 @@ pub mod exports {
                                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>();
                                                         _rt::cabi_dealloc(l94, l95, 1);
-                                                    }
-                                                    _ => {
                                                         let l96 = *base
-                                                            .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>();
-                                                        let l97 = *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        _rt::cabi_dealloc(l96, l97, 1);
-                                                        let l98 = *base
                                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
-                                                        let l99 = *base
+                                                        let l97 = *base
                                                             .add(4 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>();
+                                                        _rt::cabi_dealloc(l96, l97, 1);
+                                                    }
+                                                    2 => {
+                                                        let l98 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l99 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
                                                         _rt::cabi_dealloc(l98, l99, 1);
+                                                    }
+                                                    _ => {
+                                                        let l100 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l101 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l100, l101, 1);
+                                                        let l102 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l103 = *base
+                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l102, l103, 1);
                                                     }
                                                 }
                                             }
                                         }
                                         _rt::cabi_dealloc(
-                                            base100,
-                                            len100 * (5 * ::core::mem::size_of::<*const u8>()),
+                                            base104,
+                                            len104 * (5 * ::core::mem::size_of::<*const u8>()),
                                             ::core::mem::size_of::<*const u8>(),
                                         );
                                     }
                                     4 => {
-                                        let l101 = *arg0
+                                        let l105 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l102 = *arg0
+                                        let l106 = *arg0
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l101, l102, 1);
-                                        let l103 = *arg0
+                                        _rt::cabi_dealloc(l105, l106, 1);
+                                        let l107 = *arg0
                                             .add(4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l104 = *arg0
+                                        let l108 = *arg0
                                             .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base109 = l103;
-                                        let len109 = l104;
-                                        for i in 0..len109 {
-                                            let base = base109
+                                        let base113 = l107;
+                                        let len113 = l108;
+                                        for i in 0..len113 {
+                                            let base = base113
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let l105 = *base.add(0).cast::<*mut u8>();
-                                                let l106 = *base
+                                                let l109 = *base.add(0).cast::<*mut u8>();
+                                                let l110 = *base
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l105, l106, 1);
-                                                let l107 = *base
+                                                _rt::cabi_dealloc(l109, l110, 1);
+                                                let l111 = *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>();
-                                                let l108 = *base
+                                                let l112 = *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l107, l108, 1);
+                                                _rt::cabi_dealloc(l111, l112, 1);
                                             }
                                         }
                                         _rt::cabi_dealloc(
-                                            base109,
-                                            len109 * (4 * ::core::mem::size_of::<*const u8>()),
+                                            base113,
+                                            len113 * (4 * ::core::mem::size_of::<*const u8>()),
                                             ::core::mem::size_of::<*const u8>(),
                                         );
                                     }
                                     5 => {
-                                        let l110 = *arg0
+                                        let l114 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l111 = *arg0
+                                        let l115 = *arg0
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l110, l111, 1);
-                                        let l112 = *arg0
+                                        _rt::cabi_dealloc(l114, l115, 1);
+                                        let l116 = *arg0
                                             .add(4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l113 = *arg0
+                                        let l117 = *arg0
                                             .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base118 = l112;
-                                        let len118 = l113;
-                                        for i in 0..len118 {
-                                            let base = base118
+                                        let base122 = l116;
+                                        let len122 = l117;
+                                        for i in 0..len122 {
+                                            let base = base122
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let l114 = *base.add(0).cast::<*mut u8>();
-                                                let l115 = *base
+                                                let l118 = *base.add(0).cast::<*mut u8>();
+                                                let l119 = *base
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l114, l115, 1);
-                                                let l116 = *base
+                                                _rt::cabi_dealloc(l118, l119, 1);
+                                                let l120 = *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>();
-                                                let l117 = *base
+                                                let l121 = *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l116, l117, 1);
+                                                _rt::cabi_dealloc(l120, l121, 1);
                                             }
                                         }
                                         _rt::cabi_dealloc(
-                                            base118,
-                                            len118 * (4 * ::core::mem::size_of::<*const u8>()),
+                                            base122,
+                                            len122 * (4 * ::core::mem::size_of::<*const u8>()),
                                             ::core::mem::size_of::<*const u8>(),
                                         );
                                     }
                                     _ => {
-                                        let l119 = *arg0
+                                        let l123 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l120 = *arg0
+                                        let l124 = *arg0
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l119, l120, 1);
-                                        let l121 = *arg0
+                                        _rt::cabi_dealloc(l123, l124, 1);
+                                        let l125 = *arg0
                                             .add(4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l122 = *arg0
+                                        let l126 = *arg0
                                             .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l121, l122, 1);
+                                        _rt::cabi_dealloc(l125, l126, 1);
                                     }
                                 }
                             }
                             _ => {
-                                let l123 = i32::from(
+                                let l127 = i32::from(
                                     *arg0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
                                 );
-                                match l123 {
+                                match l127 {
                                     0 => {
-                                        let l124 = *arg0
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l125 = *arg0
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        _rt::cabi_dealloc(l124, l125, 1);
-                                    }
-                                    1 => {
-                                        let l126 = *arg0
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l127 = *arg0
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        _rt::cabi_dealloc(l126, l127, 1);
-                                    }
-                                    2 => {
                                         let l128 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
@@ -3167,9 +3243,7 @@ pub mod exports {
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l128, l129, 1);
                                     }
-                                    3 => {}
-                                    4 => {}
-                                    5 => {
+                                    1 => {
                                         let l130 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
@@ -3178,7 +3252,7 @@ pub mod exports {
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l130, l131, 1);
                                     }
-                                    6 => {
+                                    2 => {
                                         let l132 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
@@ -3186,16 +3260,19 @@ pub mod exports {
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l132, l133, 1);
+                                    }
+                                    3 => {}
+                                    4 => {}
+                                    5 => {
                                         let l134 = *arg0
-                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
                                         let l135 = *arg0
-                                            .add(6 * ::core::mem::size_of::<*const u8>())
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l134, l135, 1);
                                     }
-                                    7 => {}
-                                    8 => {
+                                    6 => {
                                         let l136 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
@@ -3203,22 +3280,39 @@ pub mod exports {
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l136, l137, 1);
-                                    }
-                                    _ => {
                                         let l138 = *arg0
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
                                         let l139 = *arg0
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .add(6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l138, l139, 1);
+                                    }
+                                    7 => {}
+                                    8 => {
                                         let l140 = *arg0
-                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
                                         let l141 = *arg0
-                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l140, l141, 1);
+                                    }
+                                    _ => {
+                                        let l142 = *arg0
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l143 = *arg0
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l142, l143, 1);
+                                        let l144 = *arg0
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l145 = *arg0
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l144, l145, 1);
                                     }
                                 }
                             }
@@ -3710,26 +3804,27 @@ pub mod exports {
                                             .cast::<u8>() = (1i32) as u8;
                                         let Plan {
                                             steps: steps84,
+                                            handling: handling84,
                                             media: media84,
                                             header_ops: header_ops84,
                                             max_duration_s: max_duration_s84,
                                             attrs: attrs84,
                                         } = e;
-                                        let vec108 = steps84;
-                                        let len108 = vec108.len();
-                                        let layout108 = _rt::alloc::Layout::from_size_align(
-                                                vec108.len() * (5 * ::core::mem::size_of::<*const u8>()),
+                                        let vec111 = steps84;
+                                        let len111 = vec111.len();
+                                        let layout111 = _rt::alloc::Layout::from_size_align(
+                                                vec111.len() * (5 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result108, _cleanup108) = wit_bindgen::rt::Cleanup::new(
-                                            layout108,
+                                        let (result111, _cleanup111) = wit_bindgen::rt::Cleanup::new(
+                                            layout111,
                                         );
-                                        if let Some(cleanup) = _cleanup108 {
+                                        if let Some(cleanup) = _cleanup111 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec108.into_iter().enumerate() {
-                                            let base = result108
+                                        for (i, e) in vec111.into_iter().enumerate() {
+                                            let base = result111
                                                 .add(i * (5 * ::core::mem::size_of::<*const u8>()));
                                             {
                                                 let Step {
@@ -3737,22 +3832,22 @@ pub mod exports {
                                                     ring_timeout_ms: ring_timeout_ms85,
                                                     advance_on: advance_on85,
                                                 } = e;
-                                                let vec106 = targets85;
-                                                let len106 = vec106.len();
-                                                let layout106 = _rt::alloc::Layout::from_size_align(
-                                                        vec106.len() * (10 * ::core::mem::size_of::<*const u8>()),
+                                                let vec109 = targets85;
+                                                let len109 = vec109.len();
+                                                let layout109 = _rt::alloc::Layout::from_size_align(
+                                                        vec109.len() * (12 * ::core::mem::size_of::<*const u8>()),
                                                         ::core::mem::size_of::<*const u8>(),
                                                     )
                                                     .unwrap();
-                                                let (result106, _cleanup106) = wit_bindgen::rt::Cleanup::new(
-                                                    layout106,
+                                                let (result109, _cleanup109) = wit_bindgen::rt::Cleanup::new(
+                                                    layout109,
                                                 );
-                                                if let Some(cleanup) = _cleanup106 {
+                                                if let Some(cleanup) = _cleanup109 {
                                                     cleanup.forget();
                                                 }
-                                                for (i, e) in vec106.into_iter().enumerate() {
-                                                    let base = result106
-                                                        .add(i * (10 * ::core::mem::size_of::<*const u8>()));
+                                                for (i, e) in vec109.into_iter().enumerate() {
+                                                    let base = result109
+                                                        .add(i * (12 * ::core::mem::size_of::<*const u8>()));
                                                     {
                                                         let Target {
                                                             to: to86,
@@ -3787,77 +3882,74 @@ pub mod exports {
                                                                     .add(::core::mem::size_of::<*const u8>())
                                                                     .cast::<*mut u8>() = ptr88.cast_mut();
                                                             }
+                                                            Endpoint::Trunk(e) => {
+                                                                *base.add(0).cast::<u8>() = (2i32) as u8;
+                                                                let (t89_0, t89_1) = e;
+                                                                let vec90 = (t89_0.into_bytes()).into_boxed_slice();
+                                                                let ptr90 = vec90.as_ptr().cast::<u8>();
+                                                                let len90 = vec90.len();
+                                                                ::core::mem::forget(vec90);
+                                                                *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len90;
+                                                                *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>() = ptr90.cast_mut();
+                                                                let vec91 = (t89_1.into_bytes()).into_boxed_slice();
+                                                                let ptr91 = vec91.as_ptr().cast::<u8>();
+                                                                let len91 = vec91.len();
+                                                                ::core::mem::forget(vec91);
+                                                                *base
+                                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len91;
+                                                                *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>() = ptr91.cast_mut();
+                                                            }
                                                         }
                                                         match caller_id86 {
                                                             Some(e) => {
                                                                 *base
-                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
-                                                                    .cast::<u8>() = (1i32) as u8;
-                                                                let vec89 = (e.into_bytes()).into_boxed_slice();
-                                                                let ptr89 = vec89.as_ptr().cast::<u8>();
-                                                                let len89 = vec89.len();
-                                                                ::core::mem::forget(vec89);
-                                                                *base
                                                                     .add(5 * ::core::mem::size_of::<*const u8>())
-                                                                    .cast::<usize>() = len89;
+                                                                    .cast::<u8>() = (1i32) as u8;
+                                                                let vec92 = (e.into_bytes()).into_boxed_slice();
+                                                                let ptr92 = vec92.as_ptr().cast::<u8>();
+                                                                let len92 = vec92.len();
+                                                                ::core::mem::forget(vec92);
                                                                 *base
-                                                                    .add(4 * ::core::mem::size_of::<*const u8>())
-                                                                    .cast::<*mut u8>() = ptr89.cast_mut();
+                                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>() = len92;
+                                                                *base
+                                                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>() = ptr92.cast_mut();
                                                             }
                                                             None => {
                                                                 *base
-                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .add(5 * ::core::mem::size_of::<*const u8>())
                                                                     .cast::<u8>() = (0i32) as u8;
                                                             }
                                                         };
-                                                        let vec101 = header_ops86;
-                                                        let len101 = vec101.len();
-                                                        let layout101 = _rt::alloc::Layout::from_size_align(
-                                                                vec101.len() * (5 * ::core::mem::size_of::<*const u8>()),
+                                                        let vec104 = header_ops86;
+                                                        let len104 = vec104.len();
+                                                        let layout104 = _rt::alloc::Layout::from_size_align(
+                                                                vec104.len() * (5 * ::core::mem::size_of::<*const u8>()),
                                                                 ::core::mem::size_of::<*const u8>(),
                                                             )
                                                             .unwrap();
-                                                        let (result101, _cleanup101) = wit_bindgen::rt::Cleanup::new(
-                                                            layout101,
+                                                        let (result104, _cleanup104) = wit_bindgen::rt::Cleanup::new(
+                                                            layout104,
                                                         );
-                                                        if let Some(cleanup) = _cleanup101 {
+                                                        if let Some(cleanup) = _cleanup104 {
                                                             cleanup.forget();
                                                         }
-                                                        for (i, e) in vec101.into_iter().enumerate() {
-                                                            let base = result101
+                                                        for (i, e) in vec104.into_iter().enumerate() {
+                                                            let base = result104
                                                                 .add(i * (5 * ::core::mem::size_of::<*const u8>()));
                                                             {
-                                                                use super::super::super::super::strowger::types::types::HeaderOp as V100;
+                                                                use super::super::super::super::strowger::types::types::HeaderOp as V103;
                                                                 match e {
-                                                                    V100::Set(e) => {
+                                                                    V103::Set(e) => {
                                                                         *base.add(0).cast::<u8>() = (0i32) as u8;
-                                                                        let super::super::super::super::strowger::types::types::Header {
-                                                                            name: name90,
-                                                                            value: value90,
-                                                                        } = e;
-                                                                        let vec91 = (name90.into_bytes()).into_boxed_slice();
-                                                                        let ptr91 = vec91.as_ptr().cast::<u8>();
-                                                                        let len91 = vec91.len();
-                                                                        ::core::mem::forget(vec91);
-                                                                        *base
-                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<usize>() = len91;
-                                                                        *base
-                                                                            .add(::core::mem::size_of::<*const u8>())
-                                                                            .cast::<*mut u8>() = ptr91.cast_mut();
-                                                                        let vec92 = (value90.into_bytes()).into_boxed_slice();
-                                                                        let ptr92 = vec92.as_ptr().cast::<u8>();
-                                                                        let len92 = vec92.len();
-                                                                        ::core::mem::forget(vec92);
-                                                                        *base
-                                                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<usize>() = len92;
-                                                                        *base
-                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<*mut u8>() = ptr92.cast_mut();
-                                                                    }
-                                                                    V100::Add(e) => {
-                                                                        *base.add(0).cast::<u8>() = (1i32) as u8;
                                                                         let super::super::super::super::strowger::types::types::Header {
                                                                             name: name93,
                                                                             value: value93,
@@ -3883,175 +3975,178 @@ pub mod exports {
                                                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>() = ptr95.cast_mut();
                                                                     }
-                                                                    V100::Remove(e) => {
-                                                                        *base.add(0).cast::<u8>() = (2i32) as u8;
-                                                                        let vec96 = (e.into_bytes()).into_boxed_slice();
-                                                                        let ptr96 = vec96.as_ptr().cast::<u8>();
-                                                                        let len96 = vec96.len();
-                                                                        ::core::mem::forget(vec96);
+                                                                    V103::Add(e) => {
+                                                                        *base.add(0).cast::<u8>() = (1i32) as u8;
+                                                                        let super::super::super::super::strowger::types::types::Header {
+                                                                            name: name96,
+                                                                            value: value96,
+                                                                        } = e;
+                                                                        let vec97 = (name96.into_bytes()).into_boxed_slice();
+                                                                        let ptr97 = vec97.as_ptr().cast::<u8>();
+                                                                        let len97 = vec97.len();
+                                                                        ::core::mem::forget(vec97);
                                                                         *base
                                                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<usize>() = len96;
+                                                                            .cast::<usize>() = len97;
                                                                         *base
                                                                             .add(::core::mem::size_of::<*const u8>())
-                                                                            .cast::<*mut u8>() = ptr96.cast_mut();
-                                                                    }
-                                                                    V100::Other(e) => {
-                                                                        *base.add(0).cast::<u8>() = (3i32) as u8;
-                                                                        let (t97_0, t97_1) = e;
-                                                                        let vec98 = (t97_0.into_bytes()).into_boxed_slice();
+                                                                            .cast::<*mut u8>() = ptr97.cast_mut();
+                                                                        let vec98 = (value96.into_bytes()).into_boxed_slice();
                                                                         let ptr98 = vec98.as_ptr().cast::<u8>();
                                                                         let len98 = vec98.len();
                                                                         ::core::mem::forget(vec98);
                                                                         *base
-                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                            .add(4 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>() = len98;
                                                                         *base
-                                                                            .add(::core::mem::size_of::<*const u8>())
+                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>() = ptr98.cast_mut();
-                                                                        let vec99 = (t97_1.into_bytes()).into_boxed_slice();
+                                                                    }
+                                                                    V103::Remove(e) => {
+                                                                        *base.add(0).cast::<u8>() = (2i32) as u8;
+                                                                        let vec99 = (e.into_bytes()).into_boxed_slice();
                                                                         let ptr99 = vec99.as_ptr().cast::<u8>();
                                                                         let len99 = vec99.len();
                                                                         ::core::mem::forget(vec99);
                                                                         *base
-                                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>() = len99;
                                                                         *base
-                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                            .add(::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>() = ptr99.cast_mut();
+                                                                    }
+                                                                    V103::Other(e) => {
+                                                                        *base.add(0).cast::<u8>() = (3i32) as u8;
+                                                                        let (t100_0, t100_1) = e;
+                                                                        let vec101 = (t100_0.into_bytes()).into_boxed_slice();
+                                                                        let ptr101 = vec101.as_ptr().cast::<u8>();
+                                                                        let len101 = vec101.len();
+                                                                        ::core::mem::forget(vec101);
+                                                                        *base
+                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>() = len101;
+                                                                        *base
+                                                                            .add(::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>() = ptr101.cast_mut();
+                                                                        let vec102 = (t100_1.into_bytes()).into_boxed_slice();
+                                                                        let ptr102 = vec102.as_ptr().cast::<u8>();
+                                                                        let len102 = vec102.len();
+                                                                        ::core::mem::forget(vec102);
+                                                                        *base
+                                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>() = len102;
+                                                                        *base
+                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>() = ptr102.cast_mut();
                                                                     }
                                                                 }
                                                             }
                                                         }
                                                         *base
-                                                            .add(7 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>() = len101;
+                                                            .add(9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len104;
                                                         *base
-                                                            .add(6 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>() = result101;
-                                                        let vec105 = attrs86;
-                                                        let len105 = vec105.len();
-                                                        let layout105 = _rt::alloc::Layout::from_size_align(
-                                                                vec105.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            .add(8 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = result104;
+                                                        let vec108 = attrs86;
+                                                        let len108 = vec108.len();
+                                                        let layout108 = _rt::alloc::Layout::from_size_align(
+                                                                vec108.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                                 ::core::mem::size_of::<*const u8>(),
                                                             )
                                                             .unwrap();
-                                                        let (result105, _cleanup105) = wit_bindgen::rt::Cleanup::new(
-                                                            layout105,
+                                                        let (result108, _cleanup108) = wit_bindgen::rt::Cleanup::new(
+                                                            layout108,
                                                         );
-                                                        if let Some(cleanup) = _cleanup105 {
+                                                        if let Some(cleanup) = _cleanup108 {
                                                             cleanup.forget();
                                                         }
-                                                        for (i, e) in vec105.into_iter().enumerate() {
-                                                            let base = result105
+                                                        for (i, e) in vec108.into_iter().enumerate() {
+                                                            let base = result108
                                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                                             {
-                                                                let (t102_0, t102_1) = e;
-                                                                let vec103 = (t102_0.into_bytes()).into_boxed_slice();
-                                                                let ptr103 = vec103.as_ptr().cast::<u8>();
-                                                                let len103 = vec103.len();
-                                                                ::core::mem::forget(vec103);
+                                                                let (t105_0, t105_1) = e;
+                                                                let vec106 = (t105_0.into_bytes()).into_boxed_slice();
+                                                                let ptr106 = vec106.as_ptr().cast::<u8>();
+                                                                let len106 = vec106.len();
+                                                                ::core::mem::forget(vec106);
                                                                 *base
                                                                     .add(::core::mem::size_of::<*const u8>())
-                                                                    .cast::<usize>() = len103;
-                                                                *base.add(0).cast::<*mut u8>() = ptr103.cast_mut();
-                                                                let vec104 = (t102_1.into_bytes()).into_boxed_slice();
-                                                                let ptr104 = vec104.as_ptr().cast::<u8>();
-                                                                let len104 = vec104.len();
-                                                                ::core::mem::forget(vec104);
+                                                                    .cast::<usize>() = len106;
+                                                                *base.add(0).cast::<*mut u8>() = ptr106.cast_mut();
+                                                                let vec107 = (t105_1.into_bytes()).into_boxed_slice();
+                                                                let ptr107 = vec107.as_ptr().cast::<u8>();
+                                                                let len107 = vec107.len();
+                                                                ::core::mem::forget(vec107);
                                                                 *base
                                                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                                                    .cast::<usize>() = len104;
+                                                                    .cast::<usize>() = len107;
                                                                 *base
                                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                                    .cast::<*mut u8>() = ptr104.cast_mut();
+                                                                    .cast::<*mut u8>() = ptr107.cast_mut();
                                                             }
                                                         }
                                                         *base
-                                                            .add(9 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>() = len105;
+                                                            .add(11 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len108;
                                                         *base
-                                                            .add(8 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>() = result105;
+                                                            .add(10 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = result108;
                                                     }
                                                 }
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len106;
-                                                *base.add(0).cast::<*mut u8>() = result106;
+                                                    .cast::<usize>() = len109;
+                                                *base.add(0).cast::<*mut u8>() = result109;
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<i32>() = _rt::as_i32(ring_timeout_ms85);
-                                                let vec107 = <_ as Into<_rt::Vec<_>>>::into(advance_on85)
+                                                let vec110 = <_ as Into<_rt::Vec<_>>>::into(advance_on85)
                                                     .into_boxed_slice();
-                                                let ptr107 = vec107.as_ptr().cast::<u8>();
-                                                let len107 = vec107.len();
-                                                ::core::mem::forget(vec107);
+                                                let ptr110 = vec110.as_ptr().cast::<u8>();
+                                                let len110 = vec110.len();
+                                                ::core::mem::forget(vec110);
                                                 *base
                                                     .add(4 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len107;
+                                                    .cast::<usize>() = len110;
                                                 *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr107.cast_mut();
+                                                    .cast::<*mut u8>() = ptr110.cast_mut();
                                             }
                                         }
                                         *ptr79
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len108;
+                                            .cast::<usize>() = len111;
                                         *ptr79
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result108;
+                                            .cast::<*mut u8>() = result111;
                                         *ptr79
                                             .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (handling84.clone() as i32) as u8;
+                                        *ptr79
+                                            .add(1 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (media84.clone() as i32) as u8;
-                                        let vec120 = header_ops84;
-                                        let len120 = vec120.len();
-                                        let layout120 = _rt::alloc::Layout::from_size_align(
-                                                vec120.len() * (5 * ::core::mem::size_of::<*const u8>()),
+                                        let vec123 = header_ops84;
+                                        let len123 = vec123.len();
+                                        let layout123 = _rt::alloc::Layout::from_size_align(
+                                                vec123.len() * (5 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result120, _cleanup120) = wit_bindgen::rt::Cleanup::new(
-                                            layout120,
+                                        let (result123, _cleanup123) = wit_bindgen::rt::Cleanup::new(
+                                            layout123,
                                         );
-                                        if let Some(cleanup) = _cleanup120 {
+                                        if let Some(cleanup) = _cleanup123 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec120.into_iter().enumerate() {
-                                            let base = result120
+                                        for (i, e) in vec123.into_iter().enumerate() {
+                                            let base = result123
                                                 .add(i * (5 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                use super::super::super::super::strowger::types::types::HeaderOp as V119;
+                                                use super::super::super::super::strowger::types::types::HeaderOp as V122;
                                                 match e {
-                                                    V119::Set(e) => {
+                                                    V122::Set(e) => {
                                                         *base.add(0).cast::<u8>() = (0i32) as u8;
-                                                        let super::super::super::super::strowger::types::types::Header {
-                                                            name: name109,
-                                                            value: value109,
-                                                        } = e;
-                                                        let vec110 = (name109.into_bytes()).into_boxed_slice();
-                                                        let ptr110 = vec110.as_ptr().cast::<u8>();
-                                                        let len110 = vec110.len();
-                                                        ::core::mem::forget(vec110);
-                                                        *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>() = len110;
-                                                        *base
-                                                            .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>() = ptr110.cast_mut();
-                                                        let vec111 = (value109.into_bytes()).into_boxed_slice();
-                                                        let ptr111 = vec111.as_ptr().cast::<u8>();
-                                                        let len111 = vec111.len();
-                                                        ::core::mem::forget(vec111);
-                                                        *base
-                                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>() = len111;
-                                                        *base
-                                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>() = ptr111.cast_mut();
-                                                    }
-                                                    V119::Add(e) => {
-                                                        *base.add(0).cast::<u8>() = (1i32) as u8;
                                                         let super::super::super::super::strowger::types::types::Header {
                                                             name: name112,
                                                             value: value112,
@@ -4077,52 +4172,79 @@ pub mod exports {
                                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>() = ptr114.cast_mut();
                                                     }
-                                                    V119::Remove(e) => {
-                                                        *base.add(0).cast::<u8>() = (2i32) as u8;
-                                                        let vec115 = (e.into_bytes()).into_boxed_slice();
-                                                        let ptr115 = vec115.as_ptr().cast::<u8>();
-                                                        let len115 = vec115.len();
-                                                        ::core::mem::forget(vec115);
+                                                    V122::Add(e) => {
+                                                        *base.add(0).cast::<u8>() = (1i32) as u8;
+                                                        let super::super::super::super::strowger::types::types::Header {
+                                                            name: name115,
+                                                            value: value115,
+                                                        } = e;
+                                                        let vec116 = (name115.into_bytes()).into_boxed_slice();
+                                                        let ptr116 = vec116.as_ptr().cast::<u8>();
+                                                        let len116 = vec116.len();
+                                                        ::core::mem::forget(vec116);
                                                         *base
                                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>() = len115;
+                                                            .cast::<usize>() = len116;
                                                         *base
                                                             .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>() = ptr115.cast_mut();
-                                                    }
-                                                    V119::Other(e) => {
-                                                        *base.add(0).cast::<u8>() = (3i32) as u8;
-                                                        let (t116_0, t116_1) = e;
-                                                        let vec117 = (t116_0.into_bytes()).into_boxed_slice();
+                                                            .cast::<*mut u8>() = ptr116.cast_mut();
+                                                        let vec117 = (value115.into_bytes()).into_boxed_slice();
                                                         let ptr117 = vec117.as_ptr().cast::<u8>();
                                                         let len117 = vec117.len();
                                                         ::core::mem::forget(vec117);
                                                         *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .add(4 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>() = len117;
                                                         *base
-                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>() = ptr117.cast_mut();
-                                                        let vec118 = (t116_1.into_bytes()).into_boxed_slice();
+                                                    }
+                                                    V122::Remove(e) => {
+                                                        *base.add(0).cast::<u8>() = (2i32) as u8;
+                                                        let vec118 = (e.into_bytes()).into_boxed_slice();
                                                         let ptr118 = vec118.as_ptr().cast::<u8>();
                                                         let len118 = vec118.len();
                                                         ::core::mem::forget(vec118);
                                                         *base
-                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>() = len118;
                                                         *base
-                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .add(::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>() = ptr118.cast_mut();
+                                                    }
+                                                    V122::Other(e) => {
+                                                        *base.add(0).cast::<u8>() = (3i32) as u8;
+                                                        let (t119_0, t119_1) = e;
+                                                        let vec120 = (t119_0.into_bytes()).into_boxed_slice();
+                                                        let ptr120 = vec120.as_ptr().cast::<u8>();
+                                                        let len120 = vec120.len();
+                                                        ::core::mem::forget(vec120);
+                                                        *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len120;
+                                                        *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr120.cast_mut();
+                                                        let vec121 = (t119_1.into_bytes()).into_boxed_slice();
+                                                        let ptr121 = vec121.as_ptr().cast::<u8>();
+                                                        let len121 = vec121.len();
+                                                        ::core::mem::forget(vec121);
+                                                        *base
+                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len121;
+                                                        *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr121.cast_mut();
                                                     }
                                                 }
                                             }
                                         }
                                         *ptr79
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len120;
+                                            .cast::<usize>() = len123;
                                         *ptr79
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result120;
+                                            .cast::<*mut u8>() = result123;
                                         match max_duration_s84 {
                                             Some(e) => {
                                                 *ptr79
@@ -4138,73 +4260,25 @@ pub mod exports {
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        let vec124 = attrs84;
-                                        let len124 = vec124.len();
-                                        let layout124 = _rt::alloc::Layout::from_size_align(
-                                                vec124.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                        let vec127 = attrs84;
+                                        let len127 = vec127.len();
+                                        let layout127 = _rt::alloc::Layout::from_size_align(
+                                                vec127.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result124, _cleanup124) = wit_bindgen::rt::Cleanup::new(
-                                            layout124,
+                                        let (result127, _cleanup127) = wit_bindgen::rt::Cleanup::new(
+                                            layout127,
                                         );
-                                        if let Some(cleanup) = _cleanup124 {
+                                        if let Some(cleanup) = _cleanup127 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec124.into_iter().enumerate() {
-                                            let base = result124
+                                        for (i, e) in vec127.into_iter().enumerate() {
+                                            let base = result127
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let (t121_0, t121_1) = e;
-                                                let vec122 = (t121_0.into_bytes()).into_boxed_slice();
-                                                let ptr122 = vec122.as_ptr().cast::<u8>();
-                                                let len122 = vec122.len();
-                                                ::core::mem::forget(vec122);
-                                                *base
-                                                    .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len122;
-                                                *base.add(0).cast::<*mut u8>() = ptr122.cast_mut();
-                                                let vec123 = (t121_1.into_bytes()).into_boxed_slice();
-                                                let ptr123 = vec123.as_ptr().cast::<u8>();
-                                                let len123 = vec123.len();
-                                                ::core::mem::forget(vec123);
-                                                *base
-                                                    .add(3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len123;
-                                                *base
-                                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr123.cast_mut();
-                                            }
-                                        }
-                                        *ptr79
-                                            .add(8 + 8 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len124;
-                                        *ptr79
-                                            .add(8 + 7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result124;
-                                    }
-                                    Decision::Redirect(e) => {
-                                        *ptr79
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (2i32) as u8;
-                                        let vec126 = e;
-                                        let len126 = vec126.len();
-                                        let layout126 = _rt::alloc::Layout::from_size_align(
-                                                vec126.len() * (2 * ::core::mem::size_of::<*const u8>()),
-                                                ::core::mem::size_of::<*const u8>(),
-                                            )
-                                            .unwrap();
-                                        let (result126, _cleanup126) = wit_bindgen::rt::Cleanup::new(
-                                            layout126,
-                                        );
-                                        if let Some(cleanup) = _cleanup126 {
-                                            cleanup.forget();
-                                        }
-                                        for (i, e) in vec126.into_iter().enumerate() {
-                                            let base = result126
-                                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
-                                            {
-                                                let vec125 = (e.into_bytes()).into_boxed_slice();
+                                                let (t124_0, t124_1) = e;
+                                                let vec125 = (t124_0.into_bytes()).into_boxed_slice();
                                                 let ptr125 = vec125.as_ptr().cast::<u8>();
                                                 let len125 = vec125.len();
                                                 ::core::mem::forget(vec125);
@@ -4212,85 +4286,106 @@ pub mod exports {
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>() = len125;
                                                 *base.add(0).cast::<*mut u8>() = ptr125.cast_mut();
+                                                let vec126 = (t124_1.into_bytes()).into_boxed_slice();
+                                                let ptr126 = vec126.as_ptr().cast::<u8>();
+                                                let len126 = vec126.len();
+                                                ::core::mem::forget(vec126);
+                                                *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len126;
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr126.cast_mut();
+                                            }
+                                        }
+                                        *ptr79
+                                            .add(8 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len127;
+                                        *ptr79
+                                            .add(8 + 7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = result127;
+                                    }
+                                    Decision::Redirect(e) => {
+                                        *ptr79
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (2i32) as u8;
+                                        let vec129 = e;
+                                        let len129 = vec129.len();
+                                        let layout129 = _rt::alloc::Layout::from_size_align(
+                                                vec129.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                                ::core::mem::size_of::<*const u8>(),
+                                            )
+                                            .unwrap();
+                                        let (result129, _cleanup129) = wit_bindgen::rt::Cleanup::new(
+                                            layout129,
+                                        );
+                                        if let Some(cleanup) = _cleanup129 {
+                                            cleanup.forget();
+                                        }
+                                        for (i, e) in vec129.into_iter().enumerate() {
+                                            let base = result129
+                                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                            {
+                                                let vec128 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr128 = vec128.as_ptr().cast::<u8>();
+                                                let len128 = vec128.len();
+                                                ::core::mem::forget(vec128);
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len128;
+                                                *base.add(0).cast::<*mut u8>() = ptr128.cast_mut();
                                             }
                                         }
                                         *ptr79
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len126;
+                                            .cast::<usize>() = len129;
                                         *ptr79
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result126;
+                                            .cast::<*mut u8>() = result129;
                                     }
                                     Decision::Refuse(e) => {
                                         *ptr79
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (3i32) as u8;
                                         let Refusal {
-                                            sip: sip127,
-                                            reason: reason127,
-                                            header_ops: header_ops127,
+                                            sip: sip130,
+                                            reason: reason130,
+                                            header_ops: header_ops130,
                                         } = e;
                                         *ptr79
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u16>() = (_rt::as_i32(sip127)) as u16;
-                                        let vec128 = (reason127.into_bytes()).into_boxed_slice();
-                                        let ptr128 = vec128.as_ptr().cast::<u8>();
-                                        let len128 = vec128.len();
-                                        ::core::mem::forget(vec128);
+                                            .cast::<u16>() = (_rt::as_i32(sip130)) as u16;
+                                        let vec131 = (reason130.into_bytes()).into_boxed_slice();
+                                        let ptr131 = vec131.as_ptr().cast::<u8>();
+                                        let len131 = vec131.len();
+                                        ::core::mem::forget(vec131);
                                         *ptr79
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len128;
+                                            .cast::<usize>() = len131;
                                         *ptr79
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr128.cast_mut();
-                                        let vec140 = header_ops127;
-                                        let len140 = vec140.len();
-                                        let layout140 = _rt::alloc::Layout::from_size_align(
-                                                vec140.len() * (5 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = ptr131.cast_mut();
+                                        let vec143 = header_ops130;
+                                        let len143 = vec143.len();
+                                        let layout143 = _rt::alloc::Layout::from_size_align(
+                                                vec143.len() * (5 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result140, _cleanup140) = wit_bindgen::rt::Cleanup::new(
-                                            layout140,
+                                        let (result143, _cleanup143) = wit_bindgen::rt::Cleanup::new(
+                                            layout143,
                                         );
-                                        if let Some(cleanup) = _cleanup140 {
+                                        if let Some(cleanup) = _cleanup143 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec140.into_iter().enumerate() {
-                                            let base = result140
+                                        for (i, e) in vec143.into_iter().enumerate() {
+                                            let base = result143
                                                 .add(i * (5 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                use super::super::super::super::strowger::types::types::HeaderOp as V139;
+                                                use super::super::super::super::strowger::types::types::HeaderOp as V142;
                                                 match e {
-                                                    V139::Set(e) => {
+                                                    V142::Set(e) => {
                                                         *base.add(0).cast::<u8>() = (0i32) as u8;
-                                                        let super::super::super::super::strowger::types::types::Header {
-                                                            name: name129,
-                                                            value: value129,
-                                                        } = e;
-                                                        let vec130 = (name129.into_bytes()).into_boxed_slice();
-                                                        let ptr130 = vec130.as_ptr().cast::<u8>();
-                                                        let len130 = vec130.len();
-                                                        ::core::mem::forget(vec130);
-                                                        *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>() = len130;
-                                                        *base
-                                                            .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>() = ptr130.cast_mut();
-                                                        let vec131 = (value129.into_bytes()).into_boxed_slice();
-                                                        let ptr131 = vec131.as_ptr().cast::<u8>();
-                                                        let len131 = vec131.len();
-                                                        ::core::mem::forget(vec131);
-                                                        *base
-                                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>() = len131;
-                                                        *base
-                                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>() = ptr131.cast_mut();
-                                                    }
-                                                    V139::Add(e) => {
-                                                        *base.add(0).cast::<u8>() = (1i32) as u8;
                                                         let super::super::super::super::strowger::types::types::Header {
                                                             name: name132,
                                                             value: value132,
@@ -4316,225 +4411,206 @@ pub mod exports {
                                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>() = ptr134.cast_mut();
                                                     }
-                                                    V139::Remove(e) => {
-                                                        *base.add(0).cast::<u8>() = (2i32) as u8;
-                                                        let vec135 = (e.into_bytes()).into_boxed_slice();
-                                                        let ptr135 = vec135.as_ptr().cast::<u8>();
-                                                        let len135 = vec135.len();
-                                                        ::core::mem::forget(vec135);
+                                                    V142::Add(e) => {
+                                                        *base.add(0).cast::<u8>() = (1i32) as u8;
+                                                        let super::super::super::super::strowger::types::types::Header {
+                                                            name: name135,
+                                                            value: value135,
+                                                        } = e;
+                                                        let vec136 = (name135.into_bytes()).into_boxed_slice();
+                                                        let ptr136 = vec136.as_ptr().cast::<u8>();
+                                                        let len136 = vec136.len();
+                                                        ::core::mem::forget(vec136);
                                                         *base
                                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>() = len135;
+                                                            .cast::<usize>() = len136;
                                                         *base
                                                             .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>() = ptr135.cast_mut();
-                                                    }
-                                                    V139::Other(e) => {
-                                                        *base.add(0).cast::<u8>() = (3i32) as u8;
-                                                        let (t136_0, t136_1) = e;
-                                                        let vec137 = (t136_0.into_bytes()).into_boxed_slice();
+                                                            .cast::<*mut u8>() = ptr136.cast_mut();
+                                                        let vec137 = (value135.into_bytes()).into_boxed_slice();
                                                         let ptr137 = vec137.as_ptr().cast::<u8>();
                                                         let len137 = vec137.len();
                                                         ::core::mem::forget(vec137);
                                                         *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .add(4 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>() = len137;
                                                         *base
-                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>() = ptr137.cast_mut();
-                                                        let vec138 = (t136_1.into_bytes()).into_boxed_slice();
+                                                    }
+                                                    V142::Remove(e) => {
+                                                        *base.add(0).cast::<u8>() = (2i32) as u8;
+                                                        let vec138 = (e.into_bytes()).into_boxed_slice();
                                                         let ptr138 = vec138.as_ptr().cast::<u8>();
                                                         let len138 = vec138.len();
                                                         ::core::mem::forget(vec138);
                                                         *base
-                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>() = len138;
                                                         *base
-                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .add(::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>() = ptr138.cast_mut();
+                                                    }
+                                                    V142::Other(e) => {
+                                                        *base.add(0).cast::<u8>() = (3i32) as u8;
+                                                        let (t139_0, t139_1) = e;
+                                                        let vec140 = (t139_0.into_bytes()).into_boxed_slice();
+                                                        let ptr140 = vec140.as_ptr().cast::<u8>();
+                                                        let len140 = vec140.len();
+                                                        ::core::mem::forget(vec140);
+                                                        *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len140;
+                                                        *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr140.cast_mut();
+                                                        let vec141 = (t139_1.into_bytes()).into_boxed_slice();
+                                                        let ptr141 = vec141.as_ptr().cast::<u8>();
+                                                        let len141 = vec141.len();
+                                                        ::core::mem::forget(vec141);
+                                                        *base
+                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>() = len141;
+                                                        *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>() = ptr141.cast_mut();
                                                     }
                                                 }
                                             }
                                         }
                                         *ptr79
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len140;
+                                            .cast::<usize>() = len143;
                                         *ptr79
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result140;
+                                            .cast::<*mut u8>() = result143;
                                     }
                                     Decision::App(e) => {
                                         *ptr79
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (4i32) as u8;
-                                        let (t141_0, t141_1) = e;
-                                        let vec142 = (t141_0.into_bytes()).into_boxed_slice();
-                                        let ptr142 = vec142.as_ptr().cast::<u8>();
-                                        let len142 = vec142.len();
-                                        ::core::mem::forget(vec142);
+                                        let (t144_0, t144_1) = e;
+                                        let vec145 = (t144_0.into_bytes()).into_boxed_slice();
+                                        let ptr145 = vec145.as_ptr().cast::<u8>();
+                                        let len145 = vec145.len();
+                                        ::core::mem::forget(vec145);
                                         *ptr79
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len142;
+                                            .cast::<usize>() = len145;
                                         *ptr79
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr142.cast_mut();
-                                        let vec146 = t141_1;
-                                        let len146 = vec146.len();
-                                        let layout146 = _rt::alloc::Layout::from_size_align(
-                                                vec146.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = ptr145.cast_mut();
+                                        let vec149 = t144_1;
+                                        let len149 = vec149.len();
+                                        let layout149 = _rt::alloc::Layout::from_size_align(
+                                                vec149.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result146, _cleanup146) = wit_bindgen::rt::Cleanup::new(
-                                            layout146,
+                                        let (result149, _cleanup149) = wit_bindgen::rt::Cleanup::new(
+                                            layout149,
                                         );
-                                        if let Some(cleanup) = _cleanup146 {
+                                        if let Some(cleanup) = _cleanup149 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec146.into_iter().enumerate() {
-                                            let base = result146
+                                        for (i, e) in vec149.into_iter().enumerate() {
+                                            let base = result149
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let (t143_0, t143_1) = e;
-                                                let vec144 = (t143_0.into_bytes()).into_boxed_slice();
-                                                let ptr144 = vec144.as_ptr().cast::<u8>();
-                                                let len144 = vec144.len();
-                                                ::core::mem::forget(vec144);
+                                                let (t146_0, t146_1) = e;
+                                                let vec147 = (t146_0.into_bytes()).into_boxed_slice();
+                                                let ptr147 = vec147.as_ptr().cast::<u8>();
+                                                let len147 = vec147.len();
+                                                ::core::mem::forget(vec147);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len144;
-                                                *base.add(0).cast::<*mut u8>() = ptr144.cast_mut();
-                                                let vec145 = (t143_1.into_bytes()).into_boxed_slice();
-                                                let ptr145 = vec145.as_ptr().cast::<u8>();
-                                                let len145 = vec145.len();
-                                                ::core::mem::forget(vec145);
+                                                    .cast::<usize>() = len147;
+                                                *base.add(0).cast::<*mut u8>() = ptr147.cast_mut();
+                                                let vec148 = (t146_1.into_bytes()).into_boxed_slice();
+                                                let ptr148 = vec148.as_ptr().cast::<u8>();
+                                                let len148 = vec148.len();
+                                                ::core::mem::forget(vec148);
                                                 *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len145;
+                                                    .cast::<usize>() = len148;
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr145.cast_mut();
+                                                    .cast::<*mut u8>() = ptr148.cast_mut();
                                             }
                                         }
                                         *ptr79
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len146;
+                                            .cast::<usize>() = len149;
                                         *ptr79
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result146;
+                                            .cast::<*mut u8>() = result149;
                                     }
                                     Decision::Reroute(e) => {
                                         *ptr79
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (5i32) as u8;
-                                        let (t147_0, t147_1) = e;
-                                        let vec148 = (t147_0.into_bytes()).into_boxed_slice();
-                                        let ptr148 = vec148.as_ptr().cast::<u8>();
-                                        let len148 = vec148.len();
-                                        ::core::mem::forget(vec148);
+                                        let (t150_0, t150_1) = e;
+                                        let vec151 = (t150_0.into_bytes()).into_boxed_slice();
+                                        let ptr151 = vec151.as_ptr().cast::<u8>();
+                                        let len151 = vec151.len();
+                                        ::core::mem::forget(vec151);
                                         *ptr79
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len148;
+                                            .cast::<usize>() = len151;
                                         *ptr79
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr148.cast_mut();
-                                        let vec152 = t147_1;
-                                        let len152 = vec152.len();
-                                        let layout152 = _rt::alloc::Layout::from_size_align(
-                                                vec152.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = ptr151.cast_mut();
+                                        let vec155 = t150_1;
+                                        let len155 = vec155.len();
+                                        let layout155 = _rt::alloc::Layout::from_size_align(
+                                                vec155.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result152, _cleanup152) = wit_bindgen::rt::Cleanup::new(
-                                            layout152,
+                                        let (result155, _cleanup155) = wit_bindgen::rt::Cleanup::new(
+                                            layout155,
                                         );
-                                        if let Some(cleanup) = _cleanup152 {
+                                        if let Some(cleanup) = _cleanup155 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec152.into_iter().enumerate() {
-                                            let base = result152
+                                        for (i, e) in vec155.into_iter().enumerate() {
+                                            let base = result155
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let (t149_0, t149_1) = e;
-                                                let vec150 = (t149_0.into_bytes()).into_boxed_slice();
-                                                let ptr150 = vec150.as_ptr().cast::<u8>();
-                                                let len150 = vec150.len();
-                                                ::core::mem::forget(vec150);
+                                                let (t152_0, t152_1) = e;
+                                                let vec153 = (t152_0.into_bytes()).into_boxed_slice();
+                                                let ptr153 = vec153.as_ptr().cast::<u8>();
+                                                let len153 = vec153.len();
+                                                ::core::mem::forget(vec153);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len150;
-                                                *base.add(0).cast::<*mut u8>() = ptr150.cast_mut();
-                                                let vec151 = (t149_1.into_bytes()).into_boxed_slice();
-                                                let ptr151 = vec151.as_ptr().cast::<u8>();
-                                                let len151 = vec151.len();
-                                                ::core::mem::forget(vec151);
+                                                    .cast::<usize>() = len153;
+                                                *base.add(0).cast::<*mut u8>() = ptr153.cast_mut();
+                                                let vec154 = (t152_1.into_bytes()).into_boxed_slice();
+                                                let ptr154 = vec154.as_ptr().cast::<u8>();
+                                                let len154 = vec154.len();
+                                                ::core::mem::forget(vec154);
                                                 *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len151;
+                                                    .cast::<usize>() = len154;
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr151.cast_mut();
+                                                    .cast::<*mut u8>() = ptr154.cast_mut();
                                             }
                                         }
-                                        *ptr79
-                                            .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len152;
-                                        *ptr79
-                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result152;
-                                    }
-                                    Decision::Other(e) => {
-                                        *ptr79
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (6i32) as u8;
-                                        let (t153_0, t153_1) = e;
-                                        let vec154 = (t153_0.into_bytes()).into_boxed_slice();
-                                        let ptr154 = vec154.as_ptr().cast::<u8>();
-                                        let len154 = vec154.len();
-                                        ::core::mem::forget(vec154);
-                                        *ptr79
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len154;
-                                        *ptr79
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr154.cast_mut();
-                                        let vec155 = (t153_1.into_bytes()).into_boxed_slice();
-                                        let ptr155 = vec155.as_ptr().cast::<u8>();
-                                        let len155 = vec155.len();
-                                        ::core::mem::forget(vec155);
                                         *ptr79
                                             .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len155;
                                         *ptr79
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr155.cast_mut();
+                                            .cast::<*mut u8>() = result155;
                                     }
-                                }
-                            }
-                            Err(e) => {
-                                *ptr79.add(0).cast::<u8>() = (1i32) as u8;
-                                use super::super::super::super::strowger::types::types::Error as V167;
-                                match e {
-                                    V167::Denied(e) => {
+                                    Decision::Other(e) => {
                                         *ptr79
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (0i32) as u8;
-                                        let vec156 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr156 = vec156.as_ptr().cast::<u8>();
-                                        let len156 = vec156.len();
-                                        ::core::mem::forget(vec156);
-                                        *ptr79
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len156;
-                                        *ptr79
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr156.cast_mut();
-                                    }
-                                    V167::InvalidState(e) => {
-                                        *ptr79
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (1i32) as u8;
-                                        let vec157 = (e.into_bytes()).into_boxed_slice();
+                                            .cast::<u8>() = (6i32) as u8;
+                                        let (t156_0, t156_1) = e;
+                                        let vec157 = (t156_0.into_bytes()).into_boxed_slice();
                                         let ptr157 = vec157.as_ptr().cast::<u8>();
                                         let len157 = vec157.len();
                                         ::core::mem::forget(vec157);
@@ -4544,36 +4620,27 @@ pub mod exports {
                                         *ptr79
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr157.cast_mut();
-                                    }
-                                    V167::InvalidArgument(e) => {
-                                        *ptr79
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (2i32) as u8;
-                                        let vec158 = (e.into_bytes()).into_boxed_slice();
+                                        let vec158 = (t156_1.into_bytes()).into_boxed_slice();
                                         let ptr158 = vec158.as_ptr().cast::<u8>();
                                         let len158 = vec158.len();
                                         ::core::mem::forget(vec158);
                                         *ptr79
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len158;
                                         *ptr79
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr158.cast_mut();
                                     }
-                                    V167::NotFound => {
+                                }
+                            }
+                            Err(e) => {
+                                *ptr79.add(0).cast::<u8>() = (1i32) as u8;
+                                use super::super::super::super::strowger::types::types::Error as V170;
+                                match e {
+                                    V170::Denied(e) => {
                                         *ptr79
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (3i32) as u8;
-                                    }
-                                    V167::Timeout => {
-                                        *ptr79
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (4i32) as u8;
-                                    }
-                                    V167::LimitExceeded(e) => {
-                                        *ptr79
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (5i32) as u8;
+                                            .cast::<u8>() = (0i32) as u8;
                                         let vec159 = (e.into_bytes()).into_boxed_slice();
                                         let ptr159 = vec159.as_ptr().cast::<u8>();
                                         let len159 = vec159.len();
@@ -4585,18 +4652,26 @@ pub mod exports {
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr159.cast_mut();
                                     }
-                                    V167::HungUp(e) => {
+                                    V170::InvalidState(e) => {
                                         *ptr79
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (6i32) as u8;
-                                        let super::super::super::super::strowger::types::types::Cause {
-                                            code: code160,
-                                            sip: sip160,
-                                            q850: q850160,
-                                            reason: reason160,
-                                            by_remote: by_remote160,
-                                        } = e;
-                                        let vec161 = (code160.into_bytes()).into_boxed_slice();
+                                            .cast::<u8>() = (1i32) as u8;
+                                        let vec160 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr160 = vec160.as_ptr().cast::<u8>();
+                                        let len160 = vec160.len();
+                                        ::core::mem::forget(vec160);
+                                        *ptr79
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len160;
+                                        *ptr79
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr160.cast_mut();
+                                    }
+                                    V170::InvalidArgument(e) => {
+                                        *ptr79
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (2i32) as u8;
+                                        let vec161 = (e.into_bytes()).into_boxed_slice();
                                         let ptr161 = vec161.as_ptr().cast::<u8>();
                                         let len161 = vec161.len();
                                         ::core::mem::forget(vec161);
@@ -4606,81 +4681,128 @@ pub mod exports {
                                         *ptr79
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr161.cast_mut();
+                                    }
+                                    V170::NotFound => {
                                         *ptr79
-                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u16>() = (_rt::as_i32(sip160)) as u16;
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (3i32) as u8;
+                                    }
+                                    V170::Timeout => {
                                         *ptr79
-                                            .add(2 + 4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u16>() = (_rt::as_i32(q850160)) as u16;
-                                        let vec162 = (reason160.into_bytes()).into_boxed_slice();
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (4i32) as u8;
+                                    }
+                                    V170::LimitExceeded(e) => {
+                                        *ptr79
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (5i32) as u8;
+                                        let vec162 = (e.into_bytes()).into_boxed_slice();
                                         let ptr162 = vec162.as_ptr().cast::<u8>();
                                         let len162 = vec162.len();
                                         ::core::mem::forget(vec162);
                                         *ptr79
-                                            .add(6 * ::core::mem::size_of::<*const u8>())
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len162;
                                         *ptr79
-                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr162.cast_mut();
-                                        *ptr79
-                                            .add(7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (match by_remote160 {
-                                            true => 1,
-                                            false => 0,
-                                        }) as u8;
                                     }
-                                    V167::Cancelled => {
+                                    V170::HungUp(e) => {
                                         *ptr79
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (7i32) as u8;
-                                    }
-                                    V167::Unavailable(e) => {
-                                        *ptr79
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (8i32) as u8;
-                                        let vec163 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr163 = vec163.as_ptr().cast::<u8>();
-                                        let len163 = vec163.len();
-                                        ::core::mem::forget(vec163);
+                                            .cast::<u8>() = (6i32) as u8;
+                                        let super::super::super::super::strowger::types::types::Cause {
+                                            code: code163,
+                                            sip: sip163,
+                                            q850: q850163,
+                                            reason: reason163,
+                                            by_remote: by_remote163,
+                                        } = e;
+                                        let vec164 = (code163.into_bytes()).into_boxed_slice();
+                                        let ptr164 = vec164.as_ptr().cast::<u8>();
+                                        let len164 = vec164.len();
+                                        ::core::mem::forget(vec164);
                                         *ptr79
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len163;
+                                            .cast::<usize>() = len164;
                                         *ptr79
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr163.cast_mut();
-                                    }
-                                    V167::Other(e) => {
+                                            .cast::<*mut u8>() = ptr164.cast_mut();
                                         *ptr79
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (9i32) as u8;
-                                        let super::super::super::super::strowger::types::types::ErrorInfo {
-                                            code: code164,
-                                            message: message164,
-                                            retryable: retryable164,
-                                        } = e;
-                                        let vec165 = (code164.into_bytes()).into_boxed_slice();
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u16>() = (_rt::as_i32(sip163)) as u16;
+                                        *ptr79
+                                            .add(2 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u16>() = (_rt::as_i32(q850163)) as u16;
+                                        let vec165 = (reason163.into_bytes()).into_boxed_slice();
                                         let ptr165 = vec165.as_ptr().cast::<u8>();
                                         let len165 = vec165.len();
                                         ::core::mem::forget(vec165);
                                         *ptr79
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .add(6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len165;
                                         *ptr79
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr165.cast_mut();
-                                        let vec166 = (message164.into_bytes()).into_boxed_slice();
+                                        *ptr79
+                                            .add(7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (match by_remote163 {
+                                            true => 1,
+                                            false => 0,
+                                        }) as u8;
+                                    }
+                                    V170::Cancelled => {
+                                        *ptr79
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (7i32) as u8;
+                                    }
+                                    V170::Unavailable(e) => {
+                                        *ptr79
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (8i32) as u8;
+                                        let vec166 = (e.into_bytes()).into_boxed_slice();
                                         let ptr166 = vec166.as_ptr().cast::<u8>();
                                         let len166 = vec166.len();
                                         ::core::mem::forget(vec166);
                                         *ptr79
-                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len166;
                                         *ptr79
-                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr166.cast_mut();
+                                    }
+                                    V170::Other(e) => {
+                                        *ptr79
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (9i32) as u8;
+                                        let super::super::super::super::strowger::types::types::ErrorInfo {
+                                            code: code167,
+                                            message: message167,
+                                            retryable: retryable167,
+                                        } = e;
+                                        let vec168 = (code167.into_bytes()).into_boxed_slice();
+                                        let ptr168 = vec168.as_ptr().cast::<u8>();
+                                        let len168 = vec168.len();
+                                        ::core::mem::forget(vec168);
+                                        *ptr79
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len168;
+                                        *ptr79
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr168.cast_mut();
+                                        let vec169 = (message167.into_bytes()).into_boxed_slice();
+                                        let ptr169 = vec169.as_ptr().cast::<u8>();
+                                        let len169 = vec169.len();
+                                        ::core::mem::forget(vec169);
+                                        *ptr79
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len169;
+                                        *ptr79
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr169.cast_mut();
                                         *ptr79
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (match retryable164 {
+                                            .cast::<u8>() = (match retryable167 {
                                             true => 1,
                                             false => 0,
                                         }) as u8;
@@ -4742,21 +4864,21 @@ pub mod exports {
                                         let l10 = *arg0
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base50 = l9;
-                                        let len50 = l10;
-                                        for i in 0..len50 {
-                                            let base = base50
+                                        let base54 = l9;
+                                        let len54 = l10;
+                                        for i in 0..len54 {
+                                            let base = base54
                                                 .add(i * (5 * ::core::mem::size_of::<*const u8>()));
                                             {
                                                 let l11 = *base.add(0).cast::<*mut u8>();
                                                 let l12 = *base
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                let base46 = l11;
-                                                let len46 = l12;
-                                                for i in 0..len46 {
-                                                    let base = base46
-                                                        .add(i * (10 * ::core::mem::size_of::<*const u8>()));
+                                                let base50 = l11;
+                                                let len50 = l12;
+                                                for i in 0..len50 {
+                                                    let base = base50
+                                                        .add(i * (12 * ::core::mem::size_of::<*const u8>()));
                                                     {
                                                         let l13 = i32::from(*base.add(0).cast::<u8>());
                                                         match l13 {
@@ -4769,7 +4891,7 @@ pub mod exports {
                                                                     .cast::<usize>();
                                                                 _rt::cabi_dealloc(l14, l15, 1);
                                                             }
-                                                            _ => {
+                                                            1 => {
                                                                 let l16 = *base
                                                                     .add(::core::mem::size_of::<*const u8>())
                                                                     .cast::<*mut u8>();
@@ -4778,55 +4900,55 @@ pub mod exports {
                                                                     .cast::<usize>();
                                                                 _rt::cabi_dealloc(l16, l17, 1);
                                                             }
-                                                        }
-                                                        let l18 = i32::from(
-                                                            *base
-                                                                .add(3 * ::core::mem::size_of::<*const u8>())
-                                                                .cast::<u8>(),
-                                                        );
-                                                        match l18 {
-                                                            0 => {}
                                                             _ => {
-                                                                let l19 = *base
-                                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                let l18 = *base
+                                                                    .add(::core::mem::size_of::<*const u8>())
                                                                     .cast::<*mut u8>();
-                                                                let l20 = *base
-                                                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                                                let l19 = *base
+                                                                    .add(2 * ::core::mem::size_of::<*const u8>())
                                                                     .cast::<usize>();
-                                                                _rt::cabi_dealloc(l19, l20, 1);
+                                                                _rt::cabi_dealloc(l18, l19, 1);
+                                                                let l20 = *base
+                                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>();
+                                                                let l21 = *base
+                                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                _rt::cabi_dealloc(l20, l21, 1);
                                                             }
                                                         }
-                                                        let l21 = *base
-                                                            .add(6 * ::core::mem::size_of::<*const u8>())
+                                                        let l22 = i32::from(
+                                                            *base
+                                                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<u8>(),
+                                                        );
+                                                        match l22 {
+                                                            0 => {}
+                                                            _ => {
+                                                                let l23 = *base
+                                                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<*mut u8>();
+                                                                let l24 = *base
+                                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                                    .cast::<usize>();
+                                                                _rt::cabi_dealloc(l23, l24, 1);
+                                                            }
+                                                        }
+                                                        let l25 = *base
+                                                            .add(8 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
-                                                        let l22 = *base
-                                                            .add(7 * ::core::mem::size_of::<*const u8>())
+                                                        let l26 = *base
+                                                            .add(9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>();
-                                                        let base38 = l21;
-                                                        let len38 = l22;
-                                                        for i in 0..len38 {
-                                                            let base = base38
+                                                        let base42 = l25;
+                                                        let len42 = l26;
+                                                        for i in 0..len42 {
+                                                            let base = base42
                                                                 .add(i * (5 * ::core::mem::size_of::<*const u8>()));
                                                             {
-                                                                let l23 = i32::from(*base.add(0).cast::<u8>());
-                                                                match l23 {
+                                                                let l27 = i32::from(*base.add(0).cast::<u8>());
+                                                                match l27 {
                                                                     0 => {
-                                                                        let l24 = *base
-                                                                            .add(::core::mem::size_of::<*const u8>())
-                                                                            .cast::<*mut u8>();
-                                                                        let l25 = *base
-                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<usize>();
-                                                                        _rt::cabi_dealloc(l24, l25, 1);
-                                                                        let l26 = *base
-                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<*mut u8>();
-                                                                        let l27 = *base
-                                                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<usize>();
-                                                                        _rt::cabi_dealloc(l26, l27, 1);
-                                                                    }
-                                                                    1 => {
                                                                         let l28 = *base
                                                                             .add(::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>();
@@ -4842,7 +4964,7 @@ pub mod exports {
                                                                             .cast::<usize>();
                                                                         _rt::cabi_dealloc(l30, l31, 1);
                                                                     }
-                                                                    2 => {
+                                                                    1 => {
                                                                         let l32 = *base
                                                                             .add(::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>();
@@ -4850,116 +4972,116 @@ pub mod exports {
                                                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>();
                                                                         _rt::cabi_dealloc(l32, l33, 1);
-                                                                    }
-                                                                    _ => {
                                                                         let l34 = *base
-                                                                            .add(::core::mem::size_of::<*const u8>())
-                                                                            .cast::<*mut u8>();
-                                                                        let l35 = *base
-                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                                            .cast::<usize>();
-                                                                        _rt::cabi_dealloc(l34, l35, 1);
-                                                                        let l36 = *base
                                                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<*mut u8>();
-                                                                        let l37 = *base
+                                                                        let l35 = *base
                                                                             .add(4 * ::core::mem::size_of::<*const u8>())
                                                                             .cast::<usize>();
+                                                                        _rt::cabi_dealloc(l34, l35, 1);
+                                                                    }
+                                                                    2 => {
+                                                                        let l36 = *base
+                                                                            .add(::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l37 = *base
+                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
                                                                         _rt::cabi_dealloc(l36, l37, 1);
+                                                                    }
+                                                                    _ => {
+                                                                        let l38 = *base
+                                                                            .add(::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l39 = *base
+                                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        _rt::cabi_dealloc(l38, l39, 1);
+                                                                        let l40 = *base
+                                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<*mut u8>();
+                                                                        let l41 = *base
+                                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                                            .cast::<usize>();
+                                                                        _rt::cabi_dealloc(l40, l41, 1);
                                                                     }
                                                                 }
                                                             }
                                                         }
                                                         _rt::cabi_dealloc(
-                                                            base38,
-                                                            len38 * (5 * ::core::mem::size_of::<*const u8>()),
+                                                            base42,
+                                                            len42 * (5 * ::core::mem::size_of::<*const u8>()),
                                                             ::core::mem::size_of::<*const u8>(),
                                                         );
-                                                        let l39 = *base
-                                                            .add(8 * ::core::mem::size_of::<*const u8>())
+                                                        let l43 = *base
+                                                            .add(10 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
-                                                        let l40 = *base
-                                                            .add(9 * ::core::mem::size_of::<*const u8>())
+                                                        let l44 = *base
+                                                            .add(11 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>();
-                                                        let base45 = l39;
-                                                        let len45 = l40;
-                                                        for i in 0..len45 {
-                                                            let base = base45
+                                                        let base49 = l43;
+                                                        let len49 = l44;
+                                                        for i in 0..len49 {
+                                                            let base = base49
                                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                                             {
-                                                                let l41 = *base.add(0).cast::<*mut u8>();
-                                                                let l42 = *base
+                                                                let l45 = *base.add(0).cast::<*mut u8>();
+                                                                let l46 = *base
                                                                     .add(::core::mem::size_of::<*const u8>())
                                                                     .cast::<usize>();
-                                                                _rt::cabi_dealloc(l41, l42, 1);
-                                                                let l43 = *base
+                                                                _rt::cabi_dealloc(l45, l46, 1);
+                                                                let l47 = *base
                                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                                     .cast::<*mut u8>();
-                                                                let l44 = *base
+                                                                let l48 = *base
                                                                     .add(3 * ::core::mem::size_of::<*const u8>())
                                                                     .cast::<usize>();
-                                                                _rt::cabi_dealloc(l43, l44, 1);
+                                                                _rt::cabi_dealloc(l47, l48, 1);
                                                             }
                                                         }
                                                         _rt::cabi_dealloc(
-                                                            base45,
-                                                            len45 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                            base49,
+                                                            len49 * (4 * ::core::mem::size_of::<*const u8>()),
                                                             ::core::mem::size_of::<*const u8>(),
                                                         );
                                                     }
                                                 }
                                                 _rt::cabi_dealloc(
-                                                    base46,
-                                                    len46 * (10 * ::core::mem::size_of::<*const u8>()),
+                                                    base50,
+                                                    len50 * (12 * ::core::mem::size_of::<*const u8>()),
                                                     ::core::mem::size_of::<*const u8>(),
                                                 );
-                                                let l47 = *base
+                                                let l51 = *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>();
-                                                let l48 = *base
+                                                let l52 = *base
                                                     .add(4 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                let base49 = l47;
-                                                let len49 = l48;
-                                                _rt::cabi_dealloc(base49, len49 * 2, 2);
+                                                let base53 = l51;
+                                                let len53 = l52;
+                                                _rt::cabi_dealloc(base53, len53 * 2, 2);
                                             }
                                         }
                                         _rt::cabi_dealloc(
-                                            base50,
-                                            len50 * (5 * ::core::mem::size_of::<*const u8>()),
+                                            base54,
+                                            len54 * (5 * ::core::mem::size_of::<*const u8>()),
                                             ::core::mem::size_of::<*const u8>(),
                                         );
-                                        let l51 = *arg0
+                                        let l55 = *arg0
                                             .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l52 = *arg0
+                                        let l56 = *arg0
                                             .add(6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base68 = l51;
-                                        let len68 = l52;
-                                        for i in 0..len68 {
-                                            let base = base68
+                                        let base72 = l55;
+                                        let len72 = l56;
+                                        for i in 0..len72 {
+                                            let base = base72
                                                 .add(i * (5 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let l53 = i32::from(*base.add(0).cast::<u8>());
-                                                match l53 {
+                                                let l57 = i32::from(*base.add(0).cast::<u8>());
+                                                match l57 {
                                                     0 => {
-                                                        let l54 = *base
-                                                            .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>();
-                                                        let l55 = *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        _rt::cabi_dealloc(l54, l55, 1);
-                                                        let l56 = *base
-                                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>();
-                                                        let l57 = *base
-                                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        _rt::cabi_dealloc(l56, l57, 1);
-                                                    }
-                                                    1 => {
                                                         let l58 = *base
                                                             .add(::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
@@ -4975,7 +5097,7 @@ pub mod exports {
                                                             .cast::<usize>();
                                                         _rt::cabi_dealloc(l60, l61, 1);
                                                     }
-                                                    2 => {
+                                                    1 => {
                                                         let l62 = *base
                                                             .add(::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
@@ -4983,128 +5105,128 @@ pub mod exports {
                                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>();
                                                         _rt::cabi_dealloc(l62, l63, 1);
-                                                    }
-                                                    _ => {
                                                         let l64 = *base
-                                                            .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>();
-                                                        let l65 = *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        _rt::cabi_dealloc(l64, l65, 1);
-                                                        let l66 = *base
                                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
-                                                        let l67 = *base
+                                                        let l65 = *base
                                                             .add(4 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>();
+                                                        _rt::cabi_dealloc(l64, l65, 1);
+                                                    }
+                                                    2 => {
+                                                        let l66 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l67 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
                                                         _rt::cabi_dealloc(l66, l67, 1);
+                                                    }
+                                                    _ => {
+                                                        let l68 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l69 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l68, l69, 1);
+                                                        let l70 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l71 = *base
+                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l70, l71, 1);
                                                     }
                                                 }
                                             }
                                         }
                                         _rt::cabi_dealloc(
-                                            base68,
-                                            len68 * (5 * ::core::mem::size_of::<*const u8>()),
+                                            base72,
+                                            len72 * (5 * ::core::mem::size_of::<*const u8>()),
                                             ::core::mem::size_of::<*const u8>(),
                                         );
-                                        let l69 = *arg0
+                                        let l73 = *arg0
                                             .add(8 + 7 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l70 = *arg0
+                                        let l74 = *arg0
                                             .add(8 + 8 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base75 = l69;
-                                        let len75 = l70;
-                                        for i in 0..len75 {
-                                            let base = base75
+                                        let base79 = l73;
+                                        let len79 = l74;
+                                        for i in 0..len79 {
+                                            let base = base79
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let l71 = *base.add(0).cast::<*mut u8>();
-                                                let l72 = *base
+                                                let l75 = *base.add(0).cast::<*mut u8>();
+                                                let l76 = *base
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l71, l72, 1);
-                                                let l73 = *base
+                                                _rt::cabi_dealloc(l75, l76, 1);
+                                                let l77 = *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>();
-                                                let l74 = *base
+                                                let l78 = *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l73, l74, 1);
+                                                _rt::cabi_dealloc(l77, l78, 1);
                                             }
                                         }
                                         _rt::cabi_dealloc(
-                                            base75,
-                                            len75 * (4 * ::core::mem::size_of::<*const u8>()),
+                                            base79,
+                                            len79 * (4 * ::core::mem::size_of::<*const u8>()),
                                             ::core::mem::size_of::<*const u8>(),
                                         );
                                     }
                                     2 => {
-                                        let l76 = *arg0
+                                        let l80 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l77 = *arg0
+                                        let l81 = *arg0
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base80 = l76;
-                                        let len80 = l77;
-                                        for i in 0..len80 {
-                                            let base = base80
+                                        let base84 = l80;
+                                        let len84 = l81;
+                                        for i in 0..len84 {
+                                            let base = base84
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let l78 = *base.add(0).cast::<*mut u8>();
-                                                let l79 = *base
+                                                let l82 = *base.add(0).cast::<*mut u8>();
+                                                let l83 = *base
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l78, l79, 1);
+                                                _rt::cabi_dealloc(l82, l83, 1);
                                             }
                                         }
                                         _rt::cabi_dealloc(
-                                            base80,
-                                            len80 * (2 * ::core::mem::size_of::<*const u8>()),
+                                            base84,
+                                            len84 * (2 * ::core::mem::size_of::<*const u8>()),
                                             ::core::mem::size_of::<*const u8>(),
                                         );
                                     }
                                     3 => {
-                                        let l81 = *arg0
+                                        let l85 = *arg0
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l82 = *arg0
+                                        let l86 = *arg0
                                             .add(4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l81, l82, 1);
-                                        let l83 = *arg0
+                                        _rt::cabi_dealloc(l85, l86, 1);
+                                        let l87 = *arg0
                                             .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l84 = *arg0
+                                        let l88 = *arg0
                                             .add(6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base100 = l83;
-                                        let len100 = l84;
-                                        for i in 0..len100 {
-                                            let base = base100
+                                        let base104 = l87;
+                                        let len104 = l88;
+                                        for i in 0..len104 {
+                                            let base = base104
                                                 .add(i * (5 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let l85 = i32::from(*base.add(0).cast::<u8>());
-                                                match l85 {
+                                                let l89 = i32::from(*base.add(0).cast::<u8>());
+                                                match l89 {
                                                     0 => {
-                                                        let l86 = *base
-                                                            .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>();
-                                                        let l87 = *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        _rt::cabi_dealloc(l86, l87, 1);
-                                                        let l88 = *base
-                                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>();
-                                                        let l89 = *base
-                                                            .add(4 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        _rt::cabi_dealloc(l88, l89, 1);
-                                                    }
-                                                    1 => {
                                                         let l90 = *base
                                                             .add(::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
@@ -5120,7 +5242,7 @@ pub mod exports {
                                                             .cast::<usize>();
                                                         _rt::cabi_dealloc(l92, l93, 1);
                                                     }
-                                                    2 => {
+                                                    1 => {
                                                         let l94 = *base
                                                             .add(::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
@@ -5128,154 +5250,152 @@ pub mod exports {
                                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>();
                                                         _rt::cabi_dealloc(l94, l95, 1);
-                                                    }
-                                                    _ => {
                                                         let l96 = *base
-                                                            .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>();
-                                                        let l97 = *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        _rt::cabi_dealloc(l96, l97, 1);
-                                                        let l98 = *base
                                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<*mut u8>();
-                                                        let l99 = *base
+                                                        let l97 = *base
                                                             .add(4 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<usize>();
+                                                        _rt::cabi_dealloc(l96, l97, 1);
+                                                    }
+                                                    2 => {
+                                                        let l98 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l99 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
                                                         _rt::cabi_dealloc(l98, l99, 1);
+                                                    }
+                                                    _ => {
+                                                        let l100 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l101 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l100, l101, 1);
+                                                        let l102 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l103 = *base
+                                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        _rt::cabi_dealloc(l102, l103, 1);
                                                     }
                                                 }
                                             }
                                         }
                                         _rt::cabi_dealloc(
-                                            base100,
-                                            len100 * (5 * ::core::mem::size_of::<*const u8>()),
+                                            base104,
+                                            len104 * (5 * ::core::mem::size_of::<*const u8>()),
                                             ::core::mem::size_of::<*const u8>(),
                                         );
                                     }
                                     4 => {
-                                        let l101 = *arg0
+                                        let l105 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l102 = *arg0
+                                        let l106 = *arg0
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l101, l102, 1);
-                                        let l103 = *arg0
+                                        _rt::cabi_dealloc(l105, l106, 1);
+                                        let l107 = *arg0
                                             .add(4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l104 = *arg0
+                                        let l108 = *arg0
                                             .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base109 = l103;
-                                        let len109 = l104;
-                                        for i in 0..len109 {
-                                            let base = base109
+                                        let base113 = l107;
+                                        let len113 = l108;
+                                        for i in 0..len113 {
+                                            let base = base113
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let l105 = *base.add(0).cast::<*mut u8>();
-                                                let l106 = *base
+                                                let l109 = *base.add(0).cast::<*mut u8>();
+                                                let l110 = *base
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l105, l106, 1);
-                                                let l107 = *base
+                                                _rt::cabi_dealloc(l109, l110, 1);
+                                                let l111 = *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>();
-                                                let l108 = *base
+                                                let l112 = *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l107, l108, 1);
+                                                _rt::cabi_dealloc(l111, l112, 1);
                                             }
                                         }
                                         _rt::cabi_dealloc(
-                                            base109,
-                                            len109 * (4 * ::core::mem::size_of::<*const u8>()),
+                                            base113,
+                                            len113 * (4 * ::core::mem::size_of::<*const u8>()),
                                             ::core::mem::size_of::<*const u8>(),
                                         );
                                     }
                                     5 => {
-                                        let l110 = *arg0
+                                        let l114 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l111 = *arg0
+                                        let l115 = *arg0
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l110, l111, 1);
-                                        let l112 = *arg0
+                                        _rt::cabi_dealloc(l114, l115, 1);
+                                        let l116 = *arg0
                                             .add(4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l113 = *arg0
+                                        let l117 = *arg0
                                             .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let base118 = l112;
-                                        let len118 = l113;
-                                        for i in 0..len118 {
-                                            let base = base118
+                                        let base122 = l116;
+                                        let len122 = l117;
+                                        for i in 0..len122 {
+                                            let base = base122
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let l114 = *base.add(0).cast::<*mut u8>();
-                                                let l115 = *base
+                                                let l118 = *base.add(0).cast::<*mut u8>();
+                                                let l119 = *base
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l114, l115, 1);
-                                                let l116 = *base
+                                                _rt::cabi_dealloc(l118, l119, 1);
+                                                let l120 = *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>();
-                                                let l117 = *base
+                                                let l121 = *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l116, l117, 1);
+                                                _rt::cabi_dealloc(l120, l121, 1);
                                             }
                                         }
                                         _rt::cabi_dealloc(
-                                            base118,
-                                            len118 * (4 * ::core::mem::size_of::<*const u8>()),
+                                            base122,
+                                            len122 * (4 * ::core::mem::size_of::<*const u8>()),
                                             ::core::mem::size_of::<*const u8>(),
                                         );
                                     }
                                     _ => {
-                                        let l119 = *arg0
+                                        let l123 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l120 = *arg0
+                                        let l124 = *arg0
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l119, l120, 1);
-                                        let l121 = *arg0
+                                        _rt::cabi_dealloc(l123, l124, 1);
+                                        let l125 = *arg0
                                             .add(4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l122 = *arg0
+                                        let l126 = *arg0
                                             .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l121, l122, 1);
+                                        _rt::cabi_dealloc(l125, l126, 1);
                                     }
                                 }
                             }
                             _ => {
-                                let l123 = i32::from(
+                                let l127 = i32::from(
                                     *arg0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
                                 );
-                                match l123 {
+                                match l127 {
                                     0 => {
-                                        let l124 = *arg0
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l125 = *arg0
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        _rt::cabi_dealloc(l124, l125, 1);
-                                    }
-                                    1 => {
-                                        let l126 = *arg0
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l127 = *arg0
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        _rt::cabi_dealloc(l126, l127, 1);
-                                    }
-                                    2 => {
                                         let l128 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
@@ -5284,9 +5404,7 @@ pub mod exports {
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l128, l129, 1);
                                     }
-                                    3 => {}
-                                    4 => {}
-                                    5 => {
+                                    1 => {
                                         let l130 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
@@ -5295,7 +5413,7 @@ pub mod exports {
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l130, l131, 1);
                                     }
-                                    6 => {
+                                    2 => {
                                         let l132 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
@@ -5303,16 +5421,19 @@ pub mod exports {
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l132, l133, 1);
+                                    }
+                                    3 => {}
+                                    4 => {}
+                                    5 => {
                                         let l134 = *arg0
-                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
                                         let l135 = *arg0
-                                            .add(6 * ::core::mem::size_of::<*const u8>())
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l134, l135, 1);
                                     }
-                                    7 => {}
-                                    8 => {
+                                    6 => {
                                         let l136 = *arg0
                                             .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
@@ -5320,22 +5441,39 @@ pub mod exports {
                                             .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l136, l137, 1);
-                                    }
-                                    _ => {
                                         let l138 = *arg0
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
                                         let l139 = *arg0
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .add(6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l138, l139, 1);
+                                    }
+                                    7 => {}
+                                    8 => {
                                         let l140 = *arg0
-                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
                                         let l141 = *arg0
-                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         _rt::cabi_dealloc(l140, l141, 1);
+                                    }
+                                    _ => {
+                                        let l142 = *arg0
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l143 = *arg0
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l142, l143, 1);
+                                        let l144 = *arg0
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l145 = *arg0
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l144, l145, 1);
                                     }
                                 }
                             }
@@ -5572,9 +5710,9 @@ macro_rules! __export_router_plugin_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:strowger:routing@0.1.0:router-plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1849] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1917] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb5\x0d\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf9\x0d\x01A\x02\x01\
 A\x13\x01B\x13\x01o\x02ss\x04\0\x04attr\x03\0\0\x01r\x02\x04names\x05values\x04\0\
 \x06header\x03\0\x02\x01q\x04\x03set\x01\x03\0\x03add\x01\x03\0\x06remove\x01s\0\
 \x05other\x01\x01\0\x04\0\x09header-op\x03\0\x04\x01ks\x01r\x04\x03uris\x04users\
@@ -5599,24 +5737,25 @@ s\x01\0\x03\0\x19strowger:host/clock@0.1.0\x05\x06\x01B\x07\x02\x03\x02\x01\x03\
 \0\x04attr\x03\0\0\x01p\x01\x01@\x03\x04names\x05deltaw\x06labels\x02\x01\0\x04\0\
 \x05count\x01\x03\x01@\x03\x04names\x05valueu\x06labels\x02\x01\0\x04\0\x07obser\
 ve\x01\x04\x03\0\x1bstrowger:host/metrics@0.1.0\x05\x07\x02\x03\0\0\x09header-op\
-\x02\x03\0\0\x09call-info\x02\x03\0\0\x05cause\x01B(\x02\x03\x02\x01\x03\x04\0\x04\
+\x02\x03\0\0\x09call-info\x02\x03\0\0\x05cause\x01B+\x02\x03\x02\x01\x03\x04\0\x04\
 attr\x03\0\0\x02\x03\x02\x01\x08\x04\0\x09header-op\x03\0\x02\x02\x03\x02\x01\x09\
 \x04\0\x09call-info\x03\0\x04\x02\x03\x02\x01\x0a\x04\0\x05cause\x03\0\x06\x02\x03\
-\x02\x01\x01\x04\0\x05error\x03\0\x08\x01q\x02\x07account\x01s\0\x03uri\x01s\0\x04\
-\0\x08endpoint\x03\0\x0a\x01ks\x01p\x03\x01p\x01\x01r\x04\x02to\x0b\x09caller-id\
-\x0c\x0aheader-ops\x0d\x05attrs\x0e\x04\0\x06target\x03\0\x0f\x01p\x10\x01p{\x01\
-r\x03\x07targets\x11\x0fring-timeout-msy\x0aadvance-on\x12\x04\0\x04step\x03\0\x13\
-\x01m\x03\x0etenant-default\x06anchor\x06direct\x04\0\x0amedia-path\x03\0\x15\x01\
-p\x14\x01ky\x01r\x05\x05steps\x17\x05media\x16\x0aheader-ops\x0d\x0emax-duration\
--s\x18\x05attrs\x0e\x04\0\x04plan\x03\0\x19\x01r\x03\x03sip{\x06reasons\x0aheade\
-r-ops\x0d\x04\0\x07refusal\x03\0\x1b\x01ps\x01o\x02s\x0e\x01q\x07\x04next\x01\x0e\
-\0\x07connect\x01\x1a\0\x08redirect\x01\x1d\0\x06refuse\x01\x1c\0\x03app\x01\x1e\
-\0\x07reroute\x01\x1e\0\x05other\x01\x01\0\x04\0\x08decision\x03\0\x1f\x01j\x01\x20\
-\x01\x09\x01@\x01\x04call\x05\0!\x04\0\x05route\x01\"\x01o\x02s\x07\x01p#\x01@\x02\
-\x04call\x05\x05tried$\0!\x04\0\x09exhausted\x01%\x04\0\x1dstrowger:routing/rout\
-er@0.1.0\x05\x0b\x04\0$strowger:routing/router-plugin@0.1.0\x04\0\x0b\x13\x01\0\x0d\
-router-plugin\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.258.3\x10wit-bindgen-rust\x060.61.1";
+\x02\x01\x01\x04\0\x05error\x03\0\x08\x01o\x02ss\x01q\x03\x07account\x01s\0\x03u\
+ri\x01s\0\x05trunk\x01\x0a\0\x04\0\x08endpoint\x03\0\x0b\x01ks\x01p\x03\x01p\x01\
+\x01r\x04\x02to\x0c\x09caller-id\x0d\x0aheader-ops\x0e\x05attrs\x0f\x04\0\x06tar\
+get\x03\0\x10\x01p\x11\x01p{\x01r\x03\x07targets\x12\x0fring-timeout-msy\x0aadva\
+nce-on\x13\x04\0\x04step\x03\0\x14\x01m\x03\x0etenant-default\x06anchor\x06direc\
+t\x04\0\x0amedia-path\x03\0\x16\x01m\x03\x0etenant-default\x05proxy\x05b2bua\x04\
+\0\x08handling\x03\0\x18\x01p\x15\x01ky\x01r\x06\x05steps\x1a\x08handling\x19\x05\
+media\x17\x0aheader-ops\x0e\x0emax-duration-s\x1b\x05attrs\x0f\x04\0\x04plan\x03\
+\0\x1c\x01r\x03\x03sip{\x06reasons\x0aheader-ops\x0e\x04\0\x07refusal\x03\0\x1e\x01\
+ps\x01o\x02s\x0f\x01q\x07\x04next\x01\x0f\0\x07connect\x01\x1d\0\x08redirect\x01\
+\x20\0\x06refuse\x01\x1f\0\x03app\x01!\0\x07reroute\x01!\0\x05other\x01\x01\0\x04\
+\0\x08decision\x03\0\"\x01j\x01#\x01\x09\x01@\x01\x04call\x05\0$\x04\0\x05route\x01\
+%\x01o\x02s\x07\x01p&\x01@\x02\x04call\x05\x05tried'\0$\x04\0\x09exhausted\x01(\x04\
+\0\x1dstrowger:routing/router@0.1.0\x05\x0b\x04\0$strowger:routing/router-plugin\
+@0.1.0\x04\0\x0b\x13\x01\0\x0drouter-plugin\x03\0\0\0G\x09producers\x01\x0cproce\
+ssed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }

@@ -17,6 +17,7 @@ const PARTS: &[&str] = &[
     "host/sip/auth",
     "host/sip/dialog",
     "host/sip/registrar",
+    "host/sip/events",
     "host/admission",
     "host/media/sdp",
     "host/media/rtp",

@@ -1,6 +1,7 @@
 //! The callee: what an INVITE makes it do, CANCEL, and the ACK.
 
 use super::Phone;
+use crate::carriers::Desk;
 use crate::compose::Way;
 use crate::dialog::{Act, Dialog, Stage};
 use crate::text;
@@ -16,6 +17,7 @@ impl Phone {
         match (text::method(message), text::tag(&to)) {
             ("INVITE", None) if self.dialogs.contains_key(&call_id) => self.refuse(message, 482, now),
             ("INVITE", None) => self.rung(message, &call_id, now),
+            ("NOTIFY", _) => self.notified(message, now),
             ("CANCEL", _) => self.cancelled(message, &call_id, now),
             (_, Some(_)) => self.within(message, &call_id, now),
             (_, None) => self.refuse(message, 481, now),
@@ -33,6 +35,9 @@ impl Phone {
     fn rung(&mut self, message: &str, call_id: &str, now: Instant) {
         if self.chance.percent(self.plan.temper.silent) && !self.calm {
             self.ignored.insert(call_id.to_owned());
+            return;
+        }
+        if self.challenges(message, now) {
             return;
         }
         let of = |name| text::field(message, name).unwrap_or_default().to_owned();
@@ -63,6 +68,23 @@ impl Phone {
         } else {
             self.respond(message, 180, &to, None, now);
         }
+    }
+
+    /// Whether the call came by a trunk whose carrier wants to know first who it is.
+    fn challenges(&mut self, message: &str, now: Instant) -> bool {
+        let Some(desk) = self.desk.as_mut().filter(|_| Desk::concerns(message)) else { return false };
+        let challenge = match desk.challenge(message, now) {
+            Ok(Some(values)) => values,
+            Ok(None) => return false,
+            Err(broken) => {
+                self.broken = Some(broken);
+                return true;
+            }
+        };
+        let to = format!("{};tag={}", text::field(message, "to").unwrap_or_default(), self.token("c"));
+        let lines: String = challenge.iter().map(|value| format!("Proxy-Authenticate: {value}\r\n")).collect();
+        self.respond_with(message, (407, &lines), &to, None, now);
+        true
     }
 
     /// What this phone does with a call, and when.

@@ -1,5 +1,6 @@
 //! Ladders for every race, and seeds over a lossy network.
 
+mod auth;
 mod basic;
 mod bye;
 mod cancel;

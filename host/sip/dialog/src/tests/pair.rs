@@ -108,6 +108,7 @@ impl Pair {
             call_id: None,
             headers: Vec::new(),
             offer: offer.map(|sdp| Bytes::from_static(sdp.as_bytes())),
+            carrier: None,
         }
     }
 

@@ -1,0 +1,155 @@
+//! A call from a carrier: which brand's trunk it came by, which number it is for, and who calls.
+//!
+//! The source address (with the listener) or the line token has named the trunks already. The dialled number is made
+//! E.164 by the trunk's rules and must be a DDI of the trunk's own brand: the DDI's company is the tenant. Who calls is
+//! believed as the trunk's header policy says (RFC 3325 section 5: only within a trust domain).
+
+use crate::Doorkeeper;
+use model::{Company, Ddi, Directory, Party, TranslationLists, Trunk};
+use sip_message::{Message, Name, NameAddrRef};
+use std::sync::Arc;
+
+/// Permission to open a call for the company that a DDI belongs to.
+///
+/// # Invariants
+/// The trunk is enabled, and it, the DDI's company and the brand belong together.
+#[derive(Clone, Debug)]
+pub struct AdmittedTrunk {
+    trunk: Arc<Trunk>,
+    company: Arc<Company>,
+    brand_name: String,
+    number: String,
+    caller: Party,
+}
+
+impl AdmittedTrunk {
+    /// The trunk it came by.
+    #[must_use]
+    pub fn trunk(&self) -> &Arc<Trunk> {
+        &self.trunk
+    }
+
+    /// The tenant.
+    #[must_use]
+    pub fn company(&self) -> &Arc<Company> {
+        &self.company
+    }
+
+    /// The brand's name.
+    #[must_use]
+    pub fn brand_name(&self) -> &str {
+        &self.brand_name
+    }
+
+    /// The DDI, in E.164.
+    #[must_use]
+    pub fn number(&self) -> &str {
+        &self.number
+    }
+
+    /// Who calls.
+    #[must_use]
+    pub fn caller(&self) -> &Party {
+        &self.caller
+    }
+}
+
+impl Doorkeeper {
+    /// Decides about an INVITE from a carrier: the first of `trunks` by whose rules one of its numbers is a DDI of the
+    /// brand. `by_line` says that the Request-URI holds our own line token, so that the number is elsewhere.
+    ///
+    /// # Errors
+    /// The status that refuses it: 404 where no trunk knows the number.
+    pub fn admit_trunk(
+        &mut self,
+        directory: &Directory,
+        trunks: &[Arc<Trunk>],
+        request: &Message,
+        by_line: bool,
+    ) -> Result<AdmittedTrunk, u16> {
+        let dialled = dialled(request, by_line);
+        for trunk in trunks {
+            let unchanged = TranslationLists::default();
+            let lists = directory.translation_of(trunk).map_or(&unchanged, |set| &set.lists);
+            let Some((ddi, company)) =
+                dialled.iter().find_map(|number| ddi_of(directory, trunk, &lists.callee_in.apply(number)))
+            else {
+                continue;
+            };
+            let Some(brand) = directory.brand(trunk.brand) else { continue };
+            self.counters.admitted += 1;
+            return Ok(AdmittedTrunk {
+                number: ddi.e164.clone(),
+                caller: caller(trunk, lists, company, request),
+                trunk: Arc::clone(trunk),
+                company: Arc::clone(company),
+                brand_name: brand.name.clone(),
+            });
+        }
+        self.counters.unknown_numbers += 1;
+        Err(404)
+    }
+}
+
+/// The DDI of the trunk's brand with this number, and its company.
+fn ddi_of<'d>(directory: &'d Directory, trunk: &Trunk, number: &str) -> Option<(&'d Arc<Ddi>, &'d Arc<Company>)> {
+    let ddi = directory.ddi(number)?;
+    let company = directory.company(ddi.company).filter(|company| company.brand == trunk.brand)?;
+    Some((ddi, company))
+}
+
+/// What may be the dialled number, best first: the Request-URI's user; where that is our own token, what the carrier
+/// says beside it (RFC 7315 section 4.2 P-Called-Party-ID, then To).
+fn dialled(request: &Message, by_line: bool) -> Vec<String> {
+    if !by_line {
+        return request.request_uri().and_then(|uri| uri.user().map(str::to_owned)).into_iter().collect();
+    }
+    let called = first(request, Name::PCalledPartyId).and_then(|(user, _)| user);
+    let to = request.to().ok().and_then(|to| number_of(&to));
+    called.into_iter().chain(to).collect()
+}
+
+/// The caller as the trunk's policy lets us believe: asserted identities before From, and no name from a carrier that is
+/// not trusted. A caller that wants privacy is anonymous (RFC 3323 section 4.2).
+fn caller(trunk: &Trunk, lists: &TranslationLists, company: &Company, request: &Message) -> Party {
+    let asserted = [Name::PAssertedIdentity, Name::PPreferredIdentity, Name::RemotePartyId];
+    let trusted = trunk.headers.trust_identity;
+    let (user, display) = asserted
+        .into_iter()
+        .filter(|_| trusted)
+        .find_map(|name| first(request, name).filter(|(user, _)| user.is_some()))
+        .or_else(|| request.from().ok().map(|from| (number_of(&from), display_of(&from))))
+        .unwrap_or_default();
+    let hides = request.header(Name::Privacy).is_some_and(|wishes| {
+        let text = wishes.text();
+        text.split([';', ',']).any(|wish| ["id", "user", "header"].contains(&wish.trim().to_ascii_lowercase().as_str()))
+    });
+    let user = user.map(|user| lists.caller_in.apply(&user)).filter(|user| !user.is_empty() && !hides);
+    let user = user.unwrap_or_else(|| "anonymous".to_owned());
+    let domain = if user == "anonymous" { "anonymous.invalid" } else { company.domain.as_str() };
+    Party {
+        uri: format!("sip:{user}@{domain}"),
+        display: display.filter(|_| trusted && !hides),
+        verified: Some("trunk".to_owned()),
+        user,
+    }
+}
+
+/// Number and name of a header's first value.
+fn first(request: &Message, name: Name<'static>) -> Option<(Option<String>, Option<String>)> {
+    let value = request.values(name).next()?;
+    let party = NameAddrRef::parse(value.as_bytes()).ok()?;
+    Some((number_of(&party), display_of(&party)))
+}
+
+/// The user part; of a `tel` URI the number without its separators (RFC 3966 section 5.1.1).
+fn number_of(party: &NameAddrRef<'_>) -> Option<String> {
+    let uri = party.uri();
+    let user = uri.user()?;
+    let plain = |c: &char| !matches!(c, '-' | '.' | '(' | ')');
+    Some(if uri.scheme().eq_ignore_ascii_case("tel") { user.chars().filter(plain).collect() } else { user.to_owned() })
+}
+
+fn display_of(party: &NameAddrRef<'_>) -> Option<String> {
+    party.display().map(|d| d.into_owned()).filter(|d| !d.is_empty())
+}

@@ -1,0 +1,132 @@
+//! What the calls of an account look like from outside: the lamps of other phones (RFC 4235).
+//!
+//! After each step of a call the engine lets [`Lamps`] look at its legs. What changed is named by account; who wants to
+//! know asks [`crate::Engine::legs_of`]. So nothing is kept that could differ from the calls themselves.
+
+use crate::call::Call;
+use crate::leg::{Leg, LegNo, Progress};
+use model::{AccountId, CallId, LegRole};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How far a leg has come, seen by its own party.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum LegPhase {
+    /// The party called, and nothing rings yet.
+    Trying,
+    /// It rings, here or there.
+    Early,
+    /// It was answered.
+    Confirmed,
+}
+
+/// One leg of an account, seen by its own party.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LegView {
+    /// The call.
+    pub call: CallId,
+    /// The leg's number within it.
+    pub leg: u16,
+    /// Whether the party called or was called.
+    pub role: LegRole,
+    /// How far it has come.
+    pub phase: LegPhase,
+    /// Whether the party holds the other.
+    pub held: bool,
+    /// The dialog's Call-ID.
+    pub call_id: String,
+    /// The party's tag, once it has one.
+    pub party_tag: Option<String>,
+    /// Our tag.
+    pub our_tag: Option<String>,
+    /// The other party's number.
+    pub peer: String,
+    /// The other party's name; empty for none.
+    pub peer_name: String,
+    /// The other party withheld who it is (RFC 3323).
+    pub private: bool,
+}
+
+/// The legs that are to be seen.
+///
+/// # Invariants
+/// `shown` holds exactly the legs of accounts that a watcher would see, as they were after the last step.
+#[derive(Debug, Default)]
+pub(crate) struct Lamps {
+    shown: BTreeMap<(AccountId, CallId, LegNo), (LegPhase, bool)>,
+    changed: BTreeSet<AccountId>,
+}
+
+impl Lamps {
+    /// A call has taken a step.
+    pub(crate) fn look(&mut self, call: &Call) {
+        for leg in &call.legs {
+            let Some(account) = leg.account else { continue };
+            let key = (account, call.id, leg.no);
+            let changed = match phase(leg) {
+                Some(phase) => self.shown.insert(key, (phase, leg.held)) != Some((phase, leg.held)),
+                None => self.shown.remove(&key).is_some(),
+            };
+            if changed {
+                self.changed.insert(account);
+            }
+        }
+    }
+
+    /// The next account whose legs changed.
+    pub(crate) fn poll_changed(&mut self) -> Option<AccountId> {
+        self.changed.pop_first()
+    }
+
+    /// The legs of an account.
+    pub(crate) fn of(&self, account: AccountId) -> impl Iterator<Item = (CallId, LegNo)> {
+        let range = (account, CallId(0), 0)..=(account, CallId(u128::MAX), LegNo::MAX);
+        self.shown.range(range).map(|((_, call, leg), _)| (*call, *leg))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shown.is_empty()
+    }
+}
+
+/// A callee's leg is seen once it rings: a phone that does not answer has no lamp to light.
+fn phase(leg: &Leg) -> Option<LegPhase> {
+    match leg.progress {
+        Progress::Trying => (leg.role == LegRole::Caller).then_some(LegPhase::Trying),
+        Progress::Ringing => Some(LegPhase::Early),
+        Progress::Accepted | Progress::Answered => Some(LegPhase::Confirmed),
+        Progress::Ended => None,
+    }
+}
+
+/// One leg as its party sees it; `None` where it is not seen.
+pub(crate) fn view(call: &Call, no: LegNo, dialogs: &sip_dialog::Layer) -> Option<LegView> {
+    let leg = call.leg(no)?;
+    let key = leg.dialog?;
+    let called = leg.role == LegRole::Callee;
+    let (peer, peer_name) = if called {
+        (leg.caller_shown.clone(), call.info.caller.display.clone().unwrap_or_default())
+    } else {
+        (call.info.callee.user.clone(), String::new())
+    };
+    let text = |tag: Option<&str>| tag.filter(|t| !t.is_empty()).map(str::to_owned);
+    Some(LegView {
+        call: call.id,
+        leg: no,
+        role: leg.role,
+        phase: phase(leg)?,
+        held: leg.held,
+        call_id: dialogs.call_id(key).unwrap_or_default().to_owned(),
+        party_tag: text(dialogs.remote_tag(key)),
+        our_tag: text(dialogs.local_tag(key)),
+        peer,
+        peer_name,
+        private: called && withheld(call),
+    })
+}
+
+/// Whether the caller asked for privacy of its identity (RFC 3323 section 4.2, RFC 3325 section 9.3).
+fn withheld(call: &Call) -> bool {
+    let privacy = call.info.headers.iter().filter(|h| h.name.eq_ignore_ascii_case("Privacy"));
+    let mut words = privacy.flat_map(|h| h.value.split(';')).map(str::trim);
+    words.any(|w| ["id", "user", "header"].iter().any(|p| w.eq_ignore_ascii_case(p)))
+}

@@ -1,0 +1,287 @@
+//! Trunks: a brand's links to carriers, and how the directory finds them.
+//!
+//! One noun for both ways: calls leave by the servers, and come in by the sources or by a registration. A trunk belongs
+//! to a brand, never to a company; which company an inbound call is for, its DDI says.
+
+use crate::{BrandId, Directory, Ha1, LookupError, TranslationSet, TranslationSetId, Transport, TrunkId};
+use core::net::{IpAddr, SocketAddr};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One server of a carrier.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrunkServer {
+    /// A name or an address literal, without brackets.
+    pub host: String,
+    /// Without one a name is looked up by SRV (RFC 3263 section 4.2), and a literal has its transport's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Without one a name is looked up by NAPTR (RFC 3263 section 4.1), and a literal is spoken to over UDP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+    /// Lower is tried first.
+    #[serde(default)]
+    pub priority: u16,
+    /// Its share among servers of the same priority, in proportion.
+    #[serde(default = "one")]
+    pub weight: u16,
+}
+
+const fn one() -> u16 {
+    1
+}
+
+/// What answers a carrier's challenge.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrunkSecret {
+    /// The password: needed while the carrier's realm is not known.
+    Password(String),
+    /// The digest secrets for one realm.
+    Ha1 {
+        /// The realm they are for.
+        realm: String,
+        /// `H(user:realm:password)`.
+        ha1: Ha1,
+    },
+}
+
+impl core::fmt::Debug for TrunkSecret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            TrunkSecret::Password(_) => f.write_str("Password(..)"),
+            TrunkSecret::Ha1 { realm, .. } => write!(f, "Ha1({realm:?}, ..)"),
+        }
+    }
+}
+
+/// Who we are to a carrier.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TrunkCredentials {
+    /// The digest user name.
+    pub username: String,
+    /// The secret; never shown.
+    pub secret: TrunkSecret,
+}
+
+/// A registration with a carrier.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrunkRegistration {
+    /// The user part of the address of record.
+    pub user: String,
+    /// Its domain; without one the trunk's From domain, else the first server's host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// What is asked for, in seconds; the carrier's answer decides.
+    #[serde(default = "an_hour")]
+    pub expires_s: u32,
+}
+
+const fn an_hour() -> u32 {
+    3_600
+}
+
+/// Which identity headers cross this trunk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrunkHeaders {
+    /// The carrier vouches for who calls: P-Asserted-Identity, P-Preferred-Identity and Remote-Party-ID are believed, in
+    /// this order, before From; and Diversion is kept (RFC 3325 section 5).
+    pub trust_identity: bool,
+    /// Send P-Asserted-Identity (RFC 3325).
+    pub send_pai: bool,
+    /// Send P-Preferred-Identity (RFC 3325).
+    pub send_ppi: bool,
+    /// Send Remote-Party-ID, which old gateways read.
+    pub send_rpid: bool,
+    /// Send Diversion of forwarded calls (RFC 5806).
+    pub send_diversion: bool,
+}
+
+impl Default for TrunkHeaders {
+    fn default() -> Self {
+        TrunkHeaders { trust_identity: true, send_pai: true, send_ppi: false, send_rpid: false, send_diversion: true }
+    }
+}
+
+/// Where a trunk's calls may come from.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrunkSource {
+    /// The carrier's network; host bits are zero.
+    pub network: IpNet,
+    /// Only requests that came to this address of ours; `None` = any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener: Option<SocketAddr>,
+}
+
+/// A brand's link to a carrier.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trunk {
+    /// The row.
+    pub id: TrunkId,
+    /// Its brand.
+    pub brand: BrandId,
+    /// The name, unique within the brand; what plans and plugins call it.
+    pub name: String,
+    /// A disabled trunk neither registers nor takes nor makes calls.
+    pub enabled: bool,
+    /// Where calls go; may be empty for a trunk that only brings calls.
+    pub servers: Vec<TrunkServer>,
+    /// What answers challenges.
+    pub credentials: Option<TrunkCredentials>,
+    /// What is registered with the carrier.
+    pub registration: Option<TrunkRegistration>,
+    /// The user part of From instead of the caller's number.
+    pub from_user: Option<String>,
+    /// The host part of From instead of the address of ours.
+    pub from_domain: Option<String>,
+    /// Which identity headers cross it.
+    pub headers: TrunkHeaders,
+    /// Most calls at once, both ways; `None` = no limit of its own.
+    pub calls_max: Option<u32>,
+    /// Most new calls out in a second; `None` = no limit of its own.
+    pub cps_max: Option<u32>,
+    /// A server that does not answer an INVITE at all for this long has failed, in milliseconds (a short Timer B).
+    pub answer_ms: u32,
+    /// How often each server is asked by OPTIONS, in seconds; `None` = not at all.
+    pub ping_s: Option<u32>,
+    /// How numbers are written on the carrier's side; `None` = as inside.
+    pub translation: Option<TranslationSetId>,
+    /// Media of its calls passes through the switch, whatever company and plan say.
+    pub anchor: bool,
+    /// Where its calls come from without a registration.
+    pub sources: Vec<TrunkSource>,
+}
+
+impl Trunk {
+    /// The default of [`Trunk::answer_ms`]: no carrier takes five seconds for a 100.
+    pub const ANSWER_MS: u32 = 5_000;
+}
+
+/// The trunks and translation sets of a directory.
+///
+/// # Invariants
+/// Every trunk's brand is in the directory and its set, if any, is of the same brand. `lengths` holds each prefix
+/// length of `sources`, longest first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TrunkTable {
+    trunks: BTreeMap<TrunkId, Arc<Trunk>>,
+    by_name: BTreeMap<(BrandId, String), TrunkId>,
+    sets: BTreeMap<TranslationSetId, Arc<TranslationSet>>,
+    sources: BTreeMap<IpNet, Vec<(Option<SocketAddr>, TrunkId)>>,
+    lengths_v4: Vec<u8>,
+    lengths_v6: Vec<u8>,
+}
+
+impl Directory {
+    /// Adds the trunks and translation sets of every brand.
+    ///
+    /// # Errors
+    /// [`LookupError::Dangling`] when a row names a brand or a set that is missing or another brand's.
+    pub fn with_trunks(mut self, sets: Vec<TranslationSet>, trunks: Vec<Trunk>) -> Result<Directory, LookupError> {
+        let mut table = TrunkTable::default();
+        for set in sets {
+            if self.brand(set.brand).is_none() {
+                return Err(LookupError::Dangling { what: "translation set", id: set.id.0, missing: "brand" });
+            }
+            table.sets.insert(set.id, Arc::new(set));
+        }
+        for trunk in trunks {
+            let dangling = |missing| LookupError::Dangling { what: "trunk", id: trunk.id.0, missing };
+            if self.brand(trunk.brand).is_none() {
+                return Err(dangling("brand"));
+            }
+            if trunk.translation.is_some_and(|id| table.sets.get(&id).is_none_or(|s| s.brand != trunk.brand)) {
+                return Err(dangling("translation set"));
+            }
+            table.insert(trunk);
+        }
+        self.trunks = table;
+        Ok(self)
+    }
+
+    /// An enabled trunk of a brand by name.
+    #[must_use]
+    pub fn trunk(&self, brand: BrandId, name: &str) -> Option<&Arc<Trunk>> {
+        let id = self.trunks.by_name.get(&(brand, name.to_owned()))?;
+        self.trunk_by_id(*id).filter(|t| t.enabled)
+    }
+
+    /// A trunk by row, enabled or not.
+    #[must_use]
+    pub fn trunk_by_id(&self, id: TrunkId) -> Option<&Arc<Trunk>> {
+        self.trunks.trunks.get(&id)
+    }
+
+    /// Every trunk, by row.
+    pub fn trunks(&self) -> impl Iterator<Item = &Arc<Trunk>> {
+        self.trunks.trunks.values()
+    }
+
+    /// The translation set of a trunk.
+    #[must_use]
+    pub fn translation_of(&self, trunk: &Trunk) -> Option<&Arc<TranslationSet>> {
+        self.trunks.sets.get(&trunk.translation?)
+    }
+
+    /// The enabled trunks whose source is nearest to this one, by row: the longest network, and among equals those that
+    /// name the listener before those that take any. All are of one brand.
+    #[must_use]
+    pub fn trunks_at(&self, remote: IpAddr, listener: SocketAddr) -> Vec<&Arc<Trunk>> {
+        self.trunks.at(remote.to_canonical(), listener)
+    }
+}
+
+impl TrunkTable {
+    fn insert(&mut self, trunk: Trunk) {
+        let id = trunk.id;
+        for source in &trunk.sources {
+            let network = source.network.trunc();
+            let lengths = if network.addr().is_ipv4() { &mut self.lengths_v4 } else { &mut self.lengths_v6 };
+            if !lengths.contains(&network.prefix_len()) {
+                lengths.push(network.prefix_len());
+                lengths.sort_unstable_by(|a, b| b.cmp(a));
+            }
+            self.sources.entry(network).or_default().push((source.listener, id));
+        }
+        self.by_name.insert((trunk.brand, trunk.name.clone()), id);
+        self.trunks.insert(id, Arc::new(trunk));
+    }
+
+    fn at(&self, remote: IpAddr, listener: SocketAddr) -> Vec<&Arc<Trunk>> {
+        let lengths = if remote.is_ipv4() { &self.lengths_v4 } else { &self.lengths_v6 };
+        for length in lengths {
+            let Ok(network) = IpNet::new(remote, *length) else { continue };
+            let Some(here) = self.sources.get(&network.trunc()) else { continue };
+            for wanted in [Some(listener), None] {
+                let found = self.of(here, wanted);
+                if !found.is_empty() {
+                    return found;
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    fn of(&self, here: &[(Option<SocketAddr>, TrunkId)], listener: Option<SocketAddr>) -> Vec<&Arc<Trunk>> {
+        let mut found: Vec<&Arc<Trunk>> = here
+            .iter()
+            .filter(|(wanted, _)| *wanted == listener)
+            .filter_map(|(_, id)| self.trunks.get(id).filter(|t| t.enabled))
+            .collect();
+        found.sort_by_key(|t| t.id);
+        found.dedup_by_key(|t| t.id);
+        let brand = found.first().map(|t| t.brand);
+        found.retain(|t| Some(t.brand) == brand);
+        found
+    }
+}
+
+#[cfg(test)]
+#[path = "trunk_tests.rs"]
+mod tests;

@@ -1,0 +1,104 @@
+//! The bindings of an account (RFC 3680).
+
+use crate::document::Document;
+use crate::package::Package;
+use crate::xml::escape;
+use core::fmt::Write;
+
+/// One binding.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Contact {
+    /// Its URI.
+    pub uri: String,
+    /// Its preference, in thousandths.
+    pub q: u16,
+}
+
+/// The bindings watched. A document always shows all that stand, and those that ended with the change before.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bindings {
+    standing: Vec<(u64, Contact)>,
+    gone: Vec<(u64, Contact)>,
+    next_id: u64,
+    known: bool,
+}
+
+impl Bindings {
+    /// Takes the bindings as they are now; `true` where that is news. A refresh is none.
+    pub(crate) fn set(&mut self, now: Vec<Contact>) -> bool {
+        let first = !core::mem::replace(&mut self.known, true);
+        let mut standing = Vec::with_capacity(now.len());
+        let mut changed = false;
+        for contact in now {
+            match self.standing.iter().position(|(_, old)| *old == contact) {
+                Some(at) => standing.push(self.standing.remove(at)),
+                None => {
+                    changed = true;
+                    self.next_id += 1;
+                    standing.push((self.next_id, contact));
+                }
+            }
+        }
+        let gone = core::mem::replace(&mut self.standing, standing);
+        changed |= !gone.is_empty();
+        if changed {
+            self.gone = gone;
+        }
+        changed || first
+    }
+
+    /// The document.
+    pub(crate) fn full(&self, aor: &str) -> Document {
+        let before = "<?xml version=\"1.0\"?>\n<reginfo xmlns=\"urn:ietf:params:xml:ns:reginfo\" version=\"";
+        let state = if !self.standing.is_empty() {
+            "active"
+        } else if self.next_id == 0 {
+            "init"
+        } else {
+            "terminated"
+        };
+        let mut after =
+            format!("\" state=\"full\">\n<registration aor=\"{}\" id=\"r\" state=\"{state}\">\n", escape(aor));
+        let standing = self.standing.iter().map(|c| (c, "active", "registered"));
+        let gone = self.gone.iter().map(|c| (c, "terminated", "unregistered"));
+        for ((id, contact), state, event) in standing.chain(gone) {
+            let Contact { uri, q } = contact;
+            let _ = writeln!(
+                after,
+                "<contact id=\"c{id}\" state=\"{state}\" event=\"{event}\" q=\"{}.{:03}\"><uri>{}</uri></contact>",
+                q / 1_000,
+                q % 1_000,
+                escape(uri)
+            );
+        }
+        after.push_str("</registration>\n</reginfo>\n");
+        Document::versioned(Package::Reg.media_type(), before.to_owned(), after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contact(uri: &str) -> Contact {
+        Contact { uri: uri.to_owned(), q: 500 }
+    }
+
+    #[test]
+    fn bindings_come_and_go_and_keep_their_ids() {
+        let mut bindings = Bindings::default();
+        assert!(bindings.set(Vec::new()), "that nothing is there is news to somebody who knows nothing");
+        let text = |b: &Bindings| String::from_utf8(b.full("sip:1001@demo.test").body(0).to_vec()).unwrap();
+        assert!(text(&bindings).contains("state=\"init\""));
+        assert!(bindings.set(vec![contact("sip:a@10.0.0.1?x&y")]));
+        assert!(!bindings.set(vec![contact("sip:a@10.0.0.1?x&y")]), "a refresh is no news");
+        let one = text(&bindings);
+        assert!(crate::xml::read(&one).is_some(), "{one}");
+        assert!(one.contains("<contact id=\"c1\" state=\"active\" event=\"registered\" q=\"0.500\">"));
+        assert!(bindings.set(vec![contact("sip:b@10.0.0.2")]));
+        let two = text(&bindings);
+        assert!(two.contains("id=\"c1\" state=\"terminated\"") && two.contains("id=\"c2\" state=\"active\""), "{two}");
+        assert!(bindings.set(Vec::new()));
+        assert!(text(&bindings).contains("id=\"r\" state=\"terminated\""));
+    }
+}

@@ -1,0 +1,91 @@
+//! What is kept of a dialog that passes through: enough to send its requests on, and to end it from here.
+
+use crate::claim::value_mark;
+use crate::event::Side;
+use crate::mark::Mark;
+use model::Flow;
+use sip_message::{Message, Name};
+use std::sync::Arc;
+
+/// One dialog of the call: the callee's end of it. Several where a fork answered more than once.
+///
+/// # Invariants
+/// `tag` is the callee's. `answer` is its first 2xx; without one the dialog is early.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) tag: Box<str>,
+    /// The index of its branch.
+    pub(crate) branch: u16,
+    /// How the callee is reached: the way its responses come.
+    pub(crate) flow: Flow,
+    pub(crate) answer: Option<Arc<Message>>,
+    pub(crate) over: bool,
+    /// The caller's ACK has passed: before, nobody may send it a BYE (section 15).
+    pub(crate) acked: bool,
+    /// The highest CSeq number each side has used in a request within the dialog.
+    pub(crate) caller_cseq: u32,
+    pub(crate) callee_cseq: u32,
+    /// The message with each side's newest Contact, where it moved since.
+    pub(crate) caller_moved: Option<Arc<Message>>,
+    pub(crate) callee_moved: Option<Arc<Message>>,
+}
+
+impl Peer {
+    pub(crate) fn is_up(&self) -> bool {
+        self.answer.is_some() && !self.over
+    }
+
+    /// Notes what a request of `from` within the dialog says.
+    pub(crate) fn heard(&mut self, from: Side, request: &Arc<Message>) {
+        let number = request.cseq().map_or(0, |cseq| cseq.number);
+        match from {
+            Side::Caller => self.caller_cseq = self.caller_cseq.max(number),
+            Side::Callee => self.callee_cseq = self.callee_cseq.max(number),
+        }
+    }
+
+    /// A target refresh of `side` (section 12.2): its Contact is in `message`.
+    pub(crate) fn moved(&mut self, side: Side, message: &Arc<Message>) {
+        if message.header(Name::Contact).is_none() {
+            return;
+        }
+        match side {
+            Side::Caller => self.caller_moved = Some(Arc::clone(message)),
+            Side::Callee => self.callee_moved = Some(Arc::clone(message)),
+        }
+    }
+
+    /// The remote target of `side`: its newest Contact.
+    pub(crate) fn contact(&self, side: Side, invite: &Message) -> Option<String> {
+        let message: &Message = match side {
+            Side::Caller => self.caller_moved.as_deref().unwrap_or(invite),
+            Side::Callee => self.callee_moved.as_deref().or(self.answer.as_deref())?,
+        };
+        let value = message.values(Name::Contact).next()?;
+        Some(value.name_addr().ok()?.uri().as_str().to_owned())
+    }
+
+    /// The routes from us to `side`, nearest first: the Record-Routes beyond ours (section 12.1).
+    pub(crate) fn routes(&self, side: Side, mark: Mark, invite: &Message) -> Vec<String> {
+        let answer = self.answer.as_deref();
+        let all = |message: &Message| -> Vec<(bool, String)> {
+            let values = message.values(Name::RecordRoute);
+            values.map(|value| (value_mark(&value) == Some(mark), value.text().into_owned())).collect()
+        };
+        let recorded = answer.map(all).unwrap_or_default();
+        let first = recorded.iter().position(|(ours, _)| *ours);
+        let last = recorded.iter().rposition(|(ours, _)| *ours);
+        let texts = |values: &[(bool, String)]| values.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>();
+        match (side, first, last) {
+            (Side::Callee, Some(first), _) => {
+                let mut beyond = texts(&recorded[..first]);
+                beyond.reverse();
+                beyond
+            }
+            // A callee that dropped our Record-Route is spoken to straight.
+            (Side::Callee, None, _) => Vec::new(),
+            (Side::Caller, _, Some(last)) => texts(&recorded[last + 1..]),
+            (Side::Caller, _, None) => texts(&all(invite)),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! A table or a short story for each rule of section 16.
+
+mod dialog;
+mod fork;
+mod forward;
+mod kit;
+mod response;

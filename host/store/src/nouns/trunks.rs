@@ -1,0 +1,291 @@
+//! Trunks: a brand's links to carriers. A company's operator sees none of them.
+
+use super::translation_sets::brands_own;
+use crate::secrets::SecretKey;
+use crate::sql::{Arg, Tx, args, statements, stored};
+use crate::{Db, OpContext, Page, StoreError, check};
+use model::{BrandId, TranslationSetId, Trunk, TrunkCredentials, TrunkId, TrunkSource};
+
+macro_rules! columns {
+    () => {
+        "id, brand_id, name, enabled, servers, username, secret, registration, from_user, from_domain, headers, \
+         calls_max, cps_max, answer_ms, ping_s, translation_set_id, anchor"
+    };
+}
+
+statements! { "trunk";
+    CREATE = concat!("INSERT INTO trunks (brand_id, name, enabled, servers, username, secret, registration, from_user,
+        from_domain, headers, calls_max, cps_max, answer_ms, ping_s, translation_set_id, anchor)
+        SELECT id, $4, CAST($5 AS BOOLEAN), $6, CAST($7 AS TEXT), $8, CAST($9 AS TEXT), CAST($10 AS TEXT),
+        CAST($11 AS TEXT), $12, CAST($13 AS BIGINT), CAST($14 AS BIGINT), CAST($15 AS BIGINT), CAST($16 AS BIGINT),
+        CAST($17 AS BIGINT), CAST($18 AS BOOLEAN) FROM brands WHERE id = $3 AND ", brands_own!("id"), " RETURNING ", columns!());
+    GET = concat!("SELECT ", columns!(), " FROM trunks WHERE id = $3 AND ", brands_own!("brand_id"));
+    LIST = concat!("SELECT ", columns!(), " FROM trunks WHERE id > $3 AND ", brands_own!("brand_id"),
+        " ORDER BY id LIMIT $4");
+    UPDATE = concat!("UPDATE trunks SET name = $4, enabled = $5, servers = $6, username = $7, secret = $8,
+        registration = $9, from_user = $10, from_domain = $11, headers = $12, calls_max = $13, cps_max = $14,
+        answer_ms = $15, ping_s = $16, translation_set_id = $17, anchor = $18 WHERE id = $3 AND ",
+        brands_own!("brand_id"), " RETURNING ", columns!());
+    DELETE = concat!("DELETE FROM trunks WHERE id = $3 AND ", brands_own!("brand_id"));
+    SOURCES = concat!("SELECT trunk_id, network, listener FROM trunk_sources WHERE trunk_id >= $3 AND trunk_id <= $4 AND ",
+        brands_own!("brand_id"), " ORDER BY trunk_id, position");
+    CLEAR_SOURCES = concat!("DELETE FROM trunk_sources WHERE trunk_id = $3 AND ", brands_own!("brand_id"));
+    ADD_SOURCE = concat!("INSERT INTO trunk_sources (trunk_id, position, brand_id, network, listener)
+        SELECT id, CAST($4 AS BIGINT), brand_id, $5, CAST($6 AS TEXT) FROM trunks WHERE id = $3 AND ",
+        brands_own!("brand_id"));
+    RIVAL = "SELECT mine.network FROM trunk_sources mine JOIN trunk_sources theirs ON theirs.network = mine.network
+        AND COALESCE(theirs.listener, '') = COALESCE(mine.listener, '') AND theirs.brand_id <> mine.brand_id
+        WHERE mine.trunk_id = $1 LIMIT 1";
+}
+
+#[derive(sqlx::FromRow)]
+pub(crate) struct TrunkRow {
+    id: i64,
+    brand_id: i64,
+    name: String,
+    enabled: bool,
+    servers: String,
+    username: Option<String>,
+    secret: Option<Vec<u8>>,
+    registration: Option<String>,
+    from_user: Option<String>,
+    from_domain: Option<String>,
+    headers: String,
+    calls_max: Option<i64>,
+    cps_max: Option<i64>,
+    answer_ms: i64,
+    ping_s: Option<i64>,
+    translation_set_id: Option<i64>,
+    anchor: bool,
+}
+
+#[derive(sqlx::FromRow)]
+pub(crate) struct SourceRow {
+    trunk_id: i64,
+    network: String,
+    listener: Option<String>,
+}
+
+/// The place a secret is sealed for.
+fn owner(brand: BrandId, name: &str) -> String {
+    format!("trunk {brand} {name}")
+}
+
+impl TrunkRow {
+    /// The credentials, where the key opens them.
+    fn credentials(&self, key: Option<&SecretKey>) -> Result<Option<TrunkCredentials>, StoreError> {
+        let (Some(username), Some(sealed)) = (&self.username, &self.secret) else { return Ok(None) };
+        let plain = key.and_then(|key| key.open(&owner(BrandId(self.brand_id), &self.name), sealed));
+        let secret = plain.and_then(|plain| serde_json::from_slice(&plain).ok());
+        let secret = secret.ok_or_else(|| StoreError::Refused {
+            why: format!("the secret of trunk {} cannot be read: it was sealed with another key", self.name),
+        })?;
+        Ok(Some(TrunkCredentials { username: username.clone(), secret }))
+    }
+
+    /// The trunk, with its sources out of `sources`.
+    fn trunk(self, key: Option<&SecretKey>, sources: &[SourceRow]) -> Result<Trunk, StoreError> {
+        let credentials = self.credentials(key)?;
+        self.without_credentials(sources).map(|trunk| Trunk { credentials, ..trunk })
+    }
+
+    fn without_credentials(self, sources: &[SourceRow]) -> Result<Trunk, StoreError> {
+        let count = |n: Option<i64>| n.map(|n| stored("limit of a trunk", u32::try_from(n).ok())).transpose();
+        let registration = self.registration.as_deref().map(serde_json::from_str).transpose();
+        let own = sources.iter().filter(|s| s.trunk_id == self.id).map(TrunkSource::try_from);
+        Ok(Trunk {
+            id: TrunkId(self.id),
+            brand: BrandId(self.brand_id),
+            name: self.name,
+            enabled: self.enabled,
+            servers: stored("server of a trunk", serde_json::from_str(&self.servers).ok())?,
+            credentials: None,
+            registration: stored("registration of a trunk", registration.ok())?,
+            from_user: self.from_user,
+            from_domain: self.from_domain,
+            headers: stored("header policy of a trunk", serde_json::from_str(&self.headers).ok())?,
+            calls_max: count(self.calls_max)?,
+            cps_max: count(self.cps_max)?,
+            answer_ms: stored("answer time of a trunk", u32::try_from(self.answer_ms).ok())?,
+            ping_s: count(self.ping_s)?,
+            translation: self.translation_set_id.map(TranslationSetId),
+            anchor: self.anchor,
+            sources: own.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl TryFrom<&SourceRow> for TrunkSource {
+    type Error = StoreError;
+    fn try_from(row: &SourceRow) -> Result<TrunkSource, StoreError> {
+        let network = stored("network of a trunk", row.network.parse().ok())?;
+        let listener = row.listener.as_deref().map(|l| stored("listener of a trunk", l.parse().ok())).transpose()?;
+        Ok(TrunkSource { network, listener })
+    }
+}
+
+/// The trunks of the feed. One whose secret cannot be read goes on without it: the rest of the platform must.
+pub(crate) fn for_the_switch(
+    rows: Vec<TrunkRow>,
+    sources: &[SourceRow],
+    key: Option<&SecretKey>,
+) -> Result<Vec<Trunk>, StoreError> {
+    let trunk = |row: TrunkRow| {
+        let credentials = row.credentials(key).unwrap_or_else(|error| {
+            tracing::error!(%error, "this trunk cannot answer its carrier's challenges");
+            None
+        });
+        row.without_credentials(sources).map(|trunk| Trunk { credentials, ..trunk })
+    };
+    rows.into_iter().map(trunk).collect()
+}
+
+/// Every text that is a column of its own or JSON in one.
+struct Texts {
+    servers: String,
+    username: Option<String>,
+    secret: Option<Vec<u8>>,
+    registration: Option<String>,
+    headers: String,
+}
+
+fn texts(trunk: &Trunk, key: Option<&SecretKey>) -> Result<Texts, StoreError> {
+    let json = |e: serde_json::Error| StoreError::Invalid { what: "trunk", why: e.to_string() };
+    let secret = match &trunk.credentials {
+        None => None,
+        Some(credentials) => {
+            let no_key = || StoreError::Invalid {
+                what: "password",
+                why: "this node has no key to seal it with (see store.key_file in host/docs/config.md)".to_owned(),
+            };
+            let plain = serde_json::to_vec(&credentials.secret).map_err(json)?;
+            Some(key.and_then(|key| key.seal(&owner(trunk.brand, &trunk.name), &plain)).ok_or_else(no_key)?)
+        }
+    };
+    Ok(Texts {
+        servers: serde_json::to_string(&trunk.servers).map_err(json)?,
+        username: trunk.credentials.as_ref().map(|c| c.username.clone()),
+        secret,
+        registration: trunk.registration.as_ref().map(serde_json::to_string).transpose().map_err(json)?,
+        headers: serde_json::to_string(&trunk.headers).map_err(json)?,
+    })
+}
+
+/// The operations on trunks.
+#[derive(Clone, Copy, Debug)]
+pub struct Trunks<'a>(pub(crate) &'a Db);
+
+impl Trunks<'_> {
+    /// Makes a trunk; its id is not looked at.
+    ///
+    /// # Errors
+    /// A company's operator; the brand is not in scope; the name is taken; a value breaks a rule; a source is another
+    /// brand's; there is a secret and no key.
+    pub async fn create(&self, ctx: &OpContext, trunk: &Trunk) -> Result<Trunk, StoreError> {
+        ctx.needs_brand("make a trunk")?;
+        match self.save(ctx, CREATE, trunk.brand.0, trunk).await {
+            Err(StoreError::NotFound { .. }) => Err(StoreError::NotFound { what: "brand" }),
+            other => other,
+        }
+    }
+
+    /// Changes everything but the brand.
+    ///
+    /// # Errors
+    /// As [`Trunks::create`]; [`StoreError::NotFound`].
+    pub async fn update(&self, ctx: &OpContext, trunk: &Trunk) -> Result<Trunk, StoreError> {
+        ctx.needs_brand("change a trunk")?;
+        self.save(ctx, UPDATE, trunk.id.0, trunk).await
+    }
+
+    async fn save(
+        &self,
+        ctx: &OpContext,
+        statement: crate::Statement,
+        row: i64,
+        trunk: &Trunk,
+    ) -> Result<Trunk, StoreError> {
+        check::trunk(trunk)?;
+        let key = self.0.inner.key.as_ref();
+        let texts = texts(trunk, key)?;
+        let number = |n: Option<u32>| n.map(i64::from);
+        let args: &[Arg<'_>] = args![
+            ctx,
+            row,
+            &trunk.name,
+            trunk.enabled,
+            &texts.servers,
+            texts.username.as_deref(),
+            texts.secret.as_deref(),
+            texts.registration.as_deref(),
+            trunk.from_user.as_deref(),
+            trunk.from_domain.as_deref(),
+            &texts.headers,
+            number(trunk.calls_max),
+            number(trunk.cps_max),
+            i64::from(trunk.answer_ms),
+            number(trunk.ping_s),
+            trunk.translation.map(|t| t.0),
+            trunk.anchor,
+        ];
+        // The first write moves the version, whose row is locked until the commit: two brands cannot take one source.
+        let mut tx = self.0.begin().await?;
+        let saved = tx.one::<TrunkRow>(statement, args).await?.ok_or(StoreError::NotFound { what: "trunk" })?;
+        let sources = replace_sources(&mut tx, ctx, saved.id, &trunk.sources).await?;
+        self.0.commit(tx).await?;
+        saved.trunk(key, &sources)
+    }
+
+    /// One trunk.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; its secret was sealed with another key.
+    pub async fn get(&self, ctx: &OpContext, id: TrunkId) -> Result<Trunk, StoreError> {
+        let row = self.0.one::<TrunkRow>(GET, args![ctx, id.0]).await?;
+        let row = row.ok_or(StoreError::NotFound { what: "trunk" })?;
+        let sources = self.0.all::<SourceRow>(SOURCES, args![ctx, id.0, id.0]).await?;
+        row.trunk(self.0.inner.key.as_ref(), &sources)
+    }
+
+    /// The trunks in scope.
+    ///
+    /// # Errors
+    /// The database failed; a secret was sealed with another key.
+    pub async fn list(&self, ctx: &OpContext, page: Page) -> Result<Vec<Trunk>, StoreError> {
+        let rows = self.0.all::<TrunkRow>(LIST, args![ctx, page.after, page.limit()]).await?;
+        let last = rows.last().map_or(0, |r| r.id);
+        let sources = self.0.all::<SourceRow>(SOURCES, args![ctx, page.after, last]).await?;
+        let key = self.0.inner.key.as_ref();
+        rows.into_iter().map(|row| row.trunk(key, &sources)).collect()
+    }
+
+    /// Removes a trunk; calls under way go on.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; a company's operator.
+    pub async fn delete(&self, ctx: &OpContext, id: TrunkId) -> Result<(), StoreError> {
+        ctx.needs_brand("remove a trunk")?;
+        self.0.write(DELETE, args![ctx, id.0]).await
+    }
+}
+
+async fn replace_sources(
+    tx: &mut Tx,
+    ctx: &OpContext,
+    trunk: i64,
+    sources: &[TrunkSource],
+) -> Result<Vec<SourceRow>, StoreError> {
+    tx.run(CLEAR_SOURCES, args![ctx, trunk]).await?;
+    for (position, source) in (0_i64..).zip(sources) {
+        let network = source.network.trunc().to_string();
+        let listener = source.listener.map(|l| l.to_string());
+        tx.run(ADD_SOURCE, args![ctx, trunk, position, &network, listener.as_deref()]).await?;
+    }
+    if let Some((network,)) = tx.one::<(String,)>(RIVAL, &[trunk.into()]).await? {
+        return Err(StoreError::Invalid {
+            what: "sources",
+            why: format!("{network} is another brand's source already: name the listener, or a smaller network"),
+        });
+    }
+    tx.all::<SourceRow>(SOURCES, args![ctx, trunk, trunk]).await
+}
