@@ -52,7 +52,7 @@ impl Framing {
     /// For a connection of `transport`; `origins` may open a WebSocket.
     pub(crate) fn new(transport: Transport, limits: &ParseLimits, origins: &Arc<[String]>) -> Framing {
         match transport {
-            Transport::Udp | Transport::Tcp | Transport::Tls => Framing::Stream(StreamFramer::new(limits.clone())),
+            Transport::Udp | Transport::Tcp | Transport::Tls => Framing::Stream(StreamFramer::new(*limits)),
             Transport::Ws | Transport::Wss => {
                 Framing::Upgrading(Upgrading::default(), Arc::clone(origins), limits.message_bytes_max)
             }

@@ -140,10 +140,10 @@ pub(crate) fn trunk(trunk: &model::Trunk) -> Result<(), StoreError> {
 
 /// A refusal of another rule's words, for this field.
 fn about(what: &'static str, error: StoreError) -> StoreError {
-    match error {
-        StoreError::Invalid { why, .. } => StoreError::Invalid { what, why },
-        other => other,
+    if let StoreError::Invalid { why, .. } = error {
+        return StoreError::Invalid { what, why };
     }
+    error
 }
 
 fn within(

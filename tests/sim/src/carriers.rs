@@ -34,7 +34,7 @@ pub(crate) struct CarrierPlan {
 impl CarrierPlan {
     /// A carrier for a third of the runs in which some phone is known by its address.
     pub(crate) fn of(seed: u64, phones: &[PhonePlan]) -> Option<CarrierPlan> {
-        let mut c = Chance::new(seed.wrapping_mul(0x9e37_79b9) ^ 0x7472_756e_6b);
+        let mut c = Chance::new(seed.wrapping_mul(0x9e37_79b9) ^ 0x74_7275_6e6b);
         let mut servers: Vec<SocketAddr> = phones.iter().filter(|p| p.direct && !p.tcp).map(|p| p.local).collect();
         if servers.is_empty() || !c.percent(33) {
             return None;

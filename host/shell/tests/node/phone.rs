@@ -171,9 +171,10 @@ impl Phone {
     }
 
     fn contact(&self) -> String {
-        let transport = match self.transport {
-            Transport::Udp => String::new(),
-            other => format!(";transport={}", other.uri_token()),
+        let transport = if self.transport == Transport::Udp {
+            String::new()
+        } else {
+            format!(";transport={}", self.transport.uri_token())
         };
         format!("<sip:{}@{}{transport}>", self.name, self.host())
     }

@@ -82,10 +82,10 @@ impl Path {
 
 /// The URI by which `flow`'s peer reaches us: the Contact of our dialogs.
 pub(crate) fn own_contact(flow: &Flow) -> String {
-    match flow.transport {
-        Transport::Udp => format!("<sip:{}>", flow.local),
-        other => format!("<sip:{};transport={}>", flow.local, other.uri_token()),
+    if flow.transport == Transport::Udp {
+        return format!("<sip:{}>", flow.local);
     }
+    format!("<sip:{};transport={}>", flow.local, flow.transport.uri_token())
 }
 
 /// The URI of the first Contact.

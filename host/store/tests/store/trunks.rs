@@ -52,10 +52,8 @@ async fn keyed(place: &Place, key: u8) -> Db {
 }
 
 fn field(error: StoreError) -> &'static str {
-    match error {
-        StoreError::Invalid { what, .. } => what,
-        other => panic!("{other:?}"),
-    }
+    let StoreError::Invalid { what, .. } = error else { panic!("{error:?}") };
+    what
 }
 
 on_both! {

@@ -62,7 +62,10 @@ impl Bed {
                 sip_transaction::Event::ClientFailed { key, why } => {
                     self.dialogs.handle_client_failed(&mut self.tx, key, why, self.now);
                 }
-                other => panic!("{other:?}"),
+                event @ (sip_transaction::Event::Request { .. }
+                | sip_transaction::Event::Ack { .. }
+                | sip_transaction::Event::Cancelled { .. }
+                | sip_transaction::Event::ServerFailed { .. }) => panic!("{event:?}"),
             }
         }
         self.events.extend(std::iter::from_fn(|| self.dialogs.poll_event()));

@@ -114,7 +114,7 @@ fn a_bye_ends_the_call_as_it_comes_and_still_passes() {
         kit.hear(flow(host), &bye);
         assert_eq!(kit.events(), [format!("hung 2 by {by}")]);
         let sent = kit.sent().remove(0);
-        assert_eq!(lines(&[sent.clone()]), [format!("BYE > 10.0.0.{other}")]);
+        assert_eq!(lines(std::slice::from_ref(&sent)), [format!("BYE > 10.0.0.{other}")]);
         kit.proxy.end(&mut kit.tx, key, 480, None, kit.now);
         assert!(kit.sent().is_empty(), "nothing is left to end");
         kit.hear(flow(other), &answer(&sent.text, 200, "x").replace(";tag=x\r\n", "\r\n"));

@@ -82,7 +82,7 @@ fn a_dead_hop_a_503_and_a_refused_connection_each_lead_to_the_next() {
     assert_eq!(lines(&sent), ["INVITE > 10.0.0.5"]);
     let out = kit.wait(33 * SECOND);
     let last = out.last().expect("the next hop").clone();
-    assert_eq!(lines(&[last.clone()]), ["INVITE > 10.0.0.6"], "Timer B");
+    assert_eq!(lines(std::slice::from_ref(&last)), ["INVITE > 10.0.0.6"], "Timer B");
     let busy = answer(&last.text, 503, "x").replace("Contact", "Retry-After: 18 (later)\r\nContact");
     kit.hear(flow(6), &busy);
     let out = kit.sent();

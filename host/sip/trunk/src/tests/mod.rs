@@ -109,7 +109,10 @@ impl Bed {
                     sip_transaction::Event::ClientFailed { key, why } => {
                         self.layer.handle_client_failed(&mut self.tx, key, why, self.now);
                     }
-                    other => panic!("{other:?}"),
+                    event @ (sip_transaction::Event::Request { .. }
+                    | sip_transaction::Event::Ack { .. }
+                    | sip_transaction::Event::Cancelled { .. }
+                    | sip_transaction::Event::ServerFailed { .. }) => panic!("{event:?}"),
                 }
             } else if let Some(event) = self.layer.poll_event() {
                 self.events.push(event);
