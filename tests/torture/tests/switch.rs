@@ -112,7 +112,8 @@ const TABLE: &[(&str, &str, &str, &[u16])] = &[
     ("mismatch01", "example.com", "user", &[400]),
     ("bigcode", "example.com", "user", &[]),
     // 3.3: the layers above.
-    ("insuf", "example.com", "user", &[]),
+    // No Call-ID, From or To: the 400 that the RFC calls ideal, with the Via and CSeq there are.
+    ("insuf", "example.com", "user", &[400]),
     ("unkscm", "example.com", "user", &[416]),
     ("novelsc", "example.com", "user", &[416]),
     ("bext01", "example.com", "user", &[420]),
