@@ -4,6 +4,7 @@ use call::{Inside, Listener};
 use core::net::SocketAddr;
 use core::time::Duration;
 use model::{DigestAlgorithm, Limits, Transport};
+use sip_message::ParseLimits;
 
 /// The configuration of one shard.
 #[derive(Clone, Debug)]
@@ -34,6 +35,46 @@ pub struct CoreConfig {
     pub unsolicited_mwi: bool,
     /// How long a media port rests after its stream closed, so that late packets reach nobody.
     pub port_rest: Duration,
+}
+
+/// What each floor is told of it.
+impl CoreConfig {
+    pub(crate) fn parse_limits(&self) -> ParseLimits {
+        ParseLimits { message_bytes_max: self.limits.message_bytes_max, headers_max: self.limits.message_headers_max }
+    }
+
+    pub(crate) fn transactions(&self) -> sip_transaction::Config {
+        sip_transaction::Config {
+            t1: self.t1,
+            t2: self.t2,
+            t4: self.t4,
+            transactions_max: self.limits.transactions_max,
+        }
+    }
+
+    pub(crate) fn dialogs(&self) -> sip_dialog::Config {
+        sip_dialog::Config {
+            t1: self.t1,
+            t2: self.t2,
+            user_agent: self.server_name.clone(),
+            session_interval_s: self.limits.session_interval_s,
+            session_min_se_s: self.limits.session_min_se_s,
+            ..sip_dialog::Config::default()
+        }
+    }
+
+    pub(crate) fn trunks(&self) -> sip_trunk::Config {
+        sip_trunk::Config { user_agent: self.server_name.clone(), ..sip_trunk::Config::default() }
+    }
+
+    pub(crate) fn media(&self, prompts: media::Prompts) -> media::MediaConfig {
+        media::MediaConfig {
+            media_timeout: self.limits.media_timeout(),
+            quarantine: self.port_rest,
+            prompts,
+            ..media::MediaConfig::default()
+        }
+    }
 }
 
 /// Each UDP address of ours, with the TCP address of the same host.

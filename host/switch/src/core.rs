@@ -62,40 +62,15 @@ impl Core {
         let limits = config.limits.clone();
         let inside = config.inside.iter().map(|i| i.inside.ip());
         let own = config.listeners.iter().map(|l| l.local.ip()).chain(inside).collect();
-        let transactions = sip_transaction::Config {
-            t1: config.t1,
-            t2: config.t2,
-            t4: config.t4,
-            transactions_max: limits.transactions_max,
-        };
-        let dialogs = sip_dialog::Config {
-            t1: config.t1,
-            t2: config.t2,
-            user_agent: config.server_name.clone(),
-            session_interval_s: limits.session_interval_s,
-            session_min_se_s: limits.session_min_se_s,
-            ..sip_dialog::Config::default()
-        };
-        let proxies = crate::proxying::config(&config);
-        let media = media::MediaConfig {
-            media_timeout: limits.media_timeout(),
-            quarantine: config.port_rest,
-            prompts,
-            ..media::MediaConfig::default()
-        };
-        let mut transactions = sip_transaction::Layer::new(transactions, ids.split());
+        let mut transactions = sip_transaction::Layer::new(config.transactions(), ids.split());
         transactions.set_streams(streams(&config));
-        let trunks = sip_trunk::Config { user_agent: config.server_name.clone(), ..sip_trunk::Config::default() };
-        let trunks = Trunks::new(sip_trunk::Layer::new(trunks, ids.split()), &directory);
+        let trunks = Trunks::new(sip_trunk::Layer::new(config.trunks(), ids.split()), &directory);
         Core {
-            parse_limits: ParseLimits {
-                message_bytes_max: limits.message_bytes_max,
-                headers_max: limits.message_headers_max,
-            },
+            parse_limits: config.parse_limits(),
             directory,
             transactions,
-            dialogs: sip_dialog::Layer::new(dialogs, ids.split()),
-            proxies: sip_proxy::Layer::new(proxies, ids.split()),
+            dialogs: sip_dialog::Layer::new(config.dialogs(), ids.split()),
+            proxies: sip_proxy::Layer::new(crate::proxying::config(&config), ids.split()),
             hops: call::Hops::new(&limits),
             registrar: Registrar::new(&limits),
             events: EventDesk::new(&config, &mut ids),
@@ -103,7 +78,7 @@ impl Core {
                 sip_auth::Authenticator::new(secret, limits.nonces_max, config.nonce_ttl).offering(&config.digest),
                 Domains::new(own, config.default_domain.clone()),
             ),
-            media: media::Engine::new(media, ports, ids.split()),
+            media: media::Engine::new(config.media(prompts), ports, ids.split()),
             calls: Engine::new(ids.split()),
             trunks,
             lookups: Lookups::new(&limits),
