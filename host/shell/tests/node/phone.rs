@@ -66,6 +66,15 @@ pub(crate) fn hear_through(from: &UdpSocket, through: SocketAddr, to: &UdpSocket
     unreachable!()
 }
 
+/// What was read, unless the wait for it ran out.
+fn in_time(read: std::io::Result<usize>) -> Option<usize> {
+    use std::io::ErrorKind::{TimedOut, WouldBlock};
+    match read {
+        Err(error) if matches!(error.kind(), WouldBlock | TimedOut) => None,
+        read => Some(read.unwrap()),
+    }
+}
+
 fn header<'a>(message: &'a str, name: &str) -> &'a str {
     let field = message.lines().find_map(|l| l.strip_prefix(name).and_then(|l| l.strip_prefix(": ")));
     field.unwrap_or_else(|| panic!("no {name} in {message}"))
@@ -192,21 +201,22 @@ impl Phone {
         }
     }
 
-    fn receive(&mut self) -> String {
+    /// The next message; `None` when none came in time.
+    fn receive(&mut self) -> Option<String> {
         let mut buffer = [0; 4_096];
         match &mut self.wire {
             Wire::Udp(socket) => {
-                let count = socket.recv(&mut buffer).unwrap();
-                String::from_utf8_lossy(&buffer[..count]).into_owned()
+                let count = in_time(socket.recv(&mut buffer))?;
+                Some(String::from_utf8_lossy(&buffer[..count]).into_owned())
             }
             Wire::Stream { stream, held, websocket, .. } => loop {
                 let whole = if *websocket { unframe(held) } else { message_end(held).map(|end| (0, end)) };
                 if let Some((head, length)) = whole {
                     let rest = held.split_off(head + length);
                     let message = std::mem::replace(held, rest);
-                    return String::from_utf8(message[head..].to_vec()).unwrap();
+                    return Some(String::from_utf8(message[head..].to_vec()).unwrap());
                 }
-                let count = stream.read(&mut buffer).unwrap();
+                let count = in_time(stream.read(&mut buffer))?;
                 assert_ne!(count, 0, "closed");
                 held.extend(&buffer[..count]);
             },
@@ -227,13 +237,15 @@ impl Phone {
     /// The next message that begins so; others are passed over (100 Trying, repeats).
     pub(crate) fn expect(&mut self, start: &str) -> String {
         let begun = Instant::now();
+        let mut seen = Vec::new();
         while begun.elapsed() < PATIENCE {
-            let message = self.receive();
+            let Some(message) = self.receive() else { break };
             if message.starts_with(start) {
                 return message;
             }
+            seen.push(message);
         }
-        panic!("{} never saw {start}", self.name);
+        panic!("{} never saw {start}, only {seen:#?}", self.name);
     }
 
     /// Sends a request outside any dialog.
@@ -305,7 +317,7 @@ impl Phone {
             ours += &format!(";tag={}", self.name);
         }
         self.send(&format!(
-            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/{token} {at};branch=z9hG4bK{name}{method}{cseq};rport\r\n\
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/{token} {at};branch=z9hG4bK{name}{method}{cseq}{id};rport\r\n\
              Max-Forwards: 70\r\nFrom: {ours}\r\nTo: {theirs}\r\nCall-ID: {id}\r\nCSeq: {cseq} {method}\r\n\
              Content-Length: 0\r\n\r\n",
             target = uri(header(message, "Contact")),

@@ -26,7 +26,8 @@ fn config(dir: &Path) -> ShellConfig {
     ShellConfig {
         listeners: Transport::ALL.map(listener).to_vec(),
         tls: tls(dir),
-        media: vec![MediaConfig { bind: bind.ip(), advertised: None, ports: PortRange::Ephemeral, pairs: 8 }],
+        // Ports rest after a call: enough for every call of a test.
+        media: vec![MediaConfig { bind: bind.ip(), advertised: None, ports: PortRange::Ephemeral, pairs: 16 }],
         ..ShellConfig::new(dir.join("data"))
     }
 }
