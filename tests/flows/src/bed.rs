@@ -84,6 +84,7 @@ impl Bed {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             ["wait", time] => return self.wait(duration(time)),
+            ["until", name, "hears"] => return self.until(name),
             ["chain", ">", rest @ ..] => {
                 let answer = answer(rest);
                 self.core.handle(Input::Answered { ticket: self.ticket, answer }, self.now);
@@ -210,6 +211,20 @@ impl Bed {
             seen.extend(self.seen().into_iter().map(|line| format!("+{} ms {line}", passed.as_millis())));
         }
         self.now = end;
+        seen
+    }
+
+    /// Time passes until somebody is told something, at most twenty minutes. What happens is shown without its time,
+    /// which is the dice's.
+    fn until(&mut self, name: &str) -> Vec<String> {
+        let end = self.now + Duration::from_secs(1_200);
+        let (mut seen, before) = (Vec::new(), self.heard(name).count());
+        while self.heard(name).count() == before {
+            let Some(at) = self.core.poll_timeout().filter(|at| *at <= end) else { break };
+            self.now = at.max(self.now);
+            self.core.handle_timeout(self.now);
+            seen.extend(self.seen());
+        }
         seen
     }
 

@@ -5,7 +5,11 @@ use crate::carriers::Desk;
 use crate::compose::Way;
 use crate::dialog::{Act, Dialog, Stage};
 use crate::text;
+use core::time::Duration;
 use model::Instant;
+
+/// Longer than any message is on its way.
+const IN_FLIGHT: Duration = Duration::from_secs(1);
 
 impl Phone {
     pub(super) fn hears_request(&mut self, message: &str, now: Instant) {
@@ -43,6 +47,8 @@ impl Phone {
         let of = |name| text::field(message, name).unwrap_or_default().to_owned();
         let port = self.open_port(call_id);
         let mut dialog = Dialog::new(call_id, false, port, self.lock(port, now), now);
+        // An INVITE of the switch that was replaced while it was on its way.
+        dialog.excused = self.excused_at.is_some_and(|at| now.since(at) < IN_FLIGHT);
         dialog.local = format!("{};tag={}", of("to"), self.token("t"));
         dialog.remote = of("from");
         text::uri(&of("contact")).clone_into(&mut dialog.target);
@@ -119,7 +125,7 @@ impl Phone {
         }
         // No 2xx before the PRACK of a session description (RFC 3262 section 3).
         if act == Act::Answer && dialog.repeated.is_some() {
-            dialog.act = Some((now + core::time::Duration::from_millis(100), act));
+            dialog.act = Some((now + Duration::from_millis(100), act));
             return;
         }
         let (invite, to) = (dialog.invite.clone(), dialog.local.clone());
