@@ -91,6 +91,12 @@ impl Journal {
         Some(one.iter().any(|(a, _)| two.iter().any(|(b, _)| a == b)))
     }
 
+    /// Whether a Call-ID was, in one call at least, a leg that no account pays for: one of a carrier's.
+    pub(crate) fn was_carried(&self, call_id: &str) -> bool {
+        let mut legs = self.by_call_id.get(call_id).into_iter().flatten().filter_map(|key| self.legs.get(key));
+        legs.any(|entry| entry.account.is_none())
+    }
+
     /// The switch died: what it had answered and not ended is closed as the store does it.
     pub(crate) fn restart(&mut self, now: Instant) {
         for entry in self.legs.values_mut().filter(|e| e.ended.is_none()) {

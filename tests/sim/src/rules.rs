@@ -180,6 +180,12 @@ impl Rules {
         self.unacked.retain(|(call_id, _), _| !phone.dialogs.contains_key(call_id));
     }
 
+    /// A message could not be sent at all, for there is no connection to its place: it is repeated no more.
+    pub(crate) fn unsendable(&mut self, message: &str) {
+        let call_id = text::field(message, "call-id").unwrap_or_default();
+        self.unacked.remove(&(call_id.to_owned(), text::cseq(message)));
+    }
+
     /// Every 2xx is repeated until its ACK (RFC 3261 section 13.3.1.4).
     fn check_2xx(&self, now: Instant) -> Result<(), Broken> {
         for ((call_id, cseq), waiting) in &self.unacked {
@@ -286,8 +292,7 @@ pub(crate) fn check_heard(phones: &[Phone], journal: &Journal, restarted: bool) 
         };
         let same = one == two || journal.same_call(one, two).unwrap_or(restarted);
         // A phone that is a carrier's server is no company's: by the trunk anybody may be heard there.
-        let carried = |id: &str| journal.by_call_id(id).is_some_and(|e| e.account.is_none());
-        let known = company == other || carried(one) || carried(two);
+        let known = company == other || journal.was_carried(one) || journal.was_carried(two);
         if !known || !same {
             return broken("rtp-same-call", format!("what was said in {one} was heard in {two}"));
         }

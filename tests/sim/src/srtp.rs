@@ -25,7 +25,7 @@ pub(crate) enum Liking {
 pub(crate) enum Unheard {
     /// In clear, where keys were agreed.
     Clear,
-    /// Under another key.
+    /// Under another key, and for longer than an offer is on its way.
     Foreign,
     /// Had before, or on its way when the keys changed.
     Passing,
@@ -43,6 +43,8 @@ pub(crate) struct Lock {
     sender: Sender,
     receiver: Option<Receiver>,
     since: Instant,
+    /// Since when nothing can be read.
+    deaf: Option<Instant>,
 }
 
 impl Lock {
@@ -51,7 +53,7 @@ impl Lock {
             bytes.iter_mut().zip(label.to_be_bytes().into_iter().cycle()).for_each(|(b, l)| *b = l ^ 0x5a);
         });
         let sender = Sender::new(&own);
-        Lock { liking, own, tag: 1, secure: false, theirs: None, sender, receiver: None, since: now }
+        Lock { liking, own, tag: 1, secure: false, theirs: None, sender, receiver: None, since: now, deaf: None }
     }
 
     /// Adds our key to a description: to an offer if we like, to an answer if the offer had one.
@@ -77,6 +79,7 @@ impl Lock {
             self.theirs = theirs;
             self.receiver = theirs.as_ref().map(Receiver::new);
             self.since = now;
+            self.deaf = None;
         }
     }
 
@@ -99,11 +102,14 @@ impl Lock {
         match receiver.unprotect(&mut bytes) {
             Ok(len) => {
                 bytes.truncate(len);
+                self.deaf = None;
                 Ok(bytes)
             }
             Err(SrtpError::Replayed) => Err(Unheard::Passing),
             Err(_) if now.since(self.since) < SETTLED => Err(Unheard::Passing),
             Err(_) if clear => Err(Unheard::Clear),
+            // The new keys may be on their way: what nobody can read harms nobody, if it does not last.
+            Err(_) if now.since(*self.deaf.get_or_insert(now)) < SETTLED => Err(Unheard::Passing),
             Err(_) => Err(Unheard::Foreign),
         }
     }

@@ -547,7 +547,10 @@ impl World {
                         packet.connection = Some(id);
                         self.network.send(packet, true, self.now);
                     }
-                    None => failed.push_back(transmit.flow),
+                    None => {
+                        self.rules.unsendable(&message);
+                        failed.push_back(transmit.flow);
+                    }
                 }
             }
         }
