@@ -61,6 +61,9 @@ pub(crate) enum Command {
     /// Call detail records
     #[command(subcommand)]
     Cdr(Cdr),
+    /// Sources that are not listened to
+    #[command(subcommand)]
+    Ban(Ban),
     /// SIP accounts
     #[command(subcommand)]
     Account(Account),
@@ -128,6 +131,18 @@ pub(crate) enum Call {
     Hangup {
         /// The call's id
         call: String,
+    },
+}
+
+/// Bans.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ban {
+    /// List the bans that hold
+    List,
+    /// Listen to a source again
+    Lift {
+        /// The address, as `strowger ban list` prints
+        source: String,
     },
 }
 
@@ -221,6 +236,7 @@ mod tests {
             "strowger serve",
             "strowger demo --sip here",
             "strowger call hangup",
+            "strowger ban lift",
             "strowger cdr list --limit x",
         ] {
             let Err(Refusal::Mistake(text)) = args(line) else { panic!("{line}") };

@@ -9,7 +9,7 @@ use core::str::FromStr;
 use core::time::Duration;
 use model::{Cidr, DigestAlgorithm, Limits, Transport};
 use serde::Deserialize;
-use shell::{ClientCertificates, TlsCertificate, TlsConfig};
+use shell::{ClientCertificates, GuardConfig, ShedderConfig, TlsCertificate, TlsConfig};
 use std::path::{Path, PathBuf};
 
 /// The whole file. Every section and every field may be left out.
@@ -32,6 +32,10 @@ pub(crate) struct Config {
     pub(crate) data: Folder,
     /// Every limit of the switch, by name.
     pub(crate) limits: Limits,
+    /// Who is listened to. A rate is `{ per_minute = N, burst = N }`.
+    pub(crate) protection: GuardConfig,
+    /// When new work is answered 503, so that calls that are up are not hurt.
+    pub(crate) overload: ShedderConfig,
     /// The plugin engines.
     pub(crate) plugins: Plugins,
 }
@@ -199,11 +203,14 @@ pub(crate) struct Store {
 pub(crate) struct Folder {
     /// The folder for the CDR outbox, compiled plugins, the client file and the SQLite database; made if missing.
     pub(crate) dir: PathBuf,
+    /// The file that says which country an address belongs to, for companies whose settings name countries: lines such
+    /// as `192.0.2.0/24,DE`. None comes with the switch.
+    pub(crate) countries: Option<PathBuf>,
 }
 
 impl Default for Folder {
     fn default() -> Self {
-        Folder { dir: PathBuf::from("strowger-data") }
+        Folder { dir: PathBuf::from("strowger-data"), countries: None }
     }
 }
 

@@ -132,7 +132,12 @@ fn reference_page() -> String {
     let defaults = defaults();
     for (section, kind, about) in fields(ours, "Config") {
         page.push_str(&format!("\n## [{section}]\n\n{about}\n\n| field | default | meaning |\n|---|---|---|\n"));
-        let source = if kind == "Limits" { limits } else { ours };
+        let source = match kind.as_str() {
+            "Limits" => limits,
+            "GuardConfig" => include_str!("../admission/src/guard/config.rs"),
+            "ShedderConfig" => include_str!("../admission/src/overload.rs"),
+            _ => ours,
+        };
         for (field, kind, doc) in fields(source, &kind) {
             if kind == "Timers" {
                 for (timer, _, doc) in fields(ours, "Timers") {
@@ -149,7 +154,7 @@ fn reference_page() -> String {
 
 /// The defaults that are no number of [`Limits`], for people.
 fn defaults() -> Vec<(String, String)> {
-    let Config { sip, tls, media, dns, http, store, data, limits, plugins } = Config::default();
+    let Config { sip, tls, media, dns, http, store, data, limits, protection, overload, plugins } = Config::default();
     let mut out: Vec<(String, String)> = vec![
         ("sip.listen".into(), "`[\"udp:0.0.0.0:5060\", \"tcp:0.0.0.0:5060\"]`".into()),
         ("sip.server_name".into(), "`strowger/VERSION`".into()),
@@ -169,9 +174,14 @@ fn defaults() -> Vec<(String, String)> {
         ("plugins.apps_max".into(), plugins.apps_max.to_string()),
     ];
     assert_eq!((store.url, dns.servers, tls), (None, Vec::new(), Tls::default()));
-    let limits = serde_json::to_value(limits).expect("limits are plain");
-    for (name, value) in limits.as_object().expect("a table") {
-        out.push((format!("limits.{name}"), value.to_string()));
+    for (section, table) in [
+        ("limits", serde_json::to_value(limits)),
+        ("protection", serde_json::to_value(protection)),
+        ("overload", serde_json::to_value(overload)),
+    ] {
+        for (name, value) in table.expect("plain values").as_object().expect("a table") {
+            out.push((format!("{section}.{name}"), value.to_string()));
+        }
     }
     out
 }

@@ -37,9 +37,12 @@ fn main() -> ExitCode {
 fn run(cli: &cli::Cli) -> Result<String, Failure> {
     let mut builder = match &cli.command {
         Command::Serve { .. } | Command::Demo { .. } => tokio::runtime::Builder::new_multi_thread(),
-        Command::Plugin(_) | Command::Call(_) | Command::Cdr(_) | Command::Account(_) | Command::Trunk(_) => {
-            tokio::runtime::Builder::new_current_thread()
-        }
+        Command::Plugin(_)
+        | Command::Call(_)
+        | Command::Cdr(_)
+        | Command::Ban(_)
+        | Command::Account(_)
+        | Command::Trunk(_) => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = builder.enable_all().build().map_err(|e| Failure::start(format!("cannot start: {e}")))?;
     runtime.block_on(async {
@@ -52,6 +55,7 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             command @ (Command::Plugin(_)
             | Command::Call(_)
             | Command::Cdr(_)
+            | Command::Ban(_)
             | Command::Account(_)
             | Command::Trunk(_)) => client::run(&cli.remote, command).await,
         }

@@ -2,19 +2,27 @@
 //!
 //! Floor 2. Runs before any dialog exists: nothing opens without an [`Admitted`], and only this crate can make one.
 //! Digest is RFC 3261 section 22 with RFC 8760's algorithms; an account with direct connectivity is known by its
-//! address instead. The identity is always the account's own, never what the From header claims.
+//! address instead. The identity is always the account's own, never what the From header claims. The [`Guard`] says who
+//! is listened to at all, the [`Shedder`] how much new work is taken when the shard is late.
 #![forbid(unsafe_code)]
 
 mod domain;
+mod guard;
+mod identity;
+mod overload;
 mod trunk;
 
-use core::net::SocketAddr;
-use model::{Account, Company, Directory, Flow, Instant};
-use sip_auth::{AuthFailure, Authenticator};
+use core::net::{IpAddr, SocketAddr};
+use model::{Account, Ban, Company, Directory, Flow, Instant};
+use sip_auth::{AuthFailure, Authenticator, Realm};
 use sip_message::{Message, Method, Name};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use domain::Domains;
+pub use guard::{Guard, GuardConfig, GuardCounters, Rate, SCANNERS, UnknownDomain, Verdict};
+pub use identity::{Presented, presented};
+pub use overload::{Load, Shedder, ShedderConfig, ShedderCounters};
 pub use trunk::AdmittedTrunk;
 
 /// Permission to open something for a tenant.
@@ -64,6 +72,8 @@ pub enum Admission {
     Challenge(Vec<String>),
     /// No: this status.
     Refused(u16),
+    /// Not now: 503, try again after so many seconds.
+    TooMany(u32),
 }
 
 /// Totals since the start.
@@ -81,6 +91,10 @@ pub struct Counters {
     pub unknown_domains: u64,
     /// Calls from carriers for numbers that are nobody's.
     pub unknown_numbers: u64,
+    /// Nonces that were somebody else's.
+    pub foreign_nonces: u64,
+    /// Requests from where the company may not be used.
+    pub sources_refused: u64,
 }
 
 /// The doorkeeper of a shard.
@@ -88,14 +102,77 @@ pub struct Counters {
 pub struct Doorkeeper {
     authenticator: Authenticator,
     domains: Domains,
+    guard: Guard,
+    peers: BTreeSet<IpAddr>,
     counters: Counters,
 }
 
 impl Doorkeeper {
     /// A doorkeeper that knows our own addresses and the domain that stands in for them.
     #[must_use]
-    pub fn new(authenticator: Authenticator, domains: Domains) -> Doorkeeper {
-        Doorkeeper { authenticator, domains, counters: Counters::default() }
+    pub fn new(authenticator: Authenticator, domains: Domains, guard: Guard) -> Doorkeeper {
+        Doorkeeper { authenticator, domains, guard, peers: BTreeSet::new(), counters: Counters::default() }
+    }
+
+    /// What nonces are made with, to be kept over a restart.
+    #[must_use]
+    pub fn nonce_secret(&self) -> [u8; 32] {
+        self.authenticator.secret()
+    }
+
+    /// Goes on with the nonce secret of an earlier run: see [`Authenticator::resume`].
+    pub fn resume(&mut self, secret: [u8; 32], now: Instant) {
+        self.authenticator.resume(secret, now);
+    }
+
+    /// The addresses of carriers' servers that we send to: they are trusted as those are that call us.
+    pub fn set_peers(&mut self, peers: impl Iterator<Item = IpAddr>) {
+        self.peers = peers.map(|peer| peer.to_canonical()).collect();
+    }
+
+    /// Whether a source is never banned: the operator says so, or a direct account or a carrier is there.
+    fn trusts(&self, directory: &Directory, source: IpAddr) -> bool {
+        self.guard.trusts(source) || is_peer(&self.peers, directory, source)
+    }
+
+    /// Whether nothing of this source is listened to.
+    pub fn is_banned(&mut self, directory: &Directory, source: IpAddr, now: Instant) -> bool {
+        let peers = &self.peers;
+        self.guard.is_banned(source, |guard| guard.trusts(source) || is_peer(peers, directory, source), now)
+    }
+
+    /// Whether a request outside a dialog gets no answer at all: a scanner's, a flood's, or one for nobody's domain
+    /// where those are dropped.
+    pub fn drops(&mut self, directory: &Directory, source: IpAddr, request: &Message, now: Instant) -> bool {
+        if self.trusts(directory, source) {
+            return false;
+        }
+        if self.guard.request(source, request, now) == Verdict::Drop {
+            return true;
+        }
+        let drops = self.guard.unknown_domain() == UnknownDomain::Drop && self.company_of(directory, request).is_none();
+        if drops {
+            self.counters.unknown_domains += 1;
+            self.guard.stranger(source, now);
+        }
+        drops
+    }
+
+    /// The bans that hold.
+    #[must_use]
+    pub fn bans(&self, directory: &Directory, now: Instant) -> Vec<Ban> {
+        self.guard.bans(|company| directory.company(company).map(|c| c.domain.clone()), now)
+    }
+
+    /// Lets a source off; whether it was banned.
+    pub fn unban(&mut self, source: IpAddr, now: Instant) -> bool {
+        self.guard.lift(source, now)
+    }
+
+    /// The guard's totals.
+    #[must_use]
+    pub fn guard_counters(&self) -> GuardCounters {
+        self.guard.counters()
     }
 
     /// The totals.
@@ -110,24 +187,55 @@ impl Doorkeeper {
             self.counters.admitted += 1;
             return Admission::Admitted(admitted);
         }
+        let source = flow.remote.ip();
+        let trusted = self.trusts(directory, source);
         let Some(company) = self.company_of(directory, request) else {
             self.counters.unknown_domains += 1;
+            if !trusted {
+                self.guard.stranger(source, now);
+            }
             return Admission::Refused(403);
         };
+        let sources = &directory.policy(company.id).sources;
+        if !sources.permits(source, |address| directory.countries().of(address)) {
+            self.counters.sources_refused += 1;
+            return Admission::Refused(403);
+        }
         let Some(method) = request.method() else { return Admission::Refused(400) };
         let credentials = request.headers(Name::Authorization).map(|v| v.text()).collect::<Vec<_>>();
-        let lookup = |user: &str| directory.account(company.id, user).map(|a| a.ha1.clone());
-        let verdict = self.authenticator.verify(
-            credentials.iter().map(AsRef::as_ref),
-            method.as_str(),
-            &company.domain,
-            lookup,
-            now,
-        );
-        match verdict {
-            Ok(verified) => self.known(directory, &company, &verified.username, request),
-            Err(failure) => self.unknown(&company.domain, failure, now),
+        let realm = Realm { name: &company.domain, source };
+        let claimed = || sip_auth::claimed_user(credentials.iter().map(AsRef::as_ref), realm.name);
+        if !trusted && self.guard.is_account_banned(source, company.id, claimed, now) {
+            return Admission::Refused(403);
         }
+        let lookup = |user: &str| directory.account(company.id, user).map(|a| &a.ha1);
+        let values = credentials.iter().map(AsRef::as_ref);
+        match self.authenticator.verify(values, method.as_str(), realm, lookup, now) {
+            Ok(verified) => {
+                let admission = self.known(directory, &company, &verified.username, request);
+                if trusted { admission } else { self.within_rate(admission, source, request, now) }
+            }
+            Err(failure) => {
+                let wrong = matches!(failure, AuthFailure::UnknownUser | AuthFailure::WrongPassword);
+                if wrong
+                    && !trusted
+                    && let Some(user) = claimed()
+                {
+                    self.guard.failed(source, company.id, &user, now);
+                }
+                self.unknown(realm, failure, now)
+            }
+        }
+    }
+
+    /// An account that was admitted by its password vouches for its source, and has a rate of its own.
+    fn within_rate(&mut self, admission: Admission, source: IpAddr, request: &Message, now: Instant) -> Admission {
+        let Admission::Admitted(admitted) = &admission else { return admission };
+        self.guard.succeeded(source, now);
+        if self.guard.spend(admitted.account.id, request, now) {
+            return admission;
+        }
+        Admission::TooMany(RATE_RETRY_S)
     }
 
     fn by_address(&self, directory: &Directory, remote: SocketAddr) -> Option<Admitted> {
@@ -162,10 +270,15 @@ impl Doorkeeper {
         }
     }
 
-    fn unknown(&mut self, realm: &str, failure: AuthFailure, now: Instant) -> Admission {
+    fn unknown(&mut self, realm: Realm<'_>, failure: AuthFailure, now: Instant) -> Admission {
         match failure {
             AuthFailure::Missing => {
                 self.counters.challenged += 1;
+                Admission::Challenge(self.authenticator.challenge(realm, false, now))
+            }
+            AuthFailure::ForeignNonce => {
+                self.counters.challenged += 1;
+                self.counters.foreign_nonces += 1;
                 Admission::Challenge(self.authenticator.challenge(realm, false, now))
             }
             AuthFailure::Stale => {
@@ -190,6 +303,14 @@ impl Doorkeeper {
     pub fn serves(&self, directory: &Directory, company: &Company, host: &str) -> bool {
         self.domains.is_own_address(host) || self.domains.company(directory, host).is_some_and(|c| c.id == company.id)
     }
+}
+
+/// When an account that is past its rate may try again, in seconds.
+const RATE_RETRY_S: u32 = 5;
+
+/// Whether a direct account or a carrier is there.
+fn is_peer(peers: &BTreeSet<IpAddr>, directory: &Directory, source: IpAddr) -> bool {
+    peers.contains(&source.to_canonical()) || directory.is_direct(source) || directory.is_trunk_source(source)
 }
 
 fn admitted(

@@ -1,7 +1,8 @@
 //! The real switch behind [`Switch`]: the shell's handle.
 
 use crate::switch::{Asked, Component, Gone, Registration, Switch};
-use model::{CallId, CallSnapshot, Instant, Mailbox, TrunkStatus};
+use core::net::IpAddr;
+use model::{Ban, CallId, CallSnapshot, Instant, Mailbox, TrunkStatus};
 use shell::{CallScope, Handle};
 
 impl From<shell::Gone> for Gone {
@@ -44,6 +45,14 @@ impl Switch for Handle {
 
     fn trunks(&self) -> Asked<'_, Result<Vec<TrunkStatus>, Gone>> {
         Box::pin(async { Ok(Handle::trunks(self).await?) })
+    }
+
+    fn bans(&self) -> Asked<'_, Result<Vec<Ban>, Gone>> {
+        Box::pin(async { Ok(Handle::bans(self).await?) })
+    }
+
+    fn unban(&self, source: IpAddr) -> Asked<'_, Result<bool, Gone>> {
+        Box::pin(async move { Ok(Handle::unban(self, source).await?) })
     }
 
     fn check(&self, component: Vec<u8>) -> Asked<'_, Result<Component, String>> {

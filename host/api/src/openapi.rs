@@ -19,6 +19,7 @@ pub(crate) fn routes() -> (Router<Api>, OpenApi) {
     let v1 = OpenApiRouter::new()
         .merge(nouns::brands::routes())
         .merge(nouns::companies::routes())
+        .merge(nouns::policies::routes())
         .merge(nouns::accounts::routes())
         .merge(nouns::mailboxes::routes())
         .merge(nouns::extensions::routes())
@@ -30,7 +31,8 @@ pub(crate) fn routes() -> (Router<Api>, OpenApi) {
         .merge(nouns::registrations::routes())
         .merge(nouns::tokens::routes())
         .merge(nouns::translation_sets::routes())
-        .merge(nouns::trunks::routes());
+        .merge(nouns::trunks::routes())
+        .merge(nouns::bans::routes());
     let (router, mut document) =
         OpenApiRouter::with_openapi(<Frame as utoipa::OpenApi>::openapi()).nest("/api/v1", v1).split_for_parts();
     document.merge(open().into_openapi());

@@ -1,8 +1,9 @@
 //! What the API asks of the running switch: a small trait, so that tests need no socket.
 
 use core::future::Future;
+use core::net::IpAddr;
 use core::pin::Pin;
-use model::{AccountId, BrandId, CallId, CallSnapshot, CompanyId, Instant, Mailbox, TrunkStatus};
+use model::{AccountId, Ban, BrandId, CallId, CallSnapshot, CompanyId, Instant, Mailbox, TrunkStatus};
 
 /// A boxed future, so that the trait can stand behind a pointer.
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -54,6 +55,10 @@ pub trait Switch: Send + Sync + 'static {
     fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>>;
     /// How every trunk is.
     fn trunks(&self) -> Asked<'_, Result<Vec<TrunkStatus>, Gone>>;
+    /// The sources that are not listened to.
+    fn bans(&self) -> Asked<'_, Result<Vec<Ban>, Gone>>;
+    /// Listens to a source again; whether it was banned.
+    fn unban(&self, source: IpAddr) -> Asked<'_, Result<bool, Gone>>;
     /// Checks and compiles a component; a refusal is in words for the plugin's author.
     fn check(&self, component: Vec<u8>) -> Asked<'_, Result<Component, String>>;
     /// Returns when everything the store holds now (directory and bindings) is live in every shard, or says why not.

@@ -47,6 +47,8 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("GET /api/v1/companies/{id}", thing(at("companies", company), Value::Null)),
         ("PATCH /api/v1/companies/{id}", thing(at("companies", company), json!({"name": "stolen"}))),
         ("DELETE /api/v1/companies/{id}", thing(at("companies", company), Value::Null)),
+        ("GET /api/v1/companies/{id}/policy", thing(at("companies", company) + "/policy", Value::Null)),
+        ("PUT /api/v1/companies/{id}/policy", thing(at("companies", company) + "/policy", json!({}))),
         ("GET /api/v1/accounts", Case::List),
         ("POST /api/v1/accounts", thing(v1("/accounts".into()), json!({"company": company, "username": "666"}))),
         ("GET /api/v1/accounts/{id}", thing(at("accounts", f.account), Value::Null)),
@@ -88,6 +90,8 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("DELETE /api/v1/calls/{id}", thing(v1(format!("/calls/{}", call_id(company))), Value::Null)),
         ("GET /api/v1/cdrs", Case::List),
         ("GET /api/v1/registrations", Case::List),
+        ("GET /api/v1/bans", Case::Platform),
+        ("DELETE /api/v1/bans/{source}", Case::Platform),
         ("GET /api/v1/tokens", Case::List),
         (
             "POST /api/v1/tokens",
@@ -127,7 +131,7 @@ fn operations() -> BTreeMap<String, bool> {
 /// A path that could exist, for an operation.
 fn some_path(operation: &str) -> (&str, String) {
     let (method, path) = operation.split_once(' ').unwrap();
-    (method, path.replace("{id}", "1"))
+    (method, path.replace("{id}", "1").replace("{source}", "192.0.2.1"))
 }
 
 #[test]

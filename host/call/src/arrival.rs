@@ -5,7 +5,7 @@ use sip_message::Message;
 use sip_transaction::ServerKey;
 use std::sync::Arc;
 
-/// Header fields a plugin never sees: routing that is ours, and credentials.
+/// Header fields a plugin never sees: routing that is ours, credentials, and identities that nobody vouches for.
 const HIDDEN: &[&str] = &[
     "via",
     "v",
@@ -31,6 +31,13 @@ const HIDDEN: &[&str] = &[
     "supported",
     "k",
     "accept",
+    "p-asserted-identity",
+    "p-preferred-identity",
+    "remote-party-id",
+    "diversion",
+    "history-info",
+    "identity",
+    "y",
 ];
 
 /// An admitted out-of-dialog INVITE: whose it is, and what it asks for.
@@ -50,10 +57,16 @@ pub struct Arrival {
     pub account: Option<Arc<Account>>,
     /// The carrier it came from.
     pub trunk: Option<FromTrunk>,
+    /// The number that the caller presents: one that its account owns. A carrier's call has it in `trunk`.
+    pub caller_user: String,
+    /// Whether the account owns every identity that the request shows.
+    pub presents_own: bool,
     /// What vouches for the caller: `digest`, `address` or `trunk`.
     pub verified: &'static str,
-    /// The user part that was called.
+    /// The user part that was called; for a GRUU its account's.
     pub callee_user: String,
+    /// The one device that was called, by its GRUU (RFC 5627).
+    pub gruu: Option<registrar::GruuTarget>,
 }
 
 /// What is known of a call from a carrier.
@@ -66,12 +79,9 @@ pub struct FromTrunk {
 }
 
 impl Arrival {
-    /// Whether From shows the account itself, or somebody whom an address vouches for: then it may stand as it is.
+    /// Whether the request may be shown to somebody else as it is: it says nothing of the caller that is not so.
     pub(crate) fn speaks_for_itself(&self) -> bool {
-        let name = self.account.as_ref().map(|account| account.username.as_str());
-        let own = |user: &str| name.is_some_and(|name| sip_message::unescape(user) == name);
-        self.verified == "address"
-            || self.request.from().is_ok_and(|from| from.uri().is_sip() && from.uri().user().is_some_and(own))
+        self.presents_own && self.request.from().is_ok_and(|from| from.uri().is_sip())
     }
 
     /// The call as a plugin sees it.
@@ -118,8 +128,8 @@ impl Arrival {
         }
         let Some(account) = &self.account else { return Party::default() };
         Party {
-            uri: format!("sip:{}@{}", account.username, self.company.domain),
-            user: account.username.clone(),
+            uri: format!("sip:{}@{}", self.caller_user, self.company.domain),
+            user: self.caller_user.clone(),
             display: Some(account.display_name.clone()).filter(|d| !d.is_empty()),
             verified: Some(self.verified.to_owned()),
         }

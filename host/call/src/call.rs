@@ -17,6 +17,8 @@ pub(crate) struct Call {
     pub(crate) legs: Vec<Leg>,
     pub(crate) stage: Stage,
     pub(crate) reroutes: usize,
+    /// The one device that was called, by its GRUU (RFC 5627).
+    pub(crate) gruu: Option<registrar::GruuTarget>,
     /// The binding whose decision stands.
     pub(crate) decided_by: Option<String>,
     /// Where media flows by the tenant's setting.
@@ -77,6 +79,7 @@ impl Call {
             legs: vec![caller],
             stage: Stage::Over,
             reroutes: 0,
+            gruu: None,
             decided_by: None,
             tenant_media: match media {
                 MediaPath::TenantDefault => MediaPath::Anchor,

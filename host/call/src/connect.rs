@@ -1,5 +1,6 @@
 //! Ringing: the INVITEs of a step, what comes back, and the first answer.
 
+use crate::device;
 use crate::hunt::Hunt;
 use crate::identity::{self, Forwarded, Shown};
 use crate::leg::{Ending, Leg, LegNo, Progress};
@@ -57,10 +58,13 @@ impl Step<'_, '_> {
                 }
                 continue;
             }
-            match target::branches(self.floors, self.call.info.company, &target.to) {
+            let branches = target::branches(self.floors, self.call.info.company, &target.to)
+                .and_then(|branches| device::only(self.call.gruu.as_ref(), branches));
+            match branches {
                 Ok(branches) => {
                     for branch in branches {
-                        self.ring_branch(target, branch, forwarded);
+                        // A branch that cannot ring has told the hunt.
+                        let _ = self.ring_branch(target, branch, forwarded);
                     }
                 }
                 Err(cause) => self.target_failed(target, cause),
@@ -76,14 +80,15 @@ impl Step<'_, '_> {
     }
 
     /// Sends one INVITE; the new leg joins the hunt.
-    pub(crate) fn ring_branch(&mut self, target: &Target, branch: Branch, forwarded: &[Forwarded]) {
-        let Some(hunt) = self.hunt_mut() else { return };
+    pub(crate) fn ring_branch(&mut self, target: &Target, branch: Branch, forwarded: &[Forwarded]) -> Option<LegNo> {
+        let hunt = self.hunt_mut()?;
         let plan_ops = hunt.header_ops.clone();
         if self.call.legs.len() >= self.floors.setup.limits.legs_per_call_max {
             if let Some(to) = &branch.carrier {
                 self.floors.trunks.call_ended(to.on.id);
             }
-            return self.target_failed(target, Cause::LimitReached);
+            self.target_failed(target, Cause::LimitReached);
+            return None;
         }
         let no = self.add_leg(target, &branch);
         if let Some(leg) = self.call.leg_mut(no) {
@@ -93,6 +98,7 @@ impl Step<'_, '_> {
             }
         }
         let (from, headers) = self.told(no, &branch);
+        let flows = branch.flows(target);
         let carrier = branch.carrier.map(|to| {
             if let Some(leg) = self.call.leg_mut(no) {
                 leg.trunk = Some(Box::new(to.on));
@@ -104,13 +110,14 @@ impl Step<'_, '_> {
             Ok(offer) => offer,
             Err(cause) => {
                 self.end_leg(no, Ending::switch(cause));
-                return self.target_failed(target, cause);
+                self.target_failed(target, cause);
+                return None;
             }
         };
         let spec = InviteSpec {
             flow: branch.flow,
             request_uri: branch.request_uri,
-            route_set: Vec::new(),
+            route_set: branch.route_set,
             from,
             to: format!("<{}>", branch.to_uri),
             call_id: self.call.leg(no).map(|l| l.sip_call_id.clone()),
@@ -123,10 +130,12 @@ impl Step<'_, '_> {
         self.desk.by_dialog.insert(key, (self.call.id, no));
         if let Some(leg) = self.call.leg_mut(no) {
             leg.dialog = Some(key);
+            leg.flows = flows;
         }
         if let Some(hunt) = self.hunt_mut() {
             hunt.ringing.push(no);
         }
+        Some(no)
     }
 
     fn add_leg(&mut self, target: &Target, branch: &Branch) -> LegNo {
@@ -308,7 +317,9 @@ impl Step<'_, '_> {
             sip: status,
             by: if by_remote { EndedBy::Callee } else { EndedBy::Switch },
         };
-        self.branch_over(no, ending, by_remote);
+        if !self.next_flow(no, &ending, by_remote) {
+            self.branch_over(no, ending, by_remote);
+        }
     }
 
     /// A ringing leg is over: the hunt goes on without it.

@@ -55,13 +55,16 @@ impl Hunt {
         }
     }
 
+    /// A leg of the running step is gone, and another takes its place.
+    pub(crate) fn left(&mut self, leg: LegNo) {
+        self.ringing.retain(|l| *l != leg);
+        self.early = self.early.filter(|early| *early != leg);
+    }
+
     /// Notes that a target failed; a status outside `advance_on` ends the hunt after the running step.
     pub(crate) fn failed(&mut self, leg: Option<LegNo>, party: String, cause: CauseInfo) {
         if let Some(leg) = leg {
-            self.ringing.retain(|l| *l != leg);
-            if self.early == Some(leg) {
-                self.early = None;
-            }
+            self.left(leg);
         }
         let advances = if self.advance_on.is_empty() { cause.sip < 600 } else { self.advance_on.contains(&cause.sip) };
         self.stopped |= !advances;

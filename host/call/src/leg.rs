@@ -64,6 +64,8 @@ pub(crate) struct Leg {
     pub(crate) quality: Option<model::MediaQuality>,
     /// Whether its media is SRTP, and under which keys.
     pub(crate) security: Security,
+    /// The device's other flows, while it rings (RFC 5626).
+    pub(crate) flows: Option<Box<crate::device::Flows>>,
 }
 
 /// How far a leg has come.
@@ -111,6 +113,7 @@ impl Leg {
             referred: false,
             quality: None,
             security: Security::default(),
+            flows: None,
         }
     }
 

@@ -17,6 +17,7 @@ mod call;
 mod connect;
 mod cross;
 mod decide;
+mod device;
 mod engine;
 mod fallback;
 mod floors;

@@ -5,6 +5,7 @@
 //! q. The call ends with its last dialog, at its longest time, or by hand: then both ends get a BYE from here.
 
 use crate::call::Call;
+use crate::device;
 use crate::hunt::Hunt;
 use crate::leg::{Ending, Leg, LegNo, Progress};
 use crate::stage::Stage;
@@ -171,7 +172,8 @@ impl Step<'_, '_> {
             if self.ask_hops(target) {
                 continue;
             }
-            let found = target::branches(self.floors, self.call.info.company, &target.to);
+            let found = target::branches(self.floors, self.call.info.company, &target.to)
+                .and_then(|branches| device::only(self.call.gruu.as_ref(), branches));
             let failed = match found {
                 Ok(branches) => {
                     let ops = self.proxying().map(|p| p.hunt.header_ops.clone()).unwrap_or_default();
@@ -199,7 +201,7 @@ impl Step<'_, '_> {
         Some(sip_proxy::Target {
             token,
             request_uri: branch.request_uri,
-            routes: Vec::new(),
+            routes: branch.route_set,
             hops: core::iter::once(branch.flow).collect(),
             q: branch.q,
             header_ops: Arc::clone(ops),

@@ -47,6 +47,7 @@ impl Call {
         let mut call = Call::new(info, caller, arrival.company.media, now);
         call.max_forwards = u32::from(request.max_forwards().unwrap_or(70).saturating_sub(1));
         call.caller_offer = (!body.is_empty()).then_some(body);
+        call.gruu.clone_from(&arrival.gruu);
         call.private = crate::identity::wants_privacy(request);
         call.speaks_for_itself = arrival.speaks_for_itself();
         call

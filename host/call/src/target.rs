@@ -22,10 +22,14 @@ pub(crate) struct Branch {
     pub(crate) policy: HeaderPolicy,
     /// What is special about a carrier.
     pub(crate) carrier: Option<Box<ToCarrier>>,
+    /// Route values (RFC 3327).
+    pub(crate) route_set: Vec<String>,
+    /// The device's URN and its flow's number, where it says (RFC 5626).
+    pub(crate) device: Option<(String, u32)>,
 }
 
 /// What is told to phones, and to peers that a plan names by address: From, and who forwarded.
-const PLAIN: HeaderPolicy = HeaderPolicy {
+pub(crate) const PLAIN: HeaderPolicy = HeaderPolicy {
     pai: false,
     ppi: false,
     rpid: false,
@@ -73,22 +77,15 @@ fn of_account(floors: &Floors<'_>, company: CompanyId, name: &str) -> Result<Vec
             party: name.to_owned(),
             policy: PLAIN,
             carrier: None,
+            route_set: Vec::new(),
+            device: None,
         }]);
     }
     let found: Vec<Branch> = floors
         .registrar
-        .bindings(account.id, floors.now)
+        .targets(account.id, floors.now)
         .into_iter()
-        .map(|binding| Branch {
-            flow: binding.flow,
-            request_uri: binding.contact.clone(),
-            to_uri: to_uri.clone(),
-            account: Some(account.id),
-            q: binding.q,
-            party: name.to_owned(),
-            policy: PLAIN,
-            carrier: None,
-        })
+        .map(|binding| Branch::of_binding(binding, account.id, (&to_uri, name)))
         .collect();
     if found.is_empty() { Err(Cause::NotRegistered) } else { Ok(found) }
 }
@@ -106,5 +103,16 @@ fn of_uri(floors: &Floors<'_>, text: &str) -> Result<Branch, Cause> {
         floors.setup.flow_to(transport, SocketAddr::new(ip, uri.port_or_default())).ok_or(Cause::TransportFailed)?;
     let party = uri.user().unwrap_or_default().to_owned();
     let (request_uri, to_uri) = (text.to_owned(), text.to_owned());
-    Ok(Branch { flow, request_uri, to_uri, account: None, q: 1000, party, policy: PLAIN, carrier: None })
+    Ok(Branch {
+        flow,
+        request_uri,
+        to_uri,
+        account: None,
+        q: 1000,
+        party,
+        policy: PLAIN,
+        carrier: None,
+        route_set: Vec::new(),
+        device: None,
+    })
 }

@@ -126,6 +126,8 @@ impl Step<'_, '_> {
             q: 1000,
             party: number,
             policy,
+            route_set: Vec::new(),
+            device: None,
             carrier: Some(Box::new(ToCarrier {
                 on: OnTrunk { id: trunk.id, anchor: trunk.anchor, out: None },
                 shown,

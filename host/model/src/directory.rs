@@ -1,7 +1,9 @@
 //! A tenant's routing facts held in memory: an immutable snapshot, fed ahead by the store, swapped whole.
 
-use crate::{AccountId, BrandId, CompanyId, DdiId, ExtensionId, Handling, MediaPath, MediaSecurity};
-use core::net::SocketAddr;
+use crate::{
+    AccountId, BrandId, CompanyId, CompanyPolicy, Countries, DdiId, ExtensionId, Handling, MediaPath, MediaSecurity,
+};
+use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -195,6 +197,8 @@ pub struct Directory {
     ddis: BTreeMap<String, Arc<Ddi>>,
     pub(crate) trunks: crate::trunk::TrunkTable,
     lists: BTreeMap<(CompanyId, String), Arc<ResourceList>>,
+    policies: BTreeMap<CompanyId, Arc<CompanyPolicy>>,
+    countries: Arc<Countries>,
 }
 
 impl Directory {
@@ -266,6 +270,33 @@ impl Directory {
         self.lists.get(&(company, name.to_owned()))
     }
 
+    /// With these companies' settings; the others have the defaults.
+    #[must_use]
+    pub fn with_policies(mut self, policies: impl IntoIterator<Item = (CompanyId, CompanyPolicy)>) -> Directory {
+        self.policies = policies.into_iter().map(|(company, policy)| (company, Arc::new(policy))).collect();
+        self
+    }
+
+    /// With this table of countries.
+    #[must_use]
+    pub fn with_countries(mut self, countries: Arc<Countries>) -> Directory {
+        self.countries = countries;
+        self
+    }
+
+    /// The settings of a company.
+    #[must_use]
+    pub fn policy(&self, company: CompanyId) -> &CompanyPolicy {
+        static DEFAULT: CompanyPolicy = CompanyPolicy::DEFAULT;
+        self.policies.get(&company).map_or(&DEFAULT, |policy| policy)
+    }
+
+    /// Which country an address belongs to, as far as the operator's table knows.
+    #[must_use]
+    pub fn countries(&self) -> &Countries {
+        &self.countries
+    }
+
     /// The store's change number this snapshot stands at.
     #[must_use]
     pub fn version(&self) -> u64 {
@@ -316,6 +347,13 @@ impl Directory {
     #[must_use]
     pub fn account_by_address(&self, address: SocketAddr) -> Option<&Arc<Account>> {
         self.direct.get(&address).filter(|a| a.enabled)
+    }
+
+    /// Whether an enabled account with direct connectivity is at this address, at whatever port.
+    #[must_use]
+    pub fn is_direct(&self, address: IpAddr) -> bool {
+        let ports = SocketAddr::new(address, 0)..=SocketAddr::new(address, u16::MAX);
+        self.direct.range(ports).any(|(_, account)| account.enabled)
     }
 
     /// An extension of a company.

@@ -81,6 +81,8 @@ pub enum CallEvent {
         contact: String,
         /// Granted, in seconds.
         expires_s: u32,
+        /// Whether it stood before.
+        refreshed: bool,
     },
     /// A binding was removed or ran out.
     Unregistered {
@@ -88,6 +90,8 @@ pub enum CallEvent {
         account: AccountId,
         /// The contact URI.
         contact: String,
+        /// Why.
+        why: BindingGone,
     },
     /// A trunk is no longer as it was.
     Trunk {
@@ -123,4 +127,31 @@ pub enum TrunkChange {
         /// Where it is.
         address: core::net::SocketAddr,
     },
+}
+
+/// Why a binding is no more, by the events of RFC 3680 section 3.2.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BindingGone {
+    /// The phone removed it.
+    Unregistered,
+    /// Nobody refreshed it in time.
+    Expired,
+    /// The switch removed it, and the phone should register again at once: its connection ended, its flow failed.
+    Deactivated,
+    /// The switch removed it, and the phone should stay away: another took its place, or the account may not register.
+    Rejected,
+}
+
+impl BindingGone {
+    /// The `event` attribute of RFC 3680 section 5.1.
+    #[must_use]
+    pub const fn token(self) -> &'static str {
+        match self {
+            BindingGone::Unregistered => "unregistered",
+            BindingGone::Expired => "expired",
+            BindingGone::Deactivated => "deactivated",
+            BindingGone::Rejected => "rejected",
+        }
+    }
 }

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod app;
+mod ban;
 mod cause;
 mod cdr;
 mod cidr;
@@ -18,6 +19,7 @@ mod lookups;
 mod mailbox;
 mod media;
 mod numbering;
+mod policy;
 mod question;
 mod resolve;
 mod time;
@@ -29,6 +31,7 @@ pub use app::{
     AppArgs, AppError, AppFailure, AppOutcome, AppReply, AppStart, AppVerb, BridgeSpec, Bridged, CollectSpec,
     Collected, DialSpec, LegHandle, Prompt,
 };
+pub use ban::{Ban, Offence};
 pub use cause::{Cause, CauseInfo, Severity};
 pub use cdr::{CallRecord, Cdr, EndedBy, LegRole, MediaQuality};
 pub use cidr::{Cidr, CidrError};
@@ -36,7 +39,7 @@ pub use directory::{
     Account, Brand, Company, Ddi, DefaultVerdict, DigestAlgorithm, Directory, Extension, Ha1, LookupError,
     ResourceList, RouteTarget, Tenant,
 };
-pub use event::{CallEvent, CallSnapshot, LegSnapshot, LegState, TrunkChange};
+pub use event::{BindingGone, CallEvent, CallSnapshot, LegSnapshot, LegState, TrunkChange};
 pub use flow::{ConnectionId, Flow, TlsName, Transmit, Transport};
 pub use headers::HeaderPolicy;
 pub use id::{
@@ -49,6 +52,7 @@ pub use lookups::Lookups;
 pub use mailbox::{Mailbox, MessageCounts};
 pub use media::MediaSecurity;
 pub use numbering::{NumberingPlan, PlanError};
+pub use policy::{CompanyPolicy, Countries, CountriesError, NatPing, RegistrationPolicy, SourcePolicy};
 pub use question::{
     Answer, Attr, CallInfo, Decision, Endpoint, Handling, Header, HeaderOp, HookReport, MediaPath, Party, Question,
     QuestionKind, Refusal, RingPlan, RingStep, Target,

@@ -61,6 +61,15 @@ pub struct Limits {
     pub registration_min_s: u32,
     /// Longest registration granted, in seconds.
     pub registration_max_s: u32,
+    /// How much a granted registration may be shortened at random, in percent, so that phones that began together do
+    /// not come back together; never below the shortest.
+    pub registration_spread_percent: u8,
+    /// Most bytes kept of one binding's contact, path, instance and Call-ID together; past it 400.
+    pub binding_bytes_max: usize,
+    /// How often a phone behind a NAT is pinged over UDP, in seconds; most NATs forget after 30.
+    pub nat_ping_s: u32,
+    /// Most pings a second; past it they are sent later.
+    pub nat_pings_per_second_max: u32,
     /// Most digest nonces whose nonce-count is remembered.
     pub nonces_max: usize,
     /// Most stream connections open at once; past it a new one is closed at once.
@@ -145,6 +154,10 @@ impl Default for Limits {
             app_drain_ms: 2_000,
             registration_min_s: 60,
             registration_max_s: 7_200,
+            registration_spread_percent: 10,
+            binding_bytes_max: 1_024,
+            nat_ping_s: 25,
+            nat_pings_per_second_max: 5_000,
             nonces_max: 100_000,
             connections_max: 10_000,
             connection_write_bytes_max: 1 << 20,

@@ -235,7 +235,17 @@ impl Directory {
     pub fn trunks_at(&self, remote: IpAddr, listener: SocketAddr) -> Vec<&Arc<Trunk>> {
         self.trunks.at(remote.to_canonical(), listener)
     }
+
+    /// Whether this address is of a network that an enabled trunk names as its carrier's. A network that is wider than
+    /// any carrier's, so that everybody is in it, names nobody.
+    #[must_use]
+    pub fn is_trunk_source(&self, remote: IpAddr) -> bool {
+        self.trunks.names(remote.to_canonical())
+    }
 }
+
+/// The shortest prefix that a carrier's network has: IPv4, IPv6.
+const CARRIER_PREFIX_MIN: (u8, u8) = (8, 16);
 
 impl TrunkTable {
     fn insert(&mut self, trunk: Trunk) {
@@ -266,6 +276,18 @@ impl TrunkTable {
             }
         }
         Vec::new()
+    }
+
+    fn names(&self, remote: IpAddr) -> bool {
+        let (lengths, shortest) = match remote {
+            IpAddr::V4(_) => (&self.lengths_v4, CARRIER_PREFIX_MIN.0),
+            IpAddr::V6(_) => (&self.lengths_v6, CARRIER_PREFIX_MIN.1),
+        };
+        let enabled = |id: &TrunkId| self.trunks.get(id).is_some_and(|trunk| trunk.enabled);
+        lengths.iter().filter(|length| **length >= shortest).any(|length| {
+            let here = IpNet::new(remote, *length).ok().and_then(|network| self.sources.get(&network.trunc()));
+            here.is_some_and(|here| here.iter().any(|(_, id)| enabled(id)))
+        })
     }
 
     fn of(&self, here: &[(Option<SocketAddr>, TrunkId)], listener: Option<SocketAddr>) -> Vec<&Arc<Trunk>> {

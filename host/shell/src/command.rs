@@ -1,6 +1,7 @@
 //! What other threads ask of a shard.
 
-use model::{CallId, CallSnapshot, Directory, Mailbox, TrunkStatus};
+use core::net::IpAddr;
+use model::{Ban, CallId, CallSnapshot, Directory, Mailbox, TrunkStatus};
 use net::TlsMaterial;
 use std::sync::Arc;
 use switch::RegistrarSnapshot;
@@ -23,6 +24,10 @@ pub(crate) enum Command {
     Secure(TlsMaterial, oneshot::Sender<()>),
     /// How every trunk is.
     Trunks(oneshot::Sender<Vec<TrunkStatus>>),
+    /// The sources that are not listened to.
+    Bans(oneshot::Sender<Vec<Ban>>),
+    /// Listen to a source again; whether it was banned.
+    Unban(IpAddr, oneshot::Sender<bool>),
     /// No new calls from now on; it answers when the figures show what is up.
     Drain(oneshot::Sender<()>),
     /// End every call now; how many there were.

@@ -5,6 +5,7 @@ use core::time::Duration;
 use model::{Cidr, DigestAlgorithm, Limits};
 use net::{ListenerConfig, MediaConfig, TlsConfig};
 use std::path::PathBuf;
+use switch::{GuardConfig, ShedderConfig};
 
 /// How a node's shard runs.
 #[derive(Clone, Debug)]
@@ -27,6 +28,10 @@ pub struct ShellConfig {
     pub default_domain: Option<String>,
     /// What digest challenges offer, in this order.
     pub digest: Vec<DigestAlgorithm>,
+    /// Who is listened to.
+    pub guard: GuardConfig,
+    /// When new work is refused.
+    pub overload: ShedderConfig,
     /// Sent in `Server` and `User-Agent`.
     pub server_name: String,
     /// Whether phones are told of waiting messages without a subscription.
@@ -37,6 +42,8 @@ pub struct ShellConfig {
     pub t2: Duration,
     /// RFC 3261 T4.
     pub t4: Duration,
+    /// The file that says which country an address belongs to, for companies that name countries.
+    pub countries: Option<PathBuf>,
     /// The folder for the CDR outbox and the saved registrations; made if missing.
     pub data_dir: PathBuf,
     /// Prompts that come with the program: name and WAV file.
@@ -59,11 +66,14 @@ impl ShellConfig {
             dns_servers: Vec::new(),
             default_domain: None,
             digest: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
+            guard: GuardConfig::default(),
+            overload: ShedderConfig::default(),
             server_name: concat!("strowger/", env!("CARGO_PKG_VERSION")).to_owned(),
             unsolicited_mwi: false,
             t1: Duration::from_millis(500),
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),
+            countries: None,
             data_dir,
             prompts: Vec::new(),
             prompts_dir: None,

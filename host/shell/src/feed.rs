@@ -2,6 +2,7 @@
 
 use crate::command::Command;
 use core::time::Duration;
+use model::{Countries, Directory};
 use plugin::{Artifact, BindingSpec, Digest, Point};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub(crate) struct Feed {
     pub(crate) applied: watch::Sender<Applied>,
     /// Digests that do not compile, with the reason, so that each is tried and told once.
     pub(crate) refused: BTreeMap<String, String>,
+    /// Which country an address belongs to; read once, at the start.
+    pub(crate) countries: Arc<Countries>,
 }
 
 impl Feed {
@@ -67,9 +70,14 @@ impl Feed {
         self.applied.send_modify(|applied| applied.stale = Some(error.to_string()));
     }
 
+    /// What the store holds, with the operator's table of countries.
+    pub(crate) async fn directory(&self) -> Result<Directory, StoreError> {
+        Ok(self.db.directory().await?.with_countries(Arc::clone(&self.countries)))
+    }
+
     /// Reads everything once and makes it live; whether the shard is still there.
     async fn apply(&mut self) -> Result<bool, StoreError> {
-        let directory = self.db.directory().await?;
+        let directory = self.directory().await?;
         let version = directory.version();
         let broken = self.bind().await?;
         let (done, live) = oneshot::channel();

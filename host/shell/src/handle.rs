@@ -5,8 +5,9 @@ use crate::command::Command;
 use crate::feed::Applied;
 use crate::metrics;
 use crate::published::{Alive, Figures, Published};
+use core::net::IpAddr;
 use core::time::Duration;
-use model::{AccountId, BrandId, CallId, CallSnapshot, CompanyId, Instant, Mailbox, TrunkStatus};
+use model::{AccountId, Ban, BrandId, CallId, CallSnapshot, CompanyId, Instant, Mailbox, TrunkStatus};
 use net::{BoundListener, NetError, TlsConfig, TlsMaterial};
 use plugin::{Artifact, ArtifactError};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -233,6 +234,22 @@ impl Handle {
     /// The shard has ended.
     pub async fn trunks(&self) -> Result<Vec<TrunkStatus>, Gone> {
         self.ask(Command::Trunks).await
+    }
+
+    /// The sources that are not listened to.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn bans(&self) -> Result<Vec<Ban>, Gone> {
+        self.ask(Command::Bans).await
+    }
+
+    /// Listens to a source again; whether it was banned.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn unban(&self, source: IpAddr) -> Result<bool, Gone> {
+        self.ask(|answer| Command::Unban(source, answer)).await
     }
 
     /// Checks and compiles a component, away from the threads that serve calls.

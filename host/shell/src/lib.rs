@@ -36,3 +36,4 @@ pub use net::{
 };
 pub use published::Figures;
 pub use start::Shell;
+pub use switch::{GuardConfig, ShedderConfig};

@@ -68,6 +68,7 @@ impl Collector for Scrape {
         let to = &mut encoder;
         let figures = self.0.published.figures();
         signalling(to, &figures)?;
+        protection(to, &figures)?;
         calls(to, &figures)?;
         trunks(to, &figures)?;
         sockets(to, &figures)?;
@@ -98,6 +99,37 @@ fn signalling(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result 
     gauge(to, "strowger_sip_dialogs", "SIP dialogs alive", core.dialogs_alive as u64)?;
     gauge(to, "strowger_registrations", "Contacts registered now", core.bindings_alive as u64)?;
     counter(to, "strowger_registers_accepted", "REGISTER requests answered 200", core.registered)
+}
+
+fn protection(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {
+    let (guard, door, overload) = (&figures.core.guard, &figures.core.admission, &figures.core.overload);
+    counters(
+        to,
+        &Series {
+            name: "strowger_sip_refused",
+            help: "Messages that were not listened to or not let in, by reason",
+            label: "why",
+            values: &[
+                ("banned", guard.banned),
+                ("banned-account", guard.banned_accounts),
+                ("source-rate", guard.source_rate),
+                ("account-rate", guard.account_rate),
+                ("scanner", guard.scanners),
+                ("unknown-domain", door.unknown_domains),
+                ("source", door.sources_refused),
+                ("wrong-credentials", door.wrong_credentials),
+                ("replayed", door.replayed),
+                ("foreign-nonce", door.foreign_nonces),
+                ("overload", overload.shed),
+            ],
+        },
+    )?;
+    counter(to, "strowger_sip_bans_begun", "Bans begun", guard.bans)?;
+    gauge(to, "strowger_sip_bans", "Sources banned now", guard.bans_now as u64)?;
+    gauge(to, "strowger_sip_sources", "Sources whose rates are known", guard.sources as u64)?;
+    counter(to, "strowger_overload_begun", "Times that new work began to be shed", overload.began)?;
+    gauge(to, "strowger_overload_share", "Share of new work that is taken, in thousandths", u64::from(overload.share))?;
+    counter(to, "strowger_nat_pings", "Packets that keep phones behind NATs reachable", figures.core.nat_pings)
 }
 
 fn calls(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {

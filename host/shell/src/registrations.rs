@@ -116,7 +116,7 @@ pub(crate) fn list(snapshot: &RegistrarSnapshot, directory: &Directory) -> Vec<R
             company: company.id,
             contact: binding.contact.clone(),
             source: format!("{}/{}", flow.transport.name(), flow.remote),
-            user_agent: Some(binding.user_agent.clone()).filter(|agent| !agent.is_empty()),
+            user_agent: Some(binding.user_agent.to_string()).filter(|agent| !agent.is_empty()),
             expires_at: binding.expires_at,
         })
     });

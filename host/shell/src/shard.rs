@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::task::Wake;
 use store::outbox::Journal;
-use switch::{Core, Input, Output, PacketKind};
+use switch::{Core, Input, Load, Output, PacketKind};
 use tokio::sync::{mpsc, oneshot};
 
 /// How often the figures are shown, and how late a drain may see that the last call is over.
@@ -29,6 +29,8 @@ const SHOW_EVERY: Duration = Duration::from_millis(200);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// Most outputs kept back before they are carried out within a turn.
 const OUTPUTS_MAX: usize = 256;
+/// After how many packets of one turn the core is told again how late it is.
+const LOAD_EVERY: usize = 64;
 /// Most commands and app messages of one kind taken in one turn.
 const TAKE_MAX: usize = 256;
 
@@ -76,6 +78,8 @@ pub(crate) struct Shard {
     outputs: Vec<Output>,
     records: Vec<CallRecord>,
     figures: Figures,
+    /// How long the last turn took: what came meanwhile has waited for so long.
+    last_turn: Duration,
     show_at: Option<Instant>,
     heartbeat_at: Instant,
     channel_waker: Waker,
@@ -104,6 +108,7 @@ impl Shard {
             outputs: Vec::new(),
             records: Vec::new(),
             figures: Figures::default(),
+            last_turn: Duration::ZERO,
             show_at: None,
             channel_waker: Waker::from(Arc::new(ChannelWaker(waker))),
             stop: None,
@@ -122,6 +127,7 @@ impl Shard {
                 break;
             }
             let now = self.clock.now();
+            self.tell_load(now);
             self.take_packets(now);
             live = self.take_commands(now);
             self.take_app_messages(now);
@@ -130,8 +136,16 @@ impl Shard {
             self.take_timers(now);
             self.settle(now);
             self.look_after(now);
+            self.last_turn = self.clock.now().since(now);
         }
         self.end();
+    }
+
+    /// How late the shard is: what waits has waited since the turn before, and since this one began.
+    fn tell_load(&mut self, turn: Instant) {
+        let now = self.clock.now();
+        let load = Load { lag: self.last_turn + now.since(turn), queued: self.asks.len() };
+        self.core.handle(Input::Load(load), now);
     }
 
     /// How long nothing is due.
@@ -145,7 +159,9 @@ impl Shard {
     }
 
     fn take_packets(&mut self, now: Instant) {
+        let mut taken = 0_usize;
         while let Some(incoming) = self.net.next(now) {
+            taken += 1;
             match incoming {
                 Incoming::Message { flow, bytes } => self.core.handle(Input::Sip { flow, bytes }, now),
                 Incoming::FlowFailed { flow } => self.core.handle(Input::FlowFailed { flow }, now),
@@ -159,6 +175,9 @@ impl Shard {
             self.collect();
             if self.outputs.len() >= OUTPUTS_MAX {
                 self.settle(now);
+            }
+            if taken.is_multiple_of(LOAD_EVERY) {
+                self.tell_load(now);
             }
         }
     }
@@ -209,6 +228,12 @@ impl Shard {
             }
             Command::Trunks(answer) => {
                 let _gone = answer.send(self.core.trunks().collect());
+            }
+            Command::Bans(answer) => {
+                let _gone = answer.send(self.core.bans(now));
+            }
+            Command::Unban(source, answer) => {
+                let _gone = answer.send(self.core.unban(source, now));
             }
             Command::Drain(done) => {
                 self.core.handle(Input::Drain, now);

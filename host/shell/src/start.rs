@@ -8,7 +8,7 @@ use crate::registrations::{self, Keeper};
 use crate::shard::{Parts, Shard};
 use crate::{ShellConfig, ShellError, prompts};
 use core::net::{IpAddr, SocketAddr};
-use model::{Cidr, Directory};
+use model::{Cidr, Countries, Directory};
 use net::{BoundListener, MediaConfig, Net, PortPool, Surroundings, TlsMaterial};
 use resolver::{ResolverSettings, Ways};
 use std::collections::BTreeMap;
@@ -42,9 +42,16 @@ impl Shell {
         let (outbox, drain) = open_outbox(&config).await?;
         let (inbox, receiver) = mpsc::channel(config.limits.inbox_max.max(1));
         let applied = watch::Sender::new(Applied::default());
-        let mut feed =
-            Feed { db: db.clone(), plugins: plugins.clone(), inbox: inbox.clone(), applied, refused: BTreeMap::new() };
-        let directory = Arc::new(db.directory().await?);
+        let countries = read_countries(&config)?;
+        let mut feed = Feed {
+            db: db.clone(),
+            plugins: plugins.clone(),
+            inbox: inbox.clone(),
+            applied,
+            refused: BTreeMap::new(),
+            countries,
+        };
+        let directory = Arc::new(feed.directory().await?);
         let broken = feed.bind().await?;
         feed.applied.send_replace(Applied { version: directory.version(), stale: None, broken });
 
@@ -99,6 +106,13 @@ fn resolver_settings(config: &ShellConfig, listeners: &[BoundListener]) -> Resol
     }
 }
 
+fn read_countries(config: &ShellConfig) -> Result<Arc<Countries>, ShellError> {
+    let Some(path) = &config.countries else { return Ok(Arc::default()) };
+    let unusable = |why: String| ShellError::Path { path: path.clone(), why };
+    let text = std::fs::read_to_string(path).map_err(|e| unusable(e.to_string()))?;
+    Ok(Arc::new(Countries::parse(&text).map_err(|e| unusable(e.to_string()))?))
+}
+
 fn make_dir(path: &Path) -> Result<(), ShellError> {
     std::fs::create_dir_all(path).map_err(|e| ShellError::Path { path: path.to_owned(), why: e.to_string() })
 }
@@ -130,6 +144,8 @@ fn new_core(
         inside_media: config.media.iter().flat_map(|m| inside_media(m, &config.local_nets)).collect(),
         default_domain: config.default_domain.clone(),
         digest: config.digest.clone(),
+        guard: config.guard.clone(),
+        overload: config.overload,
         server_name: config.server_name.clone(),
         unsolicited_mwi: config.unsolicited_mwi,
         t1: config.t1,

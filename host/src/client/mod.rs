@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 refused by the switch, 2 wrong usage or no switch to talk to.
 
 mod accounts;
+mod bans;
 mod calls;
 mod plugins;
 mod remote;
@@ -23,6 +24,7 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
     match command {
         Command::Plugin(command) => plugins::run(&remote, command).await,
         Command::Call(command) => calls::call(&remote, command).await,
+        Command::Ban(command) => bans::run(&remote, command).await,
         Command::Cdr(command) => calls::cdr(&remote, command).await,
         Command::Account(command) => accounts::run(&remote, command).await,
         Command::Trunk(command) => trunks::run(&remote, command).await,

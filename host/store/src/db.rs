@@ -2,7 +2,7 @@
 
 use crate::sql::{Arg, Pools, Row, Statement, Tx};
 use crate::{
-    Accounts, Bindings, Brands, Cdrs, Companies, Ddis, Extensions, Plugins, SecretKey, StoreError, Tokens,
+    Accounts, Bindings, Brands, Cdrs, Companies, Ddis, Extensions, Plugins, Policies, SecretKey, StoreError, Tokens,
     TranslationSets, Trunks, feed::Watch, open,
 };
 use std::sync::Arc;
@@ -110,6 +110,12 @@ impl Db {
     #[must_use]
     pub const fn translation_sets(&self) -> TranslationSets<'_> {
         TranslationSets(self)
+    }
+
+    /// The companies' settings.
+    #[must_use]
+    pub const fn policies(&self) -> Policies<'_> {
+        Policies(self)
     }
 
     /// The installed plugin versions.

@@ -7,11 +7,11 @@
 
 use crate::nouns::{
     accounts::AccountRow, brands::BrandRow, companies::CompanyRow, ddis::DdiRow, extensions::ExtensionRow,
-    translation_sets::SetRow, trunks,
+    policies::PolicyRow, translation_sets::SetRow, trunks,
 };
 use crate::sql::{Pools, statements, translated};
 use crate::{Db, StoreError, db::Inner};
-use model::{BindingId, BrandId, CompanyId, Directory, PluginId};
+use model::{BindingId, BrandId, CompanyId, CompanyPolicy, Directory, PluginId};
 use sqlx::postgres::PgListener;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -39,6 +39,7 @@ statements! { "directory";
     TRUNKS = "SELECT id, brand_id, name, enabled, servers, username, secret, registration, from_user, from_domain,
         headers, calls_max, cps_max, answer_ms, ping_s, translation_set_id, anchor FROM trunks ORDER BY id";
     TRUNK_SOURCES = "SELECT trunk_id, network, listener FROM trunk_sources ORDER BY trunk_id, position";
+    POLICIES = "SELECT company_id, policy FROM company_policies ORDER BY company_id";
     BOUND = "SELECT b.id, b.brand_id, b.company_id, b.name, b.point, b.priority, b.config, b.plugin_id,
         p.name AS plugin_name, p.version, p.digest FROM bindings b JOIN plugins p ON p.id = b.plugin_id
         ORDER BY b.brand_id, b.priority, b.id";
@@ -150,10 +151,12 @@ impl Db {
         let sets = translated(tx.all::<SetRow>(TRANSLATION_SETS, &[]).await?)?;
         let trunks = tx.all::<trunks::TrunkRow>(TRUNKS, &[]).await?;
         let sources = tx.all::<trunks::SourceRow>(TRUNK_SOURCES, &[]).await?;
+        let policies: Vec<(CompanyId, CompanyPolicy)> = translated(tx.all::<PolicyRow>(POLICIES, &[]).await?)?;
         tx.commit().await?;
         let trunks = trunks::for_the_switch(trunks, &sources, self.inner.key.as_ref())?;
         Directory::build(version, brands, companies, accounts, extensions, ddis)
             .and_then(|directory| directory.with_trunks(sets, trunks))
+            .map(|directory| directory.with_policies(policies))
             .map_err(|e| StoreError::Refused { why: e.to_string() })
     }
 

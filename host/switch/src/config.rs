@@ -1,5 +1,6 @@
 //! What a shard is told once, when it starts.
 
+use admission::{GuardConfig, ShedderConfig};
 use call::{Inside, Listener};
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -33,6 +34,10 @@ pub struct CoreConfig {
     pub nonce_ttl: Duration,
     /// Whether phones are told of waiting messages without a subscription (message-summary NOTIFYs to bindings).
     pub unsolicited_mwi: bool,
+    /// Who is listened to.
+    pub guard: GuardConfig,
+    /// When new work is refused.
+    pub overload: ShedderConfig,
     /// How long a media port rests after its stream closed, so that late packets reach nobody.
     pub port_rest: Duration,
 }
@@ -104,6 +109,8 @@ impl Default for CoreConfig {
             digest: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
             nonce_ttl: Duration::from_secs(300),
             unsolicited_mwi: false,
+            guard: GuardConfig::default(),
+            overload: ShedderConfig::default(),
             port_rest: Duration::from_secs(2),
         }
     }

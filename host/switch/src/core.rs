@@ -9,7 +9,7 @@ use crate::counters::Counters;
 use crate::events::EventDesk;
 use crate::io::{Input, Output};
 use crate::trunks::Trunks;
-use admission::{Domains, Doorkeeper};
+use admission::{Domains, Doorkeeper, Guard, Shedder};
 use bytes::Bytes;
 use call::{Engine, Floors, Setup};
 use model::{CallId, CallSnapshot, Directory, Flow, IdSource, Instant, Lookups, MediaPortId};
@@ -37,6 +37,7 @@ pub struct Core {
     pub(crate) registrar: Registrar,
     pub(crate) doorkeeper: Doorkeeper,
     pub(crate) events: EventDesk,
+    pub(crate) shedder: Shedder,
     pub(crate) media: media::Engine,
     pub(crate) calls: Engine,
     pub(crate) lookups: Lookups,
@@ -72,12 +73,14 @@ impl Core {
             dialogs: sip_dialog::Layer::new(config.dialogs(), ids.split()),
             proxies: sip_proxy::Layer::new(crate::proxying::config(&config), ids.split()),
             hops: call::Hops::new(&limits),
-            registrar: Registrar::new(&limits),
             events: EventDesk::new(&config, &mut ids),
+            registrar: Registrar::new(&limits, ids.split()),
             doorkeeper: Doorkeeper::new(
                 sip_auth::Authenticator::new(secret, limits.nonces_max, config.nonce_ttl).offering(&config.digest),
                 Domains::new(own, config.default_domain.clone()),
+                Guard::new(config.guard.clone()),
             ),
+            shedder: Shedder::new(config.overload),
             media: media::Engine::new(config.media(prompts), ports, ids.split()),
             calls: Engine::new(ids.split()),
             trunks,
@@ -121,6 +124,7 @@ impl Core {
                 self.directory_changed(now);
             }
             Input::Mailbox(mailbox) => self.mailbox(&mailbox, now),
+            Input::Load(load) => self.shedder.observe(load, now),
             Input::Hangup { call } => self.with_calls(now, |calls, f| calls.hangup(f, call)),
             Input::Drain => {
                 self.calls.drain();
@@ -141,6 +145,7 @@ impl Core {
         self.events.notifier.handle_timeout(&mut self.transactions, now);
         self.events.publications.handle_timeout(now);
         self.sweep_events(now);
+        self.ping_phones(now);
         self.media.handle_timeout(now);
         self.lookups.handle_timeout(now);
         self.time_trunks(now);
@@ -200,11 +205,15 @@ impl Core {
     /// Bytes to a message to a transaction; what is no SIP is dropped, what can be answered is.
     fn receive(&mut self, flow: Flow, bytes: Bytes, now: Instant) {
         self.counters.sip_received += 1;
+        if self.is_banned(&flow, now) {
+            return;
+        }
         let message = match Message::parse(bytes, &self.parse_limits) {
             Ok(message) => message,
             Err(rejected) => return self.reject(&flow, rejected.answerable.as_deref(), &rejected.error),
         };
         match message.validate() {
+            Ok(()) if self.drops(&flow, &message, now) => {}
             Ok(()) => self.transactions.handle_message(flow, message, now),
             Err(error) => self.reject(&flow, Some(&message), &error),
         }
@@ -321,11 +330,14 @@ impl Core {
     /// The bindings, to be kept over a restart.
     #[must_use]
     pub fn registrations(&self) -> registrar::Snapshot {
-        self.registrar.snapshot()
+        registrar::Snapshot { nonce_secret: Some(self.doorkeeper.nonce_secret()), ..self.registrar.snapshot() }
     }
 
     /// Puts kept bindings back; those that ran out meanwhile are left out.
     pub fn restore_registrations(&mut self, snapshot: registrar::Snapshot, now: Instant) {
+        if let Some(secret) = snapshot.nonce_secret {
+            self.doorkeeper.resume(secret, now);
+        }
         self.registrar.restore(snapshot, now);
     }
 
@@ -348,6 +360,8 @@ impl Core {
             ports_total: self.media.ports_total(),
             admission: self.doorkeeper.counters(),
             trunks: self.trunks.layer.figures(),
+            guard: self.doorkeeper.guard_counters(),
+            overload: self.shedder.counters(),
             ..self.counters
         }
     }

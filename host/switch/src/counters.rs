@@ -35,6 +35,10 @@ pub struct Counters {
     pub ports_free: usize,
     /// Media ports in all.
     pub ports_total: usize,
+    /// The guard's totals.
+    pub guard: admission::GuardCounters,
+    /// What was shed.
+    pub overload: admission::ShedderCounters,
     /// Admission's totals.
     pub admission: admission::Counters,
     /// Subscriptions alive.
@@ -45,4 +49,6 @@ pub struct Counters {
     pub events: sip_events::Counters,
     /// REGISTERs answered 200.
     pub registered: u64,
+    /// Packets sent to keep phones behind NATs reachable.
+    pub nat_pings: u64,
 }

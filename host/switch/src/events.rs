@@ -9,7 +9,9 @@ use crate::watching::Sweep;
 use admission::Admitted;
 use model::{AccountId, CompanyId, Directory, Flow, Instant, RouteTarget, Transport};
 use sip_events::summary::Summary;
-use sip_events::{ALLOW_EVENTS, Member, Messages, Notifier, Package, Page, Publications, ResourceKey, Target, Wish};
+use sip_events::{
+    ALLOW_EVENTS, Member, Messages, Notifier, Package, Page, Place, Publications, ResourceKey, Target, Wish,
+};
 use sip_message::{Message, Name};
 use sip_transaction::{ClientKey, ServerKey};
 use std::collections::{BTreeMap, BTreeSet};
@@ -206,15 +208,16 @@ impl Core {
         self.events.messages.send(&mut self.transactions, page, now);
     }
 
-    /// Where an account is: its direct address, or every binding; flows and Request-URIs.
-    pub(crate) fn places(&self, account: AccountId, now: Instant) -> Vec<(Flow, String)> {
+    /// Where an account is: its direct address, or the newest binding of each device.
+    pub(crate) fn places(&self, account: AccountId, now: Instant) -> Vec<Place> {
         let Some(account) = self.directory.account_by_id(account).filter(|a| a.enabled) else { return Vec::new() };
         if let Some(address) = account.direct {
             let flow = self.setup.flow_to(Transport::Udp, address);
-            return flow.map(|flow| (flow, format!("sip:{}@{address}", account.username))).into_iter().collect();
+            let uri = format!("sip:{}@{address}", account.username);
+            return flow.map(|flow| Place { flow, uri, routes: Vec::new() }).into_iter().collect();
         }
-        let bindings = self.registrar.bindings(account.id, now);
-        bindings.into_iter().map(|binding| (binding.flow, binding.contact.clone())).collect()
+        let place = |b: &registrar::Binding| Place { flow: b.flow, uri: b.contact.clone(), routes: b.path.clone() };
+        self.registrar.targets(account.id, now).into_iter().map(place).collect()
     }
 
     /// A response to a NOTIFY or a MESSAGE of ours.

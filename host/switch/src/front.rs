@@ -16,6 +16,12 @@ const ALLOW: &str =
 /// The one body type we read.
 const ACCEPT: &str = "application/sdp";
 
+/// The extensions a REGISTER may require (RFC 3327, RFC 5626, RFC 5627).
+const REGISTER_OPTIONS: &[&str] = &["path", "outbound", "gruu"];
+
+/// The extensions a SUBSCRIBE may require (RFC 4662).
+const SUBSCRIBE_OPTIONS: &[&str] = &["eventlist"];
+
 /// A refusal: status and header fields.
 pub(crate) type Refusal = (u16, Vec<(&'static str, String)>);
 
@@ -35,6 +41,9 @@ impl Core {
 
     /// A request outside any dialog.
     pub(crate) fn front_desk(&mut self, key: ServerKey, flow: Flow, request: &Arc<Message>, now: Instant) {
+        if let Err(retry_s) = self.shedder.take() {
+            return self.answer(key, &flow, request, 503, &[("Retry-After", retry_s.to_string())], now);
+        }
         let screened =
             screen(request).and_then(|()| self.screen_loops(request)).and_then(|()| self.extensions(request));
         if let Err((status, headers)) = screened {
@@ -70,11 +79,13 @@ impl Core {
         let unsupported = if invite {
             self.dialogs.unsupported(request)
         } else {
-            let lists = request.is_method(Method::Subscribe);
-            let required = request.values(Name::Require).map(|v| v.text().into_owned());
-            let required: Vec<String> =
-                required.filter(|tag| !(lists && tag.eq_ignore_ascii_case("eventlist"))).collect();
-            (!required.is_empty()).then(|| required.join(", "))
+            let known = match request.method() {
+                Some(Method::Register) => REGISTER_OPTIONS,
+                Some(Method::Subscribe) => SUBSCRIBE_OPTIONS,
+                _ => &[],
+            };
+            let unknown = request.unsupported_options(known);
+            (!unknown.is_empty()).then(|| unknown.join(", "))
         };
         if let Some(tags) = unsupported {
             return Err((420, vec![("Unsupported", tags)]));
@@ -97,6 +108,10 @@ impl Core {
                 self.answer(key, flow, request, status, &[], now);
                 None
             }
+            Admission::TooMany(retry_s) => {
+                self.answer(key, flow, request, 503, &[("Retry-After", retry_s.to_string())], now);
+                None
+            }
         }
     }
 
@@ -106,12 +121,16 @@ impl Core {
         }
         let Some(admitted) = self.admit(key, &flow, request, now) else { return };
         let Some(uri) = request.request_uri() else { return self.answer(key, &flow, request, 400, &[], now) };
-        let Some(user) = uri.user().filter(|u| !u.is_empty()) else {
+        if uri.user().is_none_or(str::is_empty) {
             return self.answer(key, &flow, request, 484, &[], now);
-        };
+        }
         if !self.doorkeeper.serves(&self.directory, admitted.company(), uri.host()) {
             return self.answer(key, &flow, request, 404, &[], now);
         }
+        let Some((user, gruu)) = self.called(uri, admitted.company().id, now) else {
+            return self.answer(key, &flow, request, 404, &[], now);
+        };
+        let presented = admission::presented(&self.directory, admitted.account(), request);
         let arrival = Arrival {
             key,
             flow,
@@ -120,18 +139,23 @@ impl Core {
             brand_name: admitted.brand_name().to_owned(),
             account: Some(Arc::clone(admitted.account())),
             trunk: None,
+            caller_user: presented.user,
+            presents_own: presented.all_owned,
             verified: admitted.verified(),
-            callee_user: user.to_owned(),
+            callee_user: user,
+            gruu,
         };
         self.with_calls(now, |calls, floors| calls.open(floors, &arrival));
     }
 
     fn register(&mut self, key: ServerKey, flow: &Flow, request: &Message, now: Instant) {
         let Some(admitted) = self.admit(key, flow, request, now) else { return };
-        let registration = self.registrar.register(admitted.account(), request, flow, now);
+        let policy = &self.directory.policy(admitted.company().id).registration;
+        let who = registrar::Registrant { account: admitted.account(), domain: &admitted.company().domain, policy };
+        let registration = self.registrar.register(&who, request, flow, now);
         if registration.status == 200 {
             self.counters.registered += 1;
-            let longest = registration.contacts.iter().map(|(_, expires_s)| *expires_s).max().unwrap_or(0);
+            let longest = registration.contacts.iter().map(|listed| listed.expires_s).max().unwrap_or(0);
             let until = now + core::time::Duration::from_secs(u64::from(longest));
             if flow.transport == model::Transport::Udp {
                 self.transactions.keep_to(flow.remote, until, now);
@@ -139,9 +163,8 @@ impl Core {
         }
         let mut headers: Vec<(&str, String)> =
             registration.headers.iter().map(|(name, value)| (*name, value.clone())).collect();
-        for (contact, expires_s) in &registration.contacts {
-            headers.push(("Contact", format!("<{contact}>;expires={expires_s}")));
-        }
+        headers.extend(registration.contacts.iter().map(|listed| ("Contact", listed.value())));
+        headers.push(("Supported", REGISTER_OPTIONS.join(", ")));
         self.answer(key, flow, request, registration.status, &headers, now);
     }
 

@@ -47,6 +47,8 @@ pub enum Input {
         /// How.
         outcome: Result<AppOutcome, AppFailure>,
     },
+    /// How late the shard is; told at least ten times a second while messages come.
+    Load(admission::Load),
     /// The store has news: the whole new snapshot.
     Directory(Arc<Directory>),
     /// What waits in a mailbox, whole.

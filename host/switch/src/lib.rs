@@ -10,13 +10,17 @@ mod core;
 mod counters;
 mod events;
 mod front;
+mod gruu;
+mod guarding;
 mod io;
+mod pings;
 mod proxying;
 mod resolving;
 mod trunks;
 mod watching;
 
 pub use crate::core::Core;
+pub use admission::{GuardConfig, Load, ShedderConfig};
 pub use call::{Inside, Listener};
 pub use config::CoreConfig;
 pub use counters::Counters;

@@ -56,6 +56,7 @@ impl Core {
         for gone in known {
             self.dialogs.set_identity(IdentityKey(gone.0), None);
         }
+        self.doorkeeper.set_peers(self.trunks.layer.peers());
     }
 
     /// The trunks' deadlines.
@@ -93,6 +94,7 @@ impl Core {
         let hops = resolved.hops.as_deref().unwrap_or_default();
         let flows: Vec<Flow> = hops.iter().filter_map(|hop| self.setup.flow_for(hop)).collect();
         self.trunks.layer.handle_flows(&mut self.transactions, id, &flows, now);
+        self.doorkeeper.set_peers(self.trunks.layer.peers());
         true
     }
 
@@ -128,8 +130,11 @@ impl Core {
             brand_name: admitted.brand_name().to_owned(),
             account: None,
             trunk: Some(FromTrunk { trunk: Arc::clone(admitted.trunk()), caller: admitted.caller().clone() }),
+            caller_user: admitted.caller().user.clone(),
+            presents_own: false,
             verified: "trunk",
             callee_user: admitted.number().to_owned(),
+            gruu: None,
         };
         self.with_calls(now, |calls, floors| calls.open(floors, &arrival));
     }

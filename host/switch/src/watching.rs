@@ -82,11 +82,11 @@ impl Core {
         let Some(account) = self.directory.account_by_id(account) else { return };
         let Some(company) = self.directory.company(account.company) else { return };
         let aor = uri_of(&account.username, &company.domain);
-        for (flow, uri) in self.places(account.id, now) {
-            if contact.is_none_or(|only| only == uri) {
+        for place in self.places(account.id, now) {
+            if contact.is_none_or(|only| only == place.uri) {
                 let ids = (self.ids.token(26), self.ids.token(20));
-                let notify = sip_events::summary_notify(&aor, &uri, &summary, (&ids.0, &ids.1), &self.server_name);
-                self.transactions.request(flow, notify, now);
+                let notify = sip_events::summary_notify(&aor, &place, &summary, (&ids.0, &ids.1), &self.server_name);
+                self.transactions.request(place.flow, notify, now);
             }
         }
     }
@@ -121,8 +121,15 @@ impl Core {
             }
             Package::MessageSummary => Facts::Summary(self.events.mailboxes.get(&account).copied().unwrap_or_default()),
             Package::Reg => {
-                let bindings = self.registrar.bindings(account, now).into_iter();
-                Facts::Contacts(bindings.map(|b| Contact { uri: b.contact.clone(), q: b.q }).collect())
+                let who = self.directory.account_by_id(account)?;
+                let domain = &self.directory.company(key.company)?.domain;
+                let contact = |b: &registrar::Binding| Contact {
+                    uri: b.contact.clone(),
+                    q: b.q,
+                    instance: b.instance.as_ref().map(|i| i.urn.clone()),
+                    gruu: b.public_gruu(&who.username, domain),
+                };
+                Facts::Contacts(self.registrar.bindings(account, now).into_iter().map(contact).collect())
             }
             Package::Presence => {
                 let bound = !self.places(account, now).is_empty();

@@ -3,15 +3,16 @@
 use crate::carriers::{CARRIERS, Carriers};
 use crate::events;
 use crate::party::Party;
+use crate::registering::PASSWORD;
 use crate::show;
 use bytes::Bytes;
 use core::time::Duration;
 use model::{
     Account, AccountId, Answer, AppId, AppOutcome, AppVerb, Brand, BrandId, BridgeSpec, CollectSpec, Company,
     CompanyId, Ddi, Decision, DefaultVerdict, DialSpec, Directory, Endpoint, Extension, ExtensionId, Flow, Ha1,
-    Handling, Instant, LegHandle, Mailbox, MediaPath, MediaPortId, MediaSecurity, MessageCounts, NextHop, Prompt,
-    Refusal, RequestId, ResolveFailure, ResolveTicket, Resolved, ResourceList, RingPlan, RingStep, RouteTarget, Target,
-    Ticket, Transport,
+    Handling, Instant, LegHandle, Limits, Mailbox, MediaPath, MediaPortId, MediaSecurity, MessageCounts, NextHop,
+    Prompt, Refusal, RequestId, ResolveFailure, ResolveTicket, Resolved, ResourceList, RingPlan, RingStep, RouteTarget,
+    Target, Ticket, Transport,
 };
 use std::sync::Arc;
 use switch::{Core, CoreConfig, Input, Listener, MediaPort, Output, Prompts};
@@ -23,6 +24,9 @@ const PARTIES: [(&str, &str, &str); 4] = [
     ("carol", "1003", "10.0.0.3:5060"),
     ("dave", "1004", "10.0.0.4:5060"),
 ];
+
+/// Has a password and no address of her own: she registers.
+const ERIN: (&str, &str, &str) = ("erin", "1005", "10.0.0.5:5060");
 
 /// One shard and everybody around it.
 #[derive(Debug)]
@@ -54,6 +58,8 @@ impl Bed {
             listeners: vec![Listener { transport: Transport::Udp, local: address(SWITCH) }],
             default_domain: Some("demo.test".to_owned()),
             unsolicited_mwi: true,
+            // What is granted is what is asked.
+            limits: Limits { registration_spread_percent: 0, ..Limits::default() },
             ..CoreConfig::default()
         };
         let ports = (0..8).map(|n| MediaPort {
@@ -62,7 +68,8 @@ impl Bed {
             rtcp: address(&format!("10.0.0.9:{}", 20_001 + 2 * n)),
         });
         let core = Core::new(config, Arc::new(directory(None, None)), ports.collect(), Prompts::default(), [9; 32]);
-        let parties = PARTIES.iter().chain(&CARRIERS).map(|(name, number, at)| Party::new(name, number, at)).collect();
+        let everybody = PARTIES.iter().chain(&CARRIERS).chain([&ERIN]);
+        let parties = everybody.map(|(name, number, at)| Party::new(name, number, at)).collect();
         Bed {
             core,
             now,
@@ -188,6 +195,7 @@ impl Bed {
                 vec![events::request(party, "MESSAGE", &[&[*number], text].concat())]
             }
             ["SUBSCRIBE" | "PUBLISH", rest @ ..] => vec![events::request(party, words[0], rest)],
+            ["REGISTER", rest @ ..] => vec![party.register(rest)],
             [status, rest @ ..] if status.starts_with(|c: char| c.is_ascii_digit()) => {
                 vec![party.respond(status, rest.contains(&"other"), rest)]
             }
@@ -402,7 +410,17 @@ fn directory_of(security: Option<(&str, MediaSecurity)>, gone: Option<&str>, ddi
     };
     let members = ["1002", "1003", "nobody"].iter().filter(|m| gone != Some(**m)).map(|m| (*m).to_owned());
     let list = ResourceList { company: CompanyId(1), name: "desk".to_owned(), members: members.collect() };
-    Directory::build(1, vec![brand], vec![company], accounts.collect(), vec![extension], ddis)
+    let erin = Account {
+        id: AccountId(5),
+        company: CompanyId(1),
+        username: ERIN.1.to_owned(),
+        display_name: ERIN.0.to_owned(),
+        ha1: sip_auth::ha1(ERIN.1, "demo.test", PASSWORD),
+        direct: None,
+        media_security: None,
+        enabled: true,
+    };
+    Directory::build(1, vec![brand], vec![company], accounts.chain([erin]).collect(), vec![extension], ddis)
         .and_then(|directory| directory.with_lists(vec![list]))
         .unwrap_or_else(|error| panic!("{error}"))
 }

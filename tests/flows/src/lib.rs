@@ -16,6 +16,7 @@ mod bed;
 mod carriers;
 mod events;
 mod party;
+mod registering;
 mod show;
 
 pub use bed::Bed;

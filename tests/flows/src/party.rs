@@ -24,6 +24,8 @@ pub(crate) struct Party {
     pub(crate) granted: Option<String>,
     pub(crate) local_tag: String,
     pub(crate) cseq: u32,
+    /// The last challenge, and how often it was answered.
+    pub(crate) challenge: Option<(String, u32)>,
     branch: u32,
     version: u32,
 }
@@ -57,6 +59,7 @@ impl Party {
             reliable: None,
             routes: Vec::new(),
             granted: None,
+            challenge: None,
             local_tag: format!("tag-{name}"),
             cseq: 0,
             branch: 0,
@@ -88,6 +91,11 @@ impl Party {
              a=rtpmap:101 telephone-event/8000\r\n{direction}{keys}",
             self.name
         )
+    }
+
+    pub(crate) fn next_cseq(&mut self) -> u32 {
+        self.cseq += 1;
+        self.cseq
     }
 
     /// Further header fields, `+Name:value` with `_` for a space, and the body.
@@ -123,8 +131,9 @@ impl Party {
     pub(crate) fn invite(&mut self, number: &str, words: &[&str]) -> String {
         self.cseq += 1;
         let (via, body) = (self.via(), self.body(words, None));
+        let gruu = words.iter().find(|w| w.starts_with("gr=")).map(|w| format!(";{w}")).unwrap_or_default();
         let message = format!(
-            "INVITE sip:{number}@demo.test SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: <sip:{}@demo.test>;tag={}\r\n\
+            "INVITE sip:{number}@demo.test{gruu} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: <sip:{}@demo.test>;tag={}\r\n\
              To: <sip:{number}@demo.test>\r\nCall-ID: call-{}\r\nCSeq: {} INVITE\r\nContact: <sip:{}@{}>\r\n{body}",
             self.number, self.local_tag, self.name, self.cseq, self.number, self.address
         );
@@ -304,6 +313,9 @@ impl Party {
 
     /// The switch said something to this party.
     pub(crate) fn hears(&mut self, message: &str) {
+        if let Some(challenge) = field(message, "www-authenticate") {
+            self.challenge = Some((challenge.to_owned(), 0));
+        }
         if message.starts_with("SIP/2.0 ") {
             let about_invite = field(message, "cseq").is_some_and(|c| c.ends_with("INVITE"));
             let about_events =

@@ -14,7 +14,8 @@ pub(crate) fn sip(message: &str) -> String {
         let method = field(message, "cseq").and_then(|c| c.split(' ').nth(1)).unwrap_or_default();
         let of = if method == "INVITE" { String::new() } else { format!(" ({method})") };
         let reliable = if field(message, "rseq").is_some() { " reliably" } else { "" };
-        return format!("{}{reliable}{of}{body}", words.get(1..).unwrap_or_default().join(" "));
+        let more = if method == "REGISTER" { crate::registering::registered(message) } else { String::new() };
+        return format!("{}{reliable}{of}{body}{more}", words.get(1..).unwrap_or_default().join(" "));
     }
     let user = words.get(1).and_then(|uri| uri.split([':', '@']).nth(1)).unwrap_or_default();
     let signed = ["authorization", "proxy-authorization"].into_iter().find_map(|name| field(message, name));
@@ -75,8 +76,8 @@ pub(crate) fn output(output: &Output) -> Option<String> {
         }
         Output::Event(CallEvent::CallEnded { cause, .. }) => format!("event ended {}", cause.code()),
         Output::Event(CallEvent::Registered { expires_s, .. }) => format!("event registered {expires_s}"),
-        Output::Event(CallEvent::Unregistered { .. }) => "event unregistered".to_owned(),
         Output::Event(CallEvent::Trunk { change, .. }) => format!("event trunk {}", trunk_change(change)),
+        Output::Event(CallEvent::Unregistered { why, .. }) => format!("event {}", why.token()),
         Output::Event(CallEvent::CallStarted { .. } | CallEvent::CallAnswered { .. }) => return None,
     })
 }

@@ -10,7 +10,7 @@ use core::time::Duration;
 use model::{
     BrandId, DigestAlgorithm, Instant, Trunk, TrunkCredentials, TrunkHeaders, TrunkId, TrunkSecret, TrunkServer,
 };
-use sip_auth::{AuthFailure, Authenticator};
+use sip_auth::{AuthFailure, Authenticator, Realm};
 use switch::Core;
 
 /// The trunk's name in plans.
@@ -107,15 +107,21 @@ impl Desk {
 
     /// The challenges to send, if the INVITE may not pass yet.
     pub(crate) fn challenge(&mut self, invite: &str, now: Instant) -> Result<Option<Vec<String>>, Broken> {
-        let lookup = |user: &str| (user == USER).then(|| sip_auth::ha1(USER, REALM, SECRET));
+        let ha1 = sip_auth::ha1(USER, REALM, SECRET);
+        let lookup = |user: &str| (user == USER).then_some(&ha1);
+        // The carrier has one customer: the switch.
+        let realm = Realm { name: REALM, source: core::net::IpAddr::V4(core::net::Ipv4Addr::LOCALHOST) };
         let given = text::field(invite, "proxy-authorization");
-        match self.0.verify(given, "INVITE", REALM, lookup, now) {
+        match self.0.verify(given, "INVITE", realm, lookup, now) {
             Ok(_) => Ok(None),
-            Err(AuthFailure::Missing) => Ok(Some(self.0.challenge(REALM, false, now))),
-            Err(AuthFailure::Stale | AuthFailure::Replayed) => Ok(Some(self.0.challenge(REALM, true, now))),
-            Err(why @ (AuthFailure::UnknownUser | AuthFailure::WrongPassword | AuthFailure::Malformed(_))) => {
-                Err(Broken { rule: "carrier-digest", words: format!("{why:?}: {given:?}") })
-            }
+            Err(AuthFailure::Missing) => Ok(Some(self.0.challenge(realm, false, now))),
+            Err(AuthFailure::Stale | AuthFailure::Replayed) => Ok(Some(self.0.challenge(realm, true, now))),
+            Err(
+                why @ (AuthFailure::ForeignNonce
+                | AuthFailure::UnknownUser
+                | AuthFailure::WrongPassword
+                | AuthFailure::Malformed(_)),
+            ) => Err(Broken { rule: "carrier-digest", words: format!("{why:?}: {given:?}") }),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One file per noun: its form on the wire, its endpoints, nothing else.
 
 pub(crate) mod accounts;
+pub(crate) mod bans;
 pub(crate) mod bindings;
 pub(crate) mod brands;
 pub(crate) mod calls;
@@ -10,6 +11,7 @@ pub(crate) mod ddis;
 pub(crate) mod extensions;
 pub(crate) mod mailboxes;
 pub(crate) mod plugins;
+pub(crate) mod policies;
 pub(crate) mod registrations;
 pub(crate) mod security;
 pub(crate) mod tokens;

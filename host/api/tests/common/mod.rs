@@ -5,8 +5,9 @@ use api::{Api, Asked, Component, Gone, Registration, Switch};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
+use core::net::IpAddr;
 use model::{
-    AccountId, BrandId, CallId, CallSnapshot, CompanyId, DefaultVerdict, Instant, LegSnapshot, LegState, Mailbox,
+    AccountId, Ban, BrandId, CallId, CallSnapshot, CompanyId, DefaultVerdict, Instant, LegSnapshot, LegState, Mailbox,
     MediaPath,
 };
 use serde_json::{Value, json};
@@ -26,6 +27,7 @@ pub(crate) struct FakeSwitch {
     pub(crate) hung_up: Mutex<Vec<CallId>>,
     pub(crate) trunks: Mutex<Vec<model::TrunkStatus>>,
     pub(crate) mailboxes: Mutex<Vec<Mailbox>>,
+    pub(crate) bans: Mutex<Vec<Ban>>,
     pub(crate) live: AtomicUsize,
     pub(crate) stuck: AtomicBool,
     pub(crate) draining: AtomicBool,
@@ -52,6 +54,17 @@ impl Switch for FakeSwitch {
     }
     fn trunks(&self) -> Asked<'_, Result<Vec<model::TrunkStatus>, Gone>> {
         Box::pin(async { Ok(self.trunks.lock().unwrap().clone()) })
+    }
+    fn bans(&self) -> Asked<'_, Result<Vec<Ban>, Gone>> {
+        Box::pin(async { Ok(self.bans.lock().unwrap().clone()) })
+    }
+    fn unban(&self, source: IpAddr) -> Asked<'_, Result<bool, Gone>> {
+        Box::pin(async move {
+            let mut bans = self.bans.lock().unwrap();
+            let before = bans.len();
+            bans.retain(|b| !b.source.contains(source));
+            Ok(bans.len() < before)
+        })
     }
     fn check(&self, component: Vec<u8>) -> Asked<'_, Result<Component, String>> {
         Box::pin(async move {

@@ -116,18 +116,23 @@ impl Answers {
 impl Challenge {
     fn answer(&self, username: &str, secret: &TrunkSecret, request: (&str, &str), cnonce: &str) -> String {
         let (method, uri) = request;
+        let hashed;
         let ha1 = match secret {
-            TrunkSecret::Password(password) => self.algorithm.hash(&[username, &unescape(&self.realm), password]),
-            TrunkSecret::Ha1 { ha1, .. } => self.algorithm.pick(ha1).to_owned(),
+            TrunkSecret::Password(password) => {
+                hashed = self.algorithm.hash(&[username, &unescape(&self.realm), password]);
+                hashed.as_str()
+            }
+            TrunkSecret::Ha1 { ha1, .. } => self.algorithm.pick(ha1),
         };
         let nc = format!("{:08x}", self.count);
         let qop = self.qop.then_some(Qop { nc: &nc, cnonce });
-        let digest = response(self.algorithm, &ha1, &Signed { nonce: &self.nonce, method, uri, qop });
+        let digest = response(self.algorithm, ha1, &Signed { nonce: &self.nonce, method, uri, qop });
         let mut out = format!(
-            r#"Digest username="{}", realm="{}", nonce="{}", uri="{uri}", response="{digest}", algorithm={}"#,
+            r#"Digest username="{}", realm="{}", nonce="{}", uri="{uri}", response="{}", algorithm={}"#,
             escape(username),
             self.realm,
             self.nonce,
+            digest.as_str(),
             self.algorithm.token()
         );
         if qop.is_some() {
@@ -168,20 +173,23 @@ fn choose(values: &[&str]) -> Option<(Challenge, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Authenticator, ha1};
+    use crate::{Authenticator, Realm, ha1};
+    use core::net::{IpAddr, Ipv4Addr};
     use core::time::Duration;
     use model::{DigestAlgorithm, Instant};
 
     const NOW: Instant = Instant::from_unix_nanos(1_000_000_000_000);
+    const REALM: Realm<'_> = Realm { name: "carrier.example", source: IpAddr::V4(Ipv4Addr::LOCALHOST) };
 
     fn carrier(offers: &[DigestAlgorithm]) -> Authenticator {
         Authenticator::new([7; 32], 100, Duration::from_secs(300)).offering(offers)
     }
 
     fn verified(carrier: &mut Authenticator, values: &[(&'static str, String)], now: Instant) -> Result<(), String> {
-        let lookup = |user: &str| (user == "acme").then(|| ha1("acme", "carrier.example", "secret"));
+        let known = ha1("acme", "carrier.example", "secret");
+        let lookup = |user: &str| (user == "acme").then_some(&known);
         let given = values.iter().map(|(_, value)| value.as_str());
-        carrier.verify(given, "INVITE", "carrier.example", lookup, now).map(|_| ()).map_err(|e| format!("{e:?}"))
+        carrier.verify(given, "INVITE", REALM, lookup, now).map(|_| ()).map_err(|e| format!("{e:?}"))
     }
 
     #[test]
@@ -195,7 +203,7 @@ mod tests {
                 let mut carrier = carrier(offers);
                 let mut answers = Answers::new("acme".to_owned(), secret.clone());
                 assert!(answers.sign("INVITE", "sip:1@carrier.example", "c").is_empty(), "nothing was asked");
-                let challenge = carrier.challenge("carrier.example", false, NOW);
+                let challenge = carrier.challenge(REALM, false, NOW);
                 let values: Vec<&str> = challenge.iter().map(String::as_str).collect();
                 answers.learn(&values, &[]).unwrap();
                 for n in 1..=3 {

@@ -1,7 +1,7 @@
 //! The server side: challenges and verification (RFC 3261 section 22.1, RFC 7616 section 3.3 to 3.4).
 
 use crate::digest::{Algorithm, Qop, Signed, response};
-use crate::nonce::{Nonces, Standing};
+use crate::nonce::{Nonces, Realm, Standing};
 use crate::params::{Params, escape, unescape};
 use core::time::Duration;
 use model::{DigestAlgorithm, Ha1, Instant};
@@ -29,9 +29,13 @@ pub enum AuthFailure {
     /// No Digest credentials for this realm: challenge.
     #[error("no credentials for this realm")]
     Missing,
-    /// The password is right, the nonce is not ours or too old: challenge with `stale=true`.
+    /// The password is right, the nonce is ours and too old: challenge with `stale=true`.
     #[error("stale nonce")]
     Stale,
+    /// The nonce is not ours, or was given to another source: challenge. Whether the password is right is not said, and
+    /// nobody is to blame: anybody can write such a request in anybody's name.
+    #[error("a nonce of somebody else")]
+    ForeignNonce,
     /// The password is right, the nonce-count was used before: challenge with `stale=true`, and count it.
     #[error("nonce-count used before")]
     Replayed,
@@ -84,9 +88,9 @@ impl Authenticator {
 
     /// The values of WWW-Authenticate or Proxy-Authenticate, one header field each, the stronger algorithm first as
     /// RFC 8760 section 2.4 asks. `stale` tells the client to try again without asking its user.
-    pub fn challenge(&mut self, realm: &str, stale: bool, now: Instant) -> Vec<String> {
+    pub fn challenge(&mut self, realm: Realm<'_>, stale: bool, now: Instant) -> Vec<String> {
         let nonce = self.nonces.mint(realm, now);
-        let realm = escape(realm);
+        let realm = escape(realm.name);
         let stale = if stale { ", stale=true" } else { "" };
         self.offered
             .iter()
@@ -102,23 +106,23 @@ impl Authenticator {
     /// Verifies the values of Authorization or Proxy-Authorization for `realm`. Values for other realms are skipped
     /// (RFC 3261 section 22.3: they are for proxies further on).
     ///
-    /// The response is computed and compared even for an unknown user, and before the nonce is judged, so that time
-    /// tells nothing and `stale` is said only to who knows the password (RFC 7616 section 3.3).
+    /// The response is computed and compared even for an unknown user and a foreign nonce, so that time tells nothing;
+    /// `stale` is said only to who knows the password (RFC 7616 section 3.3).
     ///
     /// # Errors
     /// [`AuthFailure`], the one of the last value looked at.
-    pub fn verify<'a>(
+    pub fn verify<'a, 'd>(
         &mut self,
         header_values: impl IntoIterator<Item = &'a str>,
         method: &str,
-        realm: &str,
-        lookup: impl Fn(&str) -> Option<Ha1>,
+        realm: Realm<'_>,
+        lookup: impl Fn(&str) -> Option<&'d Ha1>,
         now: Instant,
     ) -> Result<Verified, AuthFailure> {
         let mut failure = AuthFailure::Missing;
         let mut tried = 0;
         for value in header_values {
-            let claim = match Claim::read(value, realm) {
+            let claim = match Claim::read(value, realm.name) {
                 Ok(Some(claim)) => claim,
                 Ok(None) => continue,
                 Err(why) => {
@@ -138,22 +142,34 @@ impl Authenticator {
         Err(failure)
     }
 
+    /// What nonces are made with, to be kept over a restart.
+    #[must_use]
+    pub fn secret(&self) -> [u8; 32] {
+        self.nonces.secret()
+    }
+
+    /// Goes on with the secret of an earlier run: its nonces are stale, not foreign, so phones try again by themselves;
+    /// none of them is accepted, as their counts are not known.
+    pub fn resume(&mut self, secret: [u8; 32], now: Instant) {
+        self.nonces.resume(secret, now);
+    }
+
     /// How many used nonces are remembered.
     #[must_use]
     pub fn nonces_len(&self) -> usize {
         self.nonces.len()
     }
 
-    fn check(
+    fn check<'d>(
         &mut self,
         claim: &Claim<'_>,
         method: &str,
-        realm: &str,
-        lookup: &impl Fn(&str) -> Option<Ha1>,
+        realm: Realm<'_>,
+        lookup: &impl Fn(&str) -> Option<&'d Ha1>,
         now: Instant,
     ) -> Result<Verified, AuthFailure> {
         let known = lookup(&claim.username);
-        let secret = claim.algorithm.pick(known.as_ref().unwrap_or(&self.nobody));
+        let secret = claim.algorithm.pick(known.unwrap_or(&self.nobody));
         let signed = Signed {
             nonce: claim.nonce,
             method,
@@ -162,15 +178,19 @@ impl Authenticator {
         };
         let expected = response(claim.algorithm, secret, &signed);
         let matches = bool::from(expected.as_bytes().ct_eq(claim.response.as_bytes()));
+        let standing = self.nonces.standing(claim.nonce, realm, now);
+        if standing == Standing::Foreign {
+            return Err(AuthFailure::ForeignNonce);
+        }
         if known.is_none() {
             return Err(AuthFailure::UnknownUser);
         }
         if !matches {
             return Err(AuthFailure::WrongPassword);
         }
-        let id = match self.nonces.standing(claim.nonce, realm, now) {
+        let id = match standing {
             Standing::Fresh(id) => id,
-            Standing::Stale => return Err(AuthFailure::Stale),
+            Standing::Expired | Standing::Foreign => return Err(AuthFailure::Stale),
         };
         // Without qop there is no nonce-count to tell two requests apart, so such a nonce serves once only.
         let count = claim.qop.as_ref().map_or(u32::MAX, |q| q.nc);
@@ -179,6 +199,15 @@ impl Authenticator {
         }
         Ok(Verified { username: claim.username.clone(), uri: claim.uri.to_owned(), algorithm: claim.algorithm })
     }
+}
+
+/// The user name that credentials for `realm` claim, unescaped; nothing is verified.
+#[must_use]
+pub fn claimed_user<'a>(header_values: impl IntoIterator<Item = &'a str>, realm: &str) -> Option<String> {
+    header_values.into_iter().find_map(|value| {
+        let params = Params::read(value).ok().flatten()?;
+        (unescape(params.get("realm")?) == realm).then(|| params.get("username").map(unescape)).flatten()
+    })
 }
 
 /// One set of credentials, read and within the rules.

@@ -62,10 +62,11 @@ pub fn answer(
     let (method, uri) = request;
     let qop = params.get("qop").map(|_| Qop { nc: &nc, cnonce });
     let ha1 = algorithm.hash(&[who.username, &unescape(realm), who.password]);
-    let digest = response(algorithm, &ha1, &Signed { nonce, method, uri, qop });
+    let digest = response(algorithm, ha1.as_str(), &Signed { nonce, method, uri, qop });
     let mut out = format!(
-        r#"Digest username="{}", realm="{realm}", nonce="{nonce}", uri="{uri}", response="{digest}", algorithm={}"#,
+        r#"Digest username="{}", realm="{realm}", nonce="{nonce}", uri="{uri}", response="{}", algorithm={}"#,
         escape(who.username),
+        digest.as_str(),
         algorithm.token()
     );
     if qop.is_some() {

@@ -51,7 +51,7 @@ impl Algorithm {
     }
 
     /// The hash of `parts` joined by colons, in lower-case hex.
-    pub(crate) fn hash(self, parts: &[&str]) -> String {
+    pub(crate) fn hash(self, parts: &[&str]) -> Hex {
         match self {
             Algorithm::Md5 => hash_of::<Md5>(parts),
             Algorithm::Sha256 => hash_of::<Sha256>(parts),
@@ -67,7 +67,25 @@ impl Algorithm {
     }
 }
 
-fn hash_of<D: Digest>(parts: &[&str]) -> String {
+/// Hex digits on the stack: up to 32 bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Hex {
+    digits: [u8; 64],
+    len: usize,
+}
+
+impl Hex {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.digits.get(..self.len).unwrap_or_default()
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        // Hex digits are ASCII.
+        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+}
+
+fn hash_of<D: Digest>(parts: &[&str]) -> Hex {
     let mut hasher = D::new();
     for (i, part) in parts.iter().enumerate() {
         if i > 0 {
@@ -78,12 +96,13 @@ fn hash_of<D: Digest>(parts: &[&str]) -> String {
     hex(&hasher.finalize())
 }
 
-fn hex(bytes: &[u8]) -> String {
+fn hex(bytes: &[u8]) -> Hex {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    let mut out = Hex { digits: [0; 64], len: 0 };
+    for (pair, byte) in out.digits.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+        out.len += 2;
     }
     out
 }
@@ -92,7 +111,8 @@ fn hex(bytes: &[u8]) -> String {
 #[must_use]
 pub fn ha1(username: &str, realm: &str, password: &str) -> Ha1 {
     let parts = [username, realm, password];
-    Ha1 { md5: Algorithm::Md5.hash(&parts), sha256: Algorithm::Sha256.hash(&parts) }
+    let hash = |algorithm: Algorithm| algorithm.hash(&parts).as_str().to_owned();
+    Ha1 { md5: hash(Algorithm::Md5), sha256: hash(Algorithm::Sha256) }
 }
 
 /// `qop=auth` of a set of credentials: what makes each response differ.
@@ -115,10 +135,10 @@ pub(crate) struct Signed<'a> {
 }
 
 /// The response in hex (RFC 7616 section 3.4.1; without qop RFC 2069 section 2.4).
-pub(crate) fn response(algorithm: Algorithm, ha1: &str, signed: &Signed<'_>) -> String {
+pub(crate) fn response(algorithm: Algorithm, ha1: &str, signed: &Signed<'_>) -> Hex {
     let ha2 = algorithm.hash(&[signed.method, signed.uri]);
     match signed.qop {
-        Some(Qop { nc, cnonce }) => algorithm.hash(&[ha1, signed.nonce, nc, cnonce, "auth", &ha2]),
-        None => algorithm.hash(&[ha1, signed.nonce, &ha2]),
+        Some(Qop { nc, cnonce }) => algorithm.hash(&[ha1, signed.nonce, nc, cnonce, "auth", ha2.as_str()]),
+        None => algorithm.hash(&[ha1, signed.nonce, ha2.as_str()]),
     }
 }

@@ -4,7 +4,8 @@
 //! credentials with SHA-256 or MD5, with `qop=auth` or in the form of RFC 2069 that old phones still send. [`answer`]
 //! is the client side of one request, [`Answers`] of a client that is challenged again and again. `auth-int`, `-sess` and `userhash` are not offered and not accepted.
 //!
-//! Floor 1: no clock, no randomness. The nonce secret comes from the shell's seed, so nonces of another run are stale.
+//! Floor 1: no clock, no randomness. The nonce secret comes from the shell's seed or from an earlier run, whose nonces are
+//! then stale.
 #![forbid(unsafe_code)]
 
 mod answers;
@@ -18,6 +19,7 @@ mod params;
 mod tests;
 
 pub use answers::Answers;
-pub use authenticator::{AuthFailure, Authenticator, Verified};
+pub use authenticator::{AuthFailure, Authenticator, Verified, claimed_user};
 pub use client::{ChallengeError, Credentials, answer};
 pub use digest::{Algorithm, ha1};
+pub use nonce::Realm;

@@ -1,11 +1,13 @@
 //! Vectors of the RFCs, and the rules about nonces.
 
 use crate::digest::{Algorithm, Qop, Signed, response};
-use crate::{AuthFailure, Authenticator, Credentials, answer, ha1};
+use crate::{AuthFailure, Authenticator, Credentials, Realm, answer, ha1};
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use model::{Ha1, Instant};
 
-const REALM: &str = "acme.example";
+const NAME: &str = "acme.example";
+const REALM: Realm<'static> = Realm { name: NAME, source: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)) };
 const TTL: Duration = Duration::from_secs(300);
 const URI: &str = "sip:acme.example";
 const ALICE: Credentials<'static> = Credentials { username: "alice", password: "wonder\"land" };
@@ -18,8 +20,9 @@ fn authenticator(nonces_max: usize) -> Authenticator {
     Authenticator::new([9; 32], nonces_max, TTL)
 }
 
-fn lookup(user: &str) -> Option<Ha1> {
-    (user == "alice").then(|| ha1("alice", REALM, ALICE.password))
+fn lookup(user: &str) -> Option<&'static Ha1> {
+    static ALICES: std::sync::LazyLock<Ha1> = std::sync::LazyLock::new(|| ha1("alice", NAME, ALICE.password));
+    (user == "alice").then(|| &*ALICES)
 }
 
 fn challenge(auth: &mut Authenticator, now: Instant) -> Vec<String> {
@@ -45,9 +48,9 @@ fn the_vectors_of_rfc_7616_and_2617_and_2069_hold() {
         uri: "/dir/index.html",
         qop: Some(qop),
     };
-    assert_eq!(response(Algorithm::Md5, &secrets.md5, &signed), "8ca523f5e9506fed4657c9700eebdbec");
+    assert_eq!(response(Algorithm::Md5, &secrets.md5, &signed).as_str(), "8ca523f5e9506fed4657c9700eebdbec");
     assert_eq!(
-        response(Algorithm::Sha256, &secrets.sha256, &signed),
+        response(Algorithm::Sha256, &secrets.sha256, &signed).as_str(),
         "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"
     );
     let nonce = "dcd98b7102dd2f0e8b11d0f600bfb0c093";
@@ -55,11 +58,11 @@ fn the_vectors_of_rfc_7616_and_2617_and_2069_hold() {
     assert_eq!(rfc2617, "939e7578ed9e3c518a452acee763bce9");
     let qop = Some(Qop { nc: "00000001", cnonce: "0a4f113b" });
     let signed = Signed { nonce, method: "GET", uri: "/dir/index.html", qop };
-    assert_eq!(response(Algorithm::Md5, &rfc2617, &signed), "6629fae49393a05397450978507c4ef1");
+    assert_eq!(response(Algorithm::Md5, &rfc2617, &signed).as_str(), "6629fae49393a05397450978507c4ef1");
     // RFC 2069 section 2.4 with its erratum 749.
     let rfc2069 = ha1("Mufasa", "testrealm@host.com", "CircleOfLife").md5;
     let signed = Signed { nonce, method: "GET", uri: "/dir/index.html", qop: None };
-    assert_eq!(response(Algorithm::Md5, &rfc2069, &signed), "1949323746fe6a43ef61f9606e7febea");
+    assert_eq!(response(Algorithm::Md5, &rfc2069, &signed).as_str(), "1949323746fe6a43ef61f9606e7febea");
 }
 
 #[test]
@@ -109,7 +112,11 @@ fn stale_is_said_only_to_who_knows_the_password() {
     let wrong = value.replace("response=\"", "response=\"0").replacen("\", algorithm", "", 1);
     assert!(matches!(verify(&mut auth, &wrong, at(301)), Err(AuthFailure::Malformed(_))));
     let mut other = Authenticator::new([8; 32], 10, TTL);
-    assert_eq!(verify(&mut other, &value, at(1)), Err(AuthFailure::Stale));
+    assert_eq!(verify(&mut other, &value, at(1)), Err(AuthFailure::ForeignNonce));
+    // Another's nonce says nothing of who sends it, whatever the password.
+    let elsewhere = Realm { source: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 8)), ..REALM };
+    let stolen = auth.verify([value.as_str()], "REGISTER", elsewhere, lookup, at(1));
+    assert_eq!(stolen.map(|v| v.username), Err(AuthFailure::ForeignNonce));
     let guess = Credentials { username: "alice", password: "guess" };
     let challenges: Vec<&str> = challenges.iter().map(String::as_str).collect();
     let value = answer(&challenges, &guess, ("REGISTER", URI), "c", 1).expect("usable");
@@ -126,7 +133,7 @@ fn another_method_or_realm_does_not_pass() {
     let value = credentials(&challenge(&mut auth, at(0)), 1);
     let invite = auth.verify([value.as_str()], "INVITE", REALM, lookup, at(1));
     assert_eq!(invite.map(|v| v.username), Err(AuthFailure::WrongPassword));
-    let elsewhere = auth.verify([value.as_str()], "REGISTER", "other.example", lookup, at(1));
+    let elsewhere = auth.verify([value.as_str()], "REGISTER", Realm { name: "other.example", ..REALM }, lookup, at(1));
     assert_eq!(elsewhere.map(|v| v.username), Err(AuthFailure::Missing));
     let nothing = auth.verify([], "REGISTER", REALM, lookup, at(1));
     assert_eq!(nothing.map(|v| v.username), Err(AuthFailure::Missing));
@@ -183,9 +190,26 @@ fn quotes_in_names_and_realms_survive() {
     let who = Credentials { username: "al\"ice\\", password: "p" };
     let realm = "a \"b\" realm";
     let mut auth = authenticator(10);
-    let challenges = auth.challenge(realm, false, at(0));
+    let asked = Realm { name: realm, ..REALM };
+    let challenges = auth.challenge(asked, false, at(0));
     let challenges: Vec<&str> = challenges.iter().map(String::as_str).collect();
     let value = answer(&challenges, &who, ("INVITE", "sip:x"), "c", 1).expect("usable");
-    let find = |user: &str| (user == who.username).then(|| ha1(who.username, realm, "p"));
-    assert!(auth.verify([value.as_str()], "INVITE", realm, find, at(1)).is_ok());
+    let secrets = ha1(who.username, realm, "p");
+    let find = |user: &str| (user == who.username).then_some(&secrets);
+    assert!(auth.verify([value.as_str()], "INVITE", asked, find, at(1)).is_ok());
+}
+
+#[test]
+fn nonces_of_an_earlier_run_are_stale_and_never_accepted() {
+    let mut before = authenticator(10);
+    let (used, unused) =
+        (credentials(&challenge(&mut before, at(0)), 1), credentials(&challenge(&mut before, at(0)), 1));
+    assert!(verify(&mut before, &used, at(1)).is_ok());
+    let mut after = Authenticator::new([1; 32], 10, TTL);
+    after.resume(before.secret(), at(2));
+    for value in [&used, &unused] {
+        assert_eq!(verify(&mut after, value, at(3)), Err(AuthFailure::Stale), "a replay must not pass");
+    }
+    let fresh = credentials(&challenge(&mut after, at(3)), 1);
+    assert!(verify(&mut after, &fresh, at(3)).is_ok());
 }

@@ -31,7 +31,7 @@ mod xml;
 mod tests;
 
 pub use document::Document;
-pub use messages::{Messages, Page};
+pub use messages::{Messages, Page, Place};
 pub use notifier::{Config, Counters, Event, Member, Notifier, Target, Wish};
 pub use package::{ALLOW_EVENTS, Package};
 pub use publications::{Publications, Published};

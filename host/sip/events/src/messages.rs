@@ -36,8 +36,19 @@ pub struct Page<'a> {
     pub from: String,
     /// The addressee's URI.
     pub to: String,
-    /// Where the addressee is: flows and Request-URIs.
-    pub places: Vec<(Flow, String)>,
+    /// Where the addressee is.
+    pub places: Vec<Place>,
+}
+
+/// Where somebody is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// The way to it.
+    pub flow: Flow,
+    /// The Request-URI.
+    pub uri: String,
+    /// Route values, nearest first: a binding's Path (RFC 3327 section 5.3).
+    pub routes: Vec<String>,
 }
 
 /// A message on its way.
@@ -82,8 +93,8 @@ impl Messages {
         let hops = request.next_max_forwards().unwrap_or(0);
         let call_id = self.ids.token(26);
         let sender = format!("{from};tag={}", self.ids.token(20));
-        for (place, uri) in places {
-            let mut copy = RequestWriter::new("MESSAGE", &uri)
+        for place in places {
+            let mut copy = routed(RequestWriter::new("MESSAGE", &place.uri), &place.routes)
                 .header("Max-Forwards", hops.to_string())
                 .header("From", &sender)
                 .header("To", format!("<{to}>"))
@@ -99,7 +110,7 @@ impl Messages {
                 let media_type = request.header(Name::ContentType).map(|v| v.text().into_owned());
                 copy = copy.body(media_type.as_deref().unwrap_or("text/plain"), request.body_bytes());
             }
-            self.clients.insert(tx.request(place, copy, now), number);
+            self.clients.insert(tx.request(place.flow, copy, now), number);
         }
         if waiting.open == 0 {
             return self.answer(tx, &waiting, UNAVAILABLE, now);
@@ -159,6 +170,11 @@ impl Messages {
         // A transaction that is over needs no answer.
         let _ = tx.respond(waiting.server, response, now);
     }
+}
+
+/// The request with these Route values.
+pub(crate) fn routed(request: RequestWriter, routes: &[String]) -> RequestWriter {
+    routes.iter().fold(request, |request, route| request.header("Route", route))
 }
 
 /// Which of two failures the sender is told: a global one first, else what a phone said over what we say. What only

@@ -1,4 +1,4 @@
-//! The bindings of an account (RFC 3680).
+//! The bindings of an account (RFC 3680), with the public GRUUs of its devices (RFC 5628).
 
 use crate::document::Document;
 use crate::package::Package;
@@ -12,6 +12,21 @@ pub struct Contact {
     pub uri: String,
     /// Its preference, in thousandths.
     pub q: u16,
+    /// The URN of its device, where it says (RFC 5626).
+    pub instance: Option<String>,
+    /// The device's public GRUU (RFC 5627).
+    pub gruu: Option<String>,
+}
+
+impl Contact {
+    /// What stands behind the URI in its element.
+    fn more(&self) -> String {
+        let instance = self.instance.iter().map(|urn| {
+            format!("<unknown-param name=\"+sip.instance\">{}</unknown-param>", escape(&format!("\"<{urn}>\"")))
+        });
+        let gruu = self.gruu.iter().map(|gruu| format!("<gr:pub-gruu uri=\"{}\"/>", escape(gruu)));
+        instance.chain(gruu).collect()
+    }
 }
 
 /// The bindings watched. A document always shows all that stand, and those that ended with the change before.
@@ -49,7 +64,8 @@ impl Bindings {
 
     /// The document.
     pub(crate) fn full(&self, aor: &str) -> Document {
-        let before = "<?xml version=\"1.0\"?>\n<reginfo xmlns=\"urn:ietf:params:xml:ns:reginfo\" version=\"";
+        let before = "<?xml version=\"1.0\"?>\n<reginfo xmlns=\"urn:ietf:params:xml:ns:reginfo\" \
+                      xmlns:gr=\"urn:ietf:params:xml:ns:gruuinfo\" version=\"";
         let state = if !self.standing.is_empty() {
             "active"
         } else if self.next_id == 0 {
@@ -62,13 +78,14 @@ impl Bindings {
         let standing = self.standing.iter().map(|c| (c, "active", "registered"));
         let gone = self.gone.iter().map(|c| (c, "terminated", "unregistered"));
         for ((id, contact), state, event) in standing.chain(gone) {
-            let Contact { uri, q } = contact;
+            let Contact { uri, q, .. } = contact;
             let _ = writeln!(
                 after,
-                "<contact id=\"c{id}\" state=\"{state}\" event=\"{event}\" q=\"{}.{:03}\"><uri>{}</uri></contact>",
+                "<contact id=\"c{id}\" state=\"{state}\" event=\"{event}\" q=\"{}.{:03}\"><uri>{}</uri>{}</contact>",
                 q / 1_000,
                 q % 1_000,
-                escape(uri)
+                escape(uri),
+                contact.more()
             );
         }
         after.push_str("</registration>\n</reginfo>\n");
@@ -81,7 +98,18 @@ mod tests {
     use super::*;
 
     fn contact(uri: &str) -> Contact {
-        Contact { uri: uri.to_owned(), q: 500 }
+        Contact { uri: uri.to_owned(), q: 500, instance: None, gruu: None }
+    }
+
+    #[test]
+    fn a_device_is_named_with_its_gruu() {
+        let mut bindings = Bindings::default();
+        let gruu = "sip:1001@demo.test;gr=urn:uuid:1".to_owned();
+        bindings.set(vec![Contact { instance: Some("urn:uuid:1".to_owned()), gruu: Some(gruu), ..contact("sip:a@b") }]);
+        let text = String::from_utf8(bindings.full("sip:1001@demo.test").body(0).to_vec()).unwrap();
+        assert!(crate::xml::read(&text).is_some(), "{text}");
+        assert!(text.contains("+sip.instance\">&quot;&lt;urn:uuid:1&gt;&quot;</unknown-param>"), "{text}");
+        assert!(text.contains("<gr:pub-gruu uri=\"sip:1001@demo.test;gr=urn:uuid:1\"/></contact>"), "{text}");
     }
 
     #[test]

@@ -541,7 +541,11 @@ fn the_first_phone_that_takes_a_message_answers_it() {
                     From: <sip:evil@else.test>;tag=a\r\nTo: <sip:1002@demo.test>\r\nCall-ID: m\r\nCSeq: 1 MESSAGE\r\n\
                     Subject: lunch\r\nContent-Type: text/plain;charset=UTF-8\r\nContent-Length: 2\r\n\r\nhi";
         let (server, request) = bed.request(text.to_owned(), "10.0.0.1:5060");
-        let places = (0..answers.len()).map(|n| (flow("10.0.0.2:5060"), format!("sip:1002@10.0.0.2;p={n}")));
+        let places = (0..answers.len()).map(|n| Place {
+            flow: flow("10.0.0.2:5060"),
+            uri: format!("sip:1002@10.0.0.2;p={n}"),
+            routes: vec!["<sip:edge.test;lr>".to_owned()],
+        });
         let page = Page {
             server,
             flow: flow("10.0.0.1:5060"),
@@ -557,6 +561,7 @@ fn the_first_phone_that_takes_a_message_answers_it() {
         assert_eq!(copies.len(), answers.len());
         for (copy, status) in copies.iter().zip(answers) {
             assert_eq!((copy.max_forwards(), copy.body()), (Some(8), &b"hi"[..]));
+            assert!(copy.header(Name::Route).is_some_and(|route| route.text() == "<sip:edge.test;lr>"));
             assert_eq!(copy.content_type(), Some("text/plain;charset=UTF-8"));
             assert_eq!(copy.header(Name::Subject).unwrap(), "lunch");
             assert_eq!(copy.from().unwrap().uri().as_str(), "sip:1001@demo.test", "who it is, not who it claims to be");

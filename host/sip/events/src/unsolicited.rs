@@ -2,21 +2,22 @@
 //!
 //! RFC 6665 has no such NOTIFY; RFC 3842 deployments do. It is sent outside any dialog, to a binding, once.
 
+use crate::messages::{Place, routed};
 use crate::summary::Summary;
 use sip_message::RequestWriter;
 
-/// The NOTIFY to `contact` about the mailbox of `aor` (a URI); `ids` are a Call-ID and a tag.
+/// The NOTIFY to `place` about the mailbox of `aor` (a URI); `ids` are a Call-ID and a tag.
 #[must_use]
 pub fn summary_notify(
     aor: &str,
-    contact: &str,
+    place: &Place,
     summary: &Summary,
     ids: (&str, &str),
     user_agent: &str,
 ) -> RequestWriter {
     let (call_id, tag) = ids;
     let document = summary.document(aor);
-    let request = RequestWriter::new("NOTIFY", contact)
+    let request = routed(RequestWriter::new("NOTIFY", &place.uri), &place.routes)
         .header("Max-Forwards", "70")
         .header("From", format!("<{aor}>;tag={tag}"))
         .header("To", format!("<{aor}>"))

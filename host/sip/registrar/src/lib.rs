@@ -1,35 +1,47 @@
 //! The registrar: bindings of addresses of record (RFC 3261 section 10), several per account.
 //!
 //! Floor 2. Authentication is admission's; what comes here is true. A REGISTER is carried out whole or not at all
-//! (section 10.3 step 7). Every limit is of [`model::Limits`]: bindings per AOR (403), bindings in all (503), shortest
-//! expiry (423 with Min-Expires); a longer expiry than the longest is shortened.
+//! (section 10.3 step 7). Path (RFC 3327) and Service-Route (RFC 3608); flows of one device (RFC 5626) and its GRUUs
+//! (RFC 5627); phones behind a NAT are pinged. Every limit is of [`model::Limits`] or of the company's
+//! [`model::RegistrationPolicy`]: bindings per AOR (403), bindings in all (503), shortest expiry (423 with
+//! Min-Expires); a longer expiry than the longest is shortened, and all by a random part, so that phones spread.
 #![forbid(unsafe_code)]
 
+mod answer;
 mod binding;
+mod gruu;
+mod lookup;
+mod nat;
+mod pings;
 mod request;
+mod update;
 
-pub use binding::{Binding, Snapshot};
-use binding::{Held, same_contact};
-use model::{Account, AccountId, CallEvent, ConnectionId, Flow, Instant, Limits};
-use request::Wish;
-use sip_message::Message;
+pub use answer::{Listed, Registration};
+pub use binding::{Binding, Instance, Snapshot};
+pub use lookup::GruuTarget;
+pub use pings::Ping;
+
+use binding::Held;
+use core::time::Duration;
+use gruu::Gruus;
+use model::{Account, AccountId, BindingGone, CallEvent, ConnectionId, Flow, IdSource, Instant, Limits};
+use model::{NatPing, RegistrationPolicy};
+use pings::Pings;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
-/// How a REGISTER is answered.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Registration {
-    /// 200, 400, 403, 423, 500 or 503.
-    pub status: u16,
-    /// Every binding of the AOR and the seconds it has left, for the Contact fields of a 200.
-    pub contacts: Vec<(String, u32)>,
-    /// More header fields.
-    pub headers: Vec<(&'static str, String)>,
-}
+/// User-Agents kept that may be nobody's any more.
+const AGENTS_SPARE: usize = 64;
 
-impl Registration {
-    fn refused(status: u16) -> Registration {
-        Registration { status, contacts: Vec::new(), headers: Vec::new() }
-    }
+/// Whose REGISTER it is, and by which rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Registrant<'a> {
+    /// The account that was admitted.
+    pub account: &'a Account,
+    /// Its company's SIP domain.
+    pub domain: &'a str,
+    /// Its company's settings.
+    pub policy: &'a RegistrationPolicy,
 }
 
 /// All bindings of a shard.
@@ -37,132 +49,49 @@ impl Registration {
 /// # Invariants
 /// `due` holds `(expires_at, account, number)` of every binding and nothing else; `count` is their number. `streams`
 /// holds `(connection, account, number)` of every binding that has a connection, so that the end of one costs no walk.
+/// `pings` holds those bindings whose `ping_at` is set, at that time. `agents` holds the User-Agent of every binding, and
+/// at most [`AGENTS_SPARE`] more than there are bindings.
 #[derive(Debug)]
 pub struct Registrar {
     accounts: BTreeMap<AccountId, Vec<Held>>,
     due: BTreeSet<(Instant, AccountId, u64)>,
     streams: BTreeSet<(ConnectionId, AccountId, u64)>,
+    agents: BTreeSet<Arc<str>>,
+    pings: Pings,
     events: VecDeque<CallEvent>,
+    gruus: Gruus,
+    ids: IdSource,
     count: usize,
     next: u64,
-    per_aor_max: usize,
-    max: usize,
-    min_s: u32,
-    max_s: u32,
+    limits: Limits,
 }
 
 impl Registrar {
     /// A registrar without bindings.
     #[must_use]
-    pub fn new(limits: &Limits) -> Registrar {
+    pub fn new(limits: &Limits, mut ids: IdSource) -> Registrar {
+        let mut secret = [0; 32];
+        ids.fill(&mut secret);
         Registrar {
             accounts: BTreeMap::new(),
             due: BTreeSet::new(),
             streams: BTreeSet::new(),
+            agents: BTreeSet::new(),
+            pings: Pings::new(limits.nat_ping_s, limits.nat_pings_per_second_max),
             events: VecDeque::new(),
+            gruus: Gruus::new(secret),
+            ids,
             count: 0,
             next: 1,
-            per_aor_max: limits.bindings_per_aor_max,
-            max: limits.bindings_max,
-            min_s: limits.registration_min_s,
-            max_s: limits.registration_max_s,
+            limits: limits.clone(),
         }
     }
 
-    /// Carries out a REGISTER of `account` (section 10.3). 403 if To names somebody else (step 4): an account that was
-    /// admitted by its address gave no user name before.
-    pub fn register(&mut self, account: &Account, request: &Message, flow: &Flow, now: Instant) -> Registration {
-        // What has run out neither takes room nor keeps an order.
-        self.handle_timeout(now);
-        let Ok(to) = request.to() else { return Registration::refused(400) };
-        if to.uri().user_unescaped().as_deref() != Some(account.username.as_str()) {
-            return Registration::refused(403);
-        }
-        let wish = match Wish::read(request, flow) {
-            Ok(wish) => wish,
-            Err(status) => return Registration::refused(status),
-        };
-        match wish {
-            Wish::Query => self.standing(account.id, now),
-            Wish::RemoveAll { call_id, cseq } => self.remove_all(account.id, &call_id, cseq, now),
-            Wish::Update(asked) => self.update(account.id, asked, now),
-        }
+    fn held(&self, account: AccountId) -> &[Held] {
+        self.accounts.get(&account).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Section 10.3 step 6: `*` with Expires 0.
-    fn remove_all(&mut self, account: AccountId, call_id: &str, cseq: u32, now: Instant) -> Registration {
-        let held = self.accounts.get(&account).map(Vec::as_slice).unwrap_or_default();
-        if held.iter().any(|h| h.binding.call_id == call_id && h.binding.cseq >= cseq) {
-            return Registration::refused(500);
-        }
-        let numbers: Vec<u64> = held.iter().map(|h| h.number).collect();
-        for number in numbers {
-            self.remove(account, number);
-        }
-        self.standing(account, now)
-    }
-
-    /// Section 10.3 step 7: every contact is checked before the first is changed.
-    fn update(&mut self, account: AccountId, asked: Vec<request::Asked>, now: Instant) -> Registration {
-        let held = self.accounts.get(&account).map(Vec::as_slice).unwrap_or_default();
-        // Bounds the comparing below; no phone has so many.
-        if asked.len() > self.per_aor_max.saturating_mul(2) {
-            return Registration::refused(403);
-        }
-        let mut after: Vec<&str> = held.iter().map(|h| h.binding.contact.as_str()).collect();
-        for wish in &asked {
-            match held.iter().find(|h| h.is_for(&wish.binding.contact)) {
-                Some(old) if old.binding.call_id == wish.binding.call_id && old.binding.cseq >= wish.binding.cseq => {
-                    // A repeated REGISTER is absorbed below; this one is out of order.
-                    return Registration::refused(500);
-                }
-                Some(_) | None => {}
-            }
-            let contact = wish.binding.contact.as_str();
-            after.retain(|known| !same_contact(known, contact));
-            if wish.expires_s != 0 {
-                after.push(contact);
-            }
-            if wish.expires_s != 0 && wish.expires_s < self.min_s {
-                return Registration {
-                    headers: vec![("Min-Expires", self.min_s.to_string())],
-                    ..Registration::refused(423)
-                };
-            }
-        }
-        let grows = after.len() > held.len();
-        if grows && after.len() > self.per_aor_max {
-            return Registration::refused(403);
-        }
-        if grows && self.count - held.len() + after.len() > self.max {
-            return Registration { headers: vec![("Retry-After", "60".to_owned())], ..Registration::refused(503) };
-        }
-        for wish in asked {
-            self.apply(account, wish, now);
-        }
-        self.standing(account, now)
-    }
-
-    fn apply(&mut self, account: AccountId, wish: request::Asked, now: Instant) {
-        let held = self.accounts.get(&account).map(Vec::as_slice).unwrap_or_default();
-        let old = held.iter().find(|h| h.is_for(&wish.binding.contact)).map(|h| h.number);
-        if wish.expires_s == 0 {
-            if let Some(number) = old {
-                self.remove(account, number);
-            }
-            return;
-        }
-        if let Some(number) = old {
-            self.take(account, number);
-        }
-        let expires_s = wish.expires_s.min(self.max_s);
-        let expires_at = now + core::time::Duration::from_secs(u64::from(expires_s));
-        let contact = wish.binding.contact.clone();
-        self.insert(account, Binding { expires_at, ..wish.binding });
-        self.events.push_back(CallEvent::Registered { account, contact, expires_s });
-    }
-
-    fn insert(&mut self, account: AccountId, binding: Binding) {
+    fn insert(&mut self, account: AccountId, mut binding: Binding, now: Instant) {
         let number = self.next;
         self.next += 1;
         self.count += 1;
@@ -170,7 +99,23 @@ impl Registrar {
         if let Some(connection) = binding.flow.connection {
             self.streams.insert((connection, account, number));
         }
-        self.accounts.entry(account).or_default().push(Held { number, binding });
+        let ping_at = (binding.ping != NatPing::Off).then(|| self.pings.first(&mut self.ids, now));
+        if let Some(at) = ping_at {
+            self.pings.insert(at, account, number);
+        }
+        match self.agents.get(&binding.user_agent) {
+            Some(known) => binding.user_agent = Arc::clone(known),
+            None => {
+                if self.agents.len() > self.count + AGENTS_SPARE {
+                    self.agents.retain(|agent| Arc::strong_count(agent) > 1);
+                }
+                self.agents.insert(Arc::clone(&binding.user_agent));
+            }
+        }
+        let held = self.accounts.entry(account).or_default();
+        // Most accounts have one phone: the room for four that a vector takes by itself would be most of the memory.
+        held.reserve_exact(1);
+        held.push(Held { number, ping_at, binding });
     }
 
     fn take(&mut self, account: AccountId, number: u64) -> Option<Binding> {
@@ -185,29 +130,20 @@ impl Registrar {
         if let Some(connection) = gone.binding.flow.connection {
             self.streams.remove(&(connection, account, number));
         }
+        if let Some(at) = gone.ping_at {
+            self.pings.remove(at, account, number);
+        }
+        // The table's own and this one. Where a snapshot shares it, it stays until the table is swept.
+        if Arc::strong_count(&gone.binding.user_agent) == 2 {
+            self.agents.remove(&gone.binding.user_agent);
+        }
         Some(gone.binding)
     }
 
-    fn remove(&mut self, account: AccountId, number: u64) {
+    fn remove(&mut self, account: AccountId, number: u64, why: BindingGone) {
         if let Some(gone) = self.take(account, number) {
-            self.events.push_back(CallEvent::Unregistered { account, contact: gone.contact });
+            self.events.push_back(CallEvent::Unregistered { account, contact: gone.contact, why });
         }
-    }
-
-    /// The 200 that lists what stands (section 10.3 step 8).
-    fn standing(&self, account: AccountId, now: Instant) -> Registration {
-        let left = |b: &Binding| u32::try_from(b.expires_at.since(now).as_secs()).unwrap_or(u32::MAX);
-        let contacts = self.bindings(account, now).into_iter().map(|b| (b.contact.clone(), left(b))).collect();
-        Registration { status: 200, contacts, headers: Vec::new() }
-    }
-
-    /// The bindings of an account that have time left: by q, then the newest first.
-    #[must_use]
-    pub fn bindings(&self, account: AccountId, now: Instant) -> Vec<&Binding> {
-        let held = self.accounts.get(&account).map(Vec::as_slice).unwrap_or_default();
-        let mut alive: Vec<&Held> = held.iter().filter(|h| h.binding.expires_at > now).collect();
-        alive.sort_by_key(|h| (core::cmp::Reverse(h.binding.q), core::cmp::Reverse(h.number)));
-        alive.into_iter().map(|h| &h.binding).collect()
     }
 
     /// A stream died: what was registered over it cannot be reached any more (RFC 5626 section 4.2).
@@ -217,7 +153,15 @@ impl Registrar {
         let gone: Vec<(AccountId, u64)> =
             self.streams.range(range).map(|(_, account, number)| (*account, *number)).collect();
         for (account, number) in gone {
-            self.remove(account, number);
+            self.remove(account, number, BindingGone::Deactivated);
+        }
+    }
+
+    /// A proxy on the path says that the flow is dead: 430 (RFC 5626 section 5.3).
+    pub fn flow_failed(&mut self, account: AccountId, contact: &str) {
+        let number = self.held(account).iter().find(|h| h.binding.contact == contact).map(|h| h.number);
+        if let Some(number) = number {
+            self.remove(account, number, BindingGone::Deactivated);
         }
     }
 
@@ -226,19 +170,35 @@ impl Registrar {
         self.events.pop_front()
     }
 
-    /// When the next binding runs out.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.due.first().map(|(at, ..)| *at)
+    /// The next packet that keeps a phone reachable, if one is due.
+    pub fn poll_ping(&mut self, now: Instant) -> Option<Ping> {
+        loop {
+            let (account, number) = self.pings.pop(now)?;
+            let again = self.pings.next(now);
+            let held = self.accounts.get_mut(&account).and_then(|all| all.iter_mut().find(|h| h.number == number));
+            let Some(held) = held else { continue };
+            held.ping_at = Some(again);
+            let binding = &held.binding;
+            let ping = Ping { flow: binding.flow, kind: binding.ping, contact: binding.contact.clone() };
+            self.pings.insert(again, account, number);
+            return Some(ping);
+        }
     }
 
-    /// Removes the bindings that have run out.
+    /// When the next binding runs out or the next phone is pinged.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let due = self.due.first().map(|(at, ..)| *at);
+        due.into_iter().chain(self.pings.poll_timeout()).min()
+    }
+
+    /// Removes the bindings that have run out. The pings that are due are [`Registrar::poll_ping`]'s.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(&(at, account, number)) = self.due.first() {
             if at > now {
                 return;
             }
-            self.remove(account, number);
+            self.remove(account, number, BindingGone::Expired);
         }
     }
 
@@ -258,29 +218,43 @@ impl Registrar {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let all = self.accounts.iter().flat_map(|(account, held)| held.iter().map(|h| (*account, h.binding.clone())));
-        Snapshot { bindings: all.collect() }
+        Snapshot { bindings: all.collect(), gruu_secret: Some(self.gruus.secret()), nonce_secret: None }
     }
 
-    /// Puts kept bindings back, but for those that ran out meanwhile, whose contact is registered again, or whose
-    /// stream did not survive and cannot be opened from here.
+    /// Puts kept bindings back, but for those that ran out meanwhile, that were registered again, or whose stream did
+    /// not survive and cannot be opened from here. Where nothing was registered yet, temporary GRUUs stay good.
     pub fn restore(&mut self, snapshot: Snapshot, now: Instant) {
+        if let Some(secret) = snapshot.gruu_secret.filter(|_| self.is_empty()) {
+            self.gruus = Gruus::new(secret);
+        }
         for (account, binding) in snapshot.bindings {
-            let held = self.accounts.get(&account).map(Vec::as_slice).unwrap_or_default();
-            let known = held.iter().any(|h| h.is_for(&binding.contact));
-            let room = held.len() < self.per_aor_max && self.count < self.max;
+            let held = self.held(account);
+            let known = held.iter().any(|h| binding.gives_way_to(&h.binding));
+            let room = held.len() < self.limits.bindings_per_aor_max && self.count < self.limits.bindings_max;
             if !known
                 && room
                 && binding.expires_at > now
                 && let Some(binding) = binding.revived()
             {
-                self.insert(account, binding);
+                self.insert(account, binding, now);
             }
         }
     }
 
+    /// What a phone is granted that asks for `asked_s`: within the bounds, and shortened by a random part of the band.
+    fn grant(&mut self, policy: &RegistrationPolicy, asked_s: u32) -> Duration {
+        let (min, max) = (policy.min_s(&self.limits), policy.max_s(&self.limits));
+        let most = asked_s.min(max);
+        let band = (u64::from(most) * u64::from(policy.spread_percent(&self.limits)) / 100)
+            .min(u64::from(most.saturating_sub(min)));
+        let less = u64::from(self.ids.u32()) % (band + 1);
+        Duration::from_secs(u64::from(most) - less)
+    }
+
     #[cfg(test)]
     fn is_clean(&self) -> bool {
-        self.accounts.is_empty() && self.due.is_empty() && self.streams.is_empty() && self.count == 0
+        let tables = self.accounts.is_empty() && self.due.is_empty() && self.streams.is_empty();
+        tables && self.agents.is_empty() && self.pings.is_empty() && self.count == 0
     }
 }
 

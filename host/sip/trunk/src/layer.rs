@@ -246,6 +246,11 @@ impl Layer {
         (line.trunk.credentials.is_some() || line.speaks_from(remote)).then_some(id)
     }
 
+    /// The addresses of every trunk's servers, as far as they are known; the same one may come twice.
+    pub fn peers(&self) -> impl Iterator<Item = IpAddr> {
+        self.lines.values().flat_map(Line::peers)
+    }
+
     /// How a trunk is.
     #[must_use]
     pub fn status(&self, trunk: TrunkId) -> Option<TrunkStatus> {

@@ -337,6 +337,11 @@ impl Line {
         self.servers.iter().flat_map(|s| &s.spots).any(|s| s.flow.remote.ip().to_canonical() == remote)
     }
 
+    /// The addresses of its servers, as far as they are known.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = core::net::IpAddr> {
+        self.servers.iter().flat_map(|s| &s.spots).map(|s| s.flow.remote.ip().to_canonical())
+    }
+
     /// Adds this line to the figures.
     pub(crate) fn count(&self, figures: &mut Figures) {
         figures.calls += u64::from(self.caps.calls());

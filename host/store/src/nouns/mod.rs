@@ -8,6 +8,7 @@ pub(crate) mod companies;
 pub(crate) mod ddis;
 pub(crate) mod extensions;
 pub(crate) mod plugins;
+pub(crate) mod policies;
 pub(crate) mod targets;
 pub(crate) mod tokens;
 pub(crate) mod translation_sets;

@@ -1,0 +1,141 @@
+//! Overload: new work is answered 503 before queues grow; work that began is never refused.
+//!
+//! The shell says how late the shard is. What counts is the least lateness within an interval: a pause of the machine
+//! passes, a queue that stands does not. Above the limit the share of new requests that are taken falls in proportion,
+//! well below it the share grows back step by step, so the shard settles where it is just not late. Which requests
+//! are taken is counted out evenly, not drawn.
+
+use core::time::Duration;
+use model::Instant;
+use serde::{Deserialize, Serialize};
+
+/// How late a shard is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Load {
+    /// How long the oldest message that was read waited before it was handled.
+    pub lag: Duration,
+    /// Messages that wait.
+    pub queued: usize,
+}
+
+/// When the shedder acts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ShedderConfig {
+    /// A shard that is later than this sheds, in milliseconds.
+    pub lag_ms: u32,
+    /// A shard with more waiting than this sheds.
+    pub queued: usize,
+    /// How often the share is set anew, in milliseconds: about as long as a change takes to show.
+    pub interval_ms: u32,
+    /// The least share of new requests that is taken, in thousandths: never nothing, or nobody would see it end.
+    pub share_min: u32,
+    /// How much the share grows in an interval that was not late, in thousandths of what is taken.
+    pub growth: u32,
+}
+
+impl Default for ShedderConfig {
+    fn default() -> ShedderConfig {
+        ShedderConfig { lag_ms: 150, queued: 4_000, interval_ms: 100, share_min: 20, growth: 40 }
+    }
+}
+
+/// Totals since the start, and how it stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ShedderCounters {
+    /// Requests answered 503.
+    pub shed: u64,
+    /// Times that shedding began.
+    pub began: u64,
+    /// The share of new requests that is taken now, in thousandths.
+    pub share: u32,
+}
+
+const WHOLE: u32 = 1_000;
+/// Late intervals in a row before anything is shed.
+const LATE_MIN: u32 = 2;
+
+/// Decides which new requests are taken.
+///
+/// # Invariants
+/// `share` is from `share_min` to [`WHOLE`]; at [`WHOLE`] nothing is shed. `turn` is below [`WHOLE`].
+#[derive(Debug)]
+pub struct Shedder {
+    config: ShedderConfig,
+    share: u32,
+    turn: u32,
+    least: Option<Load>,
+    late: u32,
+    set_at: Option<Instant>,
+    shed: u64,
+    began: u64,
+    spread: u32,
+}
+
+impl Shedder {
+    /// One that takes everything until it is told otherwise.
+    #[must_use]
+    pub fn new(config: ShedderConfig) -> Shedder {
+        Shedder { config, share: WHOLE, turn: 0, least: None, late: 0, set_at: None, shed: 0, began: 0, spread: 0 }
+    }
+
+    /// How late the shard is now.
+    pub fn observe(&mut self, load: Load, now: Instant) {
+        let least = self.least.get_or_insert(load);
+        least.lag = least.lag.min(load.lag);
+        least.queued = least.queued.min(load.queued);
+        let least = *least;
+        let interval = Duration::from_millis(u64::from(self.config.interval_ms));
+        let set_at = *self.set_at.get_or_insert(now);
+        if now.since(set_at) < interval {
+            return;
+        }
+        self.least = None;
+        self.set_at = Some(now);
+        let excess = self.excess(&least);
+        let before = self.share;
+        self.late = if excess > WHOLE { self.late.saturating_add(1) } else { 0 };
+        if excess > WHOLE && (before < WHOLE || self.late >= LATE_MIN) {
+            // Twice as late as it may be: half is taken; but never less than half of what was, as lateness shows late.
+            let cut = (u64::from(before) * u64::from(WHOLE) / u64::from(excess)) as u32;
+            self.share = cut.max(before / 2).max(self.config.share_min.clamp(1, WHOLE));
+            self.began += u64::from(before == WHOLE);
+        } else if excess < WHOLE / 2 && before < WHOLE {
+            // Between half and the whole of the limit it stays as it is.
+            self.share = (before + (before * self.config.growth / WHOLE).max(1)).min(WHOLE);
+        }
+    }
+
+    /// How late it is, in thousandths of what it may be.
+    fn excess(&self, load: &Load) -> u32 {
+        let lag_max = u128::from(self.config.lag_ms.max(1)) * 1_000;
+        let lag = load.lag.as_micros() * u128::from(WHOLE) / lag_max;
+        let queued = load.queued as u128 * u128::from(WHOLE) / (self.config.queued.max(1) as u128);
+        u32::try_from(lag.max(queued)).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a new request outside a dialog is taken; else the seconds after which to try again, which differ from one
+    /// to the next.
+    ///
+    /// # Errors
+    /// The Retry-After of the 503.
+    pub fn take(&mut self) -> Result<(), u32> {
+        self.turn += self.share;
+        if self.turn >= WHOLE {
+            self.turn -= WHOLE;
+            return Ok(());
+        }
+        self.shed += 1;
+        self.spread = (self.spread + 1) % 10;
+        Err(1 + self.spread)
+    }
+
+    /// The totals.
+    #[must_use]
+    pub fn counters(&self) -> ShedderCounters {
+        ShedderCounters { shed: self.shed, began: self.began, share: self.share }
+    }
+}
+
+#[cfg(test)]
+mod tests;
