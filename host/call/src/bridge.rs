@@ -52,6 +52,9 @@ impl Step<'_, '_> {
         if self.call.leg(no).is_some_and(|l| l.spoken.is_some()) {
             return self.answer_reinvite_alone(no, &offer);
         }
+        if let Err(status) = self.may_offer(other) {
+            return self.refuse_reinvite(no, status);
+        }
         let Some(carried) = self.carry_offer(no, other, &offer) else {
             return self.refuse_reinvite(no, NOT_ACCEPTABLE);
         };
@@ -63,6 +66,20 @@ impl Step<'_, '_> {
         }
         self.call.reoffer = Some(Reoffer { from: no, to: other });
         self.call.settling = None;
+    }
+
+    /// Whether a party can be offered anything now; else the status for whoever wants it. Asked before an offer is written:
+    /// what is written counts as said.
+    pub(crate) fn may_offer(&self, to: LegNo) -> Result<(), u16> {
+        let key = self.call.leg(to).and_then(|l| l.dialog).ok_or(REQUEST_PENDING)?;
+        let dialogs = &self.floors.dialogs;
+        if dialogs.can_offer(key) {
+            Ok(())
+        } else if dialogs.is_confirmed(key) || dialogs.can_update(key) {
+            Err(REQUEST_PENDING)
+        } else {
+            Err(NOT_ACCEPTABLE)
+        }
     }
 
     /// Offers to a party: by UPDATE where it came by one and the party takes one, and while its dialog is early; else by

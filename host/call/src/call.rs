@@ -41,6 +41,8 @@ pub(crate) struct Call {
     pub(crate) serves: Option<Serves>,
     /// Two parties that were just joined are being offered each other's media.
     pub(crate) settling: Option<Settling>,
+    /// A leg that the switch speaks to and could not tell so yet.
+    pub(crate) unsaid: Option<LegNo>,
     /// The best failure of the plan that ran out last: what the caller gets if nobody knows better.
     pub(crate) exhausted: Option<CauseInfo>,
     /// The response context, while the call is proxied, or was and nothing has taken its place.
@@ -94,6 +96,7 @@ impl Call {
             handing: None,
             serves: None,
             settling: None,
+            unsaid: None,
             exhausted: None,
             context: None,
             speaks_for_itself: false,

@@ -33,6 +33,7 @@ pub(crate) struct Line {
     signalling: IpAddr,
     theirs: Option<Arc<Description>>,
     ours: Option<Arc<Description>>,
+    passes_by: bool,
     origin: sdp::Origin,
     sip_call_id: String,
     held: bool,
@@ -216,9 +217,11 @@ impl Engine {
         self.one_step(y, floors, |step| {
             step.take_line(0, line);
             step.note_answered(0, Progress::Answered);
-            let described = step.call.leg(leg).is_some_and(|l| l.stream.is_some());
+            let relayed = |step: &Step<'_, '_>| step.call.leg(leg).is_some_and(|l| l.stream.is_some());
+            let described = relayed(step);
             step.relay_if_either(leg, 0);
-            if described {
+            // The target was told the relay with the INVITE, unless there is no port for the other one.
+            if described && relayed(step) {
                 step.settle_one(leg, 0);
             } else {
                 step.settle_both(leg, 0);
@@ -410,6 +413,7 @@ impl Step<'_, '_> {
             signalling: leg.signalling,
             theirs: leg.theirs.take(),
             ours: leg.ours.take(),
+            passes_by: leg.passes_by,
             origin: leg.origin.clone(),
             sip_call_id: leg.sip_call_id.clone(),
             held: leg.held,
@@ -433,6 +437,7 @@ impl Step<'_, '_> {
         leg.signalling = line.signalling;
         leg.theirs = line.theirs;
         leg.ours = line.ours;
+        leg.passes_by = line.passes_by;
         leg.origin = line.origin;
         leg.held = line.held;
         leg.security = line.security;
@@ -495,15 +500,9 @@ impl Step<'_, '_> {
     /// Joins two legs over the relay where the media of either passes through it already; else it goes on passing by.
     fn relay_if_either(&mut self, one: LegNo, other: LegNo) {
         let relayed = |no| self.call.leg(no).is_some_and(|l: &Leg| l.stream.is_some());
-        if !relayed(one) && !relayed(other) {
-            return;
+        if relayed(one) || relayed(other) {
+            self.relay_pair(one, other);
         }
-        for no in [one, other] {
-            let party = self.call.leg(no).map_or_else(|| self.caller_address(), |l| l.signalling);
-            // Without a port the two are told each other's own addresses.
-            let _ = self.open_stream(no, party);
-        }
-        self.join(one, other);
     }
 
     /// A party is new at this leg: it is joined to who is there, or speaks to the app.

@@ -316,13 +316,17 @@ impl Step<'_, '_> {
         let Stage::Hunting(hunt) = &self.call.stage else { return };
         let until = hunt.max_duration.map(|d| now + d);
         let Some(key) = self.call.leg(0).and_then(|l| l.dialog) else { return };
+        // What was described reliably stands until an offer of ours changes it.
         let settled = self.floors.dialogs.has_described(key);
-        let words = match self.words_for(0, no) {
-            Ok(words) => words,
+        let words = match settled {
+            true => self.open_stream(0, self.caller_family()).map(|_| None),
+            false => self.words_for(0, no).map(Some),
+        };
+        let body = match words {
+            Ok(body) => body,
             Err(cause) => return self.end_call(Ending::switch(cause)),
         };
         self.note_answered(0, Progress::Accepted);
-        let body = Some(words).filter(|_| !settled);
         if self.floors.dialogs.accept(self.floors.transactions, key, body, &[], now).is_err() {
             return self.end_call(Ending::switch(Cause::TransportFailed));
         }
@@ -384,13 +388,8 @@ impl Step<'_, '_> {
             if let Some(leg) = self.call.leg_mut(no) {
                 leg.spoken = None;
             }
-            if self.call.leg(no).is_some_and(|l| l.stream.is_none()) {
-                let party = self.signalling_of(no);
-                // Without a port the two go on as they are told next: by each other's own addresses.
-                let _ = self.open_stream(no, party);
-            }
         }
-        self.join(one, other);
+        self.relay_pair(one, other);
         self.settle_both(one, other);
     }
 

@@ -46,6 +46,9 @@ pub(crate) struct Leg {
     pub(crate) theirs: Option<Arc<Description>>,
     /// Ours, as last sent to the peer.
     pub(crate) ours: Option<Arc<Description>>,
+    /// Whether `ours` names the other party's own address and keys: media that passes by the switch. The party is then no
+    /// business of `stream`, which may be open already for the offer that comes next.
+    pub(crate) passes_by: bool,
     /// The offer of a re-INVITE that the other party is being asked about.
     pub(crate) offered: Option<Arc<Description>>,
     /// The codec agreed with the peer, where the switch itself speaks to the leg.
@@ -104,6 +107,7 @@ impl Leg {
             answered_at: None,
             theirs: None,
             ours: None,
+            passes_by: false,
             offered: None,
             spoken: None,
             origin,

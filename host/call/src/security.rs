@@ -33,6 +33,15 @@ pub(crate) struct Said {
     pub(crate) lines: Vec<Crypto>,
 }
 
+/// What speaks for SRTP in an offer, where the tenant leaves it open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Wish {
+    /// The other leg has it, or the party itself has shown keys.
+    pub(crate) keys: bool,
+    /// The party has described nothing but SRTP.
+    pub(crate) only: bool,
+}
+
 /// SRTP on one leg.
 ///
 /// # Invariants
@@ -51,6 +60,11 @@ impl Security {
         Security { policy, ..Security::default() }
     }
 
+    /// The same policy, with nothing agreed.
+    pub(crate) fn renewed(&self) -> Self {
+        Security::new(self.policy)
+    }
+
     /// The keys that stand.
     pub(crate) const fn keys(&self) -> Option<&Keys> {
         self.agreed.as_ref()
@@ -66,17 +80,17 @@ impl Security {
         self.policy != MediaSecurity::Forbid && usable(offer).is_some()
     }
 
-    /// What we offer. `wanted` says that the other leg has SRTP.
-    pub(crate) fn offer(&mut self, wanted: bool, ids: &mut IdSource) -> Said {
+    /// What we offer.
+    pub(crate) fn offer(&mut self, wish: Wish, ids: &mut IdSource) -> Said {
         if self.agreed.is_some() {
             return self.said();
         }
         let offers = match self.policy {
             MediaSecurity::Forbid => false,
-            MediaSecurity::Allow => wanted,
+            MediaSecurity::Allow => wish.keys,
             MediaSecurity::Require => true,
         };
-        self.secure = self.policy == MediaSecurity::Require;
+        self.secure = self.policy == MediaSecurity::Require || offers && wish.only;
         if !offers {
             self.ours.clear();
         } else if self.ours.is_empty() {
@@ -220,13 +234,18 @@ mod tests {
 
     #[test]
     fn what_is_offered_and_which_answers_are_taken() {
-        for (policy, wanted, lines, secure) in
-            [(Forbid, true, 0, false), (Allow, false, 0, false), (Allow, true, 4, false), (Require, false, 4, true)]
-        {
+        let wish = |keys, only| Wish { keys, only };
+        for (policy, wish, lines, secure) in [
+            (Forbid, wish(true, true), 0, false),
+            (Allow, wish(false, false), 0, false),
+            (Allow, wish(true, false), 4, false),
+            (Allow, wish(true, true), 4, true),
+            (Require, wish(false, false), 4, true),
+        ] {
             let mut leg = Security::new(policy);
-            let offered = leg.offer(wanted, &mut ids());
+            let offered = leg.offer(wish, &mut ids());
             assert_eq!((offered.lines.len(), offered.secure), (lines, secure), "{policy:?}");
-            assert_eq!(leg.offer(wanted, &mut ids()), offered, "a repeated offer has the same keys");
+            assert_eq!(leg.offer(wish, &mut ids()), offered, "a repeated offer has the same keys");
             assert_eq!(leg.clone().hear_answer(&said("RTP/AVP", &[])).is_ok(), !secure, "in clear");
             let taken = leg.clone().hear_answer(&said("RTP/SAVP", &[(4, PHONE, 9)]));
             assert_eq!(taken.is_ok(), lines > 0, "{policy:?}");
@@ -242,7 +261,7 @@ mod tests {
         let mut ids = ids();
         let first = leg.answer(&said("RTP/SAVP", &[(1, PHONE, 1)]), &mut ids).unwrap();
         assert_eq!(leg.answer(&said("RTP/SAVP", &[(1, PHONE, 1)]), &mut ids).unwrap(), first);
-        assert_eq!(leg.offer(false, &mut ids), first, "our own re-offer repeats them");
+        assert_eq!(leg.offer(Wish::default(), &mut ids), first, "our own re-offer repeats them");
         leg.hear_answer(&said("RTP/SAVP", &[(1, PHONE, 2)])).unwrap();
         assert_eq!(leg.keys().unwrap().ours.key_and_salt(), first.lines[0].key);
         let second = leg.answer(&said("RTP/SAVP", &[(1, PHONE, 3)]), &mut ids).unwrap();

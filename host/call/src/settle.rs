@@ -56,6 +56,11 @@ impl Step<'_, '_> {
             self.call.settling = None;
             return;
         }
+        // Who was answered with our offer describes itself in its ACK: that comes, or the dialog ends.
+        let described = self.call.leg(from).is_some_and(|l| l.theirs.is_some());
+        if !described || self.may_offer(to).is_err() {
+            return;
+        }
         let Some(offer) = self.offer_of(from, to, settling.open) else {
             self.call.settling = None;
             return;
@@ -75,7 +80,7 @@ impl Step<'_, '_> {
             Some(address) => return Some(self.say_offer(to, sdp::anchor(&theirs, &[address]))),
             None => theirs,
         };
-        Some(self.say(to, offer))
+        Some(self.say_theirs(to, offer))
     }
 
     /// A party answered: `true` where the answer was to an offer of this.

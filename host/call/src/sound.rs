@@ -5,6 +5,7 @@
 //! *Late*: the INVITE had no offer, so ours goes with the 2xx and the answer comes with the ACK.
 
 use crate::leg::LegNo;
+use crate::security::Wish;
 use crate::step::Step;
 use bytes::Bytes;
 use core::net::IpAddr;
@@ -45,7 +46,7 @@ impl Step<'_, '_> {
         let free = |l: &crate::leg::Leg| l.security.is_free();
         let may_be_direct = self.call.leg(0).is_some_and(free) && self.call.leg(no).is_some_and(free);
         if !Self::anchored(media) && may_be_direct {
-            return Ok(self.say(no, Description::clone(&offer)));
+            return Ok(self.say_theirs(no, Description::clone(&offer)));
         }
         self.check_offer(0, &offer)?;
         let address = self.open_stream(no, party)?;
@@ -83,7 +84,8 @@ impl Step<'_, '_> {
         let answer = Arc::new(Description::parse(body).map_err(|_| Cause::NotAcceptable)?);
         if self.call.leg(no).is_none_or(|l| l.address.is_none()) {
             self.hear_answer(no, Arc::clone(&answer))?;
-            return Ok(self.say(0, Description::clone(&answer)));
+            self.pass_by(0);
+            return Ok(self.say_theirs(0, Description::clone(&answer)));
         }
         let heard = sdp::remote_media(&answer).map_err(|_| Cause::NotAcceptable)?;
         self.hear_answer(no, answer.clone())?;
@@ -109,7 +111,7 @@ impl Step<'_, '_> {
     }
 
     /// The address family of the caller's media, else of its signalling.
-    fn caller_family(&self) -> IpAddr {
+    pub(crate) fn caller_family(&self) -> IpAddr {
         let described = self.call.leg(0).and_then(|l| l.theirs.as_ref()).and_then(|d| sdp::remote_media(d).ok());
         described.map(|m| m.rtp.ip()).unwrap_or_else(|| self.caller_address())
     }
@@ -125,7 +127,7 @@ impl Step<'_, '_> {
     /// Its keys are none that we offered, or it answered in clear where it must not.
     pub(crate) fn hear_answer(&mut self, no: LegNo, answer: Arc<Description>) -> Result<(), Cause> {
         // Keys of media that does not pass through us are the parties' own.
-        let anchored = self.call.leg(no).is_some_and(|l| l.stream.is_some());
+        let anchored = self.call.leg(no).is_some_and(|l| l.stream.is_some() && !l.passes_by);
         if let Some(remote) = sdp::remote_media(&answer).ok().filter(|_| anchored) {
             self.call.leg_mut(no).map_or(Ok(()), |leg| leg.security.hear_answer(&remote))?;
             self.use_keys(no);
@@ -189,11 +191,17 @@ impl Step<'_, '_> {
             };
             l.security.keys().is_some() || (l.no == 0 && l.theirs.as_ref().is_some_and(offers))
         });
+        // Who has shown keys of its own, to us or past us, is not offered less.
+        let shown = self.call.leg(no).and_then(|l| {
+            let remote = sdp::remote_media(l.theirs.as_deref()?).ok()?;
+            l.security.would_take(&remote).then_some(remote.secure)
+        });
         if let Some(leg) = self.call.leg_mut(no) {
-            let said = leg.security.offer(wanted, &mut self.desk.ids);
+            let wish = Wish { keys: wanted || shown.is_some(), only: shown == Some(true) };
+            let said = leg.security.offer(wish, &mut self.desk.ids);
             description.set_security(said.secure, &said.lines);
         }
-        self.say(no, description)
+        self.say(no, description, false)
     }
 
     /// Our answer to a party's offer, with the keys agreed.
@@ -208,7 +216,7 @@ impl Step<'_, '_> {
             answer.set_security(said.secure, &said.lines);
             self.use_keys(no);
         }
-        Ok(self.say(no, answer))
+        Ok(self.say(no, answer, false))
     }
 
     /// Points the leg's stream at what its party described.
@@ -220,10 +228,41 @@ impl Step<'_, '_> {
         let Ok(remote) = sdp::remote_media(theirs) else { return };
         leg.held = remote.held;
         let quiet = waits || remote.direction != sdp::Direction::SendRecv || remote.held;
-        if let Some(stream) = leg.stream {
+        if let Some(stream) = leg.stream.filter(|_| !leg.passes_by) {
             self.floors.media.set_remote(stream, remote, now);
             self.floors.media.hold(stream, quiet, now);
         }
+    }
+
+    /// Two legs hear each other over the relay, whatever path their media took before. Where a port is missing for one of
+    /// them, they are left to each other's own addresses if the tenant allows that; else the call ends.
+    pub(crate) fn relay_pair(&mut self, one: LegNo, other: LegNo) {
+        let opened = [one, other].map(|no| {
+            let party = self.call.leg(no).map_or_else(|| self.caller_address(), |l| l.signalling);
+            self.open_stream(no, party).is_ok()
+        });
+        if opened == [true, true] {
+            return self.join(one, other);
+        }
+        let free = |no| self.call.leg(no).is_some_and(|l: &crate::leg::Leg| l.security.is_free());
+        if self.call.tenant_media == MediaPath::Direct && free(one) && free(other) {
+            self.pass_by(one);
+            self.pass_by(other);
+        } else {
+            self.end_call(crate::leg::Ending::switch(Cause::NoMediaPort));
+        }
+    }
+
+    /// The leg's media leaves the relay; keys that were agreed with the switch are nothing any more.
+    fn pass_by(&mut self, no: LegNo) {
+        let now = self.now();
+        let Some(leg) = self.call.leg_mut(no) else { return };
+        leg.address = None;
+        leg.spoken = None;
+        let Some(stream) = leg.stream.take() else { return };
+        leg.security = leg.security.renewed();
+        self.desk.by_stream.remove(&stream);
+        self.floors.media.close(stream, now);
     }
 
     /// Two legs hear each other.
@@ -241,9 +280,15 @@ impl Step<'_, '_> {
         }
     }
 
+    /// What the other party described, as it is: its address and its keys, for media that passes by the switch.
+    pub(crate) fn say_theirs(&mut self, no: LegNo, description: Description) -> Bytes {
+        self.say(no, description, true)
+    }
+
     /// Stamps a description as ours on this leg, remembers it, and gives its text.
-    pub(crate) fn say(&mut self, no: LegNo, mut description: Description) -> Bytes {
+    fn say(&mut self, no: LegNo, mut description: Description, passes_by: bool) -> Bytes {
         let Some(leg) = self.call.leg_mut(no) else { return description.to_bytes() };
+        leg.passes_by = passes_by;
         leg.origin.stamp(&mut description);
         let text = description.to_bytes();
         leg.ours = Some(Arc::new(description));
@@ -253,7 +298,7 @@ impl Step<'_, '_> {
     /// The offer of a re-INVITE for the other leg; `None` where it cannot be used.
     pub(crate) fn carry_offer(&mut self, from: LegNo, to: LegNo, offer: &Description) -> Option<Bytes> {
         if self.call.leg(from)?.stream.is_none() {
-            return Some(self.say(to, offer.clone()));
+            return Some(self.say_theirs(to, offer.clone()));
         }
         sdp::remote_media(offer).ok()?;
         self.check_offer(from, offer).ok()?;
@@ -273,7 +318,7 @@ impl Step<'_, '_> {
         let Some(address) = self.call.leg(from)?.address else {
             self.hear_answer(from, Arc::clone(offer)).ok()?;
             self.hear_answer(to, Arc::clone(&answer)).ok()?;
-            return Some(self.say(from, Description::clone(&answer)));
+            return Some(self.say_theirs(from, Description::clone(&answer)));
         };
         let said = self.answered_formats(offer, &answer, sdp::anchor_answer(offer, &answer, &[address])).ok()?;
         let held = offer.direction() != sdp::Direction::SendRecv;
@@ -320,9 +365,23 @@ impl Step<'_, '_> {
         if let Some(leg) = self.call.leg_mut(no) {
             leg.spoken = spoken_of(leg);
         }
+        // A party with an offer of its own under way is answered in the same voice; one with an offer of another's before
+        // it hears of this afterwards.
+        if self.may_offer(no).is_err() {
+            self.call.unsaid = Some(no);
+            return;
+        }
         let offer = self.say_offer(no, sdp::offer_local(address, Codec::OFFERED));
-        // A party with an offer of its own under way is answered in the same voice.
+        // Asked in the line above.
         let _ = self.send_offer(no, offer, false);
+    }
+
+    /// Offers our voice to a party that could not be offered it before.
+    pub(crate) fn speak_next(&mut self) {
+        let Some(no) = self.call.unsaid.take() else { return };
+        if self.call.leg(no).is_some_and(|l| l.dialog.is_some()) && self.peer_of(no).is_none() {
+            self.speak_alone(no);
+        }
     }
 
     /// A party answered an offer that was nobody else's.

@@ -68,6 +68,7 @@ impl Step<'_, '_> {
         self.take_event(leg, event);
         // Offers that had to wait for one of the party's may have their turn now.
         self.settle_next();
+        self.speak_next();
     }
 
     fn take_event(&mut self, leg: LegNo, event: Event) {

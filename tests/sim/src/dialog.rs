@@ -51,6 +51,8 @@ pub(crate) struct Dialog {
     pub(crate) version: u32,
     pub(crate) on_hold: bool,
     pub(crate) remote_media: Option<(SocketAddr, bool)>,
+    /// When that changed last.
+    pub(crate) media_since: Instant,
     /// Our 2xx to their initial INVITE waits for its ACK.
     pub(crate) unacked: bool,
     /// Hang up as soon as that is allowed.
@@ -95,6 +97,7 @@ impl Dialog {
             version: 0,
             on_hold: false,
             remote_media: None,
+            media_since: now,
             unacked: false,
             wants_bye: false,
             offering: None,
@@ -153,8 +156,10 @@ impl Dialog {
     /// Takes what the other side's session description says.
     pub(crate) fn hear(&mut self, message: &str, now: Instant) {
         self.lock.hear(message, now);
-        if let Some(media) = text::sdp(message) {
-            self.remote_media = Some(media);
+        let media = text::sdp(message).or(self.remote_media);
+        if media != self.remote_media {
+            self.remote_media = media;
+            self.media_since = now;
         }
     }
 

@@ -6,6 +6,7 @@
 //! first with calls standing, then with everybody hanging up, until nothing is left (liveness). A run gives a hash of
 //! everything that left the switch, so that running a seed twice shows whether anything but the inputs decides.
 
+mod audio;
 mod carriers;
 mod chain;
 mod chance;

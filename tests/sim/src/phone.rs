@@ -58,8 +58,8 @@ pub(crate) struct Phone {
     pub(crate) ports: BTreeMap<u16, String>,
     pub(crate) out: VecDeque<Say>,
     pub(crate) broken: Option<Broken>,
-    /// Labels heard: who spoke, and our own label of the call it was heard in.
-    pub(crate) heard: BTreeSet<(u32, u32)>,
+    /// Labels heard: who spoke, and our own label of the call it was heard in; and when last.
+    pub(crate) heard: BTreeMap<(u32, u32), Instant>,
     /// INVITEs sent, by branch, for the ACKs of their failures.
     invites: BTreeMap<String, String>,
     finals: BTreeMap<(String, u32), Final>,
@@ -103,7 +103,7 @@ impl Phone {
             ports: BTreeMap::new(),
             out: VecDeque::new(),
             broken: None,
-            heard: BTreeSet::new(),
+            heard: BTreeMap::new(),
             invites: BTreeMap::new(),
             finals: BTreeMap::new(),
             ignored: BTreeSet::new(),
@@ -441,7 +441,7 @@ impl Phone {
         let Some(label) = bytes.get(12..).and_then(|p| p.strip_prefix(b"SIM!")).and_then(|p| p.first_chunk()) else {
             return;
         };
-        self.heard.insert((u32::from_be_bytes(*label), label_of(self.index, port)));
+        self.heard.insert((u32::from_be_bytes(*label), label_of(self.index, port)), now);
     }
 }
 

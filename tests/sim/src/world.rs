@@ -1,5 +1,6 @@
 //! The run: the switch, everybody around it, and the clock that jumps from one event to the next.
 
+use crate::audio;
 use crate::carriers;
 use crate::chance::Chance;
 use crate::journal::Journal;
@@ -21,6 +22,8 @@ use switch::{Core, CoreConfig, Input, Listener, MediaPort, Output, PacketKind, P
 const SWITCH: &str = "10.0.0.9:5060";
 /// How long calls stand in calm weather before everybody hangs up.
 const CALM: Duration = Duration::from_secs(75);
+/// After this long in calm weather what was lost before has been said again.
+const CLEARED: Duration = Duration::from_secs(20);
 /// How long after that the last trace must be gone.
 const BOUND: Duration = Duration::from_secs(250);
 /// How long the switch is then watched for saying something after all.
@@ -91,6 +94,7 @@ struct World {
     next_connection: u64,
     directory_version: u64,
     cores: u64,
+    calm_since: Option<Instant>,
     closed_at: Option<Instant>,
 }
 
@@ -129,6 +133,7 @@ impl World {
             next_connection: 1,
             directory_version: 1,
             cores: 1,
+            calm_since: None,
             closed_at: None,
             now: start,
             start,
@@ -311,6 +316,7 @@ impl World {
             Task::Deed(Deed::Cut(phone)) => self.cut(phone),
             Task::Deed(Deed::Drain) => self.core.handle(Input::Drain, now),
             Task::Calm => {
+                self.calm_since = Some(now);
                 self.network.calm();
                 self.phones.iter_mut().for_each(Phone::calm);
             }
@@ -329,6 +335,9 @@ impl World {
                 carriers::check(&self.core, self.plan.carrier.as_ref(), false)?;
                 rules::check_agreement(&self.phones, &self.journal, now)?;
                 rules::check_lamps(&self.phones, &self.journal, now)?;
+                if self.calm_since.is_some_and(|at| now.since(at) > CLEARED) {
+                    audio::check(&self.core, &self.phones, &self.journal, (switch_address().ip(), now))?;
+                }
             }
         }
         for index in 0..self.phones.len() {

@@ -457,6 +457,12 @@ impl Layer {
         self.usages.get(&key).is_some_and(Usage::can_update)
     }
 
+    /// Whether [`Layer::reinvite`] or [`Layer::update`] with an offer would be taken now: none is under way, theirs or ours.
+    #[must_use]
+    pub fn can_offer(&self, key: DialogKey) -> bool {
+        self.usages.get(&key).is_some_and(Usage::can_offer)
+    }
+
     /// UAS: whether a description of ours went out in a reliable provisional response, so that the 2xx has none.
     #[must_use]
     pub fn has_described(&self, key: DialogKey) -> bool {

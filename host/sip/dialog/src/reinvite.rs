@@ -98,6 +98,16 @@ impl Usage {
         }
     }
 
+    /// Whether an offer would be taken now.
+    pub(crate) fn can_offer(&self) -> bool {
+        let (confirmed, late) = match &self.phase {
+            Phase::Confirmed(confirmed) => (true, confirmed.late.is_some()),
+            Phase::Calling(_) | Phase::Ringing(_) | Phase::Leaving(_) | Phase::Over => (false, false),
+        };
+        let free = self.offering.is_idle() && self.asked.is_none() && !late && !self.is_leaving();
+        free && (confirmed || self.can_update())
+    }
+
     /// Refreshes the session: by UPDATE where the remote takes one, else by repeating our description (RFC 4028
     /// section 7.4). `false` where another offer is under way or nothing can be sent.
     pub(crate) fn refresh_session(&mut self, cx: &mut Cx<'_>) -> bool {

@@ -16,6 +16,8 @@ const PARTS: &[&str] = &[
     "host/sip/transaction",
     "host/sip/auth",
     "host/sip/dialog",
+    "host/sip/proxy",
+    "host/sip/trunk",
     "host/sip/registrar",
     "host/sip/events",
     "host/admission",
