@@ -68,7 +68,8 @@ pub(super) async fn mailbox(remote: &Remote, command: &Mailbox) -> Result<String
         query.push(("company", remote.one("companies", company.as_deref()).await?.to_string()));
     }
     let all = remote.list("/accounts", &query, usize::MAX).await?;
-    let is = |a: &&Value| a["username"] == account.as_str() || a["id"].to_string() == *account;
+    let number = account.parse::<i64>().ok();
+    let is = |a: &&Value| a["username"] == account.as_str() || (number.is_some() && a["id"].as_i64() == number);
     let found: Vec<&Value> = all.iter().filter(is).collect();
     let id = match found.as_slice() {
         [one] => one["id"].clone(),
