@@ -70,6 +70,21 @@ pub(crate) enum Command {
     /// Links to carriers
     #[command(subcommand)]
     Trunk(crate::cli_trunk::Trunk),
+    /// How carriers write numbers
+    #[command(subcommand)]
+    Translation(crate::cli_translation::Translation),
+    /// Brands
+    #[command(subcommand)]
+    Brand(crate::cli_tenant::Brand),
+    /// Companies
+    #[command(subcommand)]
+    Company(crate::cli_tenant::Company),
+    /// The phones that are there now
+    #[command(subcommand)]
+    Registration(crate::cli_tenant::Registration),
+    /// Waiting messages
+    #[command(subcommand)]
+    Mailbox(crate::cli_tenant::Mailbox),
 }
 
 /// Plugins.

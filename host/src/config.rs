@@ -149,7 +149,7 @@ impl Tls {
 pub(crate) struct Media {
     /// The addresses that media ports are bound on, at most one per family; none = the addresses of `sip.listen`.
     pub(crate) address: Vec<IpAddr>,
-    /// The UDP ports for media, bound at start: an even number and the next for each stream.
+    /// The UDP ports for media, bound at start: an even number and the next for each stream; `"0"` = any free ones.
     pub(crate) ports: PortRange,
     /// How many streams' port pairs are bound per address family; fewer where `ports` has no room.
     pub(crate) streams_max: u16,

@@ -157,6 +157,7 @@ fn defaults() -> Vec<(String, String)> {
     let Config { sip, tls, media, dns, http, store, data, limits, protection, overload, plugins } = Config::default();
     let mut out: Vec<(String, String)> = vec![
         ("sip.listen".into(), "`[\"udp:0.0.0.0:5060\", \"tcp:0.0.0.0:5060\"]`".into()),
+        ("sip.digest".into(), "`[\"sha-256\", \"md5\"]`".into()),
         ("sip.server_name".into(), "`strowger/VERSION`".into()),
         ("sip.unsolicited_mwi".into(), sip.unsolicited_mwi.to_string()),
         ("sip.timers.t1_ms".into(), sip.timers.t1_ms.to_string()),
@@ -173,6 +174,7 @@ fn defaults() -> Vec<(String, String)> {
         ("plugins.hooks_max".into(), plugins.hooks_max.to_string()),
         ("plugins.apps_max".into(), plugins.apps_max.to_string()),
     ];
+    assert_eq!(sip.digest, [DigestAlgorithm::Sha256, DigestAlgorithm::Md5]);
     assert_eq!((store.url, dns.servers, tls), (None, Vec::new(), Tls::default()));
     for (section, table) in [
         ("limits", serde_json::to_value(limits)),

@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod cli_tenant;
+mod cli_translation;
 mod cli_trunk;
 mod client;
 mod config;
@@ -35,14 +37,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &cli::Cli) -> Result<String, Failure> {
-    let mut builder = match &cli.command {
-        Command::Serve { .. } | Command::Demo { .. } => tokio::runtime::Builder::new_multi_thread(),
-        Command::Plugin(_)
-        | Command::Call(_)
-        | Command::Cdr(_)
-        | Command::Ban(_)
-        | Command::Account(_)
-        | Command::Trunk(_) => tokio::runtime::Builder::new_current_thread(),
+    let mut builder = if matches!(cli.command, Command::Serve { .. } | Command::Demo { .. }) {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
     };
     let runtime = builder.enable_all().build().map_err(|e| Failure::start(format!("cannot start: {e}")))?;
     runtime.block_on(async {
@@ -57,7 +55,12 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             | Command::Cdr(_)
             | Command::Ban(_)
             | Command::Account(_)
-            | Command::Trunk(_)) => client::run(&cli.remote, command).await,
+            | Command::Trunk(_)
+            | Command::Translation(_)
+            | Command::Brand(_)
+            | Command::Company(_)
+            | Command::Registration(_)
+            | Command::Mailbox(_)) => client::run(&cli.remote, command).await,
         }
     })
 }

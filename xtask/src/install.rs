@@ -1,11 +1,15 @@
-//! What the tests need beside Rust: Debian packages, wasm targets, cargo-deny.
+//! What the tests need beside Rust: Debian packages, wasm targets, cargo-deny, JsSIP.
 
 use crate::run::{cargo, go, has, read, root};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Debian packages and the program that shows each is there.
 const PACKAGES: &[(&str, &str)] =
     &[("sip-tester", "sipp"), ("baresip-core", "baresip"), ("postgresql", "pg_ctlcluster")];
+
+/// The same for the peers that a machine may go without: their tests are then left out, by name.
+const PEERS: &[(&str, &str)] = &[("linphone-cli", "linphone-daemon"), ("chromium", "chromium"), ("npm", "npm")];
 
 /// The components' target; part of rust-toolchain.toml, so rustup usually has it.
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
@@ -18,7 +22,50 @@ pub(crate) fn everything() -> Result<(), String> {
     wasm_target()?;
     let wanted: Vec<&str> = PACKAGES.iter().map(|(package, _)| *package).collect();
     packages(&wanted)?;
+    peers()?;
     deny()
+}
+
+/// Linphone, a browser, and JsSIP for it. In CI nothing may be missing.
+fn peers() -> Result<(), String> {
+    match debian(PEERS).and_then(|()| jssip()) {
+        Err(words) if !in_ci() => {
+            eprintln!("xtask: the tests that need them are left out: {words}");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// The peers that the interop tests go without.
+pub(crate) fn missing_peers() -> Vec<&'static str> {
+    if in_ci() {
+        return Vec::new();
+    }
+    let programs = PEERS.iter().map(|(_, program)| *program).filter(|program| *program != "npm" && !has(program));
+    programs.chain((!npm_dir().join("node_modules/jssip").is_dir()).then_some("jssip")).collect()
+}
+
+fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty())
+}
+
+fn npm_dir() -> PathBuf {
+    root().join("target/npm")
+}
+
+/// JsSIP, as the lock file pins it, in target/npm.
+fn jssip() -> Result<(), String> {
+    let (from, to) = (root().join("tests/interop/browser"), npm_dir());
+    let lock = |dir: &PathBuf| std::fs::read(dir.join("package-lock.json")).ok();
+    if to.join("node_modules/jssip").is_dir() && lock(&from) == lock(&to) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&to).map_err(|error| format!("{}: {error}", to.display()))?;
+    for name in ["package.json", "package-lock.json"] {
+        std::fs::copy(from.join(name), to.join(name)).map_err(|error| format!("{name}: {error}"))?;
+    }
+    go(Command::new("npm").current_dir(&to).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))
 }
 
 /// The wasm target, by rustup.
@@ -38,11 +85,12 @@ pub(crate) fn wasm_target() -> Result<(), String> {
 
 /// Debian packages, by apt-get when root; else a sentence.
 pub(crate) fn packages(wanted: &[&str]) -> Result<(), String> {
-    let missing: Vec<&str> = PACKAGES
-        .iter()
-        .filter(|(package, program)| wanted.contains(package) && !has(program))
-        .map(|(package, _)| *package)
-        .collect();
+    let wanted: Vec<(&str, &str)> = PACKAGES.iter().filter(|(p, _)| wanted.contains(p)).copied().collect();
+    debian(&wanted)
+}
+
+fn debian(wanted: &[(&str, &str)]) -> Result<(), String> {
+    let missing: Vec<&str> = wanted.iter().filter(|(_, program)| !has(program)).map(|(package, _)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }

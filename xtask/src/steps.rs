@@ -18,7 +18,7 @@ const STEPS: &[Step] = &[
     ("clippy", "lints, warnings are errors", clippy),
     ("doc", "the documentation builds without a warning", doc),
     ("deny", "licences, sources, one version of each crate", deny),
-    ("tests", "every test of the workspace, with real PostgreSQL, baresip and sipp", tests),
+    ("tests", "every test of the workspace, with real PostgreSQL, baresip, sipp, linphone and Chromium", tests),
     ("purity", "floors 0-4 import nothing", purity::check),
     ("guests", "the plugins and the SDK: format and lints", guests),
     ("sdk", "the SDK's bindings are those of wit/, and its examples hold", sdk),
@@ -87,7 +87,13 @@ fn deny() -> Result<(), String> {
 fn tests() -> Result<(), String> {
     // The interop tests take the binary that this very build makes: one of their own would differ in features.
     let built = target_dir().join("debug/strowger");
-    go(cargo().env("STROWGER_BIN", built).args(["test", "--workspace", "--exclude", "purity"]))
+    let without = install::missing_peers().join(",");
+    go(cargo().env("STROWGER_BIN", built).env("STROWGER_WITHOUT", without).args([
+        "test",
+        "--workspace",
+        "--exclude",
+        "purity",
+    ]))
 }
 
 fn guests() -> Result<(), String> {

@@ -149,7 +149,7 @@ impl Call {
                 .legs
                 .iter()
                 .filter(|l| l.is_alive())
-                .map(|l| LegSnapshot { leg: l.no, party: l.party.clone(), state: l.state() })
+                .map(|l| LegSnapshot { leg: l.no, party: l.who().to_owned(), state: l.state() })
                 .collect(),
         }
     }

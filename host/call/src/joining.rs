@@ -51,6 +51,8 @@ impl Engine {
         }
         let done = match Replaces::of(&arrival.request) {
             Err(_) => Err(400),
+            // A dialog of the parties' own: theirs to judge, when the INVITE comes to them.
+            Ok(Some(r)) if floors.proxies.has_dialog(&r.call_id, (&r.from_tag, &r.to_tag)) => return false,
             Ok(Some(replaces)) => self.replace(floors, arrival, &replaces),
             Ok(None) => match self.dialled_code(floors, arrival) {
                 Some(done) => done,

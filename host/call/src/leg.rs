@@ -139,6 +139,14 @@ impl Leg {
         }
     }
 
+    /// The number or user part of who is at the other end of it.
+    pub(crate) fn who(&self) -> &str {
+        match self.role {
+            LegRole::Caller => &self.caller_shown,
+            LegRole::Callee => &self.party,
+        }
+    }
+
     /// Who ended it, seen from this leg's party.
     pub(crate) fn ended_by_party(&self) -> EndedBy {
         match self.role {

@@ -8,6 +8,8 @@ mod calls;
 mod plugins;
 mod remote;
 mod table;
+mod tenants;
+mod translations;
 mod trunks;
 
 use crate::cli::{Command, Remote as RemoteArgs};
@@ -28,6 +30,11 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
         Command::Cdr(command) => calls::cdr(&remote, command).await,
         Command::Account(command) => accounts::run(&remote, command).await,
         Command::Trunk(command) => trunks::run(&remote, command).await,
+        Command::Translation(command) => translations::run(&remote, command).await,
+        Command::Brand(command) => tenants::brand(&remote, command).await,
+        Command::Company(command) => tenants::company(&remote, command).await,
+        Command::Registration(command) => tenants::registration(&remote, command).await,
+        Command::Mailbox(command) => tenants::mailbox(&remote, command).await,
         Command::Serve { .. } | Command::Demo { .. } => Err(Failure::start("this command runs no client")),
     }
 }

@@ -59,6 +59,43 @@ fn a_plugin_is_rebound_and_rolled_back() {
 }
 
 #[test]
+fn tenants_carriers_and_numbers_are_set_up_from_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = Demo::start(dir.path());
+    assert_eq!(demo.client(&["brand", "add", "second", "--default-verdict", "extensions"]), "Brand second is live.\n");
+    let add = ["company", "add", "acme", "--brand", "second", "--domain", "acme.test", "--handling", "proxy"];
+    assert_eq!(demo.client(&add), "Company acme is live.\n");
+    demo.client(&["company", "set", "acme", "--media", "direct", "--media-security", "require", "--codec", "PCMA"]);
+    let companies: Value = serde_json::from_str(&demo.client(&["--json", "company", "list"])).unwrap();
+    let acme = companies.as_array().unwrap().iter().find(|c| c["name"] == "acme").unwrap();
+    let set = (&acme["handling"], &acme["media"], &acme["media_security"], &acme["codecs"][0]);
+    assert_eq!(set, (&"proxy".into(), &"direct".into(), &"require".into(), &"PCMA".into()));
+    assert_eq!(demo.refused(&["company", "add", "acme", "--brand", "second", "--domain", "other.test"]).0, 1);
+
+    let german = ["--country", "49", "--international", "00", "--national", "0", "--area", "30"];
+    demo.client(&[&["translation", "add", "german", "--brand", "second"], &german[..]].concat());
+    assert!(demo.client(&["translation", "show", "german"]).contains("callee-out"));
+    let rule = r"callee-out:^\+49(.*)$=0\1";
+    demo.client(&["translation", "add", "own", "--brand", "second", "--rule", rule]);
+    assert!(demo.client(&["translation", "show", "own"]).contains(r"0\1"));
+    assert_eq!(demo.refused(&["translation", "add", "bad", "--brand", "second", "--rule", "x"]).0, 2);
+    let server = "192.0.2.1;priority=1";
+    let trunk = ["trunk", "add", "carrier", "--brand", "second", "--server", server, "--translation-set", "german"];
+    assert_eq!(demo.client(&trunk), "Trunk carrier is live.\n");
+    assert!(demo.client(&["trunk", "list"]).contains("192.0.2.1"));
+    assert!(demo.client(&["trunk", "status", "carrier"]).contains("takes calls"));
+    assert_eq!(demo.refused(&["translation", "remove", "german"]).0, 1, "a trunk uses it");
+    demo.client(&["trunk", "remove", "carrier"]);
+    demo.client(&["translation", "remove", "german"]);
+
+    assert_eq!(demo.client(&["registration", "list"]), "No phone is registered.\n");
+    demo.client(&["mailbox", "set", "1001", "--voice", "2/1"]);
+    assert_eq!(demo.refused(&["mailbox", "set", "1001", "--voice", "many"]).0, 2);
+    assert_eq!(demo.refused(&["mailbox", "set", "nobody"]).0, 1);
+    demo.stop();
+}
+
+#[test]
 fn a_taken_port_is_one_sentence_and_exit_code_2() {
     let dir = tempfile::tempdir().unwrap();
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -3,8 +3,35 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long anything here may take; a busy machine compiles the demo's plugins for some seconds.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Waits until a process ends; one that does not is killed.
+#[track_caller]
+fn ended(child: &mut Child, what: &str) -> ExitStatus {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let _ = child.kill();
+    panic!("{what} did not end within {PATIENCE:?}");
+}
+
+fn gather(mut stream: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        bytes
+    })
+}
 
 fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_strowger"));
@@ -15,8 +42,14 @@ fn binary() -> Command {
 }
 
 /// Runs a command to its end.
+#[track_caller]
 pub(crate) fn run(args: &[&str]) -> Output {
-    binary().args(args).output().unwrap()
+    let mut command = binary();
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (out, err) = (gather(child.stdout.take().unwrap()), gather(child.stderr.take().unwrap()));
+    let status = ended(&mut child, &format!("strowger {}", args.join(" ")));
+    Output { status, stdout: out.join().unwrap(), stderr: err.join().unwrap() }
 }
 
 /// Runs a command that must fail with `code`; gives the one line it says.
@@ -33,7 +66,7 @@ pub(crate) fn refused(args: &[&str], code: i32) -> String {
 /// A switch that runs.
 pub(crate) struct Demo {
     child: Child,
-    stderr: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<Vec<u8>>>,
     client_file: String,
     /// What it printed when it was ready.
     pub(crate) block: String,
@@ -45,10 +78,18 @@ impl Demo {
         let mut command = binary();
         command.args(["demo", "--sip", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"]).arg(data);
         let mut demo = Demo::spawn(command, data);
-        let mut lines = BufReader::new(demo.child.stdout.take().unwrap()).lines();
+        let lines = BufReader::new(demo.child.stdout.take().unwrap()).lines();
+        let (said, heard) = mpsc::channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| said.send(line)));
+        let begun = Instant::now();
         while !demo.block.contains("Ctrl-C") {
-            let Some(line) = lines.next() else { panic!("it ended before it was ready: {}", demo.stop()) };
-            demo.block += &(line.unwrap() + "\n");
+            match heard.recv_timeout(PATIENCE.saturating_sub(begun.elapsed())) {
+                Ok(line) => demo.block += &(line + "\n"),
+                Err(why) => {
+                    let log = demo.stop();
+                    panic!("no ready block ({why}): {}\n{log}", demo.block);
+                }
+            }
         }
         demo
     }
@@ -59,21 +100,18 @@ impl Demo {
         command.args(["serve", "--config"]).arg(config);
         let mut demo = Demo::spawn(command, data);
         let file = data.join("client.toml");
+        let begun = Instant::now();
         while !file.exists() {
+            assert!(begun.elapsed() < PATIENCE, "no client file: {}", demo.stop());
             assert!(demo.child.try_wait().unwrap().is_none(), "it ended before it was ready: {}", demo.stop());
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
         demo
     }
 
     fn spawn(mut command: Command, data: &Path) -> Demo {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stderr = child.stderr.take().unwrap();
-        let reader = std::thread::spawn(move || {
-            let mut text = String::new();
-            let _ = stderr.read_to_string(&mut text);
-            text
-        });
+        let reader = gather(child.stderr.take().unwrap());
         let client_file = data.join("client.toml").to_str().unwrap().to_owned();
         Demo { child, stderr: Some(reader), client_file, block: String::new() }
     }
@@ -122,8 +160,9 @@ impl Demo {
     pub(crate) fn stop(&mut self) -> String {
         let pid = self.child.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &pid]).status();
-        let status = self.child.wait().unwrap();
+        let status = ended(&mut self.child, "the switch, after SIGTERM,");
         let log = self.stderr.take().map(|r| r.join().unwrap()).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log).into_owned();
         assert!(status.success() || self.block.is_empty(), "{status}: {log}");
         log
     }

@@ -1,21 +1,32 @@
 //! The real binary against real phones: what interoperability tests and loads are made of.
 //!
-//! [`Switch`] starts `strowger demo` or `serve` on free ports with a folder of its own, [`Phone`] is a baresip, [`Sipp`]
-//! a sipp, [`Ua`] a phone of our own for what those two cannot say. [`audio`] makes sounds and finds them again in
+//! [`Switch`] starts `strowger demo` or `serve` on free ports with a folder of its own, [`Office`] one with a company and
+//! every transport. [`Phone`] is a baresip, [`Linphone`] a linphone, [`Browser`] a Chromium with JsSIP, [`Sipp`] a sipp,
+//! [`Ua`] a phone of our own for what those cannot say. [`audio`] makes sounds and finds them again in
 //! recordings. Nothing sleeps to be lucky: everything waits for the thing itself, for at most [`PATIENCE`]. Only
 //! processes that were started here are ended, by their id, and always.
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 pub mod audio;
+mod browser;
+mod certificate;
 mod child;
+mod linphone;
+mod missing;
+mod office;
 mod phone;
 mod rest;
 mod sipp;
 mod switch;
 mod ua;
 
+pub use browser::{Browser, jssip};
+pub use certificate::Certificate;
 pub use child::{Child, CpuTime, Usage};
+pub use linphone::Linphone;
+pub use missing::present;
+pub use office::{DOMAIN, Office, PASSWORD};
 pub use phone::{Phone, Sip};
 pub use rest::{Answer, Rest};
 pub use sipp::{Figures, Sipp};

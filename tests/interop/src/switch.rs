@@ -86,6 +86,16 @@ impl Switch {
         self.sip
     }
 
+    /// Where `serve` listens for a transport, as `wss`.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn listener(&self, transport: &str) -> SocketAddr {
+        let said = crate::until(transport, || word_after(&self.child.err(), &format!("sip={transport}:")));
+        said.parse().unwrap_or_else(|e| panic!("{said}: {e}"))
+    }
+
     /// The API.
     #[must_use]
     pub fn rest(&self) -> &Rest {

@@ -58,7 +58,8 @@ async fn extensions_obeys_its_configuration() {
     let host = host();
     let artifact = host.compile(shipped::EXTENSIONS).expect("compiles");
     let config = r#"{ "ring_timeout_s": 12, "media": "direct",
-        "static": { "9*": "sip:{number}@192.0.2.7:5060", "99*": "sip:x@192.0.2.8", "911": "sip:sos@192.0.2.9" } }"#;
+        "static": { "9*": "sip:{number}@192.0.2.7:5060", "99*": "sip:x@192.0.2.8", "911": "sip:sos@192.0.2.9",
+                    "0*": ["trunk:carrier/+49{rest}", "trunk:backup"] } }"#;
     host.set_bindings(vec![bind(1, "extensions", Point::Router, &artifact, config)]).expect("bound");
     for (dialled, uri) in
         [("9123", "sip:9123@192.0.2.7:5060"), ("9912", "sip:x@192.0.2.8"), ("911", "sip:sos@192.0.2.9")]
@@ -67,6 +68,10 @@ async fn extensions_obeys_its_configuration() {
         assert_eq!(plan.steps[0].targets[0].to, Endpoint::Uri(uri.to_owned()));
         assert_eq!((plan.media, plan.steps[0].ring_timeout), (MediaPath::Direct, Duration::from_secs(12)));
     }
+    let in_turn = plan(ask(&host, "030123").await.decision).expect("a plan");
+    let to: Vec<&Endpoint> = in_turn.steps.iter().map(|step| &step.targets[0].to).collect();
+    let trunk = |name: &str, number: &str| Endpoint::Trunk { name: name.to_owned(), number: number.to_owned() };
+    assert_eq!(to, [&trunk("carrier", "+4930123"), &trunk("backup", "030123")]);
     host.set_bindings(vec![bind(1, "extensions", Point::Router, &artifact, r#"{"oops":1}"#)]).expect("bound");
     let answer = ask(&host, "7").await;
     assert!(answer.hooks[0].outcome.starts_with("err: invalid-argument: config"), "{answer:?}");

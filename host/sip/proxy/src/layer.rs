@@ -64,7 +64,7 @@ pub struct Opening {
 /// [`Layer::poll_timeout`].
 ///
 /// # Invariants
-/// `marks` has one entry for each context. `clients` holds the client transactions of pending branches and passes, of
+/// `marks` has one entry for each context, `by_call_id` one for the newest of each Call-ID. `clients` holds the client transactions of pending branches and passes, of
 /// answered branches as long as their context, and our own BYEs. A context that its user has closed is gone as soon as
 /// no branch is pending.
 #[derive(Debug)]
@@ -73,6 +73,7 @@ pub struct Layer {
     ids: IdSource,
     contexts: HashMap<ContextKey, Context>,
     marks: HashMap<Mark, ContextKey>,
+    by_call_id: HashMap<Box<str>, ContextKey>,
     passes: HashMap<u64, Pass>,
     clients: HashMap<ClientKey, Use>,
     servers: HashMap<ServerKey, Owner>,
@@ -90,6 +91,7 @@ impl Layer {
             ids,
             contexts: HashMap::new(),
             marks: HashMap::new(),
+            by_call_id: HashMap::new(),
             passes: HashMap::new(),
             clients: HashMap::new(),
             servers: HashMap::new(),
@@ -106,6 +108,9 @@ impl Layer {
         let key = ContextKey(self.next_key());
         let mark = Mark::draw(&mut self.ids);
         self.marks.insert(mark, key);
+        if let Ok(call_id) = opening.request.call_id() {
+            self.by_call_id.insert(Box::from(call_id), key);
+        }
         self.servers.insert(opening.server, Owner::Context(key));
         self.contexts.insert(key, Context::new(opening, mark, &self.config));
         key
@@ -183,6 +188,14 @@ impl Layer {
         let back = (context.server, context.flow, Arc::clone(&context.request));
         self.settle(key);
         Some(back)
+    }
+
+    /// Whether a dialog that passes is named so, as Replaces names one (RFC 3891 section 3): the tags of its ends in
+    /// either order. Who takes its place is for the party to judge, not for a proxy.
+    #[must_use]
+    pub fn has_dialog(&self, call_id: &str, tags: (&str, &str)) -> bool {
+        let context = self.by_call_id.get(call_id).and_then(|key| self.contexts.get(key));
+        context.is_some_and(|context| context.is_between(tags.0, tags.1) || context.is_between(tags.1, tags.0))
     }
 
     /// A request with a To-tag, other than ACK and CANCEL. `false`: it has no mark of ours that lives.
@@ -561,9 +574,19 @@ impl Layer {
         }
         let Some(context) = self.contexts.remove(&key) else { return };
         self.marks.remove(&context.mark);
+        self.forget_call_id(key, &context);
         self.servers.remove(&context.server);
         for branch in &context.branches {
             self.clients.remove(&branch.client);
+        }
+    }
+
+    /// A context of the same Call-ID that came later keeps the name.
+    fn forget_call_id(&mut self, key: ContextKey, context: &Context) {
+        if let Ok(call_id) = context.request.call_id()
+            && self.by_call_id.get(call_id) == Some(&key)
+        {
+            self.by_call_id.remove(call_id);
         }
     }
 

@@ -62,6 +62,12 @@ impl Context {
             None
         }
     }
+
+    /// Whether these are the caller's tag and a callee's.
+    pub(crate) fn is_between(&self, caller: &str, callee: &str) -> bool {
+        let own = self.request.from().ok().and_then(|from| from.tag());
+        own == Some(caller) && self.peers.iter().any(|peer| &*peer.tag == callee)
+    }
 }
 
 /// What a request within a dialog becomes.

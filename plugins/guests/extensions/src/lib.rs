@@ -2,10 +2,12 @@
 //! the configured static table. Anything else is `next`.
 //!
 //! ```json
-//! { "ring_timeout_s": 30, "media": "tenant-default", "static": { "9*": "sip:{number}@192.0.2.7:5060" } }
+//! { "ring_timeout_s": 30, "media": "tenant-default",
+//!   "static": { "9*": "sip:{number}@192.0.2.7:5060", "0*": ["trunk:carrier/+49{rest}", "trunk:backup/+49{rest}"] } }
 //! ```
 //! `media` is `tenant-default`, `anchor` or `direct`. A key of `static` that ends in `*` is a prefix, the longest wins;
-//! `{number}` in its URI is the dialled user part.
+//! its value is one way or several that are tried in turn: a SIP URI with a literal address, or `trunk:NAME/NUMBER`.
+//! `{number}` is the dialled user part, `{rest}` what follows the prefix.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -17,7 +19,15 @@ use strowger_sdk::{Target, account, ddi, extension};
 struct Config {
     ring_timeout_s: u32,
     media: Media,
-    r#static: BTreeMap<String, String>,
+    r#static: BTreeMap<String, Ways>,
+}
+
+/// Where a number leads.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Ways {
+    One(String),
+    InTurn(Vec<String>),
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -45,10 +55,7 @@ impl Router for Extensions {
             Some(Target::Account(name)) => config.ring(Step::new().account(&name)),
             // `find` follows extensions; one that leads nowhere is nobody's.
             Some(Target::Extension(_)) => next(),
-            None => match config.fixed(&dialled) {
-                Some(uri) => config.ring(Step::new().uri(&uri)),
-                None => next(),
-            },
+            None => config.fixed(&dialled).unwrap_or_else(next),
         })
     }
 }
@@ -79,20 +86,39 @@ fn public(dialled: &str) -> Result<Option<Target>> {
 
 impl Config {
     fn ring(&self, step: Step) -> Decision {
+        self.carried(Plan::new(step.ring(seconds(self.ring_timeout_s))))
+    }
+
+    fn carried(&self, plan: Plan) -> Decision {
         let media = match self.media {
             Media::TenantDefault => MediaPath::TenantDefault,
             Media::Anchor => MediaPath::Anchor,
             Media::Direct => MediaPath::Direct,
         };
-        Plan::new(step.ring(seconds(self.ring_timeout_s))).media(media).connect()
+        plan.media(media).connect()
     }
 
-    fn fixed(&self, dialled: &str) -> Option<String> {
+    /// The plan of the static table, if the number stands there.
+    fn fixed(&self, dialled: &str) -> Option<Decision> {
         let prefix = |key: &str| key.strip_suffix('*').is_some_and(|p| dialled.starts_with(p));
-        let exact = self.r#static.get(dialled);
-        let longest =
-            || self.r#static.iter().filter(|(k, _)| prefix(k)).max_by_key(|(k, _)| k.len()).map(|(_, uri)| uri);
-        exact.or_else(longest).map(|uri| uri.replace("{number}", dialled))
+        let longest = || self.r#static.iter().filter(|(key, _)| prefix(key)).max_by_key(|(key, _)| key.len());
+        let (key, ways) = self.r#static.get_key_value(dialled).or_else(longest)?;
+        let rest = key.strip_suffix('*').and_then(|p| dialled.strip_prefix(p)).unwrap_or_default();
+        let ways = match ways {
+            Ways::One(way) => core::slice::from_ref(way),
+            Ways::InTurn(ways) => ways.as_slice(),
+        };
+        let step = |way: &String| {
+            let way = way.replace("{number}", dialled).replace("{rest}", rest);
+            let step = match way.strip_prefix("trunk:").map(|trunk| trunk.split_once('/').unwrap_or((trunk, dialled))) {
+                Some((name, number)) => Step::new().trunk(name, number),
+                None => Step::new().uri(&way),
+            };
+            step.ring(seconds(self.ring_timeout_s))
+        };
+        let mut steps = ways.iter().map(step);
+        let first = Plan::new(steps.next()?);
+        Some(self.carried(steps.fold(first, Plan::then)))
     }
 }
 

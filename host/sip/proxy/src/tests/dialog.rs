@@ -57,6 +57,19 @@ fn a_mark_that_was_made_up_and_one_of_another_dialog_open_nothing() {
 }
 
 #[test]
+fn a_dialog_is_known_by_its_names_while_it_lives() {
+    let mut kit = Kit::new();
+    let (key, _) = kit.talk();
+    assert!(kit.proxy.has_dialog("c1", ("alice", "bob")) && kit.proxy.has_dialog("c1", ("bob", "alice")));
+    for (call_id, tags) in [("c2", ("alice", "bob")), ("c1", ("alice", "mallory")), ("c1", ("alice", "alice"))] {
+        assert!(!kit.proxy.has_dialog(call_id, tags), "{call_id} {tags:?}");
+    }
+    kit.proxy.end(&mut kit.tx, key, 200, None, kit.now);
+    kit.wait(Duration::from_secs(40));
+    assert!(kit.proxy.is_empty() && !kit.proxy.has_dialog("c1", ("alice", "bob")));
+}
+
+#[test]
 fn hops_and_unknown_extensions_are_refused_within_dialogs_too() {
     let mut kit = Kit::new();
     let (_, invite) = kit.talk();

@@ -1,0 +1,53 @@
+//! The words of `strowger translation`.
+
+use clap::{Args, Subcommand};
+
+/// Translation sets: how carriers write numbers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Translation {
+    /// List translation sets
+    List,
+    /// Show one set with its rules
+    Show {
+        /// The set's name, or its number
+        set: String,
+    },
+    /// Add a set, made from how a country writes numbers, or of rules
+    Add {
+        /// Its name, unique within the brand
+        name: String,
+        /// The brand, by name or number [default: the only one there is]
+        #[arg(long)]
+        brand: Option<String>,
+        #[command(flatten)]
+        numbering: Numbering,
+        /// A rule LIST:PATTERN=REPLACEMENT, LIST being caller-in, caller-out, callee-in or callee-out; may be repeated
+        #[arg(long = "rule", value_name = "RULE", conflicts_with = "country")]
+        rules: Vec<String>,
+    },
+    /// Remove a set that no trunk uses
+    Remove {
+        /// The set's name, or its number
+        set: String,
+    },
+}
+
+/// How numbers are written in a country.
+#[derive(Debug, Args)]
+pub(crate) struct Numbering {
+    /// The country code without +, as 49
+    #[arg(long, value_name = "CODE", requires = "international")]
+    pub(crate) country: Option<String>,
+    /// What is dialled before a number of another country, as 00
+    #[arg(long, value_name = "PREFIX", requires = "country")]
+    pub(crate) international: Option<String>,
+    /// What is dialled before a number of another area, as 0
+    #[arg(long, value_name = "PREFIX", requires = "country")]
+    pub(crate) national: Option<String>,
+    /// The area whose numbers are dialled without it
+    #[arg(long, value_name = "CODE", requires = "country")]
+    pub(crate) area: Option<String>,
+    /// How many digits a national number has, area code included and prefix not
+    #[arg(long, value_name = "N", requires = "country")]
+    pub(crate) length: Option<u8>,
+}

@@ -1,0 +1,126 @@
+//! `brand`, `company`, `registration` and `mailbox`.
+
+use super::remote::{Remote, json};
+use super::table::{rows, table, text};
+use crate::cli_tenant::{Brand, Company, CompanySettings, Mailbox, Registration};
+use crate::exit::Failure;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+pub(super) async fn brand(remote: &Remote, command: &Brand) -> Result<String, Failure> {
+    match command {
+        Brand::List => {
+            let all = remote.list("/brands", &[], usize::MAX).await?;
+            Ok(shown(remote, all, &["ID", "NAME", "DEFAULT VERDICT"], &["id", "name", "default_verdict"], "No brands."))
+        }
+        Brand::Add { name, default_verdict } => {
+            let body = json!({ "name": name, "default_verdict": default_verdict });
+            added(remote, "Brand", &remote.write(Method::POST, "/brands", &body).await?)
+        }
+    }
+}
+
+pub(super) async fn company(remote: &Remote, command: &Company) -> Result<String, Failure> {
+    match command {
+        Company::List => {
+            let all = remote.list("/companies", &[], usize::MAX).await?;
+            let heads = ["ID", "NAME", "BRAND", "DOMAIN", "HANDLING", "MEDIA", "SRTP", "CODECS", "CALLS MAX"];
+            let fields =
+                ["id", "name", "brand", "domain", "handling", "media", "media_security", "codecs", "calls_max"];
+            Ok(shown(remote, all, &heads, &fields, "No companies."))
+        }
+        Company::Add { name, domain, brand, settings } => {
+            let mut body = body(settings);
+            body.insert("brand".to_owned(), json!(remote.one("brands", brand.as_deref()).await?));
+            body.insert("name".to_owned(), json!(name));
+            body.insert("domain".to_owned(), json!(domain));
+            added(remote, "Company", &remote.write(Method::POST, "/companies", &Value::Object(body)).await?)
+        }
+        Company::Set { company, settings, media_security, codecs } => {
+            let id = remote.one("companies", Some(company)).await?;
+            let mut body = body(settings);
+            if let Some(policy) = media_security {
+                body.insert("media_security".to_owned(), json!(policy));
+            }
+            match codecs.as_slice() {
+                [] => None,
+                [none] if none == "none" => body.insert("codecs".to_owned(), json!([])),
+                codecs => body.insert("codecs".to_owned(), json!(codecs)),
+            };
+            let changed = remote.write(Method::PATCH, &format!("/companies/{id}"), &Value::Object(body)).await?;
+            Ok(if remote.json { json(&changed) } else { format!("Company {} is changed.\n", text(&changed, "name")) })
+        }
+    }
+}
+
+pub(super) async fn registration(remote: &Remote, command: &Registration) -> Result<String, Failure> {
+    let Registration::List = command;
+    let all = remote.list("/registrations", &[], usize::MAX).await?;
+    let heads = ["USER", "COMPANY", "CONTACT", "FROM", "PHONE", "UNTIL"];
+    let fields = ["username", "company", "contact", "source", "user_agent", "expires_at"];
+    Ok(shown(remote, all, &heads, &fields, "No phone is registered."))
+}
+
+pub(super) async fn mailbox(remote: &Remote, command: &Mailbox) -> Result<String, Failure> {
+    let Mailbox::Set { account, voice, fax, company } = command;
+    let mut query = Vec::new();
+    if company.is_some() {
+        query.push(("company", remote.one("companies", company.as_deref()).await?.to_string()));
+    }
+    let all = remote.list("/accounts", &query, usize::MAX).await?;
+    let number = account.parse::<i64>().ok();
+    let is = |a: &&Value| a["username"] == account.as_str() || (number.is_some() && a["id"].as_i64() == number);
+    let found: Vec<&Value> = all.iter().filter(is).collect();
+    let id = match found.as_slice() {
+        [one] => one["id"].clone(),
+        [] => return Err(Failure::refused(format!("{account} is not among the accounts"))),
+        several => return Err(Failure::start(format!("{} accounts fit: name the --company", several.len()))),
+    };
+    let body = json!({ "voice": counts(voice.as_deref())?, "fax": counts(fax.as_deref())? });
+    remote.write(Method::PUT, &format!("/accounts/{id}/mailbox"), &body).await?;
+    Ok(if remote.json { String::new() } else { format!("The phones of {account} are being told.\n") })
+}
+
+/// `NEW` or `NEW/OLD`; nothing given is nothing there.
+fn counts(given: Option<&str>) -> Result<Value, Failure> {
+    let Some(given) = given else { return Ok(json!({})) };
+    let (new, old) = given.split_once('/').unwrap_or((given, "0"));
+    match (new.parse::<u32>(), old.parse::<u32>()) {
+        (Ok(new), Ok(old)) => Ok(json!({ "new": new, "old": old })),
+        _ => Err(Failure::start(format!("{given} is no count of messages: expected NEW or NEW/OLD, as 2/1"))),
+    }
+}
+
+fn body(settings: &CompanySettings) -> Map<String, Value> {
+    let CompanySettings { media, handling, decline_ends_all, calls_max } = settings;
+    let given = [
+        ("media", media.as_ref().map(|v| json!(v))),
+        ("handling", handling.as_ref().map(|v| json!(v))),
+        ("decline_ends_all", decline_ends_all.map(|v| json!(v))),
+        ("calls_max", calls_max.map(|v| json!(v))),
+    ];
+    given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+fn added(remote: &Remote, what: &str, made: &Value) -> Result<String, Failure> {
+    Ok(if remote.json { json(made) } else { format!("{what} {} is live.\n", text(made, "name")) })
+}
+
+fn shown(remote: &Remote, all: Vec<Value>, heads: &[&str], fields: &[&str], none: &str) -> String {
+    if remote.json { json(&Value::Array(all)) } else { table(heads, &rows(&all, fields), none) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_or_refused() {
+        assert_eq!(counts(None).unwrap(), json!({}));
+        assert_eq!(counts(Some("3")).unwrap(), json!({ "new": 3, "old": 0 }));
+        assert_eq!(counts(Some("2/1")).unwrap(), json!({ "new": 2, "old": 1 }));
+        for bad in ["", "x", "1/", "/1", "1/2/3", "-1"] {
+            assert!(counts(Some(bad)).is_err(), "{bad}");
+        }
+    }
+}

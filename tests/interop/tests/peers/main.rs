@@ -1,0 +1,15 @@
+//! Peers of other makers at one switch: linphone, a browser, carriers that fail, a scanner.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+mod browser;
+mod carriers;
+mod linphone;
+mod scanner;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Phones at work share few cores with what else runs: one test of real phones at a time.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
