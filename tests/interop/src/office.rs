@@ -25,13 +25,22 @@ impl Office {
     /// When it does not start.
     #[must_use]
     pub fn open(company: &Value) -> Office {
+        Office::configured(company, "")
+    }
+
+    /// The same with more sections of a configuration.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn configured(company: &Value, sections: &str) -> Office {
         let data = tempfile::tempdir().expect("a folder");
         let certificate = Certificate::new();
         let listen = ["udp", "tcp", "tls", "ws", "wss"].map(|t| format!("\"{t}:127.0.0.1:0\"")).join(", ");
         let config = format!(
             "[sip]\nlisten = [{listen}]\ndefault_domain = \"{DOMAIN}\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
              [media]\nstreams_max = 32\nports = \"0\"\n[limits]\nnotify_gap_ms = 100\n\
-             [tls]\ncertificates = [{{ domain = \"localhost\", cert = {:?}, key = {:?} }}]\n",
+             [tls]\ncertificates = [{{ domain = \"localhost\", cert = {:?}, key = {:?} }}]\n{sections}",
             certificate.cert(),
             certificate.key(),
         );

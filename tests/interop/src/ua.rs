@@ -1,7 +1,7 @@
 //! A phone of our own, on one UDP socket: says exactly what a test wants said, and measures when it is answered.
 
 use crate::PATIENCE;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -105,7 +105,16 @@ impl Ua {
     /// When there is none.
     #[must_use]
     pub fn new(switch: SocketAddr) -> Ua {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        Ua::on(Ipv4Addr::LOCALHOST, switch)
+    }
+
+    /// The same on another address of the loopback network: another source.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn on(ip: Ipv4Addr, switch: SocketAddr) -> Ua {
+        let socket = UdpSocket::bind((ip, 0)).expect("a port");
         let address = socket.local_addr().expect("bound");
         Ua { socket, address, switch }
     }
