@@ -13,8 +13,8 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use model::{
     Account, AccountId, Answer, Brand, BrandId, Company, CompanyId, Decision, DefaultVerdict, Directory, Endpoint,
-    Extension, ExtensionId, Flow, Ha1, Instant, MediaPath, MediaPortId, Question, ResourceList, RingPlan, RingStep,
-    RouteTarget, Target, Transport,
+    Extension, ExtensionId, Flow, Ha1, Handling, Instant, MediaPath, MediaPortId, Question, ResourceList, RingPlan,
+    RingStep, RouteTarget, Target, Transport,
 };
 use sip_message::{Message, ParseLimits};
 use std::collections::VecDeque;
@@ -23,6 +23,8 @@ use switch::{Core, CoreConfig, Input, Listener, MediaPort, Output, Prompts};
 
 const SWITCH: &str = "10.0.0.9:5060";
 const PEERS: [(&str, &str); 3] = [("1001", "10.0.0.1:5060"), ("1002", "10.0.0.2:5060"), ("1003", "10.0.0.3:5060")];
+/// Calls to this number are proxied.
+const PROXIED: &str = "1003";
 /// What the three bits of time mean, in milliseconds.
 const STEPS: [u64; 8] = [0, 1, 20, 500, 1_000, 5_000, 33_000, 200_000];
 /// Pieces of one run, and bytes of one datagram.
@@ -173,7 +175,7 @@ impl Heard {
     }
 }
 
-/// Numbers ring the account, 9 nobody, anything else is refused.
+/// Numbers ring the account, one of them through the proxy, 9 nobody, anything else is refused.
 fn answer(question: &Question) -> Answer {
     let callee = &question.call.callee.user;
     let target =
@@ -185,6 +187,7 @@ fn answer(question: &Question) -> Answer {
     };
     let plan = RingPlan {
         steps: vec![step],
+        handling: if callee == PROXIED { Handling::Proxy } else { Handling::TenantDefault },
         media: MediaPath::TenantDefault,
         header_ops: Vec::new(),
         max_duration: Some(Duration::from_secs(60)),
@@ -202,6 +205,8 @@ fn directory() -> Directory {
         name: "c".to_owned(),
         domain: "demo.test".to_owned(),
         media: MediaPath::Anchor,
+        handling: Handling::B2bua,
+        decline_ends_all: false,
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
