@@ -50,6 +50,12 @@ impl IdSource {
     /// A token of `len` characters (5 bits each) that is legal in a SIP token, tag or branch.
     pub fn token(&mut self, len: usize) -> String {
         let mut out = String::with_capacity(len);
+        self.append_token(len, &mut out);
+        out
+    }
+
+    /// The same at the end of a text.
+    pub fn append_token(&mut self, len: usize, out: &mut String) {
         let mut pool = 0_u64;
         for i in 0..len {
             if i % 12 == 0 {
@@ -58,7 +64,6 @@ impl IdSource {
             out.push(char::from(ALPHABET[(pool & 31) as usize]));
             pool >>= 5;
         }
-        out
     }
 }
 

@@ -13,6 +13,7 @@ mod event;
 mod flow;
 mod headers;
 mod id;
+mod id_map;
 mod ids;
 mod limits;
 mod lookups;
@@ -46,6 +47,7 @@ pub use id::{
     AccountId, AppId, BindingId, BrandId, CallId, CompanyId, DdiId, ExtensionId, MediaPortId, PluginId, RequestId,
     Ticket, TranslationSetId, TrunkId,
 };
+pub use id_map::{IdHasher, IdMap};
 pub use ids::IdSource;
 pub use limits::Limits;
 pub use lookups::Lookups;

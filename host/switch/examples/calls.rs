@@ -28,7 +28,8 @@ fn main() {
             "b2bua" => bench.call(n, Handling::B2bua),
             "proxy" => bench.call(n, Handling::Proxy),
             "options" => bench.options(n),
-            _ => return eprintln!("usage: calls b2bua|proxy|options [COUNT]"),
+            "register" => bench.register(n),
+            _ => return eprintln!("usage: calls b2bua|proxy|options|register [COUNT]"),
         }
     }
     assert!(bench.core.counters().calls_alive == 0, "every call is over");
@@ -46,6 +47,7 @@ impl Bench {
     fn new() -> Bench {
         let config = CoreConfig {
             listeners: vec![Listener { transport: Transport::Udp, local: address(SWITCH) }],
+            digest: vec![model::DigestAlgorithm::Md5],
             ..CoreConfig::default()
         };
         let ports = (0..64).map(|n| MediaPort {
@@ -91,6 +93,30 @@ impl Bench {
 
     fn options(&mut self, n: u64) {
         self.give(CALLER, request("OPTIONS", n, "sip:10.0.0.9", "1 OPTIONS", "", ""));
+        self.wait(Duration::from_millis(10));
+    }
+
+    /// REGISTER, 401, REGISTER with the credentials, 200: of one of five phones, again and again.
+    fn register(&mut self, n: u64) {
+        let at = format!("10.0.0.3:{}", 10_000 + n % 5);
+        let text = |cseq: u64, credentials: &str| {
+            let branch = format!("z9hG4bKr{n}n{cseq}");
+            format!(
+                "REGISTER sip:bench.test SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch={branch};rport\r\nMax-Forwards: 70\r\n\
+                 From: <sip:1003@bench.test>;tag=r{n}\r\nTo: <sip:1003@bench.test>\r\nCall-ID: {}@10.0.0.3\r\n\
+                 CSeq: {} REGISTER\r\nContact: <sip:1003@{at}>\r\nExpires: 3600\r\nUser-Agent: bench\r\n{credentials}\
+                 Content-Length: 0\r\n\r\n",
+                n % 5,
+                2 * n + cseq
+            )
+        };
+        let challenged = self.give(&at, text(1, "")).sent.pop().expect("a challenge");
+        let challenge = field(&challenged, "WWW-Authenticate");
+        let who = sip_auth::Credentials { username: "1003", password: "bench" };
+        let answer = sip_auth::answer(&[challenge], &who, ("REGISTER", "sip:bench.test"), "c0ffee", 1);
+        let credentials = format!("Authorization: {}\r\n", answer.expect("an answer"));
+        let registered = self.give(&at, text(2, &credentials)).sent.pop().expect("a 200");
+        assert!(registered.starts_with("SIP/2.0 200"), "{registered}");
         self.wait(Duration::from_millis(10));
     }
 
@@ -208,7 +234,12 @@ fn directory() -> Directory {
         media_security: None,
         enabled: true,
     };
-    let accounts = vec![account(1, "1001", CALLER), account(2, "1002", CALLEE)];
+    let phone = Account {
+        ha1: sip_auth::ha1("1003", "bench.test", "bench"),
+        direct: None,
+        ..account(3, "1003", "10.0.0.3:5060")
+    };
+    let accounts = vec![account(1, "1001", CALLER), account(2, "1002", CALLEE), phone];
     Directory::build(1, vec![brand], vec![company], accounts, Vec::new(), Vec::new()).expect("a directory")
 }
 

@@ -8,10 +8,10 @@ use crate::dialog::Dialog;
 use crate::usage::Cx;
 use crate::write::{ack_request, bye_request};
 use bytes::Bytes;
-use model::{Flow, Instant};
+use model::{Flow, IdMap, Instant};
 use sip_message::Message;
 use sip_transaction::ClientKey;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 /// The ACKs that may be wanted again.
 ///
@@ -19,7 +19,7 @@ use std::collections::{HashMap, VecDeque};
 /// - Every entry of `memories` has exactly one entry in `due`, and `due` is in order of time, as the span is constant.
 #[derive(Default, Debug)]
 pub(crate) struct AckTable {
-    memories: HashMap<ClientKey, Memory>,
+    memories: IdMap<ClientKey, Memory>,
     due: VecDeque<(Instant, ClientKey)>,
 }
 

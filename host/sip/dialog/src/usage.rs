@@ -10,7 +10,7 @@ use crate::request::Peer;
 use crate::session_timer::SessionTimer;
 use crate::{Config, DialogKey, InviteSpec, Transactions};
 use bytes::Bytes;
-use model::{Flow, IdSource, Instant};
+use model::{Flow, IdMap, IdSource, Instant};
 use sip_message::Message;
 use sip_transaction::{ClientKey, ServerKey};
 use std::collections::{HashMap, VecDeque};
@@ -60,8 +60,8 @@ pub(crate) enum Purpose {
 #[derive(Default, Debug)]
 pub(crate) struct Index {
     pub(crate) tags: HashMap<String, DialogKey>,
-    pub(crate) clients: HashMap<ClientKey, Purpose>,
-    pub(crate) servers: HashMap<ServerKey, DialogKey>,
+    pub(crate) clients: IdMap<ClientKey, Purpose>,
+    pub(crate) servers: IdMap<ServerKey, DialogKey>,
 }
 
 impl Index {

@@ -1,6 +1,6 @@
 //! Hosts: names, IPv4 and bracketed IPv6 addresses (RFC 3261 section 25.1, RFC 5118).
 
-use crate::scan::{digits, is_host_name, trim_str};
+use crate::scan::{digits, host_name_len, is_host_name, trim_str};
 use core::net::{IpAddr, Ipv6Addr};
 
 /// An address literal: IPv4, or IPv6 with or without brackets.
@@ -31,6 +31,18 @@ pub(crate) fn is_host(host: &str) -> bool {
 
 /// Splits `host[:port]`; white space may stand around the colon, as Via lets it.
 pub(crate) fn host_port(text: &str) -> Option<(&str, Option<u16>)> {
+    // Nearly all there is: a name or an IPv4 address, then maybe a colon and digits.
+    let bytes = text.as_bytes();
+    let name = host_name_len(bytes);
+    match bytes.get(name) {
+        None if name > 0 => return Some((text, None)),
+        Some(b':') if name > 0 => {
+            if let Some(port) = bytes.get(name + 1..).and_then(digits) {
+                return Some((text.get(..name)?, Some(port)));
+            }
+        }
+        _ => {}
+    }
     let after = if text.starts_with('[') { memchr::memchr(b']', text.as_bytes())? + 1 } else { 0 };
     let colon = text.bytes().skip(after).position(|b| b == b':').map(|at| at + after);
     let (host, port) = match colon {

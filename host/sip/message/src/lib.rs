@@ -10,6 +10,7 @@ mod auth;
 mod error;
 mod frame;
 mod host;
+mod known;
 mod message;
 mod method;
 mod name;
@@ -45,4 +46,6 @@ pub use target::respond_target;
 pub use uri::{Uri, UriRef, unescape};
 pub use value::{HeaderValue, ValueList};
 pub use via::{MAGIC_COOKIE, ViaRef};
-pub use write::{RequestWriter, ResponseWriter, name_addr, quoted, via_value};
+pub use write::{
+    RequestWriter, ResponseWriter, name_addr, push_address, push_ip, push_number, push_stamp, quoted, via_value,
+};

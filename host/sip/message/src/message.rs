@@ -1,12 +1,15 @@
 //! A parsed message: the bytes as they came and an index of the header fields; everything else is read when asked.
 
-use crate::name::{by_id, lookup};
+use crate::known::Known;
+use crate::name::{COUNT, by_id, lookup};
 use crate::scan::{is_lws, split_before};
 use crate::value::ValueList;
 use crate::{Contacts, HeaderValue, Method, Name, NameAddrRef, ParseError, UriRef, ViaRef};
 use bytes::Bytes;
+use bytestring::ByteString;
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 /// A piece of the message's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,13 +38,39 @@ pub(crate) enum Start {
 /// One SIP message.
 ///
 /// # Invariants
-/// Spans lie within `bytes`; method and Request-URI are UTF-8; fields are in wire order.
+/// Spans lie within `bytes`; method and Request-URI are UTF-8; fields are in wire order; `first` tells of each known
+/// name where its first field is.
 #[derive(Clone)]
 pub struct Message {
     pub(crate) bytes: Bytes,
+    /// All before the body, where it is UTF-8: so each piece of it is text without another look.
+    pub(crate) head: Option<ByteString>,
     pub(crate) start: Start,
     pub(crate) fields: SmallVec<[Field; 32]>,
+    pub(crate) first: First,
     pub(crate) body: Span,
+    pub(crate) known: OnceLock<Known>,
+}
+
+/// Of each known name, by id, one more than the index of its first field; 0 where there is none. Past what a byte
+/// holds the largest byte stands for "there or later".
+#[derive(Clone, Copy)]
+pub(crate) struct First([u8; COUNT]);
+
+impl First {
+    pub(crate) const NONE: First = First([0; COUNT]);
+
+    /// Notes a field; earlier ones of the same name stay the first.
+    pub(crate) fn note(&mut self, id: u8, index: usize) {
+        if let Some(first) = self.0.get_mut(usize::from(id)).filter(|first| **first == 0) {
+            *first = u8::try_from(index + 1).unwrap_or(u8::MAX);
+        }
+    }
+
+    /// From where on to look for fields called so; `None` if there is none.
+    fn of(&self, id: u8) -> Option<usize> {
+        self.0.get(usize::from(id)).filter(|first| **first != 0).map(|first| usize::from(*first) - 1)
+    }
 }
 
 /// The CSeq header field (section 20.16).
@@ -58,8 +87,11 @@ impl Message {
         self.bytes.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 
-    fn cut_str(&self, span: Span) -> &str {
-        core::str::from_utf8(self.cut(span)).unwrap_or_default()
+    pub(crate) fn cut_str(&self, span: Span) -> &str {
+        match &self.head {
+            Some(head) => head.get(span.start as usize..span.end as usize).unwrap_or_default(),
+            None => core::str::from_utf8(self.cut(span)).unwrap_or_default(),
+        }
     }
 
     /// The whole message as it came (a datagram's bytes past Content-Length are cut off).
@@ -125,12 +157,20 @@ impl Message {
     /// The first field called `name`.
     pub fn header<'n>(&self, name: impl Into<Name<'n>>) -> Option<HeaderValue<'_>> {
         let wanted = Wanted::new(name.into());
-        self.fields.iter().find(|field| wanted.is(self, field)).map(|field| HeaderValue(self.cut(field.value)))
+        let mut fields = self.fields_from(wanted);
+        fields.find(|field| wanted.is(self, field)).map(|field| HeaderValue(self.cut(field.value)))
     }
 
     /// Every field called `name`, in order.
     pub fn headers<'a, 'n: 'a>(&'a self, name: impl Into<Name<'n>>) -> Headers<'a> {
-        Headers { message: self, wanted: Wanted::new(name.into()), fields: self.fields.iter() }
+        let wanted = Wanted::new(name.into());
+        Headers { message: self, wanted, fields: self.fields_from(wanted) }
+    }
+
+    /// The fields from the first one on that may be what is wanted.
+    fn fields_from(&self, wanted: Wanted<'_>) -> core::slice::Iter<'_, Field> {
+        let from = if wanted.id == 0 { 0 } else { self.first.of(wanted.id).unwrap_or(self.fields.len()) };
+        self.fields.get(from..).unwrap_or_default().iter()
     }
 
     /// Every value of every field called `name`, comma lists split.
@@ -159,12 +199,28 @@ impl Message {
         self.header(name).ok_or(ParseError::Missing(name))
     }
 
-    fn name_addr(&self, name: Name<'static>) -> Result<NameAddrRef<'_>, ParseError> {
+    /// Where a piece of the message lies.
+    pub(crate) fn span_of(&self, piece: &[u8]) -> Span {
+        let start = (piece.as_ptr() as usize).wrapping_sub(self.bytes.as_ptr() as usize);
+        // The whole message is shorter than 2^32 bytes.
+        let start = u32::try_from(start).unwrap_or(0);
+        Span { start, end: start + u32::try_from(piece.len()).unwrap_or(0) }
+    }
+
+    fn known(&self) -> &Known {
+        self.known.get_or_init(|| Known::read(self))
+    }
+
+    pub(crate) fn read_name_addr(&self, name: Name<'static>) -> Result<NameAddrRef<'_>, ParseError> {
         self.required(name)?.name_addr().map_err(|_| ParseError::Malformed(name))
     }
 
     /// The first value of the first Via.
     pub fn top_via(&self) -> Result<ViaRef<'_>, ParseError> {
+        self.known().via.as_ref().map(|at| at.view(self)).map_err(|error| *error)
+    }
+
+    pub(crate) fn read_top_via(&self) -> Result<ViaRef<'_>, ParseError> {
         let first = self.required(Name::Via)?.list().next();
         first.ok_or(ParseError::Malformed(Name::Via)).and_then(|value| ViaRef::parse(value.as_bytes()))
     }
@@ -176,23 +232,28 @@ impl Message {
 
     /// From.
     pub fn from(&self) -> Result<NameAddrRef<'_>, ParseError> {
-        self.name_addr(Name::From)
+        self.known().from.as_ref().map(|at| at.view(self)).map_err(|error| *error)
     }
 
     /// To.
     pub fn to(&self) -> Result<NameAddrRef<'_>, ParseError> {
-        self.name_addr(Name::To)
+        self.known().to.as_ref().map(|at| at.view(self)).map_err(|error| *error)
     }
 
     /// Call-ID.
     pub fn call_id(&self) -> Result<&str, ParseError> {
-        let text = self.required(Name::CallId)?.to_str().unwrap_or_default();
+        let text = self.cut_str(self.span_of(self.required(Name::CallId)?.as_bytes()));
         let broken = text.is_empty() || crate::scan::has_blank(text.as_bytes());
         if broken { Err(ParseError::Malformed(Name::CallId)) } else { Ok(text) }
     }
 
     /// CSeq.
     pub fn cseq(&self) -> Result<CSeqRef<'_>, ParseError> {
+        let at = self.known().cseq.as_ref().map_err(|error| *error)?;
+        Ok(CSeqRef { number: at.number, method: Method::new(self.cut_str(at.method)) })
+    }
+
+    pub(crate) fn read_cseq(&self) -> Result<(u32, &str), ParseError> {
         let malformed = ParseError::Malformed(Name::CSeq);
         let text = self.required(Name::CSeq)?.to_str().ok_or(malformed)?;
         let (number, method) = split_before(text, is_lws);
@@ -201,7 +262,7 @@ impl Message {
         if number >= 1 << 31 || !crate::is_token(method) {
             return Err(malformed);
         }
-        Ok(CSeqRef { number, method: Method::new(method) })
+        Ok((number, method))
     }
 
     /// The contacts.

@@ -17,6 +17,8 @@ macro_rules! names {
 
         /// Every known name by id; the first is never used.
         const KNOWN: &[(Name<'static>, &str)] = &[(Name::Other(""), ""), $((Name::$name, $text),)*];
+        /// One more than the largest id.
+        pub(crate) const COUNT: usize = KNOWN.len();
         const COMPACT: &[(u8, u8)] = &[$($(($compact, Index::$name as u8),)?)*];
 
         impl<'a> Name<'a> {

@@ -8,12 +8,30 @@ use core::fmt;
 use std::borrow::Cow;
 
 /// A name, a URI and header parameters.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct NameAddrRef<'a> {
     display: &'a [u8],
     uri: UriRef<'a>,
     params: Params<'a>,
+    tag: Tag<'a>,
 }
+
+/// What is known of the tag.
+#[derive(Clone, Copy)]
+pub(crate) enum Tag<'a> {
+    /// It is among the parameters, or not.
+    Unread,
+    /// This is it.
+    Read(Option<&'a str>),
+}
+
+impl PartialEq for NameAddrRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.display, self.uri, self.params) == (other.display, other.uri, other.params)
+    }
+}
+
+impl Eq for NameAddrRef<'_> {}
 
 impl<'a> NameAddrRef<'a> {
     /// Reads one value (no comma list). A display name may hold any bytes; the rest must be UTF-8.
@@ -43,7 +61,7 @@ impl<'a> NameAddrRef<'a> {
         if !params.is_empty() && !params.starts_with(';') {
             return None;
         }
-        Some(NameAddrRef { display, uri, params: Params::new(params) })
+        Some(NameAddrRef { display, uri, params: Params::new(params), tag: Tag::Unread })
     }
 
     fn addr_spec(value: &'a str) -> Option<Self> {
@@ -52,7 +70,12 @@ impl<'a> NameAddrRef<'a> {
             return None;
         }
         let uri = UriRef::parse(trim_str(uri)).ok()?;
-        Some(NameAddrRef { display: b"", uri, params: Params::new(params) })
+        Some(NameAddrRef { display: b"", uri, params: Params::new(params), tag: Tag::Unread })
+    }
+
+    /// One that was read before.
+    pub(crate) const fn again(display: &'a [u8], uri: UriRef<'a>, params: Params<'a>, tag: Tag<'a>) -> Self {
+        NameAddrRef { display, uri, params, tag }
     }
 
     /// The display name for people: quotes and escapes undone, bytes that are not UTF-8 replaced.
@@ -97,7 +120,10 @@ impl<'a> NameAddrRef<'a> {
     /// The tag, if there is one and it is not empty (section 19.3).
     #[must_use]
     pub fn tag(&self) -> Option<&'a str> {
-        self.param("tag").filter(|tag| !tag.is_empty())
+        match self.tag {
+            Tag::Read(tag) => tag,
+            Tag::Unread => self.param("tag").filter(|tag| !tag.is_empty()),
+        }
     }
 
     /// A contact's `expires`, in seconds, if it is a number; one too large for us is the largest (section 20.10).

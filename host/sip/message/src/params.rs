@@ -1,6 +1,6 @@
 //! `;name=value` parameters of URIs and header values (RFC 3261 section 25.1), quote aware.
 
-use crate::scan::{cut, find_unquoted, is_token_byte, trim_str};
+use crate::scan::{cut, find_unquoted, is_param_name, splits_param, trim_str};
 use std::borrow::Cow;
 
 /// One parameter.
@@ -69,7 +69,7 @@ impl<'a> Params<'a> {
         while let Some(raw) = walk.next_raw() {
             let Ok(raw) = raw else { return false };
             let (name, value) = split(raw);
-            if name.is_empty() || !name.bytes().all(is_param_byte) {
+            if !is_param_name(name.as_bytes()) {
                 return false;
             }
             if let Some(value) = value
@@ -82,17 +82,12 @@ impl<'a> Params<'a> {
     }
 }
 
-/// Token bytes and those that URI parameters and IPv6 literals add.
-const fn is_param_byte(byte: u8) -> bool {
-    is_token_byte(byte) || matches!(byte, b'[' | b']' | b'/' | b':' | b'&' | b'$' | b'(' | b')')
-}
-
 fn value_well_formed(value: &str) -> bool {
     if value.starts_with('"') {
         return crate::scan::quoted_end(value.as_bytes(), 0) == Ok(value.len());
     }
     // Field traffic has `=`, `@`, `?` and UTF-8 in values that should be tokens; only what would split them is refused.
-    !value.bytes().any(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b'"' | b',' | b'<' | b'>'))
+    !splits_param(value.as_bytes())
 }
 
 fn split(raw: &str) -> (&str, Option<&str>) {

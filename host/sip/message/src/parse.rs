@@ -2,12 +2,14 @@
 //!
 //! The pass goes on after the first error, so that a broken request can still be answered.
 
-use crate::message::{Field, Span, Start};
+use crate::message::{Field, First, Span, Start};
 use crate::name::lookup;
 use crate::scan::{Line, Step, digits, has_blank, is_token_byte, step};
 use crate::{Message, Method, Name, ParseError, Rejected};
 use bytes::Bytes;
+use bytestring::ByteString;
 use smallvec::SmallVec;
+use std::sync::OnceLock;
 
 const CONTENT_LENGTH: u8 = Name::ContentLength.id();
 
@@ -46,20 +48,22 @@ impl Message {
         if u32::try_from(bytes.len()).is_err() {
             return Err(Rejected { error: ParseError::TooLarge, answerable: None });
         }
-        let mut pass = Pass { bytes: &bytes, error: None, fields: SmallVec::new(), content_length: None };
+        let mut pass =
+            Pass { bytes: &bytes, error: None, fields: SmallVec::new(), first: First::NONE, content_length: None };
         if bytes.len() > limits.message_bytes_max {
             pass.error = Some(ParseError::TooLarge);
         }
         let (start, next) = pass.start_line(lead);
         let body = pass.header_block(next, limits.headers_max).and_then(|at| pass.body(at));
-        let Pass { error, fields, .. } = pass;
+        let Pass { error, fields, first, .. } = pass;
         let body = body.unwrap_or(span(bytes.len(), bytes.len()));
         let whole = body.end as usize;
         let bytes = if whole < bytes.len() { bytes.slice(..whole) } else { bytes };
         let Some(start) = start else {
             return Err(Rejected { error: error.unwrap_or(ParseError::RequestLine), answerable: None });
         };
-        let message = Message { bytes, start, fields, body };
+        let head = ByteString::try_from(bytes.slice(..body.start as usize)).ok();
+        let message = Message { bytes, head, start, fields, first, body, known: OnceLock::new() };
         match error {
             None => Ok(message),
             Some(error) => Err(reject(message, error)),
@@ -91,6 +95,7 @@ struct Pass<'a> {
     /// The first one.
     error: Option<ParseError>,
     fields: SmallVec<[Field; 32]>,
+    first: First,
     content_length: Option<usize>,
 }
 
@@ -179,6 +184,7 @@ impl Pass<'_> {
                 (_, None) => self.fail(ParseError::Malformed(Name::ContentLength)),
             }
         }
+        self.first.note(id, self.fields.len());
         self.fields.push(Field {
             id,
             name_len: line.name_len as u16,

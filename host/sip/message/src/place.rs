@@ -77,12 +77,26 @@ pub enum ViaStamp {
     Rewrite,
 }
 
+impl Message {
+    /// What the top Via lacks, for a request that came from `source`.
+    #[must_use]
+    pub fn via_stamp(&self, source: SocketAddr) -> ViaStamp {
+        match (self.header(Name::Via), self.top_via()) {
+            (Some(field), Ok(via)) => stamp_of(field, &via, source),
+            (None, _) | (_, Err(_)) => ViaStamp::Rewrite,
+        }
+    }
+}
+
 /// What the first value of the Via field `value` lacks.
 #[must_use]
 pub fn via_stamp(value: HeaderValue<'_>, source: SocketAddr) -> ViaStamp {
-    let whole = value.as_bytes();
-    let Some(top) = value.list().next() else { return ViaStamp::Rewrite };
-    let Ok(via) = ViaRef::parse(top.as_bytes()) else { return ViaStamp::Rewrite };
+    let top = value.list().next().and_then(|top| ViaRef::parse(top.as_bytes()).ok());
+    top.map_or(ViaStamp::Rewrite, |via| stamp_of(value, &via, source))
+}
+
+fn stamp_of(field: HeaderValue<'_>, via: &ViaRef<'_>, source: SocketAddr) -> ViaStamp {
+    let whole = field.as_bytes();
     let offset = |text: &str| (text.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
     let end = offset(via.params().as_str()) + via.params().as_str().len();
     match via.params().find("rport") {

@@ -12,6 +12,10 @@ const HOST: u8 = 2;
 const NO_URI: u8 = 4;
 /// Blanks and control bytes.
 const BLANK: u8 = 8;
+/// Names of parameters: token bytes and those that URI parameters and IPv6 literals add.
+const PARAM: u8 = 16;
+/// What would end a parameter's value, or the list it stands in.
+const SPLITS: u8 = 32;
 
 /// What each byte may be; one table, so that a check is one load and one AND a byte.
 const CLASS: [u8; 256] = {
@@ -21,7 +25,13 @@ const CLASS: [u8; 256] = {
         let byte = b as u8;
         let alnum = byte.is_ascii_alphanumeric();
         if alnum || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~') {
-            table[b] |= TOKEN;
+            table[b] |= TOKEN | PARAM;
+        }
+        if matches!(byte, b'[' | b']' | b'/' | b':' | b'&' | b'$' | b'(' | b')') {
+            table[b] |= PARAM;
+        }
+        if matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'"' | b',' | b'<' | b'>') {
+            table[b] |= SPLITS;
         }
         if alnum || matches!(byte, b'-' | b'.' | b'_') {
             table[b] |= HOST;
@@ -47,9 +57,24 @@ pub(crate) fn is_host_name(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().fold(HOST, |all, b| all & CLASS[usize::from(*b)]) != 0
 }
 
+/// How many bytes at the beginning may stand in a host name.
+pub(crate) fn host_name_len(text: &[u8]) -> usize {
+    text.iter().position(|b| CLASS[usize::from(*b)] & HOST == 0).unwrap_or(text.len())
+}
+
 /// Whether a byte is there that stands in no URI.
 pub(crate) fn has_no_uri_byte(text: &[u8]) -> bool {
     text.iter().fold(0, |any, b| any | CLASS[usize::from(*b)]) & NO_URI != 0
+}
+
+/// Whether `text` may be the name of a parameter.
+pub(crate) fn is_param_name(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().fold(PARAM, |all, b| all & CLASS[usize::from(*b)]) != 0
+}
+
+/// Whether a byte is there that would end a parameter's value.
+pub(crate) fn splits_param(text: &[u8]) -> bool {
+    text.iter().fold(0, |any, b| any | CLASS[usize::from(*b)]) & SPLITS != 0
 }
 
 /// Whether a blank or control byte is there.

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 /// Where the parts of a URI lie in its text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Parts {
+pub(crate) struct Parts {
     scheme: u32,
     user: Option<(u32, u32)>,
     password: Option<(u32, u32)>,
@@ -35,6 +35,15 @@ impl<'a> UriRef<'a> {
     pub fn parse(text: &'a str) -> Result<Self, ParseError> {
         let parts = parts(text).ok_or(ParseError::Uri)?;
         Ok(UriRef { text, parts })
+    }
+
+    /// A URI that was read before.
+    pub(crate) const fn again(text: &'a str, parts: Parts) -> Self {
+        UriRef { text, parts }
+    }
+
+    pub(crate) const fn parts(&self) -> Parts {
+        self.parts
     }
 
     fn cut(&self, span: (u32, u32)) -> &'a str {
@@ -332,13 +341,10 @@ fn parts(text: &str) -> Option<Parts> {
     if crate::scan::has_no_uri_byte(text.as_bytes()) {
         return None;
     }
-    let colon = memchr::memchr(b':', text.as_bytes())?;
+    // Nearly all there is.
+    let plain = text.as_bytes().get(..4).is_some_and(|head| head == b"sip:");
+    let colon = if plain { 3 } else { memchr::memchr(b':', text.as_bytes())? };
     let scheme = text.get(..colon)?;
-    let mut letters = scheme.bytes();
-    let first_is_letter = letters.next().is_some_and(|b| b.is_ascii_alphabetic());
-    if !first_is_letter || !letters.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')) {
-        return None;
-    }
     let rest = colon + 1;
     let span = |from: usize, to: usize| Some((u32::try_from(from).ok()?, u32::try_from(to).ok()?));
     let mut parts = Parts {
@@ -350,8 +356,13 @@ fn parts(text: &str) -> Option<Parts> {
         params: end,
         headers: end,
     };
-    if scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips") {
+    if plain || scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips") {
         return sip_parts(text, rest, parts);
+    }
+    let mut letters = scheme.bytes();
+    let first_is_letter = letters.next().is_some_and(|b| b.is_ascii_alphabetic());
+    if !first_is_letter || !letters.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')) {
+        return None;
     }
     if rest == text.len() {
         return None;
@@ -374,7 +385,7 @@ fn sip_parts(text: &str, rest: usize, mut parts: Parts) -> Option<Parts> {
     if let Some(sign) = memchr::memchr(b'@', text.as_bytes().get(rest..)?) {
         let userinfo = text.get(rest..rest + sign)?;
         host = rest + sign + 1;
-        let user_end = rest + userinfo.find(':').unwrap_or(sign);
+        let user_end = rest + userinfo.bytes().position(|b| b == b':').unwrap_or(sign);
         if user_end == rest {
             return None;
         }

@@ -48,6 +48,16 @@ impl<'a> ViaRef<'a> {
         Some(ViaRef { transport, sent_by, host, port, params: Params::new(params) })
     }
 
+    /// A value that was read before.
+    pub(crate) const fn again(
+        transport: &'a str,
+        sent_by: &'a str,
+        (host, port): (&'a str, Option<u16>),
+        params: Params<'a>,
+    ) -> Self {
+        ViaRef { transport, sent_by, host, port, params }
+    }
+
     /// The transport token as written: `UDP`.
     #[must_use]
     pub const fn transport(&self) -> &'a str {

@@ -1,12 +1,13 @@
 //! Writers of new messages. Bodies are bytes; nothing a caller passes can add a line to the header block.
 
 use crate::scan::is_token_byte;
-use crate::{Message, Method, Name, ParseError, is_token, reason_phrase};
+use crate::{Message, Method, Name, ParseError, ViaStamp, is_token, reason_phrase};
 use bytes::Bytes;
 use core::fmt::Display;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use model::Transport;
 use std::borrow::Cow;
+use std::io::Write;
 
 /// Room for a usual header block, so that writing it moves nothing.
 const HEAD_BYTES: usize = 1_024;
@@ -30,7 +31,8 @@ impl Block {
 
     /// Adds a field. A name that is no token is left out; Content-Length is the writer's own.
     fn header(&mut self, name: Name<'_>, value: &[u8]) {
-        if !is_token(name.as_str()) || name.id() == Name::ContentLength.id() {
+        let named = name.id() != 0 || is_token(name.as_str());
+        if !named || name.id() == Name::ContentLength.id() {
             return;
         }
         if name.id() == Name::ContentType.id() {
@@ -63,9 +65,10 @@ impl Block {
         if let Some(content_type) = self.content_type.take().filter(|_| !self.body.is_empty()) {
             self.line(Name::ContentType, &content_type);
         }
-        let length = self.body.len().to_string();
-        self.line(Name::ContentLength, length.as_bytes());
-        self.head.reserve_exact(2 + self.body.len());
+        self.head.reserve(32 + self.body.len());
+        self.head.extend_from_slice(b"Content-Length: ");
+        push_number(&mut self.head, u32::try_from(self.body.len()).unwrap_or(u32::MAX));
+        self.head.extend_from_slice(b"\r\n");
         self.head.extend_from_slice(b"\r\n");
         self.head.extend_from_slice(&self.body);
         Bytes::from(self.head)
@@ -169,9 +172,19 @@ impl RequestWriter {
     /// Puts a Via on top of all others, whatever was written before.
     #[must_use]
     pub fn via(mut self, transport: Transport, sent_by: SocketAddr, branch: &str) -> Self {
-        let line = format!("Via: {}\r\n", via_value(transport, sent_by, branch));
-        let at = self.block.start_end;
-        self.block.head.splice(at..at, line.into_bytes());
+        let head = &mut self.block.head;
+        let before = head.len();
+        head.extend_from_slice(b"Via: SIP/2.0/");
+        head.extend_from_slice(transport.via_token().as_bytes());
+        head.push(b' ');
+        push_address(head, sent_by);
+        head.extend_from_slice(b";branch=");
+        head.extend(branch.bytes().filter(|b| is_token_byte(*b)));
+        head.extend_from_slice(b";rport\r\n");
+        let added = head.len() - before;
+        if let Some(tail) = head.get_mut(self.block.start_end..) {
+            tail.rotate_right(added);
+        }
         self
     }
 
@@ -221,7 +234,10 @@ impl ResponseWriter {
     #[must_use]
     pub fn to(request: &Message, status: u16, reason: &str, source: SocketAddr) -> Self {
         let reason = if reason.is_empty() { reason_phrase(status) } else { reason };
-        let mut line = format!("SIP/2.0 {:03} ", status.clamp(100, 699)).into_bytes();
+        let mut line = Vec::with_capacity(HEAD_BYTES);
+        line.extend_from_slice(b"SIP/2.0 ");
+        push_number(&mut line, u32::from(status.clamp(100, 699)));
+        line.push(b' ');
         line.extend_from_slice(&clean(reason.as_bytes()));
         line.extend_from_slice(b"\r\n");
         let mut block = Block::new(line);
@@ -242,7 +258,14 @@ impl ResponseWriter {
     #[must_use]
     pub fn to_tag(mut self, tag: &str) -> Self {
         if let Some(at) = self.tag_at.take() {
-            self.block.head.splice(at..at, format!(";tag={}", token(tag)).into_bytes());
+            let head = &mut self.block.head;
+            let before = head.len();
+            head.extend_from_slice(b";tag=");
+            head.extend(tag.bytes().filter(|b| is_token_byte(*b)));
+            let added = head.len() - before;
+            if let Some(tail) = head.get_mut(at..) {
+                tail.rotate_right(added);
+            }
         }
         self
     }
@@ -278,12 +301,92 @@ impl ResponseWriter {
 
 fn copy_vias(block: &mut Block, request: &Message, source: SocketAddr) {
     for (index, value) in request.headers(Name::Via).enumerate() {
-        let stamped = if index == 0 { stamp(value, source).ok() } else { None };
-        match stamped {
-            Some(value) => block.line(Name::Via, &value),
-            None => block.line(Name::Via, &value.unfolded()),
+        let plain = value.unfolded();
+        if index > 0 {
+            block.line(Name::Via, &plain);
+            continue;
+        }
+        let lacks = request.via_stamp(source);
+        let stamp_at = match lacks {
+            ViaStamp::True => None,
+            // The offsets are of the field as it came.
+            ViaStamp::Rport(at) | ViaStamp::Received(at) if matches!(plain, Cow::Borrowed(_)) => {
+                plain.split_at_checked(at)
+            }
+            ViaStamp::Rport(_) | ViaStamp::Received(_) | ViaStamp::Rewrite => {
+                let stamped = stamp(value, source);
+                block.line(Name::Via, stamped.as_deref().unwrap_or(&plain));
+                continue;
+            }
+        };
+        let Some((before, after)) = stamp_at else {
+            block.line(Name::Via, &plain);
+            continue;
+        };
+        let head = &mut block.head;
+        head.extend_from_slice(b"Via: ");
+        head.extend_from_slice(before);
+        push_stamp(head, lacks, source);
+        head.extend_from_slice(after);
+        head.extend_from_slice(b"\r\n");
+    }
+}
+
+/// What a Via gets at the place that its [`ViaStamp`] tells.
+pub fn push_stamp(out: &mut Vec<u8>, stamp: ViaStamp, source: SocketAddr) {
+    if let ViaStamp::Rport(_) = stamp {
+        out.push(b'=');
+        push_number(out, u32::from(source.port()));
+    }
+    out.extend_from_slice(b";received=");
+    push_ip(out, source.ip().to_canonical());
+}
+
+/// Appends a decimal number.
+pub fn push_number(out: &mut Vec<u8>, number: u32) {
+    let mut digits = [0; 10];
+    let (mut at, mut left) = (digits.len(), number);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
         }
     }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Appends an address as text, without brackets.
+pub fn push_ip(out: &mut Vec<u8>, ip: IpAddr) {
+    match ip {
+        IpAddr::V4(ip) => {
+            for (index, octet) in ip.octets().into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b'.');
+                }
+                push_number(out, u32::from(octet));
+            }
+        }
+        // Writing into a Vec cannot fail.
+        IpAddr::V6(ip) => {
+            let _ = write!(out, "{ip}");
+        }
+    }
+}
+
+/// Appends `address:port`, an IPv6 address in brackets.
+pub fn push_address(out: &mut Vec<u8>, address: SocketAddr) {
+    match address {
+        SocketAddr::V4(_) => push_ip(out, address.ip()),
+        SocketAddr::V6(_) => {
+            out.push(b'[');
+            push_ip(out, address.ip());
+            out.push(b']');
+        }
+    }
+    out.push(b':');
+    push_number(out, u32::from(address.port()));
 }
 
 /// The first Via field with its top value's `received` and `rport` made true.

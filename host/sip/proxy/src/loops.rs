@@ -30,9 +30,11 @@ pub(crate) fn hash(request: &Message) -> u64 {
 
 /// The branch of a request that we send on: `base` is the transaction layer's.
 pub(crate) fn branch(mut base: String, hash: u64) -> String {
-    use core::fmt::Write;
-    // Writing into a String cannot fail.
-    let _ = write!(base, ".{hash:016x}");
+    base.push('.');
+    for digit in (0..16).rev() {
+        let four = (hash >> (4 * digit)) & 15;
+        base.push(char::from_digit(four as u32, 16).unwrap_or('0'));
+    }
     base
 }
 

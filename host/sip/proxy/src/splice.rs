@@ -8,7 +8,7 @@ use bytes::Bytes;
 use core::net::SocketAddr;
 use core::ops::Range;
 use model::{Flow, Header, HeaderOp, Transport};
-use sip_message::{HeaderValue, Message, Name, UriRef, ViaStamp, stamped_via, via_stamp};
+use sip_message::{HeaderValue, Message, Name, UriRef, ViaStamp, push_address, push_number, push_stamp, stamped_via};
 use smallvec::SmallVec;
 use std::io::Write;
 
@@ -119,17 +119,17 @@ pub(crate) fn request(message: &Message, hop: &Hop<'_>) -> Option<Bytes> {
     for place in message.places() {
         if matches!(place.name, Name::Via) && !seen.via {
             seen.via = true;
-            stamp(&mut copy, &place, hop.source);
+            stamp(&mut copy, message.via_stamp(hop.source), &place, hop.source);
         } else if matches!(place.name, Name::Route) {
             route(&mut copy, &place, hop.routes, &mut seen.routes);
         } else if matches!(place.name, Name::MaxForwards) {
             seen.max_forwards = true;
             copy.without(place.at);
-            copy.write(format_args!("{}", hop.max_forwards));
+            push_number(&mut copy.to, u32::from(hop.max_forwards));
         } else if let (Name::MaxBreadth, Some(breadth)) = (place.name, hop.max_breadth) {
             seen.max_breadth = true;
             copy.without(place.at);
-            copy.write(format_args!("{breadth}"));
+            push_number(&mut copy.to, breadth);
         } else if matches!(place.name, Name::Authorization | Name::ProxyAuthorization)
             && is_ours(&place.value, hop.realm)
             || hop.ops.iter().any(|op| drops(op, place.name))
@@ -152,12 +152,13 @@ struct Seen {
 /// Via, Record-Route and new Routes: each goes before all others of its name.
 fn top_lines(copy: &mut Copy<'_>, hop: &Hop<'_>) {
     let flow = hop.flow;
-    copy.write(format_args!(
-        "Via: SIP/2.0/{} {};branch={};rport\r\n",
-        flow.transport.via_token(),
-        flow.local,
-        hop.branch
-    ));
+    copy.put(b"Via: SIP/2.0/");
+    copy.put(flow.transport.via_token().as_bytes());
+    copy.put(b" ");
+    push_address(&mut copy.to, flow.local);
+    copy.put(b";branch=");
+    copy.put(hop.branch.as_bytes());
+    copy.put(b";rport\r\n");
     if let Some(record) = &hop.record {
         let outward = (flow.transport, flow.local);
         record_route(copy, record.mark, outward);
@@ -176,20 +177,26 @@ fn top_lines(copy: &mut Copy<'_>, hop: &Hop<'_>) {
 fn record_route(copy: &mut Copy<'_>, mark: Mark, (transport, address): (Transport, SocketAddr)) {
     copy.put(b"Record-Route: <sip:");
     copy.put(&mark.text());
-    if transport == Transport::Udp {
-        copy.write(format_args!("@{address};lr>\r\n"));
-    } else {
-        copy.write(format_args!("@{address};transport={};lr>\r\n", transport.uri_token()));
+    copy.put(b"@");
+    push_address(&mut copy.to, address);
+    if transport != Transport::Udp {
+        copy.put(b";transport=");
+        copy.put(transport.uri_token().as_bytes());
     }
+    copy.put(b";lr>\r\n");
 }
 
 /// What the request did not have, and what the plan adds.
 fn last_lines(copy: &mut Copy<'_>, hop: &Hop<'_>, seen: &Seen) {
     if !seen.max_forwards {
-        copy.write(format_args!("Max-Forwards: {}\r\n", hop.max_forwards));
+        copy.put(b"Max-Forwards: ");
+        push_number(&mut copy.to, u32::from(hop.max_forwards));
+        copy.put(b"\r\n");
     }
     if let Some(breadth) = hop.max_breadth.filter(|_| !seen.max_breadth) {
-        copy.write(format_args!("Max-Breadth: {breadth}\r\n"));
+        copy.put(b"Max-Breadth: ");
+        push_number(&mut copy.to, breadth);
+        copy.put(b"\r\n");
     }
     for op in hop.ops {
         match op {
@@ -202,17 +209,12 @@ fn last_lines(copy: &mut Copy<'_>, hop: &Hop<'_>, seen: &Seen) {
 }
 
 /// Makes the Via below ours tell where the request came from (section 18.2.1, RFC 3581).
-fn stamp(copy: &mut Copy<'_>, place: &sip_message::Place<'_>, source: SocketAddr) {
-    let ip = source.ip().to_canonical();
-    match via_stamp(place.value, source) {
+fn stamp(copy: &mut Copy<'_>, stamp: ViaStamp, place: &sip_message::Place<'_>, source: SocketAddr) {
+    match stamp {
         ViaStamp::True => {}
-        ViaStamp::Rport(at) => {
+        ViaStamp::Rport(at) | ViaStamp::Received(at) => {
             copy.until(place.at.start + at);
-            copy.write(format_args!("={};received={ip}", source.port()));
-        }
-        ViaStamp::Received(at) => {
-            copy.until(place.at.start + at);
-            copy.write(format_args!(";received={ip}"));
+            push_stamp(&mut copy.to, stamp, source);
         }
         ViaStamp::Rewrite => {
             if let Some(told) = stamped_via(place.value, source) {

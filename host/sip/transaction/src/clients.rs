@@ -9,7 +9,7 @@ use crate::step::ClientStep;
 use crate::timers::{Due, Key};
 use crate::{ClientKey, Event, write};
 use bytes::Bytes;
-use model::{Flow, Instant};
+use model::{Flow, IdMap, Instant};
 use sip_message::{Message, Method, Name, RequestWriter};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// `branches` holds exactly the branches of the transactions in `table`; an INVITE and its CANCEL share one.
 #[derive(Default, Debug)]
 pub(crate) struct Clients {
-    table: HashMap<ClientKey, Client>,
+    table: IdMap<ClientKey, Client>,
     branches: HashMap<Arc<str>, Sharers>,
 }
 

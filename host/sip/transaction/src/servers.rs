@@ -10,7 +10,7 @@ use crate::timers::{Due, Key};
 use crate::{Event, Gone, ServerKey, matching, write};
 use bytes::Bytes;
 use core::net::SocketAddr;
-use model::{Flow, Instant};
+use model::{Flow, IdMap, Instant};
 use sip_message::{Message, Method, respond_target};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ const SIP_PORT: u16 = 5060;
 /// - `merges` holds INVITEs that began something and were not challenged.
 #[derive(Default, Debug)]
 pub(crate) struct Servers {
-    table: HashMap<ServerKey, Server>,
+    table: IdMap<ServerKey, Server>,
     ids: HashMap<Arc<str>, ServerKey>,
     merges: HashMap<Arc<str>, ServerKey>,
     scratch: String,

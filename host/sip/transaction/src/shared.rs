@@ -56,7 +56,11 @@ impl Shared {
     }
 
     pub(crate) fn branch(&mut self) -> String {
-        format!("{MAGIC_COOKIE}{}", self.ids.token(BRANCH_LEN))
+        // Room for what a proxy adds to it.
+        let mut branch = String::with_capacity(MAGIC_COOKIE.len() + BRANCH_LEN + 17);
+        branch.push_str(MAGIC_COOKIE);
+        self.ids.append_token(BRANCH_LEN, &mut branch);
+        branch
     }
 
     /// A client transaction on `flow` begins.
