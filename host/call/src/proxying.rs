@@ -14,9 +14,9 @@ use crate::target::{self, Branch};
 use core::time::Duration;
 use model::{
     AccountId, Cause, CauseInfo, EndedBy, Endpoint, Handling, HeaderOp, Instant, LegRole, ResolveTicket, Resolved,
-    RingPlan, RingStep, Target,
+    RingPlan, Target,
 };
-use sip_message::UriRef;
+use sip_message::{Message, UriRef};
 use sip_proxy::{ContextKey, Event, Opening, Side, Withdrawn};
 use std::sync::Arc;
 
@@ -152,7 +152,7 @@ impl Step<'_, '_> {
             };
             hunt.advance_on.clone_from(&step.advance_on);
             proxying.ring = step.ring_timeout.min(longest);
-            let targets = self.aim(&step);
+            let targets = self.aim(&step.targets);
             let asked = self.proxying().is_some_and(|proxying| !proxying.asked.is_empty());
             if !targets.is_empty() {
                 self.floors.proxies.fork(self.floors.transactions, context, targets, now);
@@ -165,10 +165,10 @@ impl Step<'_, '_> {
     }
 
     /// The targets of a step, each with a token.
-    fn aim(&mut self, step: &RingStep) -> Vec<sip_proxy::Target> {
+    fn aim(&mut self, wanted: &[Target]) -> Vec<sip_proxy::Target> {
         let mut targets = Vec::new();
         let room = self.floors.setup.limits.legs_per_call_max;
-        for target in &step.targets {
+        for target in wanted {
             if self.ask_hops(target) {
                 continue;
             }
@@ -281,10 +281,14 @@ impl Step<'_, '_> {
             Event::Started { token, .. } => self.proxy_started(token),
             Event::Ringing { token, .. } => self.proxy_ringing(token),
             Event::Answered { token, .. } => self.proxy_answered(token),
+            Event::Failed { context, token, withdrawn: None, redirect: Some(response), .. }
+                if self.proxy_follows(context, token, &response) => {}
             Event::Failed { token, status, by_remote, withdrawn, .. } => {
                 self.proxy_failed(token, status, by_remote, withdrawn);
             }
             Event::Spent { cancelled: true, .. } => self.proxy_cancelled(),
+            // What a 3xx led to may ring by now.
+            Event::Spent { context, cancelled: false } if !self.floors.proxies.is_spent(context) => {}
             Event::Spent { context, cancelled: false } => self.proxy_step(context),
             Event::CallerLost { .. } => self.end_call(Ending::switch(Cause::TransportFailed)),
             Event::Hung { token, by, .. } => self.proxy_hung(token, by),
@@ -342,6 +346,30 @@ impl Step<'_, '_> {
             let longest = proxying.hunt.max_duration;
             proxying.until = proxying.until.or(longest.map(|longest| now + longest));
         }
+    }
+
+    /// Tries the contacts of a 3xx that the caller may be sent to, within the running step and beside what rings;
+    /// `false` where there is none, or the plan wants the status for itself.
+    fn proxy_follows(&mut self, context: ContextKey, token: u16, response: &Message) -> bool {
+        let (status, now) = (response.status().unwrap_or_default(), self.now());
+        let most = self.floors.setup.limits.redirects_max;
+        let Some(no) = self.leg_of(token) else { return false };
+        let open = |p: &&mut Proxying| p.hunt.followed < most && !p.hunt.advance_on.contains(&status);
+        if self.proxying().filter(open).is_none() {
+            return false;
+        }
+        let targets = self.contacts_of(no, response);
+        if targets.is_empty() {
+            return false;
+        }
+        self.end_leg(no, Ending { cause: Cause::Redirected, sip: status, by: EndedBy::Callee });
+        if let Some(proxying) = self.proxying() {
+            proxying.hunt.ringing.retain(|leg| *leg != no);
+            proxying.hunt.followed += 1;
+        }
+        let targets = self.aim(&targets);
+        self.floors.proxies.follow(self.floors.transactions, context, (token, targets), now);
+        true
     }
 
     fn proxy_failed(&mut self, token: u16, status: u16, by_remote: bool, withdrawn: Option<Withdrawn>) {

@@ -44,7 +44,7 @@ impl Step<'_, '_> {
     }
 
     /// The contacts that may be followed, best first; of equals in the order given.
-    fn contacts_of(&self, no: LegNo, response: &Message) -> Vec<Target> {
+    pub(crate) fn contacts_of(&self, no: LegNo, response: &Message) -> Vec<Target> {
         let Ok(Contacts::List(contacts)) = response.contacts() else { return Vec::new() };
         let company = self.call.info.company;
         let domain = self.floors.directory.company(company).map_or("", |c| c.domain.as_str());

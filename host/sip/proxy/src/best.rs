@@ -16,8 +16,12 @@ pub(crate) struct Verdict {
 #[derive(Default, Debug)]
 pub(crate) struct Verdicts {
     best: Option<Verdict>,
+    /// 3xx that nobody has followed, each with its target's token.
+    redirects: Vec<(u16, Verdict)>,
     /// 401 and 407, for their challenges (section 16.7 step 7).
     challenged: Vec<Arc<Message>>,
+    /// A 6xx came, and the tenant lets it end the call.
+    declined: bool,
 }
 
 impl Verdicts {
@@ -26,6 +30,7 @@ impl Verdicts {
         if matches!(verdict.status, 401 | 407) {
             self.challenged.extend(verdict.response.clone());
         }
+        self.declined |= decline_ends_all && verdict.status >= 600;
         let better = match &self.best {
             Some(best) => rank(verdict.status, decline_ends_all) < rank(best.status, decline_ends_all),
             None => true,
@@ -35,14 +40,28 @@ impl Verdicts {
         }
     }
 
+    /// Notes a 3xx of a target.
+    pub(crate) fn add_redirect(&mut self, token: u16, verdict: Verdict) {
+        self.redirects.push((token, verdict));
+    }
+
+    /// The 3xx of a target counts no more: its contacts have become targets (section 16.7 step 4).
+    pub(crate) fn followed(&mut self, token: u16) {
+        self.redirects.retain(|(of, _)| *of != token);
+    }
+
     pub(crate) fn best(&self) -> Option<&Verdict> {
-        self.best.as_ref()
+        match (&self.best, self.redirects.first()) {
+            (Some(best), Some(_)) if best.status >= 600 && self.declined => Some(best),
+            (_, Some((_, redirect))) => Some(redirect),
+            (best, None) => best.as_ref(),
+        }
     }
 
     /// The best response as it goes to the caller: every challenge in one, and a 503 made 500, since what one target
     /// cannot do now says nothing about the next.
     pub(crate) fn response(&self) -> Option<(u16, Bytes)> {
-        let best = self.best.as_ref()?;
+        let best = self.best()?;
         let response = best.response.as_ref()?;
         match best.status {
             401 | 407 => Some((best.status, splice::response(response, None, &self.challenges(response))?)),

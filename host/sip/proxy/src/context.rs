@@ -23,11 +23,11 @@ use crate::target::{Target, Waiting};
 use crate::{Config, ContextKey, loops};
 use core::net::SocketAddr;
 use core::time::Duration;
-use model::{Flow, IdSource, Instant};
+use model::{Flow, IdMap, IdSource, Instant};
 use sip_message::{Message, Name, ResponseWriter};
 use sip_transaction::{ClientKey, Failure, Layer as Transactions, ServerKey};
 use smallvec::SmallVec;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// What an act on a context works with.
@@ -35,7 +35,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) config: &'a Config,
     pub(crate) ids: &'a mut IdSource,
     pub(crate) tx: &'a mut Transactions,
-    pub(crate) clients: &'a mut HashMap<ClientKey, Use>,
+    pub(crate) clients: &'a mut IdMap<ClientKey, Use>,
     pub(crate) timers: &'a mut BTreeSet<(Instant, Timer)>,
     pub(crate) events: &'a mut VecDeque<Event>,
     pub(crate) key: ContextKey,
@@ -187,7 +187,8 @@ impl Context {
         let sent = target.hops.first().and_then(|flow| self.send(cx, &target, *flow, breadth));
         let Some(client) = sent else {
             self.verdicts.add(Verdict { status: 503, response: None }, self.decline_ends_all);
-            let failed = Event::Failed { context: cx.key, token, status: 503, by_remote: false, withdrawn: None };
+            let (by_remote, withdrawn, redirect) = (false, None, None);
+            let failed = Event::Failed { context: cx.key, token, status: 503, by_remote, withdrawn, redirect };
             return cx.events.push_back(failed);
         };
         let index = u16::try_from(self.branches.len()).unwrap_or(u16::MAX);
@@ -335,9 +336,14 @@ impl Context {
         branch.state = State::Failed;
         let (token, withdrawn, armed) = (branch.target.token, branch.withdrawn, branch.armed);
         cx.timers.remove(&(armed, Timer::C(cx.key, index)));
-        self.verdicts.add(verdict, self.decline_ends_all);
+        let redirect = verdict.response.clone().filter(|_| (300..400).contains(&status));
+        if redirect.is_some() {
+            self.verdicts.add_redirect(token, verdict);
+        } else {
+            self.verdicts.add(verdict, self.decline_ends_all);
+        }
         if !self.closed {
-            cx.events.push_back(Event::Failed { context: cx.key, token, status, by_remote, withdrawn });
+            cx.events.push_back(Event::Failed { context: cx.key, token, status, by_remote, withdrawn, redirect });
         }
         // Section 16.7 step 5: a 6xx ends the search; by the tenant's leave it does not.
         if status >= 600 && self.decline_ends_all && self.phase == Phase::Searching {

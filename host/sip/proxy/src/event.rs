@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 use model::Flow;
+use sip_message::Message;
+use std::sync::Arc;
 
 /// Names a response context: one proxied call; never reused by a layer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -97,6 +99,8 @@ pub enum Event {
         by_remote: bool,
         /// Why it was cancelled, if it was.
         withdrawn: Option<Withdrawn>,
+        /// A 3xx: its Contacts may be followed with [`crate::Layer::follow`].
+        redirect: Option<Arc<Message>>,
     },
     /// Nothing rings any more, nothing waits, and nobody answered: more targets, or an end.
     Spent {

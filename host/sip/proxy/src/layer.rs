@@ -8,7 +8,7 @@ use crate::pass::{Onward, Pass, Passing, Place, onward};
 use crate::peer::Peer;
 use crate::{Config, Target, splice};
 use bytes::Bytes;
-use model::{Flow, IdSource, Instant};
+use model::{Flow, IdMap, IdSource, Instant};
 use sip_message::{Message, Method, Name, ResponseWriter};
 use sip_transaction::{ClientKey, Failure, Layer as Transactions, ServerKey};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -71,12 +71,12 @@ pub struct Opening {
 pub struct Layer {
     config: Config,
     ids: IdSource,
-    contexts: HashMap<ContextKey, Context>,
-    marks: HashMap<Mark, ContextKey>,
+    contexts: IdMap<ContextKey, Context>,
+    marks: IdMap<Mark, ContextKey>,
     by_call_id: HashMap<Box<str>, ContextKey>,
-    passes: HashMap<u64, Pass>,
-    clients: HashMap<ClientKey, Use>,
-    servers: HashMap<ServerKey, Owner>,
+    passes: IdMap<u64, Pass>,
+    clients: IdMap<ClientKey, Use>,
+    servers: IdMap<ServerKey, Owner>,
     timers: BTreeSet<(Instant, Timer)>,
     events: VecDeque<Event>,
     last_key: u64,
@@ -89,12 +89,12 @@ impl Layer {
         Layer {
             config,
             ids,
-            contexts: HashMap::new(),
-            marks: HashMap::new(),
+            contexts: IdMap::default(),
+            marks: IdMap::default(),
             by_call_id: HashMap::new(),
-            passes: HashMap::new(),
-            clients: HashMap::new(),
-            servers: HashMap::new(),
+            passes: IdMap::default(),
+            clients: IdMap::default(),
+            servers: IdMap::default(),
             timers: BTreeSet::new(),
             events: VecDeque::new(),
             last_key: 0,
@@ -124,6 +124,20 @@ impl Layer {
             context.next_group(cx);
             context.go_on(cx);
         });
+    }
+
+    /// Follows the 3xx of a target (section 16.7 step 4): it counts no more, and where it led is tried instead.
+    pub fn follow(
+        &mut self,
+        tx: &mut Transactions,
+        key: ContextKey,
+        (token, targets): (u16, Vec<Target>),
+        now: Instant,
+    ) {
+        if let Some(context) = self.contexts.get_mut(&key) {
+            context.verdicts.followed(token);
+        }
+        self.fork(tx, key, targets, now);
     }
 
     /// What rings has rung long enough: it is cancelled, and the next group begins. `false` if none waits.

@@ -70,3 +70,22 @@ fn a_redirection_goes_to_the_caller() {
     assert_eq!(kit.proxy.conclude(&mut kit.tx, key, 480, kit.now), 302);
     assert_eq!(field(&kit.sent()[0].text, "Contact"), Some("<sip:b@10.9.9.9>"));
 }
+
+#[test]
+fn a_redirection_that_was_followed_counts_no_more() {
+    let mut kit = Kit::new();
+    let key = kit.open();
+    let sent = kit.fork(key, vec![target(2, 1000), target(3, 1000)]);
+    kit.hear(flow(2), &answer(&sent[0].text, 302, "b"));
+    kit.hear(flow(3), &answer(&sent[1].text, 302, "c"));
+    assert_eq!(kit.events().last().map(String::as_str), Some("spent"));
+    kit.sent();
+    kit.proxy.follow(&mut kit.tx, key, (2, vec![target(4, 1000)]), kit.now);
+    assert!(!kit.proxy.is_spent(key), "it rings where the first led");
+    let invite = kit.sent().remove(0);
+    kit.hear(flow(4), &answer(&invite.text, 486, "d"));
+    kit.sent();
+    assert_eq!(kit.events(), ["started 4", "failed 4 486", "spent"]);
+    assert_eq!(kit.proxy.conclude(&mut kit.tx, key, 480, kit.now), 302, "the other's, which nobody followed");
+    assert_eq!(field(&kit.sent()[0].text, "To"), Some("<sip:1002@demo.test>;tag=c"));
+}
