@@ -70,6 +70,14 @@ pub(crate) enum Command {
     /// Links to carriers
     #[command(subcommand)]
     Trunk(crate::cli_trunk::Trunk),
+    /// Prefix tables, for plugins to look numbers up in
+    #[command(subcommand)]
+    Table(Table),
+    /// Explain a call: every plugin asked, what it answered, and the legs that came of it
+    Trace {
+        /// The call's id
+        call: String,
+    },
     /// How carriers write numbers
     #[command(subcommand)]
     Translation(crate::cli_translation::Translation),
@@ -92,16 +100,19 @@ pub(crate) enum Command {
 pub(crate) enum Plugin {
     /// List plugins and bindings
     List,
-    /// Upload a component; it is checked, compiled and kept, not yet bound
+    /// Upload a bundle or a bare component; it is checked, compiled and kept, not yet bound
     Install {
-        /// The component, a .wasm file
+        /// The bundle, a .splug file, or the component, a .wasm file
         file: PathBuf,
-        /// Its name [default: the file's name without the ending]
+        /// Of a bare component: its name [default: the file's name without the ending]
         #[arg(long)]
         name: Option<String>,
-        /// Its version; installing other bytes under a version that exists is refused
-        #[arg(long = "as", value_name = "VERSION", default_value = "0.1.0")]
-        version: String,
+        /// Of a bare component: its version; other bytes under a version that exists are refused [default: 0.1.0]
+        #[arg(long = "as", value_name = "VERSION")]
+        version: Option<String>,
+        /// Let it in although no trusted publisher has signed it
+        #[arg(long)]
+        unsigned: bool,
     },
     /// Bind an installed plugin, or replace what a binding runs; calls under way keep what they began with
     Bind(Bind),
@@ -109,6 +120,120 @@ pub(crate) enum Plugin {
     Rollback {
         /// The binding's name, or its number
         binding: String,
+    },
+    /// Try out another version beside the bound one: as a shadow, or as a canary
+    Try {
+        /// The binding's name, or its number
+        binding: String,
+        /// The plugin: NAME (its newest version) or NAME@VERSION; none shows how the trial does
+        plugin: Option<String>,
+        /// It answers so many of a hundred calls; 0 is a shadow, which is only compared
+        #[arg(long, default_value_t = 0)]
+        percent: u8,
+        /// Its configuration: JSON text, or @FILE [default: the binding's own]
+        #[arg(long, value_name = "JSON")]
+        config: Option<String>,
+        /// End the trial
+        #[arg(long, conflicts_with = "plugin")]
+        end: bool,
+    },
+    /// Say what a plugin may use of what it asks for
+    Grant {
+        /// The plugin: NAME (its newest version) or NAME@VERSION
+        plugin: String,
+        /// JSON text, @FILE, `all` (everything it asks for), or `none` (take the word back)
+        grants: String,
+    },
+    /// Give a binding a secret, read from standard input, or take one away; without a name, list the names
+    Secret {
+        /// The binding's name, or its number
+        binding: String,
+        /// The secret's name, as the plugin's manifest asks for it
+        name: Option<String>,
+        /// Take it away
+        #[arg(long, requires = "name")]
+        remove: bool,
+    },
+    #[command(flatten)]
+    Author(Author),
+}
+
+/// Prefix tables.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Table {
+    /// List prefix tables
+    List,
+    /// Load a table from comma-separated text, in place of the one of that name
+    Load {
+        /// The name that plugins use
+        name: String,
+        /// The file; its first line names the columns, `prefix` first
+        file: PathBuf,
+        /// The brand, by name or number [default: the only one there is]
+        #[arg(long)]
+        brand: Option<String>,
+    },
+    /// Remove a table
+    Remove {
+        /// The table, by name or number
+        table: String,
+    },
+}
+
+/// What a plugin is written in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum Lang {
+    /// Rust
+    Rust,
+    /// JavaScript, on QuickJS
+    Javascript,
+    /// Python
+    Python,
+}
+
+/// The plugin author's commands; they need no running switch.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Author {
+    /// Write the folder of a new plugin
+    New {
+        /// Its id: a-z, 0-9 and `-`
+        name: String,
+        /// The language
+        #[arg(long, value_enum, default_value_t = Lang::Rust)]
+        lang: Lang,
+        /// `routing/router` or `call/app`
+        #[arg(long, default_value = "routing/router")]
+        point: String,
+        /// For Rust: the folder of the SDK, `sdk/rust` of the source
+        #[arg(long, value_name = "DIR", env = "STROWGER_SDK")]
+        sdk: Option<PathBuf>,
+        /// Where to write it [default: a folder of its name]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Build a plugin's folder and pack it as a bundle
+    Build {
+        /// The folder
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Say what a bundle, a component or a folder with plugin.toml and component.wasm is, or why it is refused
+    Check {
+        /// The file or folder
+        file: PathBuf,
+    },
+    /// Make a publisher's key
+    Keygen {
+        /// Where the secret key goes
+        file: PathBuf,
+    },
+    /// Sign a bundle in place
+    Sign {
+        /// The bundle
+        file: PathBuf,
+        /// The file with the secret key
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
     },
 }
 
@@ -126,6 +251,9 @@ pub(crate) struct Bind {
     /// Bind for one company, by name or number [default: the whole brand]
     #[arg(long)]
     pub(crate) company: Option<String>,
+    /// Bind for one account, by its number in `account list`: the calls it makes, its registrations
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) account: Option<i64>,
     /// The brand, by name or number [default: the only one there is]
     #[arg(long)]
     pub(crate) brand: Option<String>,
@@ -135,6 +263,12 @@ pub(crate) struct Bind {
     /// The plugin's configuration: JSON text, or @FILE [default: {}, or what it was]
     #[arg(long, value_name = "JSON")]
     pub(crate) config: Option<String>,
+    /// What this binding may use of what its plugin may: JSON text, or @FILE [default: all of it, or what it was]
+    #[arg(long, value_name = "JSON")]
+    pub(crate) grants: Option<String>,
+    /// Let a failure refuse instead of pass, where the point has a choice [default: what it was]
+    #[arg(long)]
+    pub(crate) mandatory: bool,
 }
 
 /// Calls.

@@ -226,6 +226,9 @@ pub(crate) struct Plugins {
     pub(crate) hooks_max: u32,
     /// Most call apps alive at once; each is one parked plugin instance.
     pub(crate) apps_max: u32,
+    /// Publishers whose signed bundles may be installed, each as 64 hex digits (`strowger plugin keygen` prints them);
+    /// none = whoever may install at all is trusted.
+    pub(crate) trusted_keys: Vec<String>,
 }
 
 impl Default for Plugins {
@@ -236,6 +239,7 @@ impl Default for Plugins {
             hook_cpu_ms: u32::try_from(host.hook_cpu.as_millis()).unwrap_or(u32::MAX),
             hooks_max: host.hooks_max,
             apps_max: host.apps_max,
+            trusted_keys: Vec::new(),
         }
     }
 }

@@ -188,6 +188,7 @@ async fn furnish(db: &Db, accounts: &[(String, String)], now: Instant) -> Result
             version: env!("CARGO_PKG_VERSION").to_owned(),
             bytes: component.to_vec(),
             installed_at: now,
+            about: store::PluginAbout::default(),
         };
         let plugin = db.plugins().install(&OpContext::platform(), new).await?;
         bind(db, brand, &plugin, point, config.to_string()).await?;
@@ -198,7 +199,7 @@ async fn furnish(db: &Db, accounts: &[(String, String)], now: Instant) -> Result
 /// Binds a shipped plugin unless the user bound something else; an older build of the same version is replaced.
 async fn bind(db: &Db, brand: BrandId, plugin: &store::Plugin, point: &str, config: String) -> Result<(), StoreError> {
     let ctx = OpContext::platform();
-    let config = match db.plugin_bindings().find(&ctx, brand, None, &plugin.name).await {
+    let config = match db.plugin_bindings().find(&ctx, (brand, None, None), &plugin.name).await {
         Err(StoreError::NotFound { .. }) => config,
         Err(error) => return Err(error),
         Ok(bound) => {
@@ -212,6 +213,7 @@ async fn bind(db: &Db, brand: BrandId, plugin: &store::Plugin, point: &str, conf
     let new = NewBinding {
         brand,
         company: None,
+        account: None,
         name: plugin.name.clone(),
         point: point.to_owned(),
         priority: 100,

@@ -4,6 +4,7 @@
 //! sentence.
 #![forbid(unsafe_code)]
 
+mod author;
 mod cli;
 mod cli_tenant;
 mod cli_translation;
@@ -17,7 +18,7 @@ mod node;
 mod ready;
 mod serve;
 
-use cli::{Command, Refusal};
+use cli::{Command, Plugin, Refusal};
 use exit::Failure;
 use logs::Gate;
 use std::io::Write;
@@ -50,12 +51,15 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
                 let plan = demo::Plan { data: data.clone(), sip: *sip, http: *http };
                 logged(async |gate| demo::run(plan, gate).await).await
             }
+            Command::Plugin(Plugin::Author(command)) => author::run(command),
             command @ (Command::Plugin(_)
             | Command::Call(_)
             | Command::Cdr(_)
             | Command::Ban(_)
             | Command::Account(_)
             | Command::Trunk(_)
+            | Command::Table(_)
+            | Command::Trace { .. }
             | Command::Translation(_)
             | Command::Brand(_)
             | Command::Company(_)

@@ -73,12 +73,14 @@ impl Opened {
 
     /// Opens the SIP and media ports and starts to serve.
     pub(crate) async fn start(self, config: &Config, prompts: Vec<(String, Vec<u8>)>) -> Result<Node, Failure> {
+        let key = |text: &String| bundle::PublicKey::parse(text).map_err(|e| Failure::start(format!("{text:?}: {e}")));
+        let trusted = config.plugins.trusted_keys.iter().map(key).collect::<Result<Vec<_>, _>>()?;
         let plugins = plugin::Host::new(plugin_config(config)).map_err(Failure::start)?;
         let switch =
             Shell::start(shell_config(config, prompts), self.db.clone(), plugins).await.map_err(Failure::start)?;
         let http = self.http.local_addr().map_err(Failure::start)?;
         let (stop_http, stopped) = oneshot::channel::<()>();
-        let routes = Api::new(self.db.clone(), Arc::new(switch.clone())).router();
+        let routes = Api::new(self.db.clone(), Arc::new(switch.clone())).trusting(trusted).router();
         let service = routes.into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async move {
             let stop = async {

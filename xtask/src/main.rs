@@ -4,6 +4,7 @@
 //! std, so that it builds in a moment.
 
 mod install;
+mod languages;
 mod purity;
 mod run;
 mod steps;

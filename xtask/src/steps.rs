@@ -18,6 +18,7 @@ const STEPS: &[Step] = &[
     ("clippy", "lints, warnings are errors", clippy),
     ("doc", "the documentation builds without a warning", doc),
     ("deny", "licences, sources, one version of each crate", deny),
+    ("languages", "the plugins in JavaScript and Python, built to components", crate::languages::build),
     ("tests", "every test of the workspace, with real PostgreSQL, baresip, sipp, linphone and Chromium", tests),
     ("purity", "floors 0-4 import nothing", purity::check),
     ("guests", "the plugins and the SDK: format and lints", guests),

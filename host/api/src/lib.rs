@@ -21,12 +21,13 @@ pub use credentials::{ha1, new_password};
 pub use openapi::document;
 pub use problem::{FieldError, Problem};
 pub use stamp::rfc3339;
-pub use switch::{Asked, Component, Gone, Registration, Switch};
+pub use switch::{Asked, Component, Gone, Registration, Switch, Trial};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
+use bundle::PublicKey;
 use core::fmt;
 use std::sync::Arc;
 use store::Db;
@@ -36,6 +37,7 @@ use store::Db;
 pub struct Api {
     db: Db,
     switch: Arc<dyn Switch>,
+    trusted: Arc<[PublicKey]>,
 }
 
 impl fmt::Debug for Api {
@@ -48,7 +50,13 @@ impl Api {
     /// An API over this store and switch.
     #[must_use]
     pub fn new(db: Db, switch: Arc<dyn Switch>) -> Api {
-        Api { db, switch }
+        Api { db, switch, trusted: Arc::default() }
+    }
+
+    /// Takes plugins of these publishers only, but for what the platform's operator lets in unsigned by name.
+    #[must_use]
+    pub fn trusting(self, keys: Vec<PublicKey>) -> Api {
+        Api { trusted: keys.into(), ..self }
     }
 
     /// Every route. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, or local scrapers need a token.

@@ -1,8 +1,8 @@
 //! The real switch behind [`Switch`]: the shell's handle.
 
-use crate::switch::{Asked, Component, Gone, Registration, Switch};
+use crate::switch::{Asked, Component, Gone, Registration, Switch, Trial};
 use core::net::IpAddr;
-use model::{Ban, CallId, CallSnapshot, Instant, Mailbox, TrunkStatus};
+use model::{Ban, BindingId, CallId, CallSnapshot, Instant, Mailbox, TrunkStatus};
 use shell::{CallScope, Handle};
 
 impl From<shell::Gone> for Gone {
@@ -65,6 +65,18 @@ impl Switch for Handle {
 
     fn live(&self) -> Asked<'_, Result<(), String>> {
         Box::pin(async { Handle::live(self).await.map_err(|error| error.to_string()) })
+    }
+
+    fn trial(&self, binding: BindingId) -> Option<Trial> {
+        let f = Handle::trial(self, binding)?;
+        Some(Trial {
+            rolled_back: f.rolled_back,
+            calls: f.calls,
+            failures: f.failures,
+            same: f.same,
+            different: f.different,
+            differences: f.differences,
+        })
     }
 
     fn unready(&self) -> Vec<String> {

@@ -26,6 +26,7 @@ pub(crate) fn routes() -> (Router<Api>, OpenApi) {
         .merge(nouns::ddis::routes())
         .merge(nouns::plugins::routes())
         .merge(nouns::bindings::routes())
+        .merge(nouns::prefix_tables::routes())
         .merge(nouns::calls::routes())
         .merge(nouns::cdrs::routes())
         .merge(nouns::registrations::routes())

@@ -3,7 +3,7 @@
 use core::future::Future;
 use core::net::IpAddr;
 use core::pin::Pin;
-use model::{AccountId, Ban, BrandId, CallId, CallSnapshot, CompanyId, Instant, Mailbox, TrunkStatus};
+use model::{AccountId, Ban, BindingId, BrandId, CallId, CallSnapshot, CompanyId, Instant, Mailbox, TrunkStatus};
 
 /// A boxed future, so that the trait can stand behind a pointer.
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -43,6 +43,23 @@ pub struct Registration {
     pub expires_at: Instant,
 }
 
+/// How a version on trial does.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Trial {
+    /// Whether it did worse and is asked no more.
+    pub rolled_back: bool,
+    /// Calls it was asked about.
+    pub calls: u64,
+    /// Of those, how many ended in a trap, a timeout or a broken rule.
+    pub failures: u64,
+    /// Of a shadow: answers that were the same.
+    pub same: u64,
+    /// Answers that were not.
+    pub different: u64,
+    /// The last of them, as `CALL: SERVED | SHADOW`.
+    pub differences: Vec<String>,
+}
+
 /// The running switch.
 pub trait Switch: Send + Sync + 'static {
     /// The calls that are up.
@@ -63,6 +80,8 @@ pub trait Switch: Send + Sync + 'static {
     fn check(&self, component: Vec<u8>) -> Asked<'_, Result<Component, String>>;
     /// Returns when everything the store holds now (directory and bindings) is live in every shard, or says why not.
     fn live(&self) -> Asked<'_, Result<(), String>>;
+    /// How a binding's version on trial does; `None` where there is none.
+    fn trial(&self, binding: BindingId) -> Option<Trial>;
     /// Why the switch takes no calls; empty = ready.
     fn unready(&self) -> Vec<String>;
     /// What is wrong although calls are taken.

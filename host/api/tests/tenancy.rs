@@ -78,6 +78,7 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("POST /api/v1/plugins", Case::Upload(v1(format!("/plugins?name=evil&version=1&brand={brand}")))),
         ("GET /api/v1/plugins/{id}", thing(at("plugins", f.plugin), Value::Null)),
         ("DELETE /api/v1/plugins/{id}", thing(at("plugins", f.plugin), Value::Null)),
+        ("PUT /api/v1/plugins/{id}/grants", thing(at("plugins", f.plugin) + "/grants", json!({"kv": ["*"]}))),
         ("GET /api/v1/bindings", Case::List),
         (
             "PUT /api/v1/bindings",
@@ -86,8 +87,17 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("GET /api/v1/bindings/{id}", thing(at("bindings", f.binding), Value::Null)),
         ("DELETE /api/v1/bindings/{id}", thing(at("bindings", f.binding), Value::Null)),
         ("POST /api/v1/bindings/{id}/rollback", thing(at("bindings", f.binding) + "/rollback", Value::Null)),
+        ("GET /api/v1/bindings/{id}/trial", thing(at("bindings", f.binding) + "/trial", Value::Null)),
+        ("PUT /api/v1/bindings/{id}/trial", thing(at("bindings", f.binding) + "/trial", json!({"plugin": f.plugin}))),
+        ("DELETE /api/v1/bindings/{id}/trial", thing(at("bindings", f.binding) + "/trial", Value::Null)),
+        ("GET /api/v1/bindings/{id}/secrets", thing(at("bindings", f.binding) + "/secrets", Value::Null)),
+        ("PUT /api/v1/bindings/{id}/secrets", thing(at("bindings", f.binding) + "/secrets", json!({"key": "stolen"}))),
+        ("GET /api/v1/prefix-tables", Case::List),
+        ("POST /api/v1/prefix-tables", Case::Upload(v1(format!("/prefix-tables?name=evil&brand={brand}")))),
+        ("DELETE /api/v1/prefix-tables/{id}", thing(at("prefix-tables", f.table), Value::Null)),
         ("GET /api/v1/calls", Case::List),
         ("DELETE /api/v1/calls/{id}", thing(v1(format!("/calls/{}", call_id(company))), Value::Null)),
+        ("GET /api/v1/calls/{id}/trace", thing(v1(format!("/calls/{}/trace", call_id(company))), Value::Null)),
         ("GET /api/v1/cdrs", Case::List),
         ("GET /api/v1/registrations", Case::List),
         ("GET /api/v1/bans", Case::Platform),
@@ -138,7 +148,8 @@ fn some_path(operation: &str) -> (&str, String) {
 fn the_document_and_the_cases_name_the_same_operations() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let world = runtime.block_on(World::new());
-    let nothing = Furniture { account: 0, extension: 0, ddi: 0, plugin: 0, binding: 0, token: 0, set: 0, trunk: 0 };
+    let nothing =
+        Furniture { account: 0, extension: 0, ddi: 0, plugin: 0, binding: 0, token: 0, set: 0, trunk: 0, table: 0 };
     let listed: BTreeSet<String> = cases(&world, nothing).keys().map(|k| (*k).to_owned()).collect();
     let (open, guarded): (Vec<_>, Vec<_>) = operations().into_iter().partition(|(_, open)| *open);
     assert_eq!(

@@ -141,7 +141,9 @@ pub(crate) fn callee_party(user: &str, domain: &str) -> Party {
     Party { uri: format!("sip:{user}@{domain}"), user: user.to_owned(), display: None, verified: None }
 }
 
-fn visible_headers(request: &Message) -> Vec<Header> {
+/// The header fields of a request that a plugin may see: no credentials, and nothing that is the switch's own.
+#[must_use]
+pub fn visible_headers(request: &Message) -> Vec<Header> {
     request
         .all_headers()
         .filter(|(name, _)| !HIDDEN.iter().any(|h| h.eq_ignore_ascii_case(name)))

@@ -206,7 +206,9 @@ impl Engine {
         served.private = call.private && party.role == LegRole::Caller;
         *self.per_company.entry(company.id).or_default() += 1;
         self.desk.counters.opened += 1;
-        self.desk.out.push_back(Output::Event(CallEvent::CallStarted { call: y, company: company.id }));
+        let (caller, callee) = (served.info.caller.user.clone(), served.info.callee.user.clone());
+        let started = CallEvent::CallStarted { call: y, company: company.id, caller, callee };
+        self.desk.out.push_back(Output::Event(started));
         self.calls.insert(y, served);
         Some(y)
     }

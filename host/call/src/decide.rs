@@ -24,7 +24,9 @@ impl Step<'_, '_> {
     pub(crate) fn ask(&mut self, kind: QuestionKind) {
         let ticket = Ticket(self.desk.next_ticket);
         self.desk.next_ticket += 1;
-        let until = self.now() + self.floors.setup.limits.route_deadline();
+        let (limits, info) = (&self.floors.setup.limits, &self.call.info);
+        let waits = self.floors.directory.hooks().routing_waits(info.brand, info.company);
+        let until = self.now() + if waits { limits.route_io_deadline() } else { limits.route_deadline() };
         self.desk.by_ticket.insert(ticket, self.call.id);
         self.call.stage = Stage::Deciding(Deciding { ticket, until });
         let question = Question { ticket, deadline: until, call: self.call.info.clone(), kind };
@@ -39,9 +41,11 @@ impl Step<'_, '_> {
             return;
         }
         self.merge_attrs(answer.attrs);
+        let decided_by = answer.hooks.last().map(|h: &HookReport| h.binding.clone());
+        self.explain(answer.hooks, answer.decision.as_ref(), answer.failed);
         match answer.decision {
             Some(decision) => {
-                self.call.decided_by = answer.hooks.last().map(|h: &HookReport| h.binding.clone());
+                self.call.decided_by = decided_by;
                 self.obey(decision);
             }
             None => self.verdict_missing(answer.failed),

@@ -156,7 +156,9 @@ impl Engine {
         }
         *self.per_company.entry(call.info.company).or_default() += 1;
         self.desk.counters.opened += 1;
-        self.desk.out.push_back(Output::Event(CallEvent::CallStarted { call: id, company: call.info.company }));
+        let (caller, callee) = (call.info.caller.user.clone(), call.info.callee.user.clone());
+        let started = CallEvent::CallStarted { call: id, company: call.info.company, caller, callee };
+        self.desk.out.push_back(Output::Event(started));
         self.calls.insert(id, call);
         self.step(id, floors, |step| step.ask_route());
     }

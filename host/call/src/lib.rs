@@ -19,6 +19,7 @@ mod cross;
 mod decide;
 mod device;
 mod engine;
+mod explain;
 mod fallback;
 mod floors;
 mod hops;
@@ -40,7 +41,7 @@ mod transfer;
 mod trunk;
 mod within;
 
-pub use arrival::{Arrival, FromTrunk};
+pub use arrival::{Arrival, FromTrunk, visible_headers};
 pub use engine::{Counters, Engine, Output};
 pub use floors::{Floors, Inside, Listener, Setup};
 pub use hops::Hops;

@@ -197,7 +197,11 @@ impl Step<'_, '_> {
             }
             Stage::Hunting(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Over => {}
         }
-        self.desk.out.push_back(Output::Event(CallEvent::CallEnded { call: self.call.id, cause }));
+        self.desk.out.push_back(Output::Event(CallEvent::CallEnded {
+            call: self.call.id,
+            company: self.call.info.company,
+            cause,
+        }));
     }
 
     /// A leg that only rang while the call ended normally was given up, not cleared.
@@ -224,7 +228,10 @@ impl Step<'_, '_> {
         self.desk.out.push_back(Output::Record(CallRecord::Answered(cdr)));
         if first {
             self.desk.counters.answered += 1;
-            self.desk.out.push_back(Output::Event(CallEvent::CallAnswered { call: self.call.id }));
+            self.desk.out.push_back(Output::Event(CallEvent::CallAnswered {
+                call: self.call.id,
+                company: self.call.info.company,
+            }));
         }
     }
 

@@ -1,7 +1,8 @@
 //! A tenant's routing facts held in memory: an immutable snapshot, fed ahead by the store, swapped whole.
 
 use crate::{
-    AccountId, BrandId, CompanyId, CompanyPolicy, Countries, DdiId, ExtensionId, Handling, MediaPath, MediaSecurity,
+    AccountId, BrandId, CompanyId, CompanyPolicy, Countries, DdiId, ExtensionId, Handling, Hooks, MediaPath,
+    MediaSecurity,
 };
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
@@ -197,6 +198,7 @@ pub struct Directory {
     ddis: BTreeMap<String, Arc<Ddi>>,
     pub(crate) trunks: crate::trunk::TrunkTable,
     lists: BTreeMap<(CompanyId, String), Arc<ResourceList>>,
+    hooks: Hooks,
     policies: BTreeMap<CompanyId, Arc<CompanyPolicy>>,
     countries: Arc<Countries>,
 }
@@ -268,6 +270,18 @@ impl Directory {
     #[must_use]
     pub fn list(&self, company: CompanyId, name: &str) -> Option<&Arc<ResourceList>> {
         self.lists.get(&(company, name.to_owned()))
+    }
+
+    /// The same snapshot with what is bound at points that the switch asks only where somebody listens.
+    #[must_use]
+    pub fn with_hooks(self, hooks: Hooks) -> Directory {
+        Directory { hooks, ..self }
+    }
+
+    /// Which tenants have such bindings.
+    #[must_use]
+    pub fn hooks(&self) -> &Hooks {
+        &self.hooks
     }
 
     /// With these companies' settings; the others have the defaults.

@@ -1,6 +1,6 @@
 //! What the world is told about calls: live snapshots for the API, events for logs and metrics.
 
-use crate::{AccountId, BrandId, CallId, Cause, CompanyId, Instant, TrunkId};
+use crate::{AccountId, BrandId, CallId, Cause, CompanyId, HookReport, Instant, TrunkId};
 use serde::{Deserialize, Serialize};
 
 /// Where a leg stands.
@@ -51,6 +51,25 @@ pub struct CallSnapshot {
     pub legs: Vec<LegSnapshot>,
 }
 
+/// One question to the routing chain, and what came of it; kept with the call.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Explained {
+    /// The call.
+    pub call: CallId,
+    /// The tenant.
+    pub company: CompanyId,
+    /// When the answer came.
+    pub at: Instant,
+    /// `route` or `exhausted`.
+    pub asked: String,
+    /// Who was called at that time.
+    pub callee: String,
+    /// What was decided, in one line.
+    pub decision: String,
+    /// Every hook asked, in order.
+    pub hooks: Vec<HookReport>,
+}
+
 /// Something happened.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum CallEvent {
@@ -60,16 +79,26 @@ pub enum CallEvent {
         call: CallId,
         /// The tenant.
         company: CompanyId,
+        /// Who calls: the user part.
+        caller: String,
+        /// Who is called: the user part.
+        callee: String,
     },
     /// A callee answered.
     CallAnswered {
         /// The call.
         call: CallId,
+        /// The tenant.
+        company: CompanyId,
     },
+    /// Plugins were asked where the call shall go.
+    Explained(Box<Explained>),
     /// The last leg ended.
     CallEnded {
         /// The call.
         call: CallId,
+        /// The tenant.
+        company: CompanyId,
         /// Why.
         cause: Cause,
     },

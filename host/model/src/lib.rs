@@ -12,6 +12,7 @@ mod directory;
 mod event;
 mod flow;
 mod headers;
+mod hooks;
 mod id;
 mod id_map;
 mod ids;
@@ -40,9 +41,10 @@ pub use directory::{
     Account, Brand, Company, Ddi, DefaultVerdict, DigestAlgorithm, Directory, Extension, Ha1, LookupError,
     ResourceList, RouteTarget, Tenant,
 };
-pub use event::{BindingGone, CallEvent, CallSnapshot, LegSnapshot, LegState, TrunkChange};
+pub use event::{BindingGone, CallEvent, CallSnapshot, Explained, LegSnapshot, LegState, TrunkChange};
 pub use flow::{ConnectionId, Flow, TlsName, Transmit, Transport};
 pub use headers::HeaderPolicy;
+pub use hooks::{Hooks, RegisterAnswer, RegisterAttempt, RegisterQuestion, RegisterVerdict, Told};
 pub use id::{
     AccountId, AppId, BindingId, BrandId, CallId, CompanyId, DdiId, ExtensionId, MediaPortId, PluginId, RequestId,
     Ticket, TranslationSetId, TrunkId,

@@ -41,6 +41,12 @@ pub struct Limits {
     pub hop_rest_max_s: u32,
     /// Deadline of a whole routing chain, in milliseconds; then the default verdict stands.
     pub route_deadline_ms: u32,
+    /// Deadline of a routing chain in which a router may wait (`routing/router-io`), in milliseconds.
+    pub route_io_deadline_ms: u32,
+    /// Deadline of a registration chain, in milliseconds; then the registrar decides alone.
+    pub register_deadline_ms: u32,
+    /// Most REGISTERs that wait for a plugin at once; past it the registrar decides alone.
+    pub registers_waiting_max: usize,
     /// A leg whose media was never heard or went silent for this long is ended, in seconds; held legs are exempt.
     pub media_timeout_s: u32,
     /// How often a call is sent on by the contacts of a 3xx; 0 = a 3xx is a failure like any other.
@@ -144,6 +150,9 @@ impl Default for Limits {
             hop_rest_s: 30,
             hop_rest_max_s: 3_600,
             route_deadline_ms: 100,
+            route_io_deadline_ms: 400,
+            register_deadline_ms: 100,
+            registers_waiting_max: 10_000,
             media_timeout_s: 60,
             redirects_max: 5,
             park_timeout_s: 120,
@@ -198,6 +207,18 @@ impl Limits {
     #[must_use]
     pub fn resolve_deadline(&self) -> Duration {
         Duration::from_millis(u64::from(self.resolve_deadline_ms))
+    }
+
+    /// [`Limits::route_io_deadline_ms`] as a duration.
+    #[must_use]
+    pub fn route_io_deadline(&self) -> Duration {
+        Duration::from_millis(u64::from(self.route_io_deadline_ms))
+    }
+
+    /// [`Limits::register_deadline_ms`] as a duration.
+    #[must_use]
+    pub fn register_deadline(&self) -> Duration {
+        Duration::from_millis(u64::from(self.register_deadline_ms))
     }
 
     /// [`Limits::media_timeout_s`] as a duration.

@@ -1,8 +1,15 @@
-//! A compiled component: what it is, what it may serve. Compiled once per digest, linked once per point.
+//! A compiled component: what it is, what it may serve. Compiled once per digest and engine; linked anew for each
+//! binding, because what a binding is granted decides what its imports are.
 
 use crate::bindings::app::CallAppPluginPre;
 use crate::bindings::app::strowger::call::control;
-use crate::bindings::router::{RouterPlugin, RouterPluginPre};
+use crate::bindings::event_sink::EventSinkPluginPre;
+use crate::bindings::feature::FeaturePluginPre;
+use crate::bindings::registration::RegistrationPluginPre;
+use crate::bindings::router::RouterIoPluginPre;
+use crate::bindings::router::strowger::host::{clock, config, directory, http, kv, log, metrics, secrets};
+use crate::bindings::router::strowger::types::types;
+use crate::capability::{Allowed, Denied};
 use crate::guest::Guest;
 use crate::{ArtifactError, HostConfig};
 use core::fmt;
@@ -10,40 +17,59 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wasmtime::Engine;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
 /// The WIT version this switch speaks.
-const VERSION: &str = "0.1.0";
+const VERSION: &str = bundle::WIT_VERSION;
+const HTTP: &str = "strowger:host/http";
 /// Every interface a guest may import.
-const IMPORTS: [&str; 7] = [
+const IMPORTS: [&str; 10] = [
     "strowger:types/types",
     "strowger:host/log",
     "strowger:host/config",
     "strowger:host/clock",
     "strowger:host/metrics",
     "strowger:host/directory",
+    "strowger:host/kv",
+    "strowger:host/secrets",
+    HTTP,
     "strowger:call/control",
 ];
+/// Points that `wit/` describes and this version does not serve.
+const UNSERVED: [&str; 1] = ["hooks/sip-filter"];
 
 /// An extension point, discovered from a component's exports.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Point {
-    /// `strowger:routing/router`.
+    /// `strowger:routing/router`, of a component that imports nothing that waits.
     Router,
+    /// `strowger:routing/router`, of one that does: it imports `host/http`.
+    RouterIo,
     /// `strowger:call/app`.
     App,
+    /// `strowger:hooks/registration`.
+    Registration,
+    /// `strowger:hooks/feature`.
+    Feature,
+    /// `strowger:hooks/event-sink`.
+    EventSink,
 }
 
 impl Point {
     /// Every point.
-    pub const ALL: [Point; 2] = [Point::Router, Point::App];
+    pub const ALL: [Point; 6] =
+        [Point::Router, Point::RouterIo, Point::App, Point::Registration, Point::Feature, Point::EventSink];
 
     /// The name operators use: `routing/router`, `call/app`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Point::Router => "routing/router",
+            Point::RouterIo => "routing/router-io",
             Point::App => "call/app",
+            Point::Registration => "hooks/registration",
+            Point::Feature => "hooks/feature",
+            Point::EventSink => "hooks/event-sink",
         }
     }
 
@@ -51,6 +77,11 @@ impl Point {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Point> {
         Point::ALL.into_iter().find(|p| p.name() == name)
+    }
+
+    /// Whether its guests run on the hooks engine: fresh for a question, and never waiting.
+    const fn is_hook(self) -> bool {
+        matches!(self, Point::Router | Point::Registration | Point::Feature)
     }
 }
 
@@ -84,17 +115,17 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// A component, checked, compiled and linked for this process.
+/// A component, checked and compiled for this process.
 ///
 /// # Invariants
-/// `router` or `app` is there exactly if `points` names that point.
+/// `hooks` is there exactly if a point of `points` is a hook, `apps` exactly if one is not. Every point links.
 pub struct Artifact {
     digest: Digest,
     points: BTreeSet<Point>,
     imports: Vec<String>,
     bytes: usize,
-    pub(crate) router: Option<RouterPluginPre<Guest>>,
-    pub(crate) app: Option<CallAppPluginPre<Guest>>,
+    hooks: Option<Component>,
+    apps: Option<Component>,
     pub(crate) live: AtomicU64,
 }
 
@@ -128,6 +159,13 @@ impl Artifact {
     pub fn live_instances(&self) -> u64 {
         self.live.load(Ordering::Relaxed)
     }
+
+    /// Links it for a binding at this point.
+    pub(crate) fn link(&self, point: Point, allowed: Allowed) -> Result<Linked, ArtifactError> {
+        let component = if point.is_hook() { self.hooks.as_ref() } else { self.apps.as_ref() };
+        let component = component.ok_or_else(|| ArtifactError::NoPoint { known: known() })?;
+        Linked::new(component, point, allowed).map_err(|e| misfit(point, &e))
+    }
 }
 
 impl fmt::Debug for Artifact {
@@ -142,10 +180,39 @@ impl fmt::Debug for Artifact {
     }
 }
 
-/// Turns bytes into artifacts: the two engines, each with its linker.
+/// A component linked for one point, with what its binding is granted.
+pub(crate) enum Linked {
+    /// Both kinds of router: they export the same.
+    Router(RouterIoPluginPre<Guest>),
+    App(CallAppPluginPre<Guest>),
+    Registration(RegistrationPluginPre<Guest>),
+    Feature(FeaturePluginPre<Guest>),
+    EventSink(EventSinkPluginPre<Guest>),
+}
+
+impl fmt::Debug for Linked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Linked(..)")
+    }
+}
+
+impl Linked {
+    fn new(component: &Component, point: Point, allowed: Allowed) -> wasmtime::Result<Linked> {
+        let pre: InstancePre<Guest> = linker(component.engine(), allowed)?.instantiate_pre(component)?;
+        Ok(match point {
+            Point::Router | Point::RouterIo => Linked::Router(RouterIoPluginPre::new(pre)?),
+            Point::App => Linked::App(CallAppPluginPre::new(pre)?),
+            Point::Registration => Linked::Registration(RegistrationPluginPre::new(pre)?),
+            Point::Feature => Linked::Feature(FeaturePluginPre::new(pre)?),
+            Point::EventSink => Linked::EventSink(EventSinkPluginPre::new(pre)?),
+        })
+    }
+}
+
+/// Turns bytes into artifacts.
 pub(crate) struct Press {
-    hooks: Linker<Guest>,
-    apps: Linker<Guest>,
+    hooks: Engine,
+    apps: Engine,
     bytes_max: usize,
 }
 
@@ -156,8 +223,8 @@ impl fmt::Debug for Press {
 }
 
 impl Press {
-    pub(crate) fn new(hooks: &Engine, apps: &Engine, config: &HostConfig) -> wasmtime::Result<Press> {
-        Ok(Press { hooks: linker(hooks)?, apps: linker(apps)?, bytes_max: config.artifact_bytes_max })
+    pub(crate) fn new(hooks: &Engine, apps: &Engine, config: &HostConfig) -> Press {
+        Press { hooks: hooks.clone(), apps: apps.clone(), bytes_max: config.artifact_bytes_max }
     }
 
     pub(crate) fn compile(&self, bytes: &[u8], digest: Digest) -> Result<Artifact, ArtifactError> {
@@ -166,34 +233,52 @@ impl Press {
         }
         // Only a compiled component tells its exports for sure. Its bytes tell which engine it is for, nearly always,
         // and compiling for one of them is the cost.
-        let first = if contains(bytes, b"strowger:routing/router@") { &self.hooks } else { &self.apps };
-        let parsed = parse(first.engine(), bytes)?;
+        let named = |name: &str| contains(bytes, name.as_bytes());
+        let router = named("strowger:routing/router@") && !named(HTTP);
+        let hook = router || named("strowger:hooks/registration@") || named("strowger:hooks/feature@");
+        let first = if hook { &self.hooks } else { &self.apps };
+        let parsed = parse(first, bytes)?;
         let imports = imports(&parsed)?;
-        let points = points(&parsed)?;
-        let mut artifact =
-            Artifact { digest, points, imports, bytes: bytes.len(), router: None, app: None, live: AtomicU64::new(0) };
-        let on = |linker: &Linker<Guest>| match Engine::same(linker.engine(), first.engine()) {
-            true => Ok(parsed.clone()),
-            false => parse(linker.engine(), bytes),
+        let points = points(&parsed, imports.iter().any(|i| i.starts_with(HTTP)))?;
+        let on = |engine: &Engine, needed: bool| match (needed, Engine::same(engine, first)) {
+            (false, _) => Ok(None),
+            (true, true) => Ok(Some(parsed.clone())),
+            (true, false) => parse(engine, bytes).map(Some),
         };
-        if artifact.points.contains(&Point::Router) {
-            let pre = self.hooks.instantiate_pre(&on(&self.hooks)?).and_then(RouterPluginPre::new);
-            artifact.router = Some(pre.map_err(|e| misfit(Point::Router, &e))?);
-        }
-        if artifact.points.contains(&Point::App) {
-            let pre = self.apps.instantiate_pre(&on(&self.apps)?).and_then(CallAppPluginPre::new);
-            artifact.app = Some(pre.map_err(|e| misfit(Point::App, &e))?);
+        let hooks = on(&self.hooks, points.iter().any(|p| p.is_hook()))?;
+        let apps = on(&self.apps, points.iter().any(|p| !p.is_hook()))?;
+        let artifact = Artifact { digest, points, imports, bytes: bytes.len(), hooks, apps, live: AtomicU64::new(0) };
+        let nothing = Allowed { kv: false, http: false, secrets: false };
+        for point in &artifact.points {
+            artifact.link(*point, nothing)?;
         }
         Ok(artifact)
     }
 }
 
-/// Links every interface there is. Call control is denied at run time to whoever is not a call app, so that one
-/// component may serve both points.
-fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
+/// Links what is granted, and a stub that says `denied` in place of what is not. Call control is denied at run time to
+/// whoever is not a call app, so that one component may serve several points.
+fn linker(engine: &Engine, allowed: Allowed) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
-    RouterPlugin::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    types::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    log::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    config::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    clock::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    metrics::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    directory::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     control::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    match allowed.kv {
+        true => kv::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?,
+        false => kv::add_to_linker::<Guest, Denied>(&mut linker, |_| Denied)?,
+    }
+    match allowed.http {
+        true => http::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?,
+        false => http::add_to_linker::<Guest, Denied>(&mut linker, |_| Denied)?,
+    }
+    match allowed.secrets {
+        true => secrets::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?,
+        false => secrets::add_to_linker::<Guest, Denied>(&mut linker, |_| Denied)?,
+    }
     Ok(linker)
 }
 
@@ -242,14 +327,22 @@ fn import_hint(bare: &str, version: &str) -> String {
     }
 }
 
-fn points(component: &Component) -> Result<BTreeSet<Point>, ArtifactError> {
+fn points(component: &Component, waits: bool) -> Result<BTreeSet<Point>, ArtifactError> {
     let mut points = BTreeSet::new();
     for (name, _) in component.component_type().exports(component.engine()) {
         // Toolchains export helpers of their own (`init`); only our namespace means something.
         let Some(rest) = name.strip_prefix("strowger:") else { continue };
         let (bare, version) = rest.split_once('@').unwrap_or((rest, ""));
         let unknown = |hint| ArtifactError::UnknownExport { name: name.to_owned(), hint };
-        let point = Point::from_name(bare).ok_or_else(|| unknown(format!("it knows {}", known())))?;
+        if UNSERVED.contains(&bare) {
+            return Err(unknown("it is described in wit/ and not served by this version".to_owned()));
+        }
+        let point = match Point::from_name(bare) {
+            Some(Point::Router) if waits => Point::RouterIo,
+            // A kind of the first, not an interface of its own.
+            Some(Point::RouterIo) | None => return Err(unknown(format!("it knows {}", known()))),
+            Some(point) => point,
+        };
         if version != VERSION {
             return Err(unknown(format!("it speaks version {VERSION}; rebuild the plugin with this version's SDK")));
         }
@@ -259,7 +352,8 @@ fn points(component: &Component) -> Result<BTreeSet<Point>, ArtifactError> {
 }
 
 fn known() -> String {
-    Point::ALL.map(|p| format!("strowger:{p}@{VERSION}")).join(", ")
+    let interfaces = Point::ALL.into_iter().filter(|p| *p != Point::RouterIo);
+    interfaces.map(|p| format!("strowger:{p}@{VERSION}")).collect::<Vec<_>>().join(", ")
 }
 
 fn misfit(point: Point, error: &wasmtime::Error) -> ArtifactError {

@@ -1,12 +1,16 @@
 //! Scope x plugin x point: which plugin is asked for whom, in what order, with what configuration; swapped as a whole.
 
+use crate::artifact::Linked;
 use crate::breaker::Breaker;
-use crate::capability::SeriesTable;
+use crate::capability::{Allowed, Powers, Secret, SeriesTable};
+use crate::events::EventQueue;
 use crate::rules::is_binding_name;
-use crate::{Artifact, BindError, BindingMetrics, Point};
+use crate::trial::{Trial, TrialSpec};
+use crate::{Artifact, BindError, BindingMetrics, HostConfig, Point};
+use bundle::Grants;
 use core::time::Duration;
-use model::{BindingId, BrandId, CompanyId};
-use std::collections::BTreeMap;
+use model::{AccountId, BindingId, BrandId, CallInfo, CompanyId, Directory};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -18,6 +22,37 @@ pub struct Scope {
     pub brand: BrandId,
     /// One company of it, or all.
     pub company: Option<CompanyId>,
+    /// One account of that company, or all: the calls it makes, its registrations.
+    pub account: Option<AccountId>,
+}
+
+impl Scope {
+    /// How many it reaches, by order: an account, a company, a brand.
+    const fn wideness(self) -> u8 {
+        match (self.company, self.account) {
+            (_, Some(_)) => 0,
+            (Some(_), None) => 1,
+            (None, None) => 2,
+        }
+    }
+}
+
+/// Who calls or registers, and so whose bindings are asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whom {
+    pub(crate) brand: BrandId,
+    pub(crate) company: CompanyId,
+    pub(crate) account: Option<AccountId>,
+}
+
+impl Whom {
+    /// Every layer that reaches it, the widest first.
+    fn layers(self) -> impl Iterator<Item = Scope> {
+        let Whom { brand, company, account } = self;
+        let all = Scope { brand, company: None, account: None };
+        let own = Scope { company: Some(company), ..all };
+        [all, own].into_iter().chain(account.map(|account| Scope { account: Some(account), ..own }))
+    }
 }
 
 /// One active binding, as the store knows it.
@@ -31,7 +66,7 @@ pub struct BindingSpec {
     pub scope: Scope,
     /// Which of the artifact's points it uses.
     pub point: Point,
-    /// Lower is asked earlier, within its layer (brand before company).
+    /// Lower is asked earlier, within its layer (brand before company before account).
     pub priority: i32,
     /// The plugin's id and version, `extensions@0.1.0`, for reports.
     pub plugin: String,
@@ -39,9 +74,46 @@ pub struct BindingSpec {
     pub artifact: Arc<Artifact>,
     /// The configuration document.
     pub config_json: String,
+    /// What it may use: already the product of manifest, operator, reseller and brand.
+    pub grants: Grants,
+    /// Its secrets, by name; those that are not granted stay out of reach.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Of a feature: the star codes of its manifest.
+    pub codes: BTreeSet<String>,
+    /// Whether a failure refuses (503) instead of passing, where the point has a choice: `hooks/registration`.
+    pub mandatory: bool,
+    /// A version on trial beside this one: for routers and features.
+    pub trial: Option<TrialSpec>,
 }
 
 impl BindingSpec {
+    /// The version on trial, bound like this one. A shadow keeps its keys apart and reaches nobody outside: what it does
+    /// must not count.
+    fn on_trial(&self, trial: &TrialSpec, host: &HostConfig) -> Result<Trial, BindError> {
+        let mut spec = BindingSpec {
+            plugin: trial.plugin.clone(),
+            artifact: Arc::clone(&trial.artifact),
+            config_json: trial.config_json.clone(),
+            grants: trial.grants.clone(),
+            trial: None,
+            ..self.clone()
+        };
+        if trial.percent == 0 {
+            spec.grants.http.clear();
+        }
+        check(&spec)?;
+        let mut bound = Bound::new(spec, host, Arc::default())?;
+        if trial.percent == 0 {
+            bound.powers.set_apart(&bound.spec, host);
+        }
+        Ok(Trial::new(Arc::new(bound), trial.percent))
+    }
+
+    /// Whether the other is another version of this binding.
+    fn is_successor(&self, other: &BindingSpec) -> bool {
+        self.scope == other.scope && self.point == other.point && self.name == other.name
+    }
+
     fn is_same(&self, other: &BindingSpec) -> bool {
         self.id == other.id
             && self.name == other.name
@@ -51,17 +123,26 @@ impl BindingSpec {
             && self.plugin == other.plugin
             && self.artifact.digest() == other.artifact.digest()
             && self.config_json == other.config_json
+            && self.grants == other.grants
+            && self.secrets == other.secrets
+            && self.codes == other.codes
+            && self.mandatory == other.mandatory
+            && self.trial == other.trial
     }
 }
 
-/// A binding in use: its parsed configuration, its counters, its breaker.
+/// A binding in use: its parsed configuration, what it may use, its counters, its breaker.
 #[derive(Debug)]
 pub(crate) struct Bound {
     pub(crate) spec: BindingSpec,
+    pub(crate) linked: Linked,
+    pub(crate) powers: Powers,
     pub(crate) config: serde_json::Value,
     pub(crate) counters: Counters,
     pub(crate) series: SeriesTable,
     pub(crate) breaker: Breaker,
+    pub(crate) events: Arc<EventQueue>,
+    pub(crate) trial: Option<Trial>,
 }
 
 /// What a binding has done since it was bound in this version.
@@ -79,6 +160,17 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    /// How many invocations, and how long one takes on average.
+    pub(crate) fn mean(&self) -> (u64, Duration) {
+        let calls = self.calls.load(Ordering::Relaxed);
+        (calls, Duration::from_nanos(self.took_ns.load(Ordering::Relaxed) / calls.max(1)))
+    }
+
+    /// How many of them failed.
+    pub(crate) fn failures(&self) -> u64 {
+        [&self.traps, &self.timeouts, &self.invalid].iter().map(|n| n.load(Ordering::Relaxed)).sum()
+    }
+
     pub(crate) fn took(&self, time: Duration) {
         self.took_ns.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
         let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
@@ -88,15 +180,22 @@ impl Counters {
 }
 
 impl Bound {
-    fn new(spec: BindingSpec) -> Result<Bound, BindError> {
+    fn new(spec: BindingSpec, host: &HostConfig, events: Arc<EventQueue>) -> Result<Bound, BindError> {
         let config = serde_json::from_str(&spec.config_json)
             .map_err(|e| BindError::Config { binding: spec.name.clone(), reason: e.to_string() })?;
+        let trial = spec.trial.as_ref().map(|trial| spec.on_trial(trial, host)).transpose()?;
+        let refused = |e: crate::ArtifactError| BindError::Link { binding: spec.name.clone(), reason: e.to_string() };
+        let linked = spec.artifact.link(spec.point, Allowed::by(&spec.grants)).map_err(refused)?;
         Ok(Bound {
+            linked,
+            powers: Powers::of(&spec, host),
             spec,
             config,
             counters: Counters::default(),
             series: SeriesTable::default(),
             breaker: Breaker::new(Instant::now()),
+            events,
+            trial,
         })
     }
 
@@ -119,6 +218,8 @@ impl Bound {
             took_ns: get(&c.took_ns),
             took_log2_us: core::array::from_fn(|i| get(&c.took_log2_us[i])),
             open: self.breaker.is_open(),
+            events: self.events.figures(),
+            trial: self.trial.as_ref().map(Trial::figures),
             series: self.series.snapshot(),
         }
     }
@@ -127,29 +228,42 @@ impl Bound {
 /// Every binding of one moment. A running ask or app holds what it began with.
 ///
 /// # Invariants
-/// Immutable. Each router list is in asking order; a company's list does not repeat its brand's.
+/// Immutable. Each chain is in asking order; a company's does not repeat its brand's. Both kinds of router stand in one
+/// chain, under [`Point::Router`].
 #[derive(Debug, Default)]
 pub(crate) struct Generation {
     pub(crate) number: u64,
     pub(crate) all: Vec<Arc<Bound>>,
-    routers: BTreeMap<Scope, Vec<Arc<Bound>>>,
+    chains: BTreeMap<(Point, Scope), Vec<Arc<Bound>>>,
     apps: BTreeMap<(Scope, String), Arc<Bound>>,
+    /// Whether any binding is for one account: the others need not look it up.
+    by_account: bool,
+}
+
+/// Where a binding stands among others.
+fn chain_of(point: Point) -> Point {
+    if point == Point::RouterIo { Point::Router } else { point }
 }
 
 impl Generation {
     /// Builds the next generation; unchanged bindings keep their counters and breaker.
-    pub(crate) fn after(&self, specs: Vec<BindingSpec>) -> Result<Generation, BindError> {
+    pub(crate) fn after(&self, specs: Vec<BindingSpec>, host: &HostConfig) -> Result<Generation, BindError> {
         let mut next = Generation { number: self.number + 1, ..Generation::default() };
         for spec in specs {
             check(&spec)?;
             let bound = match self.all.iter().find(|b| b.spec.is_same(&spec)) {
                 Some(bound) => Arc::clone(bound),
-                None => Arc::new(Bound::new(spec)?),
+                None => {
+                    let before = self.all.iter().find(|b| b.spec.is_successor(&spec));
+                    let events = before.map(|b| Arc::clone(&b.events)).unwrap_or_default();
+                    Arc::new(Bound::new(spec, host, events)?)
+                }
             };
             next.add(&bound)?;
+            next.by_account |= bound.spec.scope.account.is_some();
             next.all.push(bound);
         }
-        for list in next.routers.values_mut() {
+        for list in next.chains.values_mut() {
             list.sort_by_key(|b| (b.spec.priority, b.spec.id));
         }
         Ok(next)
@@ -158,33 +272,60 @@ impl Generation {
     fn add(&mut self, bound: &Arc<Bound>) -> Result<(), BindError> {
         let spec = &bound.spec;
         let twice = || BindError::Duplicate { binding: spec.name.clone(), point: spec.point };
-        match spec.point {
-            Point::Router => {
-                let list = self.routers.entry(spec.scope).or_default();
-                if list.iter().any(|b| b.spec.name == spec.name) {
-                    return Err(twice());
-                }
-                list.push(Arc::clone(bound));
-            }
-            Point::App => {
-                if self.apps.insert((spec.scope, spec.name.clone()), Arc::clone(bound)).is_some() {
-                    return Err(twice());
-                }
-            }
+        if spec.point == Point::App {
+            let old = self.apps.insert((spec.scope, spec.name.clone()), Arc::clone(bound));
+            return if old.is_some() { Err(twice()) } else { Ok(()) };
         }
+        let list = self.chains.entry((chain_of(spec.point), spec.scope)).or_default();
+        if list.iter().any(|b| b.spec.name == spec.name) {
+            return Err(twice());
+        }
+        list.push(Arc::clone(bound));
         Ok(())
     }
 
-    /// The routing chain of a company: brand bindings, then its own.
-    pub(crate) fn chain(&self, brand: BrandId, company: CompanyId) -> impl Iterator<Item = &Arc<Bound>> {
-        let layer = |company| self.routers.get(&Scope { brand, company }).into_iter().flatten();
-        layer(None).chain(layer(Some(company)))
+    /// Whose bindings are asked about what this account of the company does.
+    pub(crate) fn whom(
+        &self,
+        (brand, company): (BrandId, CompanyId),
+        account: Option<&str>,
+        directory: &Directory,
+    ) -> Whom {
+        let account = account.filter(|_| self.by_account).and_then(|name| directory.account(company, name));
+        Whom { brand, company, account: account.map(|a| a.id) }
     }
 
-    /// The app of that name: the company's own, or its brand's.
-    pub(crate) fn app(&self, brand: BrandId, company: CompanyId, name: &str) -> Option<&Arc<Bound>> {
-        let find = |company| self.apps.get(&(Scope { brand, company }, name.to_owned()));
-        find(Some(company)).or_else(|| find(None))
+    /// Whose bindings are asked about a call: its caller's.
+    pub(crate) fn whom_of(&self, call: &CallInfo, directory: &Directory) -> Whom {
+        self.whom((call.brand, call.company), call.account.as_deref(), directory)
+    }
+
+    /// A chain at a point: brand bindings, then the company's, then the account's.
+    pub(crate) fn chain_at(&self, point: Point, whom: Whom) -> impl Iterator<Item = &Arc<Bound>> {
+        whom.layers().filter_map(move |scope| self.chains.get(&(point, scope))).flatten()
+    }
+
+    /// The routing chain.
+    pub(crate) fn chain(&self, whom: Whom) -> impl Iterator<Item = &Arc<Bound>> {
+        self.chain_at(Point::Router, whom)
+    }
+
+    /// The feature that a dialled string belongs to, and its code: the longest code, then the narrowest scope.
+    pub(crate) fn feature(&self, whom: Whom, dialled: &str) -> Option<(&Arc<Bound>, &str)> {
+        if !dialled.starts_with(['*', '#']) {
+            return None;
+        }
+        let matches = self.chain_at(Point::Feature, whom).flat_map(|bound| {
+            let codes = bound.spec.codes.iter().filter(|code| dialled.starts_with(code.as_str()));
+            codes.map(move |code| (bound, code.as_str()))
+        });
+        // Of equals the first wins: `min` by what is to be greatest.
+        matches.min_by_key(|(bound, code)| (core::cmp::Reverse(code.len()), bound.spec.scope.wideness()))
+    }
+
+    /// The app of that name: the account's own, or the company's, or its brand's.
+    pub(crate) fn app(&self, whom: Whom, name: &str) -> Option<&Arc<Bound>> {
+        whom.layers().filter_map(|scope| self.apps.get(&(scope, name.to_owned()))).last()
     }
 }
 
@@ -195,6 +336,12 @@ fn check(spec: &BindingSpec) -> Result<(), BindError> {
     if !spec.artifact.points().contains(&spec.point) {
         let (binding, plugin) = (spec.name.clone(), spec.plugin.clone());
         return Err(BindError::WrongPoint { binding, plugin, point: spec.point });
+    }
+    if spec.point == Point::Feature && spec.codes.is_empty() {
+        return Err(BindError::NoCodes(spec.name.clone()));
+    }
+    if spec.scope.account.is_some() && spec.point == Point::EventSink {
+        return Err(BindError::NotForAccounts(spec.name.clone()));
     }
     Ok(())
 }

@@ -1,19 +1,18 @@
 //! The routing chain: binding after binding, a fresh instance each, until one decides or time is over.
 
 use crate::binding::{Bound, Generation};
-use crate::bindings::router::strowger::types::types as wit;
-use crate::convert;
-use crate::guest::{self, Guest, Seat};
+use crate::guest::Guest;
+use crate::hook::{Asked, Invocation, Said};
 use crate::host::Shared;
 use crate::rules::{self, Broken, Verdict};
 use crate::tiers::Heavy;
+use crate::trial::Trial;
 use core::time::Duration;
-use model::{Answer, CallInfo, Directory, HookReport, Question, QuestionKind};
+use model::{Answer, CallInfo, Directory, HookReport, Limits, Question, QuestionKind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use tokio::time::timeout_at;
-use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
+use wasmtime::{PoolConcurrencyLimitError, Trap};
 
 /// Why an invocation gave nothing that could be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,37 +89,42 @@ pub(crate) struct Ask {
     pub(crate) deadline: Instant,
 }
 
+/// What one hook of the chain said, when it did not fail.
+enum Opinion {
+    Verdict(Verdict),
+    /// A business error, in words.
+    Error(String),
+}
+
 impl Ask {
-    /// Asks every binding of the chain in turn.
-    pub(crate) async fn run(self, question: Question, heavy: Heavy) -> Answer {
-        let Ask { shared, generation, directory, deadline } = self;
+    /// Asks the feature whose code was dialled, then every router of the chain in turn. Gives what shadows are to be
+    /// asked afterwards, too.
+    pub(crate) async fn run(self, question: Question, heavy: Heavy) -> (Answer, Vec<Shadow>) {
         let mut answer = Answer { decision: None, failed: false, attrs: Vec::new(), hooks: Vec::new() };
+        let mut shadows = Vec::new();
         let Question { mut call, kind, .. } = question;
-        for bound in generation.chain(call.brand, call.company) {
-            let began = Instant::now();
-            let hook = Hook {
-                shared: &shared,
-                bound,
-                call: &call,
-                kind: &kind,
-                directory: &directory,
-                deadline,
-                heavy: &heavy,
+        let generation = Arc::clone(&self.generation);
+        let whom = generation.whom_of(&call, &self.directory);
+        if kind == QuestionKind::Route
+            && let Some((bound, code)) = generation.feature(whom, &call.callee.user)
+        {
+            let digits = call.callee.user.get(code.len()..).unwrap_or_default();
+            let asked = Asked::Feature { call: &call, code, digits };
+            let verdict = self.hook(bound, &call, asked, &heavy, &mut answer).await;
+            if let Verdict::Decided(decision) = verdict {
+                answer.decision = Some(decision);
+                return (answer, shadows);
+            }
+        }
+        for bound in generation.chain(whom) {
+            let asked = match &kind {
+                QuestionKind::Route => Asked::Route(&call),
+                QuestionKind::Exhausted(tried) => Asked::Exhausted(&call, tried),
             };
-            let said = if began < deadline { hook.invoke().await } else { Err(Failure::Timeout { own: false }) };
-            let took = began.elapsed();
-            settle(bound, said.as_ref().err());
-            bound.counters.took(took);
-            let (outcome, verdict) = match said {
-                Ok(Said::Verdict(verdict)) => (word(&verdict).to_owned(), verdict),
-                Ok(Said::Error(words)) => (format!("err: {words}"), Verdict::Next(Vec::new())),
-                Err(failure) => {
-                    answer.failed = true;
-                    (failure.words(), Verdict::Next(Vec::new()))
-                }
-            };
-            let (binding, plugin) = (bound.spec.name.clone(), bound.spec.plugin.clone());
-            answer.hooks.push(HookReport { binding, plugin, outcome, took });
+            let verdict = self.hook(bound, &call, asked, &heavy, &mut answer).await;
+            if bound.trial.as_ref().is_some_and(Trial::is_shadow) {
+                shadows.push(self.shadow(bound, &call, &kind, &verdict));
+            }
             match verdict {
                 Verdict::Next(attrs) => {
                     call.attrs.extend(attrs.iter().cloned());
@@ -132,7 +136,146 @@ impl Ask {
                 }
             }
         }
-        answer
+        (answer, shadows)
+    }
+
+    fn shadow(&self, bound: &Arc<Bound>, call: &CallInfo, kind: &QuestionKind, served: &Verdict) -> Shadow {
+        Shadow {
+            shared: Arc::clone(&self.shared),
+            directory: Arc::clone(&self.directory),
+            bound: Arc::clone(bound),
+            call: call.clone(),
+            kind: kind.clone(),
+            served: shown(served),
+        }
+    }
+
+    /// Asks one binding, or the canary beside it. A canary that fails harms no call: the other is asked after it.
+    async fn hook(
+        &self,
+        bound: &Arc<Bound>,
+        call: &CallInfo,
+        asked: Asked<'_>,
+        heavy: &Heavy,
+        answer: &mut Answer,
+    ) -> Verdict {
+        if let Some(trial) = bound.trial.as_ref().filter(|trial| trial.takes(call.call)) {
+            let failed_before = answer.failed;
+            let verdict = self.one(&trial.bound, call, asked, heavy, answer).await;
+            trial.judge(bound);
+            if answer.failed == failed_before {
+                return verdict;
+            }
+            answer.failed = failed_before;
+        }
+        self.one(bound, call, asked, heavy, answer).await
+    }
+
+    /// Asks, counts, and notes how it went. A failure counts as no opinion.
+    async fn one(
+        &self,
+        bound: &Arc<Bound>,
+        call: &CallInfo,
+        asked: Asked<'_>,
+        heavy: &Heavy,
+        answer: &mut Answer,
+    ) -> Verdict {
+        let began = Instant::now();
+        let invocation = Invocation {
+            shared: &self.shared,
+            bound,
+            directory: &self.directory,
+            brand: call.brand,
+            company: call.company,
+            call: Some(call.call),
+            deadline: self.deadline,
+            cpu: self.shared.config.hook_cpu,
+            heavy,
+        };
+        let said = invocation.ask(asked).await.and_then(|said| checked(said, &self.shared.limits, &bound.spec.name));
+        let took = began.elapsed();
+        settle(bound, said.as_ref().err());
+        bound.counters.took(took);
+        let (outcome, verdict) = match said {
+            Ok(Opinion::Verdict(verdict)) => (word(&verdict).to_owned(), verdict),
+            Ok(Opinion::Error(words)) => (format!("err: {words}"), Verdict::Next(Vec::new())),
+            Err(failure) => {
+                answer.failed = true;
+                (failure.words(), Verdict::Next(Vec::new()))
+            }
+        };
+        let (binding, plugin) = (bound.spec.name.clone(), bound.spec.plugin.clone());
+        answer.hooks.push(HookReport { binding, plugin, outcome, took });
+        verdict
+    }
+}
+
+/// A question for a version that is only looked at.
+pub(crate) struct Shadow {
+    shared: Arc<Shared>,
+    directory: Arc<Directory>,
+    bound: Arc<Bound>,
+    call: CallInfo,
+    kind: QuestionKind,
+    served: String,
+}
+
+impl Shadow {
+    /// Asks it what another has answered already, and compares.
+    pub(crate) async fn run(self, heavy: Heavy) {
+        let Some(trial) = &self.bound.trial else { return };
+        let (shared, bound) = (&self.shared, &trial.bound);
+        let began = Instant::now();
+        let invocation = Invocation {
+            shared,
+            bound,
+            directory: &self.directory,
+            brand: self.call.brand,
+            company: self.call.company,
+            call: Some(self.call.call),
+            deadline: began + shared.limits.route_io_deadline(),
+            cpu: shared.config.hook_cpu,
+            heavy: &heavy,
+        };
+        let asked = match &self.kind {
+            QuestionKind::Route => Asked::Route(&self.call),
+            QuestionKind::Exhausted(tried) => Asked::Exhausted(&self.call, tried),
+        };
+        // Under the serving binding's name, so that attributes are compared by what they say.
+        let name = &self.bound.spec.name;
+        let said = invocation.ask(asked).await.and_then(|said| checked(said, &shared.limits, name));
+        settle(bound, said.as_ref().err());
+        bound.counters.took(began.elapsed());
+        let said = match said {
+            Ok(Opinion::Verdict(verdict)) => shown(&verdict),
+            Ok(Opinion::Error(words)) => format!("err: {words}"),
+            // Nobody was asked.
+            Err(Failure::Saturated | Failure::Tripped) => return,
+            Err(failure) => failure.words(),
+        };
+        trial.compare(self.call.call, &self.served, &said);
+    }
+}
+
+/// A verdict in words that are the same for the same verdict.
+fn shown(verdict: &Verdict) -> String {
+    let text = format!("{verdict:?}");
+    text.chars().take(500).collect()
+}
+
+/// Checks an answer: the host never trusts one.
+fn checked(said: Result<Said, String>, limits: &Limits, binding: &str) -> Result<Opinion, Failure> {
+    let invalid = |Broken(rule)| Failure::Invalid(rule);
+    match said {
+        Ok(Said::Decision(decision)) => {
+            rules::verdict(decision, limits, binding).map(Opinion::Verdict).map_err(invalid)
+        }
+        Ok(Said::Action(action)) => {
+            let decided = rules::action(action).map_err(invalid)?;
+            Ok(Opinion::Verdict(decided.map_or_else(|| Verdict::Next(Vec::new()), Verdict::Decided)))
+        }
+        Ok(Said::Verdict(_) | Said::Taken(_)) => Err(Failure::Invalid("an answer of another point".to_owned())),
+        Err(words) => Ok(Opinion::Error(words)),
     }
 }
 
@@ -147,69 +290,6 @@ fn word(verdict: &Verdict) -> &'static str {
         Verdict::Decided(Decision::Reroute { .. }) => "reroute",
     }
 }
-
-/// What a hook said when it did not fail.
-enum Said {
-    Verdict(Verdict),
-    /// A business error, in words.
-    Error(String),
-}
-
-/// One invocation.
-struct Hook<'a> {
-    shared: &'a Shared,
-    bound: &'a Arc<Bound>,
-    call: &'a CallInfo,
-    kind: &'a QuestionKind,
-    directory: &'a Arc<Directory>,
-    deadline: Instant,
-    heavy: &'a Heavy,
-}
-
-impl Hook<'_> {
-    async fn invoke(&self) -> Result<Said, Failure> {
-        let shared = self.shared;
-        if !self.bound.breaker.admits(Instant::now()) {
-            return Err(Failure::Tripped);
-        }
-        let _slot = shared.hook_slots.take().ok_or(Failure::Saturated)?;
-        let seat = Seat {
-            bound: self.bound,
-            directory: self.directory,
-            call: self.call,
-            script: None,
-            cpu: shared.config.hook_cpu,
-            heavy: self.heavy,
-        };
-        let mut store = guest::store(&shared.hooks, seat, &shared.config, &shared.ticker);
-        let called = timeout_at(self.deadline.into(), self.run(&mut store)).await;
-        let decision = match called {
-            Ok(Ok(Ok(decision))) => decision,
-            Ok(Ok(Err(error))) => return Ok(Said::Error(convert::error_word(&error))),
-            Ok(Err(error)) => return Err(failure(&error, store.data())),
-            Err(_) => return Err(Failure::Timeout { own: store.data().cpu_half_spent() }),
-        };
-        let verdict = rules::verdict(decision, &shared.config.limits, &self.bound.spec.name);
-        verdict.map(Said::Verdict).map_err(|Broken(rule)| Failure::Invalid(rule))
-    }
-
-    async fn run(&self, store: &mut Store<Guest>) -> wasmtime::Result<Result<Decision, wit::Error>> {
-        let pre = self.bound.spec.artifact.router.as_ref();
-        let pre = pre.ok_or_else(|| wasmtime::Error::msg("the component has no router"))?;
-        let plugin = pre.instantiate_async(&mut *store).await?;
-        let router = plugin.strowger_routing_router();
-        let call = convert::call(self.call);
-        match self.kind {
-            QuestionKind::Route => router.call_route(store, &call).await,
-            QuestionKind::Exhausted(tried) => {
-                let tried: Vec<_> = tried.iter().map(|(who, why)| (who.clone(), convert::cause(why))).collect();
-                router.call_exhausted(store, &call, &tried).await
-            }
-        }
-    }
-}
-
-type Decision = crate::bindings::router::exports::strowger::routing::router::Decision;
 
 /// Names what the engine reports.
 pub(crate) fn failure(error: &wasmtime::Error, guest: &Guest) -> Failure {

@@ -1,7 +1,9 @@
 //! Every limit of the plugin host: a name and a number.
 
+use crate::{HttpClients, PrefixTables};
 use core::time::Duration;
 use model::Limits;
+use tables::Kv;
 
 /// How the host runs and what a guest may use.
 #[derive(Clone, Debug)]
@@ -40,6 +42,18 @@ pub struct HostConfig {
     pub metric_series_max: usize,
     /// Size of a component file, in bytes.
     pub artifact_bytes_max: usize,
+    /// Requests to the outside that one binding may have under way.
+    pub http_per_binding_max: usize,
+    /// Events that wait for one `hooks/event-sink` binding.
+    pub events_waiting_max: usize,
+    /// Wall time of one delivery to an event sink.
+    pub event_deliver: Duration,
+    /// What plugins keep; whoever makes the host writes its changes to a disk.
+    pub kv: Kv,
+    /// Prefix tables, by brand.
+    pub prefix_tables: PrefixTables,
+    /// Who sends requests to the outside.
+    pub http: HttpClients,
 }
 
 impl Default for HostConfig {
@@ -61,6 +75,12 @@ impl Default for HostConfig {
             log_lines_max: 50,
             metric_series_max: 64,
             artifact_bytes_max: 64 << 20,
+            http_per_binding_max: 32,
+            events_waiting_max: 10_000,
+            event_deliver: Duration::from_secs(10),
+            kv: Kv::default(),
+            prefix_tables: PrefixTables::default(),
+            http: HttpClients::new(256),
         }
     }
 }

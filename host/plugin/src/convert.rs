@@ -1,7 +1,8 @@
 //! Twins: `model` types to what a guest sees. The other way is `rules`, because nothing a guest says is trusted.
 
+use crate::bindings::registration::exports::strowger::hooks::registration::Attempt;
 use crate::bindings::router::strowger::types::types as wit;
-use model::{AppError, CallInfo, Cause, CauseInfo, Header, Party};
+use model::{AppError, Attr, CallInfo, Cause, CauseInfo, Header, Party, RegisterAttempt};
 
 pub(crate) fn call(info: &CallInfo) -> wit::CallInfo {
     wit::CallInfo {
@@ -15,6 +16,21 @@ pub(crate) fn call(info: &CallInfo) -> wit::CallInfo {
         headers: info.headers.iter().map(header).collect(),
         received_at_ms: info.received_at.unix_millis(),
         attrs: info.attrs.clone(),
+    }
+}
+
+pub(crate) fn attempt(a: &RegisterAttempt, attrs: &[Attr]) -> Attempt {
+    Attempt {
+        brand: a.brand_name.clone(),
+        company: a.company_name.clone(),
+        account: a.account.clone(),
+        aor: a.aor.clone(),
+        contacts: a.contacts.clone(),
+        source_ip: a.source_ip.clone(),
+        user_agent: a.user_agent.clone(),
+        expires_s: a.expires_s,
+        headers: a.headers.iter().map(header).collect(),
+        attrs: attrs.to_vec(),
     }
 }
 

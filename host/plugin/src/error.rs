@@ -88,6 +88,22 @@ pub enum BindError {
         /// The parser's words.
         reason: String,
     },
+    /// The component cannot be linked.
+    #[error("binding `{binding}`: {reason}")]
+    Link {
+        /// The binding's name.
+        binding: String,
+        /// Why.
+        reason: String,
+    },
+    /// A feature without codes would never be asked.
+    #[error(
+        "binding `{0}`: a feature needs codes in its manifest (`[feature] codes` in plugin.toml); install a bundle"
+    )]
+    NoCodes(String),
+    /// Events are a company's or a brand's.
+    #[error("binding `{0}`: an event sink hears a brand or a company, not one account")]
+    NotForAccounts(String),
     /// Two bindings of one scope and point bear one name.
     #[error("two {point} bindings of one scope are named `{binding}`")]
     Duplicate {

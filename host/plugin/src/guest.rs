@@ -23,7 +23,7 @@ pub(crate) struct Guest {
     pub(crate) directory: Arc<Directory>,
     pub(crate) brand: BrandId,
     pub(crate) company: CompanyId,
-    pub(crate) call: CallId,
+    pub(crate) call: Option<CallId>,
     pub(crate) began: Instant,
     pub(crate) lines: LineBudget,
     pub(crate) series_max: usize,
@@ -53,7 +53,10 @@ struct Cpu {
 pub(crate) struct Seat<'a> {
     pub(crate) bound: &'a Arc<Bound>,
     pub(crate) directory: &'a Arc<Directory>,
-    pub(crate) call: &'a model::CallInfo,
+    pub(crate) brand: BrandId,
+    pub(crate) company: CompanyId,
+    /// None outside a call.
+    pub(crate) call: Option<CallId>,
     pub(crate) script: Option<Script>,
     pub(crate) cpu: Duration,
     pub(crate) heavy: &'a Heavy,
@@ -76,9 +79,9 @@ pub(crate) fn store(engine: &Engine, seat: Seat<'_>, config: &HostConfig, ticker
     let guest = Guest {
         bound: Arc::clone(seat.bound),
         directory: Arc::clone(seat.directory),
-        brand: seat.call.brand,
-        company: seat.call.company,
-        call: seat.call.call,
+        brand: seat.brand,
+        company: seat.company,
+        call: seat.call,
         began,
         lines: LineBudget::new(config.log_lines_max),
         series_max: config.metric_series_max,

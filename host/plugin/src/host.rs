@@ -56,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) hooks: Engine,
     pub(crate) apps: Engine,
     pub(crate) hook_slots: Slots,
+    pub(crate) app_slots: Slots,
     pub(crate) ticker: Arc<Ticker>,
     running: Mutex<HashMap<AppId, RunningApp>>,
 }
@@ -118,8 +119,7 @@ impl Host {
         };
         let hooks = Lane::start(hooks, &config)?;
         let apps = Lane::start(apps, &config)?;
-        let press = Press::new(&hooks.engine, &apps.engine, &config)
-            .map_err(|e| HostError::Engine { engine: "hooks", reason: format!("{e:#}") })?;
+        let press = Press::new(&hooks.engine, &apps.engine, &config);
         let ticker = Ticker::start(vec![hooks.engine.clone(), apps.engine.clone()]).map_err(HostError::Thread)?;
         let shared = Shared {
             limits: Arc::new(config.limits.clone()),
@@ -127,6 +127,7 @@ impl Host {
             hooks: hooks.engine.clone(),
             apps: apps.engine.clone(),
             hook_slots: hooks.slots(),
+            app_slots: apps.slots(),
             ticker,
             running: Mutex::default(),
         };
@@ -174,8 +175,9 @@ impl Host {
     /// [`BindError`]: nothing was changed.
     pub fn set_bindings(&self, bindings: Vec<BindingSpec>) -> Result<u64, BindError> {
         let mut kept = lock(&self.0.kept);
-        let next = self.0.generation.load().after(bindings)?;
+        let next = self.0.generation.load().after(bindings, &self.0.shared.config)?;
         for bound in &next.all {
+            bound.events.belongs_to(bound);
             let spec = &bound.spec;
             let history = kept.entry((spec.scope, spec.point, spec.name.clone())).or_default();
             history.retain(|a| a.digest() != spec.artifact.digest());
@@ -191,21 +193,33 @@ impl Host {
         Ok(number)
     }
 
-    /// Asks the routing chain. Always answers, within nine tenths of `Limits::route_deadline_ms`; at once where no
-    /// router is bound. Dropping the future leaves the chain to end by its own deadline.
+    /// Asks the feature whose code was dialled, then the routing chain. Always answers, within nine tenths of
+    /// `Limits::route_deadline_ms`, or of `route_io_deadline_ms` where a router of the chain may wait; at once where
+    /// nothing is bound. Dropping the future leaves the chain to end by its own deadline.
     pub async fn ask(&self, question: Question, directory: Arc<Directory>) -> Answer {
         let inner = &self.0;
-        let deadline = Instant::now() + chain_deadline(inner.shared.limits.route_deadline());
+        let began = Instant::now();
         let generation = inner.generation.load_full();
-        let Some(first) = generation.chain(question.call.brand, question.call.company).next() else {
+        let whom = generation.whom_of(&question.call, &directory);
+        let feature = generation.feature(whom, &question.call.callee.user).map(|(bound, _)| bound);
+        let Some(first) = feature.or_else(|| generation.chain(whom).next()) else {
             inner.asks_unbound.fetch_add(1, Ordering::Relaxed);
             return Answer { decision: None, failed: false, attrs: Vec::new(), hooks: Vec::new() };
         };
         inner.asks.fetch_add(1, Ordering::Relaxed);
+        let limits = &inner.shared.limits;
+        let waits = generation.chain(whom).any(|b| b.spec.point == Point::RouterIo);
+        let within = if waits { limits.route_io_deadline() } else { limits.route_deadline() };
+        let deadline = began + chain_deadline(within);
         let heavy = Heavy::default();
         let ask = Ask { shared: Arc::clone(&inner.shared), generation: Arc::clone(&generation), directory, deadline };
         let task = inner.hooks.tiers().spawn(heavy.clone(), ask.run(question, heavy));
-        task.await.unwrap_or_else(|_| lost_answer(first))
+        let Ok((answer, shadows)) = task.await else { return lost_answer(first) };
+        for shadow in shadows {
+            let heavy = Heavy::default();
+            inner.hooks.tiers().spawn(heavy.clone(), shadow.run(heavy));
+        }
+        answer
     }
 
     /// Starts a call app; everything it says comes by `requests`, last [`AppMessage::Ended`]. An app that cannot start
@@ -218,7 +232,7 @@ impl Host {
         requests: UnboundedSender<AppMessage>,
     ) {
         let line = Arc::new(Line::new(app, requests));
-        let bound = match self.seat_app(&start) {
+        let bound = match self.seat_app(&start, &directory) {
             Ok(bound) => bound,
             Err(failure) => return line.end(Err(failure)),
         };
@@ -249,9 +263,10 @@ impl Host {
     }
 
     /// The binding and a place in the pool, or why there is none.
-    fn seat_app(&self, start: &AppStart) -> Result<(Arc<Bound>, engine::Slot), AppFailure> {
+    fn seat_app(&self, start: &AppStart, directory: &Directory) -> Result<(Arc<Bound>, engine::Slot), AppFailure> {
         let generation = self.0.generation.load();
-        let bound = generation.app(start.call.brand, start.call.company, &start.name).ok_or(AppFailure::NotBound)?;
+        let whom = generation.whom_of(&start.call, directory);
+        let bound = generation.app(whom, &start.name).ok_or(AppFailure::NotBound)?;
         let failed = |failure: Failure| {
             chain::settle(bound, Some(&failure));
             script::app_failure(failure)
@@ -325,6 +340,9 @@ fn lost_answer(first: &Bound) -> Answer {
     };
     Answer { decision: None, failed: true, attrs: Vec::new(), hooks: vec![report] }
 }
+
+#[path = "host_hooks.rs"]
+mod hooks;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

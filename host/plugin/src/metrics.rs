@@ -61,8 +61,44 @@ pub struct BindingMetrics {
     pub took_log2_us: [u64; 20],
     /// Whether the breaker is open now.
     pub open: bool,
+    /// Of an event sink: what waits and what was told.
+    pub events: EventFigures,
+    /// The version on trial, if there is one.
+    pub trial: Option<TrialFigures>,
     /// What the guest itself counted (`host/metrics`).
     pub series: Vec<GuestSeries>,
+}
+
+/// How a version on trial does.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TrialFigures {
+    /// The plugin's id and version.
+    pub plugin: String,
+    /// How many of a hundred calls it answers; 0 is a shadow.
+    pub percent: u8,
+    /// Whether it did worse and is asked no more.
+    pub rolled_back: bool,
+    /// Calls it was asked about.
+    pub calls: u64,
+    /// Of those, how many ended in a trap, a timeout or a broken rule.
+    pub failures: u64,
+    /// Of a shadow: answers that were the same.
+    pub same: u64,
+    /// Answers that were not.
+    pub different: u64,
+    /// The last of them, as `CALL: SERVED | SHADOW`.
+    pub differences: Vec<String>,
+}
+
+/// The events of one event sink, over all its versions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct EventFigures {
+    /// Events that wait.
+    pub waiting: u64,
+    /// Events that it has taken.
+    pub told: u64,
+    /// Events that were put aside: after too many failures, or because too many waited.
+    pub dead: u64,
 }
 
 /// One series of a guest.

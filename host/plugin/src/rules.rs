@@ -2,6 +2,7 @@
 //! refused, with the rule's name, so that half of a plan is never carried out.
 
 use crate::bindings::app::strowger::call::control as ctl;
+use crate::bindings::feature::exports::strowger::hooks::feature;
 use crate::bindings::router::exports::strowger::routing::router as wit;
 use crate::bindings::router::strowger::types::types::HeaderOp as WitHeaderOp;
 use core::time::Duration;
@@ -94,6 +95,37 @@ pub(crate) fn verdict(said: wit::Decision, limits: &Limits, binding: &str) -> Ch
         }
         wit::Decision::Other((name, _)) => return broken(format!("decision `{}` is not known", clip(&name))),
     }))
+}
+
+/// Checks a feature's answer; `None` means that the routing chain goes on.
+pub(crate) fn action(said: feature::Action) -> Checked<Option<Decision>> {
+    Ok(Some(match said {
+        feature::Action::Ignore => return Ok(None),
+        feature::Action::RunApp((name, args)) => {
+            word(&name, "run-app: name")?;
+            Decision::App { name, args: attrs(args, None)? }
+        }
+        feature::Action::Reroute(callee) => {
+            user(&callee, "reroute: callee")?;
+            Decision::Reroute { callee, attrs: Vec::new() }
+        }
+        feature::Action::Refuse((sip, reason)) => {
+            final_failure(sip, &reason)?;
+            Decision::Refuse(Refusal { sip, reason, header_ops: Vec::new() })
+        }
+        feature::Action::Other((name, _)) => return Err(unknown("action", &name)),
+    }))
+}
+
+/// Checks the status and words of a refusal.
+pub(crate) fn final_failure(sip: u16, reason: &str) -> Checked<()> {
+    ensure((400..=699).contains(&sip), "refuse: status 400 to 699")?;
+    line(reason, NAME_MAX, "refuse: reason")
+}
+
+/// A case that this version does not know.
+pub(crate) fn unknown(what: &str, name: &str) -> Broken {
+    Broken(format!("{what} `{}` is not known", clip(name)))
 }
 
 fn plan(p: wit::Plan, limits: &Limits, binding: &str) -> Checked<RingPlan> {

@@ -1,5 +1,6 @@
 //! A call app from start to end: one instance, one script, parked in its verbs.
 
+use crate::artifact::Linked;
 use crate::binding::Bound;
 use crate::bindings::router::strowger::types::types as wit;
 use crate::chain::{self, Failure};
@@ -36,7 +37,9 @@ impl Start {
         let seat = Seat {
             bound: &self.bound,
             directory: &self.directory,
-            call: &self.start.call,
+            brand: self.start.call.brand,
+            company: self.start.call.company,
+            call: Some(self.start.call.call),
             script: Some(Script::new(Arc::clone(&self.line), limits, config.app_verbs_max)),
             cpu: config.app_cpu,
             heavy: &self.heavy,
@@ -59,8 +62,7 @@ impl Start {
     }
 
     async fn script(&self, store: &mut Store<Guest>) -> wasmtime::Result<Result<Option<u16>, wit::Error>> {
-        let pre = self.bound.spec.artifact.app.as_ref();
-        let pre = pre.ok_or_else(|| wasmtime::Error::msg("the component has no call app"))?;
+        let Linked::App(pre) = &self.bound.linked else { return Err(wasmtime::Error::msg("no call app")) };
         let plugin = pre.instantiate_async(&mut *store).await?;
         let script = store.data_mut().script.as_mut();
         let script = script.ok_or_else(|| wasmtime::Error::msg("no script"))?;

@@ -4,12 +4,12 @@
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use model::{Answer, Ticket};
+use model::Ticket;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
-type Asking = Pin<Box<dyn Future<Output = Answer> + Send>>;
+type Asking<A> = Pin<Box<dyn Future<Output = A> + Send>>;
 
 /// Marks the ticket and wakes the shard.
 struct AskWaker {
@@ -27,15 +27,15 @@ impl Wake for AskWaker {
 
 /// # Invariants
 /// A future in `pending` was polled, and whoever completes it holds its waker.
-pub(crate) struct Asks {
-    pending: BTreeMap<Ticket, (Asking, Waker)>,
+pub(crate) struct Asks<A> {
+    pending: BTreeMap<Ticket, (Asking<A>, Waker)>,
     woken: Arc<Mutex<Vec<Ticket>>>,
     turn: Vec<Ticket>,
     net: net::Waker,
 }
 
-impl Asks {
-    pub(crate) fn new(net: net::Waker) -> Asks {
+impl<A> Asks<A> {
+    pub(crate) fn new(net: net::Waker) -> Asks<A> {
         Asks { pending: BTreeMap::new(), woken: Arc::default(), turn: Vec::new(), net }
     }
 
@@ -44,12 +44,8 @@ impl Asks {
     }
 
     /// Begins to ask; gives the answer if it is there at once.
-    pub(crate) fn begin(
-        &mut self,
-        ticket: Ticket,
-        ask: impl Future<Output = Answer> + Send + 'static,
-    ) -> Option<Answer> {
-        let mut ask: Asking = Box::pin(ask);
+    pub(crate) fn begin(&mut self, ticket: Ticket, ask: impl Future<Output = A> + Send + 'static) -> Option<A> {
+        let mut ask: Asking<A> = Box::pin(ask);
         let waker = AskWaker { ticket, woken: Arc::clone(&self.woken), net: self.net.clone() };
         let waker = Waker::from(Arc::new(waker));
         match ask.as_mut().poll(&mut Context::from_waker(&waker)) {
@@ -62,7 +58,7 @@ impl Asks {
     }
 
     /// Polls every question that was woken; gives those that are answered.
-    pub(crate) fn answered(&mut self, mut answered: impl FnMut(Ticket, Answer)) {
+    pub(crate) fn answered(&mut self, mut answered: impl FnMut(Ticket, A)) {
         std::mem::swap(&mut self.turn, &mut self.woken.lock().unwrap_or_else(PoisonError::into_inner));
         for ticket in self.turn.drain(..) {
             // Woken twice, or answered already.

@@ -1,12 +1,14 @@
 //! The feed: whatever the store holds is live in the shard and in the plugin host within a second.
 
 use crate::command::Command;
+use bundle::Manifest;
 use core::time::Duration;
-use model::{Countries, Directory};
-use plugin::{Artifact, BindingSpec, Digest, Point};
+use model::{BrandId, Countries, Directory, PluginId};
+use plugin::{Artifact, BindingSpec, Digest, Grants, Point, Secret, TrialSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use store::{BoundPlugin, Db, OpContext, StoreError};
+use store::{BoundPlugin, BoundTrial, Db, OpContext, StoreError};
+use tables::PrefixTable;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// The first pause after the database failed; it doubles up to the longest.
@@ -33,6 +35,8 @@ pub(crate) struct Feed {
     pub(crate) applied: watch::Sender<Applied>,
     /// Digests that do not compile, with the reason, so that each is tried and told once.
     pub(crate) refused: BTreeMap<String, String>,
+    /// The digest of each prefix table that is live, or that was no table.
+    pub(crate) tables: BTreeMap<(BrandId, String), String>,
     /// Which country an address belongs to; read once, at the start.
     pub(crate) countries: Arc<Countries>,
 }
@@ -79,7 +83,9 @@ impl Feed {
     async fn apply(&mut self) -> Result<bool, StoreError> {
         let directory = self.directory().await?;
         let version = directory.version();
+        self.load_tables().await?;
         let broken = self.bind().await?;
+        let directory = directory.with_hooks(self.plugins.hooks());
         let (done, live) = oneshot::channel();
         if self.inbox.send(Command::Directory(Arc::new(directory), done)).await.is_err() || live.await.is_err() {
             return Ok(false);
@@ -89,15 +95,49 @@ impl Feed {
         Ok(true)
     }
 
+    /// Makes the store's prefix tables those of the plugin host.
+    pub(crate) async fn load_tables(&mut self) -> Result<(), StoreError> {
+        let rows = self.db.prefix_tables().every().await?;
+        let gone: Vec<_> = self.tables.keys().filter(|k| !rows.iter().any(|r| is_of(r, k))).cloned().collect();
+        for (brand, name) in gone {
+            self.plugins.prefix_tables().set(brand, &name, None);
+            self.tables.remove(&(brand, name));
+        }
+        for row in rows {
+            let place = (row.brand, row.name);
+            if self.tables.get(&place) == Some(&row.digest) {
+                continue;
+            }
+            // Gone since: the next change tells.
+            let Some(text) = self.db.prefix_tables().text(row.id).await? else { continue };
+            match tokio::task::spawn_blocking(move || PrefixTable::from_csv(&text)).await {
+                Ok(Ok(table)) => {
+                    tracing::info!(brand = %place.0, table = place.1, rows = table.len(), "a prefix table is live");
+                    self.plugins.prefix_tables().set(place.0, &place.1, Some(Arc::new(table)));
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(brand = %place.0, table = place.1, %error, "a stored prefix table is none");
+                }
+                Err(error) => tracing::warn!(table = place.1, %error, "a prefix table could not be read"),
+            }
+            self.tables.insert(place, row.digest);
+        }
+        Ok(())
+    }
+
     /// Makes the store's bindings those of the plugin host; gives those that cannot be.
     pub(crate) async fn bind(&mut self) -> Result<Vec<(String, String)>, StoreError> {
         let rows = self.db.bindings().await?;
         let (mut specs, mut broken) = (Vec::new(), Vec::new());
         let mut names = BTreeSet::new();
         for row in &rows {
-            let outcome = match self.artifact(row).await? {
+            let outcome = match self.artifact(&row.digest, row.plugin).await? {
                 Ok(artifact) => spec(row, artifact, &mut names),
                 Err(why) => Err(why),
+            };
+            let outcome = match (outcome, &row.trial) {
+                (Ok(spec), Some(trial)) => Ok(self.on_trial(row, trial, spec).await?),
+                (outcome, _) => outcome,
             };
             match outcome {
                 Ok(spec) => specs.push(spec),
@@ -109,7 +149,9 @@ impl Feed {
                 tracing::warn!(binding, why, "a plugin binding is not live; the others are");
             }
         }
-        self.refused.retain(|digest, _| rows.iter().any(|row| row.digest == *digest));
+        let used =
+            |hex: &String| rows.iter().any(|r| r.digest == *hex || r.trial.as_ref().is_some_and(|t| t.digest == *hex));
+        self.refused.retain(|digest, _| used(digest));
         if let Err(error) = self.plugins.set_bindings(specs) {
             tracing::warn!(%error, "the plugin host refused the bindings; those before stay live");
             broken.push(("all".to_owned(), error.to_string()));
@@ -117,15 +159,33 @@ impl Feed {
         Ok(broken)
     }
 
-    /// The compiled component of a binding, or why there is none.
-    async fn artifact(&mut self, row: &BoundPlugin) -> Result<Result<Arc<Artifact>, String>, StoreError> {
-        if let Some(why) = self.refused.get(&row.digest) {
+    /// The binding with its trial; a trial that cannot be leaves the binding as it is.
+    async fn on_trial(
+        &mut self,
+        row: &BoundPlugin,
+        trial: &BoundTrial,
+        mut spec: BindingSpec,
+    ) -> Result<BindingSpec, StoreError> {
+        let beside = match self.artifact(&trial.digest, trial.plugin).await? {
+            Ok(artifact) => trial_spec(row, trial, artifact),
+            Err(why) => Err(why),
+        };
+        match beside {
+            Ok(beside) => spec.trial = Some(beside),
+            Err(why) => tracing::warn!(binding = row.name, trial = trial.name, why, "a trial is not live"),
+        }
+        Ok(spec)
+    }
+
+    /// A compiled component, or why there is none.
+    async fn artifact(&mut self, hex: &str, plugin: PluginId) -> Result<Result<Arc<Artifact>, String>, StoreError> {
+        if let Some(why) = self.refused.get(hex) {
             return Ok(Err(why.clone()));
         }
-        if let Some(artifact) = digest(&row.digest).and_then(|d| self.plugins.artifact(d)) {
+        if let Some(artifact) = digest(hex).and_then(|d| self.plugins.artifact(d)) {
             return Ok(Ok(artifact));
         }
-        let bytes = match self.db.plugins().bytes(&OpContext::platform(), row.plugin).await {
+        let bytes = match self.db.plugins().bytes(&OpContext::platform(), plugin).await {
             Ok(bytes) => bytes,
             Err(error) if error.is_passing() => return Err(error),
             Err(error) => return Ok(Err(error.to_string())),
@@ -137,9 +197,13 @@ impl Feed {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the compiler failed".to_owned(),
         };
-        self.refused.insert(row.digest.clone(), why.clone());
+        self.refused.insert(hex.to_owned(), why.clone());
         Ok(Err(why))
     }
+}
+
+fn is_of(row: &store::PrefixTableRow, (brand, name): &(BrandId, String)) -> bool {
+    row.brand == *brand && row.name == *name
 }
 
 fn digest(hex: &str) -> Option<Digest> {
@@ -171,9 +235,18 @@ fn spec(
     if row.name.is_empty() || row.name.len() > 64 || !row.name.chars().all(legal) {
         return Err("its name needs 1 to 64 letters, digits, `-` and `_`".to_owned());
     }
-    let scope = plugin::Scope { brand: row.brand, company: row.company };
+    let scope = plugin::Scope { brand: row.brand, company: row.company, account: row.account };
     if !names.insert((scope, point, row.name.clone())) {
         return Err(format!("another {point} binding of the same scope bears its name"));
+    }
+    if row.account.is_some() && point == Point::EventSink {
+        return Err("an event sink hears a brand or a company, not one account".to_owned());
+    }
+    let manifest = manifest(row.manifest.as_deref())?;
+    if point == Point::Feature && manifest.as_ref().is_none_or(|m| m.feature.codes.is_empty()) {
+        return Err(
+            "a feature needs codes in its manifest (`[feature] codes` in plugin.toml): install a bundle".to_owned()
+        );
     }
     Ok(BindingSpec {
         id: row.binding,
@@ -184,12 +257,72 @@ fn spec(
         plugin: format!("{}@{}", row.plugin_name, row.version),
         artifact,
         config_json: row.config.clone(),
+        grants: grants(manifest.as_ref(), &row.operator_grants, &row.scope_grants)?,
+        secrets: row.secrets.iter().map(|(n, s)| (n.clone(), Secret::new(s.reveal().to_owned()))).collect(),
+        codes: manifest.map(|m| m.feature.codes).unwrap_or_default(),
+        mandatory: row.mandatory,
+        trial: None,
     })
+}
+
+/// The version on trial, as the host wants it. It must serve the binding's point.
+fn trial_spec(row: &BoundPlugin, trial: &BoundTrial, artifact: Arc<Artifact>) -> Result<TrialSpec, String> {
+    if !artifact.points().iter().any(|p| p.name() == row.point) {
+        return Err(format!("{} does not export {}", trial.name, row.point));
+    }
+    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&trial.config) {
+        return Err(format!("its configuration is not JSON: {error}"));
+    }
+    let manifest = manifest(trial.manifest.as_deref())?;
+    Ok(TrialSpec {
+        plugin: trial.name.clone(),
+        artifact,
+        config_json: trial.config.clone(),
+        percent: trial.percent,
+        grants: grants(manifest.as_ref(), &trial.operator_grants, &row.scope_grants)?,
+    })
+}
+
+fn manifest(text: Option<&str>) -> Result<Option<Manifest>, String> {
+    let read = |text| serde_json::from_str(text).map_err(|e| format!("the stored manifest makes no sense: {e}"));
+    text.map(read).transpose()
+}
+
+/// What a binding may use: what its manifest asks for, as far as the platform's operator and the binding's scope allow.
+/// An operator who has said nothing allows what stays within the switch; a scope that has said nothing agrees.
+fn grants(manifest: Option<&Manifest>, operator: &Option<String>, scope: &Option<String>) -> Result<Grants, String> {
+    let Some(manifest) = manifest else { return Ok(Grants::default()) };
+    let read = |who, text: &Option<String>, unsaid: Grants| match text {
+        Some(text) => serde_json::from_str(text).map_err(|e| format!("the {who}'s grants make no sense: {e}")),
+        None => Ok(unsaid),
+    };
+    let operator = read("operator", operator, Grants::within())?;
+    let scope = read("scope", scope, operator.clone())?;
+    Ok(manifest.needs.meet(&operator).meet(&scope))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::digest;
+    use super::{digest, grants, manifest as manifest_of};
+
+    #[test]
+    fn a_binding_may_what_manifest_operator_and_scope_allow() {
+        let asks = r#"{"id":"p","version":"1.0.0","wit":"0.1.0","provides":[{"point":"routing/router"}],
+            "needs":{"kv":["a","b"],"http":[{"host":"h.test"}]}}"#;
+        let granted = |manifest: Option<&str>, operator, scope| {
+            let own = |text: Option<&str>| text.map(str::to_owned);
+            let read = manifest_of(manifest).unwrap();
+            serde_json::to_string(&grants(read.as_ref(), &own(operator), &own(scope)).unwrap()).unwrap()
+        };
+        let http = r#""http":[{"host":"h.test","methods":["GET"]}]"#;
+        assert_eq!(granted(None, Some(r#"{"kv":["*"]}"#), None), "{}", "who asks for nothing gets nothing");
+        assert_eq!(granted(Some(asks), None, None), r#"{"kv":["a","b"]}"#, "nothing outward unless it was said");
+        let operator = r#"{"kv":["*"],"http":[{"host":"*.test"},{"host":"h.test"}]}"#;
+        assert_eq!(granted(Some(asks), Some(operator), None), format!(r#"{{"kv":["a","b"],{http}}}"#));
+        assert_eq!(granted(Some(asks), Some(operator), Some(r#"{"kv":["b"]}"#)), r#"{"kv":["b"]}"#);
+        let asking = manifest_of(Some(asks)).unwrap();
+        assert!(grants(asking.as_ref(), &Some(r#"{"kvs":[]}"#.to_owned()), &None).is_err());
+    }
 
     #[test]
     fn a_digest_is_read_back_from_its_hex() {

@@ -7,9 +7,9 @@ use crate::metrics;
 use crate::published::{Alive, Figures, Published};
 use core::net::IpAddr;
 use core::time::Duration;
-use model::{AccountId, Ban, BrandId, CallId, CallSnapshot, CompanyId, Instant, Mailbox, TrunkStatus};
+use model::{AccountId, Ban, BindingId, BrandId, CallId, CallSnapshot, CompanyId, Instant, Mailbox, TrunkStatus};
 use net::{BoundListener, NetError, TlsConfig, TlsMaterial};
-use plugin::{Artifact, ArtifactError};
+use plugin::{Artifact, ArtifactError, TrialFigures};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -308,6 +308,13 @@ impl Handle {
             records_unwritten: self.inner.published.figures().records_unwritten,
             bindings_broken: applied.broken,
         }
+    }
+
+    /// How a binding's version on trial does; `None` where there is none.
+    #[must_use]
+    pub fn trial(&self, binding: BindingId) -> Option<TrialFigures> {
+        let bindings = self.inner.plugins.metrics().bindings;
+        bindings.into_iter().find(|b| b.id == binding)?.trial
     }
 
     /// The switch's clock.

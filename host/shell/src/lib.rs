@@ -20,12 +20,15 @@ mod error;
 mod feed;
 mod handle;
 mod hops;
+mod keep;
+mod kept_metrics;
 mod metrics;
 mod prompts;
 mod published;
 mod registrations;
 mod shard;
 mod start;
+mod told;
 
 pub use clock::Clock;
 pub use config::ShellConfig;

@@ -1,6 +1,7 @@
 //! `/metrics`: the figures of shard, sockets, plugins and outbox in the OpenMetrics text format.
 
 use crate::handle::Inner;
+use crate::kept_metrics;
 use crate::published::{Figures, HOOK_BUCKETS_US};
 use core::fmt;
 use plugin::{BindingMetrics, HostMetrics};
@@ -41,7 +42,7 @@ fn counter(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -
     ConstCounter::new(value).encode(to.encode_descriptor(name, help, None, MetricType::Counter)?)
 }
 
-fn gauge(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+pub(crate) fn gauge(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
     let value = i64::try_from(value).unwrap_or(i64::MAX);
     ConstGauge::new(value).encode(to.encode_descriptor(name, help, None, MetricType::Gauge)?)
 }
@@ -73,7 +74,9 @@ impl Collector for Scrape {
         trunks(to, &figures)?;
         sockets(to, &figures)?;
         asks(to, &figures)?;
-        hooks(to, &self.0.plugins.metrics())?;
+        let bindings = self.0.plugins.metrics();
+        hooks(to, &bindings)?;
+        kept_metrics::encode(to, &self.0.plugins, &bindings)?;
         outbox(to, &self.0, &figures)?;
         feed(to, &self.0)
     }
@@ -253,7 +256,7 @@ fn asks(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {
     )
 }
 
-fn labels(binding: &BindingMetrics) -> Vec<(String, String)> {
+pub(crate) fn labels(binding: &BindingMetrics) -> Vec<(String, String)> {
     vec![
         ("binding".to_owned(), binding.name.clone()),
         ("id".to_owned(), binding.id.to_string()),

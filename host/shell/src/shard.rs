@@ -9,10 +9,12 @@ use crate::command::Command;
 use crate::hops::Hops;
 use crate::published::{Alive, Figures, Published};
 use crate::registrations::Keeper;
+use crate::told::{self, Why};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use model::{
-    Answer, AppId, CallEvent, CallRecord, Directory, Instant, NextHop, Question, Resolved, Ticket, TrunkChange,
+    Answer, AppId, CallEvent, CallRecord, Directory, Explained, Instant, NextHop, Question, RegisterAnswer,
+    RegisterQuestion, Resolved, Ticket, TrunkChange,
 };
 use net::{Incoming, Net};
 use plugin::AppMessage;
@@ -54,6 +56,7 @@ pub(crate) struct Parts {
     pub(crate) journal: Journal,
     pub(crate) keeper: Keeper,
     pub(crate) inbox: mpsc::Receiver<Command>,
+    pub(crate) whys: mpsc::Sender<Why>,
     pub(crate) published: Arc<Published>,
 }
 
@@ -69,9 +72,11 @@ pub(crate) struct Shard {
     journal: Journal,
     keeper: Keeper,
     inbox: mpsc::Receiver<Command>,
+    whys: mpsc::Sender<Why>,
     apps: (mpsc::UnboundedSender<AppMessage>, mpsc::UnboundedReceiver<AppMessage>),
     published: Arc<Published>,
-    asks: Asks,
+    asks: Asks<Answer>,
+    registers: Asks<RegisterAnswer>,
     hops: Hops,
     asked_at: BTreeMap<Ticket, Instant>,
     apps_alive: BTreeSet<AppId>,
@@ -99,9 +104,11 @@ impl Shard {
             journal: parts.journal,
             keeper: parts.keeper,
             inbox: parts.inbox,
+            whys: parts.whys,
             apps: mpsc::unbounded_channel(),
             published: parts.published,
             asks: Asks::new(waker.clone()),
+            registers: Asks::new(waker.clone()),
             hops: Hops::new(parts.resolver, waker.clone()),
             asked_at: BTreeMap::new(),
             apps_alive: BTreeSet::new(),
@@ -270,10 +277,13 @@ impl Shard {
     }
 
     fn take_answers(&mut self, now: Instant) {
-        let Shard { asks, core, asked_at, figures, clock, .. } = self;
+        let Shard { asks, registers, core, asked_at, figures, clock, .. } = self;
         asks.answered(|ticket, answer| {
             observe(figures, asked_at.remove(&ticket), &answer, clock.now());
             core.handle(Input::Answered { ticket, answer }, now);
+        });
+        registers.answered(|ticket, answer| {
+            core.handle(Input::RegisterAnswered { ticket, answer }, clock.now());
         });
         self.collect();
     }
@@ -339,6 +349,7 @@ impl Shard {
         match output {
             Output::Transmit(transmit) => self.net.send(transmit, now),
             Output::Ask(question) => self.ask(question, now),
+            Output::AskRegister(question) => self.ask_register(question, now),
             Output::Resolve(question) => self.hops.ask(question),
             Output::AppStart { app, start } => {
                 self.apps_alive.insert(app);
@@ -372,13 +383,37 @@ impl Shard {
         }
     }
 
+    fn ask_register(&mut self, question: RegisterQuestion, now: Instant) {
+        let ticket = question.ticket;
+        let (plugins, directory) = (self.plugins.clone(), Arc::clone(&self.directory));
+        let ask = async move { plugins.ask_register(question.attempt, directory).await };
+        if let Some(answer) = self.registers.begin(ticket, ask) {
+            self.core.handle(Input::RegisterAnswered { ticket, answer }, now);
+            self.collect();
+        }
+    }
+
     /// What each call and phone does is there for whoever looks for it (`RUST_LOG=debug`): at hundreds of calls a
     /// second nobody reads it, and the CDRs tell the same.
     fn tell(&mut self, event: &CallEvent, now: Instant) {
+        let company = told::tenant(event, &self.directory).and_then(|company| self.directory.company(company));
+        if company.is_some_and(|c| self.plugins.listens(c.brand, c.id))
+            && let Some(told) = told::told(event, &self.directory, now)
+        {
+            self.plugins.tell(&told, &self.directory);
+        }
         match event {
-            CallEvent::CallStarted { call, company } => tracing::debug!(%call, %company, "call started"),
-            CallEvent::CallAnswered { call } => tracing::debug!(%call, "call answered"),
-            CallEvent::CallEnded { call, cause } => tracing::debug!(%call, cause = cause.code(), "call ended"),
+            CallEvent::CallStarted { call, company, .. } => tracing::debug!(%call, %company, "call started"),
+            CallEvent::CallAnswered { call, .. } => tracing::debug!(%call, "call answered"),
+            CallEvent::CallEnded { call, cause, .. } => tracing::debug!(%call, cause = cause.code(), "call ended"),
+            CallEvent::Explained(why) => {
+                tracing::debug!(call = %why.call, asked = why.asked, decision = why.decision, "plugins were asked");
+                if let Some(company) = self.directory.company(why.company)
+                    && self.whys.try_send((company.brand, Explained::clone(why))).is_err()
+                {
+                    tracing::warn!(call = %why.call, "an explanation was dropped: the database does not follow");
+                }
+            }
             CallEvent::Registered { account, expires_s, .. } => {
                 tracing::debug!(%account, expires_s, "registered");
                 self.keeper.changed(now);

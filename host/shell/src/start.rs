@@ -6,7 +6,7 @@ use crate::handle::{Ending, Handle, Inner};
 use crate::published::Published;
 use crate::registrations::{self, Keeper};
 use crate::shard::{Parts, Shard};
-use crate::{ShellConfig, ShellError, prompts};
+use crate::{ShellConfig, ShellError, keep, prompts};
 use core::net::{IpAddr, SocketAddr};
 use model::{Cidr, Countries, Directory};
 use net::{BoundListener, MediaConfig, Net, PortPool, Surroundings, TlsMaterial};
@@ -49,10 +49,14 @@ impl Shell {
             inbox: inbox.clone(),
             applied,
             refused: BTreeMap::new(),
+            tables: BTreeMap::new(),
             countries,
         };
-        let directory = Arc::new(feed.directory().await?);
+        keep::restore(plugins.kv(), &db).await?;
+        let directory = feed.directory().await?;
+        feed.load_tables().await?;
         let broken = feed.bind().await?;
+        let directory = Arc::new(directory.with_hooks(plugins.hooks()));
         feed.applied.send_replace(Applied { version: directory.version(), stale: None, broken });
 
         let clock = Clock::anchored();
@@ -61,6 +65,7 @@ impl Shell {
             core.restore_registrations(snapshot, clock.now());
         }
         let published = Published::new();
+        let (whys, explained) = mpsc::channel(config.limits.inbox_max.max(1));
         let listeners = net.listeners().to_vec();
         let thread = spawn(Parts {
             core,
@@ -72,12 +77,17 @@ impl Shell {
             journal: outbox.journal(),
             keeper: Keeper::start(&config.data_dir)?,
             inbox: receiver,
+            whys,
             published: Arc::clone(&published),
         })?;
         let applied = feed.applied.subscribe();
         tokio::spawn(feed.follow());
         let (stop, stopping) = watch::channel(false);
-        let drain_task = tokio::spawn(drain.run(db.clone(), stopping));
+        let keys = keep::keys(plugins.kv().clone(), db.clone(), clock, stopping.clone());
+        let (drain, whys) = (drain.run(db.clone(), stopping), keep::explanations(explained, db.clone()));
+        let drain_task = tokio::spawn(async move {
+            tokio::join!(drain, keys, whys);
+        });
         let ending = Ending { thread: Some(thread), drain_stop: Some(stop), drain_task: Some(drain_task) };
         let ending = Mutex::new(ending);
         let draining = AtomicBool::new(false);

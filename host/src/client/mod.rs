@@ -8,7 +8,9 @@ mod calls;
 mod plugins;
 mod remote;
 mod table;
+mod tables;
 mod tenants;
+mod trace;
 mod translations;
 mod trunks;
 
@@ -30,6 +32,8 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
         Command::Cdr(command) => calls::cdr(&remote, command).await,
         Command::Account(command) => accounts::run(&remote, command).await,
         Command::Trunk(command) => trunks::run(&remote, command).await,
+        Command::Table(command) => tables::run(&remote, command).await,
+        Command::Trace { call } => trace::run(&remote, call).await,
         Command::Translation(command) => translations::run(&remote, command).await,
         Command::Brand(command) => tenants::brand(&remote, command).await,
         Command::Company(command) => tenants::company(&remote, command).await,

@@ -1,5 +1,6 @@
 //! `plugin list`, `install`, `bind`, `rollback`.
 
+use super::accounts::read_password;
 use super::remote::{Remote, json};
 use super::table::{rows, table, text};
 use crate::cli::{Bind, Plugin};
@@ -10,9 +11,23 @@ use std::path::Path;
 pub(super) async fn run(remote: &Remote, command: &Plugin) -> Result<String, Failure> {
     match command {
         Plugin::List => list(remote).await,
-        Plugin::Install { file, name, version } => install(remote, file, name.as_deref(), version).await,
+        Plugin::Install { file, name, version, unsigned } => {
+            install(remote, file, (name.as_deref(), version.as_deref()), *unsigned).await
+        }
         Plugin::Bind(wanted) => bind(remote, wanted).await,
         Plugin::Rollback { binding } => rollback(remote, binding).await,
+        Plugin::Grant { plugin, grants } => grant(remote, plugin, grants).await,
+        Plugin::Try { binding, end: true, .. } => {
+            let path = format!("/bindings/{}/trial", binding_id(remote, binding).await?);
+            let made = remote.write(reqwest::Method::DELETE, &path, &Value::Null).await?;
+            Ok(if remote.json { json(&made) } else { format!("The trial beside {binding} is over.\n") })
+        }
+        Plugin::Try { binding, plugin: None, .. } => show_trial(remote, binding).await,
+        Plugin::Try { binding, plugin: Some(plugin), percent, config, .. } => {
+            try_out(remote, binding, plugin, *percent, config.as_deref()).await
+        }
+        Plugin::Secret { binding, name, remove } => secret(remote, binding, name.as_deref(), *remove).await,
+        Plugin::Author(_) => Err(Failure::start("this command needs no switch")),
     }
 }
 
@@ -29,26 +44,36 @@ async fn list(remote: &Remote) -> Result<String, Failure> {
     );
     out.push('\n');
     out.push_str(&table(
-        &["ID", "BINDING", "POINT", "RUNS", "BRAND", "COMPANY", "PRIORITY", "CONFIG"],
-        &rows(&bindings, &["id", "name", "point", "plugin", "brand", "company", "priority", "config"]),
+        &["ID", "BINDING", "POINT", "RUNS", "BRAND", "COMPANY", "ACCOUNT", "PRIORITY", "CONFIG"],
+        &rows(&bindings, &["id", "name", "point", "plugin", "brand", "company", "account", "priority", "config"]),
         "No bindings.",
     ));
     Ok(out)
 }
 
-async fn install(remote: &Remote, file: &Path, name: Option<&str>, version: &str) -> Result<String, Failure> {
+async fn install(
+    remote: &Remote,
+    file: &Path,
+    (name, version): (Option<&str>, Option<&str>),
+    unsigned: bool,
+) -> Result<String, Failure> {
     let bytes = std::fs::read(file).map_err(|e| Failure::start(format!("cannot read {}: {e}", file.display())))?;
-    let stem = file.file_stem().map(|s| s.to_string_lossy().replace('_', "-"));
-    let Some(name) = name.map(str::to_owned).or(stem) else {
-        return Err(Failure::start("the file has no name to go by: give --name"));
-    };
-    let made = remote.upload("/plugins", &[("name", name), ("version", version.to_owned())], bytes).await?;
+    let (mut name, mut version) = (name.map(str::to_owned), version.map(str::to_owned));
+    if !bundle::Bundle::is(&bytes) {
+        name = name.or_else(|| file.file_stem().map(|s| s.to_string_lossy().replace('_', "-")));
+        version = version.or_else(|| Some("0.1.0".to_owned()));
+    }
+    let given = [("name", name), ("version", version), ("unsigned", unsigned.then(|| "true".to_owned()))];
+    let query: Vec<_> = given.into_iter().filter_map(|(field, value)| Some((field, value?))).collect();
+    let made = remote.upload("/plugins", &query, bytes).await?;
     if remote.json {
         return Ok(json(&made));
     }
     let said = |field| text(&made, field);
+    let outward = made.get("asks").and_then(|a| a.get("http")).is_some() && made["granted"].is_null();
+    let hint = if outward { "It asks for requests to the outside: see strowger plugin grant.\n" } else { "" };
     Ok(format!(
-        "Installed {}@{} for {}, digest {}.\nNot bound yet: strowger plugin bind {}@{}\n",
+        "Installed {}@{} for {}, digest {}.\n{hint}Not bound yet: strowger plugin bind {}@{}\n",
         said("name"),
         said("version"),
         said("points"),
@@ -62,12 +87,16 @@ async fn bind(remote: &Remote, wanted: &Bind) -> Result<String, Failure> {
     let plugin = find(remote, &wanted.plugin).await?;
     let mut body = Map::new();
     match (&wanted.company, &wanted.brand) {
+        (None, None) if wanted.account.is_some() => None,
         (Some(_), Some(_)) => {
             return Err(Failure::start("--company and --brand exclude each other: a company has one brand"));
         }
         (Some(company), None) => body.insert("company".into(), remote.one("companies", Some(company)).await?.into()),
         (None, brand) => body.insert("brand".into(), remote.one("brands", brand.as_deref()).await?.into()),
     };
+    if let Some(account) = wanted.account {
+        body.insert("account".into(), json!(account));
+    }
     if let Some(point) = &wanted.point {
         body.insert("point".into(), json!(point));
     }
@@ -77,26 +106,117 @@ async fn bind(remote: &Remote, wanted: &Bind) -> Result<String, Failure> {
         body.insert("priority".into(), json!(priority));
     }
     if let Some(config) = &wanted.config {
-        body.insert("config".into(), read_config(config)?);
+        body.insert("config".into(), read_json("configuration", config)?);
+    }
+    if let Some(grants) = &wanted.grants {
+        body.insert("grants".into(), read_json("grants", grants)?);
+    }
+    if wanted.mandatory {
+        body.insert("mandatory".into(), json!(true));
     }
     let made = remote.write(reqwest::Method::PUT, "/bindings", &Value::Object(body)).await?;
     Ok(if remote.json { json(&made) } else { live(&made) })
 }
 
-async fn rollback(remote: &Remote, wanted: &str) -> Result<String, Failure> {
+async fn grant(remote: &Remote, wanted: &str, grants: &str) -> Result<String, Failure> {
+    let plugin = find(remote, wanted).await?;
+    let body = match grants {
+        "all" => plugin.get("asks").cloned().unwrap_or(Value::Null),
+        "none" => Value::Null,
+        text => read_json("grants", text)?,
+    };
+    let path = format!("/plugins/{}/grants", text(&plugin, "id"));
+    let made = remote.write(reqwest::Method::PUT, &path, &body).await?;
+    if remote.json {
+        return Ok(json(&made));
+    }
+    let granted = made.get("granted").filter(|g| !g.is_null());
+    let granted = granted.map_or_else(|| "what stays within the switch".to_owned(), Value::to_string);
+    Ok(format!("{}@{} may use {granted} of what it asks for.\n", text(&made, "name"), text(&made, "version")))
+}
+
+async fn try_out(
+    remote: &Remote,
+    binding: &str,
+    plugin: &str,
+    percent: u8,
+    config: Option<&str>,
+) -> Result<String, Failure> {
+    let path = format!("/bindings/{}/trial", binding_id(remote, binding).await?);
+    let mut body = Map::from_iter([
+        ("plugin".to_owned(), find(remote, plugin).await?["id"].clone()),
+        ("percent".to_owned(), json!(percent)),
+    ]);
+    if let Some(config) = config {
+        body.insert("config".into(), read_json("configuration", config)?);
+    }
+    let made = remote.write(reqwest::Method::PUT, &path, &Value::Object(body)).await?;
+    if remote.json {
+        return Ok(json(&made));
+    }
+    let how = if percent == 0 { "as a shadow".to_owned() } else { format!("for {percent} of 100 calls") };
+    Ok(format!("{plugin} is tried out beside {binding}, {how}.\nSee how it does: strowger plugin try {binding}\n"))
+}
+
+async fn show_trial(remote: &Remote, binding: &str) -> Result<String, Failure> {
+    let path = format!("/bindings/{}/trial", binding_id(remote, binding).await?);
+    let trial = remote.get(&path, &[]).await?;
+    if remote.json {
+        return Ok(json(&trial));
+    }
+    let said = |field| text(&trial, field);
+    let mut out = format!(
+        "{} calls, {} failures, {} answers the same, {} different{}\n",
+        said("calls"),
+        said("failures"),
+        said("same"),
+        said("different"),
+        if trial["rolled_back"] == true { "; rolled back" } else { "" }
+    );
+    for line in trial["differences"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        out.extend(line.chars().map(|c| if c.is_control() { '?' } else { c }));
+        out.push('\n');
+    }
+    Ok(out)
+}
+
+async fn secret(remote: &Remote, binding: &str, name: Option<&str>, remove: bool) -> Result<String, Failure> {
+    let path = format!("/bindings/{}/secrets", binding_id(remote, binding).await?);
+    let made = match name {
+        None => remote.get(&path, &[]).await?,
+        Some(name) => {
+            // Never an argument: other users can see a command line.
+            let value = if remove { None } else { read_password(Some("-"))? };
+            remote.write(reqwest::Method::PUT, &path, &json!({ name: value })).await?
+        }
+    };
+    if remote.json {
+        return Ok(json(&made));
+    }
+    let names: Vec<&str> = made["names"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    Ok(if names.is_empty() {
+        format!("{binding} has no secrets.\n")
+    } else {
+        format!("{binding} has {}.\n", names.join(", "))
+    })
+}
+
+/// The number of the binding of that name or number.
+async fn binding_id(remote: &Remote, wanted: &str) -> Result<String, Failure> {
     let bindings = remote.list("/bindings", &[], usize::MAX).await?;
     let fits = |b: &&Value| text(b, "name") == wanted || text(b, "id") == wanted;
     let found: Vec<&Value> = bindings.iter().filter(fits).collect();
-    let id = match found.as_slice() {
-        [one] => text(one, "id"),
-        [] => return Err(Failure::refused(format!("{wanted} is not among the bindings"))),
+    match found.as_slice() {
+        [one] => Ok(text(one, "id")),
+        [] => Err(Failure::refused(format!("{wanted} is not among the bindings"))),
         several => {
-            return Err(Failure::start(format!(
-                "{} bindings are named {wanted}: name one by its number",
-                several.len()
-            )));
+            Err(Failure::start(format!("{} bindings are named {wanted}: name one by its number", several.len())))
         }
-    };
+    }
+}
+
+async fn rollback(remote: &Remote, wanted: &str) -> Result<String, Failure> {
+    let id = binding_id(remote, wanted).await?;
     let made = remote.write(reqwest::Method::POST, &format!("/bindings/{id}/rollback"), &json!({})).await?;
     Ok(if remote.json { json(&made) } else { live(&made) })
 }
@@ -115,10 +235,10 @@ async fn find(remote: &Remote, wanted: &str) -> Result<Value, Failure> {
 }
 
 /// JSON text, or `@FILE` with it.
-fn read_config(given: &str) -> Result<Value, Failure> {
+fn read_json(what: &str, given: &str) -> Result<Value, Failure> {
     let text = match given.strip_prefix('@') {
         Some(file) => std::fs::read_to_string(file).map_err(|e| Failure::start(format!("cannot read {file}: {e}")))?,
         None => given.to_owned(),
     };
-    serde_json::from_str(&text).map_err(|e| Failure::start(format!("the configuration is not JSON: {e}")))
+    serde_json::from_str(&text).map_err(|e| Failure::start(format!("the {what} is not JSON: {e}")))
 }

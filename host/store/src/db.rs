@@ -2,8 +2,8 @@
 
 use crate::sql::{Arg, Pools, Row, Statement, Tx};
 use crate::{
-    Accounts, Bindings, Brands, Cdrs, Companies, Ddis, Extensions, Plugins, Policies, SecretKey, StoreError, Tokens,
-    TranslationSets, Trunks, feed::Watch, open,
+    Accounts, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, PluginKeys, Plugins, Policies,
+    PrefixTables, SecretKey, StoreError, Tokens, TranslationSets, Trunks, feed::Watch, open,
 };
 use std::sync::Arc;
 
@@ -130,10 +130,28 @@ impl Db {
         Bindings(self)
     }
 
+    /// The prefix tables.
+    #[must_use]
+    pub const fn prefix_tables(&self) -> PrefixTables<'_> {
+        PrefixTables(self)
+    }
+
     /// The call detail records.
     #[must_use]
     pub const fn cdrs(&self) -> Cdrs<'_> {
         Cdrs(self)
+    }
+
+    /// Why calls went where they went.
+    #[must_use]
+    pub const fn explanations(&self) -> Explanations<'_> {
+        Explanations(self)
+    }
+
+    /// What plugins keep.
+    #[must_use]
+    pub const fn plugin_keys(&self) -> PluginKeys<'_> {
+        PluginKeys(self)
     }
 
     /// The API tokens.

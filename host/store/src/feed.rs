@@ -10,9 +10,10 @@ use crate::nouns::{
     policies::PolicyRow, translation_sets::SetRow, trunks,
 };
 use crate::sql::{Pools, statements, translated};
-use crate::{Db, StoreError, db::Inner};
-use model::{BindingId, BrandId, CompanyId, CompanyPolicy, Directory, PluginId};
+use crate::{Db, PlainSecret, StoreError, db::Inner};
+use model::{AccountId, BindingId, BrandId, CompanyId, CompanyPolicy, Directory, PluginId};
 use sqlx::postgres::PgListener;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -40,8 +41,12 @@ statements! { "directory";
         headers, calls_max, cps_max, answer_ms, ping_s, translation_set_id, anchor FROM trunks ORDER BY id";
     TRUNK_SOURCES = "SELECT trunk_id, network, listener FROM trunk_sources ORDER BY trunk_id, position";
     POLICIES = "SELECT company_id, policy FROM company_policies ORDER BY company_id";
-    BOUND = "SELECT b.id, b.brand_id, b.company_id, b.name, b.point, b.priority, b.config, b.plugin_id,
-        p.name AS plugin_name, p.version, p.digest FROM bindings b JOIN plugins p ON p.id = b.plugin_id
+    BOUND = "SELECT b.id, b.brand_id, b.company_id, b.account_id, b.name, b.point, b.priority, b.config, b.plugin_id,
+        p.name AS plugin_name, p.version, p.digest, p.manifest, p.granted AS operator_grants,
+        b.granted AS scope_grants, b.mandatory, b.trial_plugin_id, b.trial_config, b.trial_percent,
+        t.name AS trial_name, t.version AS trial_version, t.digest AS trial_digest, t.manifest AS trial_manifest,
+        t.granted AS trial_grants
+        FROM bindings b JOIN plugins p ON p.id = b.plugin_id LEFT JOIN plugins t ON t.id = b.trial_plugin_id
         ORDER BY b.brand_id, b.priority, b.id";
 }
 
@@ -57,6 +62,8 @@ pub struct BoundPlugin {
     pub brand: BrandId,
     /// Only this company's calls; `None` = every company of the brand.
     pub company: Option<CompanyId>,
+    /// Only what this account of the company does; `None` = every account.
+    pub account: Option<AccountId>,
     /// The plugin point, as `routing/router`.
     pub point: String,
     /// Lower is asked first.
@@ -71,6 +78,37 @@ pub struct BoundPlugin {
     pub version: String,
     /// SHA-256 of the component, 64 hex digits.
     pub digest: String,
+    /// The manifest of its bundle, JSON.
+    pub manifest: Option<String>,
+    /// What the platform's operator allows the plugin, JSON.
+    pub operator_grants: Option<String>,
+    /// What the binding's scope allows it, JSON.
+    pub scope_grants: Option<String>,
+    /// Whether a failure refuses.
+    pub mandatory: bool,
+    /// What only this binding knows, by name.
+    pub secrets: BTreeMap<String, PlainSecret>,
+    /// A version on trial.
+    pub trial: Option<BoundTrial>,
+}
+
+/// A version on trial, as the plugin host needs it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BoundTrial {
+    /// The version's row.
+    pub plugin: PluginId,
+    /// Its plugin's name and its version, as `extensions@0.1.0`.
+    pub name: String,
+    /// SHA-256 of the component, 64 hex digits.
+    pub digest: String,
+    /// The manifest of its bundle, JSON.
+    pub manifest: Option<String>,
+    /// What the platform's operator allows it, JSON.
+    pub operator_grants: Option<String>,
+    /// Configuration, JSON.
+    pub config: String,
+    /// How many of a hundred calls it answers.
+    pub percent: u8,
 }
 
 #[derive(sqlx::FromRow)]
@@ -78,6 +116,7 @@ struct BoundRow {
     id: i64,
     brand_id: i64,
     company_id: Option<i64>,
+    account_id: Option<i64>,
     name: String,
     point: String,
     priority: i64,
@@ -86,15 +125,44 @@ struct BoundRow {
     plugin_name: String,
     version: String,
     digest: String,
+    manifest: Option<String>,
+    operator_grants: Option<String>,
+    scope_grants: Option<String>,
+    mandatory: bool,
+    trial_plugin_id: Option<i64>,
+    trial_config: Option<String>,
+    trial_percent: Option<i64>,
+    trial_name: Option<String>,
+    trial_version: Option<String>,
+    trial_digest: Option<String>,
+    trial_manifest: Option<String>,
+    trial_grants: Option<String>,
+}
+
+impl BoundRow {
+    fn trial(&self) -> Option<BoundTrial> {
+        let (name, version) = (self.trial_name.as_deref()?, self.trial_version.as_deref()?);
+        Some(BoundTrial {
+            plugin: PluginId(self.trial_plugin_id?),
+            name: format!("{name}@{version}"),
+            digest: self.trial_digest.clone()?,
+            manifest: self.trial_manifest.clone(),
+            operator_grants: self.trial_grants.clone(),
+            config: self.trial_config.clone().unwrap_or_else(|| "{}".to_owned()),
+            percent: self.trial_percent.and_then(|p| u8::try_from(p).ok()).unwrap_or(0),
+        })
+    }
 }
 
 impl From<BoundRow> for BoundPlugin {
     fn from(row: BoundRow) -> Self {
         BoundPlugin {
+            trial: row.trial(),
             binding: BindingId(row.id),
             name: row.name,
             brand: BrandId(row.brand_id),
             company: row.company_id.map(CompanyId),
+            account: row.account_id.map(AccountId),
             point: row.point,
             priority: row.priority,
             config: row.config,
@@ -102,6 +170,11 @@ impl From<BoundRow> for BoundPlugin {
             plugin_name: row.plugin_name,
             version: row.version,
             digest: row.digest,
+            manifest: row.manifest,
+            operator_grants: row.operator_grants,
+            scope_grants: row.scope_grants,
+            mandatory: row.mandatory,
+            secrets: BTreeMap::new(),
         }
     }
 }
@@ -165,7 +238,12 @@ impl Db {
     /// # Errors
     /// The database failed.
     pub async fn bindings(&self) -> Result<Vec<BoundPlugin>, StoreError> {
-        Ok(self.all::<BoundRow>(BOUND, &[]).await?.into_iter().map(BoundPlugin::from).collect())
+        let mut secrets = self.plugin_bindings().every_secret().await?;
+        let with_secrets = |row: BoundRow| {
+            let bound = BoundPlugin::from(row);
+            BoundPlugin { secrets: secrets.remove(&bound.binding).unwrap_or_default(), ..bound }
+        };
+        Ok(self.all::<BoundRow>(BOUND, &[]).await?.into_iter().map(with_secrets).collect())
     }
 
     /// Wakes whenever [`Db::version`] has moved, and once at first; holds the newest version seen, 0 before the first

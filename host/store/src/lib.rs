@@ -20,22 +20,25 @@ mod sql;
 
 pub use db::Db;
 pub use error::StoreError;
-pub use feed::BoundPlugin;
+pub use feed::{BoundPlugin, BoundTrial};
 pub use nouns::accounts::{Accounts, NewAccount};
-pub use nouns::bindings::{Binding, Bindings, NewBinding};
+pub use nouns::bindings::{Binding, BindingTrial, Bindings, NewBinding};
 pub use nouns::brands::{Brands, NewBrand};
 pub use nouns::cdrs::{CdrCursor, CdrFilter, Cdrs};
 pub use nouns::companies::{Companies, NewCompany};
 pub use nouns::ddis::{Ddis, NewDdi};
+pub use nouns::explanations::Explanations;
 pub use nouns::extensions::{Extensions, NewExtension};
-pub use nouns::plugins::{NewPlugin, Plugin, Plugins};
+pub use nouns::plugin_keys::PluginKeys;
+pub use nouns::plugins::{NewPlugin, Plugin, PluginAbout, Plugins};
 pub use nouns::policies::Policies;
+pub use nouns::prefix_tables::{NewPrefixTable, PrefixTableRow, PrefixTables};
 pub use nouns::tokens::{ApiToken, NewToken, Role, TokenId, Tokens};
 pub use nouns::translation_sets::{NewTranslationSet, TranslationSets};
 pub use nouns::trunks::Trunks;
 pub use open::{MIGRATIONS_POSTGRES, MIGRATIONS_SQLITE};
 pub use scope::{OpContext, Page, Scope};
-pub use secrets::{BadKey, SecretKey};
+pub use secrets::{BadKey, PlainSecret, SecretKey};
 pub use seed::{DemoAccount, DemoSeed, DemoTenant};
 pub use sql::Statement;
 
@@ -43,15 +46,19 @@ pub use sql::Statement;
 pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> {
     const REGISTRIES: &[(&str, &[Statement])] = &[
         ("accounts", nouns::accounts::ALL),
+        ("binding_secrets", nouns::binding_secrets::ALL),
         ("bindings", nouns::bindings::ALL),
         ("brands", nouns::brands::ALL),
         ("cdrs", nouns::cdrs::ALL),
         ("companies", nouns::companies::ALL),
         ("ddis", nouns::ddis::ALL),
+        ("explanations", nouns::explanations::ALL),
         ("extensions", nouns::extensions::ALL),
         ("feed", feed::ALL),
+        ("plugin_keys", nouns::plugin_keys::ALL),
         ("plugins", nouns::plugins::ALL),
         ("policies", nouns::policies::ALL),
+        ("prefix_tables", nouns::prefix_tables::ALL),
         ("seed", seed::ALL),
         ("tokens", nouns::tokens::ALL),
         ("translation_sets", nouns::translation_sets::ALL),

@@ -8,6 +8,7 @@ use crate::config::{CoreConfig, streams};
 use crate::counters::Counters;
 use crate::events::EventDesk;
 use crate::io::{Input, Output};
+use crate::registering::Registering;
 use crate::trunks::Trunks;
 use admission::{Domains, Doorkeeper, Guard, Shedder};
 use bytes::Bytes;
@@ -42,6 +43,7 @@ pub struct Core {
     pub(crate) calls: Engine,
     pub(crate) lookups: Lookups,
     pub(crate) trunks: Trunks,
+    pub(crate) registering: Registering,
     pub(crate) ids: IdSource,
     pub(crate) counters: Counters,
     pub(crate) out: VecDeque<Output>,
@@ -84,6 +86,7 @@ impl Core {
             media: media::Engine::new(config.media(prompts), ports, ids.split()),
             calls: Engine::new(ids.split()),
             trunks,
+            registering: Registering::default(),
             lookups: Lookups::new(&limits),
             setup: Setup {
                 limits,
@@ -112,6 +115,7 @@ impl Core {
                 self.with_calls(now, |calls, f| calls.handle_answer(f, ticket, answer))
             }
             Input::Resolved(resolved) => self.handle_resolved(resolved),
+            Input::RegisterAnswered { ticket, answer } => self.register_answered(ticket, &answer, now),
             Input::AppRequest { app, request, verb } => {
                 self.with_calls(now, |calls, f| calls.handle_app_request(f, app, request, verb));
             }
@@ -145,6 +149,7 @@ impl Core {
         self.events.notifier.handle_timeout(&mut self.transactions, now);
         self.events.publications.handle_timeout(now);
         self.sweep_events(now);
+        self.registers_due(now);
         self.ping_phones(now);
         self.media.handle_timeout(now);
         self.lookups.handle_timeout(now);
@@ -163,6 +168,7 @@ impl Core {
             self.proxies.poll_timeout(),
             self.registrar.poll_timeout(),
             self.events.poll_timeout(),
+            self.registering.poll_timeout(),
             self.media.poll_timeout(),
             self.calls.poll_timeout(),
             self.lookups.poll_timeout(),
@@ -370,6 +376,7 @@ impl Core {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.calls.is_empty()
+            && self.registering.is_empty()
             && self.transactions.is_empty()
             && self.dialogs.is_empty()
             && self.proxies.is_empty()

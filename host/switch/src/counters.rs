@@ -47,6 +47,8 @@ pub struct Counters {
     pub publications_alive: usize,
     /// The notifier's totals.
     pub events: sip_events::Counters,
+    /// Answers of registration hooks that came after their deadline.
+    pub register_answers_stale: u64,
     /// REGISTERs answered 200.
     pub registered: u64,
     /// Packets sent to keep phones behind NATs reachable.

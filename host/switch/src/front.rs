@@ -2,6 +2,7 @@
 //! admission and the registrar, OPTIONS answered here.
 
 use crate::core::Core;
+use crate::registering::Attempt;
 use admission::{Admission, Admitted};
 use bytes::Bytes;
 use call::Arrival;
@@ -51,7 +52,7 @@ impl Core {
         }
         match request.method() {
             Some(Method::Invite) => self.invite(key, flow, request, now),
-            Some(Method::Register) => self.register(key, &flow, request, now),
+            Some(Method::Register) => self.register(key, flow, request, now),
             Some(Method::Options) => {
                 let headers = [
                     ("Allow", ALLOW.to_owned()),
@@ -148,10 +149,17 @@ impl Core {
         self.with_calls(now, |calls, floors| calls.open(floors, &arrival));
     }
 
-    fn register(&mut self, key: ServerKey, flow: &Flow, request: &Message, now: Instant) {
-        let Some(admitted) = self.admit(key, flow, request, now) else { return };
+    fn register(&mut self, key: ServerKey, flow: Flow, request: &Arc<Message>, now: Instant) {
+        let Some(admitted) = self.admit(key, &flow, request, now) else { return };
+        self.begin_register(Attempt { key, flow, request: Arc::clone(request), admitted }, now);
+    }
+
+    /// The registrar's turn. `at_most_s` is the longest time that plugins allow.
+    pub(crate) fn finish_register(&mut self, attempt: &Attempt, at_most_s: Option<u32>, now: Instant) {
+        let Attempt { key, flow, request, admitted } = attempt;
         let policy = &self.directory.policy(admitted.company().id).registration;
-        let who = registrar::Registrant { account: admitted.account(), domain: &admitted.company().domain, policy };
+        let domain = &admitted.company().domain;
+        let who = registrar::Registrant { account: admitted.account(), domain, policy, at_most_s };
         let registration = self.registrar.register(&who, request, flow, now);
         if registration.status == 200 {
             self.counters.registered += 1;
@@ -165,7 +173,13 @@ impl Core {
             registration.headers.iter().map(|(name, value)| (*name, value.clone())).collect();
         headers.extend(registration.contacts.iter().map(|listed| ("Contact", listed.value())));
         headers.push(("Supported", REGISTER_OPTIONS.join(", ")));
-        self.answer(key, flow, request, registration.status, &headers, now);
+        self.answer(*key, flow, request, registration.status, &headers, now);
+    }
+
+    /// A refusal in a plugin's words.
+    pub(crate) fn refusal(&mut self, flow: &Flow, request: &Message, status: u16, reason: &str) -> Bytes {
+        let tag = self.ids.token(12);
+        ResponseWriter::to(request, status, reason, flow.remote).to_tag(&tag).finish()
     }
 
     /// Answers a request that opened no dialog.

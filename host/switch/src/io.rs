@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use model::{
     Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId, CallRecord,
-    Directory, Flow, Mailbox, Question, RequestId, ResolveQuestion, Resolved, Ticket, Transmit,
+    Directory, Flow, Mailbox, Question, RegisterAnswer, RegisterQuestion, RequestId, ResolveQuestion, Resolved, Ticket,
+    Transmit,
 };
 use std::sync::Arc;
 
@@ -28,6 +29,13 @@ pub enum Input {
         ticket: Ticket,
         /// The answer.
         answer: Answer,
+    },
+    /// The registration chain answered a question.
+    RegisterAnswered {
+        /// Which.
+        ticket: Ticket,
+        /// The answer.
+        answer: RegisterAnswer,
     },
     /// A lookup of [`Output::Resolve`] is done.
     Resolved(Resolved),
@@ -75,6 +83,8 @@ pub enum Output {
     Ask(Question),
     /// Look up a next hop; [`Input::Resolved`] by `Limits::resolve_deadline_ms`, or it has failed.
     Resolve(ResolveQuestion),
+    /// Ask the registration chain; [`Input::RegisterAnswered`] by the question's deadline, or the registrar decides alone.
+    AskRegister(RegisterQuestion),
     /// Start a call app.
     AppStart {
         /// Its id.

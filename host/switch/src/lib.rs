@@ -15,6 +15,7 @@ mod guarding;
 mod io;
 mod pings;
 mod proxying;
+mod registering;
 mod resolving;
 mod trunks;
 mod watching;

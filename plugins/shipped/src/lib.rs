@@ -9,3 +9,30 @@ pub const ATTENDANT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/attendant
 
 /// `plugins/guests/echo`: plays the caller back.
 pub const ECHO: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/echo.wasm"));
+
+/// `plugins/guests/forwards`: call forwarding and do not disturb by star codes.
+pub const FORWARDS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/forwards.wasm"));
+
+/// Its manifest.
+pub const FORWARDS_MANIFEST: &str = include_str!("../../guests/forwards/plugin.toml");
+
+/// The schema of its configuration.
+pub const FORWARDS_SCHEMA: &str = include_str!("../../guests/forwards/config.schema.json");
+
+/// `plugins/guests/lcr`: public numbers to the cheapest carrier.
+pub const LCR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lcr.wasm"));
+
+/// Its manifest.
+pub const LCR_MANIFEST: &str = include_str!("../../guests/lcr/plugin.toml");
+
+/// The schema of its configuration.
+pub const LCR_SCHEMA: &str = include_str!("../../guests/lcr/config.schema.json");
+
+/// `plugins/guests/screening`: allow and block lists.
+pub const SCREENING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/screening.wasm"));
+
+/// Its manifest.
+pub const SCREENING_MANIFEST: &str = include_str!("../../guests/screening/plugin.toml");
+
+/// The schema of its configuration.
+pub const SCREENING_SCHEMA: &str = include_str!("../../guests/screening/config.schema.json");

@@ -1,7 +1,7 @@
 //! The calling company's facts.
 
 use crate::generated::router::strowger::host::directory as host;
-use crate::{Error, Result};
+use crate::{Attr, Error, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -60,4 +60,20 @@ pub fn extension(number: &str) -> Result<Option<Number>> {
 /// As `host/directory` says.
 pub fn ddi(e164: &str) -> Result<Option<Number>> {
     find("ddi", e164)
+}
+
+/// The longest prefix of `number` in a granted prefix table, with its row.
+///
+/// # Errors
+/// `denied`, or `not-found` where the brand has no such table.
+pub fn longest_prefix(table: &str, number: &str) -> Result<Option<(String, Vec<Attr>)>> {
+    host::longest_prefix(table, number)
+}
+
+/// Every row whose prefix begins `number`, the longest first.
+///
+/// # Errors
+/// As [`longest_prefix`].
+pub fn prefixes(table: &str, number: &str) -> Result<Vec<(String, Vec<Attr>)>> {
+    host::prefixes(table, number)
 }

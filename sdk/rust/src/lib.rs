@@ -1,7 +1,8 @@
 //! Plugins for Strowger, in Rust: a thin, hand-made layer over bindings generated from `wit/`.
 //!
 //! A plugin is a `cdylib` for `wasm32-unknown-unknown`, linked by `wasm-component-ld`. It implements [`Router`] or
-//! [`App`] (or both) and exports it with [`export_router!`] or [`export_app!`]:
+//! [`App`] (or both) and exports it with [`export_router!`] or [`export_app!`]; [`Registration`], [`Feature`] and
+//! [`EventSink`] likewise:
 //!
 //! ```ignore
 //! use strowger_sdk::prelude::*;
@@ -30,6 +31,9 @@ mod config;
 mod directory;
 #[doc(hidden)]
 pub mod generated;
+mod hooks;
+mod http;
+mod kv;
 mod log;
 mod metrics;
 mod router;
@@ -39,10 +43,14 @@ pub use app::{
     tone,
 };
 pub use config::{config, config_json};
-pub use directory::{Account, Number, Target, account, ddi, extension};
+pub use directory::{Account, Number, Target, account, ddi, extension, longest_prefix, prefixes};
 pub use generated::app::strowger::call::control::{Bridged, Collected, Prompt};
-pub use generated::router::strowger::host::clock::{monotonic_ns, now_ms};
+pub use generated::router::strowger::host::clock::{Local, local_time, monotonic_ns, now_ms};
+pub use generated::router::strowger::host::secrets::get as secret;
 pub use generated::router::strowger::types::types::{Attr, CallInfo, Cause, Error, ErrorInfo, Header, HeaderOp, Party};
+pub use hooks::{Action, Attempt, EventSink, Feature, Item, Registration, Verdict, no_objection};
+pub use http::{Http, Response};
+pub use kv::Bucket;
 pub use log::{log, log_panics};
 pub use metrics::{count, observe};
 pub use router::{
@@ -51,6 +59,8 @@ pub use router::{
 
 #[doc(hidden)]
 pub use app::{AppGuest, run as __run_app};
+#[doc(hidden)]
+pub use hooks::{EventSinkGuest, FeatureGuest, RegistrationGuest};
 
 #[cfg(all(feature = "arena", target_arch = "wasm32"))]
 #[global_allocator]

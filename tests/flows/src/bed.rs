@@ -10,10 +10,11 @@ use core::time::Duration;
 use model::{
     Account, AccountId, Answer, AppId, AppOutcome, AppVerb, Brand, BrandId, BridgeSpec, CollectSpec, Company,
     CompanyId, Ddi, Decision, DefaultVerdict, DialSpec, Directory, Endpoint, Extension, ExtensionId, Flow, Ha1,
-    Handling, Instant, LegHandle, Limits, Mailbox, MediaPath, MediaPortId, MediaSecurity, MessageCounts, NextHop,
-    Prompt, Refusal, RequestId, ResolveFailure, ResolveTicket, Resolved, ResourceList, RingPlan, RingStep, RouteTarget,
-    Target, Ticket, Transport,
+    Handling, Hooks, Instant, LegHandle, Limits, Mailbox, MediaPath, MediaPortId, MediaSecurity, MessageCounts,
+    NextHop, Prompt, Refusal, RegisterAnswer, RegisterVerdict, RequestId, ResolveFailure, ResolveTicket, Resolved,
+    ResourceList, RingPlan, RingStep, RouteTarget, Target, Ticket, Transport,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use switch::{Core, CoreConfig, Input, Listener, MediaPort, Output, Prompts};
 
@@ -41,6 +42,7 @@ pub struct Bed {
     /// Who heard what, as it was on the wire.
     heard: Vec<(&'static str, String)>,
     carriers: Carriers,
+    register: Ticket,
 }
 
 impl Default for Bed {
@@ -80,6 +82,7 @@ impl Bed {
             lookup: ResolveTicket(0),
             heard: Vec::new(),
             carriers: Carriers::default(),
+            register: Ticket(0),
         }
     }
 
@@ -95,6 +98,15 @@ impl Bed {
             ["chain", ">", rest @ ..] => {
                 let answer = answer(rest);
                 self.core.handle(Input::Answered { ticket: self.ticket, answer }, self.now);
+            }
+            ["hooks", ">", "registration"] => {
+                let registration = BTreeSet::from([(BrandId(1), None)]);
+                let hooks = Hooks { registration, ..Hooks::default() };
+                self.core.handle(Input::Directory(Arc::new(directory(None, None).with_hooks(hooks))), self.now);
+            }
+            ["hook", ">", rest @ ..] => {
+                let answer = RegisterAnswer { verdict: opinion(rest), hooks: Vec::new() };
+                self.core.handle(Input::RegisterAnswered { ticket: self.register, answer }, self.now);
             }
             ["dns", ">", addresses @ ..] => {
                 let resolved = Resolved { ticket: self.lookup, hops: hops(addresses) };
@@ -251,6 +263,7 @@ impl Bed {
                     }
                 }
                 Output::Ask(question) => self.ticket = question.ticket,
+                Output::AskRegister(question) => self.register = question.ticket,
                 Output::AppStart { app, .. } => self.app = *app,
                 Output::Resolve(question) => self.lookup = question.ticket,
                 Output::Record(_) | Output::AppReply { .. } | Output::AppStop { .. } | Output::Event(_) => {}
@@ -278,6 +291,15 @@ fn duration(text: &str) -> Duration {
 fn hops(addresses: &[&str]) -> Result<Vec<NextHop>, ResolveFailure> {
     let hop = |at: &&str| NextHop { transport: Transport::Udp, address: address(at), tls_name: None };
     if addresses.is_empty() { Err(ResolveFailure::NoAddress) } else { Ok(addresses.iter().map(hop).collect()) }
+}
+
+fn opinion(words: &[&str]) -> RegisterVerdict {
+    match words {
+        ["pass"] => RegisterVerdict::Pass,
+        ["at-most", seconds] => RegisterVerdict::AtMost(seconds.parse().unwrap_or(60)),
+        ["refuse", sip] => RegisterVerdict::Refuse(sip.parse().unwrap_or(403), "Not Here".to_owned()),
+        _ => panic!("no opinion: {words:?}"),
+    }
 }
 
 fn answer(words: &[&str]) -> Answer {

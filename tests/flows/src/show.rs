@@ -62,6 +62,7 @@ pub(crate) fn output(output: &Output) -> Option<String> {
         Output::AppReply { result: Ok(reply), .. } => format!("app < {}", app_reply(reply)),
         Output::AppReply { result: Err(error), .. } => format!("app < error {error:?}"),
         Output::AppStop { .. } => "app < stop".to_owned(),
+        Output::AskRegister(question) => format!("hook < register {}", question.attempt.account),
         Output::Resolve(question) => format!("dns < {}", question.target.host),
         Output::Record(CallRecord::Answered(cdr)) => format!("record answered leg {}", cdr.leg),
         Output::Record(CallRecord::Ended(cdr)) => {
@@ -77,6 +78,7 @@ pub(crate) fn output(output: &Output) -> Option<String> {
         Output::Event(CallEvent::CallEnded { cause, .. }) => format!("event ended {}", cause.code()),
         Output::Event(CallEvent::Registered { expires_s, .. }) => format!("event registered {expires_s}"),
         Output::Event(CallEvent::Trunk { change, .. }) => format!("event trunk {}", trunk_change(change)),
+        Output::Event(CallEvent::Explained(why)) => format!("event explained {}: {}", why.asked, why.decision),
         Output::Event(CallEvent::Unregistered { why, .. }) => format!("event {}", why.token()),
         Output::Event(CallEvent::CallStarted { .. } | CallEvent::CallAnswered { .. }) => return None,
     })

@@ -8,13 +8,20 @@ use model::{
     BrandId, CallId, CallInfo, Company, CompanyId, Ddi, DdiId, DefaultVerdict, Directory, Extension, ExtensionId, Ha1,
     Handling, Instant, LegHandle, MediaPath, Party, Question, QuestionKind, RequestId, RouteTarget, Ticket,
 };
-use plugin::{AppMessage, Artifact, BindingSpec, Host, HostConfig, Point, Scope};
+use plugin::{AppMessage, Artifact, BindingSpec, Grants, Host, HostConfig, Point, Scope};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// The guest that misbehaves as configured.
 pub const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostile.wasm"));
+
+/// The guest that uses every capability as configured.
+pub const PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe.wasm"));
+
+/// The front desk in Rust; `sdk/` has it in other languages.
+pub const DESK: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/desk.wasm"));
 
 /// The brand of every call.
 pub const BRAND: BrandId = BrandId(1);
@@ -46,6 +53,8 @@ pub fn host_with(change: impl FnOnce(&mut HostConfig)) -> Host {
     };
     // Long enough that nothing is late by accident.
     config.limits.route_deadline_ms = 60_000;
+    config.limits.route_io_deadline_ms = 60_000;
+    config.limits.register_deadline_ms = 60_000;
     change(&mut config);
     Host::new(config).expect("a host")
 }
@@ -133,12 +142,13 @@ pub async fn ask(host: &Host, callee: &str) -> Answer {
 
 /// Asks for a company.
 pub async fn ask_for(host: &Host, company: CompanyId, callee: &str) -> Answer {
-    let question = Question {
-        ticket: Ticket(1),
-        deadline: Instant::from_unix_nanos(0),
-        call: call(company, callee),
-        kind: QuestionKind::Route,
-    };
+    ask_kind(host, company, callee, QuestionKind::Route).await
+}
+
+/// Asks this kind of question for a company.
+pub async fn ask_kind(host: &Host, company: CompanyId, callee: &str, kind: QuestionKind) -> Answer {
+    let question =
+        Question { ticket: Ticket(1), deadline: Instant::from_unix_nanos(0), call: call(company, callee), kind };
     tokio::time::timeout(PATIENCE, host.ask(question, directory())).await.expect("ask always answers")
 }
 
@@ -148,12 +158,17 @@ pub fn bind(id: i64, name: &str, point: Point, artifact: &Arc<Artifact>, config:
     BindingSpec {
         id: BindingId(id),
         name: name.to_owned(),
-        scope: Scope { brand: BRAND, company: None },
+        scope: Scope { brand: BRAND, company: None, account: None },
         point,
         priority: i32::try_from(id).expect("small"),
         plugin: format!("{name}@0.1.0"),
         artifact: Arc::clone(artifact),
         config_json: config.to_owned(),
+        grants: Grants::default(),
+        secrets: BTreeMap::new(),
+        codes: BTreeSet::new(),
+        mandatory: false,
+        trial: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is no plugin of this switch is refused in words its author understands.
 
 use plugin::{ArtifactError, Digest, Point};
-use plugin_tests::{HOSTILE, host, host_with};
+use plugin_tests::{HOSTILE, PROBE, host, host_with};
 
 /// The component with every occurrence of a name replaced by one of the same length.
 fn renamed(from: &str, to: &str) -> Vec<u8> {
@@ -20,7 +20,10 @@ fn renamed(from: &str, to: &str) -> Vec<u8> {
 fn points_and_imports_are_discovered_and_the_same_bytes_are_compiled_once() {
     let host = host();
     let hostile = host.compile(HOSTILE).expect("compiles");
-    assert_eq!(hostile.points().iter().copied().collect::<Vec<_>>(), Point::ALL);
+    assert_eq!(hostile.points().iter().copied().collect::<Vec<_>>(), [Point::Router, Point::App]);
+    let probe = host.compile(PROBE).expect("compiles");
+    let hooks = [Point::RouterIo, Point::Registration, Point::Feature, Point::EventSink];
+    assert_eq!(probe.points().iter().copied().collect::<Vec<_>>(), hooks, "it imports http, so its router may wait");
     assert!(hostile.imports().iter().any(|i| i == "strowger:call/control@0.1.0"));
     assert!(std::sync::Arc::ptr_eq(&hostile, &host.compile(HOSTILE).expect("compiles")));
     assert_eq!(hostile.digest(), Digest::of(HOSTILE));
@@ -30,9 +33,11 @@ fn points_and_imports_are_discovered_and_the_same_bytes_are_compiled_once() {
 #[test]
 fn shipped_components_import_nothing_but_our_own() {
     let host = host();
-    for bytes in [shipped::EXTENSIONS, shipped::ATTENDANT, shipped::ECHO] {
+    for (bytes, points) in
+        [(shipped::EXTENSIONS, 1), (shipped::ATTENDANT, 1), (shipped::ECHO, 1), (shipped::FORWARDS, 3)]
+    {
         let artifact = host.compile(bytes).expect("compiles");
-        assert_eq!(artifact.points().len(), 1);
+        assert_eq!(artifact.points().len(), points);
         assert!(artifact.imports().iter().all(|i| i.starts_with("strowger:")), "{:?}", artifact.imports());
     }
 }

@@ -1,6 +1,8 @@
 //! Load, bind, replace and roll back while calls run.
 
-use model::{AppReply, AppVerb, Decision};
+#![allow(clippy::expect_used, reason = "test code")]
+
+use model::{AccountId, AppReply, AppVerb, Decision};
 use plugin::{BindError, Point};
 use plugin_tests::{ACME, Engine, HOSTILE, OTHER, ask, ask_for, bind, deed, host, until};
 use std::sync::Arc;
@@ -137,4 +139,82 @@ async fn unchanged_bindings_keep_their_counters() {
     ask(&host, "7").await;
     host.set_bindings(vec![good, deed(&host, 2, "more", "next")]).expect("bound");
     assert_eq!(host.metrics().bindings[0].calls, 1);
+}
+
+fn trial(host: &plugin::Host, deed: &str, text: &str, percent: u8) -> plugin::TrialSpec {
+    plugin::TrialSpec {
+        plugin: "r@0.2.0".to_owned(),
+        artifact: host.compile(HOSTILE).expect("compiles"),
+        config_json: format!(r#"{{"do":"{deed}","text":"{text}"}}"#),
+        percent,
+        grants: plugin::Grants::default(),
+    }
+}
+
+#[tokio::test]
+async fn a_shadow_is_asked_after_the_answer_and_changes_none() {
+    let host = host();
+    let mut serving = deed(&host, 1, "old", "refuse");
+    serving.trial = Some(trial(&host, "refuse", "old", 0));
+    host.set_bindings(vec![serving.clone()]).expect("bound");
+    assert_eq!(reason(ask(&host, "7").await.decision), "old");
+    let figures = || host.metrics().bindings[0].trial.clone().expect("on trial");
+    until(|| figures().same == 1).await;
+    assert_eq!((figures().different, figures().rolled_back), (0, false));
+    for (deed, words) in [("refuse", "new"), ("trap", "trap: ")] {
+        serving.trial = Some(trial(&host, deed, "new", 0));
+        host.set_bindings(vec![serving.clone()]).expect("bound");
+        let answer = ask(&host, "7").await;
+        assert_eq!((answer.failed, answer.hooks.len()), (false, 1), "{deed}");
+        assert_eq!(reason(answer.decision), "old", "{deed}");
+        until(|| figures().different == 1).await;
+        let shown = &figures().differences[0];
+        assert!(shown.contains("old") && shown.contains(words), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_canary_answers_for_its_share_and_one_that_fails_harms_no_call_and_goes() {
+    let host = host();
+    let mut serving = deed(&host, 1, "old", "refuse");
+    serving.trial = Some(trial(&host, "refuse", "new", 30));
+    host.set_bindings(vec![serving.clone()]).expect("bound");
+    let mut new = 0;
+    for _ in 0..100 {
+        new += u32::from(reason(ask(&host, "7").await.decision) == "new");
+    }
+    assert!((1..100).contains(&new), "{new} of 100");
+    serving.trial = Some(trial(&host, "trap", "new", 100));
+    host.set_bindings(vec![serving]).expect("bound");
+    for _ in 0..10 {
+        let answer = ask(&host, "7").await;
+        assert!(!answer.failed, "{answer:?}");
+        assert_eq!(reason(answer.decision), "old");
+    }
+    let figures = host.metrics().bindings[0].trial.clone().expect("on trial");
+    assert_eq!((figures.rolled_back, figures.failures, figures.calls), (true, 5, 5));
+}
+
+#[tokio::test]
+async fn an_accounts_binding_is_asked_last_and_about_nobody_else() {
+    let host = host();
+    let mut own = deed(&host, 1, "own", "refuse");
+    own.scope.company = Some(ACME);
+    own.scope.account = Some(AccountId(1));
+    let mut other = deed(&host, 2, "other", "refuse");
+    other.scope.company = Some(ACME);
+    other.scope.account = Some(AccountId(2));
+    let mut company = deed(&host, 9, "company", "next");
+    company.scope.company = Some(ACME);
+    host.set_bindings(vec![own.clone(), other, company, deed(&host, 8, "brand", "next")]).expect("bound");
+    let answer = ask(&host, "7").await;
+    let asked: Vec<_> = answer.hooks.iter().map(|h| h.binding.as_str()).collect();
+    assert_eq!(asked, ["brand", "company", "own"], "the widest scope first, whatever the priorities");
+    assert_eq!(reason(answer.decision), "own");
+    assert_eq!(ask_for(&host, OTHER, "7").await.hooks.len(), 1, "1001 of another company is another account");
+    own.point = Point::App;
+    own.config_json = r#"{"do":"decline"}"#.to_owned();
+    host.set_bindings(vec![own.clone()]).expect("bound");
+    let mut engine = Engine::start(&host, "own");
+    assert_eq!(engine.ended().await, Ok(model::AppOutcome::Returned(Some(486))), "apps are found by the same scopes");
 }

@@ -106,6 +106,8 @@ impl Script {
             Output::AppStop { app } => {
                 self.apps.remove(app);
             }
+            // Nobody has bound a registration hook there.
+            Output::AskRegister(_) => {}
             // The simulated world has no names.
             Output::Resolve(question) => {
                 let resolved = Resolved { ticket: question.ticket, hops: Err(ResolveFailure::NoAddress) };

@@ -8,11 +8,11 @@ use crate::{Api, auth::Caller};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use model::{BindingId, BrandId, CompanyId, PluginId};
+use model::{AccountId, BindingId, BrandId, CompanyId, PluginId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use store::{NewBinding, Scope, StoreError};
+use store::{BindingTrial, NewBinding, Scope, StoreError};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -23,6 +23,8 @@ pub(crate) struct Binding {
     brand: i64,
     /// Null = every company of the brand.
     company: Option<i64>,
+    /// Null = every account of the company.
+    account: Option<i64>,
     /// Unique within its scope; routes hand calls to a call app by it.
     name: String,
     /// `routing/router` or `call/app`.
@@ -37,6 +39,49 @@ pub(crate) struct Binding {
     config: Value,
     /// What a rollback would run, as `extensions@0.0.9`.
     previous: Option<String>,
+    /// What this binding may use of what its plugin may; null = all of it.
+    grants: Option<Value>,
+    /// Whether a failure refuses, where the point has a choice.
+    mandatory: bool,
+    /// The plugin's id of a version on trial.
+    trial_plugin_id: Option<i64>,
+    /// How many of a hundred calls it answers; 0 is a shadow.
+    trial_percent: Option<u8>,
+}
+
+/// A version to try out.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Try {
+    /// The plugin's id: another version, or another plugin, that serves the binding's point.
+    plugin: i64,
+    /// Its configuration; else the binding's own.
+    config: Option<Value>,
+    /// A canary answers so many of a hundred calls, and goes by itself when it fails or is three times slower; 0, as if
+    /// left out, is a shadow: asked about every call after the answer, and only compared.
+    #[serde(default)]
+    percent: u8,
+}
+
+/// How a version on trial does.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Trial {
+    /// The plugin's id.
+    plugin_id: i64,
+    /// How many of a hundred calls it answers; 0 is a shadow.
+    percent: u8,
+    /// Whether it did worse and is asked no more.
+    rolled_back: bool,
+    /// Calls it was asked about.
+    calls: u64,
+    /// Of those, how many ended in a trap, a timeout or a broken rule.
+    failures: u64,
+    /// Of a shadow: answers that were the same.
+    same: u64,
+    /// Answers that were not.
+    different: u64,
+    /// The last of them, as `CALL: SERVED | SHADOW`.
+    differences: Vec<String>,
 }
 
 /// A binding to make, or to change in place.
@@ -47,6 +92,9 @@ pub(crate) struct Bind {
     brand: Option<i64>,
     /// The company's id, for a binding of one company.
     company: Option<i64>,
+    /// The account's id, for a binding of one account: it is asked about the calls that the account makes, and about its
+    /// registrations, after the company's bindings.
+    account: Option<i64>,
     /// Unique within its scope: letters, digits, `-` and `_`.
     name: String,
     /// Else the only point that the plugin serves.
@@ -55,8 +103,18 @@ pub(crate) struct Bind {
     plugin: i64,
     /// Lower is asked first; else what it was, or 100.
     priority: Option<i32>,
-    /// The plugin's configuration; else what it was, or `{}`.
+    /// The plugin's configuration; else what it was, or `{}`. Checked against the schema of the plugin's bundle.
     config: Option<Value>,
+    /// What this binding may use of what its plugin may; else what it was, or all of it.
+    grants: Option<Value>,
+    /// Whether a failure refuses (`hooks/registration`: 503) instead of passing; else what it was, or false.
+    mandatory: Option<bool>,
+}
+
+/// The names of a binding's secrets; the secrets themselves are never shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Secrets {
+    names: Vec<String>,
 }
 
 /// Puts the plugins' names to rows.
@@ -76,6 +134,7 @@ async fn named(api: &Api, caller: &Caller, rows: Vec<store::Binding>) -> Result<
         id: b.id.0,
         brand: b.brand.0,
         company: b.company.map(|c| c.0),
+        account: b.account.map(|a| a.0),
         name: b.name,
         point: b.point,
         priority: b.priority,
@@ -83,6 +142,10 @@ async fn named(api: &Api, caller: &Caller, rows: Vec<store::Binding>) -> Result<
         plugin_id: b.plugin.0,
         config: serde_json::from_str(&b.config).unwrap_or(Value::Null),
         previous: b.previous.map(|(id, _)| name(id)),
+        grants: b.granted.and_then(|g| serde_json::from_str(&g).ok()),
+        mandatory: b.mandatory,
+        trial_plugin_id: b.trial.as_ref().map(|t| t.plugin.0),
+        trial_percent: b.trial.as_ref().map(|t| t.percent),
     };
     Ok(rows.into_iter().map(view).collect())
 }
@@ -109,25 +172,35 @@ async fn show(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json
     one(&api, &caller, row).await
 }
 
-/// Whom a binding serves: a company names its brand by itself.
-async fn scope(api: &Api, caller: &Caller, body: &Bind) -> Result<(BrandId, Option<CompanyId>), Problem> {
-    let company = match (body.company, caller.ctx.scope) {
-        (Some(company), _) => Some(CompanyId(company)),
-        (None, Scope::Company(_, own)) if body.brand.is_none() => Some(own),
-        (None, _) => None,
+type Whom = (BrandId, Option<CompanyId>, Option<AccountId>);
+
+/// Whom a binding serves: a company names its brand by itself, an account its company.
+async fn scope(api: &Api, caller: &Caller, body: &Bind) -> Result<Whom, Problem> {
+    let account = match body.account {
+        Some(id) => Some(api.db.accounts().get(&caller.ctx, AccountId(id)).await?),
+        None => None,
     };
+    let company = match (body.company, caller.ctx.scope, &account) {
+        (Some(company), _, _) => Some(CompanyId(company)),
+        (None, _, Some(account)) => Some(account.company),
+        (None, Scope::Company(_, own), None) if body.brand.is_none() => Some(own),
+        (None, _, None) => None,
+    };
+    if account.as_ref().is_some_and(|a| Some(a.company) != company) {
+        return Err(Problem::not_found("account"));
+    }
     match company {
         Some(company) => {
             let brand = api.db.companies().get(&caller.ctx, company).await?.brand;
             if body.brand.is_some_and(|named| named != brand.0) {
                 return Err(Problem::not_found("company"));
             }
-            Ok((brand, Some(company)))
+            Ok((brand, Some(company), account.map(|a| a.id)))
         }
         None => {
             let brand = caller.brand(body.brand)?;
             api.db.brands().get(&caller.ctx, brand).await?;
-            Ok((brand, None))
+            Ok((brand, None, None))
         }
     }
 }
@@ -152,24 +225,54 @@ fn point(wanted: Option<String>, serves: &[String]) -> Result<String, Problem> {
 #[utoipa::path(put, path = "/bindings", tag = "bindings", request_body = Bind,
     responses((status = 200, body = Binding), Refusals))]
 async fn bind(State(api): State<Api>, caller: Caller, Body(body): Body<Bind>) -> Result<Json<Binding>, Problem> {
-    let (brand, company) = scope(&api, &caller, &body).await?;
+    let (brand, company, account) = scope(&api, &caller, &body).await?;
     if company.is_none() {
         caller.needs_brand("A whole brand is bound by its brand's operator.")?;
     }
     check_name(&body.name)?;
     let plugin = api.db.plugins().get(&caller.ctx, PluginId(body.plugin)).await?;
     let point = point(body.point, &plugins::points(&api, &caller, plugin.id).await?)?;
-    let old = match api.db.plugin_bindings().find(&caller.ctx, brand, company, &body.name).await {
+    if account.is_some() && point == "hooks/event-sink" {
+        return Err(Problem::field("account", "an event sink hears a brand or a company, not one account"));
+    }
+    let old = match api.db.plugin_bindings().find(&caller.ctx, (brand, company, account), &body.name).await {
         Ok(old) => Some(old),
         Err(StoreError::NotFound { .. }) => None,
         Err(error) => return Err(error.into()),
     };
     let priority = body.priority.map(i64::from).or(old.as_ref().map(|o| o.priority)).unwrap_or(100);
-    let config = body.config.map(|c| c.to_string()).or(old.map(|o| o.config)).unwrap_or_else(|| "{}".to_owned());
-    let new = NewBinding { brand, company, name: body.name, point, priority, plugin: plugin.id, config };
-    let row = api.db.plugin_bindings().bind(&caller.ctx, new).await?;
+    let config = body.config.map(|c| c.to_string()).or(old.as_ref().map(|o| o.config.clone()));
+    let config = config.unwrap_or_else(|| "{}".to_owned());
+    check_config(&plugin, &config)?;
+    let granted = match body.grants {
+        Some(grants) => Some(checked_grants(grants)?),
+        None => old.as_ref().and_then(|o| o.granted.clone()),
+    };
+    let mandatory = body.mandatory.or(old.as_ref().map(|o| o.mandatory)).unwrap_or(false);
+    let new = NewBinding { brand, company, account, name: body.name, point, priority, plugin: plugin.id, config };
+    let mut row = api.db.plugin_bindings().bind(&caller.ctx, new).await?;
+    if (&row.granted, row.mandatory) != (&granted, mandatory) {
+        row = api.db.plugin_bindings().allow(&caller.ctx, row.id, granted.as_deref(), mandatory).await?;
+    }
     api.live().await?;
     one(&api, &caller, row).await
+}
+
+/// Whether a configuration fits the plugin's schema.
+fn check_config(plugin: &store::Plugin, config: &str) -> Result<(), Problem> {
+    let Some(text) = &plugin.about.config_schema else { return Ok(()) };
+    let schema =
+        bundle::Schema::parse(text).map_err(|e| Problem::field("plugin", format!("its schema is broken: {e}")))?;
+    let config: Value = serde_json::from_str(config).map_err(|e| Problem::field("config", e.to_string()))?;
+    match schema.faults(&config) {
+        faults if faults.is_empty() => Ok(()),
+        faults => Err(Problem::field("config", faults.join("; "))),
+    }
+}
+
+fn checked_grants(grants: Value) -> Result<String, Problem> {
+    let grants: bundle::Grants = serde_json::from_value(grants).map_err(|e| Problem::field("grants", e.to_string()))?;
+    serde_json::to_string(&grants).map_err(|e| Problem::field("grants", e.to_string()))
 }
 
 /// Gives a binding back the version and configuration it had before; a second time goes forward again.
@@ -179,6 +282,84 @@ async fn rollback(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<
     let row = api.db.plugin_bindings().rollback(&caller.ctx, BindingId(id)).await?;
     api.live().await?;
     one(&api, &caller, row).await
+}
+
+/// Shows how the version on trial does.
+#[utoipa::path(get, path = "/bindings/{id}/trial", tag = "bindings", params(("id" = i64, Path)),
+    responses((status = 200, body = Trial), Refusals))]
+async fn show_trial(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json<Trial>, Problem> {
+    let row = api.db.plugin_bindings().get(&caller.ctx, BindingId(id)).await?;
+    let trial = row.trial.ok_or_else(|| Problem::not_found("trial"))?;
+    let figures = api.switch.trial(row.id).unwrap_or_default();
+    Ok(Json(Trial {
+        plugin_id: trial.plugin.0,
+        percent: trial.percent,
+        rolled_back: figures.rolled_back,
+        calls: figures.calls,
+        failures: figures.failures,
+        same: figures.same,
+        different: figures.different,
+        differences: figures.differences,
+    }))
+}
+
+/// Puts a version on trial beside the bound one; binding it ends the trial.
+#[utoipa::path(put, path = "/bindings/{id}/trial", tag = "bindings", params(("id" = i64, Path)), request_body = Try,
+    responses((status = 200, body = Binding), Refusals))]
+async fn try_out(
+    State(api): State<Api>,
+    caller: Caller,
+    Id(id): Id,
+    Body(body): Body<Try>,
+) -> Result<Json<Binding>, Problem> {
+    let row = api.db.plugin_bindings().get(&caller.ctx, BindingId(id)).await?;
+    if !["routing/router", "routing/router-io"].contains(&row.point.as_str()) {
+        return Err(Problem::field("plugin", format!("routers are tried out, not {}", row.point)));
+    }
+    if body.percent > 100 {
+        return Err(Problem::field("percent", "expected 0 to 100"));
+    }
+    let plugin = api.db.plugins().get(&caller.ctx, PluginId(body.plugin)).await?;
+    point(Some(row.point.clone()), &plugins::points(&api, &caller, plugin.id).await?)?;
+    let config = body.config.map_or(row.config, |c| c.to_string());
+    check_config(&plugin, &config)?;
+    let trial = BindingTrial { plugin: plugin.id, config, percent: body.percent };
+    let row = api.db.plugin_bindings().try_out(&caller.ctx, row.id, Some(&trial)).await?;
+    tracing::info!(binding = %row.name, trial = %plugin.version, percent = body.percent, "a trial begins");
+    api.live().await?;
+    one(&api, &caller, row).await
+}
+
+/// Ends a trial.
+#[utoipa::path(delete, path = "/bindings/{id}/trial", tag = "bindings", params(("id" = i64, Path)),
+    responses((status = 200, body = Binding), Refusals))]
+async fn end_trial(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json<Binding>, Problem> {
+    let row = api.db.plugin_bindings().try_out(&caller.ctx, BindingId(id), None).await?;
+    api.live().await?;
+    one(&api, &caller, row).await
+}
+
+/// Lists the names of a binding's secrets.
+#[utoipa::path(get, path = "/bindings/{id}/secrets", tag = "bindings", params(("id" = i64, Path)),
+    responses((status = 200, body = Secrets), Refusals))]
+async fn secrets(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json<Secrets>, Problem> {
+    let names = api.db.plugin_bindings().secret_names(&caller.ctx, BindingId(id)).await?;
+    Ok(Json(Secrets { names }))
+}
+
+/// Gives a binding secrets by name, or takes them away where the value is null; the others stay. They are kept sealed,
+/// and the plugin has those that it is granted at once. They stay over versions and rollbacks.
+#[utoipa::path(put, path = "/bindings/{id}/secrets", tag = "bindings", params(("id" = i64, Path)),
+    request_body = BTreeMap<String, Option<String>>, responses((status = 200, body = Secrets), Refusals))]
+async fn set_secrets(
+    State(api): State<Api>,
+    caller: Caller,
+    Id(id): Id,
+    Body(secrets): Body<BTreeMap<String, Option<String>>>,
+) -> Result<Json<Secrets>, Problem> {
+    let names = api.db.plugin_bindings().set_secrets(&caller.ctx, BindingId(id), &secrets).await?;
+    api.live().await?;
+    Ok(Json(Secrets { names }))
 }
 
 /// Removes a binding; its plugin stays installed.
@@ -191,5 +372,10 @@ async fn unbind(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<St
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list, bind)).routes(routes!(show, unbind)).routes(routes!(rollback))
+    OpenApiRouter::new()
+        .routes(routes!(list, bind))
+        .routes(routes!(show, unbind))
+        .routes(routes!(rollback))
+        .routes(routes!(show_trial, try_out, end_trial))
+        .routes(routes!(secrets, set_secrets))
 }

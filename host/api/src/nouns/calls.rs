@@ -1,11 +1,13 @@
 //! Live calls: list, hang up.
 
+use super::cdrs::Cdr;
 use super::{Listed, Many};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller, stamp::rfc3339};
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use model::{CallId, CallSnapshot, LegSnapshot, LegState};
+use model::{CallId, CallSnapshot, Explained, LegSnapshot, LegState};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -100,6 +102,78 @@ async fn hangup(State(api): State<Api>, caller: Caller, Path(id): Path<String>) 
     if api.switch.hangup(id).await? { Ok(StatusCode::ACCEPTED) } else { Err(nothing()) }
 }
 
+/// One hook that was asked about a call.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Hook {
+    /// The binding.
+    binding: String,
+    /// The plugin's id and version, as `extensions@0.1.0`.
+    plugin: String,
+    /// `next`, `connect`, ... or how it failed.
+    outcome: String,
+    /// How long it took, instantiation and drop included.
+    took_us: u64,
+}
+
+/// One question about a call, and what came of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Question {
+    /// When the answer came.
+    at: String,
+    /// `route` or `exhausted`.
+    asked: String,
+    /// Who was called at that time.
+    callee: String,
+    /// What was decided, in one line.
+    decision: String,
+    /// Every hook asked, in order.
+    hooks: Vec<Hook>,
+}
+
+/// A call from its first INVITE to its last CDR: why it went where it went.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Trace {
+    /// The call's id.
+    call: String,
+    /// Every question to the plugins, in order.
+    questions: Vec<Question>,
+    /// The CDRs of the legs that have ended.
+    legs: Vec<Cdr>,
+}
+
+impl From<Explained> for Question {
+    fn from(why: Explained) -> Self {
+        let hook = |h: model::HookReport| Hook {
+            binding: h.binding,
+            plugin: h.plugin,
+            outcome: h.outcome,
+            took_us: u64::try_from(h.took.as_micros()).unwrap_or(u64::MAX),
+        };
+        Question {
+            at: rfc3339(why.at),
+            asked: why.asked,
+            callee: why.callee,
+            decision: why.decision,
+            hooks: why.hooks.into_iter().map(hook).collect(),
+        }
+    }
+}
+
+/// Explains a call, live or over: every plugin asked, what it answered and how long it took, and the legs that came of
+/// it.
+#[utoipa::path(get, path = "/calls/{id}/trace", tag = "calls",
+    params(("id" = String, Path, description = "The call's id")), responses((status = 200, body = Trace), Refusals))]
+async fn trace(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Json<Trace>, Problem> {
+    let call: CallId = id.parse().map_err(|_| Problem::not_found("call"))?;
+    let questions: Vec<_> = api.db.explanations().of_call(&caller.ctx, call).await?;
+    let legs = api.db.cdrs().of_call(&caller.ctx, call).await?;
+    if questions.is_empty() && legs.is_empty() {
+        return Err(Problem::not_found("call"));
+    }
+    let questions = questions.into_iter().map(Question::from).collect();
+    Ok(Json(Trace { call: call.to_string(), questions, legs: legs.into_iter().map(Cdr::from).collect() }))
+}
+
 pub(crate) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(hangup))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(hangup)).routes(routes!(trace))
 }

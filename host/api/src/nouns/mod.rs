@@ -12,6 +12,7 @@ pub(crate) mod extensions;
 pub(crate) mod mailboxes;
 pub(crate) mod plugins;
 pub(crate) mod policies;
+pub(crate) mod prefix_tables;
 pub(crate) mod registrations;
 pub(crate) mod security;
 pub(crate) mod tokens;

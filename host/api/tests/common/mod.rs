@@ -1,14 +1,14 @@
 //! A world to ask: a real SQLite store with two brands and three companies, and a switch that is a few vectors.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses a part; test code")]
 
-use api::{Api, Asked, Component, Gone, Registration, Switch};
+use api::{Api, Asked, Component, Gone, Registration, Switch, Trial};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use core::net::IpAddr;
 use model::{
-    AccountId, Ban, BrandId, CallId, CallSnapshot, CompanyId, DefaultVerdict, Instant, LegSnapshot, LegState, Mailbox,
-    MediaPath,
+    AccountId, Ban, BindingId, BrandId, CallId, CallSnapshot, CompanyId, DefaultVerdict, Explained, HookReport,
+    Instant, LegSnapshot, LegState, Mailbox, MediaPath,
 };
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -84,6 +84,9 @@ impl Switch for FakeSwitch {
             self.live.fetch_add(1, Ordering::SeqCst);
             Ok(())
         })
+    }
+    fn trial(&self, _: BindingId) -> Option<Trial> {
+        Some(Trial { calls: 7, same: 6, different: 1, differences: vec!["x".to_owned()], ..Trial::default() })
     }
     fn unready(&self) -> Vec<String> {
         if self.draining.load(Ordering::SeqCst) { vec!["draining".to_owned()] } else { Vec::new() }
@@ -234,7 +237,11 @@ impl World {
             "credentials": {"username": "acme", "password": "a secret of acme"},
         });
         let trunk = id(self.must("POST", "/api/v1/trunks", body).await);
-        Furniture { account, extension, ddi, plugin, binding, token, set, trunk }
+        self.db.explanations().add(&[(BrandId(brand), explained(company))]).await.unwrap();
+        let path = format!("/api/v1/prefix-tables?name=rates&brand={brand}");
+        let loaded = self.ask_bytes(Some(&self.platform), "POST", &path, b"prefix,price\n44,1\n".to_vec()).await;
+        let table = id(loaded.body);
+        Furniture { account, extension, ddi, plugin, binding, token, set, trunk, table }
     }
 }
 
@@ -249,6 +256,7 @@ pub(crate) struct Furniture {
     pub(crate) token: i64,
     pub(crate) set: i64,
     pub(crate) trunk: i64,
+    pub(crate) table: i64,
 }
 
 async fn token(db: &Db, scope: Scope, role: Role) -> String {
@@ -277,6 +285,25 @@ fn call(brand: BrandId, company: CompanyId) -> CallSnapshot {
             LegSnapshot { leg: 0, party: "1001".to_owned(), state: LegState::Answered },
             LegSnapshot { leg: 1, party: "1002".to_owned(), state: LegState::Held },
         ],
+    }
+}
+
+/// Why the company's call went where it went.
+pub(crate) fn explained(company: i64) -> Explained {
+    let hook = HookReport {
+        binding: "mine".to_owned(),
+        plugin: "mine@1".to_owned(),
+        outcome: "connect".to_owned(),
+        took: core::time::Duration::from_micros(12),
+    };
+    Explained {
+        call: call_id(company),
+        company: CompanyId(company),
+        at: Instant::from_unix_nanos(5_000_000_000),
+        asked: "route".to_owned(),
+        callee: "1002".to_owned(),
+        decision: "connect account 1002".to_owned(),
+        hooks: vec![hook],
     }
 }
 

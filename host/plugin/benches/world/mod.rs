@@ -90,12 +90,17 @@ pub(crate) fn bind(host: &Host, name: &str, point: Point, bytes: &[u8]) {
     let spec = BindingSpec {
         id: BindingId(1),
         name: name.to_owned(),
-        scope: Scope { brand: BRAND, company: None },
+        scope: Scope { brand: BRAND, company: None, account: None },
         point,
         priority: 0,
         plugin: format!("{name}@0.1.0"),
         artifact: host.compile(bytes).expect("compiles"),
         config_json: "{}".to_owned(),
+        grants: plugin::Grants::default(),
+        secrets: std::collections::BTreeMap::new(),
+        codes: std::collections::BTreeSet::new(),
+        mandatory: false,
+        trial: None,
     };
     host.set_bindings(vec![spec]).expect("bound");
 }

@@ -4,11 +4,12 @@
 #![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, clippy::unwrap_used, clippy::expect_used)]
 #![allow(clippy::wildcard_enum_match_arm, clippy::large_futures, clippy::unused_async)]
 
-/// World `strowger:routing/router-plugin`: what a hook imports and exports.
+/// World `strowger:routing/router-io-plugin`: a router, and every host interface there is.
 pub(crate) mod router {
     wasmtime::component::bindgen!({
         path: ["../../wit/types", "../../wit/host", "../../wit/routing"],
-        world: "strowger:routing/router-plugin",
+        world: "strowger:routing/router-io-plugin",
+        imports: { "strowger:host/http.send": async },
         exports: { default: async },
     });
 }
@@ -29,6 +30,45 @@ pub(crate) mod app {
             "strowger:types": super::router::strowger::types,
             "strowger:host": super::router::strowger::host,
             "strowger:call/control.leg": crate::control::Leg,
+        },
+    });
+}
+
+/// World `strowger:hooks/registration-plugin`.
+pub(crate) mod registration {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/types", "../../wit/host", "../../wit/hooks"],
+        world: "strowger:hooks/registration-plugin",
+        exports: { default: async },
+        with: {
+            "strowger:types": super::router::strowger::types,
+            "strowger:host": super::router::strowger::host,
+        },
+    });
+}
+
+/// World `strowger:hooks/feature-plugin`.
+pub(crate) mod feature {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/types", "../../wit/host", "../../wit/hooks"],
+        world: "strowger:hooks/feature-plugin",
+        exports: { default: async },
+        with: {
+            "strowger:types": super::router::strowger::types,
+            "strowger:host": super::router::strowger::host,
+        },
+    });
+}
+
+/// World `strowger:hooks/event-sink-plugin`.
+pub(crate) mod event_sink {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/types", "../../wit/host", "../../wit/hooks"],
+        world: "strowger:hooks/event-sink-plugin",
+        exports: { default: async },
+        with: {
+            "strowger:types": super::router::strowger::types,
+            "strowger:host": super::router::strowger::host,
         },
     });
 }

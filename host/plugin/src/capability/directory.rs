@@ -1,10 +1,12 @@
 //! `host/directory`: the calling company's facts. The company is the host's argument, never the guest's.
 
 use crate::bindings::router::strowger::host::directory::Host;
-use crate::bindings::router::strowger::types::types::Error;
+use crate::bindings::router::strowger::types::types::{Attr, Error};
 use crate::guest::Guest;
 use model::{CompanyId, Directory, RouteTarget};
 use serde::Serialize;
+use std::sync::Arc;
+use tables::{PrefixMatch, PrefixTable};
 
 #[derive(Serialize)]
 struct Account<'a> {
@@ -28,6 +30,30 @@ impl Host for Guest {
     fn find(&mut self, kind: String, key: String) -> Result<Option<String>, Error> {
         find(&self.directory, self.company, &kind, &key)
     }
+
+    fn longest_prefix(&mut self, table: String, number: String) -> Result<Option<(String, Vec<Attr>)>, Error> {
+        Ok(self.prefix_table(&table)?.longest(&number).map(row))
+    }
+
+    fn prefixes(&mut self, table: String, number: String) -> Result<Vec<(String, Vec<Attr>)>, Error> {
+        Ok(self.prefix_table(&table)?.all(&number).into_iter().map(row).collect())
+    }
+}
+
+impl Guest {
+    fn prefix_table(&self, name: &str) -> Result<Arc<PrefixTable>, Error> {
+        let powers = &self.bound.powers;
+        // `*`: the tables that the configuration names, all of the brand's own.
+        if !powers.tables.contains(name) && !powers.tables.contains("*") {
+            return Err(Error::Denied(format!("prefix table {:?} is not granted", super::cut(name, 64))));
+        }
+        powers.prefix_tables.get(self.brand, name).ok_or(Error::NotFound)
+    }
+}
+
+fn row(found: PrefixMatch<'_>) -> (String, Vec<Attr>) {
+    let columns = found.columns.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    (found.prefix.to_owned(), columns.collect())
 }
 
 fn find(directory: &Directory, company: CompanyId, kind: &str, key: &str) -> Result<Option<String>, Error> {

@@ -9,6 +9,8 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 const LINE_MAX: usize = 1_024;
+/// How much of a text is looked through for secrets; longer than a line and the longest secret.
+const HUSHED_MAX: usize = 8 << 10;
 const FIELDS_MAX: usize = 16;
 const LINES_PER_SECOND: u64 = 10;
 
@@ -44,7 +46,7 @@ macro_rules! line {
             binding = %$guest.bound.spec.name,
             plugin = %$guest.bound.spec.plugin,
             brand = %$guest.brand,
-            call = %$guest.call,
+            call = %$guest.call.map(|c| c.to_string()).unwrap_or_default(),
             "{}", $text
         )
     };
@@ -56,9 +58,14 @@ impl Host for Guest {
             self.bound.counters.log_dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let mut text = cut(&message, LINE_MAX).to_owned();
+        let hushed = |text: &str| {
+            // Before it is cut, or a secret's beginning would be left.
+            let text = self.bound.powers.hushed(cut(text, HUSHED_MAX));
+            cut(&text, LINE_MAX).to_owned()
+        };
+        let mut text = hushed(&message);
         for (name, value) in fields.iter().take(FIELDS_MAX) {
-            let _ = write!(text, " {}={:?}", cut(name, 64), cut(value, LINE_MAX));
+            let _ = write!(text, " {}={:?}", cut(&hushed(name), 64), hushed(value));
         }
         // A guest's line must stay one line.
         let text = text.replace(|c: char| c.is_control(), " ");

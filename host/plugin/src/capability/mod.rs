@@ -1,13 +1,24 @@
-//! What every guest may use without asking: one file per `wit/host` interface. None of these waits.
+//! What guests may use: one file per `wit/host` interface. `log`, `config`, `clock` and `metrics` without asking, the
+//! others by grant ([`Powers`]). Only `http` waits.
 
 mod clock;
 mod config;
+mod denied;
 mod directory;
+mod http;
+mod kv;
 mod log;
 mod metrics;
+mod powers;
+mod secrets;
 
+pub(crate) use denied::Denied;
+pub use http::HttpClients;
 pub(crate) use log::LineBudget;
 pub(crate) use metrics::SeriesTable;
+pub use powers::PrefixTables;
+pub(crate) use powers::{Allowed, Powers};
+pub use secrets::Secret;
 
 use crate::bindings::router::strowger::types::types;
 use crate::guest::Guest;

@@ -189,10 +189,12 @@ async fn a_broken_binding_is_named_and_the_switch_goes_on() {
     let platform = OpContext::platform();
     let (name, version) = ("broken".to_owned(), "1.0.0".to_owned());
     let brand = Some(world.company.brand);
-    let new = NewPlugin { brand, name, version, bytes: b"no component".to_vec(), installed_at: world.handle.now() };
+    let (bytes, installed_at) = (b"no component".to_vec(), world.handle.now());
+    let new = NewPlugin { brand, name, version, bytes, installed_at, about: store::PluginAbout::default() };
     let plugin = world.db.plugins().install(&platform, new).await.unwrap();
     let binding = NewBinding {
         brand: world.company.brand,
+        account: None,
         company: None,
         name: "wrecked".to_owned(),
         point: "routing/router".to_owned(),

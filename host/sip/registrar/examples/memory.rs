@@ -60,7 +60,8 @@ fn measure(count: u32, nat: bool, outbound: bool) -> usize {
         account.username = format!("phone{n}");
         let remote = SocketAddr::from((Ipv4Addr::from(0x0a00_0000 + n), 5060));
         let flow = Flow::new(Transport::Udp, SocketAddr::from(([192, 0, 2, 1], 5060)), remote);
-        let who = Registrant { account: &account, domain: "acme.example", policy: &policy.registration };
+        let who =
+            Registrant { account: &account, domain: "acme.example", policy: &policy.registration, at_most_s: None };
         let request = request(n, remote, nat, outbound);
         let answer = registrar.register(&who, &request, &flow, Instant::from_unix_nanos(1_000_000_000_000));
         assert_eq!(answer.status, 200);

@@ -42,6 +42,8 @@ pub struct Registrant<'a> {
     pub domain: &'a str,
     /// Its company's settings.
     pub policy: &'a RegistrationPolicy,
+    /// The longest time that plugins allow, in seconds; never below the shortest of the settings.
+    pub at_most_s: Option<u32>,
 }
 
 /// All bindings of a shard.

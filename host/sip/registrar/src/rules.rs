@@ -58,7 +58,7 @@ fn request(call_id: &str, cseq: u32, lines: &[&str]) -> Message {
 static PLAIN: CompanyPolicy = CompanyPolicy::DEFAULT;
 
 fn says(registrar: &mut Registrar, account: &Account, request: &Message, flow: &Flow, now: Instant) -> Registration {
-    let who = Registrant { account, domain: "acme.example", policy: &PLAIN.registration };
+    let who = Registrant { account, domain: "acme.example", policy: &PLAIN.registration, at_most_s: None };
     registrar.register(&who, request, flow, now)
 }
 
@@ -90,7 +90,7 @@ impl Bed {
 
     fn on(&mut self, request: &Message, flow: &Flow, now: Instant) -> Registration {
         let account = account(7, "alice");
-        let who = Registrant { account: &account, domain: "acme.example", policy: &self.policy };
+        let who = Registrant { account: &account, domain: "acme.example", policy: &self.policy, at_most_s: None };
         self.registrar.register(&who, request, flow, now)
     }
 
@@ -108,6 +108,7 @@ impl Bed {
                 CallEvent::CallStarted { .. }
                 | CallEvent::CallAnswered { .. }
                 | CallEvent::CallEnded { .. }
+                | CallEvent::Explained(_)
                 | CallEvent::Trunk { .. } => "?".to_owned(),
             })
             .collect()

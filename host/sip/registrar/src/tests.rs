@@ -41,7 +41,7 @@ static PLAIN: model::CompanyPolicy = model::CompanyPolicy::DEFAULT;
 
 fn says(registrar: &mut Registrar, request: &Message, flow: &Flow, now: Instant) -> Registration {
     let account = account();
-    let who = Registrant { account: &account, domain: "demo.test", policy: &PLAIN.registration };
+    let who = Registrant { account: &account, domain: "demo.test", policy: &PLAIN.registration, at_most_s: None };
     registrar.register(&who, request, flow, now)
 }
 

@@ -103,7 +103,9 @@ impl Registrar {
             let others: Vec<u64> = self.held(account).iter().map(|h| h.number).collect();
             others.into_iter().for_each(|number| self.remove(account, number, BindingGone::Rejected));
         }
-        let granted = self.grant(who.policy, wish.expires_s);
+        let shortest = who.policy.min_s(&self.limits);
+        let most = who.at_most_s.map_or(Duration::MAX, |s| Duration::from_secs(u64::from(s.max(shortest))));
+        let granted = self.grant(who.policy, wish.expires_s).min(most);
         let mut binding = Binding { expires_at: now + granted, ..wish.binding };
         binding.ping = self.ping_of(who, &binding);
         let epoch = self.epoch(before.as_ref(), &binding);

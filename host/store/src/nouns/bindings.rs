@@ -1,47 +1,61 @@
 //! Bindings: scope x plugin x point. Binding another version keeps the one before, to roll back to.
 
-use crate::sql::{args, in_scope, statements, translated};
+use crate::sql::{Arg, args, in_scope, statements, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
-use model::{BindingId, BrandId, CompanyId, PluginId};
+use model::{AccountId, BindingId, BrandId, CompanyId, PluginId};
 
 macro_rules! columns {
     () => {
-        "id, brand_id, company_id, name, point, priority, plugin_id, config, previous_plugin_id, previous_config"
+        "id, brand_id, company_id, account_id, name, point, priority, plugin_id, config, previous_plugin_id, previous_config, granted,
+        mandatory, trial_plugin_id, trial_config, trial_percent"
     };
 }
 // What replaces an existing binding becomes current, and what was current becomes previous; the same again is no change.
 macro_rules! upsert {
     () => {
-        " ON CONFLICT (brand_id, COALESCE(company_id, 0), name) DO UPDATE SET
+        " ON CONFLICT (brand_id, COALESCE(company_id, 0), COALESCE(account_id, 0), name) DO UPDATE SET
             previous_plugin_id = CASE WHEN bindings.plugin_id = excluded.plugin_id AND bindings.config = excluded.config
                 THEN bindings.previous_plugin_id ELSE bindings.plugin_id END,
             previous_config = CASE WHEN bindings.plugin_id = excluded.plugin_id AND bindings.config = excluded.config
                 THEN bindings.previous_config ELSE bindings.config END,
+            trial_plugin_id = CASE WHEN bindings.plugin_id = excluded.plugin_id THEN bindings.trial_plugin_id ELSE NULL END,
+            trial_config = CASE WHEN bindings.plugin_id = excluded.plugin_id THEN bindings.trial_config ELSE NULL END,
+            trial_percent = CASE WHEN bindings.plugin_id = excluded.plugin_id THEN bindings.trial_percent ELSE NULL END,
             plugin_id = excluded.plugin_id, config = excluded.config, priority = excluded.priority
             WHERE bindings.point = excluded.point RETURNING "
     };
 }
 macro_rules! insert {
     () => {
-        "INSERT INTO bindings (brand_id, company_id, name, point, priority, plugin_id, config) "
+        "INSERT INTO bindings (brand_id, company_id, account_id, name, point, priority, plugin_id, config) "
     };
 }
 
 statements! { "binding";
-    BIND_BRAND = concat!(insert!(), "SELECT b.id, CAST(NULL AS BIGINT), $4, $5, CAST($6 AS BIGINT), p.id, $8
+    BIND_BRAND = concat!(insert!(), "SELECT b.id, CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), $4, $5, CAST($6 AS BIGINT), p.id, $8
         FROM brands b, plugins p WHERE b.id = $3 AND (CAST($1 AS BIGINT) IS NULL OR b.id = $1)
         AND CAST($2 AS BIGINT) IS NULL AND p.id = $7 AND (p.brand_id IS NULL OR p.brand_id = b.id)",
         upsert!(), columns!());
-    BIND_COMPANY = concat!(insert!(), "SELECT c.brand_id, c.id, $4, $5, CAST($6 AS BIGINT), p.id, $8
+    BIND_COMPANY = concat!(insert!(), "SELECT c.brand_id, c.id, CAST(NULL AS BIGINT), $4, $5, CAST($6 AS BIGINT), p.id, $8
         FROM companies c, plugins p WHERE c.brand_id = $3 AND c.id = $9 AND ", in_scope!("c.brand_id", "c.id"),
+        " AND p.id = $7 AND (p.brand_id IS NULL OR p.brand_id = c.brand_id)", upsert!(), columns!());
+    BIND_ACCOUNT = concat!(insert!(), "SELECT c.brand_id, c.id, a.id, $4, $5, CAST($6 AS BIGINT), p.id, $8
+        FROM companies c, accounts a, plugins p WHERE c.brand_id = $3 AND c.id = $9 AND a.company_id = c.id
+        AND a.id = $10 AND ", in_scope!("c.brand_id", "c.id"),
         " AND p.id = $7 AND (p.brand_id IS NULL OR p.brand_id = c.brand_id)", upsert!(), columns!());
     GET = concat!("SELECT ", columns!(), " FROM bindings WHERE id = $3 AND ", in_scope!());
     FIND = concat!("SELECT ", columns!(), " FROM bindings WHERE brand_id = $3 AND
-        COALESCE(company_id, 0) = COALESCE(CAST($4 AS BIGINT), 0) AND name = $5 AND ", in_scope!());
+        COALESCE(company_id, 0) = COALESCE(CAST($4 AS BIGINT), 0) AND
+        COALESCE(account_id, 0) = COALESCE(CAST($5 AS BIGINT), 0) AND name = $6 AND ", in_scope!());
     LIST = concat!("SELECT ", columns!(), " FROM bindings WHERE id > $3 AND ", in_scope!(), " ORDER BY id LIMIT $4");
     ROLLBACK = concat!("UPDATE bindings SET plugin_id = previous_plugin_id, config = previous_config,
         previous_plugin_id = plugin_id, previous_config = config
         WHERE id = $3 AND previous_plugin_id IS NOT NULL AND ", in_scope!(), " RETURNING ", columns!());
+    TRY = concat!("UPDATE bindings SET trial_plugin_id = $4, trial_config = $5, trial_percent = $6 WHERE id = $3
+        AND (CAST($4 AS BIGINT) IS NULL OR EXISTS (SELECT 1 FROM plugins p WHERE p.id = $4
+            AND (p.brand_id IS NULL OR p.brand_id = bindings.brand_id))) AND ", in_scope!(), " RETURNING ", columns!());
+    ALLOW = concat!("UPDATE bindings SET granted = $4, mandatory = $5 WHERE id = $3 AND ", in_scope!(), " RETURNING ",
+        columns!());
     DELETE = concat!("DELETE FROM bindings WHERE id = $3 AND ", in_scope!());
 }
 
@@ -50,6 +64,7 @@ struct BindingRow {
     id: i64,
     brand_id: i64,
     company_id: Option<i64>,
+    account_id: Option<i64>,
     name: String,
     point: String,
     priority: i64,
@@ -57,6 +72,22 @@ struct BindingRow {
     config: String,
     previous_plugin_id: Option<i64>,
     previous_config: Option<String>,
+    granted: Option<String>,
+    mandatory: bool,
+    trial_plugin_id: Option<i64>,
+    trial_config: Option<String>,
+    trial_percent: Option<i64>,
+}
+
+/// A version on trial beside the bound one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BindingTrial {
+    /// The version.
+    pub plugin: PluginId,
+    /// Its configuration, JSON.
+    pub config: String,
+    /// How many of a hundred calls it answers; 0 is a shadow.
+    pub percent: u8,
 }
 
 /// A binding as the operator edits it.
@@ -68,6 +99,8 @@ pub struct Binding {
     pub brand: BrandId,
     /// Only this company's calls; `None` = every company of the brand.
     pub company: Option<CompanyId>,
+    /// Only what this account of the company does; `None` = every account.
+    pub account: Option<AccountId>,
     /// The name, unique within its scope; what [`model::Decision::App`] names.
     pub name: String,
     /// The plugin point, as `routing/router`.
@@ -80,6 +113,12 @@ pub struct Binding {
     pub config: String,
     /// The version and configuration bound before: what [`Bindings::rollback`] goes back to.
     pub previous: Option<(PluginId, String)>,
+    /// What its scope allows it, JSON; `None` = whatever the platform's operator allows the plugin.
+    pub granted: Option<String>,
+    /// Whether a failure refuses, where the point has a choice.
+    pub mandatory: bool,
+    /// A version on trial.
+    pub trial: Option<BindingTrial>,
 }
 
 impl TryFrom<BindingRow> for Binding {
@@ -89,12 +128,20 @@ impl TryFrom<BindingRow> for Binding {
             id: BindingId(row.id),
             brand: BrandId(row.brand_id),
             company: row.company_id.map(CompanyId),
+            account: row.account_id.map(AccountId),
             name: row.name,
             point: row.point,
             priority: row.priority,
             plugin: PluginId(row.plugin_id),
             config: row.config,
             previous: row.previous_plugin_id.map(PluginId).zip(row.previous_config),
+            granted: row.granted,
+            mandatory: row.mandatory,
+            trial: row.trial_plugin_id.map(|plugin| BindingTrial {
+                plugin: PluginId(plugin),
+                config: row.trial_config.unwrap_or_else(|| "{}".to_owned()),
+                percent: row.trial_percent.and_then(|p| u8::try_from(p).ok()).unwrap_or(0),
+            }),
         })
     }
 }
@@ -106,7 +153,9 @@ pub struct NewBinding {
     pub brand: BrandId,
     /// The company; `None` = every company of the brand.
     pub company: Option<CompanyId>,
-    /// The name, unique within brand and company.
+    /// An account of the company; `None` = every account.
+    pub account: Option<AccountId>,
+    /// The name, unique within its scope.
     pub name: String,
     /// The plugin point.
     pub point: String,
@@ -133,11 +182,14 @@ impl Bindings<'_> {
         check::name("plugin point", &new.point)?;
         check::json("plugin configuration", &new.config)?;
         let mut args = args![ctx, new.brand.0, &new.name, &new.point, new.priority, new.plugin.0, &new.config].to_vec();
-        let statement = match new.company {
-            None => BIND_BRAND,
-            Some(company) => {
-                args.push(company.0.into());
-                BIND_COMPANY
+        args.extend(new.company.map(|company| Arg::from(company.0)));
+        args.extend(new.account.map(|account| Arg::from(account.0)));
+        let statement = match (new.company, new.account) {
+            (None, None) => BIND_BRAND,
+            (Some(_), None) => BIND_COMPANY,
+            (Some(_), Some(_)) => BIND_ACCOUNT,
+            (None, Some(_)) => {
+                return Err(StoreError::Invalid { what: "binding", why: "an account has a company".into() });
             }
         };
         match self.0.write_one::<BindingRow>(statement, &args).await {
@@ -145,6 +197,41 @@ impl Bindings<'_> {
             Err(StoreError::NotFound { .. }) => Err(self.why_not_bound(ctx, &new).await?),
             Err(other) => Err(other),
         }
+    }
+
+    /// Notes what a binding's scope allows it, and whether a failure of it refuses. Stays over versions and rollbacks.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; grants that are no JSON.
+    pub async fn allow(
+        &self,
+        ctx: &OpContext,
+        id: BindingId,
+        granted: Option<&str>,
+        mandatory: bool,
+    ) -> Result<Binding, StoreError> {
+        if let Some(granted) = granted {
+            check::json("grants", granted)?;
+        }
+        self.0.write_one::<BindingRow>(ALLOW, args![ctx, id.0, granted, mandatory]).await?.try_into()
+    }
+
+    /// Puts a version on trial beside the bound one, or ends the trial. Binding another version ends it too.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: the binding, or a plugin that its brand may not bind; a configuration that is no JSON.
+    pub async fn try_out(
+        &self,
+        ctx: &OpContext,
+        id: BindingId,
+        trial: Option<&BindingTrial>,
+    ) -> Result<Binding, StoreError> {
+        if let Some(trial) = trial {
+            check::json("plugin configuration", &trial.config)?;
+        }
+        let (plugin, config) = (trial.map(|t| t.plugin.0), trial.map(|t| t.config.as_str()));
+        let percent = trial.map(|t| i64::from(t.percent));
+        self.0.write_one::<BindingRow>(TRY, args![ctx, id.0, plugin, config, percent]).await?.try_into()
     }
 
     async fn why_not_bound(&self, ctx: &OpContext, new: &NewBinding) -> Result<StoreError, StoreError> {
@@ -157,9 +244,14 @@ impl Bindings<'_> {
                 if self.0.companies().get(ctx, company).await?.brand != new.brand {
                     return Ok(StoreError::NotFound { what: "company" });
                 }
+                if let Some(account) = new.account
+                    && self.0.accounts().get(ctx, account).await?.company != company
+                {
+                    return Ok(StoreError::NotFound { what: "account" });
+                }
             }
         }
-        match self.find(ctx, new.brand, new.company, &new.name).await {
+        match self.find(ctx, (new.brand, new.company, new.account), &new.name).await {
             Ok(bound) if bound.point != new.point => {
                 let why = format!("{:?} is bound to {}; remove it first or choose another name", new.name, bound.point);
                 Ok(StoreError::Invalid { what: "binding", why })
@@ -184,11 +276,11 @@ impl Bindings<'_> {
     pub async fn find(
         &self,
         ctx: &OpContext,
-        brand: BrandId,
-        company: Option<CompanyId>,
+        (brand, company, account): (BrandId, Option<CompanyId>, Option<AccountId>),
         name: &str,
     ) -> Result<Binding, StoreError> {
-        let row = self.0.one::<BindingRow>(FIND, args![ctx, brand.0, company.map(|c| c.0), name]).await?;
+        let (company, account) = (company.map(|c| c.0), account.map(|a| a.0));
+        let row = self.0.one::<BindingRow>(FIND, args![ctx, brand.0, company, account, name]).await?;
         row.ok_or(StoreError::NotFound { what: "binding" })?.try_into()
     }
 

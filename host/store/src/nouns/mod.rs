@@ -1,14 +1,18 @@
 //! One file per noun. Each holds its statements, its row and the operations on it.
 
 pub(crate) mod accounts;
+pub(crate) mod binding_secrets;
 pub(crate) mod bindings;
 pub(crate) mod brands;
 pub(crate) mod cdrs;
 pub(crate) mod companies;
 pub(crate) mod ddis;
+pub(crate) mod explanations;
 pub(crate) mod extensions;
+pub(crate) mod plugin_keys;
 pub(crate) mod plugins;
 pub(crate) mod policies;
+pub(crate) mod prefix_tables;
 pub(crate) mod targets;
 pub(crate) mod tokens;
 pub(crate) mod translation_sets;

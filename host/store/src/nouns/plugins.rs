@@ -11,7 +11,8 @@ const KEPT: i64 = 3;
 
 macro_rules! columns {
     () => {
-        "id, brand_id, name, version, digest, CAST(length(bytes) AS BIGINT) AS size, installed_at"
+        "id, brand_id, name, version, digest, CAST(length(bytes) AS BIGINT) AS size, installed_at, manifest,
+        config_schema, signed_by, granted"
     };
 }
 macro_rules! visible {
@@ -21,19 +22,24 @@ macro_rules! visible {
 }
 
 statements! { "plugin";
-    INSTALL = concat!("INSERT INTO plugins (brand_id, name, version, digest, bytes, installed_at)
-        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING ", columns!());
+    INSTALL = concat!("INSERT INTO plugins
+        (brand_id, name, version, digest, bytes, installed_at, manifest, config_schema, signed_by, granted)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, (SELECT p.granted FROM plugins p
+            WHERE COALESCE(p.brand_id, 0) = COALESCE(CAST($1 AS BIGINT), 0) AND p.name = $2 ORDER BY p.id DESC LIMIT 1))
+        ON CONFLICT DO NOTHING RETURNING ", columns!());
     FIND_DIGEST = concat!("SELECT ", columns!(), " FROM plugins
         WHERE COALESCE(brand_id, 0) = COALESCE(CAST($1 AS BIGINT), 0) AND name = $2 AND digest = $3");
     PRUNE = "DELETE FROM plugins WHERE COALESCE(brand_id, 0) = COALESCE(CAST($1 AS BIGINT), 0) AND name = $2
         AND id NOT IN (SELECT id FROM plugins WHERE COALESCE(brand_id, 0) = COALESCE(CAST($1 AS BIGINT), 0)
             AND name = $2 ORDER BY id DESC LIMIT $3)
-        AND NOT EXISTS (SELECT 1 FROM bindings WHERE plugin_id = plugins.id OR previous_plugin_id = plugins.id)";
+        AND NOT EXISTS (SELECT 1 FROM bindings WHERE plugin_id = plugins.id OR previous_plugin_id = plugins.id
+            OR trial_plugin_id = plugins.id)";
     GET = concat!("SELECT ", columns!(), " FROM plugins WHERE id = $2 AND ", visible!());
     BYTES = concat!("SELECT bytes FROM plugins WHERE id = $2 AND ", visible!());
     LIST = concat!("SELECT ", columns!(), " FROM plugins WHERE id > $2 AND ", visible!(), " ORDER BY id LIMIT $3");
     LATEST = concat!("SELECT ", columns!(), " FROM plugins WHERE name = $2 AND (version = $3 OR CAST($3 AS TEXT) IS NULL)
         AND ", visible!(), " ORDER BY COALESCE(brand_id, 0) DESC, id DESC LIMIT 1");
+    GRANT = concat!("UPDATE plugins SET granted = $2 WHERE id = $1 RETURNING ", columns!());
     DELETE = "DELETE FROM plugins WHERE id = $2 AND (CAST($1 AS BIGINT) IS NULL OR brand_id = $1)";
 }
 
@@ -46,6 +52,10 @@ struct PluginRow {
     digest: String,
     size: i64,
     installed_at: i64,
+    manifest: Option<String>,
+    config_schema: Option<String>,
+    signed_by: Option<String>,
+    granted: Option<String>,
 }
 
 /// An installed component version.
@@ -65,6 +75,10 @@ pub struct Plugin {
     pub size: u64,
     /// When it was installed.
     pub installed_at: Instant,
+    /// What its bundle tells; a bare component tells nothing and is granted nothing.
+    pub about: PluginAbout,
+    /// What the platform's operator allows it, JSON; `None` = he has not said.
+    pub granted: Option<String>,
 }
 
 impl TryFrom<PluginRow> for Plugin {
@@ -78,6 +92,8 @@ impl TryFrom<PluginRow> for Plugin {
             digest: row.digest,
             size: u64::try_from(row.size).unwrap_or_default(),
             installed_at: instant(row.installed_at),
+            about: PluginAbout { manifest: row.manifest, config_schema: row.config_schema, signed_by: row.signed_by },
+            granted: row.granted,
         })
     }
 }
@@ -95,6 +111,19 @@ pub struct NewPlugin {
     pub bytes: Vec<u8>,
     /// Now.
     pub installed_at: Instant,
+    /// What its bundle tells; nothing for a bare component.
+    pub about: PluginAbout,
+}
+
+/// What a bundle tells of its component.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PluginAbout {
+    /// The manifest, JSON.
+    pub manifest: Option<String>,
+    /// The JSON Schema of its configuration.
+    pub config_schema: Option<String>,
+    /// Its publisher's key, 64 hex digits.
+    pub signed_by: Option<String>,
 }
 
 /// SHA-256 of a component in hex.
@@ -128,7 +157,11 @@ impl Plugins<'_> {
         let (name, installed_at) = (Arg::from(&new.name), Arg::from(micros(new.installed_at)));
         let bytes = Arg::from(new.bytes.as_slice());
         let mut tx = self.0.begin().await?;
-        let install = [owner, name, (&new.version).into(), (&digest).into(), bytes, installed_at];
+        let about = &new.about;
+        let (manifest, schema) = (Arg::from(about.manifest.as_deref()), Arg::from(about.config_schema.as_deref()));
+        let signed_by = Arg::from(about.signed_by.as_deref());
+        let version = Arg::from(&new.version);
+        let install = [owner, name, version, (&digest).into(), bytes, installed_at, manifest, schema, signed_by];
         let row = match tx.one::<PluginRow>(INSTALL, &install).await? {
             Some(row) => {
                 tx.run(PRUNE, &[owner, name, KEPT.into()]).await?;
@@ -159,6 +192,19 @@ impl Plugins<'_> {
     pub async fn latest(&self, ctx: &OpContext, name: &str, version: Option<&str>) -> Result<Plugin, StoreError> {
         let row = self.0.one::<PluginRow>(LATEST, &[ctx.brand_id().into(), name.into(), version.into()]).await?;
         row.ok_or(StoreError::NotFound { what: "plugin" })?.try_into()
+    }
+
+    /// Notes what the platform's operator allows a version; what is bound of it changes at once. A later version of the
+    /// name begins with the same.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; any operator but the platform's.
+    pub async fn grant(&self, ctx: &OpContext, id: PluginId, granted: Option<&str>) -> Result<Plugin, StoreError> {
+        ctx.needs_platform("grant a plugin what it asks for")?;
+        if let Some(granted) = granted {
+            check::json("grants", granted)?;
+        }
+        self.0.write_one::<PluginRow>(GRANT, &[id.0.into(), granted.into()]).await?.try_into()
     }
 
     /// The component itself.

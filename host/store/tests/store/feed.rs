@@ -41,11 +41,13 @@ on_both! {
         moves(db, "ddi", db.ddis().update(&CTX, &ddi)).await.unwrap();
         let new = |bytes: &[u8]| NewPlugin {
             brand: None, name: "p".to_owned(), version: "1".to_owned(), bytes: bytes.to_vec(), installed_at: at(0),
+            about: store::PluginAbout::default(),
         };
         let one = db.plugins().install(&CTX, new(b"1")).await.unwrap();
         let two = db.plugins().install(&CTX, new(b"2")).await.unwrap();
         let bind = |plugin| NewBinding {
             brand: acme.id, company: None, name: "main".to_owned(), point: "routing/router".to_owned(), priority: 1,
+            account: None,
             plugin, config: "{}".to_owned(),
         };
         moves(db, "bind", db.plugin_bindings().bind(&CTX, bind(one.id))).await.unwrap();

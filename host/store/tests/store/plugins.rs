@@ -1,6 +1,6 @@
 //! Plugins and bindings: installed, kept, bound, replaced, rolled back.
 
-use crate::fixture::{CTX, at, brand, company};
+use crate::fixture::{CTX, account, at, brand, company};
 use crate::on_both;
 use model::{BrandId, CompanyId, PluginId};
 use store::{Db, NewBinding, NewPlugin, Page, Plugin, StoreError};
@@ -8,12 +8,14 @@ use store::{Db, NewBinding, NewPlugin, Page, Plugin, StoreError};
 async fn install(db: &Db, version: &str) -> Plugin {
     let bytes = format!("component {version}").into_bytes();
     let (name, version) = ("router".to_owned(), version.to_owned());
-    db.plugins().install(&CTX, NewPlugin { brand: None, name, version, bytes, installed_at: at(1) }).await.unwrap()
+    let about = store::PluginAbout::default();
+    let new = NewPlugin { brand: None, name, version, bytes, installed_at: at(1), about };
+    db.plugins().install(&CTX, new).await.unwrap()
 }
 
 fn binding(brand: BrandId, company: Option<CompanyId>, plugin: PluginId, config: &str) -> NewBinding {
     let (name, point, config) = ("main".to_owned(), "routing/router".to_owned(), config.to_owned());
-    NewBinding { brand, company, name, point, priority: 100, plugin, config }
+    NewBinding { brand, company, account: None, name, point, priority: 100, plugin, config }
 }
 
 on_both! {
@@ -84,9 +86,17 @@ on_both! {
         bindings.bind(&CTX, binding(acme.id, None, one.id, "{}")).await.unwrap();
         // The same name in the company's own scope is another binding.
         let own = NewBinding { priority: 5, ..binding(acme.id, Some(north.id), one.id, "{}") };
-        bindings.bind(&CTX, own).await.unwrap();
+        bindings.bind(&CTX, own.clone()).await.unwrap();
         let bound = db.bindings().await.unwrap();
         assert_eq!(bound.iter().map(|b| (b.priority, b.company)).collect::<Vec<_>>(), [(5, Some(north.id)), (100, None)]);
+        let own_account = NewBinding { account: Some(account(db, north.id, "1001").await.id), ..own.clone() };
+        let made = bindings.bind(&CTX, own_account.clone()).await.unwrap();
+        assert_eq!(bindings.bind(&CTX, own_account.clone()).await.unwrap().id, made.id, "the same again is the same");
+        assert_eq!(bindings.find(&CTX, (acme.id, Some(north.id), own_account.account), "main").await.unwrap(), made);
+        assert_eq!(db.bindings().await.unwrap().iter().filter(|b| b.account == own_account.account).count(), 1);
+        let south = company(db, acme.id, "south").await;
+        let e = bindings.bind(&CTX, NewBinding { company: Some(south.id), ..own_account }).await.unwrap_err();
+        assert_eq!(e.to_string(), "no such account", "an account is its company's");
         let b = &bound[0];
         assert_eq!((b.plugin_name.as_str(), b.version.as_str(), &b.digest), ("router", "1", &one.digest));
         assert_eq!((b.name.as_str(), b.point.as_str(), b.brand, b.plugin), ("main", "routing/router", acme.id, one.id));

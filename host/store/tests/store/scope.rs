@@ -141,6 +141,7 @@ on_both! {
         let (as_acme, as_rival) = (OpContext::brand(acme.id), OpContext::brand(rival.id));
         let new = |brand, bytes: &[u8]| NewPlugin {
             brand, name: "router".to_owned(), version: "1.0.0".to_owned(), bytes: bytes.to_vec(), installed_at: at(0),
+            about: store::PluginAbout::default(),
         };
         not_found(db.plugins().install(&as_rival, new(Some(acme.id), b"x")).await);
         not_found(db.plugins().install(&as_rival, new(None, b"x")).await);
@@ -154,6 +155,7 @@ on_both! {
         assert_eq!(db.plugins().latest(&as_rival, "router", Some("1.0.0")).await.unwrap(), shared);
         let bind = |brand, plugin| NewBinding {
             brand, company: None, name: "main".to_owned(), point: "routing/router".to_owned(), priority: 10, plugin,
+            account: None,
             config: "{}".to_owned(),
         };
         not_found(db.plugin_bindings().bind(&CTX, bind(rival.id, own.id)).await);

@@ -15,12 +15,30 @@ struct World {
     shared: bool,
 }
 
-const WORLDS: [World; 2] = [
-    World { package: "routing", name: "strowger:routing/router-plugin", module: "router", shared: false },
-    World { package: "call", name: "strowger:call/call-app-plugin", module: "app", shared: true },
+const fn world(package: &'static str, name: &'static str, module: &'static str) -> World {
+    World { package, name, module, shared: true }
+}
+
+const WORLDS: [World; 5] = [
+    // The world with every host interface: the others share its types. What a plugin does not use, it does not import.
+    World { shared: false, ..world("routing", "strowger:routing/router-io-plugin", "router") },
+    world("call", "strowger:call/call-app-plugin", "app"),
+    world("hooks", "strowger:hooks/registration-plugin", "registration"),
+    world("hooks", "strowger:hooks/feature-plugin", "feature"),
+    world("hooks", "strowger:hooks/event-sink-plugin", "event_sink"),
 ];
 
-const SHARED: [&str; 6] = ["types/types", "host/log", "host/config", "host/clock", "host/metrics", "host/directory"];
+const SHARED: [&str; 9] = [
+    "types/types",
+    "host/log",
+    "host/config",
+    "host/clock",
+    "host/metrics",
+    "host/directory",
+    "host/kv",
+    "host/secrets",
+    "host/http",
+];
 
 fn generate(wit: &Path, world: &World) -> Result<String> {
     let mut resolve = Resolve::default();
@@ -39,7 +57,9 @@ fn generate(wit: &Path, world: &World) -> Result<String> {
         ..Opts::default()
     };
     if world.shared {
-        for name in SHARED {
+        let world = &resolve.worlds[id];
+        let imports: Vec<_> = world.imports.keys().map(|key| resolve.name_world_key(key)).collect();
+        for name in SHARED.into_iter().filter(|name| imports.contains(&format!("strowger:{name}@0.1.0"))) {
             let path = format!("crate::generated::router::strowger::{}", name.replace('/', "::"));
             opts.with.push((format!("strowger:{name}@0.1.0"), WithOption::Path(path)));
         }

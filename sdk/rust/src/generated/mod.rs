@@ -4,4 +4,10 @@
 #[rustfmt::skip]
 pub mod app;
 #[rustfmt::skip]
+pub mod event_sink;
+#[rustfmt::skip]
+pub mod feature;
+#[rustfmt::skip]
+pub mod registration;
+#[rustfmt::skip]
 pub mod router;

@@ -209,6 +209,7 @@ impl World {
                 Output::Ask(question) => self.decide(shard, &question),
                 Output::Record(record) => self.note(shard, record)?,
                 Output::Resolve(_)
+                | Output::AskRegister(_)
                 | Output::AppStart { .. }
                 | Output::AppReply { .. }
                 | Output::AppStop { .. }

@@ -1,0 +1,198 @@
+//! Bundles: installed by what they say of themselves, granted by the operator, configured by their schema; and the
+//! explanation of a call.
+
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+mod common;
+
+use api::Api;
+use axum::http::StatusCode;
+use bundle::{Bundle, COMPONENT, MANIFEST, SCHEMA, SecretKey};
+use common::{Answer, ROUTER, World, call_id};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const TOML: &str = "id = \"lcr\"\nversion = \"1.0.0\"\nwit = \"0.1.0\"\n\n[[provides]]\npoint = \"routing/router\"\n\n\
+    [needs]\nkv = [\"calls\"]\nhttp = [{ host = \"api.example.com\" }]\n";
+const CONFIG: &str = r#"{"type":"object","additionalProperties":false,"properties":{"prefix":{"type":"string"}}}"#;
+
+fn bundle(manifest: &str, key: Option<&SecretKey>) -> Vec<u8> {
+    let files = [(MANIFEST, manifest.as_bytes()), (COMPONENT, ROUTER), (SCHEMA, CONFIG.as_bytes())];
+    let files: BTreeMap<_, _> = files.map(|(name, content)| (name.to_owned(), content.to_vec())).into();
+    let mut bundle = Bundle::of(files).unwrap();
+    if let Some(key) = key {
+        bundle.sign(key);
+    }
+    bundle.pack().unwrap()
+}
+
+async fn install(world: &World, query: &str, bytes: Vec<u8>) -> Answer {
+    world.ask_bytes(Some(&world.platform), "POST", &format!("/api/v1/plugins{query}"), bytes).await
+}
+
+#[tokio::test]
+async fn a_bundle_tells_its_own_name_and_what_it_asks_for() {
+    let world = World::new().await;
+    let made = install(&world, "", bundle(TOML, None)).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    assert_eq!((&made.body["name"], &made.body["version"]), (&json!("lcr"), &json!("1.0.0")));
+    assert_eq!(made.body["asks"]["kv"], json!(["calls"]));
+    assert_eq!((&made.body["granted"], &made.body["signed_by"]), (&Value::Null, &Value::Null));
+    assert_eq!(made.body["config_schema"]["type"], json!("object"));
+    let other = install(&world, "?name=other", bundle(TOML, None)).await;
+    assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY, "{other:?}");
+    let bare = install(&world, "", ROUTER.to_vec()).await;
+    assert_eq!(bare.status, StatusCode::UNPROCESSABLE_ENTITY, "a bare component needs a name: {bare:?}");
+    let wrong = install(&world, "", bundle(&TOML.replace("routing/router", "call/app"), None)).await;
+    assert!(wrong.text.contains("they must be the same"), "{wrong:?}");
+    let mut damaged = bundle(TOML, None);
+    damaged.truncate(damaged.len() / 2);
+    assert_eq!(install(&world, "", damaged).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn only_listed_publishers_are_let_in_or_what_the_platforms_operator_names() {
+    let mut world = World::new().await;
+    let (known, stranger) = (SecretKey::from_seed([1; 32]), SecretKey::from_seed([2; 32]));
+    world.router = Api::new(world.db.clone(), world.switch.clone()).trusting(vec![known.public()]).router();
+    for key in [None, Some(&stranger)] {
+        let refused = install(&world, "", bundle(TOML, key)).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{refused:?}");
+        assert!(refused.text.contains("listed publishers"), "{refused:?}");
+    }
+    let brands = world.brand_admins[0].clone();
+    let refused = world.ask_bytes(Some(&brands), "POST", "/api/v1/plugins?unsigned=true", bundle(TOML, None)).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "not for a brand to say: {refused:?}");
+    let made = install(&world, "", bundle(TOML, Some(&known))).await;
+    assert_eq!(made.body["signed_by"], json!(known.public().to_string()), "{made:?}");
+    let newer = bundle(&TOML.replace("1.0.0", "1.0.1"), None);
+    assert_eq!(install(&world, "?unsigned=true", newer).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn grants_are_the_operators_and_stay_over_versions() {
+    let world = World::new().await;
+    let made = install(&world, "", bundle(TOML, None)).await;
+    let id = made.body["id"].as_i64().unwrap();
+    let path = format!("/api/v1/plugins/{id}/grants");
+    let grants = json!({"http": [{"host": "*.example.com"}]});
+    let granted = world.must("PUT", &path, grants.clone()).await;
+    assert_eq!(granted["granted"], grants);
+    let refused = world.ask(Some(&world.brand_admins[0]), "PUT", &path, &grants).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
+    let nonsense = world.ask(Some(&world.platform), "PUT", &path, &json!({"files": ["/"]})).await;
+    assert_eq!(nonsense.status, StatusCode::UNPROCESSABLE_ENTITY, "{nonsense:?}");
+    // Other bytes: the name's next version.
+    let next = {
+        let toml = TOML.replace("1.0.0", "1.1.0");
+        let files = [(MANIFEST, toml.as_bytes()), (COMPONENT, &b"\0asm routing/router 2"[..])];
+        let files: BTreeMap<_, _> = files.map(|(name, content)| (name.to_owned(), content.to_vec())).into();
+        Bundle::of(files).unwrap().pack().unwrap()
+    };
+    let next = install(&world, "", next).await;
+    assert_eq!(next.body["granted"], grants, "{next:?}");
+    let taken = world.must("PUT", &path, Value::Null).await;
+    assert_eq!(taken["granted"], Value::Null);
+    assert!(world.switch.live.load(std::sync::atomic::Ordering::SeqCst) >= 2, "its bindings changed at once");
+}
+
+#[tokio::test]
+async fn a_configuration_must_fit_its_schema_and_grants_stay_with_the_binding() {
+    let world = World::new().await;
+    let made = install(&world, "", bundle(TOML, None)).await;
+    let plugin = made.body["id"].as_i64().unwrap();
+    let bind = |more: Value| {
+        let mut body = json!({"brand": world.brands[0], "name": "lcr", "plugin": plugin});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let wrong = bind(json!({"config": {"prefix": 7, "colour": "red"}}));
+    let refused = world.ask(Some(&world.platform), "PUT", "/api/v1/bindings", &wrong).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text.contains("/prefix: must be string") && refused.text.contains("/colour: is not known"));
+    let grants = json!({"kv": ["calls"]});
+    let body = bind(json!({"config": {"prefix": "44"}, "grants": grants, "mandatory": true}));
+    let bound = world.must("PUT", "/api/v1/bindings", body).await;
+    assert_eq!((&bound["grants"], &bound["mandatory"]), (&grants, &json!(true)));
+    let again = world.must("PUT", "/api/v1/bindings", bind(json!({"config": {}}))).await;
+    assert_eq!((&again["grants"], &again["mandatory"]), (&grants, &json!(true)), "as it was");
+    let refused = bind(json!({"grants": {"kvs": []}}));
+    let refused = world.ask(Some(&world.platform), "PUT", "/api/v1/bindings", &refused).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn a_call_is_explained_to_its_tenant_and_to_nobody_else() {
+    let world = World::new().await;
+    world.furnish().await;
+    let path = format!("/api/v1/calls/{}/trace", call_id(world.companies[0]));
+    for token in [&world.platform, &world.brand_admins[0], &world.company_admins[0]] {
+        let trace = world.ask(Some(token), "GET", &path, &Value::Null).await;
+        assert_eq!(trace.status, StatusCode::OK, "{trace:?}");
+        let question = &trace.body["questions"][0];
+        assert_eq!(question["decision"], json!("connect account 1002"));
+        assert_eq!(
+            question["hooks"],
+            json!([{"binding": "mine", "plugin": "mine@1", "outcome": "connect", "took_us": 12}])
+        );
+    }
+    for path in ["/api/v1/calls/zz/trace", "/api/v1/calls/00000000000000000000000000000001/trace"] {
+        let nothing = world.ask(Some(&world.platform), "GET", path, &Value::Null).await;
+        assert_eq!(nothing.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_version_is_tried_out_beside_the_bound_one() {
+    let world = World::new().await;
+    let old = install(&world, "?name=r&version=1", ROUTER.to_vec()).await.body["id"].as_i64().unwrap();
+    let new =
+        install(&world, "?name=r&version=2", b"\0asm routing/router 2".to_vec()).await.body["id"].as_i64().unwrap();
+    let bind = |plugin: i64| json!({"brand": world.brands[0], "name": "r", "plugin": plugin});
+    let bound = world.must("PUT", "/api/v1/bindings", bind(old)).await;
+    let path = format!("/api/v1/bindings/{}/trial", bound["id"]);
+    let none = world.ask(Some(&world.platform), "GET", &path, &Value::Null).await;
+    assert_eq!(none.status, StatusCode::NOT_FOUND);
+    let tried = world.must("PUT", &path, json!({"plugin": new, "percent": 5})).await;
+    assert_eq!((&tried["plugin_id"], &tried["trial_plugin_id"]), (&json!(old), &json!(new)));
+    let shown = world.must("GET", &path, Value::Null).await;
+    assert_eq!((&shown["percent"], &shown["different"]), (&json!(5), &json!(1)));
+    let wrong = world.ask(Some(&world.platform), "PUT", &path, &json!({"plugin": new, "percent": 101})).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let bound = world.must("PUT", "/api/v1/bindings", bind(new)).await;
+    assert_eq!((&bound["plugin_id"], &bound["trial_plugin_id"]), (&json!(new), &Value::Null), "binding ends the trial");
+    world.must("PUT", &path, json!({"plugin": old})).await;
+    let ended = world.must("DELETE", &path, Value::Null).await;
+    assert_eq!(ended["trial_plugin_id"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_secret_is_written_and_never_shown() {
+    let world = World::new().await;
+    let furniture = world.furnish().await;
+    let path = format!("/api/v1/bindings/{}/secrets", furniture.binding);
+    let set = world.must("PUT", &path, json!({"key": "hush-hush", "pin": "4711"})).await;
+    assert_eq!(set, json!({"names": ["key", "pin"]}));
+    assert_eq!(world.must("PUT", &path, json!({"pin": null})).await, json!({"names": ["key"]}));
+    assert_eq!(world.must("GET", &path, Value::Null).await, json!({"names": ["key"]}));
+    for path in ["/api/v1/bindings".to_owned(), format!("/api/v1/bindings/{}", furniture.binding), path] {
+        let shown = world.ask(Some(&world.platform), "GET", &path, &Value::Null).await;
+        assert!(!shown.text.contains("hush-hush"), "{shown:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_prefix_table_is_loaded_from_text_or_refused_with_its_row() {
+    let world = World::new().await;
+    let path = format!("/api/v1/prefix-tables?name=rates&brand={}", world.brands[0]);
+    let load = async |text: &str| world.ask_bytes(Some(&world.platform), "POST", &path, text.into()).await;
+    let made = load("prefix,price\n44,1\n+4420,2\n").await;
+    assert_eq!((made.status, &made.body["rows"]), (StatusCode::OK, &json!(2)), "{made:?}");
+    let refused = load("prefix,price\n44,1\n44x,2\n").await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text.contains("row 2"), "{refused:?}");
+    let list = world.must("GET", "/api/v1/prefix-tables", Value::Null).await;
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+    let gone = format!("/api/v1/prefix-tables/{}", made.body["id"]);
+    assert_eq!(world.ask(Some(&world.platform), "DELETE", &gone, &Value::Null).await.status, StatusCode::NO_CONTENT);
+}

@@ -1,0 +1,97 @@
+//! What plugins leave behind goes to the database beside the calls' path: keys and values within [`GATHER`], and the
+//! explanations of calls.
+
+use crate::told::Why;
+use core::time::Duration;
+use store::{Db, StoreError};
+use tables::Kv;
+use tokio::sync::{mpsc, watch};
+
+/// How long changes are gathered; a crash loses at most these (`wit/host/kv.wit` promises it).
+const GATHER: Duration = Duration::from_millis(50);
+/// Changes of one transaction.
+const BATCH: usize = 1_000;
+/// How often keys whose time has passed are looked for, and how many of a space at once.
+const EXPIRE_EVERY: Duration = Duration::from_secs(10);
+const EXPIRE_MAX: usize = 10_000;
+/// The pause while the database is away; it doubles.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// So often an explanation is tried to be written before it is given up.
+const TRIES: u32 = 5;
+
+/// Brings back what was kept.
+pub(crate) async fn restore(kv: &Kv, db: &Db) -> Result<(), StoreError> {
+    let kept = db.plugin_keys().load().await?;
+    let (all, restored) = (kept.len(), kv.restore(kept));
+    if restored < all {
+        tracing::warn!(lost = all - restored, "keys of plugins are over today's limits and were left out");
+    }
+    Ok(())
+}
+
+/// Writes changed keys until `stop` holds true; then once more.
+pub(crate) async fn keys(kv: Kv, db: Db, clock: crate::Clock, mut stop: watch::Receiver<bool>) {
+    let mut expire_at = tokio::time::Instant::now() + EXPIRE_EVERY;
+    let mut pause = PAUSE_FIRST;
+    loop {
+        let last = *stop.borrow_and_update() || stop.has_changed().is_err();
+        if tokio::time::Instant::now() >= expire_at {
+            kv.expire(clock.now().unix_millis(), EXPIRE_MAX);
+            expire_at += EXPIRE_EVERY;
+        }
+        let wait = match save(&kv, &db).await {
+            Ok(()) => {
+                pause = PAUSE_FIRST;
+                GATHER
+            }
+            Err(error) => {
+                tracing::warn!(%error, unwritten = kv.unwritten(), "keys of plugins wait in memory");
+                let wait = pause;
+                pause = (pause * 2).min(PAUSE_MAX);
+                wait
+            }
+        };
+        if last {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+}
+
+async fn save(kv: &Kv, db: &Db) -> Result<(), StoreError> {
+    loop {
+        let changes = kv.take_changes(BATCH);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = db.plugin_keys().save(&changes).await {
+            kv.give_back(changes);
+            return Err(error);
+        }
+    }
+}
+
+/// Writes explanations until nobody can send one.
+pub(crate) async fn explanations(mut inbox: mpsc::Receiver<Why>, db: Db) {
+    let mut batch = Vec::new();
+    while inbox.recv_many(&mut batch, BATCH).await > 0 {
+        let mut pause = PAUSE_FIRST;
+        for attempt in 1..=TRIES {
+            match db.explanations().add(&batch).await {
+                Ok(()) => break,
+                Err(error) if attempt == TRIES => {
+                    tracing::warn!(%error, lost = batch.len(), "explanations of calls cannot be written");
+                }
+                Err(_) => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 4;
+                }
+            }
+        }
+        batch.clear();
+    }
+}

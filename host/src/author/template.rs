@@ -1,0 +1,161 @@
+//! `plugin new`: a plugin to begin with.
+
+use super::files;
+use super::script::Script;
+use crate::exit::Failure;
+use std::path::{Path, PathBuf};
+
+const ROUTER: &str = r#"//! A router: says where calls go. `strowger_sdk` tells what it may decide.
+
+use strowger_sdk::prelude::*;
+
+#[derive(serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    /// Calls to numbers with this beginning are mine.
+    prefix: String,
+    /// Whom they ring.
+    account: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { prefix: "8".to_owned(), account: "1001".to_owned() }
+    }
+}
+
+struct Plugin;
+
+impl Router for Plugin {
+    fn route(call: CallInfo) -> Result<Decision> {
+        let config: Config = config()?;
+        if !call.callee.user.starts_with(&config.prefix) {
+            return Ok(next());
+        }
+        Ok(Plan::new(Step::new().account(&config.account).ring(seconds(20))).connect())
+    }
+}
+
+export_router!(Plugin);
+"#;
+
+const ROUTER_SCHEMA: &str = r#"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object",
+  "additionalProperties": false,
+  "properties": {
+    "prefix": { "type": "string", "minLength": 1, "maxLength": 15 },
+    "account": { "type": "string", "minLength": 1, "maxLength": 64 }
+  }
+}
+"#;
+
+const APP: &str = r#"//! A call app: a script that runs a call.
+
+use strowger_sdk::prelude::*;
+
+#[derive(serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    /// Whom a pressed 1 rings.
+    operator: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { operator: "1001".to_owned() }
+    }
+}
+
+struct Plugin;
+
+impl App for Plugin {
+    fn run(call: Call) -> Result<Ended> {
+        let config: Config = config()?;
+        call.leg.answer()?;
+        let pressed = call.leg.collect(Collect::digits(1).prompts(&[file("attendant-menu")]))?;
+        if pressed.digits == "1" {
+            let callee = dial(&call.leg, Dial::to([config.operator.as_str()]).ring(seconds(20)))?;
+            bridge(&call.leg, &callee)?;
+        }
+        call.leg.hangup();
+        Ok(Ended::default())
+    }
+}
+
+export_app!(Plugin);
+"#;
+
+const APP_SCHEMA: &str = r#"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object",
+  "additionalProperties": false,
+  "properties": {
+    "operator": { "type": "string", "minLength": 1, "maxLength": 64 }
+  }
+}
+"#;
+
+/// Writes the folder of a new plugin: in Rust, with the SDK's folder, or as a script.
+pub(super) fn write(
+    name: &str,
+    point: &str,
+    (script, sdk): (Option<Script>, Option<&Path>),
+    dir: PathBuf,
+) -> Result<String, Failure> {
+    let schema = match point {
+        "routing/router" => ROUTER_SCHEMA,
+        "call/app" => APP_SCHEMA,
+        other => {
+            let why = format!("{other}: there is a template for routing/router and for call/app");
+            return Err(Failure::start(why));
+        }
+    };
+    let manifest = format!(
+        "id = \"{name}\"\nversion = \"0.1.0\"\nwit = \"{}\"\ndescription = \"\"\n\n[[provides]]\npoint = \"{point}\"\n",
+        bundle::WIT_VERSION
+    );
+    bundle::Manifest::parse(&manifest).map_err(Failure::start)?;
+    let mut files = match script {
+        Some(script) => script.folder(name, point)?,
+        None => rust(name, point, sdk)?,
+    };
+    files.push(("plugin.toml".to_owned(), manifest));
+    files.push(("config.schema.json".to_owned(), schema.to_owned()));
+    if dir.exists() {
+        return Err(Failure::start(format!("{} is there already", dir.display())));
+    }
+    for (file, text) in files {
+        let path = dir.join(file);
+        let folder = path.parent().unwrap_or(&dir);
+        std::fs::create_dir_all(folder)
+            .map_err(|e| Failure::start(format!("cannot make {}: {e}", folder.display())))?;
+        files::write(&path, text.as_bytes())?;
+    }
+    let tool = script.map_or_else(String::new, |script| format!("{}\n", script.hint(&dir)));
+    Ok(format!("{} is ready. Build it: strowger plugin build {0}\n{tool}", dir.display()))
+}
+
+/// A crate.
+fn rust(name: &str, point: &str, sdk: Option<&Path>) -> Result<Vec<(String, String)>, Failure> {
+    let missing = || Failure::start("a plugin in Rust needs the SDK: --sdk DIR, the folder sdk/rust of the source");
+    let sdk = sdk.ok_or_else(missing)?;
+    let sdk = sdk.canonicalize().map_err(|e| Failure::start(format!("the SDK {}: {e}", sdk.display())))?;
+    let cargo = format!(
+        "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[lib]\ncrate-type = [\"cdylib\"]\n\n\
+         [dependencies]\nstrowger-sdk = {{ path = {sdk:?} }}\n\
+         serde = {{ version = \"1\", default-features = false, features = [\"alloc\", \"derive\"] }}\n\n\
+         [profile.release]\nopt-level = \"s\"\nlto = true\ncodegen-units = 1\npanic = \"abort\"\nstrip = true\n\n[workspace]\n"
+    );
+    let linker = "[build]\ntarget = \"wasm32-unknown-unknown\"\n\n[target.wasm32-unknown-unknown]\n\
+                  # Inside every rustup toolchain: links, then wraps the module as a component.\n\
+                  linker = \"wasm-component-ld\"\n";
+    let source = if point == "call/app" { APP } else { ROUTER };
+    let files = [
+        ("Cargo.toml", cargo.as_str()),
+        (".cargo/config.toml", linker),
+        (".gitignore", "target\n*.splug\n"),
+        ("src/lib.rs", source),
+    ];
+    Ok(files.map(|(file, text)| (file.to_owned(), text.to_owned())).into())
+}

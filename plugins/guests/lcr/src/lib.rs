@@ -1,0 +1,157 @@
+//! Public numbers go to the cheapest carrier that has a price for them, and on to the next where it fails.
+//!
+//! Each carrier has a price list: a prefix table of the brand with a column `price`. The longest prefix of a number is
+//! its price there; a carrier without one is not asked. Order: priority, then price, then chance by weight.
+//!
+//! ```json
+//! { "country": "44", "attempts": 3, "max_price": 0.5,
+//!   "carriers": [ { "trunk": "carrier-a", "table": "rates-a" },
+//!                 { "trunk": "carrier-b", "table": "rates-b", "priority": 2, "weight": 10 } ] }
+//! ```
+//! A number is public when it begins with `+`, with `international` (`00`), or, where `country` is set, with `national`
+//! (`0`). Anything else is `next`. Where no carrier has a price the answer is `next` too, with the attribute
+//! `no-route`; a chain that ends there gives the brand's default verdict.
+
+use serde::Deserialize;
+use strowger_sdk::prelude::*;
+use strowger_sdk::{longest_prefix, warn};
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    country: String,
+    national: String,
+    international: String,
+    attempts: usize,
+    ring_timeout_s: u32,
+    max_price: f64,
+    carriers: Vec<Carrier>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            country: String::new(),
+            national: "0".to_owned(),
+            international: "00".to_owned(),
+            attempts: 3,
+            ring_timeout_s: 60,
+            max_price: f64::INFINITY,
+            carriers: Vec::new(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Carrier {
+    trunk: String,
+    table: String,
+    #[serde(default)]
+    priority: i64,
+    #[serde(default = "one")]
+    weight: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// A carrier's offer for a number.
+struct Offer<'c> {
+    carrier: &'c Carrier,
+    price: f64,
+    shown: String,
+}
+
+struct Lcr;
+
+impl Router for Lcr {
+    fn route(call: CallInfo) -> Result<Decision> {
+        let config: Config = config()?;
+        let Some(number) = config.public(&call.callee.user) else { return Ok(next()) };
+        let mut offers = config.offers(&number)?;
+        offers.sort_by(|a, b| a.carrier.priority.cmp(&b.carrier.priority).then(a.price.total_cmp(&b.price)));
+        shuffle(&mut offers, seed(&call.call_id));
+        let mut steps = offers
+            .iter()
+            .take(config.attempts)
+            .map(|offer| Step::new().trunk(&offer.carrier.trunk, &number).ring(seconds(config.ring_timeout_s)));
+        let (Some(first), Some(best)) = (steps.next(), offers.first()) else {
+            return Ok(Decision::Next(vec![("no-route".to_owned(), number)]));
+        };
+        let plan = steps.fold(Plan::new(first), Plan::then);
+        Ok(plan.attr("price", &best.shown).attr("number", &number).connect())
+    }
+}
+
+impl Config {
+    /// The number with its `+`, if it is a public one.
+    fn public(&self, dialled: &str) -> Option<String> {
+        let digits = |text: &str| (3..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        let number = if let Some(number) = dialled.strip_prefix('+') {
+            number.to_owned()
+        } else if let Some(number) = dialled.strip_prefix(&self.international).filter(|n| !n.starts_with('0')) {
+            number.to_owned()
+        } else if let Some(number) = dialled.strip_prefix(&self.national).filter(|_| !self.country.is_empty()) {
+            format!("{}{number}", self.country)
+        } else {
+            return None;
+        };
+        digits(&number).then(|| format!("+{number}"))
+    }
+
+    /// What each carrier takes for it. A carrier whose table is missing or makes no sense is left out and told.
+    fn offers(&self, number: &str) -> Result<Vec<Offer<'_>>> {
+        let mut offers = Vec::new();
+        for carrier in &self.carriers {
+            let row = match longest_prefix(&carrier.table, number) {
+                Ok(row) => row,
+                Err(Error::NotFound) => {
+                    warn!("trunk {}: there is no table {}", carrier.trunk, carrier.table);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let Some((_, columns)) = row else { continue };
+            let shown = columns.into_iter().find(|(name, _)| name == "price").map(|(_, price)| price);
+            match shown.as_deref().map(str::parse::<f64>) {
+                Some(Ok(price)) if price > self.max_price => {}
+                Some(Ok(price)) if price.is_finite() && price >= 0.0 => {
+                    offers.push(Offer { carrier, price, shown: shown.unwrap_or_default() });
+                }
+                _ => warn!("table {} has no price for {number}", carrier.table),
+            }
+        }
+        Ok(offers)
+    }
+}
+
+/// A number that is the same whenever the same call is asked about, and fair over many.
+fn seed(call_id: &str) -> u64 {
+    call_id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Among equals in priority and price chance decides, by weight.
+fn shuffle(offers: &mut [Offer<'_>], mut seed: u64) {
+    let mut begin = 0;
+    while begin < offers.len() {
+        let equal = |o: &Offer<'_>| {
+            o.carrier.priority == offers[begin].carrier.priority && o.price.total_cmp(&offers[begin].price).is_eq()
+        };
+        let rest = offers[begin..].iter().take_while(|o| equal(o)).count();
+        let all: u64 = offers[begin..begin + rest].iter().map(|o| u64::from(o.carrier.weight)).sum();
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut drawn = (seed >> 33) % all.max(1);
+        let chosen = offers[begin..begin + rest].iter().position(|o| {
+            let weight = u64::from(o.carrier.weight);
+            let here = drawn < weight;
+            drawn = drawn.saturating_sub(weight);
+            here
+        });
+        offers.swap(begin, begin + chosen.unwrap_or(0));
+        begin += 1;
+    }
+}
+
+export_router!(Lcr);

@@ -1,0 +1,138 @@
+//! A plugin that uses every capability as its configuration says and tells what it got. For tests only.
+
+use serde::Deserialize;
+use strowger_sdk::prelude::*;
+use strowger_sdk::{
+    Action, Attempt, Bucket, EventSink, Feature, Http, Item, Registration, Verdict, export_event_sink, export_feature,
+    export_registration, local_time, longest_prefix, no_objection, prefixes, secret,
+};
+
+const STORE: Bucket = Bucket("probe");
+
+#[derive(Deserialize)]
+#[serde(default)]
+struct Config {
+    r#do: String,
+    url: String,
+    text: String,
+    number: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { r#do: "next".to_owned(), url: String::new(), text: String::new(), number: 0 }
+    }
+}
+
+struct Probe;
+
+fn misbehave(what: &str) {
+    match what {
+        "trap" => panic!("on purpose"),
+        "spin" => loop {
+            std::hint::black_box(());
+        },
+        _ => {}
+    }
+}
+
+/// What came back, as words in a refusal.
+fn tell<T: std::fmt::Debug>(got: Result<T>) -> Decision {
+    let words = match got {
+        Ok(value) => format!("{value:?}"),
+        Err(error) => format!("{error:?}"),
+    };
+    refuse(480, &words.chars().filter(|c| *c != '"').take(120).collect::<String>())
+}
+
+impl Router for Probe {
+    fn route(call: CallInfo) -> Result<Decision> {
+        let config: Config = config()?;
+        misbehave(&config.r#do);
+        Ok(match config.r#do.as_str() {
+            "http" => {
+                let mut request = Http::get(&config.url).timeout(5_000);
+                if !config.text.is_empty() {
+                    request = request.bearer(&config.text);
+                }
+                tell(request.send().map(|r| (r.status, String::from_utf8_lossy(&r.body).into_owned())))
+            }
+            "count" => tell(STORE.add(&config.text, 1, None)),
+            "put" => tell(STORE.put("k", &config.text)),
+            "get" => tell(STORE.text("k")),
+            // Fills its bucket and says what stopped it.
+            "fill" => {
+                let put = |n: u32| STORE.put(&format!("{n}"), vec![0; 60 << 10]);
+                let stopped = (0..u32::MAX).find_map(|n| put(n).err().map(|why| (n, why)));
+                tell(Ok::<_, Error>(stopped))
+            }
+            // Calls the host without end.
+            "storm" => loop {
+                let _ = STORE.text("k");
+            },
+            "long" => tell(STORE.put(&"k".repeat(1 << 20), "")),
+            "leak" => return Err(Error::Unavailable(format!("key {}", secret(&config.text)?))),
+            "log" => {
+                strowger_sdk::info!("{}", secret(&config.text)?);
+                tell(Ok(()))
+            }
+            "huge" => tell(STORE.put("k", vec![0; 65 << 10])),
+            "secret" => tell(secret(&config.text)),
+            "prefix" => tell(longest_prefix(&config.text, &call.callee.user)),
+            "prefixes" => tell(prefixes(&config.text, &call.callee.user).map(|all| all.len())),
+            "clock" => tell(Ok(local_time(&config.text, 0).map(|l| (l.year, l.hour, l.weekday)))),
+            _ => next(),
+        })
+    }
+}
+
+impl Registration for Probe {
+    fn register(attempt: Attempt) -> Result<Verdict> {
+        let config: Config = config()?;
+        misbehave(&config.r#do);
+        Ok(match config.r#do.as_str() {
+            "err" => return Err(Error::NotFound),
+            "at-most" => Verdict::AtMost(config.number),
+            "refuse" => Verdict::Refuse((config.number as u16, attempt.user_agent)),
+            "mark" => Verdict::Next(vec![("seen".to_owned(), attempt.account)]),
+            "told" => Verdict::Refuse((403, format!("{:?}", attempt.attrs).replace('"', ""))),
+            _ => no_objection(),
+        })
+    }
+}
+
+impl Feature for Probe {
+    fn invoke(_: CallInfo, code: String, digits: String) -> Result<Action> {
+        let config: Config = config()?;
+        misbehave(&config.r#do);
+        Ok(match config.r#do.as_str() {
+            "run" => Action::RunApp((config.text, vec![("digits".to_owned(), digits)])),
+            "reroute" => Action::Reroute(digits),
+            "ignore" => Action::Ignore,
+            "nonsense" => Action::Refuse((200, String::new())),
+            _ => Action::Refuse((480, format!("{code} {digits} {}", config.text))),
+        })
+    }
+}
+
+impl EventSink for Probe {
+    fn deliver(batch: Vec<Item>) -> Result<u32> {
+        let config: Config = config()?;
+        misbehave(&config.r#do);
+        if config.r#do == "err" {
+            return Err(Error::NotFound);
+        }
+        let all = batch.len() as u32;
+        let taken = if config.number > 0 { config.number.min(all) } else { all };
+        for item in &batch[..taken as usize] {
+            let attrs: Vec<_> = item.attrs.iter().map(|(n, v)| format!("{n}={v}")).collect();
+            STORE.put(&format!("{:05}", item.id), format!("{} {} {}", item.kind, item.company, attrs.join(",")))?;
+        }
+        Ok(taken)
+    }
+}
+
+export_router!(Probe);
+export_registration!(Probe);
+export_feature!(Probe);
+export_event_sink!(Probe);
