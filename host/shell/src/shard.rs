@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::command::Command;
 use crate::hops::Hops;
 use crate::published::{Alive, Figures, Published};
+use crate::recorder::Recorder;
 use crate::registrations::Keeper;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
@@ -53,6 +54,7 @@ pub(crate) struct Parts {
     pub(crate) resolver: resolver::Resolver,
     pub(crate) journal: Journal,
     pub(crate) keeper: Keeper,
+    pub(crate) recorder: Recorder,
     pub(crate) inbox: mpsc::Receiver<Command>,
     pub(crate) published: Arc<Published>,
 }
@@ -68,6 +70,7 @@ pub(crate) struct Shard {
     plugins: plugin::Host,
     journal: Journal,
     keeper: Keeper,
+    recorder: Recorder,
     inbox: mpsc::Receiver<Command>,
     apps: (mpsc::UnboundedSender<AppMessage>, mpsc::UnboundedReceiver<AppMessage>),
     published: Arc<Published>,
@@ -98,6 +101,7 @@ impl Shard {
             plugins: parts.plugins,
             journal: parts.journal,
             keeper: parts.keeper,
+            recorder: parts.recorder,
             inbox: parts.inbox,
             apps: mpsc::unbounded_channel(),
             published: parts.published,
@@ -350,6 +354,7 @@ impl Shard {
                 self.plugins.app_stop(app);
             }
             Output::Event(event) => self.tell(&event, now),
+            Output::Recording(event) => self.recorder.take(event),
             // Taken apart from the others by `collect`; here only if that changes.
             Output::Record(record) => self.records.push(record),
         }
