@@ -153,7 +153,7 @@ pub(crate) struct Media {
     pub(crate) ports: PortRange,
     /// How many streams' port pairs are bound per address family; fewer where `ports` has no room.
     pub(crate) streams_max: u16,
-    /// A folder of `NAME.wav` files (8 kHz, mono, 16-bit) that are added to the built-in prompts.
+    /// A folder of `NAME.wav` files, and of such folders (`en/7`), that are added to the built-in prompts.
     pub(crate) prompts: Option<PathBuf>,
 }
 

@@ -110,6 +110,7 @@ mod tests {
             calls_max: None,
             media_security: model::MediaSecurity::default(),
             codecs: Vec::new(),
+            hold_music: None,
         };
         let extension = |id: i64, number: &str, name: &str| Extension {
             id: ExtensionId(id),

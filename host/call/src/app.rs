@@ -10,13 +10,14 @@ use core::time::Duration;
 use media::JobId;
 use model::{
     AppError, AppFailure, AppId, AppOutcome, AppReply, AppVerb, BridgeSpec, Bridged, Cause, CauseInfo, CollectSpec,
-    Collected, DialSpec, EndedBy, Endpoint, HeaderOp, LegHandle, MediaPath, Prompt, RequestId, RingStep, Target,
+    Collected, DialSpec, EndedBy, Endpoint, HeaderOp, LegHandle, MediaPath, Prompt, RequestId, RingStep, Sounded,
+    Target,
 };
 use sdp::Description;
 use std::sync::Arc;
 
 /// How a verb begins.
-enum Begin {
+pub(crate) enum Begin {
     /// It waits.
     Waits(Waiting),
     /// It is done at once.
@@ -24,9 +25,9 @@ enum Begin {
 }
 
 /// A verb's beginning, or why it fails at once.
-type Begun = Result<Begin, AppError>;
+pub(crate) type Begun = Result<Begin, AppError>;
 
-fn wrong(state: &str) -> AppError {
+pub(crate) fn wrong(state: &str) -> AppError {
     AppError::InvalidState(state.to_owned())
 }
 
@@ -43,7 +44,7 @@ impl Step<'_, '_> {
         }
     }
 
-    fn waiting(&mut self) -> Option<&mut Waiting> {
+    pub(crate) fn waiting(&mut self) -> Option<&mut Waiting> {
         self.run()?.pending.as_mut().map(|(_, waiting)| waiting)
     }
 
@@ -53,7 +54,7 @@ impl Step<'_, '_> {
     }
 
     /// Ends the verb that waits.
-    fn finish(&mut self, result: Result<AppReply, AppError>) {
+    pub(crate) fn finish(&mut self, result: Result<AppReply, AppError>) {
         let Some((request, _)) = self.run().and_then(|r| r.pending.take()) else { return };
         self.reply(request, result);
     }
@@ -87,11 +88,23 @@ impl Step<'_, '_> {
             AppVerb::Dial(leg, spec) => self.verb_dial(request, leg, spec),
             AppVerb::Bridge(a, b, spec) => self.verb_bridge(a, b, &spec),
             AppVerb::Sleep(how_long) => Ok(Begin::Waits(Waiting::Sleep { until: self.now() + how_long })),
+            AppVerb::Playback(leg, spec) => self.verb_playback(leg, spec),
+            AppVerb::Music(leg, prompts) => self.verb_music(leg, &prompts).map(Begin::Done),
+            AppVerb::Press(leg, keys) => self.verb_press(leg, &keys),
+            AppVerb::Record(leg, spec) => self.verb_record(leg, spec, true),
+            AppVerb::RecordStart(leg, spec) => self.verb_record(leg, spec, false),
+            AppVerb::RecordPause(leg, on) => self.verb_record_pause(leg, on).map(Begin::Done),
+            AppVerb::RecordStop(leg) => self.verb_record_stop(leg).map(Begin::Done),
+            AppVerb::Listen(leg, spec) => self.verb_listen(leg, &spec),
+            AppVerb::Confer(leg, spec) => self.verb_confer(leg, spec),
+            AppVerb::Leave(leg) => self.verb_leave(leg).map(Begin::Done),
+            AppVerb::Members(room) => self.verb_members(room).map(Begin::Done),
+            AppVerb::Member(room, call, leg, change) => self.verb_member(room, (call, leg), change).map(Begin::Done),
         }
     }
 
     /// The leg, if it is alive.
-    fn live(&self, leg: LegHandle) -> Result<LegNo, AppError> {
+    pub(crate) fn live(&self, leg: LegHandle) -> Result<LegNo, AppError> {
         match self.call.leg(self.call.now_at(leg.0)) {
             None => Err(AppError::NotFound),
             Some(l) if !l.is_alive() => Err(AppError::HungUp(CauseInfo::local(Cause::NormalClearing))),
@@ -100,7 +113,7 @@ impl Step<'_, '_> {
     }
 
     /// The leg and its stream, if the switch speaks to it.
-    fn speaking(&self, leg: LegHandle) -> Result<(LegNo, media::StreamId), AppError> {
+    pub(crate) fn speaking(&self, leg: LegHandle) -> Result<(LegNo, media::StreamId), AppError> {
         let no = self.live(leg)?;
         let answered = self.call.leg(no).filter(|l| l.progress == Progress::Answered);
         answered.and_then(|l| l.stream).map(|s| (no, s)).ok_or_else(|| wrong("answer the leg first"))
@@ -194,7 +207,12 @@ impl Step<'_, '_> {
         Ok(AppReply::Done)
     }
 
-    fn start_prompts(&mut self, stream: media::StreamId, prompts: &[Prompt], repeat: bool) -> Result<JobId, AppError> {
+    pub(crate) fn start_prompts(
+        &mut self,
+        stream: media::StreamId,
+        prompts: &[Prompt],
+        repeat: bool,
+    ) -> Result<JobId, AppError> {
         if prompts.len() > self.floors.setup.limits.prompts_max {
             return Err(AppError::LimitExceeded("prompts_max".to_owned()));
         }
@@ -218,7 +236,7 @@ impl Step<'_, '_> {
     }
 
     /// The first digit typed ahead that `wanted` names; digits before it are dropped.
-    fn typed_ahead(&mut self, no: LegNo, wanted: &str) -> Option<char> {
+    pub(crate) fn typed_ahead(&mut self, no: LegNo, wanted: &str) -> Option<char> {
         let leg = self.call.leg_mut(no)?;
         let at = leg.typed.find(|c| wanted.contains(c))?;
         let digit = leg.typed[at..].chars().next()?;
@@ -362,9 +380,9 @@ impl Step<'_, '_> {
 
     /// The party of a leg changes: a verb that plays to it or listens to it cannot go on.
     pub(crate) fn cancel_verb_of(&mut self, no: LegNo) {
-        if let Some(Waiting::Play { leg, .. } | Waiting::Echo { leg, .. } | Waiting::Collect(Collecting { leg, .. })) =
-            self.waiting()
-            && *leg == no
+        if self
+            .waiting()
+            .is_some_and(|waiting| waiting.about() == Some(no) && !matches!(waiting, Waiting::Answer { .. }))
         {
             self.finish(Err(AppError::Cancelled));
         }
@@ -400,6 +418,13 @@ impl Step<'_, '_> {
                     self.finish(Ok(AppReply::Collected(done)));
                 }
             }
+            Some(Waiting::Playback(playing)) if playing.leg == no => self.playback_key(digit),
+            Some(Waiting::Record { leg, stop_on }) if *leg == no && stop_on.contains(digit) => {
+                self.record_key(no, digit);
+            }
+            Some(Waiting::Confer { leg, stop_on, .. }) if *leg == no && stop_on.contains(digit) => {
+                self.confer_key(digit);
+            }
             Some(Waiting::Bridge(_)) => {}
             Some(_) | None => {
                 if let Some(leg) = self.call.leg_mut(no).filter(|l| l.typed.len() < TYPED_MAX) {
@@ -416,6 +441,7 @@ impl Step<'_, '_> {
             Some(Waiting::Play { leg, job, .. }) if *leg == no && *job == ended => {
                 self.finish(Ok(AppReply::Played(None)))
             }
+            Some(Waiting::Playback(playing)) if playing.leg == no && playing.job == ended => self.playback_over(None),
             Some(Waiting::Collect(collecting)) if collecting.job == Some(ended) => {
                 collecting.job = None;
                 let pause = collecting.spec.first_digit;
@@ -451,7 +477,18 @@ impl Step<'_, '_> {
                 self.part(a);
                 self.bridge_over("max", since, None);
             }
-            Some(Waiting::Answer { .. } | Waiting::Play { .. }) | None => {}
+            Some(Waiting::Playback(_)) => self.playback_over(None),
+            Some(Waiting::Listen { leg, .. }) => {
+                let no = *leg;
+                self.sounded(no, Sounded::Nothing);
+            }
+            Some(Waiting::Confer { leg, .. }) => {
+                let no = *leg;
+                self.leave_room(no);
+                self.confer_over(no, "max");
+            }
+            Some(Waiting::Answer { .. } | Waiting::Play { .. } | Waiting::Press { .. } | Waiting::Record { .. })
+            | None => {}
         }
     }
 
@@ -473,12 +510,7 @@ impl Step<'_, '_> {
                 self.bridge_over(by, since, Some(info));
             }
             Some(Waiting::Dial(dial)) if dial.parent == no => self.dial_abandoned(no, info),
-            Some(
-                Waiting::Answer { leg }
-                | Waiting::Play { leg, .. }
-                | Waiting::Echo { leg, .. }
-                | Waiting::Collect(Collecting { leg, .. }),
-            ) if *leg == no => self.finish(Err(AppError::HungUp(info))),
+            Some(waiting) if waiting.about() == Some(no) => self.finish(Err(AppError::HungUp(info))),
             Some(Waiting::Sleep { .. }) if no == caller => self.finish(Err(AppError::HungUp(info))),
             Some(_) | None => {}
         }

@@ -66,6 +66,7 @@ impl Engine {
                     step.end_call(Ending { cause: Cause::Cancelled, sip: 487, by: ending.by });
                 }),
                 Job::Recall { call, leg, account } => self.recall(floors, call, leg, account),
+                Job::Unseat { call, leg } => self.one_step(call, floors, |step| step.unseat(leg)),
             }
         }
     }
@@ -404,6 +405,7 @@ pub(crate) fn can_be_joined(call: &mut Call, no: LegNo) -> bool {
 impl Step<'_, '_> {
     /// Takes a party out of this call, with its dialog and media; the leg is left without either.
     pub(crate) fn release_line(&mut self, no: LegNo) -> Option<Line> {
+        self.hush(no);
         self.part(no);
         let leg = self.call.leg_mut(no)?;
         let dialog = leg.dialog.take()?;
@@ -458,6 +460,7 @@ impl Step<'_, '_> {
     /// Hangs up a leg's dialog and closes its media; the leg itself goes on, and so does its CDR.
     pub(crate) fn drop_line(&mut self, no: LegNo, ending: Ending) {
         let now = self.now();
+        self.hush(no);
         self.drop_carried(no);
         let Some(leg) = self.call.leg_mut(no) else { return };
         let (dialog, stream) = (leg.dialog.take(), leg.stream.take());

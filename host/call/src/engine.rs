@@ -5,12 +5,14 @@ use crate::call::Call;
 use crate::floors::Floors;
 use crate::lamps::{self, Lamps, LegView};
 use crate::leg::{Ending, LegNo};
+use crate::rooms::Rooms;
 use crate::stage::Stage;
 use crate::step::Step;
 use crate::transfer::Job;
 use model::{
     AccountId, Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId,
-    CallRecord, CallSnapshot, Cause, Company, CompanyId, EndedBy, IdSource, Instant, Question, RequestId, Ticket,
+    CallRecord, CallSnapshot, Cause, Company, CompanyId, EndedBy, IdSource, Instant, Question, RecordingEvent,
+    RequestId, Ticket,
 };
 use sip_dialog::DialogKey;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -43,6 +45,8 @@ pub enum Output {
     },
     /// To the durable outbox.
     Record(CallRecord),
+    /// To whoever keeps recordings: one begins, or is over.
+    Recording(RecordingEvent),
     /// To whoever listens.
     Event(CallEvent),
 }
@@ -82,6 +86,10 @@ pub(crate) struct Desk {
     pub(crate) next_app: u64,
     /// Who is parked where.
     pub(crate) slots: BTreeMap<(CompanyId, String), CallId>,
+    /// The conference rooms.
+    pub(crate) rooms: Rooms,
+    /// Recordings going on.
+    pub(crate) recordings: usize,
     /// Work on two calls that a step has left.
     pub(crate) jobs: VecDeque<Job>,
     pub(crate) counters: Counters,
@@ -122,6 +130,8 @@ impl Engine {
                 next_ticket: 1,
                 next_app: 1,
                 slots: BTreeMap::new(),
+                rooms: Rooms::new(),
+                recordings: 0,
                 jobs: VecDeque::new(),
                 counters: Counters::default(),
                 draining: false,
@@ -202,6 +212,9 @@ impl Engine {
             | media::Event::PlayEnded { stream, .. }
             | media::Event::KeysSent { stream }
             | media::Event::Speaker { stream, .. }
+            | media::Event::RecordEnded { stream, .. }
+            | media::Event::Beep { stream, .. }
+            | media::Event::Quiet { stream }
             | media::Event::Silent { stream } => *stream,
         };
         let Some(&(call, leg)) = self.desk.by_stream.get(&stream) else { return };
@@ -326,6 +339,8 @@ impl Engine {
             && self.desk.by_ticket.is_empty()
             && self.desk.by_app.is_empty()
             && self.desk.slots.is_empty()
+            && self.desk.rooms.is_empty()
+            && self.desk.recordings == 0
             && self.desk.jobs.is_empty()
             && self.desk.lamps.is_empty()
     }

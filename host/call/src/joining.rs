@@ -368,13 +368,11 @@ impl Step<'_, '_> {
     /// A parked party is taken back.
     fn retrieved_by(&mut self, arrival: &Arrival) -> Result<(), u16> {
         let Stage::Parked(parked) = &self.call.stage else { return Err(404) };
-        let (leg, role, slot, music) = (parked.leg, parked.role, parked.slot.clone(), parked.music);
+        let (leg, role, slot) = (parked.leg, parked.role, parked.slot.clone());
         // The parker pays on for a call it has made; a call it had got is the taker's from now on.
         let payer = if role == LegRole::Caller { parked.parker } else { arrival.account_id().ok_or(403_u16)? };
         let Some(no) = self.welcome(arrival, (role, payer), leg)? else { return Ok(()) };
-        if let Some(job) = music {
-            self.floors.media.stop(job);
-        }
+        self.hold_other(leg, false);
         self.abandon_recall();
         self.desk.slots.remove(&(self.call.info.company, slot));
         let longest = Duration::from_secs(u64::from(self.floors.setup.limits.call_duration_max_s));

@@ -3,6 +3,7 @@
 use crate::call::Call;
 use crate::identity::Forwarded;
 use crate::security::Security;
+use crate::taping::Taping;
 use crate::trunk::OnTrunk;
 use model::{AccountId, Cause, Cdr, EndedBy, Instant, LegRole, LegState};
 use sdp::Description;
@@ -57,6 +58,10 @@ pub(crate) struct Leg {
     pub(crate) origin: sdp::Origin,
     /// Digits that came while no verb wanted them.
     pub(crate) typed: String,
+    /// Its recording, while an app has it recorded.
+    pub(crate) taping: Option<Taping>,
+    /// The conference room it is in.
+    pub(crate) room: Option<String>,
     /// Whether the peer has put us on hold.
     pub(crate) held: bool,
     /// Who sent the call on to this leg, in order.
@@ -112,6 +117,8 @@ impl Leg {
             spoken: None,
             origin,
             typed: String::new(),
+            taping: None,
+            room: None,
             held: false,
             forwarded: Vec::new(),
             referred: false,

@@ -8,12 +8,12 @@ use crate::stage::{Parked, Stage};
 use crate::step::Step;
 use crate::transfer::{DECLINE, Job};
 use core::time::Duration;
-use model::{AccountId, CallId, Cause, CompanyId, EndedBy, Instant, LegRole};
+use model::{AccountId, CallId, Cause, CompanyId, EndedBy, Instant, LegRole, Prompt};
 use sip_dialog::Refer;
 use sip_transaction::ServerKey;
 
-/// What a parked party hears: two soft notes now and then.
-const MUSIC: &[&str] = &["440+554/400/4600"];
+/// What a parked party hears whose company has no music: two soft notes now and then.
+const MUSIC: &str = "440+554/400/4600";
 /// The slot is taken.
 const SLOT_BUSY: u16 = 486;
 
@@ -113,13 +113,23 @@ impl Step<'_, '_> {
         let wait = Duration::from_secs(u64::from(self.floors.setup.limits.park_timeout_s));
         self.call.settling = None;
         self.speak_alone(leg);
-        let music = self.play_over(leg, MUSIC);
+        self.music_while_parked(leg);
         if let Some(stream) = self.call.leg(leg).and_then(|l| l.stream) {
             self.floors.media.hold(stream, true, since);
         }
         let slot = slot.to_owned();
         self.desk.slots.insert((self.call.info.company, slot.clone()), self.call.id);
-        self.call.stage = Stage::Parked(Parked { leg, slot, until: since + wait, parker, role, since, music });
+        self.call.stage = Stage::Parked(Parked { leg, slot, until: since + wait, parker, role, since });
+    }
+
+    fn music_while_parked(&mut self, leg: LegNo) {
+        self.hold_other(leg, true);
+        let now = self.now();
+        let stream = self.call.leg(leg).and_then(|l| l.stream).filter(|s| !self.floors.media.has_music(*s));
+        if let Some(stream) = stream {
+            // A party that cannot be spoken to waits in silence.
+            let _ = self.floors.media.start_music(stream, &[Prompt::Tone(MUSIC.to_owned())], now);
+        }
     }
 
     /// The party has waited long enough: its parker is called back, and until that comes to an end it can still be taken

@@ -267,6 +267,10 @@ impl Step<'_, '_> {
 
     /// Two legs hear each other.
     pub(crate) fn join(&mut self, a: LegNo, b: LegNo) {
+        for no in [a, b] {
+            self.leave_room(no);
+            self.hold_other(no, false);
+        }
         let streams = (self.call.leg(a).and_then(|l| l.stream), self.call.leg(b).and_then(|l| l.stream));
         if let (Some(a), Some(b)) = streams {
             self.floors.media.connect(a, b);
@@ -303,7 +307,11 @@ impl Step<'_, '_> {
         sdp::remote_media(offer).ok()?;
         self.check_offer(from, offer).ok()?;
         let address = self.call.leg(to)?.address?;
-        let carried = self.offered_formats(offer, sdp::anchor(offer, &[address])).ok()?;
+        let mut carried = self.offered_formats(offer, sdp::anchor(offer, &[address])).ok()?;
+        // Whoever is held goes on hearing: the music of its company.
+        if carried.direction() == sdp::Direction::Inactive && self.plays_on_hold(to) {
+            carried.set_direction(sdp::Direction::SendOnly);
+        }
         Some(self.say_offer(to, carried))
     }
 
@@ -320,11 +328,16 @@ impl Step<'_, '_> {
             self.hear_answer(to, Arc::clone(&answer)).ok()?;
             return Some(self.say_theirs(from, Description::clone(&answer)));
         };
-        let said = self.answered_formats(offer, &answer, sdp::anchor_answer(offer, &answer, &[address])).ok()?;
+        let mut said = self.answered_formats(offer, &answer, sdp::anchor_answer(offer, &answer, &[address])).ok()?;
+        let remote = sdp::remote_media(offer).ok()?;
+        if offer.direction() == sdp::Direction::Inactive {
+            said.set_direction(sdp::Direction::Inactive);
+        }
         let held = offer.direction() != sdp::Direction::SendRecv;
         self.hear_answer(to, answer).ok()?;
-        let said = self.say_answer(from, &sdp::remote_media(offer).ok()?, said).ok()?;
+        let said = self.say_answer(from, &remote, said).ok()?;
         self.listen_to(from, offer);
+        self.hold_other(to, remote.held);
         self.call.leg_mut(from)?.theirs = Some(Arc::clone(offer));
         let now = self.now();
         for no in [from, to] {
@@ -345,13 +358,17 @@ impl Step<'_, '_> {
         let now = self.now();
         let leg = self.call.leg_mut(no).ok_or(Cause::InternalError)?;
         leg.theirs = Some(Arc::clone(offer));
-        leg.held = negotiated.remote.held;
+        let held = negotiated.remote.held;
+        leg.held = held;
         if let Some(stream) = leg.stream {
             self.floors.media.set_remote(stream, negotiated.remote.clone(), now);
             self.floors.media.hold(stream, negotiated.direction != sdp::Direction::SendRecv, now);
             self.floors.media.detect_digits(stream, true);
         }
         leg.spoken = Some(negotiated);
+        if let Some(other) = self.bridge_mut().filter(|b| b.joins(no)).map(|b| b.other(no)) {
+            self.hold_other(other, held);
+        }
         Ok(said)
     }
 

@@ -5,7 +5,7 @@ use crate::leg::LegNo;
 use crate::proxying::Proxying;
 use core::time::Duration;
 use media::JobId;
-use model::{AccountId, AppId, CollectSpec, Instant, LegRole, RequestId, Ticket};
+use model::{AccountId, AppId, CollectSpec, Instant, LegRole, PlaybackSpec, RequestId, Ticket};
 
 /// What drives a call.
 #[derive(Debug)]
@@ -53,7 +53,6 @@ pub(crate) struct Parked {
     /// Which side the parker was.
     pub(crate) role: LegRole,
     pub(crate) since: Instant,
-    pub(crate) music: Option<JobId>,
 }
 
 /// A question is out.
@@ -147,18 +146,79 @@ pub(crate) enum Waiting {
         /// The end.
         until: Instant,
     },
+    /// The end of a list, which its party may steer.
+    Playback(Playing),
+    /// The last key.
+    Press {
+        /// The leg.
+        leg: LegNo,
+    },
+    /// The end of a recording.
+    Record {
+        /// The leg.
+        leg: LegNo,
+        /// The digits that end it.
+        stop_on: String,
+    },
+    /// A sound.
+    Listen {
+        /// The leg.
+        leg: LegNo,
+        /// Its longest time.
+        until: Instant,
+    },
+    /// The end of a leg's time in a room.
+    Confer {
+        /// The leg.
+        leg: LegNo,
+        /// The digits that give the script the floor.
+        stop_on: String,
+        /// Its longest time.
+        until: Instant,
+    },
 }
 
 impl Waiting {
     fn deadline(&self) -> Option<Instant> {
         match self {
-            Waiting::Answer { .. } | Waiting::Play { .. } => None,
+            Waiting::Answer { .. } | Waiting::Play { .. } | Waiting::Press { .. } | Waiting::Record { .. } => None,
             Waiting::Collect(c) => c.until,
-            Waiting::Echo { until, .. } | Waiting::Sleep { until } => Some(*until),
+            Waiting::Playback(p) => Some(p.until),
+            Waiting::Echo { until, .. }
+            | Waiting::Sleep { until }
+            | Waiting::Listen { until, .. }
+            | Waiting::Confer { until, .. } => Some(*until),
             Waiting::Dial(d) => d.hunt.ring_until,
             Waiting::Bridge(b) => b.until,
         }
     }
+
+    /// The one leg that it is about; a dial, a bridge and time are about none or more.
+    pub(crate) fn about(&self) -> Option<LegNo> {
+        match self {
+            Waiting::Answer { leg }
+            | Waiting::Play { leg, .. }
+            | Waiting::Echo { leg, .. }
+            | Waiting::Press { leg }
+            | Waiting::Record { leg, .. }
+            | Waiting::Listen { leg, .. }
+            | Waiting::Confer { leg, .. } => Some(*leg),
+            Waiting::Collect(c) => Some(c.leg),
+            Waiting::Playback(p) => Some(p.leg),
+            Waiting::Dial(_) | Waiting::Bridge(_) | Waiting::Sleep { .. } => None,
+        }
+    }
+}
+
+/// A list plays, and its party may steer it.
+#[derive(Debug)]
+pub(crate) struct Playing {
+    pub(crate) leg: LegNo,
+    pub(crate) job: JobId,
+    pub(crate) spec: PlaybackSpec,
+    pub(crate) length: Duration,
+    pub(crate) paused: bool,
+    pub(crate) until: Instant,
 }
 
 /// Digits are being collected.

@@ -8,7 +8,7 @@ use crate::leg::{Ending, Leg, LegNo, Progress};
 use crate::security::Security;
 use crate::stage::{Bridge, Stage, Waiting};
 use crate::trunk::OnTrunk;
-use model::{CallEvent, CallId, CallRecord, Cause, CauseInfo, EndedBy, IdSource, LegRole, MediaQuality};
+use model::{CallEvent, CallId, CallRecord, Cause, CauseInfo, EndedBy, IdSource, LegRole, MediaQuality, Sounded};
 use sip_dialog::Event;
 use std::sync::Arc;
 
@@ -146,6 +146,9 @@ impl Step<'_, '_> {
     /// Ends one leg: its dialog, its media, its CDR. Does nothing to an ended one.
     pub(crate) fn end_leg(&mut self, no: LegNo, ending: Ending) {
         let now = self.now();
+        if self.call.leg(no).is_some_and(Leg::is_alive) {
+            self.hush(no);
+        }
         let Some(leg) = self.call.leg_mut(no).filter(|l| l.is_alive()) else { return };
         leg.progress = Progress::Ended;
         let dialog = leg.dialog.take();
@@ -274,8 +277,12 @@ impl Step<'_, '_> {
         match event {
             media::Event::Digit { digit, .. } => self.app_digit(leg, *digit),
             media::Event::PlayEnded { job, .. } => self.app_play_ended(leg, *job),
-            // No verb waits for them: keys cross a bridge by themselves, and no app opens a conference yet.
-            media::Event::KeysSent { .. } | media::Event::Speaker { .. } => {}
+            media::Event::KeysSent { .. } => self.keys_sent(leg),
+            media::Event::RecordEnded { end, by_silence, .. } => self.recording_ended(leg, end, *by_silence),
+            media::Event::Beep { hertz, .. } => self.sounded(leg, Sounded::Beep(*hertz)),
+            media::Event::Quiet { .. } => self.sounded(leg, Sounded::Silence),
+            // Who asks for a room's members is told who speaks.
+            media::Event::Speaker { .. } => {}
             // Who only rings may be silent as long as the ringing lasts.
             media::Event::Silent { .. } if self.call.leg(leg).is_none_or(|l| !l.is_answered()) => {}
             media::Event::Silent { .. } => {

@@ -72,6 +72,8 @@ pub(crate) enum Job {
     Abandon { served: CallId, ending: Ending },
     /// A parked party has waited long enough: its parker is called back.
     Recall { call: CallId, leg: LegNo, account: AccountId },
+    /// A leg is taken out of its conference room.
+    Unseat { call: CallId, leg: LegNo },
 }
 
 impl Step<'_, '_> {

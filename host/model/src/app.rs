@@ -1,6 +1,6 @@
 //! The verbs of a call app: what a parked script asks of the call engine, and what it gets back. Twins of `wit/call`.
 
-use crate::{Attr, CallInfo, CauseInfo, HeaderOp};
+use crate::{Attr, CallInfo, CauseInfo, Channels, HeaderOp};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -16,10 +16,25 @@ pub struct LegHandle(pub u16);
 pub enum Prompt {
     /// A stored prompt, by name.
     File(String),
-    /// A tone by name: `ring`, `busy`, `beep`, or `FREQ[+FREQ]/ON_MS[/OFF_MS]`.
+    /// A tone by name (`dial`, `ring`, `busy`, `congestion`, `call-waiting`, `info`, `beep`; as in a country: `busy@gb`), or
+    /// `FREQ[+FREQ][/ON_MS[/OFF_MS]]`, parts joined by commas.
     Tone(String),
     /// Silence of this many milliseconds.
     SilenceMs(u32),
+    /// Digits, one by one.
+    Digits {
+        /// The prompt pack: `en`, `de-anna`.
+        pack: String,
+        /// `0`-`9`, `*`, `#`, `+`, letters; at most 64.
+        text: String,
+    },
+    /// A number, as it is said.
+    Number {
+        /// The prompt pack.
+        pack: String,
+        /// From a billion on it is read digit by digit.
+        value: u64,
+    },
 }
 
 /// What to collect.
@@ -85,6 +100,147 @@ pub struct Bridged {
     pub cause: Option<CauseInfo>,
 }
 
+/// A list that its party can steer by keys.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PlaybackSpec {
+    /// Played in order.
+    pub prompts: Vec<Prompt>,
+    /// Where in the whole list to begin.
+    pub from: Duration,
+    /// Each of these ends it.
+    pub stop_on: String,
+    /// Halts it, and lets it go on.
+    pub pause: Option<char>,
+    /// Goes back by a step.
+    pub back: Option<char>,
+    /// Goes forward by a step.
+    pub forward: Option<char>,
+    /// Begins again.
+    pub again: Option<char>,
+    /// How far one step goes.
+    pub step: Duration,
+}
+
+/// How a playback ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PlayedTo {
+    /// The key of `stop_on` that ended it.
+    pub digit: Option<String>,
+    /// How far it had come.
+    pub position: Duration,
+}
+
+/// What to record of a leg.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RecordSpec {
+    /// Which sides.
+    pub channels: Channels,
+    /// So long a silence of the party ends it.
+    pub silence_end: Option<Duration>,
+    /// Its greatest length; the switch has one of its own.
+    pub max: Option<Duration>,
+    /// Each of these keys ends it, where the verb waits for it.
+    pub stop_on: String,
+}
+
+/// A recording that has ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RecordingDone {
+    /// Its name.
+    pub name: String,
+    /// How long it is.
+    pub length: Duration,
+    /// `digit`, `silence`, `max`, `stopped`.
+    pub ended_by: String,
+    /// The key that ended it.
+    pub digit: Option<String>,
+}
+
+/// What to wait for in a party's sound.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ListenSpec {
+    /// The end of a beep.
+    pub beep: bool,
+    /// A silence of this length.
+    pub silence: Option<Duration>,
+    /// The longest wait.
+    pub max: Duration,
+}
+
+/// What came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Sounded {
+    /// A beep of this frequency, in Hz.
+    Beep(u16),
+    /// The silence.
+    Silence,
+    /// Neither, in time.
+    Nothing,
+}
+
+/// How to be in a conference room.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ConferSpec {
+    /// The room, by name within the company; the first one in opens it, the last one out closes it.
+    pub room: String,
+    /// The others do not hear it.
+    pub muted: bool,
+    /// It does not hear the others.
+    pub deaf: bool,
+    /// How loud the others hear it, in 256ths, up to 1,024.
+    pub gain: u16,
+    /// Each of these keys gives the script the floor; the leg stays in the room.
+    pub stop_on: String,
+    /// The longest time.
+    pub max: Option<Duration>,
+}
+
+/// Why a leg's time in a room gave the script the floor.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Conferred {
+    /// `digit`: the leg is still in the room; `max`, `removed`: it is not.
+    pub ended_by: String,
+    /// The key.
+    pub digit: Option<String>,
+}
+
+/// Somebody in a room.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RoomMember {
+    /// The call.
+    pub call: crate::CallId,
+    /// The leg within it.
+    pub leg: LegHandle,
+    /// Who it is: a number or user part.
+    pub party: String,
+    /// Since when.
+    pub since: crate::Instant,
+    /// The others do not hear it.
+    pub muted: bool,
+    /// It does not hear the others.
+    pub deaf: bool,
+    /// How loud the others hear it, in 256ths.
+    pub gain: u16,
+    /// It spoke last.
+    pub speaking: bool,
+}
+
+/// What happens to somebody in a room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum MemberChange {
+    /// It leaves, and its script is told.
+    Remove,
+    /// As it shall be from now on.
+    Set {
+        /// The others do not hear it.
+        muted: bool,
+        /// It does not hear the others.
+        deaf: bool,
+        /// How loud the others hear it, in 256ths.
+        gain: u16,
+    },
+}
+
 /// One verb.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum AppVerb {
@@ -108,6 +264,30 @@ pub enum AppVerb {
     Bridge(LegHandle, LegHandle, BridgeSpec),
     /// Wait.
     Sleep(Duration),
+    /// Play a list that the party steers.
+    Playback(LegHandle, PlaybackSpec),
+    /// Let the leg hear this over and over, whatever the script does meanwhile; nothing ends it.
+    Music(LegHandle, Vec<Prompt>),
+    /// Press keys towards the party.
+    Press(LegHandle, String),
+    /// Record until it ends by itself or by a key.
+    Record(LegHandle, RecordSpec),
+    /// Record from now on, whatever the script does meanwhile.
+    RecordStart(LegHandle, RecordSpec),
+    /// Halt the leg's recording, or let it go on.
+    RecordPause(LegHandle, bool),
+    /// End the leg's recording.
+    RecordStop(LegHandle),
+    /// Wait for a sound of the party.
+    Listen(LegHandle, ListenSpec),
+    /// Be in a conference room.
+    Confer(LegHandle, ConferSpec),
+    /// Leave the room.
+    Leave(LegHandle),
+    /// Who is in a room of the company.
+    Members(String),
+    /// Change somebody in a room of the company.
+    Member(String, crate::CallId, LegHandle, MemberChange),
 }
 
 /// What a verb gives back.
@@ -124,6 +304,18 @@ pub enum AppReply {
     Leg(LegHandle, Box<CallInfo>),
     /// Bridge ended.
     Bridged(Bridged),
+    /// Playback ended.
+    PlayedTo(PlayedTo),
+    /// A recording began: its name.
+    Recording(String),
+    /// A recording ended.
+    Recorded(RecordingDone),
+    /// What was heard.
+    Sounded(Sounded),
+    /// The script has the floor again.
+    Conferred(Conferred),
+    /// Who is in the room.
+    Members(Vec<RoomMember>),
 }
 
 /// Why a verb failed. Twin of `wit/types` `error`.

@@ -91,6 +91,9 @@ pub struct Company {
     /// The formats its calls may have, best first, by encoding name; empty = whatever the parties like.
     #[serde(default)]
     pub codecs: Vec<String>,
+    /// The stored prompt that its held and parked parties hear over and over; `None` = whatever the holder plays.
+    #[serde(default)]
+    pub hold_music: Option<String>,
 }
 
 /// One set of SIP credentials.

@@ -23,6 +23,7 @@ mod media;
 mod numbering;
 mod policy;
 mod question;
+mod recording;
 mod resolve;
 mod time;
 mod translation;
@@ -31,7 +32,8 @@ mod trunk_status;
 
 pub use app::{
     AppArgs, AppError, AppFailure, AppOutcome, AppReply, AppStart, AppVerb, BridgeSpec, Bridged, CollectSpec,
-    Collected, DialSpec, LegHandle, Prompt,
+    Collected, ConferSpec, Conferred, DialSpec, LegHandle, ListenSpec, MemberChange, PlaybackSpec, PlayedTo, Prompt,
+    RecordSpec, RecordingDone, RoomMember, Sounded,
 };
 pub use ban::{Ban, Offence};
 pub use cause::{Cause, CauseInfo, Severity};
@@ -54,13 +56,14 @@ pub use ids::IdSource;
 pub use limits::Limits;
 pub use lookups::Lookups;
 pub use mailbox::{Mailbox, MessageCounts};
-pub use media::MediaSecurity;
+pub use media::{Channels, MediaSecurity};
 pub use numbering::{NumberingPlan, PlanError};
 pub use policy::{CompanyPolicy, Countries, CountriesError, NatPing, RegistrationPolicy, SourcePolicy};
 pub use question::{
     Answer, Attr, CallInfo, Decision, Endpoint, Handling, Header, HeaderOp, HookReport, MediaPath, Party, Question,
     QuestionKind, Refusal, RingPlan, RingStep, Target,
 };
+pub use recording::{RecordingEvent, RecordingId, RecordingStart};
 pub use resolve::{HopTarget, NextHop, ResolveFailure, ResolveQuestion, ResolveTicket, Resolved};
 pub use time::Instant;
 pub use translation::{RuleError, RuleList, TranslationLists, TranslationRule, TranslationSet};

@@ -59,6 +59,14 @@ pub struct Limits {
     pub session_min_se_s: u32,
     /// Most prompts in one play.
     pub prompts_max: usize,
+    /// Longest recording, in seconds.
+    pub recording_max_s: u32,
+    /// Most recordings going on in a shard; past it a script is told.
+    pub recordings_max: usize,
+    /// Most conference rooms open in a shard.
+    pub rooms_max: usize,
+    /// Most members of one room.
+    pub room_members_max: usize,
     /// Most digits collected at once.
     pub collect_digits_max: usize,
     /// Longest time an app may keep a leg after the leg ended, in milliseconds; then its instance is dropped.
@@ -159,6 +167,10 @@ impl Default for Limits {
             session_interval_s: 1_800,
             session_min_se_s: 90,
             prompts_max: 32,
+            recording_max_s: 10_800,
+            recordings_max: 5_000,
+            rooms_max: 5_000,
+            room_members_max: 500,
             collect_digits_max: 64,
             app_drain_ms: 2_000,
             registration_min_s: 60,

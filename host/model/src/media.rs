@@ -35,3 +35,46 @@ impl MediaSecurity {
         MediaSecurity::ALL.iter().find(|s| s.word() == word).copied()
     }
 }
+
+/// What of a leg is recorded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channels {
+    /// What its party says.
+    Party,
+    /// What its party says and hears, in one.
+    #[default]
+    Mixed,
+    /// What its party says on the left, what it hears on the right.
+    Stereo,
+}
+
+impl Channels {
+    /// Every choice.
+    pub const ALL: &'static [Channels] = &[Channels::Party, Channels::Mixed, Channels::Stereo];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Channels::Party => "party",
+            Channels::Mixed => "mixed",
+            Channels::Stereo => "stereo",
+        }
+    }
+
+    /// The choice of this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Channels> {
+        Channels::ALL.iter().find(|c| c.word() == word).copied()
+    }
+
+    /// How many channels there are in what is recorded.
+    #[must_use]
+    pub const fn count(self) -> u16 {
+        match self {
+            Channels::Party | Channels::Mixed => 1,
+            Channels::Stereo => 2,
+        }
+    }
+}

@@ -48,7 +48,7 @@ pub struct ShellConfig {
     pub data_dir: PathBuf,
     /// Prompts that come with the program: name and WAV file.
     pub prompts: Vec<(String, Vec<u8>)>,
-    /// A folder of `NAME.wav` files that are added to them or take their place.
+    /// A folder of `NAME.wav` files, and of such folders, that are added to them or take their place.
     pub prompts_dir: Option<PathBuf>,
 }
 

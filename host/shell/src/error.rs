@@ -25,7 +25,7 @@ pub enum ShellError {
         why: String,
     },
     /// A prompt.
-    #[error("the prompt {name} cannot be played: {why}; it must be WAV, 8 kHz, mono, 16-bit PCM")]
+    #[error("the prompt {name} cannot be played: {why}; it must be WAV: 16-bit PCM, A-law or mu-law")]
     Prompt {
         /// Which.
         name: String,

@@ -8,7 +8,7 @@
 //!  plugin::Host --Answer---> | Core  | --Transmit--> net
 //!  resolver ---Resolved----> |       | --Resolve--> resolver (the runtime's threads)
 //!  Handle --Command--------> |       | --Ask, AppStart, AppReply, AppStop--> plugin::Host (its own threads)
-//!  Feed --Directory--------> |_______| --Event--> log; registrations to a file
+//!  Feed --Directory--------> |_______| --Event--> log; registrations to a file; --Recording--> WAV files
 //! ```
 #![forbid(unsafe_code)]
 
@@ -25,6 +25,7 @@ mod kept_metrics;
 mod metrics;
 mod prompts;
 mod published;
+mod recorder;
 mod registrations;
 mod shard;
 mod start;

@@ -1,50 +1,45 @@
-//! Reads prompts: WAV files, 8 kHz, mono, 16-bit PCM.
+//! Reads prompts: WAV files of any kind that `media::wav` reads; a folder of them is a prompt pack.
 
 use crate::ShellError;
-use media::Prompts;
-use std::io::Cursor;
+use media::{Prompts, wav};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Longest prompt: ten minutes. A folder full of music would fill the memory unseen.
-const SAMPLES_MAX: u32 = 8_000 * 600;
+/// How deep folders are looked into.
+const DEPTH_MAX: usize = 4;
 
-/// The built-in prompts, then those of the folder.
+/// The built-in prompts, then those of the folder: `NAME.wav`, and within its folders `FOLDER/NAME.wav`.
 pub(crate) fn load(built_in: &[(String, Vec<u8>)], folder: Option<&Path>) -> Result<Prompts, ShellError> {
     let mut prompts = Prompts::new();
     for (name, wav) in built_in {
         prompts.insert(name.clone(), decode(name, wav)?);
     }
-    let Some(folder) = folder else { return Ok(prompts) };
-    let unusable = |why: std::io::Error| ShellError::Path { path: folder.to_owned(), why: why.to_string() };
-    for entry in std::fs::read_dir(folder).map_err(unusable)? {
-        let path = entry.map_err(unusable)?.path();
-        let is_wav = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("wav"));
-        if let Some(name) = path.file_stem().and_then(|n| n.to_str()).filter(|_| is_wav) {
-            let wav =
-                std::fs::read(&path).map_err(|why| ShellError::Path { path: path.clone(), why: why.to_string() })?;
-            prompts.insert(name, decode(name, &wav)?);
-        }
+    if let Some(folder) = folder {
+        load_folder(&mut prompts, folder, "", DEPTH_MAX)?;
     }
     Ok(prompts)
 }
 
-fn decode(name: &str, wav: &[u8]) -> Result<Arc<[i16]>, ShellError> {
-    let unusable = |why: String| ShellError::Prompt { name: name.to_owned(), why };
-    let mut reader = hound::WavReader::new(Cursor::new(wav)).map_err(|e| unusable(e.to_string()))?;
-    let spec = reader.spec();
-    if spec.sample_rate != 8_000
-        || spec.channels != 1
-        || spec.bits_per_sample != 16
-        || spec.sample_format != hound::SampleFormat::Int
-    {
-        let (rate, channels, bits) = (spec.sample_rate, spec.channels, spec.bits_per_sample);
-        return Err(unusable(format!("it has {rate} Hz, {channels} channel(s), {bits} bits")));
+fn load_folder(prompts: &mut Prompts, folder: &Path, prefix: &str, depth: usize) -> Result<(), ShellError> {
+    let unusable = |path: &Path, why: &std::io::Error| ShellError::Path { path: path.to_owned(), why: why.to_string() };
+    for entry in std::fs::read_dir(folder).map_err(|e| unusable(folder, &e))? {
+        let path = entry.map_err(|e| unusable(folder, &e))?.path();
+        let Some(stem) = path.file_stem().and_then(|n| n.to_str()) else { continue };
+        let name = format!("{prefix}{stem}");
+        if path.is_dir() && depth > 1 {
+            load_folder(prompts, &path, &format!("{name}/"), depth - 1)?;
+        } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("wav")) {
+            let wav = std::fs::read(&path).map_err(|e| unusable(&path, &e))?;
+            let pcm = decode(&name, &wav)?;
+            prompts.insert(name, pcm);
+        }
     }
-    if reader.len() > SAMPLES_MAX {
-        return Err(unusable("it is longer than ten minutes".to_owned()));
-    }
-    reader.samples::<i16>().collect::<Result<Vec<i16>, _>>().map(Arc::from).map_err(|e| unusable(e.to_string()))
+    Ok(())
+}
+
+fn decode(name: &str, bytes: &[u8]) -> Result<Arc<[i16]>, ShellError> {
+    let unusable = |why: wav::WavError| ShellError::Prompt { name: name.to_owned(), why: why.to_string() };
+    wav::read(bytes).map(Arc::from).map_err(unusable)
 }
 
 #[cfg(test)]
@@ -73,15 +68,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("menu.wav"), wav(8_000)).unwrap();
         std::fs::write(folder.path().join("notes.txt"), b"no prompt").unwrap();
+        let pack = folder.path().join("en-anna");
+        std::fs::create_dir(&pack).unwrap();
+        std::fs::write(pack.join("7.WAV"), wav(16_000)).unwrap();
         let prompts =
             load(&[("menu".to_owned(), wav(8_000)), ("bye".to_owned(), wav(8_000))], Some(folder.path())).unwrap();
-        assert_eq!(prompts.names().collect::<Vec<_>>(), ["bye", "menu"]);
+        assert_eq!(prompts.names().collect::<Vec<_>>(), ["bye", "en-anna/7", "menu"]);
         assert_eq!(prompts.get("bye").unwrap()[..], [1, -2, 3]);
     }
 
     #[test]
     fn a_wrong_rate_says_which_prompt_and_what_is_wanted() {
         let error = load(&[("menu".to_owned(), wav(44_100))], None).unwrap_err().to_string();
-        assert!(error.contains("menu") && error.contains("44100 Hz") && error.contains("8 kHz"), "{error}");
+        assert!(error.contains("menu") && error.contains("44100 Hz") && error.contains("8, 16"), "{error}");
     }
 }

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::command::Command;
 use crate::hops::Hops;
 use crate::published::{Alive, Figures, Published};
+use crate::recorder::Recorder;
 use crate::registrations::Keeper;
 use crate::told::{self, Why};
 use core::task::{Context, Poll, Waker};
@@ -55,6 +56,7 @@ pub(crate) struct Parts {
     pub(crate) resolver: resolver::Resolver,
     pub(crate) journal: Journal,
     pub(crate) keeper: Keeper,
+    pub(crate) recorder: Recorder,
     pub(crate) inbox: mpsc::Receiver<Command>,
     pub(crate) whys: mpsc::Sender<Why>,
     pub(crate) published: Arc<Published>,
@@ -71,6 +73,7 @@ pub(crate) struct Shard {
     plugins: plugin::Host,
     journal: Journal,
     keeper: Keeper,
+    recorder: Recorder,
     inbox: mpsc::Receiver<Command>,
     whys: mpsc::Sender<Why>,
     apps: (mpsc::UnboundedSender<AppMessage>, mpsc::UnboundedReceiver<AppMessage>),
@@ -103,6 +106,7 @@ impl Shard {
             plugins: parts.plugins,
             journal: parts.journal,
             keeper: parts.keeper,
+            recorder: parts.recorder,
             inbox: parts.inbox,
             whys: parts.whys,
             apps: mpsc::unbounded_channel(),
@@ -361,6 +365,7 @@ impl Shard {
                 self.plugins.app_stop(app);
             }
             Output::Event(event) => self.tell(&event, now),
+            Output::Recording(event) => self.recorder.take(event),
             // Taken apart from the others by `collect`; here only if that changes.
             Output::Record(record) => self.records.push(record),
         }

@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::feed::{Applied, Feed};
 use crate::handle::{Ending, Handle, Inner};
 use crate::published::Published;
+use crate::recorder::Recorder;
 use crate::registrations::{self, Keeper};
 use crate::shard::{Parts, Shard};
 use crate::{ShellConfig, ShellError, keep, prompts};
@@ -76,6 +77,8 @@ impl Shell {
             resolver: resolver::Resolver::new(resolver_settings(&config, &listeners)),
             journal: outbox.journal(),
             keeper: Keeper::start(&config.data_dir)?,
+            recorder: Recorder::start(&config.data_dir)
+                .map_err(|e| ShellError::System { what: "a thread", why: e.to_string() })?,
             inbox: receiver,
             whys,
             published: Arc::clone(&published),

@@ -100,6 +100,15 @@ pub(crate) fn codecs(names: &[String]) -> Result<String, StoreError> {
     Ok(names.join(","))
 }
 
+/// The name of a stored prompt, where there is one.
+pub(crate) fn prompt<'n>(what: &'static str, name: Option<&'n str>) -> Result<Option<&'n str>, StoreError> {
+    let fits = |name: &str| (1..=128).contains(&name.len()) && !name.chars().any(char::is_control);
+    if name.is_some_and(|name| !fits(name)) {
+        return Err(StoreError::Invalid { what, why: "the name of a stored prompt, 1 to 128 bytes".to_owned() });
+    }
+    Ok(name)
+}
+
 /// Most servers, and most sources, of one trunk.
 const TRUNK_SERVERS_MAX: usize = 16;
 const TRUNK_SOURCES_MAX: usize = 64;

@@ -30,7 +30,7 @@ statements! { "directory";
     VERSION = "SELECT version FROM changes";
     BRANDS = "SELECT id, name, default_verdict FROM brands ORDER BY id";
     COMPANIES = "SELECT id, brand_id, name, domain, media, calls_max, media_security, codecs, handling,
-        decline_ends_all FROM companies ORDER BY id";
+        decline_ends_all, hold_music FROM companies ORDER BY id";
     ACCOUNTS = "SELECT id, company_id, username, display_name, ha1_md5, ha1_sha256, direct, enabled, media_security
         FROM accounts ORDER BY id";
     EXTENSIONS = "SELECT id, company_id, number, account, app FROM extensions ORDER BY id";

@@ -223,6 +223,7 @@ fn directory() -> Directory {
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
+        hold_music: None,
     };
     let account = |id, username: &str, at: &str| Account {
         id: AccountId(id),

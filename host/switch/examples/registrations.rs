@@ -88,6 +88,7 @@ fn core(digest: DigestAlgorithm, accounts: u32) -> Core {
         calls_max: None,
         media_security: model::MediaSecurity::default(),
         codecs: Vec::new(),
+        hold_music: None,
     };
     let account = |n: u32| Account {
         id: AccountId(i64::from(n) + 1),

@@ -76,6 +76,7 @@ impl CoreConfig {
         media::MediaConfig {
             media_timeout: self.limits.media_timeout(),
             quarantine: self.port_rest,
+            members_max: self.limits.room_members_max,
             prompts,
             ..media::MediaConfig::default()
         }

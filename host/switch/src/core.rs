@@ -13,7 +13,9 @@ use crate::trunks::Trunks;
 use admission::{Domains, Doorkeeper, Guard, Shedder};
 use bytes::Bytes;
 use call::{Engine, Floors, Setup};
-use model::{CallId, CallSnapshot, Directory, Flow, IdSource, Instant, Lookups, MediaPortId};
+use model::{
+    CallId, CallSnapshot, Directory, Flow, IdSource, Instant, Lookups, MediaPortId, RecordingEvent, RecordingId,
+};
 use registrar::Registrar;
 use sip_message::{Message, ParseLimits};
 use std::collections::VecDeque;
@@ -280,6 +282,11 @@ impl Core {
     /// Records first, so that they are durable before anything is sent; then the bytes, so that 100 leaves before a
     /// plugin is asked; then what else the calls want of the world.
     fn sink(&mut self) {
+        // Sound of recordings that began earlier, and the rest of those that end now.
+        while let Some(piece) = self.media.poll_recorded() {
+            let recording = RecordingId(piece.recording.number());
+            self.out.push_back(Output::Recording(RecordingEvent::Sound(recording, piece.samples)));
+        }
         let mut later = VecDeque::new();
         while let Some(output) = self.calls.poll_output() {
             match output {
@@ -288,6 +295,7 @@ impl Core {
                 | call::Output::AppStart { .. }
                 | call::Output::AppReply { .. }
                 | call::Output::AppStop { .. }
+                | call::Output::Recording(_)
                 | call::Output::Event(_) => later.push_back(output),
             }
         }

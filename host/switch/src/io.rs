@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use model::{
     Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId, CallRecord,
-    Directory, Flow, Mailbox, Question, RegisterAnswer, RegisterQuestion, RequestId, ResolveQuestion, Resolved, Ticket,
-    Transmit,
+    Directory, Flow, Mailbox, Question, RecordingEvent, RegisterAnswer, RegisterQuestion, RequestId, ResolveQuestion,
+    Resolved, Ticket, Transmit,
 };
 use std::sync::Arc;
 
@@ -79,6 +79,8 @@ pub enum Output {
     Record(CallRecord),
     /// Send.
     Transmit(Transmit),
+    /// A recording of a leg begins, has more sound, or is over.
+    Recording(RecordingEvent),
     /// Ask the plugin chain; [`Input::Answered`] by the question's deadline, or the default verdict stands.
     Ask(Question),
     /// Look up a next hop; [`Input::Resolved`] by `Limits::resolve_deadline_ms`, or it has failed.
@@ -118,6 +120,7 @@ impl From<call::Output> for Output {
             call::Output::AppReply { app, request, result } => Output::AppReply { app, request, result },
             call::Output::AppStop { app } => Output::AppStop { app },
             call::Output::Record(record) => Output::Record(record),
+            call::Output::Recording(event) => Output::Recording(event),
             call::Output::Event(event) => Output::Event(event),
         }
     }

@@ -5,7 +5,9 @@ use crate::events;
 use crate::party::Party;
 use crate::registering::PASSWORD;
 use crate::show;
+use crate::verbs::verb;
 use bytes::Bytes;
+use core::net::IpAddr;
 use core::time::Duration;
 use model::{
     Account, AccountId, Answer, AppId, AppOutcome, AppVerb, Brand, BrandId, BridgeSpec, CollectSpec, Company,
@@ -14,7 +16,7 @@ use model::{
     NextHop, Prompt, Refusal, RegisterAnswer, RegisterVerdict, RequestId, ResolveFailure, ResolveTicket, Resolved,
     ResourceList, RingPlan, RingStep, RouteTarget, Target, Ticket, Transport,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use switch::{Core, CoreConfig, Input, Listener, MediaPort, Output, Prompts};
 
@@ -36,8 +38,12 @@ pub struct Bed {
     now: Instant,
     parties: Vec<Party>,
     ticket: Ticket,
+    /// The app that was started last, and the one that was started first.
     app: AppId,
+    first: Option<AppId>,
     request: u64,
+    /// Packets of sound that the switch has sent by itself, by where to.
+    sounds: BTreeMap<IpAddr, u64>,
     lookup: ResolveTicket,
     /// Who heard what, as it was on the wire.
     heard: Vec<(&'static str, String)>,
@@ -69,7 +75,8 @@ impl Bed {
             rtp: address(&format!("10.0.0.9:{}", 20_000 + 2 * n)),
             rtcp: address(&format!("10.0.0.9:{}", 20_001 + 2 * n)),
         });
-        let core = Core::new(config, Arc::new(directory(None, None)), ports.collect(), Prompts::default(), [9; 32]);
+        let prompts = Prompts::from_iter([("moh", vec![1_000_i16; 8_000])]);
+        let core = Core::new(config, Arc::new(directory(None, None)), ports.collect(), prompts, [9; 32]);
         let everybody = PARTIES.iter().chain(&CARRIERS).chain([&ERIN]);
         let parties = everybody.map(|(name, number, at)| Party::new(name, number, at)).collect();
         Bed {
@@ -78,7 +85,9 @@ impl Bed {
             parties,
             ticket: Ticket(0),
             app: AppId(0),
+            first: None,
             request: 0,
+            sounds: BTreeMap::new(),
             lookup: ResolveTicket(0),
             heard: Vec::new(),
             carriers: Carriers::default(),
@@ -123,18 +132,30 @@ impl Bed {
                 let party = self.parties.iter().find(|p| p.name == *name);
                 return party.map(|p| p.saw(header)).into_iter().collect();
             }
-            ["app", ">", "return"] => {
+            [who @ ("app" | "first"), ">", "return"] => {
                 let outcome = Ok(AppOutcome::Returned(None));
-                self.core.handle(Input::AppEnded { app: self.app, outcome }, self.now);
+                let app = self.first.filter(|_| *who == "first").unwrap_or(self.app);
+                self.core.handle(Input::AppEnded { app, outcome }, self.now);
             }
             ["app", ">", "trap"] => {
                 let outcome = Err(model::AppFailure::Trapped("unreachable".to_owned()));
                 self.core.handle(Input::AppEnded { app: self.app, outcome }, self.now);
             }
-            ["app", ">", rest @ ..] => {
+            [who @ ("app" | "first"), ">", rest @ ..] => {
                 self.request += 1;
-                let input = Input::AppRequest { app: self.app, request: RequestId(self.request), verb: verb(rest) };
-                self.core.handle(input, self.now);
+                let calls: Vec<_> = self.core.calls().collect();
+                let app = self.first.filter(|_| *who == "first").unwrap_or(self.app);
+                let request = RequestId(self.request);
+                self.core.handle(Input::AppRequest { app, request, verb: verb(rest, &calls) }, self.now);
+            }
+            [name, "heard?"] => {
+                let party = self.parties.iter().find(|p| p.name == *name);
+                let count = party.and_then(|p| self.sounds.remove(&p.address.ip())).unwrap_or(0);
+                return vec![format!("{count} packets of the switch's own")];
+            }
+            ["company", "music", name] => {
+                let directory = directory_of((None, Some(name)), None, Vec::new());
+                self.core.handle(Input::Directory(Arc::new(directory)), self.now);
             }
             ["operator", ">", "hangup"] => {
                 let calls: Vec<_> = self.core.calls().map(|c| c.call).collect();
@@ -264,13 +285,28 @@ impl Bed {
                 }
                 Output::Ask(question) => self.ticket = question.ticket,
                 Output::AskRegister(question) => self.register = question.ticket,
-                Output::AppStart { app, .. } => self.app = *app,
+                Output::AppStart { app, .. } => {
+                    self.app = *app;
+                    self.first.get_or_insert(*app);
+                }
                 Output::Resolve(question) => self.lookup = question.ticket,
-                Output::Record(_) | Output::AppReply { .. } | Output::AppStop { .. } | Output::Event(_) => {}
+                Output::Record(_)
+                | Output::Recording(_)
+                | Output::AppReply { .. }
+                | Output::AppStop { .. }
+                | Output::Event(_) => {}
             }
-            seen.extend(show::output(&output));
+            let of_first = if let Output::AppReply { app, .. } | Output::AppStop { app } = &output {
+                self.first == Some(*app) && self.app != *app
+            } else {
+                false
+            };
+            let line = show::output(&output);
+            seen.extend(line.map(|line| if of_first { line.replacen("app <", "first <", 1) } else { line }));
         }
-        while self.core.poll_media().is_some() {}
+        while let Some(packet) = self.core.poll_media() {
+            *self.sounds.entry(packet.to.ip()).or_default() += 1;
+        }
         seen
     }
 }
@@ -279,7 +315,7 @@ fn address(text: &str) -> core::net::SocketAddr {
     text.parse().unwrap_or_else(|_| panic!("no address: {text}"))
 }
 
-fn duration(text: &str) -> Duration {
+pub(crate) fn duration(text: &str) -> Duration {
     let number = |unit: &str| text.strip_suffix(unit).and_then(|n| n.parse().ok());
     number("ms")
         .map(Duration::from_millis)
@@ -353,54 +389,21 @@ fn endpoint(text: &str) -> Endpoint {
     }
 }
 
-fn verb(words: &[&str]) -> AppVerb {
-    let caller = LegHandle(0);
-    let tone = |name: &str| vec![Prompt::Tone(name.to_owned())];
-    match words {
-        ["ring"] => AppVerb::Ring(caller),
-        ["answer"] => AppVerb::Answer(caller, Vec::new()),
-        ["refuse", sip] => AppVerb::Refuse(caller, sip.parse().unwrap_or(486), "Busy".to_owned()),
-        ["hangup", leg] => AppVerb::Hangup(LegHandle(leg.parse().unwrap_or(0))),
-        ["play", name] => AppVerb::Play(caller, tone(name), "#".to_owned()),
-        ["collect", most] => AppVerb::Collect(
-            caller,
-            CollectSpec {
-                prompts: Vec::new(),
-                min_digits: 1,
-                max_digits: most.parse().unwrap_or(1),
-                terminators: "#".to_owned(),
-                first_digit: Duration::from_secs(5),
-                inter_digit: Duration::from_secs(3),
-            },
-        ),
-        ["sleep", time] => AppVerb::Sleep(duration(time)),
-        ["dial", targets @ ..] => AppVerb::Dial(
-            caller,
-            DialSpec {
-                targets: targets.iter().map(|t| (*t).to_owned()).collect(),
-                parallel: false,
-                ring_timeout: Duration::from_secs(20),
-                caller_id: None,
-                header_ops: Vec::new(),
-                ringback: Vec::new(),
-            },
-        ),
-        ["bridge", leg] => AppVerb::Bridge(caller, LegHandle(leg.parse().unwrap_or(1)), BridgeSpec { max: None }),
-        _ => panic!("no verb: {words:?}"),
-    }
-}
-
 /// The demo company; one account may have a word of its own about SRTP; `gone` is an account that was disabled, and then
 /// no member of the list.
 fn directory(security: Option<(&str, MediaSecurity)>, gone: Option<&str>) -> Directory {
-    directory_of(security, gone, Vec::new())
+    directory_of((security, None), gone, Vec::new())
 }
 
 fn directory_with(ddis: Vec<Ddi>) -> Directory {
-    directory_of(None, None, ddis)
+    directory_of((None, None), None, ddis)
 }
 
-fn directory_of(security: Option<(&str, MediaSecurity)>, gone: Option<&str>, ddis: Vec<Ddi>) -> Directory {
+fn directory_of(
+    (security, music): (Option<(&str, MediaSecurity)>, Option<&str>),
+    gone: Option<&str>,
+    ddis: Vec<Ddi>,
+) -> Directory {
     let brand = Brand { id: BrandId(1), name: "demo".to_owned(), default_verdict: DefaultVerdict::Refuse };
     let company = Company {
         id: CompanyId(1),
@@ -413,6 +416,7 @@ fn directory_of(security: Option<(&str, MediaSecurity)>, gone: Option<&str>, ddi
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
+        hold_music: music.map(str::to_owned),
     };
     let accounts = (1_i64..).zip(PARTIES).map(|(id, (name, number, at))| Account {
         id: AccountId(id),

@@ -18,6 +18,7 @@ mod events;
 mod party;
 mod registering;
 mod show;
+mod verbs;
 
 pub use bed::Bed;
 

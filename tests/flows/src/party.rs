@@ -79,6 +79,7 @@ impl Party {
         let direction = match form {
             "hold" => "a=sendonly\r\n",
             "held" => "a=recvonly\r\n",
+            "inactive" => "a=inactive\r\n",
             _ => "",
         };
         let profile = if form == "srtp" { "RTP/SAVP" } else { "RTP/AVP" };
@@ -116,7 +117,7 @@ impl Party {
         if let Some(text) = words.iter().find_map(|w| w.strip_prefix("text=")) {
             return format!("Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n{text}", text.len());
         }
-        let form = words.iter().copied().find(|w| ["sdp", "hold", "held", "srtp", "keys"].contains(w));
+        let form = words.iter().copied().find(|w| ["sdp", "hold", "held", "inactive", "srtp", "keys"].contains(w));
         match form {
             Some(form) => {
                 let last = offer.and_then(|o| o.rsplit_once("a=crypto:")).and_then(|(_, line)| line.split(' ').next());

@@ -2,7 +2,9 @@
 
 use crate::events;
 use crate::party::field;
-use model::{AppReply, CallEvent, CallRecord, LegHandle, QuestionKind, TrunkChange, TrunkStatus};
+use model::{
+    AppReply, CallEvent, CallRecord, LegHandle, QuestionKind, RecordingEvent, RoomMember, TrunkChange, TrunkStatus,
+};
 use switch::Output;
 
 /// A SIP message in a few words: what it is, to whom, and what its body says.
@@ -75,6 +77,11 @@ pub(crate) fn output(output: &Output) -> Option<String> {
                 cdr.billed_ms()
             )
         }
+        Output::Recording(RecordingEvent::Started(start)) => {
+            format!("recording of leg {} starts, {}", start.leg, start.channels.word())
+        }
+        Output::Recording(RecordingEvent::Sound(..)) => return None,
+        Output::Recording(RecordingEvent::Ended(_, length)) => format!("recording ends, {} ms", length.as_millis()),
         Output::Event(CallEvent::CallEnded { cause, .. }) => format!("event ended {}", cause.code()),
         Output::Event(CallEvent::Registered { expires_s, .. }) => format!("event registered {expires_s}"),
         Output::Event(CallEvent::Trunk { change, .. }) => format!("event trunk {}", trunk_change(change)),
@@ -107,6 +114,20 @@ fn app_reply(reply: &AppReply) -> String {
         AppReply::Played(digit) => format!("played {}", digit.as_deref().unwrap_or("-")),
         AppReply::Collected(c) => format!("collected {:?}{}", c.digits, if c.timed_out { " timed out" } else { "" }),
         AppReply::Leg(LegHandle(no), _) => format!("leg {no}"),
+        AppReply::PlayedTo(to) => {
+            format!("played to {} ms, {}", to.position.as_millis(), to.digit.as_deref().unwrap_or("-"))
+        }
+        AppReply::Recording(_) => "recording".to_owned(),
+        AppReply::Recorded(done) => {
+            let key = done.digit.as_deref().map(|key| format!(" {key}")).unwrap_or_default();
+            format!("recorded {} ms, ended by {}{key}", done.length.as_millis(), done.ended_by)
+        }
+        AppReply::Sounded(what) => format!("heard {what:?}"),
+        AppReply::Conferred(c) => format!("conferred, ended by {} {}", c.ended_by, c.digit.as_deref().unwrap_or("-")),
+        AppReply::Members(members) => {
+            let one = |m: &RoomMember| format!(" {}{}", m.party, if m.muted { " (muted)" } else { "" });
+            format!("members:{}", members.iter().map(one).collect::<String>())
+        }
         AppReply::Bridged(b) => format!("bridged, ended by {} after {} ms", b.ended_by, b.duration.as_millis()),
     }
 }

@@ -210,6 +210,7 @@ fn directory() -> Directory {
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
+        hold_music: None,
     };
     let accounts = (1_i64..).zip(PEERS).map(|(id, (number, address))| Account {
         id: AccountId(id),

@@ -91,6 +91,7 @@ pub fn directory() -> Arc<Directory> {
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
+        hold_music: None,
     };
     let to = |name: &str| RouteTarget::Account(name.to_owned());
     let accounts =

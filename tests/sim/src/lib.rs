@@ -16,6 +16,7 @@ mod journal;
 mod network;
 mod phone;
 mod plan;
+mod recordings;
 mod rules;
 mod script;
 mod srtp;

@@ -173,6 +173,7 @@ impl Plan {
             calls_max: None,
             media_security: model::MediaSecurity::Allow,
             codecs: Vec::new(),
+            hold_music: None,
         });
         let companies = companies.collect();
         let disabled =

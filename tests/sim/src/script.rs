@@ -5,9 +5,10 @@ use crate::chance::Chance;
 use crate::plan::{NOWHERE, Taste};
 use core::time::Duration;
 use model::{
-    Answer, AppFailure, AppId, AppOutcome, AppReply, AppVerb, BridgeSpec, CallId, CallInfo, CollectSpec, Decision,
-    DialSpec, Endpoint, Handling, Header, HeaderOp, Instant, LegHandle, MediaPath, Prompt, Question, QuestionKind,
-    Refusal, RequestId, ResolveFailure, Resolved, RingPlan, RingStep, Target,
+    Answer, AppFailure, AppId, AppOutcome, AppReply, AppVerb, BridgeSpec, CallId, CallInfo, Channels, CollectSpec,
+    ConferSpec, Decision, DialSpec, Endpoint, Handling, Header, HeaderOp, Instant, LegHandle, ListenSpec, MediaPath,
+    PlaybackSpec, Prompt, Question, QuestionKind, RecordSpec, Refusal, RequestId, ResolveFailure, Resolved, RingPlan,
+    RingStep, Target,
 };
 use std::collections::BTreeMap;
 use switch::{Input, Output};
@@ -114,7 +115,7 @@ impl Script {
                 let at = now + self.chance.millis(0, 40);
                 self.later(at, Input::Resolved(resolved));
             }
-            Output::Transmit(_) | Output::Record(_) | Output::Event(_) => {}
+            Output::Transmit(_) | Output::Record(_) | Output::Recording(_) | Output::Event(_) => {}
         }
     }
 
@@ -169,7 +170,11 @@ impl Script {
             };
         }
         match (c.below(12), app.legs.pop()) {
-            (0..=8, Some(leg)) => {
+            (8, Some(leg)) => {
+                app.legs.push(leg);
+                AppVerb::RecordStart(caller, record(c))
+            }
+            (0..=7, Some(leg)) => {
                 let max = c.percent(30).then(|| c.millis(500, 20_000));
                 if c.percent(20) {
                     app.legs.push(leg);
@@ -182,6 +187,7 @@ impl Script {
             (5, None) => AppVerb::Echo(caller, c.millis(100, 6_000)),
             (6, None) => AppVerb::Sleep(c.millis(10, 6_000)),
             (7, None) if c.percent(30) => AppVerb::Hangup(caller),
+            (8 | 9, None) => sound(c, caller, app.call),
             (_, None) => self.dial(app),
         }
     }
@@ -326,6 +332,49 @@ fn prompts(c: &mut Chance) -> Vec<Prompt> {
         0 => vec![Prompt::Tone("beep".to_owned())],
         1 => vec![Prompt::SilenceMs(c.below(900) as u32), Prompt::Tone("beep".to_owned())],
         _ => vec![Prompt::File("missing".to_owned())],
+    }
+}
+
+fn record(c: &mut Chance) -> RecordSpec {
+    let silence_end = c.percent(30).then(|| c.millis(500, 3_000));
+    let channels = Channels::ALL[c.below(3) as usize];
+    RecordSpec { channels, silence_end, max: Some(c.millis(100, 15_000)), stop_on: "#".to_owned() }
+}
+
+/// A verb about the sound of the caller's leg; its room is the call's own.
+fn sound(c: &mut Chance, caller: LegHandle, call: CallId) -> AppVerb {
+    let tone = |name: &str| Prompt::Tone(name.to_owned());
+    let room = call.to_string();
+    match c.below(9) {
+        0 => AppVerb::Record(caller, record(c)),
+        1 => AppVerb::RecordStart(caller, record(c)),
+        2 => AppVerb::RecordPause(caller, c.percent(50)),
+        3 => AppVerb::RecordStop(caller),
+        4 => AppVerb::Listen(
+            caller,
+            ListenSpec { beep: c.percent(50), silence: Some(c.millis(200, 2_000)), max: c.millis(100, 6_000) },
+        ),
+        5 => AppVerb::Press(caller, "12#".to_owned()),
+        6 => AppVerb::Music(caller, if c.percent(50) { vec![tone("ring@gb")] } else { Vec::new() }),
+        7 => AppVerb::Playback(
+            caller,
+            PlaybackSpec {
+                prompts: vec![tone("info"), tone("beep")],
+                from: c.millis(0, 3_000),
+                stop_on: "#".to_owned(),
+                pause: None,
+                back: Some('1'),
+                forward: Some('2'),
+                again: Some('3'),
+                step: c.millis(0, 2_000),
+            },
+        ),
+        _ if c.percent(30) => AppVerb::Leave(caller),
+        _ => {
+            let (muted, deaf, stop_on) = (c.percent(20), c.percent(20), "*1".to_owned());
+            let max = Some(c.millis(100, 8_000));
+            AppVerb::Confer(caller, ConferSpec { room, muted, deaf, gain: 256, stop_on, max })
+        }
     }
 }
 

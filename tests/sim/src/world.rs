@@ -7,6 +7,7 @@ use crate::journal::Journal;
 use crate::network::{Load, Network, Packet};
 use crate::phone::{Phone, Say};
 use crate::plan::{Deed, NOWHERE, Plan, account_id};
+use crate::recordings::Recordings;
 use crate::rules::{self, Broken, Rules};
 use crate::script::Script;
 use crate::text;
@@ -14,7 +15,7 @@ use crate::trace::{self, Tally, Trace};
 use bytes::Bytes;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
-use model::{CompanyId, ConnectionId, Flow, Instant, MediaPortId, Transmit, Transport};
+use model::{CompanyId, ConnectionId, Flow, Instant, MediaPortId, RecordingEvent, Transmit, Transport};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use switch::{Core, CoreConfig, Input, Listener, MediaPort, Output, PacketKind, Prompts};
@@ -80,6 +81,7 @@ struct World {
     network: Network,
     phones: Vec<Phone>,
     script: Script,
+    recordings: Recordings,
     journal: Journal,
     rules: Rules,
     trace: Trace,
@@ -120,6 +122,7 @@ impl World {
         }
         let mut world = World {
             network: Network::new(chance.split(), plan.weather),
+            recordings: Recordings::default(),
             script: Script::new(chance.split(), plan.taste.clone(), users, plan.carrier.clone()),
             journal: Journal::default(),
             rules: Rules::default(),
@@ -191,6 +194,7 @@ impl World {
         }
         self.watch_tail()?;
         rules::check_rest(&self.core)?;
+        self.recordings.check_rest()?;
         carriers::check(&self.core, self.plan.carrier.as_ref(), true)?;
         self.journal.check_rest()?;
         rules::check_heard(&self.phones, &self.journal, self.cores > 1)?;
@@ -356,6 +360,7 @@ impl World {
         self.journal.restart(self.now);
         self.rules.restart();
         self.script.restart();
+        self.recordings.restart();
         self.connections.clear();
         for index in 0..self.phones.len() {
             self.phones[index].excuse(self.now);
@@ -526,6 +531,14 @@ impl World {
             self.trace.output(self.now, format!("{}", transmit.flow).as_bytes());
             self.trace.output(self.now, &transmit.bytes);
             return self.transmit(transmit, failed);
+        }
+        if let Output::Recording(event) = &output {
+            self.recordings.note(event)?;
+        }
+        if let Output::Recording(RecordingEvent::Sound(_, samples)) = &output {
+            let bytes: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
+            self.trace.output(self.now, &bytes);
+            return Ok(());
         }
         let shown = format!("{output:?}");
         self.trace.output(self.now, shown.as_bytes());

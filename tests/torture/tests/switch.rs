@@ -32,6 +32,7 @@ fn core(domain: &str, user: &str) -> Core {
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
+        hold_music: None,
         handling: model::Handling::B2bua,
         decline_ends_all: false,
     };

@@ -70,6 +70,8 @@ pub(crate) struct Company {
     media_security: Security,
     /// The formats its calls may have, best first; empty = whatever the parties like.
     codecs: Vec<String>,
+    /// The stored prompt that held and parked parties hear; null = whatever the holder plays.
+    hold_music: Option<String>,
 }
 
 impl From<model::Company> for Company {
@@ -93,6 +95,7 @@ impl From<model::Company> for Company {
             calls_max: c.calls_max,
             media_security: c.media_security.into(),
             codecs: c.codecs,
+            hold_music: c.hold_music,
         }
     }
 }
@@ -134,6 +137,10 @@ pub(crate) struct PatchCompany {
     media_security: Option<Security>,
     /// Encoding names, as `PCMA`, `G722`; at most 8.
     codecs: Option<Vec<String>>,
+    /// Null = whatever the holder plays.
+    #[serde(default, deserialize_with = "super::nullable")]
+    #[schema(value_type = Option<String>)]
+    hold_music: Option<Option<String>>,
 }
 
 /// Which companies.
@@ -208,6 +215,7 @@ async fn patch(
     company.handling = body.handling.map_or(company.handling, Into::into);
     company.decline_ends_all = body.decline_ends_all.unwrap_or(company.decline_ends_all);
     company.calls_max = body.calls_max.unwrap_or(company.calls_max);
+    company.hold_music = body.hold_music.unwrap_or(company.hold_music);
     company.codecs = body.codecs.unwrap_or(company.codecs);
     company.media_security = body.media_security.map_or(company.media_security, Into::into);
     let company = api.db.companies().update(&caller.ctx, &company).await?;

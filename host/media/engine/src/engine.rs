@@ -5,6 +5,7 @@ use crate::conference::{Conference, ConferenceId};
 use crate::ear::Ear;
 use crate::playout::Playout;
 use crate::ports::Ports;
+use crate::record::Recorded;
 use crate::route::{Means, Route};
 use crate::secure::{Keys, Secured};
 use crate::silence::Looks;
@@ -31,6 +32,8 @@ pub struct Engine {
     pub(crate) looks: Looks,
     pub(crate) conferences: BTreeMap<ConferenceId, Conference>,
     pub(crate) next_conference: u32,
+    pub(crate) recordings: u64,
+    pub(crate) recorded: VecDeque<Recorded>,
     pub(crate) transmits: VecDeque<MediaTransmit>,
     pub(crate) events: VecDeque<Event>,
     /// Packets for ports that nobody holds.
@@ -50,6 +53,8 @@ impl Engine {
             looks: Looks::new(),
             conferences: BTreeMap::new(),
             next_conference: 0,
+            recordings: 0,
+            recorded: VecDeque::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             late: 0,
@@ -114,15 +119,17 @@ impl Engine {
         self.config.codecs.decoder(&format).is_some() && self.config.codecs.encoder(&format).is_some()
     }
 
-    /// Bridges two streams; each leaves the bridge it was in. RTP and RTCP pass as they are, but: payload types are
+    /// Bridges two streams; each leaves the bridge or conference it was in. RTP and RTCP pass as they are, but: payload types are
     /// translated where the parties number them differently, A-law and mu-law into each other where one lacks the
     /// other's, and a party that was played to before hears the other in the same, continuous source.
     pub fn connect(&mut self, a: StreamId, b: StreamId) {
         if a == b || self.ports.get(a).is_none() || self.ports.get(b).is_none() {
             return;
         }
-        self.disconnect(a);
-        self.disconnect(b);
+        for one in [a, b] {
+            self.disconnect(one);
+            self.leave(one);
+        }
         for (one, other) in [(a, b), (b, a)] {
             if let Some(stream) = self.ports.get_mut(one) {
                 stream.peer = Some(other);
@@ -167,14 +174,15 @@ impl Engine {
     /// Gives a stream an ear where somebody needs its sound, and takes it away where nobody does.
     pub(crate) fn plan_ear(&mut self, id: StreamId) {
         let codecs = self.config.codecs.as_ref();
-        let peer_has_events =
-            self.ports.get(id).and_then(|s| s.peer).and_then(|p| self.ports.get(p)).map(|p| p.has_events());
+        let peer = self.ports.get(id).and_then(|s| s.peer).and_then(|p| self.ports.get(p));
+        let peer_has_events = peer.map(|p| p.has_events());
+        let taped = peer.and_then(|p| p.recording.as_ref()).is_some_and(|r| r.wants_both());
         let Some(stream) = self.ports.get_mut(id) else { return };
         let readable = !stream.is_opaque();
         let wants_keys = stream.digits || peer_has_events == Some(true);
         let by_ear = readable && stream.remote.is_some() && !stream.has_events() && wants_keys;
-        let needed =
-            readable && (by_ear || stream.conference.is_some() || (stream.peer.is_some() && stream.route.decodes()));
+        let listened = stream.conference.is_some() || stream.recording.is_some() || stream.listening.is_some();
+        let needed = readable && (by_ear || taped || listened || (stream.peer.is_some() && stream.route.decodes()));
         if !needed {
             stream.ear = None;
         } else if stream.ear.is_none() {
@@ -247,6 +255,8 @@ impl Engine {
     pub fn close(&mut self, id: StreamId, now: Instant) -> StreamStats {
         self.disconnect(id);
         self.leave(id);
+        self.stop_music(id);
+        self.stop_recording(id);
         let Some(stream) = self.ports.close(id, now, self.config.quarantine) else { return StreamStats::default() };
         self.settle_ticks(id);
         if let Some(at) = stream.silence.look_at {

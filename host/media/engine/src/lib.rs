@@ -14,21 +14,26 @@
 
 mod conference;
 mod config;
+mod countries;
 mod digits;
 mod ear;
 mod engine;
 mod keys;
 mod latch;
+mod listening;
 mod output;
 mod player;
 mod playout;
 mod ports;
 mod quality;
+mod record;
 mod relay;
 mod rooms;
 mod route;
+mod say;
 mod secure;
 mod silence;
+mod source;
 mod stream;
 mod tone;
 mod types;
@@ -39,7 +44,8 @@ pub use conference::{ConferenceId, GAIN_MAX, GAIN_ONE, JoinError};
 pub use config::{MediaConfig, MediaPort, Prompts};
 pub use engine::Engine;
 pub use keys::KEYS_MAX;
-pub use model::MediaPortId;
+pub use model::{Channels, MediaPortId};
+pub use record::{RECORD_RATE, RecordEnd, Recordable, Recorded, RecordingId};
 pub use secure::Keys;
 pub use types::{
     Event, Forward, JobId, MediaTransmit, NoPort, OWN_PACKET_INLINE, OwnPacket, PacketKind, PlayError, StreamId,

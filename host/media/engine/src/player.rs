@@ -2,9 +2,13 @@
 
 use crate::output::FRAME;
 use crate::tone::Tone;
-use crate::{JobId, PlayError, Prompts};
+use crate::{JobId, PlayError, Prompts, say};
+use core::time::Duration;
 use model::Prompt;
 use std::sync::Arc;
+
+/// At 8 kHz.
+const SAMPLES_PER_MS: usize = 8;
 
 #[derive(Clone, Debug)]
 enum Piece {
@@ -14,13 +18,25 @@ enum Piece {
 }
 
 impl Piece {
-    fn new(prompt: &Prompt, prompts: &Prompts) -> Result<Piece, PlayError> {
+    /// Adds what a prompt is made of.
+    fn add(prompt: &Prompt, prompts: &Prompts, out: &mut Vec<Piece>) -> Result<(), PlayError> {
+        let unknown = |name: &str| PlayError::UnknownPrompt(name.to_owned());
+        let stored = |name: &String| prompts.get(name).cloned().map(Piece::Pcm).ok_or_else(|| unknown(name));
         match prompt {
-            Prompt::File(name) => prompts.get(name).cloned().map(Piece::Pcm).ok_or(name),
-            Prompt::Tone(name) => Tone::parse(name).map(Piece::Tone).ok_or(name),
-            Prompt::SilenceMs(ms) => Ok(Piece::Silence(*ms as usize * 8)),
+            Prompt::File(name) => out.push(stored(name)?),
+            Prompt::Tone(name) => out.push(Tone::parse(name).map(Piece::Tone).ok_or_else(|| unknown(name))?),
+            Prompt::SilenceMs(ms) => out.push(Piece::Silence(*ms as usize * SAMPLES_PER_MS)),
+            Prompt::Digits { text, .. } => {
+                let words = say::words(prompt, &|name| prompts.get(name).is_some()).ok_or_else(|| unknown(text))?;
+                out.extend(words.iter().map(stored).collect::<Result<Vec<_>, _>>()?);
+            }
+            Prompt::Number { value, .. } => {
+                let words = say::words(prompt, &|name| prompts.get(name).is_some());
+                let words = words.ok_or_else(|| unknown(&value.to_string()))?;
+                out.extend(words.iter().map(stored).collect::<Result<Vec<_>, _>>()?);
+            }
         }
-        .map_err(|name| PlayError::UnknownPrompt(name.clone()))
+        Ok(())
     }
 
     fn len(&self) -> usize {
@@ -41,7 +57,7 @@ impl Piece {
                     head.copy_from_slice(part);
                 }
             }
-            Piece::Tone(tone) => head.iter_mut().enumerate().for_each(|(n, s)| *s = tone.sample(at + n)),
+            Piece::Tone(tone) => tone.read(at, head),
             Piece::Silence(_) => head.fill(0),
         }
         count
@@ -56,14 +72,19 @@ pub(crate) struct Player {
     piece: usize,
     at: usize,
     repeat: bool,
+    /// Nothing is heard, and nothing moves on.
+    pub(crate) paused: bool,
 }
 
 impl Player {
     pub(crate) fn new(job: JobId, list: &[Prompt], prompts: &Prompts, repeat: bool) -> Result<Player, PlayError> {
-        let pieces = list.iter().map(|p| Piece::new(p, prompts)).collect::<Result<Vec<_>, _>>()?;
+        let mut pieces = Vec::with_capacity(list.len());
+        for prompt in list {
+            Piece::add(prompt, prompts, &mut pieces)?;
+        }
         // Repeating nothing would never end and never sound.
         let repeat = repeat && pieces.iter().any(|p| p.len() > 0);
-        let mut player = Player { job, pieces, piece: 0, at: 0, repeat };
+        let mut player = Player { job, pieces, piece: 0, at: 0, repeat, paused: false };
         player.skip();
         Ok(player)
     }
@@ -86,6 +107,37 @@ impl Player {
             self.skip();
         }
         out
+    }
+
+    /// How far it has come, from the beginning of the list.
+    pub(crate) fn position(&self) -> Duration {
+        let before: usize = self.pieces.iter().take(self.piece).map(Piece::len).sum();
+        Duration::from_millis(((before + self.at) / SAMPLES_PER_MS) as u64)
+    }
+
+    /// How long the whole list is.
+    pub(crate) fn length(&self) -> Duration {
+        let samples: usize = self.pieces.iter().map(Piece::len).sum();
+        Duration::from_millis((samples / SAMPLES_PER_MS) as u64)
+    }
+
+    /// Goes on from this place of the list, within a piece or not; behind its end nothing is left.
+    pub(crate) fn seek(&mut self, to: Duration) {
+        let mut left = usize::try_from(to.as_millis()).unwrap_or(usize::MAX).saturating_mul(SAMPLES_PER_MS);
+        self.piece = 0;
+        self.at = 0;
+        while let Some(len) = self.pieces.get(self.piece).map(Piece::len) {
+            if left < len {
+                self.at = left;
+                break;
+            }
+            left -= len;
+            self.piece += 1;
+        }
+        if self.repeat && self.is_over() {
+            self.piece = 0;
+        }
+        self.skip();
     }
 
     /// Past every piece that is used up, and round if it repeats.
@@ -134,6 +186,22 @@ mod tests {
         }
         assert!(player(&[file("empty"), Prompt::SilenceMs(0)], true).is_over());
         assert!(player(&[], true).is_over());
+    }
+
+    #[test]
+    fn a_list_is_sought_as_one_and_knows_its_place() {
+        let list = [Prompt::SilenceMs(10), file("ones"), Prompt::SilenceMs(100), file("ones")];
+        let mut player = player(&list, false);
+        let _ = player.frame();
+        assert_eq!(player.position(), Duration::from_millis(20));
+        player.seek(Duration::from_millis(122));
+        let frame = player.frame();
+        assert_eq!((frame[0], frame[3], frame[4], frame[103]), (0, 0, 1, 1));
+        assert!(player.is_over());
+        player.seek(Duration::from_millis(10));
+        assert_eq!(player.frame()[..101], [vec![1; 100], vec![0]].concat());
+        player.seek(Duration::from_secs(5));
+        assert!(player.is_over());
     }
 
     #[test]

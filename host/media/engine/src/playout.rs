@@ -5,30 +5,43 @@ use crate::engine::Engine;
 use crate::output::FRAME;
 use crate::player::Player;
 use crate::relay::report;
+use crate::source::{Source, SourceNo};
 use crate::stream::Stream;
 use crate::{Event, JobId, MediaTransmit, OwnPacket, PlayError, StreamId};
 use core::time::Duration;
 use model::{Instant, Prompt};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Time between two frames.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
 /// A late wake-up is caught up with at most so many ticks; what is beyond is skipped, since a burst helps nobody.
 const CATCH_UP: usize = 5;
 /// Prompts are stored and tones are made at this rate.
-const PROMPT_RATE: u32 = 8_000;
+pub(crate) const PROMPT_RATE: u32 = 8_000;
 
 /// The streams that tick.
 ///
 /// # Invariants
-/// `next` is set exactly while `streams` is not empty. A stream is in the list exactly while its `ticks` is set.
+/// `next` is set exactly while `streams` or `sources` is not empty. A stream is in the list exactly while its `ticks` is
+/// set.
 #[derive(Default, Debug)]
 pub(crate) struct Playout {
     pub(crate) streams: Vec<StreamId>,
     pub(crate) next: Option<Instant>,
     pub(crate) jobs: u32,
+    pub(crate) sources: BTreeMap<SourceNo, Source>,
+    pub(crate) last_source: SourceNo,
     /// A frame on its way from an ear to a voice.
     frame: Vec<i16>,
+}
+
+impl Playout {
+    /// Nothing ticks any more, if nothing has work.
+    pub(crate) fn rest(&mut self) {
+        if self.streams.is_empty() && self.sources.is_empty() {
+            self.next = None;
+        }
+    }
 }
 
 impl Engine {
@@ -64,6 +77,44 @@ impl Engine {
         self.settle_ticks(job.stream);
     }
 
+    /// Halts a play, or lets it go on; meanwhile the party hears nothing, and no time is spent on it. One that is over is
+    /// no fault.
+    pub fn pause(&mut self, job: JobId, on: bool, now: Instant) {
+        let Some(player) = self.player_of(job) else { return };
+        player.paused = on;
+        if on {
+            self.settle_ticks(job.stream);
+        } else {
+            self.wake(job.stream, now);
+        }
+    }
+
+    /// Lets a play go on from this place of its whole list; behind the end it is over. One that is over already is no
+    /// fault.
+    pub fn seek(&mut self, job: JobId, to: Duration) {
+        if let Some(player) = self.player_of(job) {
+            player.seek(to);
+        }
+    }
+
+    /// How far a play has come; `None` when it is over.
+    #[must_use]
+    pub fn position(&self, job: JobId) -> Option<Duration> {
+        let player = self.ports.get(job.stream)?.player.as_ref().filter(|p| p.job == job)?;
+        Some(player.position())
+    }
+
+    /// How long the whole list of a play is; `None` when it is over.
+    #[must_use]
+    pub fn length(&self, job: JobId) -> Option<Duration> {
+        let player = self.ports.get(job.stream)?.player.as_ref().filter(|p| p.job == job)?;
+        Some(player.length())
+    }
+
+    fn player_of(&mut self, job: JobId) -> Option<&mut Player> {
+        self.ports.get_mut(job.stream)?.player.as_mut().filter(|p| p.job == job)
+    }
+
     /// Sees to it that a stream ticks.
     pub(crate) fn wake(&mut self, id: StreamId, now: Instant) {
         if let Some(stream) = self.ports.get_mut(id).filter(|s| !s.ticks) {
@@ -81,9 +132,7 @@ impl Engine {
             None => {}
         }
         self.playout.streams.retain(|s| *s != id);
-        if self.playout.streams.is_empty() {
-            self.playout.next = None;
-        }
+        self.playout.rest();
     }
 
     /// Every tick that is due.
@@ -108,10 +157,15 @@ impl Engine {
         for conference in mixed {
             self.mix(conference, now);
         }
+        self.play_sources(now);
         for id in &streams {
             self.play_frame(*id, now);
             self.press_keys(*id, now);
             self.pass_on(*id, now);
+        }
+        for id in &streams {
+            self.record_tick(*id);
+            self.listen_tick(*id);
         }
         streams.retain(|id| match self.ports.get_mut(*id) {
             Some(stream) => {
@@ -122,8 +176,9 @@ impl Engine {
         });
         // Whoever was woken meanwhile (a key for the other side) waits for the next tick.
         streams.append(&mut self.playout.streams);
-        self.playout.next = (!streams.is_empty()).then_some(now + TICK);
         self.playout.streams = streams;
+        self.playout.next = Some(now + TICK);
+        self.playout.rest();
     }
 
     /// Moves an ear on, looks for keys in what it hears, and names the conference that hears it.
@@ -148,6 +203,9 @@ impl Engine {
     fn play_frame(&mut self, id: StreamId, now: Instant) {
         let Some(stream) = self.ports.get_mut(id) else { return };
         let Some(player) = stream.player.as_mut() else { return };
+        if player.paused {
+            return;
+        }
         if !player.is_over() {
             let frame: [i16; FRAME] = player.frame();
             self.speak(id, &frame, PROMPT_RATE, now);
@@ -180,10 +238,18 @@ impl Engine {
 
     /// Sends one frame, if the party takes it.
     pub(crate) fn speak(&mut self, id: StreamId, frame: &[i16], rate: u32, now: Instant) {
+        self.say(id, frame, rate);
         let transmit = self.encode(id, frame, rate, now);
         self.transmits.extend(transmit);
         if let Some(stream) = self.ports.get_mut(id) {
             self.transmits.extend(report(stream, &self.cname, now));
+        }
+    }
+
+    /// Lets a recording know what its party is told.
+    fn say(&mut self, id: StreamId, frame: &[i16], rate: u32) {
+        if let Some(recording) = self.ports.get_mut(id).and_then(|s| s.recording.as_mut()) {
+            recording.say(frame, rate);
         }
     }
 
@@ -202,9 +268,10 @@ impl Engine {
         stream.own_packet(to, bytes)
     }
 
-    /// Sends a payload that was encoded for all who hear the same.
-    pub(crate) fn speak_encoded(&mut self, id: StreamId, payload: &[u8], now: Instant) {
-        let Some(stream) = self.ports.get_mut(id) else { return };
+    /// Sends a frame at 8 kHz whose payload was encoded for all who hear the same.
+    pub(crate) fn speak_encoded(&mut self, id: StreamId, payload: &[u8], frame: &[i16], now: Instant) {
+        self.say(id, frame, PROMPT_RATE);
+        let Some(stream) = self.ports.get_mut(id).filter(|s| !s.is_opaque()) else { return };
         let Some(to) = stream.destination() else { return };
         stream.output_mut(&mut self.ids);
         let (Some(voice), Some(output)) = (stream.voice.as_ref(), stream.output.as_mut()) else { return };

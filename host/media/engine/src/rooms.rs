@@ -2,10 +2,9 @@
 
 use crate::conference::{Conference, ConferenceId, GAIN_MAX, JoinError, Member};
 use crate::engine::Engine;
-use crate::voice::Law;
+use crate::voice::Shared;
 use crate::{Event, StreamId};
 use model::Instant;
-use rtp::g711;
 
 impl Engine {
     /// Opens a conference without members.
@@ -79,6 +78,12 @@ impl Engine {
         }
     }
 
+    /// Who spoke last; `None` before anybody did.
+    #[must_use]
+    pub fn speaker(&self, id: ConferenceId) -> Option<StreamId> {
+        self.conferences.get(&id)?.speaker
+    }
+
     /// How many members a conference has; `None` once it is closed.
     #[must_use]
     pub fn members(&self, id: ConferenceId) -> Option<usize> {
@@ -101,7 +106,7 @@ impl Engine {
         if conference.sounds() {
             let mut heard = Vec::new();
             // What all hear who say nothing, once per law.
-            let mut shared: [Vec<u8>; 2] = [Vec::new(), Vec::new()];
+            let mut shared = Shared::default();
             for member in members {
                 let Some(stream) = self.ports.get_mut(member).filter(|s| !s.is_spoken_to()) else { continue };
                 if !conference.heard_by(member, &mut heard) {
@@ -110,17 +115,7 @@ impl Engine {
                 let law = stream.voice.as_ref().and_then(|v| v.law());
                 let law = law.filter(|_| conference.is_listener(member) && conference.rate == 8_000);
                 match law {
-                    Some(law) => {
-                        let [ulaw, alaw] = &mut shared;
-                        let (payload, encode): (_, fn(i16) -> u8) = match law {
-                            Law::Ulaw => (ulaw, g711::ulaw_encode),
-                            Law::Alaw => (alaw, g711::alaw_encode),
-                        };
-                        if payload.is_empty() {
-                            payload.extend(heard.iter().map(|s| encode(*s)));
-                        }
-                        self.speak_encoded(member, payload, now);
-                    }
+                    Some(law) => self.speak_encoded(member, shared.of(law, &heard), &heard, now),
                     None => self.speak(member, &heard, conference.rate, now),
                 }
             }

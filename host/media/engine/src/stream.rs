@@ -5,11 +5,14 @@ use crate::digits::Detector;
 use crate::ear::Ear;
 use crate::keys::Sending;
 use crate::latch::Latch;
+use crate::listening::Listening;
 use crate::output::Output;
 use crate::player::Player;
 use crate::quality::Quality;
+use crate::record::Recording;
 use crate::route::Route;
 use crate::secure::Secured;
+use crate::source::SourceNo;
 use crate::voice::Voice;
 use crate::{Forward, MediaPortId, MediaTransmit, OwnPacket, PacketKind, StreamId, StreamStats};
 use core::net::SocketAddr;
@@ -34,6 +37,8 @@ pub(crate) struct Stream {
     pub(crate) digits: bool,
     pub(crate) detector: Detector,
     pub(crate) player: Option<Player>,
+    /// The source it hears while nothing plays for it alone.
+    pub(crate) music: Option<SourceNo>,
     /// What is heard, while somebody needs it.
     pub(crate) ear: Option<Box<Ear>>,
     /// Finds keys in what is heard, where the party has no events.
@@ -43,6 +48,8 @@ pub(crate) struct Stream {
     /// Keys on their way to the party.
     pub(crate) sending: Option<Box<Sending>>,
     pub(crate) conference: Option<ConferenceId>,
+    pub(crate) recording: Option<Box<Recording>>,
+    pub(crate) listening: Option<Box<Listening>>,
     /// Whether it stands in the list of what ticks.
     pub(crate) ticks: bool,
     pub(crate) output: Option<Output>,
@@ -85,11 +92,14 @@ impl Stream {
             digits: false,
             detector: Detector::new(),
             player: None,
+            music: None,
             ear: None,
             key_ear: None,
             voice: None,
             sending: None,
             conference: None,
+            recording: None,
+            listening: None,
             ticks: false,
             output: None,
             silence: Silence { heard_at: now, look_at: None, exempt: false },
@@ -110,12 +120,21 @@ impl Stream {
 
     /// Whether it has work at the next tick.
     pub(crate) fn has_work(&self) -> bool {
-        self.player.is_some() || self.sending.is_some() || self.ear.as_ref().is_some_and(|e| !e.rests())
+        self.player.as_ref().is_some_and(|p| !p.paused)
+            || self.sending.is_some()
+            || self.recording.is_some()
+            || self.listening.is_some()
+            || self.ear.as_ref().is_some_and(|e| !e.rests())
+    }
+
+    /// What the switch says to it alone has the floor before any music.
+    pub(crate) fn has_floor(&self) -> bool {
+        self.player.is_some() || self.sending.is_some()
     }
 
     /// What the switch says has the floor before any bridge or conference.
     pub(crate) fn is_spoken_to(&self) -> bool {
-        self.player.is_some() || self.sending.is_some()
+        self.has_floor() || self.music.is_some()
     }
 
     /// Whether the party knows telephone events.

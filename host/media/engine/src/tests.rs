@@ -2,9 +2,12 @@
 
 mod bridge;
 mod conference;
+mod hygiene;
 mod keys;
 mod kit;
+mod music;
 mod ports;
+mod record;
 mod secure;
 mod silence;
 mod sound;

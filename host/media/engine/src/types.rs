@@ -1,6 +1,7 @@
 //! What goes in and out of the engine.
 
 use crate::conference::ConferenceId;
+use crate::record::RecordEnd;
 use core::fmt;
 use core::net::SocketAddr;
 use core::ops::Deref;
@@ -155,6 +156,27 @@ pub enum Event {
         /// Who.
         stream: StreamId,
     },
+    /// A recording came to an end that it was given. One that was stopped or closed tells nothing.
+    RecordEnded {
+        /// Whose.
+        stream: StreamId,
+        /// Which, and how long it is.
+        end: RecordEnd,
+        /// The party was silent; else it is as long as it may be.
+        by_silence: bool,
+    },
+    /// The end of a beep.
+    Beep {
+        /// Whose.
+        stream: StreamId,
+        /// Its frequency.
+        hertz: u16,
+    },
+    /// A silence of the length that was asked for.
+    Quiet {
+        /// Whose.
+        stream: StreamId,
+    },
     /// A watched stream heard nothing for the media timeout. Told again after each further timeout.
     Silent {
         /// Whose.
@@ -179,6 +201,12 @@ pub enum PlayError {
     /// Something that is no key, or too many keys.
     #[error("no keys, or too many: {0:?}")]
     NoKeys(String),
+    /// The stream is being recorded already.
+    #[error("it is being recorded already")]
+    Recorded,
+    /// The list has no sound at all.
+    #[error("nothing to be heard")]
+    Empty,
     /// The stream is closed.
     #[error("no such stream")]
     NoStream,

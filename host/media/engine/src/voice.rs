@@ -1,6 +1,7 @@
 //! Speaking to a party: frames of sound in a format that it takes, as packets of our own source.
 
 use rtp::codec::{Codecs, Encoder, Format};
+use rtp::g711;
 use rtp::resample::Resampler;
 use sdp::{Codec, RemoteMedia};
 
@@ -25,6 +26,43 @@ pub(crate) struct Voice {
 pub(crate) enum Law {
     Ulaw,
     Alaw,
+}
+
+impl Law {
+    /// The code of a sample.
+    pub(crate) fn encode(self, sample: i16) -> u8 {
+        match self {
+            Law::Ulaw => g711::ulaw_encode(sample),
+            Law::Alaw => g711::alaw_encode(sample),
+        }
+    }
+}
+
+/// One frame's payload in each law, made at the first need: many parties hear the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shared {
+    ulaw: Vec<u8>,
+    alaw: Vec<u8>,
+}
+
+impl Shared {
+    /// Another frame begins.
+    pub(crate) fn clear(&mut self) {
+        self.ulaw.clear();
+        self.alaw.clear();
+    }
+
+    /// The frame in this law.
+    pub(crate) fn of(&mut self, law: Law, frame: &[i16]) -> &[u8] {
+        let payload = match law {
+            Law::Ulaw => &mut self.ulaw,
+            Law::Alaw => &mut self.alaw,
+        };
+        if payload.is_empty() {
+            payload.extend(frame.iter().map(|sample| law.encode(*sample)));
+        }
+        payload
+    }
 }
 
 impl Voice {

@@ -10,6 +10,7 @@ pub mod g711;
 pub mod g722;
 mod header;
 pub mod jitter;
+pub mod listen;
 pub mod quality;
 pub mod resample;
 pub mod rtcp;

@@ -25,6 +25,7 @@ pub(crate) fn directory() -> Arc<Directory> {
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
+        hold_music: None,
     };
     let account = |n: i64| Account {
         id: AccountId(n),

@@ -93,6 +93,7 @@ mod tests {
             calls_max: None,
             media_security: model::MediaSecurity::Allow,
             codecs: Vec::new(),
+            hold_music: None,
         }
     }
 

@@ -6,7 +6,8 @@ use model::{BrandId, Company, CompanyId, Handling, MediaPath, MediaSecurity};
 
 macro_rules! columns {
     () => {
-        "id, brand_id, name, domain, media, calls_max, media_security, codecs, handling, decline_ends_all"
+        "id, brand_id, name, domain, media, calls_max, media_security, codecs, handling, decline_ends_all,
+         hold_music"
     };
 }
 
@@ -19,7 +20,8 @@ statements! { "company";
         " AND (CAST($5 AS BIGINT) IS NULL OR brand_id = $5) ORDER BY id LIMIT $4");
     // The digest secrets of its accounts are bound to the realm: with accounts, the domain stays.
     UPDATE = concat!("UPDATE companies SET name = $4, domain = $5, media = $6, calls_max = $7,
-        media_security = $8, codecs = $9, handling = $10, decline_ends_all = $11
+        media_security = $8, codecs = $9, handling = $10, decline_ends_all = $11,
+        hold_music = CAST($12 AS TEXT)
         WHERE id = $3 AND ", in_scope!("brand_id", "id"), " AND (domain = $5
         OR NOT EXISTS (SELECT 1 FROM accounts WHERE accounts.company_id = companies.id)) RETURNING ", columns!());
     DELETE = concat!("DELETE FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"));
@@ -37,6 +39,7 @@ pub(crate) struct CompanyRow {
     codecs: String,
     handling: String,
     decline_ends_all: bool,
+    hold_music: Option<String>,
 }
 
 impl TryFrom<CompanyRow> for Company {
@@ -63,6 +66,7 @@ impl TryFrom<CompanyRow> for Company {
             decline_ends_all: row.decline_ends_all,
             calls_max,
             codecs: row.codecs.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            hold_music: row.hold_music,
             media_security: stored("media security", MediaSecurity::from_word(&row.media_security))?,
         })
     }
@@ -162,8 +166,20 @@ impl Companies<'_> {
         let (media, security) = (media_text(company.media)?, company.media_security.word());
         let (codecs, handling) = (check::codecs(&company.codecs)?, handling_text(company.handling)?);
         let decline = company.decline_ends_all;
-        let args =
-            args![ctx, company.id.0, &company.name, &domain, media, calls_max, security, &codecs, handling, decline];
+        let music = check::prompt("hold music", company.hold_music.as_deref())?;
+        let args = args![
+            ctx,
+            company.id.0,
+            &company.name,
+            &domain,
+            media,
+            calls_max,
+            security,
+            &codecs,
+            handling,
+            decline,
+            music
+        ];
         match self.0.write_one::<CompanyRow>(UPDATE, args).await {
             Ok(row) => row.try_into(),
             Err(StoreError::NotFound { .. }) => {

@@ -20,6 +20,7 @@ on_both! {
         assert_eq!((north.domain.as_str(), north.calls_max), ("north.example", Some(30)));
         north.media = MediaPath::Direct;
         north.calls_max = None;
+        north.hold_music = Some("music/north".to_owned());
         north.domain = "n.example".to_owned();
         assert_eq!(db.companies().update(&CTX, &north).await.unwrap(), north);
 

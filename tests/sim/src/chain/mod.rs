@@ -213,6 +213,7 @@ impl World {
                 | Output::AppStart { .. }
                 | Output::AppReply { .. }
                 | Output::AppStop { .. }
+                | Output::Recording(_)
                 | Output::Event(_) => {}
             }
         }
@@ -364,6 +365,7 @@ fn shard(n: usize, seed: u64, phones: &[Phone], decline_ends_all: bool) -> Core 
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
+        hold_music: None,
     };
     let account = |id: usize, username: String, at: SocketAddr| Account {
         id: AccountId(id as i64 + 1),

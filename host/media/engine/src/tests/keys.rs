@@ -20,7 +20,13 @@ fn press(desk: &mut Desk, party: &mut Party, pt: u8, code: u8) -> usize {
 fn digits(desk: &mut Desk) -> String {
     let digit = |e| match e {
         Event::Digit { digit, .. } => Some(digit),
-        Event::PlayEnded { .. } | Event::Silent { .. } | Event::KeysSent { .. } | Event::Speaker { .. } => None,
+        Event::PlayEnded { .. }
+        | Event::Silent { .. }
+        | Event::RecordEnded { .. }
+        | Event::Beep { .. }
+        | Event::Quiet { .. }
+        | Event::KeysSent { .. }
+        | Event::Speaker { .. } => None,
     };
     desk.events().into_iter().filter_map(digit).collect()
 }

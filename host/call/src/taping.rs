@@ -1,0 +1,239 @@
+//! Verbs about the sound of a leg beside plays and digits: recordings, steered lists, keys, music, waiting for a beep.
+
+use crate::app::{Begin, Begun, wrong};
+use crate::engine::Output;
+use crate::leg::LegNo;
+use crate::stage::{Playing, Waiting};
+use crate::step::Step;
+use core::time::Duration;
+use media::{PlayError, RecordEnd, Recordable, StreamId};
+use model::{
+    AppError, AppReply, LegHandle, ListenSpec, PlaybackSpec, PlayedTo, Prompt, RecordSpec, RecordingDone,
+    RecordingEvent, RecordingId, RecordingStart, Sounded,
+};
+
+/// A leg's recording.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Taping {
+    id: RecordingId,
+    name: String,
+}
+
+fn refused(error: &PlayError) -> AppError {
+    match error {
+        PlayError::Recorded | PlayError::NoCodec | PlayError::NoStream => AppError::InvalidState(error.to_string()),
+        PlayError::UnknownPrompt(_) | PlayError::NoKeys(_) | PlayError::Empty => {
+            AppError::InvalidArgument(error.to_string())
+        }
+    }
+}
+
+impl Step<'_, '_> {
+    fn stream_of(&self, no: LegNo) -> Option<StreamId> {
+        self.call.leg(no)?.stream
+    }
+
+    /// Begins a recording; `waits` until it ends.
+    pub(crate) fn verb_record(&mut self, leg: LegHandle, spec: RecordSpec, waits: bool) -> Begun {
+        let (no, stream) = self.speaking(leg)?;
+        let limits = &self.floors.setup.limits;
+        if self.desk.recordings >= limits.recordings_max {
+            return Err(AppError::LimitExceeded("recordings_max".to_owned()));
+        }
+        let longest = Duration::from_secs(u64::from(limits.recording_max_s));
+        let max = Some(spec.max.map_or(longest, |max| max.min(longest)));
+        let of = Recordable { channels: spec.channels, silence_end: spec.silence_end, max };
+        let now = self.now();
+        let id = self.floors.media.record(stream, of, now).map_err(|e| refused(&e))?;
+        self.desk.recordings += 1;
+        let recording = RecordingId(id.number());
+        let name = format!("{}-{no}-{}", self.id(), recording.0);
+        let start = RecordingStart {
+            recording,
+            name: name.clone(),
+            brand: self.call.info.brand,
+            company: self.call.info.company,
+            call: self.id(),
+            leg: no,
+            channels: spec.channels,
+            rate: media::RECORD_RATE,
+            at: now,
+        };
+        self.desk.out.push_back(Output::Recording(RecordingEvent::Started(start)));
+        if let Some(leg) = self.call.leg_mut(no) {
+            leg.taping = Some(Taping { id: recording, name: name.clone() });
+        }
+        Ok(if waits {
+            Begin::Waits(Waiting::Record { leg: no, stop_on: spec.stop_on })
+        } else {
+            Begin::Done(AppReply::Recording(name))
+        })
+    }
+
+    pub(crate) fn verb_record_pause(&mut self, leg: LegHandle, on: bool) -> Result<AppReply, AppError> {
+        let no = self.live(leg)?;
+        let stream = self.stream_of(no).filter(|_| self.call.leg(no).is_some_and(|l| l.taping.is_some()));
+        let done = stream.is_some_and(|stream| self.floors.media.pause_recording(stream, on));
+        if done { Ok(AppReply::Done) } else { Err(wrong("the leg is not being recorded")) }
+    }
+
+    pub(crate) fn verb_record_stop(&mut self, leg: LegHandle) -> Result<AppReply, AppError> {
+        let no = self.live(leg)?;
+        let done = self.stop_taping(no, "stopped", None);
+        done.map(AppReply::Recorded).ok_or_else(|| wrong("the leg is not being recorded"))
+    }
+
+    /// Ends a leg's recording, if there is one.
+    pub(crate) fn stop_taping(&mut self, no: LegNo, ended_by: &str, digit: Option<char>) -> Option<RecordingDone> {
+        let stream = self.stream_of(no)?;
+        self.call.leg(no)?.taping.as_ref()?;
+        let end = self.floors.media.stop_recording(stream)?;
+        self.taping_over(no, &end, ended_by, digit)
+    }
+
+    fn taping_over(
+        &mut self,
+        no: LegNo,
+        end: &RecordEnd,
+        ended_by: &str,
+        digit: Option<char>,
+    ) -> Option<RecordingDone> {
+        let taping = self.call.leg_mut(no)?.taping.take()?;
+        self.desk.recordings = self.desk.recordings.saturating_sub(1);
+        self.desk.out.push_back(Output::Recording(RecordingEvent::Ended(taping.id, end.length)));
+        let (ended_by, digit) = (ended_by.to_owned(), digit.map(String::from));
+        Some(RecordingDone { name: taping.name, length: end.length, ended_by, digit })
+    }
+
+    /// A recording came to an end of its own.
+    pub(crate) fn recording_ended(&mut self, no: LegNo, end: &RecordEnd, by_silence: bool) {
+        let done = self.taping_over(no, end, if by_silence { "silence" } else { "max" }, None);
+        self.record_done(no, done);
+    }
+
+    fn record_done(&mut self, no: LegNo, done: Option<RecordingDone>) {
+        let waits = matches!(self.waiting(), Some(Waiting::Record { leg, .. }) if *leg == no);
+        if let Some(done) = done.filter(|_| waits) {
+            self.finish(Ok(AppReply::Recorded(done)));
+        }
+    }
+
+    /// A key that ends the recording that is waited for.
+    pub(crate) fn record_key(&mut self, no: LegNo, digit: char) {
+        let done = self.stop_taping(no, "digit", Some(digit));
+        self.record_done(no, done);
+    }
+
+    pub(crate) fn verb_playback(&mut self, leg: LegHandle, spec: PlaybackSpec) -> Begun {
+        let (no, stream) = self.speaking(leg)?;
+        let nothing = |digit: Option<char>, position| {
+            let digit = digit.map(String::from);
+            Ok(Begin::Done(AppReply::PlayedTo(PlayedTo { digit, position })))
+        };
+        if let Some(digit) = self.typed_ahead(no, &spec.stop_on) {
+            return nothing(Some(digit), spec.from);
+        }
+        if spec.prompts.is_empty() {
+            return nothing(None, Duration::ZERO);
+        }
+        let job = self.start_prompts(stream, &spec.prompts, false)?;
+        let length = self.floors.media.length(job).unwrap_or_default();
+        self.floors.media.seek(job, spec.from);
+        let longest = Duration::from_secs(u64::from(self.floors.setup.limits.call_duration_max_s));
+        let until = self.now() + longest;
+        Ok(Begin::Waits(Waiting::Playback(Playing { leg: no, job, spec, length, paused: false, until })))
+    }
+
+    /// A key that steers what plays.
+    pub(crate) fn playback_key(&mut self, digit: char) {
+        let now = self.now();
+        let Some(Waiting::Playback(playing)) = self.waiting() else { return };
+        let (job, step, key) = (playing.job, playing.spec.step, Some(digit));
+        if playing.spec.stop_on.contains(digit) {
+            return self.playback_over(key);
+        }
+        let (pause, again) = (playing.spec.pause == key, playing.spec.again == key);
+        let (back, forward) = (playing.spec.back == key, playing.spec.forward == key);
+        if pause {
+            playing.paused = !playing.paused;
+            let paused = playing.paused;
+            return self.floors.media.pause(job, paused, now);
+        }
+        let at = self.floors.media.position(job).unwrap_or_default();
+        let to = match (again, back, forward) {
+            (true, ..) => Duration::ZERO,
+            (_, true, _) => at.saturating_sub(step),
+            (.., true) => at + step,
+            (false, false, false) => return,
+        };
+        self.floors.media.seek(job, to);
+    }
+
+    /// What was steered is over: by a key, or by time.
+    pub(crate) fn playback_over(&mut self, digit: Option<char>) {
+        let Some(Waiting::Playback(playing)) = self.waiting() else { return };
+        let (job, length) = (playing.job, playing.length);
+        let position = self.floors.media.position(job).unwrap_or(length);
+        self.floors.media.stop(job);
+        self.finish(Ok(AppReply::PlayedTo(PlayedTo { digit: digit.map(String::from), position })));
+    }
+
+    pub(crate) fn verb_music(&mut self, leg: LegHandle, prompts: &[Prompt]) -> Result<AppReply, AppError> {
+        let (_, stream) = self.speaking(leg)?;
+        if prompts.len() > self.floors.setup.limits.prompts_max {
+            return Err(AppError::LimitExceeded("prompts_max".to_owned()));
+        }
+        let now = self.now();
+        if prompts.is_empty() {
+            self.floors.media.stop_music(stream);
+        } else {
+            self.floors.media.start_music(stream, prompts, now).map_err(|e| refused(&e))?;
+        }
+        Ok(AppReply::Done)
+    }
+
+    pub(crate) fn verb_press(&mut self, leg: LegHandle, keys: &str) -> Begun {
+        let (no, stream) = self.speaking(leg)?;
+        if keys.is_empty() {
+            return Ok(Begin::Done(AppReply::Done));
+        }
+        let now = self.now();
+        self.floors.media.send_keys(stream, keys, now).map_err(|e| refused(&e))?;
+        Ok(Begin::Waits(Waiting::Press { leg: no }))
+    }
+
+    /// All keys are pressed.
+    pub(crate) fn keys_sent(&mut self, no: LegNo) {
+        if matches!(self.waiting(), Some(Waiting::Press { leg }) if *leg == no) {
+            self.finish(Ok(AppReply::Done));
+        }
+    }
+
+    pub(crate) fn verb_listen(&mut self, leg: LegHandle, spec: &ListenSpec) -> Begun {
+        let (no, stream) = self.speaking(leg)?;
+        let now = self.now();
+        self.floors.media.listen(stream, spec.beep, spec.silence, now).map_err(|e| refused(&e))?;
+        let longest = Duration::from_secs(u64::from(self.floors.setup.limits.call_duration_max_s));
+        Ok(Begin::Waits(Waiting::Listen { leg: no, until: now + spec.max.min(longest) }))
+    }
+
+    /// Something was heard of a party, or it was waited for long enough.
+    pub(crate) fn sounded(&mut self, no: LegNo, what: Sounded) {
+        if let Some(stream) = self.stream_of(no) {
+            self.floors.media.stop_listening(stream);
+        }
+        if matches!(self.waiting(), Some(Waiting::Listen { leg, .. }) if *leg == no) {
+            self.finish(Ok(AppReply::Sounded(what)));
+        }
+    }
+
+    /// What an app had going on with a leg's sound ends: its party goes, or goes elsewhere.
+    pub(crate) fn hush(&mut self, no: LegNo) {
+        self.stop_taping(no, "stopped", None);
+        self.leave_room(no);
+        if let Some(stream) = self.stream_of(no) {
+            self.floors.media.stop_listening(stream);
+            self.floors.media.stop_music(stream);
+        }
+    }
+}
