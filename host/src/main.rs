@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod cli_rule;
 mod cli_tenant;
 mod cli_translation;
 mod cli_trunk;
@@ -56,6 +57,8 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             | Command::Ban(_)
             | Command::Account(_)
             | Command::Trunk(_)
+            | Command::Rule(_)
+            | Command::Ddi(_)
             | Command::Translation(_)
             | Command::Brand(_)
             | Command::Company(_)

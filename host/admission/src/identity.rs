@@ -94,6 +94,7 @@ mod tests {
             direct: direct.then(|| "192.0.2.1:5060".parse().unwrap()),
             media_security: None,
             enabled: true,
+            rules: Default::default(),
         }
     }
 
@@ -110,6 +111,7 @@ mod tests {
             calls_max: None,
             media_security: model::MediaSecurity::default(),
             codecs: Vec::new(),
+            rules: Default::default(),
         };
         let extension = |id: i64, number: &str, name: &str| Extension {
             id: ExtensionId(id),

@@ -30,6 +30,7 @@ mod leg;
 mod park;
 mod proxying;
 mod redirect;
+mod rules;
 mod security;
 mod settle;
 mod sound;

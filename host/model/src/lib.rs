@@ -22,6 +22,7 @@ mod numbering;
 mod policy;
 mod question;
 mod resolve;
+mod rules;
 mod time;
 mod translation;
 mod trunk;
@@ -44,7 +45,7 @@ pub use flow::{ConnectionId, Flow, TlsName, Transmit, Transport};
 pub use headers::HeaderPolicy;
 pub use id::{
     AccountId, AppId, BindingId, BrandId, CallId, CompanyId, DdiId, ExtensionId, MediaPortId, PluginId, RequestId,
-    Ticket, TranslationSetId, TrunkId,
+    RuleId, Ticket, TranslationSetId, TrunkId,
 };
 pub use ids::IdSource;
 pub use limits::Limits;
@@ -58,6 +59,12 @@ pub use question::{
     QuestionKind, Refusal, RingPlan, RingStep, Target,
 };
 pub use resolve::{HopTarget, NextHop, ResolveFailure, ResolveQuestion, ResolveTicket, Resolved};
+pub use rules::{
+    AccountRules, BadRule, Calendar, CallAcl, CallAclRule, CallFilter, CivilError, CompanyRules, Condition,
+    ConditionalRoute, Date, DayTime, DdiChoice, EmergencyNumber, Forward, ForwardFrom, ForwardWhen, Holiday, Hours,
+    HuntGroup, HuntMember, HuntStrategy, Local, MatchList, MatchListError, OutgoingDdiRule, OutgoingDdiRules, Period,
+    Permission, RULE_ENTRIES_MAX, RouteLock, Rule, RuleBody, RuleKind, Schedule, Span, Way, Weekdays,
+};
 pub use time::Instant;
 pub use translation::{RuleError, RuleList, TranslationLists, TranslationRule, TranslationSet};
 pub use trunk::{Trunk, TrunkCredentials, TrunkHeaders, TrunkRegistration, TrunkSecret, TrunkServer, TrunkSource};

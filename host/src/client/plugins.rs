@@ -77,7 +77,7 @@ async fn bind(remote: &Remote, wanted: &Bind) -> Result<String, Failure> {
         body.insert("priority".into(), json!(priority));
     }
     if let Some(config) = &wanted.config {
-        body.insert("config".into(), read_config(config)?);
+        body.insert("config".into(), read_json("configuration", config)?);
     }
     let made = remote.write(reqwest::Method::PUT, "/bindings", &Value::Object(body)).await?;
     Ok(if remote.json { json(&made) } else { live(&made) })
@@ -115,10 +115,10 @@ async fn find(remote: &Remote, wanted: &str) -> Result<Value, Failure> {
 }
 
 /// JSON text, or `@FILE` with it.
-fn read_config(given: &str) -> Result<Value, Failure> {
+pub(super) fn read_json(what: &str, given: &str) -> Result<Value, Failure> {
     let text = match given.strip_prefix('@') {
         Some(file) => std::fs::read_to_string(file).map_err(|e| Failure::start(format!("cannot read {file}: {e}")))?,
         None => given.to_owned(),
     };
-    serde_json::from_str(&text).map_err(|e| Failure::start(format!("the configuration is not JSON: {e}")))
+    serde_json::from_str(&text).map_err(|e| Failure::start(format!("the {what} is not JSON: {e}")))
 }

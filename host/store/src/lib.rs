@@ -30,6 +30,7 @@ pub use nouns::ddis::{Ddis, NewDdi};
 pub use nouns::extensions::{Extensions, NewExtension};
 pub use nouns::plugins::{NewPlugin, Plugin, Plugins};
 pub use nouns::policies::Policies;
+pub use nouns::rules::{NewRule, Rules};
 pub use nouns::tokens::{ApiToken, NewToken, Role, TokenId, Tokens};
 pub use nouns::translation_sets::{NewTranslationSet, TranslationSets};
 pub use nouns::trunks::Trunks;
@@ -52,6 +53,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> 
         ("feed", feed::ALL),
         ("plugins", nouns::plugins::ALL),
         ("policies", nouns::policies::ALL),
+        ("rules", nouns::rules::ALL),
         ("seed", seed::ALL),
         ("tokens", nouns::tokens::ALL),
         ("translation_sets", nouns::translation_sets::ALL),

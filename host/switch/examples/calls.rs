@@ -197,6 +197,7 @@ fn directory() -> Directory {
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
+        rules: Default::default(),
     };
     let account = |id, username: &str, at: &str| Account {
         id: AccountId(id),
@@ -207,6 +208,7 @@ fn directory() -> Directory {
         direct: Some(address(at)),
         media_security: None,
         enabled: true,
+        rules: Default::default(),
     };
     let accounts = vec![account(1, "1001", CALLER), account(2, "1002", CALLEE)];
     Directory::build(1, vec![brand], vec![company], accounts, Vec::new(), Vec::new()).expect("a directory")

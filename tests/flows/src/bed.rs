@@ -4,6 +4,7 @@ use crate::carriers::{CARRIERS, Carriers};
 use crate::events;
 use crate::party::Party;
 use crate::registering::PASSWORD;
+use crate::ruled::Ruled;
 use crate::show;
 use bytes::Bytes;
 use core::time::Duration;
@@ -41,6 +42,7 @@ pub struct Bed {
     /// Who heard what, as it was on the wire.
     heard: Vec<(&'static str, String)>,
     carriers: Carriers,
+    ruled: Ruled,
 }
 
 impl Default for Bed {
@@ -80,6 +82,7 @@ impl Bed {
             lookup: ResolveTicket(0),
             heard: Vec::new(),
             carriers: Carriers::default(),
+            ruled: Ruled::default(),
         }
     }
 
@@ -102,8 +105,11 @@ impl Bed {
             }
             ["trunk", settings @ ..] => {
                 self.carriers.set(settings);
-                let directory = self.carriers.join(directory_with);
-                self.core.handle(Input::Directory(Arc::new(directory)), self.now);
+                self.tell_directory();
+            }
+            ["rule" | "account" | "company" | "ddi", rest @ ..] => {
+                self.ruled.set(words[0], rest);
+                self.tell_directory();
             }
             [name, "calls", "its", "contact", "for", number] => self.calls_contact(name, number),
             ["trunks?"] => return self.core.trunks().map(|trunk| show::trunk(&trunk)).collect(),
@@ -157,6 +163,13 @@ impl Bed {
             _ => panic!("no command: {line}"),
         }
         self.seen()
+    }
+
+    /// The switch hears of the trunks and rules that the ladder has named so far.
+    fn tell_directory(&mut self) {
+        let ruled = &self.ruled;
+        let directory = self.carriers.join(|ddis| directory_of(None, None, ddis, ruled));
+        self.core.handle(Input::Directory(Arc::new(directory)), self.now);
     }
 
     /// Every SIP message that a party was sent, as it was on the wire.
@@ -371,14 +384,15 @@ fn verb(words: &[&str]) -> AppVerb {
 /// The demo company; one account may have a word of its own about SRTP; `gone` is an account that was disabled, and then
 /// no member of the list.
 fn directory(security: Option<(&str, MediaSecurity)>, gone: Option<&str>) -> Directory {
-    directory_of(security, gone, Vec::new())
+    directory_of(security, gone, Vec::new(), &Ruled::default())
 }
 
-fn directory_with(ddis: Vec<Ddi>) -> Directory {
-    directory_of(None, None, ddis)
-}
-
-fn directory_of(security: Option<(&str, MediaSecurity)>, gone: Option<&str>, ddis: Vec<Ddi>) -> Directory {
+fn directory_of(
+    security: Option<(&str, MediaSecurity)>,
+    gone: Option<&str>,
+    ddis: Vec<Ddi>,
+    ruled: &Ruled,
+) -> Directory {
     let brand = Brand { id: BrandId(1), name: "demo".to_owned(), default_verdict: DefaultVerdict::Refuse };
     let company = Company {
         id: CompanyId(1),
@@ -388,9 +402,10 @@ fn directory_of(security: Option<(&str, MediaSecurity)>, gone: Option<&str>, ddi
         media: MediaPath::Anchor,
         handling: Handling::B2bua,
         decline_ends_all: false,
-        calls_max: None,
+        calls_max: ruled.calls_max,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
+        rules: ruled.company.clone(),
     };
     let accounts = (1_i64..).zip(PARTIES).map(|(id, (name, number, at))| Account {
         id: AccountId(id),
@@ -401,6 +416,7 @@ fn directory_of(security: Option<(&str, MediaSecurity)>, gone: Option<&str>, ddi
         direct: Some(address(at)),
         media_security: security.filter(|(of, _)| *of == number).map(|(_, security)| security),
         enabled: gone != Some(number),
+        rules: ruled.account(number),
     });
     let extension = Extension {
         id: ExtensionId(1),
@@ -419,8 +435,11 @@ fn directory_of(security: Option<(&str, MediaSecurity)>, gone: Option<&str>, ddi
         direct: None,
         media_security: None,
         enabled: true,
+        rules: Default::default(),
     };
+    let ddis = ddis.into_iter().map(|ddi| Ddi { call_filter: ruled.call_filter.clone(), ..ddi }).collect();
     Directory::build(1, vec![brand], vec![company], accounts.chain([erin]).collect(), vec![extension], ddis)
         .and_then(|directory| directory.with_lists(vec![list]))
+        .and_then(|directory| directory.with_rules(ruled.rules.clone()))
         .unwrap_or_else(|error| panic!("{error}"))
 }

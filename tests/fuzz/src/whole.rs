@@ -210,6 +210,7 @@ fn directory() -> Directory {
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
+        rules: Default::default(),
     };
     let accounts = (1_i64..).zip(PEERS).map(|(id, (number, address))| Account {
         id: AccountId(id),
@@ -220,6 +221,7 @@ fn directory() -> Directory {
         direct: Some(at(address)),
         media_security: None,
         enabled: true,
+        rules: Default::default(),
     });
     let extension = Extension {
         id: ExtensionId(1),

@@ -173,6 +173,7 @@ impl Plan {
             calls_max: None,
             media_security: model::MediaSecurity::Allow,
             codecs: Vec::new(),
+            rules: Default::default(),
         });
         let companies = companies.collect();
         let disabled =
@@ -191,6 +192,7 @@ impl Plan {
                 direct: phone.direct.then_some(phone.local),
                 media_security: None,
                 enabled: disabled != Some(index as u64),
+                rules: Default::default(),
             });
         }
         let extensions = (1..=2).map(|company| Extension {

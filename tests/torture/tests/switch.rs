@@ -32,6 +32,7 @@ fn core(domain: &str, user: &str) -> Core {
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
+        rules: Default::default(),
         handling: model::Handling::B2bua,
         decline_ends_all: false,
     };
@@ -44,6 +45,7 @@ fn core(domain: &str, user: &str) -> Core {
         direct: Some(at(PEER)),
         media_security: None,
         enabled: true,
+        rules: Default::default(),
     };
     let directory = Directory::build(1, vec![brand], vec![company], vec![account], Vec::new(), Vec::new()).unwrap();
     let config = CoreConfig {

@@ -8,7 +8,7 @@ use crate::{Api, auth::Caller};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use model::{BrandId, CompanyId, MediaPath};
+use model::{BrandId, CompanyId, CompanyRules, MediaPath};
 use serde::{Deserialize, Serialize};
 use store::{NewCompany, Page};
 use utoipa::{IntoParams, ToSchema};
@@ -70,6 +70,10 @@ pub(crate) struct Company {
     media_security: Security,
     /// The formats its calls may have, best first; empty = whatever the parties like.
     codecs: Vec<String>,
+    /// What it says about its calls: `time_zone`, `call_acl`, `outgoing_ddi`, and `emergency` (`number`, `dials`,
+    /// `trunks`).
+    #[schema(value_type = Object)]
+    rules: CompanyRules,
 }
 
 impl From<model::Company> for Company {
@@ -93,6 +97,7 @@ impl From<model::Company> for Company {
             calls_max: c.calls_max,
             media_security: c.media_security.into(),
             codecs: c.codecs,
+            rules: c.rules,
         }
     }
 }
@@ -134,6 +139,9 @@ pub(crate) struct PatchCompany {
     media_security: Option<Security>,
     /// Encoding names, as `PCMA`, `G722`; at most 8.
     codecs: Option<Vec<String>>,
+    /// All of it. Emergency numbers and their trunks are for a brand's operator.
+    #[schema(value_type = Option<Object>)]
+    rules: Option<CompanyRules>,
 }
 
 /// Which companies.
@@ -201,6 +209,15 @@ async fn patch(
     let mut company = api.db.companies().get(&caller.ctx, CompanyId(id)).await?;
     if body.domain.is_some() || body.calls_max.is_some() {
         caller.needs_brand("A company's domain and limits are for its brand's operator.")?;
+    }
+    if let Some(rules) = body.rules {
+        if rules.emergency != company.rules.emergency {
+            caller.needs_brand("Emergency numbers are for a brand's operator.")?;
+        }
+        if let Some(wrong) = rules.time_zone.as_deref().filter(|zone| !policy::is_zone(zone)) {
+            return Err(Problem::field("rules.time_zone", format!("there is no time zone {wrong:?}")));
+        }
+        company.rules = rules;
     }
     company.name = body.name.unwrap_or(company.name);
     company.domain = body.domain.unwrap_or(company.domain);

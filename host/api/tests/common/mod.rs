@@ -234,7 +234,9 @@ impl World {
             "credentials": {"username": "acme", "password": "a secret of acme"},
         });
         let trunk = id(self.must("POST", "/api/v1/trunks", body).await);
-        Furniture { account, extension, ddi, plugin, binding, token, set, trunk }
+        let body = json!({"company": company, "kind": "match-list", "name": "friends", "body": {"numbers": ["+4477"]}});
+        let rule = id(self.must("POST", "/api/v1/rules", body).await);
+        Furniture { account, extension, ddi, plugin, binding, token, set, trunk, rule }
     }
 }
 
@@ -249,6 +251,7 @@ pub(crate) struct Furniture {
     pub(crate) token: i64,
     pub(crate) set: i64,
     pub(crate) trunk: i64,
+    pub(crate) rule: i64,
 }
 
 async fn token(db: &Db, scope: Scope, role: Role) -> String {

@@ -25,6 +25,7 @@ pub(crate) fn directory() -> Arc<Directory> {
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
+        rules: Default::default(),
     };
     let account = |n: i64| Account {
         id: AccountId(n),
@@ -35,6 +36,7 @@ pub(crate) fn directory() -> Arc<Directory> {
         direct: None,
         media_security: None,
         enabled: true,
+        rules: Default::default(),
     };
     let extension = |n: i64| Extension {
         id: ExtensionId(n),

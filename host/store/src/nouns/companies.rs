@@ -1,12 +1,13 @@
 //! Companies: the tenants. A company's domain is its SIP domain and its digest realm.
 
+use super::rules;
 use crate::sql::{args, in_scope, statements, stored, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
-use model::{BrandId, Company, CompanyId, Handling, MediaPath, MediaSecurity};
+use model::{BrandId, Company, CompanyId, Handling, MediaPath, MediaSecurity, RuleKind};
 
 macro_rules! columns {
     () => {
-        "id, brand_id, name, domain, media, calls_max, media_security, codecs, handling, decline_ends_all"
+        "id, brand_id, name, domain, media, calls_max, media_security, codecs, handling, decline_ends_all, rules"
     };
 }
 
@@ -19,7 +20,7 @@ statements! { "company";
         " AND (CAST($5 AS BIGINT) IS NULL OR brand_id = $5) ORDER BY id LIMIT $4");
     // The digest secrets of its accounts are bound to the realm: with accounts, the domain stays.
     UPDATE = concat!("UPDATE companies SET name = $4, domain = $5, media = $6, calls_max = $7,
-        media_security = $8, codecs = $9, handling = $10, decline_ends_all = $11
+        media_security = $8, codecs = $9, handling = $10, decline_ends_all = $11, rules = $12
         WHERE id = $3 AND ", in_scope!("brand_id", "id"), " AND (domain = $5
         OR NOT EXISTS (SELECT 1 FROM accounts WHERE accounts.company_id = companies.id)) RETURNING ", columns!());
     DELETE = concat!("DELETE FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"));
@@ -37,6 +38,7 @@ pub(crate) struct CompanyRow {
     codecs: String,
     handling: String,
     decline_ends_all: bool,
+    rules: String,
 }
 
 impl TryFrom<CompanyRow> for Company {
@@ -64,6 +66,7 @@ impl TryFrom<CompanyRow> for Company {
             calls_max,
             codecs: row.codecs.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
             media_security: stored("media security", MediaSecurity::from_word(&row.media_security))?,
+            rules: stored("rules of a company", serde_json::from_str(&row.rules).ok())?,
         })
     }
 }
@@ -154,7 +157,7 @@ impl Companies<'_> {
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::InUse`] for another domain while there are accounts, whose digest
-    /// secrets are bound to it; the name or domain is taken or breaks a rule.
+    /// secrets are bound to it; the name or domain is taken or breaks a rule; its rules name what does not exist.
     pub async fn update(&self, ctx: &OpContext, company: &Company) -> Result<Company, StoreError> {
         check::name("company name", &company.name)?;
         let domain = check::domain(&company.domain)?;
@@ -162,16 +165,25 @@ impl Companies<'_> {
         let (media, security) = (media_text(company.media)?, company.media_security.word());
         let (codecs, handling) = (check::codecs(&company.codecs)?, handling_text(company.handling)?);
         let decline = company.decline_ends_all;
+        rules::checked(company.rules.check())?;
+        let (name, said) = (&company.name, rules::text(&company.rules)?);
         let args =
-            args![ctx, company.id.0, &company.name, &domain, media, calls_max, security, &codecs, handling, decline];
-        match self.0.write_one::<CompanyRow>(UPDATE, args).await {
-            Ok(row) => row.try_into(),
-            Err(StoreError::NotFound { .. }) => {
-                self.get(ctx, company.id).await?;
-                Err(StoreError::InUse { what: "domain" })
-            }
-            Err(other) => Err(other),
+            args![ctx, company.id.0, name, &domain, media, calls_max, security, &codecs, handling, decline, &said];
+        let mut tx = self.0.begin().await?;
+        let Some(row) = tx.one::<CompanyRow>(UPDATE, args).await? else {
+            drop(tx);
+            self.get(ctx, company.id).await?;
+            return Err(StoreError::InUse { what: "domain" });
+        };
+        let own = &company.rules;
+        rules::has_ddi(&mut tx, ctx, company.id, own.outgoing_ddi.as_deref()).await?;
+        for trunk in own.emergency.iter().flat_map(|number| &number.trunks) {
+            rules::has_trunk(&mut tx, ctx, company.id, trunk).await?;
         }
+        let acl = own.call_acl.iter().map(|name| (RuleKind::CallAcl, name.as_str())).collect();
+        rules::note_uses(&mut tx, ctx, (company.id, rules::User::Company), acl).await?;
+        self.0.commit(tx).await?;
+        row.try_into()
     }
 
     /// Removes a company that nothing belongs to.

@@ -9,6 +9,7 @@ pub(crate) mod ddis;
 pub(crate) mod extensions;
 pub(crate) mod plugins;
 pub(crate) mod policies;
+pub(crate) mod rules;
 pub(crate) mod targets;
 pub(crate) mod tokens;
 pub(crate) mod translation_sets;
