@@ -67,6 +67,12 @@ pub(crate) enum Command {
     /// SIP accounts
     #[command(subcommand)]
     Account(Account),
+    /// Match lists, schedules, calendars, call filters and call ACLs
+    #[command(subcommand)]
+    Rule(crate::cli_rule::Rule),
+    /// Public numbers
+    #[command(subcommand)]
+    Ddi(crate::cli_rule::Ddi),
     /// Links to carriers
     #[command(subcommand)]
     Trunk(crate::cli_trunk::Trunk),
@@ -335,6 +341,17 @@ pub(crate) enum Account {
         /// The password, or `-` to read it from standard input [default: a new random one]
         #[arg(long)]
         password: Option<String>,
+    },
+    /// Change what an account says about its calls
+    Set {
+        /// The SIP user name
+        username: String,
+        /// Its company, by name or number [default: any, where only one has such an account]
+        #[arg(long)]
+        company: Option<String>,
+        /// Forwards, call ACL, most calls and number shown outside, all of it: JSON text, or @FILE
+        #[arg(long, value_name = "JSON")]
+        rules: String,
     },
     /// List accounts
     List {

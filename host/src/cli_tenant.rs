@@ -47,6 +47,9 @@ pub(crate) enum Company {
         /// A format its calls may have, best first, as PCMA; may be repeated, `none` alone for whatever parties like
         #[arg(long = "codec", value_name = "NAME")]
         codecs: Vec<String>,
+        /// Time zone, call ACL, number shown outside and emergency numbers, all of it: JSON text, or @FILE
+        #[arg(long, value_name = "JSON")]
+        rules: Option<String>,
     },
 }
 

@@ -6,6 +6,7 @@
 
 mod author;
 mod cli;
+mod cli_rule;
 mod cli_tenant;
 mod cli_translation;
 mod cli_trunk;
@@ -60,6 +61,8 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             | Command::Trunk(_)
             | Command::Table(_)
             | Command::Trace { .. }
+            | Command::Rule(_)
+            | Command::Ddi(_)
             | Command::Translation(_)
             | Command::Brand(_)
             | Command::Company(_)

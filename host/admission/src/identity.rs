@@ -94,6 +94,7 @@ mod tests {
             direct: direct.then(|| "192.0.2.1:5060".parse().unwrap()),
             media_security: None,
             enabled: true,
+            rules: Default::default(),
         }
     }
 
@@ -111,6 +112,7 @@ mod tests {
             media_security: model::MediaSecurity::default(),
             codecs: Vec::new(),
             hold_music: None,
+            rules: Default::default(),
         };
         let extension = |id: i64, number: &str, name: &str| Extension {
             id: ExtensionId(id),

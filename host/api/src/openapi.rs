@@ -30,6 +30,7 @@ pub(crate) fn routes() -> (Router<Api>, OpenApi) {
         .merge(nouns::calls::routes())
         .merge(nouns::cdrs::routes())
         .merge(nouns::registrations::routes())
+        .merge(nouns::rules::routes())
         .merge(nouns::tokens::routes())
         .merge(nouns::translation_sets::routes())
         .merge(nouns::trunks::routes())

@@ -102,6 +102,14 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("GET /api/v1/registrations", Case::List),
         ("GET /api/v1/bans", Case::Platform),
         ("DELETE /api/v1/bans/{source}", Case::Platform),
+        ("GET /api/v1/rules", Case::List),
+        (
+            "POST /api/v1/rules",
+            thing(v1("/rules".into()), json!({"company": company, "kind": "match-list", "name": "x", "body": {}})),
+        ),
+        ("GET /api/v1/rules/{id}", thing(at("rules", f.rule), Value::Null)),
+        ("PATCH /api/v1/rules/{id}", thing(at("rules", f.rule), json!({"body": {"numbers": ["+4420"]}}))),
+        ("DELETE /api/v1/rules/{id}", thing(at("rules", f.rule), Value::Null)),
         ("GET /api/v1/tokens", Case::List),
         (
             "POST /api/v1/tokens",
@@ -149,7 +157,7 @@ fn the_document_and_the_cases_name_the_same_operations() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let world = runtime.block_on(World::new());
     let nothing =
-        Furniture { account: 0, extension: 0, ddi: 0, plugin: 0, binding: 0, token: 0, set: 0, trunk: 0, table: 0 };
+        Furniture { account: 0, extension: 0, ddi: 0, plugin: 0, binding: 0, token: 0, set: 0, trunk: 0, table: 0, rule: 0 };
     let listed: BTreeSet<String> = cases(&world, nothing).keys().map(|k| (*k).to_owned()).collect();
     let (open, guarded): (Vec<_>, Vec<_>) = operations().into_iter().partition(|(_, open)| *open);
     assert_eq!(

@@ -45,6 +45,8 @@ pub(crate) struct Call {
     pub(crate) unsaid: Option<LegNo>,
     /// The best failure of the plan that ran out last: what the caller gets if nobody knows better.
     pub(crate) exhausted: Option<CauseInfo>,
+    /// What the tenant's rules have made of it.
+    pub(crate) course: crate::rules::Course,
     /// The response context, while the call is proxied, or was and nothing has taken its place.
     pub(crate) context: Option<sip_proxy::ContextKey>,
     /// Whether the caller's From is the account's own, so that nobody need speak for it.
@@ -98,6 +100,7 @@ impl Call {
             settling: None,
             unsaid: None,
             exhausted: None,
+            course: crate::rules::Course::default(),
             context: None,
             speaks_for_itself: false,
             last_cause: None,

@@ -46,7 +46,8 @@ impl Step<'_, '_> {
     }
 
     fn ring(&mut self, step: &RingStep) {
-        self.ring_targets(&step.targets, &[]);
+        let forwarded = self.call.course.forwarded.clone();
+        self.ring_targets(&step.targets, &forwarded);
     }
 
     /// Rings every place of these targets; `forwarded` says who has sent the call on to them.
@@ -58,8 +59,8 @@ impl Step<'_, '_> {
                 }
                 continue;
             }
-            let branches = target::branches(self.floors, self.call.info.company, &target.to)
-                .and_then(|branches| device::only(self.call.gruu.as_ref(), branches));
+            let branches =
+                self.branches(&target.to).and_then(|branches| device::only(self.call.gruu.as_ref(), branches));
             match branches {
                 Ok(branches) => {
                     for branch in branches {

@@ -113,7 +113,7 @@ impl Engine {
             handing.account = account;
         }
         self.one_step(x, floors, |step| step.tell_transferor(100));
-        self.one_step(y, floors, |step| step.ask_route());
+        self.one_step(y, floors, |step| step.begin_routing());
         Ok(())
     }
 
@@ -158,7 +158,11 @@ impl Engine {
     ) -> Option<CallId> {
         let account = floors.directory.account_by_id(account).filter(|a| a.enabled)?.clone();
         let company = floors.directory.company(account.company)?.clone();
-        if self.cannot_open(floors, &company).is_some() {
+        let number = match &goal {
+            Goal::Number(number) => Some(number.as_str()),
+            Goal::Back(_) => None,
+        };
+        if self.cannot_open(floors, &company).is_some() || self.transfer_full(&company, number) {
             self.desk.counters.refused_by_limit += 1;
             return None;
         }

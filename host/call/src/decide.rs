@@ -52,7 +52,7 @@ impl Step<'_, '_> {
         }
     }
 
-    fn merge_attrs(&mut self, attrs: Vec<Attr>) {
+    pub(crate) fn merge_attrs(&mut self, attrs: Vec<Attr>) {
         for (name, value) in attrs {
             let known = &mut self.call.info.attrs;
             match known.iter_mut().find(|(n, _)| *n == name) {
@@ -98,6 +98,9 @@ impl Step<'_, '_> {
         let longest = Duration::from_secs(u64::from(limits.call_duration_max_s));
         let longest = plan.max_duration.map_or(longest, |d| d.min(longest));
         self.merge_attrs(core::mem::take(&mut plan.attrs));
+        if self.forwards_first(&mut plan) {
+            return;
+        }
         if self.is_proxied(&plan) {
             if !self.proxy(plan, longest) {
                 self.end_call(Ending::switch(Cause::TransportFailed));
@@ -151,7 +154,8 @@ impl Step<'_, '_> {
         self.dialog_gone(0);
     }
 
-    fn reroute(&mut self, callee: &str, attrs: Vec<Attr>) {
+    /// Asks the chain again, with another callee.
+    pub(crate) fn reroute(&mut self, callee: &str, attrs: Vec<Attr>) {
         self.call.reroutes += 1;
         if self.call.reroutes > self.floors.setup.limits.reroutes_max {
             return self.end_call(Ending::switch(Cause::LoopDetected));
@@ -177,6 +181,9 @@ impl Step<'_, '_> {
         let best = hunt.best().cloned();
         if self.call.serves.as_ref().is_some_and(|serves| serves.recall) {
             return self.fail_with(&best.unwrap_or_else(|| CauseInfo::local(Cause::NoAnswer)));
+        }
+        if self.forwards_after(&hunt) {
+            return;
         }
         self.call.reroutes += 1;
         if self.call.reroutes > self.floors.setup.limits.reroutes_max {

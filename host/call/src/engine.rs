@@ -144,7 +144,7 @@ impl Engine {
         if self.joins(floors, arrival) {
             return;
         }
-        let full = self.cannot_open(floors, &arrival.company).or_else(|| {
+        let full = self.cannot_open(floors, &arrival.company).or_else(|| self.tenant_full(arrival)).or_else(|| {
             let from = arrival.trunk.as_ref()?;
             floors.trunks.call_arrives(from.trunk.id).err().map(|_| Cause::TrunkFull)
         });
@@ -152,7 +152,8 @@ impl Engine {
             self.desk.counters.refused_by_limit += 1;
             let dialog =
                 floors.dialogs.incoming(arrival.key, arrival.flow, std::sync::Arc::clone(&arrival.request), floors.now);
-            let headers = [("Retry-After".to_owned(), "5".to_owned())];
+            let later = (cause.sip_status() == 503).then(|| ("Retry-After".to_owned(), "5".to_owned()));
+            let headers: Vec<(String, String)> = later.into_iter().collect();
             let reason = sip_message::reason_phrase(cause.sip_status());
             // The usage was made in the line above: it cannot be over.
             let _ =
@@ -170,18 +171,17 @@ impl Engine {
         let started = CallEvent::CallStarted { call: id, company: call.info.company, caller, callee };
         self.desk.out.push_back(Output::Event(started));
         self.calls.insert(id, call);
-        self.step(id, floors, |step| step.ask_route());
+        self.step(id, floors, |step| step.begin_routing());
     }
 
-    /// Why no call of this company can be opened now.
+    /// Why the switch can open no call of this company now.
     pub(crate) fn cannot_open(&self, floors: &Floors<'_>, company: &Company) -> Option<Cause> {
         let limits = &floors.setup.limits;
         let of_company = self.per_company.get(&company.id).copied().unwrap_or(0);
-        let company_max = company.calls_max.map_or(limits.calls_per_company_max, |n| n as usize);
         if self.desk.draining {
             return Some(Cause::Draining);
         }
-        (self.calls.len() >= limits.calls_max || of_company >= company_max.min(limits.calls_per_company_max))
+        (self.calls.len() >= limits.calls_max || of_company >= limits.calls_per_company_max)
             .then_some(Cause::LimitReached)
     }
 

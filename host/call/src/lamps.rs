@@ -49,10 +49,10 @@ pub struct LegView {
 /// The legs that are to be seen.
 ///
 /// # Invariants
-/// `shown` holds exactly the legs of accounts that a watcher would see, as they were after the last step.
+/// `legs` holds exactly the live legs of accounts, as they were after the last step; those with a phase are seen.
 #[derive(Debug, Default)]
 pub(crate) struct Lamps {
-    shown: BTreeMap<(AccountId, CallId, LegNo), (LegPhase, bool)>,
+    legs: BTreeMap<(AccountId, CallId, LegNo), (Option<LegPhase>, bool)>,
     changed: BTreeSet<AccountId>,
 }
 
@@ -62,11 +62,13 @@ impl Lamps {
         for leg in &call.legs {
             let Some(account) = leg.account else { continue };
             let key = (account, call.id, leg.no);
-            let changed = match phase(leg) {
-                Some(phase) => self.shown.insert(key, (phase, leg.held)) != Some((phase, leg.held)),
-                None => self.shown.remove(&key).is_some(),
+            let now = leg.is_alive().then(|| (phase(leg), leg.held));
+            let before = match now {
+                Some(now) => self.legs.insert(key, now),
+                None => self.legs.remove(&key),
             };
-            if changed {
+            let seen = |leg: Option<(Option<LegPhase>, bool)>| leg.filter(|(phase, _)| phase.is_some());
+            if seen(now) != seen(before) {
                 self.changed.insert(account);
             }
         }
@@ -77,15 +79,28 @@ impl Lamps {
         self.changed.pop_first()
     }
 
-    /// The legs of an account.
+    /// The legs of an account that are seen.
     pub(crate) fn of(&self, account: AccountId) -> impl Iterator<Item = (CallId, LegNo)> {
-        let range = (account, CallId(0), 0)..=(account, CallId(u128::MAX), LegNo::MAX);
-        self.shown.range(range).map(|((_, call, leg), _)| (*call, *leg))
+        self.legs
+            .range(range(account))
+            .filter(|(_, (phase, _))| phase.is_some())
+            .map(|((_, call, leg), _)| (*call, *leg))
+    }
+
+    /// How many calls an account has, but for one; phones that only ring for the same call count once.
+    pub(crate) fn calls_of(&self, account: AccountId, but: Option<CallId>) -> usize {
+        let mut last = but;
+        let calls = self.legs.range(range(account)).map(|((_, call, _), _)| *call);
+        calls.filter(|call| Some(*call) != but && last.replace(*call) != Some(*call)).count()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.shown.is_empty()
+        self.legs.is_empty()
     }
+}
+
+fn range(account: AccountId) -> core::ops::RangeInclusive<(AccountId, CallId, LegNo)> {
+    (account, CallId(0), 0)..=(account, CallId(u128::MAX), LegNo::MAX)
 }
 
 /// A callee's leg is seen once it rings: a phone that does not answer has no lamp to light.

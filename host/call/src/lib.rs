@@ -33,6 +33,7 @@ mod park;
 mod proxying;
 mod redirect;
 mod rooms;
+mod rules;
 mod security;
 mod settle;
 mod sound;

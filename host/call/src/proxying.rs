@@ -72,7 +72,8 @@ impl Step<'_, '_> {
         let caller = self.call.leg(0);
         let carrier = caller.is_some_and(|leg| leg.trunk.is_some());
         let own_media = caller.is_none_or(|leg| leg.stream.is_some());
-        wanted && shown && !carrier && !own_media && self.call.speaks_for_itself && !self.call.private
+        let forwarded = !self.call.course.forwarded.is_empty();
+        wanted && shown && !forwarded && !carrier && !own_media && self.call.speaks_for_itself && !self.call.private
     }
 
     fn company(&self) -> Option<&Arc<model::Company>> {
@@ -172,8 +173,7 @@ impl Step<'_, '_> {
             if self.ask_hops(target) {
                 continue;
             }
-            let found = target::branches(self.floors, self.call.info.company, &target.to)
-                .and_then(|branches| device::only(self.call.gruu.as_ref(), branches));
+            let found = self.branches(&target.to).and_then(|branches| device::only(self.call.gruu.as_ref(), branches));
             let failed = match found {
                 Ok(branches) => {
                     let ops = self.proxying().map(|p| p.hunt.header_ops.clone()).unwrap_or_default();

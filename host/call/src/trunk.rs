@@ -55,8 +55,9 @@ impl Step<'_, '_> {
     /// Rings a number by a trunk of the call's brand.
     ///
     /// # Errors
-    /// The cause that the target fails with: no such trunk, full, or no server that lives.
+    /// The cause that the target fails with: whoever pays may not call it, no such trunk, full, or no server that lives.
     pub(crate) fn ring_trunk(&mut self, target: &Target, name: &str, number: &str) -> Result<(), Cause> {
+        self.may_call(number)?;
         let trunk = self.floors.directory.trunk(self.call.info.brand, name).ok_or(Cause::TrunkUnknown)?;
         let trunk = Arc::clone(trunk);
         let now = self.now();
@@ -86,7 +87,8 @@ impl Step<'_, '_> {
             let out = Outbound { flow: route.flow, rest, target: target.clone(), trunk: Arc::clone(&trunk), number };
             let on = OnTrunk { id: trunk.id, anchor: trunk.anchor, out: Some(out) };
             let branch = Branch { carrier: branch.carrier.map(|to| Box::new(ToCarrier { on, ..*to })), ..branch };
-            self.ring_branch(&target, branch, &[]);
+            let forwarded = self.call.course.forwarded.clone();
+            self.ring_branch(&target, branch, &forwarded);
             return Ok(());
         }
         self.floors.trunks.call_ended(trunk.id);
@@ -98,7 +100,8 @@ impl Step<'_, '_> {
         let unchanged = TranslationLists::default();
         let lists = self.floors.directory.translation_of(trunk).map_or(&unchanged, |set| &set.lists);
         let number = lists.callee_out.apply(number);
-        let caller = target.caller_id.as_deref().unwrap_or(&self.call.info.caller.user);
+        let shown = target.caller_id.as_deref().or_else(|| self.outgoing_ddi());
+        let caller = shown.unwrap_or(&self.call.info.caller.user);
         let shown = lists.caller_out.apply(caller);
         let host = trunk.from_domain.clone().unwrap_or_else(|| route.flow.local.ip().to_string());
         let host = if host.contains(':') { format!("[{host}]") } else { host };

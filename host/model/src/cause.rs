@@ -120,6 +120,14 @@ catalogue! {
     LookupFailed = "lookup-failed", 503, 38, Alarm, "The DNS servers did not answer: check them and this machine's resolv.conf.";
     /// A limit of the switch was reached.
     LimitReached = "limit-reached", 503, 42, Alarm, "Raise the named limit or add capacity.";
+    /// The tenant has as many calls as it may, and one of its accounts wants another.
+    CallsMaxOut = "calls-max-out", 403, 42, Notice, "Raise the calls-max of the company or the account.";
+    /// The tenant has as many calls as it may, and somebody calls it.
+    CallsMaxIn = "calls-max-in", 486, 17, Notice, "Raise the calls-max of the company or the account.";
+    /// A call filter or a forward refuses the caller.
+    CallerRefused = "caller-refused", 403, 21, Normal, "See the number's call filter, or the account's forwards.";
+    /// The account that pays may not call this number.
+    NotPermitted = "not-permitted", 403, 57, Normal, "See the account's call ACL, or its company's.";
     /// No free media port.
     NoMediaPort = "no-media-port", 503, 44, Alarm, "Widen the media port range.";
     /// The trunk has as many calls as it may.

@@ -1,8 +1,7 @@
 //! A tenant's routing facts held in memory: an immutable snapshot, fed ahead by the store, swapped whole.
 
 use crate::{
-    AccountId, BrandId, CompanyId, CompanyPolicy, Countries, DdiId, ExtensionId, Handling, Hooks, MediaPath,
-    MediaSecurity,
+    AccountId, AccountRules, BrandId, Calendar, CallAcl, CallFilter, CompanyId, CompanyPolicy, CompanyRules, Countries, DdiId, ExtensionId, Handling, Hooks, MatchList, MediaPath, MediaSecurity, Rule, RuleBody, RuleKind, Schedule,
 };
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
@@ -94,6 +93,9 @@ pub struct Company {
     /// The stored prompt that its held and parked parties hear over and over; `None` = whatever the holder plays.
     #[serde(default)]
     pub hold_music: Option<String>,
+    /// What it says about its calls.
+    #[serde(default)]
+    pub rules: CompanyRules,
 }
 
 /// One set of SIP credentials.
@@ -117,6 +119,9 @@ pub struct Account {
     pub media_security: Option<MediaSecurity>,
     /// Disabled accounts neither register nor call nor ring.
     pub enabled: bool,
+    /// What it says about its calls.
+    #[serde(default)]
+    pub rules: AccountRules,
 }
 
 /// Where a number leads.
@@ -155,6 +160,9 @@ pub struct Ddi {
     pub e164: String,
     /// Where it leads.
     pub target: RouteTarget,
+    /// The call filter that its calls from outside go through.
+    #[serde(default)]
+    pub call_filter: Option<String>,
 }
 
 /// Accounts and extensions that are watched as one: `sip:blf-NAME@domain` (RFC 4662).
@@ -204,6 +212,7 @@ pub struct Directory {
     hooks: Hooks,
     policies: BTreeMap<CompanyId, Arc<CompanyPolicy>>,
     countries: Arc<Countries>,
+    rules: BTreeMap<(CompanyId, RuleKind, String), RuleBody>,
 }
 
 impl Directory {
@@ -312,6 +321,79 @@ impl Directory {
     #[must_use]
     pub fn countries(&self) -> &Countries {
         &self.countries
+    }
+
+    /// The same snapshot with these rules.
+    ///
+    /// # Errors
+    /// [`LookupError::Dangling`] when a rule's company or a rule that it names is missing.
+    pub fn with_rules(mut self, rules: Vec<Rule>) -> Result<Directory, LookupError> {
+        let ids: Vec<_> =
+            rules.iter().map(|rule| (rule.id, rule.company, rule.body.kind(), rule.name.clone())).collect();
+        for rule in rules {
+            if !self.companies.contains_key(&rule.company) {
+                return Err(LookupError::Dangling { what: "rule", id: rule.id.0, missing: "company" });
+            }
+            self.rules.insert((rule.company, rule.body.kind(), rule.name), rule.body);
+        }
+        for (id, company, kind, name) in ids {
+            let uses = self.rules.get(&(company, kind, name)).map(RuleBody::uses).unwrap_or_default();
+            let missing =
+                uses.into_iter().find(|(kind, name)| !self.rules.contains_key(&(company, *kind, (*name).to_owned())));
+            if let Some((kind, _)) = missing {
+                return Err(LookupError::Dangling { what: "rule", id: id.0, missing: kind.word() });
+            }
+        }
+        Ok(self)
+    }
+
+    fn rule(&self, company: CompanyId, kind: RuleKind, name: &str) -> Option<&RuleBody> {
+        self.rules.get(&(company, kind, name.to_owned()))
+    }
+
+    /// A match list of a company.
+    #[must_use]
+    pub fn match_list(&self, company: CompanyId, name: &str) -> Option<&MatchList> {
+        match self.rule(company, RuleKind::MatchList, name)? {
+            RuleBody::MatchList(list) => Some(list),
+            RuleBody::Schedule(_) | RuleBody::Calendar(_) | RuleBody::CallFilter(_) | RuleBody::CallAcl(_) => None,
+        }
+    }
+
+    /// A schedule of a company.
+    #[must_use]
+    pub fn schedule(&self, company: CompanyId, name: &str) -> Option<&Schedule> {
+        match self.rule(company, RuleKind::Schedule, name)? {
+            RuleBody::Schedule(schedule) => Some(schedule),
+            RuleBody::MatchList(_) | RuleBody::Calendar(_) | RuleBody::CallFilter(_) | RuleBody::CallAcl(_) => None,
+        }
+    }
+
+    /// A calendar of a company.
+    #[must_use]
+    pub fn calendar(&self, company: CompanyId, name: &str) -> Option<&Calendar> {
+        match self.rule(company, RuleKind::Calendar, name)? {
+            RuleBody::Calendar(calendar) => Some(calendar),
+            RuleBody::MatchList(_) | RuleBody::Schedule(_) | RuleBody::CallFilter(_) | RuleBody::CallAcl(_) => None,
+        }
+    }
+
+    /// A call filter of a company.
+    #[must_use]
+    pub fn call_filter(&self, company: CompanyId, name: &str) -> Option<&CallFilter> {
+        match self.rule(company, RuleKind::CallFilter, name)? {
+            RuleBody::CallFilter(filter) => Some(filter),
+            RuleBody::MatchList(_) | RuleBody::Schedule(_) | RuleBody::Calendar(_) | RuleBody::CallAcl(_) => None,
+        }
+    }
+
+    /// A call ACL of a company.
+    #[must_use]
+    pub fn call_acl(&self, company: CompanyId, name: &str) -> Option<&CallAcl> {
+        match self.rule(company, RuleKind::CallAcl, name)? {
+            RuleBody::CallAcl(acl) => Some(acl),
+            RuleBody::MatchList(_) | RuleBody::Schedule(_) | RuleBody::Calendar(_) | RuleBody::CallFilter(_) => None,
+        }
     }
 
     /// The store's change number this snapshot stands at.

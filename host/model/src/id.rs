@@ -33,6 +33,8 @@ row_id! {
     PluginId;
     /// A binding's row: scope x plugin x point.
     BindingId;
+    /// A rule's row: a named match list, schedule, calendar, call filter or call ACL of a company.
+    RuleId;
 }
 
 macro_rules! shard_id {

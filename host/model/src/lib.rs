@@ -25,6 +25,7 @@ mod policy;
 mod question;
 mod recording;
 mod resolve;
+mod rules;
 mod time;
 mod translation;
 mod trunk;
@@ -49,7 +50,7 @@ pub use headers::HeaderPolicy;
 pub use hooks::{Hooks, RegisterAnswer, RegisterAttempt, RegisterQuestion, RegisterVerdict, Told};
 pub use id::{
     AccountId, AppId, BindingId, BrandId, CallId, CompanyId, DdiId, ExtensionId, MediaPortId, PluginId, RequestId,
-    Ticket, TranslationSetId, TrunkId,
+    RuleId, Ticket, TranslationSetId, TrunkId,
 };
 pub use id_map::{IdHasher, IdMap};
 pub use ids::IdSource;
@@ -65,6 +66,12 @@ pub use question::{
 };
 pub use recording::{RecordingEvent, RecordingId, RecordingStart};
 pub use resolve::{HopTarget, NextHop, ResolveFailure, ResolveQuestion, ResolveTicket, Resolved};
+pub use rules::{
+    AccountRules, BadRule, Calendar, CallAcl, CallAclRule, CallFilter, CivilError, CompanyRules, Condition,
+    ConditionalRoute, Date, DayTime, DdiChoice, EmergencyNumber, Forward, ForwardFrom, ForwardWhen, Holiday, Hours,
+    HuntGroup, HuntMember, HuntStrategy, Local, MatchList, MatchListError, OutgoingDdiRule, OutgoingDdiRules, Period,
+    Permission, RULE_ENTRIES_MAX, RouteLock, Rule, RuleBody, RuleKind, Schedule, Span, Way, Weekdays,
+};
 pub use time::Instant;
 pub use translation::{RuleError, RuleList, TranslationLists, TranslationRule, TranslationSet};
 pub use trunk::{Trunk, TrunkCredentials, TrunkHeaders, TrunkRegistration, TrunkSecret, TrunkServer, TrunkSource};

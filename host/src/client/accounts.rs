@@ -1,4 +1,4 @@
-//! `account add`, `account list`.
+//! `account add`, `account list`; `account set` is told with the rules.
 
 use super::remote::{Remote, json};
 use super::table::{rows, table, text};
@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 pub(super) async fn run(remote: &Remote, command: &Account) -> Result<String, Failure> {
     match command {
         Account::List { company } => list(remote, company.as_deref()).await,
+        Account::Set { username, company, rules } => {
+            super::rules::account(remote, username, company.as_deref(), rules).await
+        }
         Account::Add { username, company, display_name, password } => {
             let company = remote.one("companies", company.as_deref()).await?;
             let mut body = json!({ "company": company, "username": username });

@@ -7,6 +7,7 @@ mod bans;
 mod calls;
 mod plugins;
 mod remote;
+mod rules;
 mod table;
 mod tables;
 mod tenants;
@@ -39,6 +40,8 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
         Command::Company(command) => tenants::company(&remote, command).await,
         Command::Registration(command) => tenants::registration(&remote, command).await,
         Command::Mailbox(command) => tenants::mailbox(&remote, command).await,
+        Command::Rule(command) => rules::run(&remote, command).await,
+        Command::Ddi(command) => rules::ddi(&remote, command).await,
         Command::Serve { .. } | Command::Demo { .. } => Err(Failure::start("this command runs no client")),
     }
 }

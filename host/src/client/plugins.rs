@@ -235,7 +235,7 @@ async fn find(remote: &Remote, wanted: &str) -> Result<Value, Failure> {
 }
 
 /// JSON text, or `@FILE` with it.
-fn read_json(what: &str, given: &str) -> Result<Value, Failure> {
+pub(super) fn read_json(what: &str, given: &str) -> Result<Value, Failure> {
     let text = match given.strip_prefix('@') {
         Some(file) => std::fs::read_to_string(file).map_err(|e| Failure::start(format!("cannot read {file}: {e}")))?,
         None => given.to_owned(),

@@ -1,5 +1,6 @@
 //! `brand`, `company`, `registration` and `mailbox`.
 
+use super::plugins::read_json;
 use super::remote::{Remote, json};
 use super::table::{rows, table, text};
 use crate::cli_tenant::{Brand, Company, CompanySettings, Mailbox, Registration};
@@ -24,9 +25,10 @@ pub(super) async fn company(remote: &Remote, command: &Company) -> Result<String
     match command {
         Company::List => {
             let all = remote.list("/companies", &[], usize::MAX).await?;
-            let heads = ["ID", "NAME", "BRAND", "DOMAIN", "HANDLING", "MEDIA", "SRTP", "CODECS", "CALLS MAX"];
-            let fields =
-                ["id", "name", "brand", "domain", "handling", "media", "media_security", "codecs", "calls_max"];
+            let heads =
+                ["ID", "NAME", "BRAND", "DOMAIN", "HANDLING", "MEDIA", "SRTP", "CODECS", "CALLS MAX", "TIME ZONE"];
+            let own = ["handling", "media", "media_security", "codecs", "calls_max", "rules.time_zone"];
+            let fields = [&["id", "name", "brand", "domain"][..], &own].concat();
             Ok(shown(remote, all, &heads, &fields, "No companies."))
         }
         Company::Add { name, domain, brand, settings } => {
@@ -36,11 +38,14 @@ pub(super) async fn company(remote: &Remote, command: &Company) -> Result<String
             body.insert("domain".to_owned(), json!(domain));
             added(remote, "Company", &remote.write(Method::POST, "/companies", &Value::Object(body)).await?)
         }
-        Company::Set { company, settings, media_security, codecs } => {
+        Company::Set { company, settings, media_security, codecs, rules } => {
             let id = remote.one("companies", Some(company)).await?;
             let mut body = body(settings);
             if let Some(policy) = media_security {
                 body.insert("media_security".to_owned(), json!(policy));
+            }
+            if let Some(rules) = rules {
+                body.insert("rules".to_owned(), read_json("rules", rules)?);
             }
             match codecs.as_slice() {
                 [] => None,

@@ -2,8 +2,7 @@
 
 use crate::sql::{Arg, Pools, Row, Statement, Tx};
 use crate::{
-    Accounts, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, PluginKeys, Plugins, Policies,
-    PrefixTables, SecretKey, StoreError, Tokens, TranslationSets, Trunks, feed::Watch, open,
+    Accounts, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, PluginKeys, Plugins, Policies, PrefixTables, Rules, SecretKey, StoreError, Tokens, TranslationSets, Trunks, feed::Watch, open,
 };
 use std::sync::Arc;
 
@@ -98,6 +97,12 @@ impl Db {
     #[must_use]
     pub const fn ddis(&self) -> Ddis<'_> {
         Ddis(self)
+    }
+
+    /// The rules.
+    #[must_use]
+    pub const fn rules(&self) -> Rules<'_> {
+        Rules(self)
     }
 
     /// The trunks.

@@ -7,7 +7,7 @@
 
 use crate::nouns::{
     accounts::AccountRow, brands::BrandRow, companies::CompanyRow, ddis::DdiRow, extensions::ExtensionRow,
-    policies::PolicyRow, translation_sets::SetRow, trunks,
+    policies::PolicyRow, rules::RuleRow, translation_sets::SetRow, trunks,
 };
 use crate::sql::{Pools, statements, translated};
 use crate::{Db, PlainSecret, StoreError, db::Inner};
@@ -30,17 +30,18 @@ statements! { "directory";
     VERSION = "SELECT version FROM changes";
     BRANDS = "SELECT id, name, default_verdict FROM brands ORDER BY id";
     COMPANIES = "SELECT id, brand_id, name, domain, media, calls_max, media_security, codecs, handling,
-        decline_ends_all, hold_music FROM companies ORDER BY id";
-    ACCOUNTS = "SELECT id, company_id, username, display_name, ha1_md5, ha1_sha256, direct, enabled, media_security
-        FROM accounts ORDER BY id";
+        decline_ends_all, hold_music, rules FROM companies ORDER BY id";
+    ACCOUNTS = "SELECT id, company_id, username, display_name, ha1_md5, ha1_sha256, direct, enabled, media_security,
+        rules FROM accounts ORDER BY id";
     EXTENSIONS = "SELECT id, company_id, number, account, app FROM extensions ORDER BY id";
-    DDIS = "SELECT id, company_id, e164, account, app, extension FROM ddis ORDER BY id";
+    DDIS = "SELECT id, company_id, e164, account, app, extension, call_filter FROM ddis ORDER BY id";
     TRANSLATION_SETS = "SELECT id, brand_id, name, caller_in, caller_out, callee_in, callee_out FROM translation_sets
         ORDER BY id";
     TRUNKS = "SELECT id, brand_id, name, enabled, servers, username, secret, registration, from_user, from_domain,
         headers, calls_max, cps_max, answer_ms, ping_s, translation_set_id, anchor FROM trunks ORDER BY id";
     TRUNK_SOURCES = "SELECT trunk_id, network, listener FROM trunk_sources ORDER BY trunk_id, position";
     POLICIES = "SELECT company_id, policy FROM company_policies ORDER BY company_id";
+    RULES = "SELECT id, company_id, kind, name, body FROM rules ORDER BY id";
     BOUND = "SELECT b.id, b.brand_id, b.company_id, b.account_id, b.name, b.point, b.priority, b.config, b.plugin_id,
         p.name AS plugin_name, p.version, p.digest, p.manifest, p.granted AS operator_grants,
         b.granted AS scope_grants, b.mandatory, b.trial_plugin_id, b.trial_config, b.trial_percent,
@@ -225,10 +226,12 @@ impl Db {
         let trunks = tx.all::<trunks::TrunkRow>(TRUNKS, &[]).await?;
         let sources = tx.all::<trunks::SourceRow>(TRUNK_SOURCES, &[]).await?;
         let policies: Vec<(CompanyId, CompanyPolicy)> = translated(tx.all::<PolicyRow>(POLICIES, &[]).await?)?;
+        let rules = translated(tx.all::<RuleRow>(RULES, &[]).await?)?;
         tx.commit().await?;
         let trunks = trunks::for_the_switch(trunks, &sources, self.inner.key.as_ref())?;
         Directory::build(version, brands, companies, accounts, extensions, ddis)
             .and_then(|directory| directory.with_trunks(sets, trunks))
+            .and_then(|directory| directory.with_rules(rules))
             .map(|directory| directory.with_policies(policies))
             .map_err(|e| StoreError::Refused { why: e.to_string() })
     }

@@ -33,6 +33,7 @@ pub use nouns::plugin_keys::PluginKeys;
 pub use nouns::plugins::{NewPlugin, Plugin, PluginAbout, Plugins};
 pub use nouns::policies::Policies;
 pub use nouns::prefix_tables::{NewPrefixTable, PrefixTableRow, PrefixTables};
+pub use nouns::rules::{NewRule, Rules};
 pub use nouns::tokens::{ApiToken, NewToken, Role, TokenId, Tokens};
 pub use nouns::translation_sets::{NewTranslationSet, TranslationSets};
 pub use nouns::trunks::Trunks;
@@ -59,6 +60,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> 
         ("plugins", nouns::plugins::ALL),
         ("policies", nouns::policies::ALL),
         ("prefix_tables", nouns::prefix_tables::ALL),
+        ("rules", nouns::rules::ALL),
         ("seed", seed::ALL),
         ("tokens", nouns::tokens::ALL),
         ("translation_sets", nouns::translation_sets::ALL),

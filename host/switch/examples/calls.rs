@@ -224,6 +224,7 @@ fn directory() -> Directory {
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
         hold_music: None,
+        rules: Default::default(),
     };
     let account = |id, username: &str, at: &str| Account {
         id: AccountId(id),
@@ -234,6 +235,7 @@ fn directory() -> Directory {
         direct: Some(address(at)),
         media_security: None,
         enabled: true,
+        rules: Default::default(),
     };
     let phone = Account {
         ha1: sip_auth::ha1("1003", "bench.test", "bench"),

@@ -89,6 +89,7 @@ fn core(digest: DigestAlgorithm, accounts: u32) -> Core {
         media_security: model::MediaSecurity::default(),
         codecs: Vec::new(),
         hold_music: None,
+        rules: Default::default(),
     };
     let account = |n: u32| Account {
         id: AccountId(i64::from(n) + 1),
@@ -99,6 +100,7 @@ fn core(digest: DigestAlgorithm, accounts: u32) -> Core {
         direct: None,
         media_security: None,
         enabled: true,
+        rules: Default::default(),
     };
     let accounts = (0..accounts).map(account).collect();
     let directory = Directory::build(1, vec![brand], vec![company], accounts, Vec::new(), Vec::new());

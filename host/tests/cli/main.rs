@@ -96,6 +96,29 @@ fn tenants_carriers_and_numbers_are_set_up_from_the_command_line() {
 }
 
 #[test]
+fn a_rule_is_added_named_changed_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = Demo::start(dir.path());
+    assert_eq!(demo.client(&["rule", "list"]), "No rules.\n");
+    demo.client(&["rule", "add", "call-acl", "nobody", r#"{"default":"deny"}"#]);
+    demo.client(&["account", "set", "1001", "--rules", r#"{"call_acl":"nobody","calls_max":2}"#]);
+    assert_eq!(demo.refused(&["rule", "remove", "nobody"]).0, 1, "it is named");
+    let (code, sentence) = demo.refused(&["rule", "add", "call-acl", "x", "{"]);
+    assert!(code == 2 && sentence.contains("not JSON"), "{sentence}");
+    demo.client(&["rule", "set", "call-acl/nobody", r#"{"default":"allow"}"#]);
+    let shown: Value = serde_json::from_str(&demo.client(&["rule", "show", "nobody"])).unwrap();
+    assert_eq!(shown["default"], "allow");
+    demo.client(&["account", "set", "1001", "--rules", "{}"]);
+    demo.client(&["rule", "remove", "nobody"]);
+    demo.client(&["company", "set", "demo", "--rules", r#"{"time_zone":"Europe/Madrid"}"#]);
+    assert!(demo.client(&["company", "list"]).contains("Europe/Madrid"));
+    assert_eq!(demo.refused(&["company", "set", "demo", "--rules", r#"{"time_zone":"Mars/Olympus"}"#]).0, 1);
+    assert_eq!(demo.client(&["ddi", "list"]), "No public numbers.\n");
+    assert_eq!(demo.refused(&["ddi", "set", "+4420", "--call-filter", "x"]).0, 1);
+    demo.stop();
+}
+
+#[test]
 fn a_taken_port_is_one_sentence_and_exit_code_2() {
     let dir = tempfile::tempdir().unwrap();
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();

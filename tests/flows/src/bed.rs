@@ -4,6 +4,7 @@ use crate::carriers::{CARRIERS, Carriers};
 use crate::events;
 use crate::party::Party;
 use crate::registering::PASSWORD;
+use crate::ruled::Ruled;
 use crate::show;
 use crate::verbs::verb;
 use bytes::Bytes;
@@ -49,6 +50,7 @@ pub struct Bed {
     heard: Vec<(&'static str, String)>,
     carriers: Carriers,
     register: Ticket,
+    ruled: Ruled,
 }
 
 impl Default for Bed {
@@ -92,6 +94,7 @@ impl Bed {
             heard: Vec::new(),
             carriers: Carriers::default(),
             register: Ticket(0),
+            ruled: Ruled::default(),
         }
     }
 
@@ -123,8 +126,11 @@ impl Bed {
             }
             ["trunk", settings @ ..] => {
                 self.carriers.set(settings);
-                let directory = self.carriers.join(directory_with);
-                self.core.handle(Input::Directory(Arc::new(directory)), self.now);
+                self.tell_directory();
+            }
+            ["rule" | "account" | "company" | "ddi", rest @ ..] => {
+                self.ruled.set(words[0], rest);
+                self.tell_directory();
             }
             [name, "calls", "its", "contact", "for", number] => self.calls_contact(name, number),
             ["trunks?"] => return self.core.trunks().map(|trunk| show::trunk(&trunk)).collect(),
@@ -154,7 +160,7 @@ impl Bed {
                 return vec![format!("{count} packets of the switch's own")];
             }
             ["company", "music", name] => {
-                let directory = directory_of((None, Some(name)), None, Vec::new());
+                let directory = directory_of((None, Some(name)), None, Vec::new(), &Ruled::default());
                 self.core.handle(Input::Directory(Arc::new(directory)), self.now);
             }
             ["operator", ">", "hangup"] => {
@@ -190,6 +196,13 @@ impl Bed {
             _ => panic!("no command: {line}"),
         }
         self.seen()
+    }
+
+    /// The switch hears of the trunks and rules that the ladder has named so far.
+    fn tell_directory(&mut self) {
+        let ruled = &self.ruled;
+        let directory = self.carriers.join(|ddis| directory_of((None, None), None, ddis, ruled));
+        self.core.handle(Input::Directory(Arc::new(directory)), self.now);
     }
 
     /// Every SIP message that a party was sent, as it was on the wire.
@@ -392,17 +405,18 @@ fn endpoint(text: &str) -> Endpoint {
 /// The demo company; one account may have a word of its own about SRTP; `gone` is an account that was disabled, and then
 /// no member of the list.
 fn directory(security: Option<(&str, MediaSecurity)>, gone: Option<&str>) -> Directory {
-    directory_of((security, None), gone, Vec::new())
+    directory_of((security, None), gone, Vec::new(), &Ruled::default())
 }
 
 fn directory_with(ddis: Vec<Ddi>) -> Directory {
-    directory_of((None, None), None, ddis)
+    directory_of((None, None), None, ddis, &Ruled::default())
 }
 
 fn directory_of(
     (security, music): (Option<(&str, MediaSecurity)>, Option<&str>),
     gone: Option<&str>,
     ddis: Vec<Ddi>,
+    ruled: &Ruled,
 ) -> Directory {
     let brand = Brand { id: BrandId(1), name: "demo".to_owned(), default_verdict: DefaultVerdict::Refuse };
     let company = Company {
@@ -413,10 +427,11 @@ fn directory_of(
         media: MediaPath::Anchor,
         handling: Handling::B2bua,
         decline_ends_all: false,
-        calls_max: None,
+        calls_max: ruled.calls_max,
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
         hold_music: music.map(str::to_owned),
+        rules: ruled.company.clone(),
     };
     let accounts = (1_i64..).zip(PARTIES).map(|(id, (name, number, at))| Account {
         id: AccountId(id),
@@ -427,6 +442,7 @@ fn directory_of(
         direct: Some(address(at)),
         media_security: security.filter(|(of, _)| *of == number).map(|(_, security)| security),
         enabled: gone != Some(number),
+        rules: ruled.account(number),
     });
     let extension = Extension {
         id: ExtensionId(1),
@@ -445,8 +461,11 @@ fn directory_of(
         direct: None,
         media_security: None,
         enabled: true,
+        rules: Default::default(),
     };
+    let ddis = ddis.into_iter().map(|ddi| Ddi { call_filter: ruled.call_filter.clone(), ..ddi }).collect();
     Directory::build(1, vec![brand], vec![company], accounts.chain([erin]).collect(), vec![extension], ddis)
         .and_then(|directory| directory.with_lists(vec![list]))
+        .and_then(|directory| directory.with_rules(ruled.rules.clone()))
         .unwrap_or_else(|error| panic!("{error}"))
 }

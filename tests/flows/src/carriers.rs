@@ -12,8 +12,8 @@ use model::{
 pub(crate) const CARRIERS: [(&str, &str, &str); 2] =
     [("gw1", "gw1", "10.0.0.21:5060"), ("gw2", "gw2", "10.0.0.22:5060")];
 
-/// The company's public number.
-const DDI: &str = "+4930123456";
+/// The company's public numbers, and whom they lead to.
+const DDIS: [(i64, &str, &str); 2] = [(1, "+4930123456", "1001"), (2, "+4930123457", "1003")];
 
 /// The trunks of a ladder so far.
 #[derive(Debug, Default)]
@@ -31,15 +31,16 @@ impl Carriers {
         }
     }
 
-    /// The directory with the trunks, and a DDI that leads to extension-less account 1001.
+    /// The directory with the trunks, and the DDIs.
     pub(crate) fn join(&self, build: impl FnOnce(Vec<Ddi>) -> Directory) -> Directory {
-        let ddi = Ddi {
-            id: DdiId(1),
+        let ddi = |(id, e164, account): (i64, &str, &str)| Ddi {
+            id: DdiId(id),
             company: CompanyId(1),
-            e164: DDI.to_owned(),
-            target: RouteTarget::Account("1001".to_owned()),
+            e164: e164.to_owned(),
+            target: RouteTarget::Account(account.to_owned()),
+            call_filter: None,
         };
-        build(vec![ddi]).with_trunks(vec![set()], self.0.clone()).unwrap_or_else(|error| panic!("{error}"))
+        build(DDIS.map(ddi).to_vec()).with_trunks(vec![set()], self.0.clone()).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 

@@ -17,6 +17,7 @@ mod carriers;
 mod events;
 mod party;
 mod registering;
+mod ruled;
 mod show;
 mod verbs;
 

@@ -211,6 +211,7 @@ fn directory() -> Directory {
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
         hold_music: None,
+        rules: Default::default(),
     };
     let accounts = (1_i64..).zip(PEERS).map(|(id, (number, address))| Account {
         id: AccountId(id),
@@ -221,6 +222,7 @@ fn directory() -> Directory {
         direct: Some(at(address)),
         media_security: None,
         enabled: true,
+        rules: Default::default(),
     });
     let extension = Extension {
         id: ExtensionId(1),

@@ -69,6 +69,7 @@ fn account(id: i64, company: CompanyId, name: &str) -> Account {
         direct: None,
         media_security: None,
         enabled: name != "1003",
+        rules: Default::default(),
     }
 }
 
@@ -92,6 +93,7 @@ pub fn directory() -> Arc<Directory> {
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
         hold_music: None,
+        rules: Default::default(),
     };
     let to = |name: &str| RouteTarget::Account(name.to_owned());
     let accounts =
@@ -101,7 +103,13 @@ pub fn directory() -> Arc<Directory> {
         extension(2, ACME, "100", RouteTarget::App("attendant".to_owned())),
         extension(3, OTHER, "2000", to("bob")),
     ];
-    let ddi = |id, company, e164: &str, target| Ddi { id: DdiId(id), company, e164: e164.to_owned(), target };
+    let ddi = |id, company, e164: &str, target| Ddi {
+        id: DdiId(id),
+        company,
+        e164: e164.to_owned(),
+        target,
+        call_filter: None,
+    };
     let ddis = vec![
         ddi(1, ACME, "+442079460000", RouteTarget::Extension("7".to_owned())),
         ddi(2, OTHER, "+15550001111", to("bob")),

@@ -174,6 +174,7 @@ impl Plan {
             media_security: model::MediaSecurity::Allow,
             codecs: Vec::new(),
             hold_music: None,
+            rules: Default::default(),
         });
         let companies = companies.collect();
         let disabled =
@@ -192,6 +193,7 @@ impl Plan {
                 direct: phone.direct.then_some(phone.local),
                 media_security: None,
                 enabled: disabled != Some(index as u64),
+                rules: Default::default(),
             });
         }
         let extensions = (1..=2).map(|company| Extension {

@@ -14,6 +14,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("sip-transaction", 1),
     ("sip-auth", 1),
     ("media", 1),
+    ("policy", 1),
     ("sip-dialog", 2),
     ("sip-proxy", 2),
     ("registrar", 2),

@@ -33,6 +33,7 @@ fn core(domain: &str, user: &str) -> Core {
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
         hold_music: None,
+        rules: Default::default(),
         handling: model::Handling::B2bua,
         decline_ends_all: false,
     };
@@ -45,6 +46,7 @@ fn core(domain: &str, user: &str) -> Core {
         direct: Some(at(PEER)),
         media_security: None,
         enabled: true,
+        rules: Default::default(),
     };
     let directory = Directory::build(1, vec![brand], vec![company], vec![account], Vec::new(), Vec::new()).unwrap();
     let config = CoreConfig {

@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use core::net::SocketAddr;
-use model::{AccountId, CompanyId};
+use model::{AccountId, AccountRules, CompanyId};
 use serde::{Deserialize, Serialize};
 use store::NewAccount;
 use utoipa::ToSchema;
@@ -35,6 +35,10 @@ pub(crate) struct Account {
     /// Null = as the company's.
     #[schema(value_type = Option<Security>)]
     media_security: Option<Security>,
+    /// What it says about its calls: `forwards` (`when`, `from`, `to`, `after_s`), `call_acl`, `calls_max`,
+    /// `outgoing_ddi`. What is absent is as the company has it.
+    #[schema(value_type = Object)]
+    rules: AccountRules,
 }
 
 impl From<model::Account> for Account {
@@ -47,6 +51,7 @@ impl From<model::Account> for Account {
             direct: a.direct,
             enabled: a.enabled,
             media_security: a.media_security.map(Into::into),
+            rules: a.rules,
         }
     }
 }
@@ -98,6 +103,9 @@ pub(crate) struct PatchAccount {
     #[serde(default, deserialize_with = "super::nullable")]
     #[schema(value_type = Option<Security>)]
     media_security: Option<Option<Security>>,
+    /// All of it: what is left out is then as the company has it.
+    #[schema(value_type = Option<Object>)]
+    rules: Option<AccountRules>,
 }
 
 fn check_password(password: &str) -> Result<(), Problem> {
@@ -186,6 +194,7 @@ async fn patch(
     if let Some(security) = body.media_security {
         account.media_security = security.map(Into::into);
     }
+    account.rules = body.rules.unwrap_or(account.rules);
     let account = api.db.accounts().update(&caller.ctx, &account).await?;
     api.live().await?;
     Ok(Json(account.into()))

@@ -8,7 +8,7 @@ use crate::{Api, auth::Caller};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use model::{BrandId, CompanyId, MediaPath};
+use model::{BrandId, CompanyId, CompanyRules, MediaPath};
 use serde::{Deserialize, Serialize};
 use store::{NewCompany, Page};
 use utoipa::{IntoParams, ToSchema};
@@ -72,6 +72,10 @@ pub(crate) struct Company {
     codecs: Vec<String>,
     /// The stored prompt that held and parked parties hear; null = whatever the holder plays.
     hold_music: Option<String>,
+    /// What it says about its calls: `time_zone`, `call_acl`, `outgoing_ddi`, and `emergency` (`number`, `dials`,
+    /// `trunks`).
+    #[schema(value_type = Object)]
+    rules: CompanyRules,
 }
 
 impl From<model::Company> for Company {
@@ -96,6 +100,7 @@ impl From<model::Company> for Company {
             media_security: c.media_security.into(),
             codecs: c.codecs,
             hold_music: c.hold_music,
+            rules: c.rules,
         }
     }
 }
@@ -141,6 +146,9 @@ pub(crate) struct PatchCompany {
     #[serde(default, deserialize_with = "super::nullable")]
     #[schema(value_type = Option<String>)]
     hold_music: Option<Option<String>>,
+    /// All of it. Emergency numbers and their trunks are for a brand's operator.
+    #[schema(value_type = Option<Object>)]
+    rules: Option<CompanyRules>,
 }
 
 /// Which companies.
@@ -208,6 +216,15 @@ async fn patch(
     let mut company = api.db.companies().get(&caller.ctx, CompanyId(id)).await?;
     if body.domain.is_some() || body.calls_max.is_some() {
         caller.needs_brand("A company's domain and limits are for its brand's operator.")?;
+    }
+    if let Some(rules) = body.rules {
+        if rules.emergency != company.rules.emergency {
+            caller.needs_brand("Emergency numbers are for a brand's operator.")?;
+        }
+        if let Some(wrong) = rules.time_zone.as_deref().filter(|zone| !policy::is_zone(zone)) {
+            return Err(Problem::field("rules.time_zone", format!("there is no time zone {wrong:?}")));
+        }
+        company.rules = rules;
     }
     company.name = body.name.unwrap_or(company.name);
     company.domain = body.domain.unwrap_or(company.domain);

@@ -25,11 +25,13 @@ pub(crate) struct Ddi {
     e164: String,
     /// Where it leads.
     target: Target,
+    /// The call filter that its calls from outside go through, by name; null = none.
+    call_filter: Option<String>,
 }
 
 impl From<model::Ddi> for Ddi {
     fn from(e: model::Ddi) -> Self {
-        Ddi { id: e.id.0, company: e.company.0, e164: e.e164, target: e.target.into() }
+        Ddi { id: e.id.0, company: e.company.0, e164: e.e164, target: e.target.into(), call_filter: e.call_filter }
     }
 }
 
@@ -51,6 +53,10 @@ pub(crate) struct AddDdi {
 pub(crate) struct PatchDdi {
     e164: Option<String>,
     target: Option<Target>,
+    /// A call filter of the company, by name. Null = none.
+    #[serde(default, deserialize_with = "super::nullable")]
+    #[schema(value_type = Option<String>)]
+    call_filter: Option<Option<String>>,
 }
 
 /// Lists DDIs.
@@ -98,6 +104,7 @@ async fn patch(
     }
     ddi.e164 = body.e164.unwrap_or(ddi.e164);
     ddi.target = body.target.map_or(ddi.target, Into::into);
+    ddi.call_filter = body.call_filter.unwrap_or(ddi.call_filter);
     let ddi = api.db.ddis().update(&caller.ctx, &ddi).await?;
     api.live().await?;
     Ok(Json(ddi.into()))

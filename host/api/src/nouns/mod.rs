@@ -14,6 +14,7 @@ pub(crate) mod plugins;
 pub(crate) mod policies;
 pub(crate) mod prefix_tables;
 pub(crate) mod registrations;
+pub(crate) mod rules;
 pub(crate) mod security;
 pub(crate) mod tokens;
 pub(crate) mod translation_sets;

@@ -241,7 +241,9 @@ impl World {
         let path = format!("/api/v1/prefix-tables?name=rates&brand={brand}");
         let loaded = self.ask_bytes(Some(&self.platform), "POST", &path, b"prefix,price\n44,1\n".to_vec()).await;
         let table = id(loaded.body);
-        Furniture { account, extension, ddi, plugin, binding, token, set, trunk, table }
+        let body = json!({"company": company, "kind": "match-list", "name": "friends", "body": {"numbers": ["+4477"]}});
+        let rule = id(self.must("POST", "/api/v1/rules", body).await);
+        Furniture { account, extension, ddi, plugin, binding, token, set, trunk, table, rule }
     }
 }
 
@@ -257,6 +259,7 @@ pub(crate) struct Furniture {
     pub(crate) set: i64,
     pub(crate) trunk: i64,
     pub(crate) table: i64,
+    pub(crate) rule: i64,
 }
 
 async fn token(db: &Db, scope: Scope, role: Role) -> String {

@@ -26,6 +26,7 @@ pub(crate) fn directory() -> Arc<Directory> {
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
         hold_music: None,
+        rules: Default::default(),
     };
     let account = |n: i64| Account {
         id: AccountId(n),
@@ -36,6 +37,7 @@ pub(crate) fn directory() -> Arc<Directory> {
         direct: None,
         media_security: None,
         enabled: true,
+        rules: Default::default(),
     };
     let extension = |n: i64| Extension {
         id: ExtensionId(n),

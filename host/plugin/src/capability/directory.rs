@@ -94,6 +94,7 @@ mod tests {
             media_security: model::MediaSecurity::Allow,
             codecs: Vec::new(),
             hold_music: None,
+            rules: Default::default(),
         }
     }
 
@@ -107,7 +108,8 @@ mod tests {
             number: "7".to_owned(),
             target: target.clone(),
         };
-        let ddi = model::Ddi { id: DdiId(1), company: CompanyId(1), e164: "+4420".to_owned(), target };
+        let ddi =
+            model::Ddi { id: DdiId(1), company: CompanyId(1), e164: "+4420".to_owned(), target, call_filter: None };
         let directory =
             Directory::build(1, vec![brand], vec![company(1), company(2)], vec![], vec![extension], vec![ddi])
                 .expect("a directory");

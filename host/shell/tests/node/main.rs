@@ -5,7 +5,7 @@ mod phone;
 mod world;
 
 use core::time::Duration;
-use model::{Cause, RouteTarget, Transport};
+use model::{Account, AccountRules, Cause, Forward, ForwardFrom, ForwardWhen, RouteTarget, Transport, Way};
 use phone::Phone;
 use shell::{CallScope, Shell, ShellError};
 use std::net::UdpSocket;
@@ -133,6 +133,37 @@ async fn a_drain_refuses_new_calls_and_ends_what_outlives_it() {
     assert_eq!(drain.await.unwrap().calls_ended, 1);
     let cdrs = world.cdrs(2).await;
     assert!(cdrs.iter().filter(|c| c.answered_at.is_some()).all(|c| c.cause == Cause::Draining), "{cdrs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_account_says_of_its_calls_holds_for_the_next_one() {
+    let world = World::start().await;
+    let (mut alice, mut bob, mut carol) = (world.phone("alice").await, world.phone("bob").await, world.carol());
+    let (platform, sound) = (OpContext::platform(), phone::sound());
+    let says = async |name: &str, rules: AccountRules| {
+        let account = world.db.accounts().find(&platform, world.company.id, name).await.unwrap();
+        world.db.accounts().update(&platform, &Account { rules, ..account }).await.unwrap();
+        world.handle.live().await.unwrap();
+    };
+    let to = Way::Account("carol".to_owned());
+    let away = Forward { when: ForwardWhen::Unconditional, from: ForwardFrom::Anybody, to, after_s: None };
+    says("bob", AccountRules { forwards: vec![away], ..AccountRules::default() }).await;
+    alice.invite("bob", &sound);
+    let invite = carol.expect("INVITE sip:");
+    assert!(invite.contains("Diversion: <sip:bob@example.test>;reason=unconditional"), "{invite}");
+    carol.answer(&invite, "486 Busy Here", None);
+    alice.expect("SIP/2.0 486");
+
+    says("bob", AccountRules::default()).await;
+    alice.invite("bob", &sound);
+    let invite = bob.expect("INVITE sip:");
+    bob.answer(&invite, "486 Busy Here", None);
+    alice.expect("SIP/2.0 486");
+
+    says("alice", AccountRules { calls_max: Some(0), ..AccountRules::default() }).await;
+    alice.invite("bob", &sound);
+    alice.expect("SIP/2.0 403");
+    world.handle.drain(NOW).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -53,6 +53,7 @@ fn measure(count: u32, nat: bool, outbound: bool) -> usize {
         direct: None,
         media_security: None,
         enabled: true,
+        rules: Default::default(),
     };
     let policy = CompanyPolicy::default();
     for n in 0..count {

@@ -23,6 +23,7 @@ fn account(id: i64, username: &str) -> Account {
         direct: None,
         media_security: None,
         enabled: true,
+        rules: Default::default(),
     }
 }
 

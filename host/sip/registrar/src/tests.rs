@@ -17,6 +17,7 @@ fn account() -> Account {
         direct: None,
         media_security: None,
         enabled: true,
+        rules: Default::default(),
     }
 }
 

@@ -1,13 +1,14 @@
 //! Accounts: SIP credentials. Only the digest secrets are kept, never a password.
 
+use super::rules;
 use crate::sql::{args, in_scope, statements, stored, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
 use core::net::SocketAddr;
-use model::{Account, AccountId, CompanyId, Ha1, MediaSecurity};
+use model::{Account, AccountId, CompanyId, Ha1, MediaSecurity, RuleKind};
 
 macro_rules! columns {
     () => {
-        "id, company_id, username, display_name, ha1_md5, ha1_sha256, direct, enabled, media_security"
+        "id, company_id, username, display_name, ha1_md5, ha1_sha256, direct, enabled, media_security, rules"
     };
 }
 
@@ -20,7 +21,7 @@ statements! { "account";
     LIST = concat!("SELECT ", columns!(), " FROM accounts WHERE id > $3 AND ", in_scope!(),
         " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) ORDER BY id LIMIT $4");
     UPDATE = concat!("UPDATE accounts SET display_name = $4, ha1_md5 = $5, ha1_sha256 = $6, direct = $7,
-        enabled = $8, media_security = $9
+        enabled = $8, media_security = $9, rules = $10
         WHERE id = $3 AND ", in_scope!(), " RETURNING ", columns!());
     DELETE = concat!("DELETE FROM accounts WHERE id = $3 AND ", in_scope!());
 }
@@ -36,6 +37,7 @@ pub(crate) struct AccountRow {
     direct: Option<String>,
     enabled: bool,
     media_security: Option<String>,
+    rules: String,
 }
 
 impl TryFrom<AccountRow> for Account {
@@ -53,6 +55,7 @@ impl TryFrom<AccountRow> for Account {
                 .map(|word| stored("media security", MediaSecurity::from_word(&word)))
                 .transpose()?,
             enabled: row.enabled,
+            rules: stored("rules of an account", serde_json::from_str(&row.rules).ok())?,
         })
     }
 }
@@ -140,10 +143,12 @@ impl Accounts<'_> {
     /// Changes everything but the company and the user name, to which the digest secrets are bound.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; the address is taken; a value breaks a rule.
+    /// [`StoreError::NotFound`]; the address is taken; a value breaks a rule; its rules name what does not exist.
     pub async fn update(&self, ctx: &OpContext, account: &Account) -> Result<Account, StoreError> {
         check::display_name(&account.display_name)?;
         check::ha1(&account.ha1)?;
+        rules::checked(account.rules.check())?;
+        let said = rules::text(&account.rules)?;
         let direct = account.direct.map(|d| d.to_string());
         let args = args![
             ctx,
@@ -154,8 +159,16 @@ impl Accounts<'_> {
             direct.as_deref(),
             account.enabled,
             account.media_security.map(MediaSecurity::word),
+            &said,
         ];
-        self.0.write_one::<AccountRow>(UPDATE, args).await?.try_into()
+        let mut tx = self.0.begin().await?;
+        let row = tx.one::<AccountRow>(UPDATE, args).await?.ok_or(StoreError::NotFound { what: "account" })?;
+        let (company, own) = (CompanyId(row.company_id), &account.rules);
+        rules::has_ddi(&mut tx, ctx, company, own.outgoing_ddi.as_deref()).await?;
+        let acl = own.call_acl.iter().map(|name| (RuleKind::CallAcl, name.as_str())).collect();
+        rules::note_uses(&mut tx, ctx, (company, rules::User::Account(row.id)), acl).await?;
+        self.0.commit(tx).await?;
+        row.try_into()
     }
 
     /// Removes an account that no number leads to.

@@ -1,13 +1,14 @@
 //! Companies: the tenants. A company's domain is its SIP domain and its digest realm.
 
+use super::rules;
 use crate::sql::{args, in_scope, statements, stored, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
-use model::{BrandId, Company, CompanyId, Handling, MediaPath, MediaSecurity};
+use model::{BrandId, Company, CompanyId, Handling, MediaPath, MediaSecurity, RuleKind};
 
 macro_rules! columns {
     () => {
         "id, brand_id, name, domain, media, calls_max, media_security, codecs, handling, decline_ends_all,
-         hold_music"
+         hold_music, rules"
     };
 }
 
@@ -21,7 +22,7 @@ statements! { "company";
     // The digest secrets of its accounts are bound to the realm: with accounts, the domain stays.
     UPDATE = concat!("UPDATE companies SET name = $4, domain = $5, media = $6, calls_max = $7,
         media_security = $8, codecs = $9, handling = $10, decline_ends_all = $11,
-        hold_music = CAST($12 AS TEXT)
+        hold_music = CAST($12 AS TEXT), rules = $13
         WHERE id = $3 AND ", in_scope!("brand_id", "id"), " AND (domain = $5
         OR NOT EXISTS (SELECT 1 FROM accounts WHERE accounts.company_id = companies.id)) RETURNING ", columns!());
     DELETE = concat!("DELETE FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"));
@@ -40,6 +41,7 @@ pub(crate) struct CompanyRow {
     handling: String,
     decline_ends_all: bool,
     hold_music: Option<String>,
+    rules: String,
 }
 
 impl TryFrom<CompanyRow> for Company {
@@ -68,6 +70,7 @@ impl TryFrom<CompanyRow> for Company {
             codecs: row.codecs.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
             hold_music: row.hold_music,
             media_security: stored("media security", MediaSecurity::from_word(&row.media_security))?,
+            rules: stored("rules of a company", serde_json::from_str(&row.rules).ok())?,
         })
     }
 }
@@ -158,7 +161,7 @@ impl Companies<'_> {
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::InUse`] for another domain while there are accounts, whose digest
-    /// secrets are bound to it; the name or domain is taken or breaks a rule.
+    /// secrets are bound to it; the name or domain is taken or breaks a rule; its rules name what does not exist.
     pub async fn update(&self, ctx: &OpContext, company: &Company) -> Result<Company, StoreError> {
         check::name("company name", &company.name)?;
         let domain = check::domain(&company.domain)?;
@@ -167,10 +170,12 @@ impl Companies<'_> {
         let (codecs, handling) = (check::codecs(&company.codecs)?, handling_text(company.handling)?);
         let decline = company.decline_ends_all;
         let music = check::prompt("hold music", company.hold_music.as_deref())?;
+        rules::checked(company.rules.check())?;
+        let (name, said) = (&company.name, rules::text(&company.rules)?);
         let args = args![
             ctx,
             company.id.0,
-            &company.name,
+            name,
             &domain,
             media,
             calls_max,
@@ -178,16 +183,24 @@ impl Companies<'_> {
             &codecs,
             handling,
             decline,
-            music
+            music,
+            &said
         ];
-        match self.0.write_one::<CompanyRow>(UPDATE, args).await {
-            Ok(row) => row.try_into(),
-            Err(StoreError::NotFound { .. }) => {
-                self.get(ctx, company.id).await?;
-                Err(StoreError::InUse { what: "domain" })
-            }
-            Err(other) => Err(other),
+        let mut tx = self.0.begin().await?;
+        let Some(row) = tx.one::<CompanyRow>(UPDATE, args).await? else {
+            drop(tx);
+            self.get(ctx, company.id).await?;
+            return Err(StoreError::InUse { what: "domain" });
+        };
+        let own = &company.rules;
+        rules::has_ddi(&mut tx, ctx, company.id, own.outgoing_ddi.as_deref()).await?;
+        for trunk in own.emergency.iter().flat_map(|number| &number.trunks) {
+            rules::has_trunk(&mut tx, ctx, company.id, trunk).await?;
         }
+        let acl = own.call_acl.iter().map(|name| (RuleKind::CallAcl, name.as_str())).collect();
+        rules::note_uses(&mut tx, ctx, (company.id, rules::User::Company), acl).await?;
+        self.0.commit(tx).await?;
+        row.try_into()
     }
 
     /// Removes a company that nothing belongs to.

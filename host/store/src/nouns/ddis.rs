@@ -1,13 +1,14 @@
 //! DDIs: the public numbers of a company, in E.164 form.
 
+use super::rules::{self, User};
 use super::targets::{TargetColumns, target};
 use crate::sql::{args, in_scope, statements, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
-use model::{CompanyId, Ddi, DdiId, RouteTarget};
+use model::{CompanyId, Ddi, DdiId, RouteTarget, RuleKind};
 
 macro_rules! columns {
     () => {
-        "id, company_id, e164, account, app, extension"
+        "id, company_id, e164, account, app, extension, call_filter"
     };
 }
 
@@ -18,7 +19,8 @@ statements! { "ddi";
     GET = concat!("SELECT ", columns!(), " FROM ddis WHERE id = $3 AND ", in_scope!());
     LIST = concat!("SELECT ", columns!(), " FROM ddis WHERE id > $3 AND ", in_scope!(),
         " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) ORDER BY id LIMIT $4");
-    UPDATE = concat!("UPDATE ddis SET e164 = $4, account = $5, app = $6, extension = $7 WHERE id = $3 AND ", in_scope!(),
+    UPDATE = concat!("UPDATE ddis SET e164 = $4, account = $5, app = $6, extension = $7, call_filter = $8
+        WHERE id = $3 AND ", in_scope!(),
         " RETURNING ", columns!());
     DELETE = concat!("DELETE FROM ddis WHERE id = $3 AND ", in_scope!());
 }
@@ -31,6 +33,7 @@ pub(crate) struct DdiRow {
     account: Option<String>,
     app: Option<String>,
     extension: Option<String>,
+    call_filter: Option<String>,
 }
 
 impl TryFrom<DdiRow> for Ddi {
@@ -41,6 +44,7 @@ impl TryFrom<DdiRow> for Ddi {
             company: CompanyId(row.company_id),
             e164: row.e164,
             target: target(row.account, row.app, row.extension)?,
+            call_filter: row.call_filter,
         })
     }
 }
@@ -94,15 +98,21 @@ impl Ddis<'_> {
         translated(self.0.all::<DdiRow>(LIST, args).await?)
     }
 
-    /// Changes the number and where it leads.
+    /// Changes the number, where it leads and its call filter.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; the number is taken or breaks a rule; the account or extension does not exist.
+    /// [`StoreError::NotFound`]; the number is taken or breaks a rule; the account, extension or call filter does not exist.
     pub async fn update(&self, ctx: &OpContext, ddi: &Ddi) -> Result<Ddi, StoreError> {
         check::e164(&ddi.e164)?;
         let to = TargetColumns::from(&ddi.target);
-        let args = args![ctx, ddi.id.0, &ddi.e164, to.account, to.app, to.extension];
-        self.0.write_one::<DdiRow>(UPDATE, args).await?.try_into()
+        let filter = ddi.call_filter.as_deref();
+        let args = args![ctx, ddi.id.0, &ddi.e164, to.account, to.app, to.extension, filter];
+        let mut tx = self.0.begin().await?;
+        let row = tx.one::<DdiRow>(UPDATE, args).await?.ok_or(StoreError::NotFound { what: "ddi" })?;
+        let uses = filter.map(|name| (RuleKind::CallFilter, name)).into_iter().collect();
+        rules::note_uses(&mut tx, ctx, (CompanyId(row.company_id), User::Ddi(row.id)), uses).await?;
+        self.0.commit(tx).await?;
+        row.try_into()
     }
 
     /// Removes a DDI.

@@ -13,6 +13,7 @@ pub(crate) mod plugin_keys;
 pub(crate) mod plugins;
 pub(crate) mod policies;
 pub(crate) mod prefix_tables;
+pub(crate) mod rules;
 pub(crate) mod targets;
 pub(crate) mod tokens;
 pub(crate) mod translation_sets;

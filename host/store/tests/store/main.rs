@@ -10,6 +10,7 @@ mod kill;
 mod outbox;
 mod plugins;
 mod postgres;
+mod rules;
 mod schema;
 mod scope;
 mod tenants;

@@ -366,6 +366,7 @@ fn shard(n: usize, seed: u64, phones: &[Phone], decline_ends_all: bool) -> Core 
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
         hold_music: None,
+        rules: Default::default(),
     };
     let account = |id: usize, username: String, at: SocketAddr| Account {
         id: AccountId(id as i64 + 1),
@@ -376,6 +377,7 @@ fn shard(n: usize, seed: u64, phones: &[Phone], decline_ends_all: bool) -> Core 
         direct: Some(at),
         media_security: None,
         enabled: true,
+        rules: Default::default(),
     };
     let mine = phones.iter().enumerate().filter(|(at, _)| (*at < CALLERS) == (n == 0));
     let mut accounts: Vec<Account> = mine.map(|(at, phone)| account(at, format!("10{at:02}"), phone.address)).collect();

@@ -1,0 +1,213 @@
+//! What the tenant's own rules make of a call, before a plugin is asked and after it has answered. What they say is in
+//! `policy`; here is when it is asked and what is done about it.
+//!
+//! Before: an emergency number goes straight to its trunks; a call from outside passes its number's filter. After: who
+//! pays must be allowed to call a trunk's number, an account that is full is busy, and an account that a plan rings all
+//! alone has its forwards. Where a plan rings several, in whatever order, it is a group: forwards of its members would
+//! take the call away from the others.
+
+use crate::arrival::Arrival;
+use crate::engine::Engine;
+use crate::hunt::Hunt;
+use crate::identity::Forwarded;
+use crate::leg::Ending;
+use crate::step::Step;
+use crate::target::{self, Branch};
+use model::{Account, AccountId, Attr, Cause, CauseInfo, Company, Decision, Endpoint, ForwardWhen, RingPlan, Way};
+use policy::{Direction, Filtered, Origin};
+use std::sync::Arc;
+
+/// What rules have made of a call so far.
+#[derive(Debug, Default)]
+pub(crate) struct Course {
+    /// It is for an emergency number: nothing of the tenant's stands before it.
+    emergency: bool,
+    /// Who pays, where that is not the caller: the account that forwarded last.
+    payer: Option<AccountId>,
+    /// Which accounts have forwarded it, in order.
+    pub(crate) forwarded: Vec<Forwarded>,
+    /// The account that the running plan rings alone.
+    rung: Option<AccountId>,
+}
+
+impl Engine {
+    /// Why the tenant has no room for this call; there is always some for an emergency.
+    pub(crate) fn tenant_full(&self, arrival: &Arrival) -> Option<Cause> {
+        let (company, account) = (&arrival.company, arrival.account.as_deref());
+        let Some(account) = account else { return policy::full(Direction::In, &[self.calls_of(company)]) };
+        if policy::emergency(&company.rules, &arrival.callee_user).is_some() {
+            return None;
+        }
+        let of_account = (self.desk.lamps.calls_of(account.id, None), account.rules.calls_max);
+        policy::full(Direction::Out, &[self.calls_of(company), of_account])
+    }
+
+    /// Whether the company has no room for a call to this number that a transfer asks for. The account that transfers is
+    /// in a call already, which does not count against it.
+    pub(crate) fn transfer_full(&self, company: &Company, number: Option<&str>) -> bool {
+        let emergency = number.is_some_and(|number| policy::emergency(&company.rules, number).is_some());
+        !emergency && policy::full(Direction::Out, &[self.calls_of(company)]).is_some()
+    }
+
+    fn calls_of(&self, company: &Company) -> (usize, Option<u32>) {
+        (self.per_company.get(&company.id).copied().unwrap_or(0), company.calls_max)
+    }
+}
+
+impl Step<'_, '_> {
+    /// A call begins.
+    pub(crate) fn begin_routing(&mut self) {
+        if let Some(plan) = self.emergency() {
+            self.call.course.emergency = true;
+            return self.obey(Decision::Connect(plan));
+        }
+        match self.filtered() {
+            Some((word, way)) => self.send(way, vec![("filter".to_owned(), word.to_owned())]),
+            None => self.ask_route(),
+        }
+    }
+
+    /// Whom to ring, where an account calls an emergency number.
+    fn emergency(&self) -> Option<RingPlan> {
+        self.call.info.account.as_ref()?;
+        let rules = &self.own_company()?.rules;
+        policy::emergency(rules, &self.call.info.callee.user).map(policy::emergency_plan)
+    }
+
+    /// Where the number's filter sends a call from outside; `None` = where the number leads.
+    fn filtered(&self) -> Option<(&'static str, Way)> {
+        let from_outside = self.call.info.account.is_none();
+        let directory = self.floors.directory;
+        let company = self.own_company()?;
+        let ddi = directory.ddi(&self.call.info.callee.user).filter(|ddi| ddi.company == company.id && from_outside)?;
+        let filter = directory.call_filter(company.id, ddi.call_filter.as_ref()?)?;
+        let now = policy::local(company.rules.time_zone.as_deref(), self.now());
+        match policy::filter(directory, company.id, filter, &self.call.info.caller.user, &now) {
+            Filtered::Through(_) => None,
+            Filtered::Away(why, way) => Some((why.word(), way)),
+        }
+    }
+
+    fn own_company(&self) -> Option<&Arc<Company>> {
+        self.floors.directory.company(self.call.info.company)
+    }
+
+    /// Sends the call where a rule says: the chain decides about a number, as if it had been called.
+    fn send(&mut self, way: Way, attrs: Vec<Attr>) {
+        match way {
+            Way::Refuse => self.end_call(Ending::switch(Cause::CallerRefused)),
+            Way::App(name) => {
+                self.merge_attrs(attrs);
+                self.obey(Decision::App { name, args: Vec::new() });
+            }
+            Way::Account(callee) | Way::Extension(callee) | Way::Number(callee) => self.reroute(&callee, attrs),
+        }
+    }
+
+    fn origin(&self) -> Origin {
+        if self.call.info.account.is_some() { Origin::Internal } else { Origin::External }
+    }
+
+    /// The account that a plan rings all alone. A call back to whoever transferred or parked is for that one.
+    fn rung_alone(&self, plan: &RingPlan) -> Option<Arc<Account>> {
+        let ([step], false) = (plan.steps.as_slice(), self.call.serves.as_ref().is_some_and(|s| s.recall)) else {
+            return None;
+        };
+        match step.targets.as_slice() {
+            [target] => match &target.to {
+                Endpoint::Account(name) => self.floors.directory.account(self.call.info.company, name).cloned(),
+                Endpoint::Uri(_) | Endpoint::Trunk { .. } => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// A plan is about to be carried out: `true` where a forward has taken the call elsewhere. An account with a forward
+    /// for no answer rings no longer than that says.
+    pub(crate) fn forwards_first(&mut self, plan: &mut RingPlan) -> bool {
+        let account = self.rung_alone(plan);
+        self.call.course.rung = account.as_ref().map(|account| account.id);
+        let Some(account) = account else { return false };
+        if self.forward(&account, ForwardWhen::Unconditional) {
+            return true;
+        }
+        let origin = self.origin();
+        for step in &mut plan.steps {
+            step.ring_timeout = policy::ring_at_most(&account.rules, origin, step.ring_timeout);
+        }
+        false
+    }
+
+    /// A plan has run out: `true` where a forward of the account that it rang has taken the call elsewhere.
+    pub(crate) fn forwards_after(&mut self, hunt: &Hunt) -> bool {
+        let Some(id) = self.call.course.rung.take() else { return false };
+        let Some(account) = self.floors.directory.account_by_id(id).cloned() else { return false };
+        let tried: Vec<CauseInfo> = hunt.tried.iter().map(|(_, cause)| cause.clone()).collect();
+        policy::what_happened(&tried).is_some_and(|when| self.forward(&account, when))
+    }
+
+    /// Follows an account's forward, if it has one for this: from now on the account pays.
+    fn forward(&mut self, account: &Account, when: ForwardWhen) -> bool {
+        let Some(forward) = policy::forward(&account.rules, when, self.origin()).cloned() else { return false };
+        if self.call.course.forwarded.len() >= self.floors.setup.limits.redirects_max {
+            self.end_call(Ending::switch(Cause::LoopDetected));
+            return true;
+        }
+        let shown = self.own_company().and_then(|c| policy::outgoing_ddi(self.floors.directory, c, account));
+        let by = shown.unwrap_or(&account.username).to_owned();
+        let course = &mut self.call.course;
+        course.forwarded.push(Forwarded { by, reason: when.reason(), status: when.status() });
+        course.payer = Some(account.id);
+        course.rung = None;
+        let attrs = [("forwarded-by", account.username.as_str()), ("forward", when.reason())];
+        self.send(forward.to, attrs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect());
+        true
+    }
+
+    /// Whether whoever pays may call a public number by a trunk: the account that forwarded, else the one that calls or
+    /// transfers. A call from outside that nobody forwarded is the plugin's own affair.
+    ///
+    /// # Errors
+    /// [`Cause::NotPermitted`].
+    pub(crate) fn may_call(&self, number: &str) -> Result<(), Cause> {
+        if self.call.course.emergency {
+            return Ok(());
+        }
+        let directory = self.floors.directory;
+        let (id, name) = (self.call.course.payer, self.call.info.account.as_ref());
+        let payer = match (id, name) {
+            (None, None) => return Ok(()),
+            (Some(id), _) => directory.account_by_id(id).filter(|account| account.enabled),
+            (None, Some(name)) => directory.account(self.call.info.company, name),
+        };
+        let may = payer
+            .zip(self.own_company())
+            .is_some_and(|(payer, company)| policy::may_call(directory, company, payer, number));
+        if may { Ok(()) } else { Err(Cause::NotPermitted) }
+    }
+
+    /// The public number that the calling account is shown by outside, where it or its company has one.
+    pub(crate) fn outgoing_ddi(&self) -> Option<&str> {
+        let name = self.call.info.account.as_ref()?;
+        let account = self.floors.directory.account(self.call.info.company, name)?;
+        policy::outgoing_ddi(self.floors.directory, self.own_company()?, account)
+    }
+
+    /// Every place `endpoint` stands for, best first.
+    ///
+    /// # Errors
+    /// The cause that its branch fails with: the account has as many calls as it may, or see [`target::branches`].
+    pub(crate) fn branches(&self, endpoint: &Endpoint) -> Result<Vec<Branch>, Cause> {
+        let company = self.call.info.company;
+        if let Endpoint::Account(name) = endpoint
+            && let Some(account) = self.floors.directory.account(company, name)
+            && account.rules.calls_max.is_some()
+        {
+            let calls = self.desk.lamps.calls_of(account.id, Some(self.call.id));
+            if let Some(cause) = policy::full(Direction::In, &[(calls, account.rules.calls_max)]) {
+                return Err(cause);
+            }
+        }
+        target::branches(self.floors, company, endpoint)
+    }
+}

@@ -1,0 +1,187 @@
+//! What an account and a company say about their own calls: forwards, the ACL, the number shown, limits, emergency.
+
+use super::call_filter::is_e164;
+use super::{BadRule, Way, entries};
+use serde::{Deserialize, Serialize};
+
+/// What makes an account's calls go elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardWhen {
+    /// Any call, before anything rings.
+    Unconditional,
+    /// It is busy, or has as many calls as it may.
+    Busy,
+    /// It does not answer in time.
+    NoAnswer,
+    /// No phone of it is registered, or none can be reached.
+    Unreachable,
+}
+
+impl ForwardWhen {
+    /// The word for it in Diversion (RFC 5806 section 4.2.1).
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            ForwardWhen::Unconditional => "unconditional",
+            ForwardWhen::Busy => "user-busy",
+            ForwardWhen::NoAnswer => "no-answer",
+            ForwardWhen::Unreachable => "unavailable",
+        }
+    }
+
+    /// The SIP status that stands for it in History-Info (RFC 4458 section 5).
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            ForwardWhen::Unconditional => 302,
+            ForwardWhen::Busy => 486,
+            ForwardWhen::NoAnswer => 408,
+            ForwardWhen::Unreachable => 503,
+        }
+    }
+}
+
+/// Whose calls are forwarded.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ForwardFrom {
+    /// Anybody's.
+    #[default]
+    Anybody,
+    /// Those of the company's own accounts.
+    Internal,
+    /// Those that come by a trunk.
+    External,
+}
+
+/// One forward of an account.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forward {
+    /// When.
+    pub when: ForwardWhen,
+    /// Whose calls.
+    #[serde(default)]
+    pub from: ForwardFrom,
+    /// Where they go.
+    pub to: Way,
+    /// How long it rings before `no-answer`, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_s: Option<u16>,
+}
+
+/// What an account says about its calls.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccountRules {
+    /// Its forwards: at most one for each of when and whose.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forwards: Vec<Forward>,
+    /// The ACL of its calls to the outside, and of those that it forwards there; absent = the company's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_acl: Option<String>,
+    /// Most calls at once; past it the account is busy for others and may make no call itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls_max: Option<u32>,
+    /// The public number it is shown by outside; absent = the company's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outgoing_ddi: Option<String>,
+}
+
+impl AccountRules {
+    /// Most forwards: each of when and whose once.
+    pub const FORWARDS_MAX: usize = 12;
+
+    /// Whether what is said can be meant.
+    ///
+    /// # Errors
+    /// [`BadRule`], which names the field.
+    pub fn check(&self) -> Result<(), BadRule> {
+        let mut seen = Vec::new();
+        for forward in &self.forwards {
+            forward.to.check("forwards")?;
+            if seen.contains(&(forward.when, forward.from)) {
+                return Err(BadRule::new("forwards", "two of them are for the same calls"));
+            }
+            seen.push((forward.when, forward.from));
+            match (forward.when, forward.after_s) {
+                (ForwardWhen::NoAnswer, Some(1..=180)) => {}
+                (ForwardWhen::NoAnswer, _) => {
+                    return Err(BadRule::new("forwards", "no-answer needs after_s, 1 to 180"));
+                }
+                (ForwardWhen::Unconditional | ForwardWhen::Busy | ForwardWhen::Unreachable, None) => {}
+                (ForwardWhen::Unconditional | ForwardWhen::Busy | ForwardWhen::Unreachable, Some(_)) => {
+                    return Err(BadRule::new("forwards", "only no-answer has after_s"));
+                }
+            }
+        }
+        public(self.outgoing_ddi.as_deref())
+    }
+}
+
+fn public(number: Option<&str>) -> Result<(), BadRule> {
+    match number.filter(|number| !is_e164(number)) {
+        Some(wrong) => Err(BadRule::new("outgoing_ddi", format!("expected a number as +34944048182, found {wrong:?}"))),
+        None => Ok(()),
+    }
+}
+
+/// A number that is answered when somebody is in danger: no plugin, no ACL and no limit of the tenant stands before it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmergencyNumber {
+    /// What is dialled: `112`.
+    pub number: String,
+    /// The number the carriers want instead; absent = the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dials: Option<String>,
+    /// The brand's trunks, in the order in which they are tried.
+    pub trunks: Vec<String>,
+}
+
+impl EmergencyNumber {
+    /// Most trunks of one number: so many steps a plan may have.
+    pub const TRUNKS_MAX: usize = 8;
+}
+
+/// What a company says about its calls.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CompanyRules {
+    /// Its time zone by IANA name, as `Europe/Madrid`; absent = UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// The ACL of accounts that have none of their own; absent = they may call anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_acl: Option<String>,
+    /// The public number its accounts are shown by outside; absent = their user name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outgoing_ddi: Option<String>,
+    /// Emergency numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub emergency: Vec<EmergencyNumber>,
+}
+
+impl CompanyRules {
+    /// Whether what is said can be meant. Whether there is such a time zone is not known here.
+    ///
+    /// # Errors
+    /// [`BadRule`], which names the field.
+    pub fn check(&self) -> Result<(), BadRule> {
+        entries("emergency", self.emergency.len())?;
+        let dialled = |text: &str| {
+            (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit() || b"+*#".contains(&b))
+        };
+        for number in &self.emergency {
+            if !dialled(&number.number) || !number.dials.as_deref().is_none_or(dialled) {
+                return Err(BadRule::new("emergency", "a number is 1 to 32 of 0 to 9, +, * and #"));
+            }
+            if !(1..=EmergencyNumber::TRUNKS_MAX).contains(&number.trunks.len()) {
+                let why = format!("{} needs 1 to {} trunks", number.number, EmergencyNumber::TRUNKS_MAX);
+                return Err(BadRule::new("emergency", why));
+            }
+        }
+        public(self.outgoing_ddi.as_deref())
+    }
+}

@@ -1,0 +1,35 @@
+//! Call semantics that stand beside a plugin's decision: pure functions over the directory's rules.
+//!
+//! Floor 1. Each takes facts and gives a verdict; none knows a clock, a socket, randomness or a call. Time is an argument
+//! and is read in the tenant's zone; chance is an argument where an order is shuffled. `call` asks them:
+//! [`emergency`] and [`filter`] before a plugin, [`acl`], [`forward`], [`outgoing`] and [`limits`] after one.
+#![forbid(unsafe_code)]
+
+mod acl;
+mod calendar;
+mod condition;
+mod emergency;
+mod filter;
+mod forward;
+mod group;
+mod inbound;
+mod limits;
+mod number;
+mod outgoing;
+mod zone;
+
+pub use acl::may_call;
+pub use calendar::{holiday, is_open, period};
+pub use condition::{Locks, conditional};
+pub use emergency::{emergency, emergency_plan};
+pub use filter::{Filtered, Why, filter};
+pub use forward::{Origin, forward, ring_at_most, what_happened};
+pub use group::{Ring, order};
+pub use inbound::{Candidate, Found, Numbers, inbound_ddi};
+pub use limits::{DaySpending, Direction, full};
+pub use number::{Dialled, Services, classify, external};
+pub use outgoing::{Shown, outgoing_ddi, shown_outside};
+pub use zone::{is_zone, local};
+
+#[cfg(test)]
+mod tests;

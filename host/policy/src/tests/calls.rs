@@ -1,0 +1,253 @@
+//! Permissions, forwards, limits, emergency, groups and conditions.
+
+use super::*;
+use crate::{
+    DaySpending, Direction, Locks, Origin, conditional, emergency, emergency_plan, forward, full, may_call, order,
+    outgoing_ddi, ring_at_most, what_happened,
+};
+use core::time::Duration;
+use model::{
+    Calendar, CallAcl, CallAclRule, Cause, CauseInfo, Condition, ConditionalRoute, EmergencyNumber, Endpoint, Forward,
+    ForwardFrom, ForwardWhen, HuntGroup, HuntMember, HuntStrategy, IdSource, Instant, MatchList, Permission, RuleBody,
+    Way,
+};
+
+fn prefixes(all: &[&str]) -> RuleBody {
+    let prefixes = all.iter().map(|n| (*n).to_owned()).collect();
+    RuleBody::MatchList(MatchList::new(vec![], prefixes, vec![]).unwrap())
+}
+
+fn acl(default: Permission, rules: &[(&str, Permission)]) -> RuleBody {
+    let rules =
+        rules.iter().map(|(list, permission)| CallAclRule { list: (*list).to_owned(), permission: *permission });
+    RuleBody::CallAcl(CallAcl { rules: rules.collect(), default })
+}
+
+#[test]
+fn the_first_list_that_has_the_number_decides() {
+    use Permission::{Allow, Deny};
+    let directory = directory(vec![
+        ("premium", prefixes(&["+34803", "+34806"])),
+        ("spain", prefixes(&["+34"])),
+        ("national", acl(Deny, &[("premium", Deny), ("spain", Allow)])),
+        ("upside down", acl(Deny, &[("spain", Allow), ("premium", Deny)])),
+        ("nobody", acl(Deny, &[])),
+        ("anybody", acl(Allow, &[])),
+    ]);
+    let ask = |own: Option<&str>, companys: Option<&str>, number: &str| {
+        let company = company(CompanyRules { call_acl: companys.map(str::to_owned), ..CompanyRules::default() });
+        let rules = AccountRules { call_acl: own.map(str::to_owned), ..AccountRules::default() };
+        may_call(&directory, &company, &account("1001", rules), number)
+    };
+    for (own, companys, number, may) in [
+        (None, None, "+88216", true),
+        (Some("national"), None, "+34944", true),
+        (Some("national"), None, "+34803", false),
+        (Some("national"), None, "+44207", false),
+        (Some("upside down"), None, "+34803", true),
+        (None, Some("nobody"), "+34944", false),
+        (Some("anybody"), Some("nobody"), "+34944", true),
+        (Some("gone"), Some("anybody"), "+34944", false),
+    ] {
+        assert_eq!(ask(own, companys, number), may, "{own:?} {companys:?} {number}");
+    }
+}
+
+fn goes(when: ForwardWhen, from: ForwardFrom, to: &str) -> Forward {
+    let after_s = (when == ForwardWhen::NoAnswer).then_some(15);
+    Forward { when, from, to: Way::Extension(to.to_owned()), after_s }
+}
+
+#[test]
+fn a_forward_for_this_origin_goes_before_one_for_anybody() {
+    let rules = AccountRules {
+        forwards: vec![
+            goes(ForwardWhen::Busy, ForwardFrom::Anybody, "any"),
+            goes(ForwardWhen::Busy, ForwardFrom::External, "out"),
+            goes(ForwardWhen::NoAnswer, ForwardFrom::Internal, "in"),
+        ],
+        ..AccountRules::default()
+    };
+    rules.check().unwrap();
+    let to = |when, origin| match forward(&rules, when, origin).map(|f| &f.to) {
+        Some(Way::Extension(to)) => to.as_str(),
+        _ => "-",
+    };
+    assert_eq!(to(ForwardWhen::Busy, Origin::External), "out");
+    assert_eq!(to(ForwardWhen::Busy, Origin::Internal), "any");
+    assert_eq!(to(ForwardWhen::NoAnswer, Origin::Internal), "in");
+    assert_eq!(to(ForwardWhen::NoAnswer, Origin::External), "-");
+    assert_eq!(to(ForwardWhen::Unconditional, Origin::Internal), "-");
+    let plan = Duration::from_secs(60);
+    assert_eq!(ring_at_most(&rules, Origin::Internal, plan), Duration::from_secs(15));
+    assert_eq!(ring_at_most(&rules, Origin::Internal, Duration::from_secs(5)), Duration::from_secs(5));
+    assert_eq!(ring_at_most(&rules, Origin::External, plan), plan);
+}
+
+#[test]
+fn what_became_of_the_phones_says_which_forward_is_meant() {
+    let own = CauseInfo::local;
+    let by_phone = |sip| CauseInfo { cause: Cause::from_sip(sip), sip, reason: String::new(), by_remote: true };
+    for (tried, when) in [
+        (vec![own(Cause::NotRegistered)], Some(ForwardWhen::Unreachable)),
+        (vec![own(Cause::TransportFailed)], Some(ForwardWhen::Unreachable)),
+        (vec![own(Cause::SignallingTimeout)], Some(ForwardWhen::Unreachable)),
+        (vec![by_phone(480)], Some(ForwardWhen::Unreachable)),
+        (vec![by_phone(486)], Some(ForwardWhen::Busy)),
+        (vec![by_phone(600)], Some(ForwardWhen::Busy)),
+        (vec![by_phone(603)], Some(ForwardWhen::Busy)),
+        (vec![own(Cause::CallsMaxIn)], Some(ForwardWhen::Busy)),
+        (vec![own(Cause::NoAnswer)], Some(ForwardWhen::NoAnswer)),
+        // Scenario 14: one phone declines, the other rings on: nobody answered.
+        (vec![by_phone(603), own(Cause::NoAnswer)], Some(ForwardWhen::NoAnswer)),
+        (vec![own(Cause::NotRegistered), by_phone(486)], Some(ForwardWhen::Busy)),
+        (vec![own(Cause::NotFound)], None),
+        (vec![own(Cause::NotPermitted)], None),
+        (vec![by_phone(488)], None),
+        (vec![], None),
+    ] {
+        assert_eq!(what_happened(&tried), when, "{tried:?}");
+    }
+}
+
+#[test]
+fn forwards_that_say_two_things_are_refused() {
+    let twice =
+        vec![goes(ForwardWhen::Busy, ForwardFrom::Anybody, "1"), goes(ForwardWhen::Busy, ForwardFrom::Anybody, "2")];
+    let patient = Forward { after_s: Some(5), ..goes(ForwardWhen::Busy, ForwardFrom::Anybody, "1") };
+    let endless = Forward { after_s: None, ..goes(ForwardWhen::NoAnswer, ForwardFrom::Anybody, "1") };
+    for forwards in [twice, vec![patient], vec![endless]] {
+        assert!(
+            AccountRules { forwards: forwards.clone(), ..AccountRules::default() }.check().is_err(),
+            "{forwards:?}"
+        );
+    }
+}
+
+#[test]
+fn the_reply_codes_of_the_reference() {
+    for (cause, status) in [
+        (Cause::CallsMaxOut, 403),
+        (Cause::CallsMaxIn, 486),
+        (Cause::CallerRefused, 403),
+        (Cause::NotPermitted, 403),
+        (Cause::NotFound, 404),
+    ] {
+        assert_eq!(cause.sip_status(), status, "{cause:?}");
+    }
+    assert_eq!(Cause::CallerRefused.q850(), 21);
+}
+
+#[test]
+fn one_full_level_is_enough() {
+    for (direction, cause) in [(Direction::Out, Cause::CallsMaxOut), (Direction::In, Cause::CallsMaxIn)] {
+        assert_eq!(full(direction, &[(10, None), (3, Some(4)), (0, Some(1))]), None);
+        assert_eq!(full(direction, &[(10, None), (4, Some(4)), (0, Some(1))]), Some(cause));
+        assert_eq!(full(direction, &[(10, Some(10)), (3, Some(4))]), Some(cause));
+        assert_eq!(full(direction, &[(0, Some(0))]), Some(cause));
+    }
+}
+
+/// Scenario 10: the cap is reached during a call, and raising it counts at once; the day is the tenant's.
+#[test]
+fn a_day_cap_counts_the_tenants_day_and_opens_when_it_is_raised() {
+    let at = |unix_s: u64| Instant::from_unix_nanos(unix_s * 1_000_000_000);
+    let madrid = Some("Europe/Madrid");
+    // 2026-11-22 22:59:59 UTC is the last second of that day in Madrid.
+    let (evening, late, next) = (at(1_795_380_000), at(1_795_388_399), at(1_795_388_400));
+    let spent = DaySpending::new(madrid, evening).spend(madrid, evening, 600_000).spend(madrid, late, 500_000);
+    assert!(spent.is_reached(madrid, late, Some(1_000_000)));
+    assert!(!spent.is_reached(madrid, late, Some(2_000_000)), "raised");
+    assert!(!spent.is_reached(madrid, late, None), "none");
+    assert!(!spent.is_reached(madrid, next, Some(1_000_000)), "a new day in Madrid");
+    assert_eq!(spent.spent(None, next), 1_100_000, "by UTC it is still the same day");
+    assert_eq!(spent.spend(madrid, next, 7).spent(madrid, next), 7);
+}
+
+#[test]
+fn an_emergency_number_is_known_as_dialled_and_no_refusal_stops_it() {
+    let number = EmergencyNumber {
+        number: "112".to_owned(),
+        dials: Some("+34112".to_owned()),
+        trunks: vec!["a".to_owned(), "b".to_owned()],
+    };
+    let rules = CompanyRules { emergency: vec![number.clone()], ..CompanyRules::default() };
+    rules.check().unwrap();
+    assert_eq!(emergency(&rules, "112"), Some(&number));
+    assert_eq!(emergency(&rules, "1120"), None);
+    assert_eq!(emergency(&rules, "0112"), None);
+    let plan = emergency_plan(&number);
+    let trunks: Vec<_> = plan.steps.iter().map(|s| (&s.targets[0].to, s.advance_on.contains(&603))).collect();
+    let to = |name: &str| Endpoint::Trunk { name: name.to_owned(), number: "+34112".to_owned() };
+    assert_eq!(trunks, [(&to("a"), true), (&to("b"), true)]);
+    for trunks in [0, EmergencyNumber::TRUNKS_MAX + 1] {
+        let wrong = EmergencyNumber { trunks: vec!["a".to_owned(); trunks], ..number.clone() };
+        assert!(CompanyRules { emergency: vec![wrong], ..CompanyRules::default() }.check().is_err(), "{trunks}");
+    }
+    assert!(EmergencyNumber::TRUNKS_MAX <= model::Limits::default().plan_steps_max);
+}
+
+#[test]
+fn an_account_shows_its_own_number_or_its_companys() {
+    let directory = directory(vec![]);
+    let ask = |own: Option<&str>, companys: Option<&str>| {
+        let rules = CompanyRules { outgoing_ddi: companys.map(str::to_owned), ..CompanyRules::default() };
+        let own = AccountRules { outgoing_ddi: own.map(str::to_owned), ..AccountRules::default() };
+        outgoing_ddi(&directory, &company(rules), &account("1001", own)).map(str::to_owned)
+    };
+    // The company has +34900 and +34901.
+    assert_eq!(ask(Some("+34901"), Some("+34900")).as_deref(), Some("+34901"));
+    assert_eq!(ask(None, Some("+34900")).as_deref(), Some("+34900"));
+    assert_eq!(ask(Some("+34999"), Some("+34900")).as_deref(), Some("+34900"), "somebody else's number");
+    assert_eq!(ask(Some("+34999"), Some("+34998")), None);
+}
+
+fn group(strategy: HuntStrategy, members: &[(&str, u16)], rounds: u8) -> HuntGroup {
+    let member =
+        |(name, priority): &(&str, u16)| HuntMember { account: (*name).to_owned(), priority: *priority, ring_s: 10 };
+    HuntGroup { strategy, members: members.iter().map(member).collect(), ring_s: 30, rounds }
+}
+
+fn rung(group: &HuntGroup, turn: u64) -> Vec<String> {
+    order(group, turn, &mut IdSource::new([7; 32])).iter().map(|r| r.members.join("+")).collect()
+}
+
+#[test]
+fn a_group_rings_in_the_order_of_its_strategy() {
+    let members = [("c", 2), ("a", 1), ("b", 1)];
+    assert_eq!(rung(&group(HuntStrategy::RingAll, &members, 1), 0), ["a+b+c"]);
+    assert_eq!(rung(&group(HuntStrategy::Linear, &members, 1), 5), ["a", "b", "c"]);
+    let round = group(HuntStrategy::RoundRobin, &members, 2);
+    assert_eq!(rung(&round, 0), ["a", "b", "c", "a", "b", "c"]);
+    assert_eq!(rung(&round, 1), ["b", "c", "a", "b", "c", "a"]);
+    assert_eq!(rung(&round, 3), rung(&round, 0));
+    assert_eq!(rung(&group(HuntStrategy::RingAll, &[], 1), 0), Vec::<String>::new());
+    assert_eq!(rung(&group(HuntStrategy::RoundRobin, &[], 3), 9), Vec::<String>::new());
+}
+
+/// Scenario 16: a lock that is thrown sends the next call by the other branch.
+#[test]
+fn a_condition_needs_every_sort_that_it_names() {
+    let directory = directory(vec![("vips", prefixes(&["+34944"])), ("year", RuleBody::Calendar(Calendar::default()))]);
+    let named = |n: &str| vec![n.to_owned()];
+    let condition = Condition {
+        match_lists: named("vips"),
+        schedules: vec![],
+        calendars: vec![],
+        locks: vec!["closed".to_owned(), "door".to_owned()],
+        way: Way::Extension("200".to_owned()),
+    };
+    let route = ConditionalRoute { conditions: vec![condition], otherwise: Way::Extension("300".to_owned()) };
+    let now = local("2026-11-23", 0, "10:00");
+    let goes = |caller: &str, door: bool| {
+        let locks: Locks = [("door".to_owned(), door)].into();
+        conditional(&directory, COMPANY, &route, &locks, (caller, &now)).clone()
+    };
+    assert_eq!(goes("+34944048182", true), Way::Extension("200".to_owned()));
+    assert_eq!(goes("+34944048182", false), Way::Extension("300".to_owned()));
+    assert_eq!(goes("+34600", true), Way::Extension("300".to_owned()));
+    let holiday =
+        Condition { calendars: named("year"), match_lists: vec![], locks: vec![], ..route.conditions[0].clone() };
+    let route = ConditionalRoute { conditions: vec![holiday], otherwise: Way::Refuse };
+    assert_eq!(conditional(&directory, COMPANY, &route, &Locks::new(), ("+34600", &now)), &Way::Refuse);
+}

@@ -1,0 +1,96 @@
+//! What is dialled, which number a carrier's call is for, and which number is shown.
+
+use super::*;
+use crate::{Candidate, Dialled, Services, classify, external, inbound_ddi, shown_outside};
+use model::{
+    BrandId, Ddi, DdiChoice, DdiId, MatchList, NumberingPlan, OutgoingDdiRule, OutgoingDdiRules, RouteTarget, RuleBody,
+    RuleList, TranslationLists, TranslationRule, TrunkId,
+};
+
+fn spain() -> TranslationLists {
+    let plan = NumberingPlan {
+        country_code: "34".to_owned(),
+        international_prefix: "00".to_owned(),
+        national_prefix: String::new(),
+        area_code: String::new(),
+        national_length: Some(9),
+    };
+    plan.lists().unwrap()
+}
+
+#[test]
+fn what_is_dialled_is_a_service_an_extension_an_account_or_a_number() {
+    let services = Services::new(&["*95", "*9"], &["*9", "*94", "*7", "94"]);
+    let directory = directory(vec![]);
+    let lists = spain();
+    let ask = |dialled: &'static str| classify(&directory, COMPANY, &services, &lists, dialled);
+    let service = |code, argument| Dialled::Service { code, argument };
+    assert_eq!(ask("*95"), service("*95", ""), "one that stands alone goes first");
+    assert_eq!(ask("*951"), service("*9", "51"));
+    assert_eq!(ask("*94200"), service("*94", "200"), "the longest of those with something behind");
+    assert_eq!(ask("*88"), Dialled::Nothing);
+    assert_eq!(ask("1001"), Dialled::Account);
+    assert_eq!(ask("944048182"), Dialled::External("+34944048182".to_owned()));
+    assert_eq!(ask("+1001"), Dialled::External("+1001".to_owned()), "a plus never is an account");
+    assert_eq!(ask("bob"), Dialled::Nothing);
+    assert_eq!(external(&lists, "00442079460000"), Some("+442079460000".to_owned()));
+    assert_eq!(external(&lists, "0044207946000012345678"), None, "too long");
+}
+
+fn ddi(id: i64, e164: &str) -> Ddi {
+    let target = RouteTarget::Account("1001".to_owned());
+    Ddi { id: DdiId(id), company: COMPANY, e164: e164.to_owned(), target, call_filter: None }
+}
+
+/// Scenarios 1 and 2, and the replies of the appendix: 403 for nobody's trunk, 404 for nobody's number.
+#[test]
+fn the_first_candidate_that_knows_the_number_wins_unless_it_is_bound_to_another() {
+    let strip = TranslationRule { pattern: "^7(.*)$".to_owned(), replacement: "+\\1".to_owned() };
+    let prefixed = TranslationLists { callee_in: RuleList::new(vec![strip]).unwrap(), ..TranslationLists::default() };
+    let (national, numbers) = (spain(), [ddi(1, "+34944048182"), ddi(2, "+944048182")]);
+    let candidate = |trunk, brand, lists| Candidate { trunk: TrunkId(trunk), brand: BrandId(brand), lists };
+    let candidates = [candidate(1, 1, &national), candidate(2, 2, &prefixed), candidate(3, 1, &national)];
+    // The first is brand 1's and bound to trunk 3, the second brand 2's.
+    let known = |brand: BrandId, e164: &str| {
+        let of = |n: &Ddi| if n.id == DdiId(1) { (BrandId(1), Some(TrunkId(3))) } else { (BrandId(2), None) };
+        numbers.iter().find(|n| n.e164 == e164 && of(n).0 == brand).map(|n| (n, of(n).1))
+    };
+    let found =
+        |among: &[Candidate<'_>], dialled: &str| inbound_ddi(among, dialled, &known).map(|f| (f.ddi.id, f.trunk));
+    assert_eq!(found(&candidates, "944048182"), Ok((DdiId(1), TrunkId(3))), "bound to the other one");
+    assert_eq!(found(&candidates[..2], "944048182"), Ok((DdiId(1), TrunkId(1))), "which is not a candidate here");
+    assert_eq!(found(&candidates, "7944048182"), Ok((DdiId(2), TrunkId(2))), "the same address, another brand's form");
+    assert_eq!(found(&candidates, "900"), Err(404));
+    assert_eq!(found(&[], "944048182"), Err(403));
+}
+
+#[test]
+fn rules_say_which_number_is_shown() {
+    let list = MatchList::new(vec![], vec!["+44".to_owned()], vec![]).unwrap();
+    let directory = directory(vec![("abroad", RuleBody::MatchList(list))]);
+    let rule = |list: Option<&str>, prefix: Option<&str>, choice| OutgoingDdiRule {
+        list: list.map(str::to_owned),
+        prefix: prefix.map(str::to_owned),
+        choice,
+    };
+    let rules = OutgoingDdiRules {
+        rules: vec![
+            rule(None, Some("12*"), DdiChoice::Force(Some("+34912".to_owned()))),
+            rule(None, Some("1234*"), DdiChoice::Force(Some("+34999".to_owned()))),
+            rule(Some("abroad"), None, DdiChoice::Force(None)),
+        ],
+        default: DdiChoice::Keep,
+    };
+    let both = (Some("+34901"), Some("+34900"));
+    for (numbers, dialled, ddi, number) in [
+        (both, "+34944", Some("+34901"), "+34944"),
+        (both, "+44207", Some("+34900"), "+44207"),
+        (both, "12*+34944", Some("+34912"), "+34944"),
+        (both, "1234*+34944", Some("+34901"), "1234*+34944"),
+        ((None, Some("+34900")), "+34944", Some("+34900"), "+34944"),
+        ((None, None), "+34944", None, "+34944"),
+    ] {
+        let shown = shown_outside(&directory, COMPANY, &rules, numbers, dialled);
+        assert_eq!((shown.ddi.as_deref(), shown.number), (ddi, number), "{dialled}");
+    }
+}

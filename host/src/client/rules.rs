@@ -1,0 +1,113 @@
+//! `rule` and `ddi`: what tenants say about their calls. `account set` is here too.
+
+use super::plugins::read_json;
+use super::remote::{Remote, json};
+use super::table::{rows, table, text};
+use crate::cli_rule::{Ddi, Rule};
+use crate::exit::Failure;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+pub(super) async fn run(remote: &Remote, command: &Rule) -> Result<String, Failure> {
+    match command {
+        Rule::List { company, kind } => {
+            let mut query = of_company(remote, company.as_deref()).await?;
+            query.extend(kind.iter().map(|kind| ("kind", kind.clone())));
+            let rules = remote.list("/rules", &query, usize::MAX).await?;
+            if remote.json {
+                return Ok(json(&Value::Array(rules)));
+            }
+            let cells = rows(&rules, &["id", "kind", "name", "company", "body"]);
+            Ok(table(&["ID", "KIND", "NAME", "COMPANY", "BODY"], &cells, "No rules."))
+        }
+        Rule::Show { rule } => {
+            let rule = find(remote, rule).await?;
+            Ok(json(if remote.json { &rule } else { rule.get("body").unwrap_or(&rule) }))
+        }
+        Rule::Add { kind, name, body, company } => {
+            let company = remote.one("companies", company.as_deref()).await?;
+            let new = json!({ "company": company, "kind": kind, "name": name, "body": read_json("rule", body)? });
+            let made = remote.write(Method::POST, "/rules", &new).await?;
+            Ok(if remote.json { json(&made) } else { live(&made) })
+        }
+        Rule::Set { rule, body } => {
+            let path = format!("/rules/{}", text(&find(remote, rule).await?, "id"));
+            let body = json!({ "body": read_json("rule", body)? });
+            let changed = remote.write(Method::PATCH, &path, &body).await?;
+            Ok(if remote.json { json(&changed) } else { live(&changed) })
+        }
+        Rule::Remove { rule } => {
+            let path = format!("/rules/{}", text(&find(remote, rule).await?, "id"));
+            remote.write(Method::DELETE, &path, &Value::Null).await?;
+            Ok(if remote.json { String::new() } else { format!("Rule {rule} is gone.\n") })
+        }
+    }
+}
+
+fn live(rule: &Value) -> String {
+    format!("The {} {} is live.\n", text(rule, "kind"), text(rule, "name"))
+}
+
+/// A rule by number, name, or kind and name.
+async fn find(remote: &Remote, wanted: &str) -> Result<Value, Failure> {
+    let mut rules = remote.list("/rules", &[], usize::MAX).await?;
+    rules.retain(|rule| {
+        let (id, kind, name) = (text(rule, "id"), text(rule, "kind"), text(rule, "name"));
+        id == wanted || name == wanted || wanted.split_once('/') == Some((&kind, &name))
+    });
+    match (rules.len(), rules.pop()) {
+        (1, Some(rule)) => Ok(rule),
+        (_, None) => Err(Failure::refused(format!("{wanted} is not among the rules"))),
+        (several, _) => Err(Failure::start(format!("{several} rules are named {wanted}: name one by its number"))),
+    }
+}
+
+async fn of_company(remote: &Remote, company: Option<&str>) -> Result<Vec<(&'static str, String)>, Failure> {
+    Ok(match company {
+        Some(_) => vec![("company", remote.one("companies", company).await?.to_string())],
+        None => Vec::new(),
+    })
+}
+
+pub(super) async fn ddi(remote: &Remote, command: &Ddi) -> Result<String, Failure> {
+    match command {
+        Ddi::List { company } => {
+            let query = of_company(remote, company.as_deref()).await?;
+            let ddis = remote.list("/ddis", &query, usize::MAX).await?;
+            if remote.json {
+                return Ok(json(&Value::Array(ddis)));
+            }
+            let cells = rows(&ddis, &["id", "e164", "company", "target.kind", "target.name", "call_filter"]);
+            Ok(table(&["ID", "NUMBER", "COMPANY", "LEADS TO", "NAME", "CALL FILTER"], &cells, "No public numbers."))
+        }
+        Ddi::Set { number, call_filter } => {
+            let ddis = remote.list("/ddis", &[], usize::MAX).await?;
+            let id = ddis.iter().find(|ddi| text(ddi, "e164") == *number).map(|ddi| text(ddi, "id"));
+            let id = id.ok_or_else(|| Failure::refused(format!("{number} is not among the public numbers")))?;
+            let filter = Some(call_filter).filter(|name| *name != "none");
+            let changed =
+                remote.write(Method::PATCH, &format!("/ddis/{id}"), &json!({ "call_filter": filter })).await?;
+            Ok(if remote.json { json(&changed) } else { format!("Number {number} is live.\n") })
+        }
+    }
+}
+
+/// `account set`.
+pub(super) async fn account(
+    remote: &Remote,
+    username: &str,
+    company: Option<&str>,
+    rules: &str,
+) -> Result<String, Failure> {
+    let query = of_company(remote, company).await?;
+    let mut found = remote.list("/accounts", &query, usize::MAX).await?;
+    found.retain(|account| text(account, "username") == username);
+    let id = match found.as_slice() {
+        [one] => text(one, "id"),
+        [] => return Err(Failure::refused(format!("{username} is not among the accounts"))),
+        _ => return Err(Failure::start(format!("several companies have an account {username}: name the company"))),
+    };
+    let body = json!({ "rules": read_json("rules", rules)? });
+    let changed = remote.write(Method::PATCH, &format!("/accounts/{id}"), &body).await?;
+    Ok(if remote.json { json(&changed) } else { format!("Account {username} is live.\n") })
+}

@@ -1,0 +1,208 @@
+//! Rules: the named match lists, schedules, calendars, call filters and call ACLs of a company, and who names them.
+//!
+//! What a rule says is JSON. That whatever is named is there is a foreign key's work: `rule_uses` has a row for each name
+//! that an account, a public number, a company or another rule says, written in the transaction that saves it.
+
+use crate::sql::{Tx, args, in_scope, statements, stored, translated};
+use crate::{Db, OpContext, Page, StoreError, check};
+use model::{CompanyId, Rule, RuleBody, RuleId, RuleKind};
+use std::collections::BTreeSet;
+
+macro_rules! columns {
+    () => {
+        "id, company_id, kind, name, body"
+    };
+}
+
+statements! { "rule";
+    CREATE = concat!("INSERT INTO rules (brand_id, company_id, kind, name, body)
+        SELECT brand_id, id, $4, $5, $6 FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"),
+        " RETURNING ", columns!());
+    GET = concat!("SELECT ", columns!(), " FROM rules WHERE id = $3 AND ", in_scope!());
+    LIST = concat!("SELECT ", columns!(), " FROM rules WHERE id > $3 AND ", in_scope!(),
+        " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) AND (CAST($6 AS TEXT) IS NULL OR kind = $6)
+        ORDER BY id LIMIT $4");
+    UPDATE = concat!("UPDATE rules SET body = $4 WHERE id = $3 AND ", in_scope!(), " RETURNING ", columns!());
+    DELETE = concat!("DELETE FROM rules WHERE id = $3 AND ", in_scope!());
+    CLEAR_USES = concat!("DELETE FROM rule_uses WHERE company_id = $3 AND COALESCE(account_id, 0) = $4
+        AND COALESCE(ddi_id, 0) = $5 AND COALESCE(rule_id, 0) = $6 AND ", in_scope!());
+    ADD_USE = concat!("INSERT INTO rule_uses (brand_id, company_id, account_id, ddi_id, rule_id, kind, name)
+        SELECT r.brand_id, r.company_id, NULLIF(CAST($4 AS BIGINT), 0), NULLIF(CAST($5 AS BIGINT), 0),
+        NULLIF(CAST($6 AS BIGINT), 0), r.kind, r.name FROM rules r
+        WHERE r.company_id = $3 AND r.kind = $7 AND r.name = $8 AND ", in_scope!("r.brand_id", "r.company_id"));
+    HAS_DDI = concat!("SELECT id FROM ddis WHERE company_id = $3 AND e164 = $4 AND ", in_scope!());
+    HAS_TRUNK = concat!("SELECT t.id FROM trunks t JOIN companies c ON c.brand_id = t.brand_id
+        WHERE c.id = $3 AND t.name = $4 AND ", in_scope!("c.brand_id", "c.id"));
+}
+
+#[derive(sqlx::FromRow)]
+pub(crate) struct RuleRow {
+    id: i64,
+    company_id: i64,
+    kind: String,
+    name: String,
+    body: String,
+}
+
+impl TryFrom<RuleRow> for Rule {
+    type Error = StoreError;
+    fn try_from(row: RuleRow) -> Result<Rule, StoreError> {
+        let kind = stored("kind of a rule", RuleKind::from_word(&row.kind))?;
+        let body = RuleBody::read(kind, &mut serde_json::Deserializer::from_str(&row.body));
+        Ok(Rule {
+            id: RuleId(row.id),
+            company: CompanyId(row.company_id),
+            name: row.name,
+            body: stored("rule", body.ok())?,
+        })
+    }
+}
+
+/// JSON of what is said, as it is kept.
+pub(crate) fn text(said: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(said).map_err(|e| StoreError::Invalid { what: "rules", why: e.to_string() })
+}
+
+/// Who names rules.
+#[derive(Clone, Copy)]
+pub(crate) enum User {
+    Company,
+    Account(i64),
+    Ddi(i64),
+    Rule(i64),
+}
+
+/// Notes which rules somebody names, instead of what was noted before.
+///
+/// # Errors
+/// One of them does not exist.
+pub(crate) async fn note_uses(
+    tx: &mut Tx,
+    ctx: &OpContext,
+    (company, user): (CompanyId, User),
+    uses: Vec<(RuleKind, &str)>,
+) -> Result<(), StoreError> {
+    let (account, ddi, rule, what) = match user {
+        User::Company => (0, 0, 0, "rules"),
+        User::Account(id) => (id, 0, 0, "rules"),
+        User::Ddi(id) => (0, id, 0, "call filter"),
+        User::Rule(id) => (0, 0, id, "body"),
+    };
+    tx.run(CLEAR_USES, args![ctx, company.0, account, ddi, rule]).await?;
+    for (kind, name) in uses.into_iter().collect::<BTreeSet<_>>() {
+        if tx.run(ADD_USE, args![ctx, company.0, account, ddi, rule, kind.word(), name]).await? == 0 {
+            let why = format!("the company has no {} named {name:?}", kind.word());
+            return Err(StoreError::Invalid { what, why });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a public number that the company does not have.
+pub(crate) async fn has_ddi(
+    tx: &mut Tx,
+    ctx: &OpContext,
+    company: CompanyId,
+    e164: Option<&str>,
+) -> Result<(), StoreError> {
+    let Some(e164) = e164 else { return Ok(()) };
+    match tx.one::<(i64,)>(HAS_DDI, args![ctx, company.0, e164]).await? {
+        Some(_) => Ok(()),
+        None => Err(StoreError::Invalid { what: "rules", why: format!("outgoing_ddi: {e164} is not the company's") }),
+    }
+}
+
+/// Refuses a trunk that the company's brand does not have.
+pub(crate) async fn has_trunk(tx: &mut Tx, ctx: &OpContext, company: CompanyId, name: &str) -> Result<(), StoreError> {
+    match tx.one::<(i64,)>(HAS_TRUNK, args![ctx, company.0, name]).await? {
+        Some(_) => Ok(()),
+        None => Err(StoreError::Invalid { what: "rules", why: format!("emergency: the brand has no trunk {name:?}") }),
+    }
+}
+
+/// Refuses what cannot be meant.
+pub(crate) fn checked(result: Result<(), model::BadRule>) -> Result<(), StoreError> {
+    result.map_err(|bad| StoreError::Invalid { what: "rules", why: bad.to_string() })
+}
+
+/// A rule to be made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewRule {
+    /// Its company.
+    pub company: CompanyId,
+    /// The name, unique among the company's rules of its kind.
+    pub name: String,
+    /// What it says.
+    pub body: RuleBody,
+}
+
+/// The operations on rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a>(pub(crate) &'a Db);
+
+impl Rules<'_> {
+    /// Makes a rule.
+    ///
+    /// # Errors
+    /// The company is not in scope; the name is taken or breaks a rule; it names a rule that does not exist.
+    pub async fn create(&self, ctx: &OpContext, new: NewRule) -> Result<Rule, StoreError> {
+        check::name("name", &new.name)?;
+        let body = body(&new.body)?;
+        let mut tx = self.0.begin().await?;
+        let args = args![ctx, new.company.0, new.body.kind().word(), &new.name, &body];
+        let row = tx.one::<RuleRow>(CREATE, args).await?.ok_or(StoreError::NotFound { what: "company" })?;
+        note_uses(&mut tx, ctx, (new.company, User::Rule(row.id)), new.body.uses()).await?;
+        self.0.commit(tx).await?;
+        row.try_into()
+    }
+
+    /// One rule.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn get(&self, ctx: &OpContext, id: RuleId) -> Result<Rule, StoreError> {
+        let row = self.0.one::<RuleRow>(GET, args![ctx, id.0]).await?;
+        row.ok_or(StoreError::NotFound { what: "rule" })?.try_into()
+    }
+
+    /// The rules in scope, of one company and of one kind if named.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(
+        &self,
+        ctx: &OpContext,
+        (company, kind): (Option<CompanyId>, Option<RuleKind>),
+        page: Page,
+    ) -> Result<Vec<Rule>, StoreError> {
+        let args = args![ctx, page.after, page.limit(), company.map(|c| c.0), kind.map(RuleKind::word)];
+        translated(self.0.all::<RuleRow>(LIST, args).await?)
+    }
+
+    /// Changes what a rule says. Name and kind stay: others name it by them.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], also for a body of another kind; it names a rule that does not exist.
+    pub async fn update(&self, ctx: &OpContext, id: RuleId, new: &RuleBody) -> Result<Rule, StoreError> {
+        let body = body(new)?;
+        let mut tx = self.0.begin().await?;
+        let row = tx.one::<RuleRow>(UPDATE, args![ctx, id.0, &body]).await?;
+        let row = row.filter(|row| row.kind == new.kind().word()).ok_or(StoreError::NotFound { what: "rule" })?;
+        note_uses(&mut tx, ctx, (CompanyId(row.company_id), User::Rule(row.id)), new.uses()).await?;
+        self.0.commit(tx).await?;
+        row.try_into()
+    }
+
+    /// Removes a rule that nobody names.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::InUse`].
+    pub async fn delete(&self, ctx: &OpContext, id: RuleId) -> Result<(), StoreError> {
+        self.0.write(DELETE, args![ctx, id.0]).await
+    }
+}
+
+fn body(body: &RuleBody) -> Result<String, StoreError> {
+    body.check().map_err(|bad| StoreError::Invalid { what: "body", why: bad.to_string() })?;
+    text(body)
+}

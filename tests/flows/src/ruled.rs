@@ -1,0 +1,55 @@
+//! Rules of a ladder: `rule schedule hours {...}`, `account 1002 {...}`, `company {...}`, `company calls_max=1`,
+//! `ddi filter=office`. What stands in braces is what the API takes, without blanks.
+
+use model::{AccountRules, CompanyId, CompanyRules, Rule, RuleBody, RuleId, RuleKind};
+use std::collections::BTreeMap;
+
+/// The rules so far.
+#[derive(Debug, Default)]
+pub(crate) struct Ruled {
+    pub(crate) rules: Vec<Rule>,
+    accounts: BTreeMap<String, AccountRules>,
+    pub(crate) company: CompanyRules,
+    pub(crate) calls_max: Option<u32>,
+    pub(crate) call_filter: Option<String>,
+}
+
+impl Ruled {
+    /// One line: a noun, and what is said of it.
+    pub(crate) fn set(&mut self, noun: &str, words: &[&str]) {
+        match (noun, words) {
+            ("rule", [kind, name, json]) => self.rule(kind, name, json),
+            ("account", [number, json]) => {
+                let rules: AccountRules = read(json);
+                rules.check().unwrap_or_else(|bad| panic!("{bad}"));
+                self.accounts.insert((*number).to_owned(), rules);
+            }
+            ("company", [setting]) => match setting.strip_prefix("calls_max=") {
+                Some(number) => self.calls_max = Some(number.parse().unwrap_or_else(|_| panic!("no number: {number}"))),
+                None => {
+                    self.company = read(setting);
+                    self.company.check().unwrap_or_else(|bad| panic!("{bad}"));
+                }
+            },
+            ("ddi", [setting]) => self.call_filter = setting.strip_prefix("filter=").map(str::to_owned),
+            _ => panic!("no rule: {noun} {words:?}"),
+        }
+    }
+
+    pub(crate) fn account(&self, number: &str) -> AccountRules {
+        self.accounts.get(number).cloned().unwrap_or_default()
+    }
+
+    fn rule(&mut self, kind: &str, name: &str, json: &str) {
+        let kind = RuleKind::from_word(kind).unwrap_or_else(|| panic!("no kind: {kind}"));
+        let body = RuleBody::read(kind, &mut serde_json::Deserializer::from_str(json))
+            .unwrap_or_else(|error| panic!("{json}: {error}"));
+        body.check().unwrap_or_else(|bad| panic!("{bad}"));
+        let id = RuleId(i64::try_from(self.rules.len()).unwrap_or_default() + 1);
+        self.rules.push(Rule { id, company: CompanyId(1), name: name.to_owned(), body });
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(json: &str) -> T {
+    serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
+}
