@@ -38,6 +38,8 @@ pub struct Core {
     pub(crate) doorkeeper: Doorkeeper,
     pub(crate) events: EventDesk,
     pub(crate) shedder: Shedder,
+    /// Whether some neighbour speaks RFC 7339: only then are answers looked at.
+    pub(crate) overload_told: bool,
     pub(crate) media: media::Engine,
     pub(crate) calls: Engine,
     pub(crate) lookups: Lookups,
@@ -81,6 +83,7 @@ impl Core {
                 Guard::new(config.guard.clone()),
             ),
             shedder: Shedder::new(config.overload),
+            overload_told: false,
             media: media::Engine::new(config.media(prompts), ports, ids.split()),
             calls: Engine::new(ids.split()),
             trunks,
@@ -244,6 +247,11 @@ impl Core {
     /// One transaction event climbs a floor.
     fn climb(&mut self, event: sip_transaction::Event, now: Instant) {
         use sip_transaction::Event;
+        if let Event::Response { response, flow, .. } = &event
+            && let Some(report) = response.top_via().ok().and_then(|via| via.overload())
+        {
+            self.trunks.layer.handle_overload(flow.remote, report, now);
+        }
         let Some(event) = self.pass_through(event, now) else { return };
         let (dialogs, below) = (&mut self.dialogs, &mut self.transactions);
         let trunks = &mut self.trunks.layer;
@@ -285,8 +293,12 @@ impl Core {
                 | call::Output::Event(_) => later.push_back(output),
             }
         }
-        while let Some(transmit) = self.transactions.poll_transmit() {
+        while let Some(mut transmit) = self.transactions.poll_transmit() {
             self.counters.sip_sent += 1;
+            if self.overload_told && transmit.bytes.starts_with(b"SIP/2.0 ") {
+                let told = sip_message::with_overload(&transmit.bytes, &self.shedder.report());
+                transmit.bytes = told.unwrap_or(transmit.bytes);
+            }
             self.out.push_back(Output::Transmit(transmit));
         }
         self.ask_for_hops();
@@ -334,7 +346,13 @@ impl Core {
     }
 
     /// Puts kept bindings back; those that ran out meanwhile are left out.
-    pub fn restore_registrations(&mut self, snapshot: registrar::Snapshot, now: Instant) {
+    pub fn restore_registrations(&mut self, mut snapshot: registrar::Snapshot, now: Instant) {
+        let setup = &self.setup;
+        snapshot.bindings.retain_mut(|(_, binding)| {
+            let flow = setup.rehomed(binding.flow);
+            binding.flow = flow.unwrap_or(binding.flow);
+            flow.is_some()
+        });
         if let Some(secret) = snapshot.nonce_secret {
             self.doorkeeper.resume(secret, now);
         }

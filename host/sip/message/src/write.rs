@@ -133,6 +133,8 @@ pub fn name_addr(display: Option<&str>, uri: impl Display) -> String {
 pub struct RequestWriter {
     block: Block,
     method_len: usize,
+    /// What stands behind our parameters in the top Via.
+    via_more: &'static str,
 }
 
 impl RequestWriter {
@@ -150,7 +152,7 @@ impl RequestWriter {
             }
         }
         line.extend_from_slice(b" SIP/2.0\r\n");
-        RequestWriter { block: Block::new(line), method_len }
+        RequestWriter { block: Block::new(line), method_len, via_more: "" }
     }
 
     /// The method.
@@ -166,10 +168,17 @@ impl RequestWriter {
         core::str::from_utf8(line).unwrap_or_default().split(' ').next().unwrap_or_default()
     }
 
+    /// The Via says that we would send less if we were asked (RFC 7339 section 4.1).
+    #[must_use]
+    pub fn offer_overload_control(mut self) -> Self {
+        self.via_more = crate::overload::OFFER;
+        self
+    }
+
     /// Puts a Via on top of all others, whatever was written before.
     #[must_use]
     pub fn via(mut self, transport: Transport, sent_by: SocketAddr, branch: &str) -> Self {
-        let line = format!("Via: {}\r\n", via_value(transport, sent_by, branch));
+        let line = format!("Via: {}{}\r\n", via_value(transport, sent_by, branch), self.via_more);
         let at = self.block.start_end;
         self.block.head.splice(at..at, line.into_bytes());
         self
