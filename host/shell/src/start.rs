@@ -60,6 +60,7 @@ impl Shell {
         if let Some(snapshot) = registrations::load(&config.data_dir) {
             core.restore_registrations(snapshot, clock.now());
         }
+        let keeper = Keeper::start(&config.data_dir, core.registrations())?;
         let published = Published::new();
         let listeners = net.listeners().to_vec();
         let thread = spawn(Parts {
@@ -70,7 +71,7 @@ impl Shell {
             plugins: plugins.clone(),
             resolver: resolver::Resolver::new(resolver_settings(&config, &listeners)),
             journal: outbox.journal(),
-            keeper: Keeper::start(&config.data_dir)?,
+            keeper,
             inbox: receiver,
             published: Arc::clone(&published),
         })?;

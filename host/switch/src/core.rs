@@ -12,7 +12,7 @@ use crate::trunks::Trunks;
 use admission::{Domains, Doorkeeper, Guard, Shedder};
 use bytes::Bytes;
 use call::{Engine, Floors, Setup};
-use model::{CallId, CallSnapshot, Directory, Flow, IdSource, Instant, Lookups, MediaPortId};
+use model::{AccountId, CallId, CallSnapshot, Directory, Flow, IdSource, Instant, Lookups, MediaPortId};
 use registrar::Registrar;
 use sip_message::{Message, ParseLimits};
 use std::collections::VecDeque;
@@ -343,6 +343,12 @@ impl Core {
     #[must_use]
     pub fn registrations(&self) -> registrar::Snapshot {
         registrar::Snapshot { nonce_secret: Some(self.doorkeeper.nonce_secret()), ..self.registrar.snapshot() }
+    }
+
+    /// The bindings of one account, to be kept over a restart.
+    #[must_use]
+    pub fn registrations_of(&self, account: AccountId) -> Vec<registrar::Binding> {
+        self.registrar.kept(account)
     }
 
     /// Puts kept bindings back; those that ran out meanwhile are left out.
