@@ -125,6 +125,7 @@ mod tests {
             company: CompanyId(company),
             e164: e164.to_owned(),
             target,
+            call_filter: None,
         };
         let of = |name: &str| RouteTarget::Account(name.to_owned());
         let ddis = vec![

@@ -8,6 +8,7 @@
 use core::time::Duration;
 use model::Instant;
 use serde::{Deserialize, Serialize};
+use sip_message::OverloadReport;
 
 /// How late a shard is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -52,6 +53,8 @@ pub struct ShedderCounters {
 }
 
 const WHOLE: u32 = 1_000;
+/// How many intervals neighbours hold to what they were told.
+const VALIDITY_INTERVALS: u32 = 10;
 /// Late intervals in a row before anything is shed.
 const LATE_MIN: u32 = 2;
 
@@ -67,6 +70,8 @@ pub struct Shedder {
     least: Option<Load>,
     late: u32,
     set_at: Option<Instant>,
+    /// When the share changed last.
+    changed_at: Instant,
     shed: u64,
     began: u64,
     spread: u32,
@@ -76,7 +81,18 @@ impl Shedder {
     /// One that takes everything until it is told otherwise.
     #[must_use]
     pub fn new(config: ShedderConfig) -> Shedder {
-        Shedder { config, share: WHOLE, turn: 0, least: None, late: 0, set_at: None, shed: 0, began: 0, spread: 0 }
+        Shedder {
+            config,
+            share: WHOLE,
+            turn: 0,
+            least: None,
+            late: 0,
+            set_at: None,
+            changed_at: Instant::from_unix_nanos(0),
+            shed: 0,
+            began: 0,
+            spread: 0,
+        }
     }
 
     /// How late the shard is now.
@@ -104,6 +120,9 @@ impl Shedder {
             // Between half and the whole of the limit it stays as it is.
             self.share = (before + (before * self.config.growth / WHOLE).max(1)).min(WHOLE);
         }
+        if self.share != before {
+            self.changed_at = now;
+        }
     }
 
     /// How late it is, in thousandths of what it may be.
@@ -128,6 +147,15 @@ impl Shedder {
         self.shed += 1;
         self.spread = (self.spread + 1) % 10;
         Err(1 + self.spread)
+    }
+
+    /// What neighbours are asked that speak RFC 7339, of the requests that they could leave out.
+    #[must_use]
+    pub fn report(&self) -> OverloadReport {
+        let percent = u8::try_from((WHOLE - self.share.min(WHOLE)).div_ceil(10)).unwrap_or(100);
+        // Said anew with every answer; a neighbour that hears nothing for so long sends as much as it likes.
+        let validity_ms = if percent == 0 { 0 } else { self.config.interval_ms.saturating_mul(VALIDITY_INTERVALS) };
+        OverloadReport { sequence: self.changed_at.unix_nanos() / 10_000, percent, validity_ms }
     }
 
     /// The totals.

@@ -156,8 +156,18 @@ fn some_path(operation: &str) -> (&str, String) {
 fn the_document_and_the_cases_name_the_same_operations() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let world = runtime.block_on(World::new());
-    let nothing =
-        Furniture { account: 0, extension: 0, ddi: 0, plugin: 0, binding: 0, token: 0, set: 0, trunk: 0, table: 0, rule: 0 };
+    let nothing = Furniture {
+        account: 0,
+        extension: 0,
+        ddi: 0,
+        plugin: 0,
+        binding: 0,
+        token: 0,
+        set: 0,
+        trunk: 0,
+        table: 0,
+        rule: 0,
+    };
     let listed: BTreeSet<String> = cases(&world, nothing).keys().map(|k| (*k).to_owned()).collect();
     let (open, guarded): (Vec<_>, Vec<_>) = operations().into_iter().partition(|(_, open)| *open);
     assert_eq!(

@@ -51,6 +51,20 @@ impl Setup {
         Some(Flow::new(transport, seen_from(&self.inside, listener.local, remote.ip()), remote))
     }
 
+    /// A flow of an earlier run, by a listener of this one: its own if that is still there, else the one that reaches
+    /// its peer; `None` when we do not listen that way any more.
+    #[must_use]
+    pub fn rehomed(&self, flow: Flow) -> Option<Flow> {
+        let at = |l: &Listener| {
+            l.transport == flow.transport && seen_from(&self.inside, l.local, flow.remote.ip()) == flow.local
+        };
+        if self.listeners.iter().any(at) {
+            return Some(flow);
+        }
+        let local = self.flow_to(flow.transport, flow.remote)?.local;
+        Some(Flow { local, ..flow })
+    }
+
     /// The address at which a party whose signalling comes from `party` reaches our media address.
     #[must_use]
     pub fn media_towards(&self, address: SocketAddr, party: IpAddr) -> SocketAddr {

@@ -1,7 +1,8 @@
 //! A tenant's routing facts held in memory: an immutable snapshot, fed ahead by the store, swapped whole.
 
 use crate::{
-    AccountId, AccountRules, BrandId, Calendar, CallAcl, CallFilter, CompanyId, CompanyPolicy, CompanyRules, Countries, DdiId, ExtensionId, Handling, Hooks, MatchList, MediaPath, MediaSecurity, Rule, RuleBody, RuleKind, Schedule,
+    AccountId, AccountRules, BrandId, Calendar, CallAcl, CallFilter, CompanyId, CompanyPolicy, CompanyRules, Countries,
+    DdiId, ExtensionId, Handling, Hooks, MatchList, MediaPath, MediaSecurity, Rule, RuleBody, RuleKind, Schedule,
 };
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};

@@ -168,6 +168,7 @@ fn calls(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {
 fn trunks(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {
     let core = &figures.core;
     gauge(to, "strowger_trunk_calls", "Calls by trunks up now, both ways", core.trunks.calls)?;
+    counter(to, "strowger_trunk_shed", "Calls kept from carriers' servers that asked for less", core.trunks.shed)?;
     gauges(
         to,
         &Series {

@@ -1,41 +1,69 @@
-//! Registrations outlive a restart: a snapshot file in the data folder, written beside the shard's thread.
+//! Registrations outlive a restart: what changes is written to a file in the data folder, beside the shard's thread.
+//!
+//! The shard never copies more than the accounts that changed: a full table costs it nothing. What a crash can lose is
+//! what changed within [`GATHER`] and the one write under way; those phones register again by themselves.
+
+mod log;
 
 use crate::{Registration, ShellError};
 use core::time::Duration;
-use model::{Directory, Instant};
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use log::{Changes, Log};
+use model::{AccountId, Directory, Instant};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use switch::RegistrarSnapshot;
+use switch::{Core, RegistrarSnapshot};
 
-/// Changes are gathered for so long; a crash forgets at most these, and the phones register again by themselves.
-const GATHER: Duration = Duration::from_secs(3);
-const FILE: &str = "registrations.json";
+/// Changes are gathered for so long.
+const GATHER: Duration = Duration::from_secs(1);
+/// Accounts handed over in one turn of the shard, and the pause before the next.
+const ACCOUNTS_MAX: usize = 500;
+const PAUSE: Duration = Duration::from_millis(10);
+/// Batches that wait for the writer.
+const BATCHES_MAX: usize = 4;
+const FILE: &str = "registrations.log";
 
-/// Writes snapshots when bindings have changed.
+/// What the writer is to do.
+enum Batch {
+    /// Begin a file with all of this.
+    All(RegistrarSnapshot),
+    /// Note these accounts.
+    Some(Changes),
+}
+
+/// Hands over the bindings of accounts that have changed.
 ///
 /// # Invariants
-/// At most one snapshot waits for the writer; the file is replaced whole or not at all.
+/// `due` is set while `changed` holds anything. At most [`BATCHES_MAX`] batches wait; what finds no room stays here, as
+/// names of accounts only.
 pub(crate) struct Keeper {
+    changed: BTreeSet<AccountId>,
     due: Option<Instant>,
-    writer: Option<(SyncSender<RegistrarSnapshot>, JoinHandle<()>)>,
+    /// The writer lost its file and needs everything again.
+    lost: Arc<AtomicBool>,
+    writer: Option<(SyncSender<Batch>, JoinHandle<()>)>,
 }
 
 impl Keeper {
-    pub(crate) fn start(dir: &Path) -> Result<Keeper, ShellError> {
-        let (send, receive) = sync_channel(1);
-        let path = dir.join(FILE);
+    /// Begins the file with what is bound now.
+    pub(crate) fn start(dir: &Path, now: RegistrarSnapshot) -> Result<Keeper, ShellError> {
+        let (send, receive) = sync_channel(BATCHES_MAX);
+        let lost = Arc::new(AtomicBool::new(false));
+        let mut writer = Writer { path: dir.join(FILE), log: None, lost: Arc::clone(&lost) };
         let thread = std::thread::Builder::new()
             .name("registrations".to_owned())
-            .spawn(move || write_all(&receive, &path))
+            .spawn(move || writer.run(&receive))
             .map_err(|e| ShellError::System { what: "a thread", why: e.to_string() })?;
-        Ok(Keeper { due: None, writer: Some((send, thread)) })
+        let _taken = send.send(Batch::All(now));
+        Ok(Keeper { changed: BTreeSet::new(), due: None, lost, writer: Some((send, thread)) })
     }
 
-    /// A binding was added, refreshed or removed.
-    pub(crate) fn changed(&mut self, now: Instant) {
+    /// A binding of this account was added, refreshed or removed.
+    pub(crate) fn changed(&mut self, account: AccountId, now: Instant) {
+        self.changed.insert(account);
         self.due.get_or_insert(now + GATHER);
     }
 
@@ -43,20 +71,38 @@ impl Keeper {
         self.due
     }
 
-    /// Hands a snapshot to the writer; if it is still busy, the next one will do.
-    pub(crate) fn keep(&mut self, snapshot: RegistrarSnapshot, now: Instant) {
-        self.due = None;
-        if let Some((writer, _)) = &self.writer
-            && let Err(TrySendError::Full(_)) = writer.try_send(snapshot)
-        {
-            self.changed(now);
+    /// Hands over what is due.
+    pub(crate) fn keep(&mut self, core: &Core, now: Instant) {
+        let Some((writer, _)) = &self.writer else { return };
+        let batch = if self.lost.swap(false, Ordering::Relaxed) {
+            self.changed.clear();
+            Batch::All(core.registrations())
+        } else {
+            let some = core::iter::from_fn(|| self.changed.pop_first()).take(ACCOUNTS_MAX);
+            Batch::Some(some.map(|account| (account, core.registrations_of(account))).collect())
+        };
+        match writer.try_send(batch) {
+            Ok(()) => self.due = (!self.changed.is_empty()).then_some(now + PAUSE),
+            Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => {
+                match batch {
+                    Batch::All(_) => self.lost.store(true, Ordering::Relaxed),
+                    Batch::Some(changes) => self.changed.extend(changes.iter().map(|(account, _)| *account)),
+                }
+                self.due = Some(now + GATHER);
+            }
         }
     }
 
-    /// The last snapshot; returns when it is on the disk.
-    pub(crate) fn keep_at_end(&mut self, snapshot: RegistrarSnapshot) {
+    /// Hands over the last changes; returns when they are on the disk.
+    pub(crate) fn keep_at_end(&mut self, core: &Core) {
         if let Some((writer, thread)) = self.writer.take() {
-            let _gone = writer.send(snapshot);
+            let changed = core::mem::take(&mut self.changed).into_iter();
+            let last = if self.lost.load(Ordering::Relaxed) {
+                Batch::All(core.registrations())
+            } else {
+                Batch::Some(changed.map(|account| (account, core.registrations_of(account))).collect())
+            };
+            let _gone = writer.send(last);
             drop(writer);
             if thread.join().is_err() {
                 tracing::error!("the thread that saves registrations had failed");
@@ -65,39 +111,41 @@ impl Keeper {
     }
 }
 
-fn write_all(snapshots: &Receiver<RegistrarSnapshot>, path: &Path) {
-    while let Ok(snapshot) = snapshots.recv() {
-        if let Err(error) = write(&snapshot, path) {
-            tracing::warn!(%error, "registrations cannot be saved: after a restart phones are away until they register");
+struct Writer {
+    path: PathBuf,
+    log: Option<Log>,
+    lost: Arc<AtomicBool>,
+}
+
+impl Writer {
+    fn run(&mut self, batches: &Receiver<Batch>) {
+        while let Ok(batch) = batches.recv() {
+            let done = match batch {
+                Batch::All(all) => Log::create(&self.path, all).map(|log| self.log = Some(log)),
+                Batch::Some(changes) => self.log.as_mut().map_or(Ok(()), |log| log.append(&changes)),
+            };
+            if let Err(error) = done {
+                tracing::warn!(%error, "registrations cannot be saved: after a restart phones are away until they register");
+                self.log = None;
+            }
+            self.lost.fetch_or(self.log.is_none(), Ordering::Relaxed);
         }
     }
 }
 
-fn write(snapshot: &RegistrarSnapshot, path: &Path) -> std::io::Result<()> {
-    let next = path.with_extension("json.next");
-    let mut file = BufWriter::new(File::create(&next)?);
-    serde_json::to_writer(&mut file, snapshot)?;
-    file.flush()?;
-    file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_data()?;
-    std::fs::rename(&next, path)
-}
-
 /// What an earlier process left. A file that cannot be read is put aside: it must not keep the switch from starting.
 pub(crate) fn load(dir: &Path) -> Option<RegistrarSnapshot> {
-    let path: PathBuf = dir.join(FILE);
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+    let path = dir.join(FILE);
+    match log::read(&path) {
+        Ok(found) => found.map(|(snapshot, broken)| {
+            if broken > 0 {
+                tracing::warn!(broken, "lines of the saved registrations make no sense");
+            }
+            snapshot
+        }),
         Err(error) => {
-            tracing::warn!(%error, path = %path.display(), "saved registrations cannot be read");
-            return None;
-        }
-    };
-    match serde_json::from_slice::<RegistrarSnapshot>(&bytes) {
-        Ok(snapshot) => Some(snapshot),
-        Err(error) => {
-            tracing::warn!(%error, path = %path.display(), "saved registrations make no sense and are put aside");
-            let _kept = std::fs::rename(&path, path.with_extension("json.broken"));
+            tracing::warn!(%error, path = %path.display(), "saved registrations cannot be read and are put aside");
+            let _kept = std::fs::rename(&path, path.with_extension("broken"));
             None
         }
     }
@@ -124,27 +172,5 @@ pub(crate) fn list(snapshot: &RegistrarSnapshot, directory: &Directory) -> Vec<R
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{FILE, Keeper, load};
-    use core::time::Duration;
-    use model::Instant;
-    use switch::RegistrarSnapshot;
-
-    #[test]
-    fn a_snapshot_comes_back_and_nonsense_is_put_aside() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(load(dir.path()).is_none());
-        let mut keeper = Keeper::start(dir.path()).unwrap();
-        let now = Instant::from_unix_nanos(0);
-        keeper.changed(now);
-        keeper.changed(now + Duration::from_secs(2));
-        assert_eq!(keeper.poll_timeout(), Some(now + Duration::from_secs(3)), "changes are gathered");
-        keeper.keep(RegistrarSnapshot::default(), now);
-        assert_eq!(keeper.poll_timeout(), None);
-        keeper.keep_at_end(RegistrarSnapshot::default());
-        assert_eq!(load(dir.path()), Some(RegistrarSnapshot::default()));
-        std::fs::write(dir.path().join(FILE), b"{").unwrap();
-        assert!(load(dir.path()).is_none());
-        assert!(dir.path().join("registrations.json.broken").exists());
-    }
-}
+#[path = "registrations/tests.rs"]
+mod tests;

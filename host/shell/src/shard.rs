@@ -419,9 +419,13 @@ impl Shard {
                     tracing::warn!(call = %why.call, "an explanation was dropped: the database does not follow");
                 }
             }
-            CallEvent::Registered { account, expires_s, .. } => {
-                tracing::debug!(%account, expires_s, "registered");
-                self.keeper.changed(now);
+            CallEvent::Registered { account, expires_s, refreshed, .. } => {
+                if *refreshed {
+                    tracing::debug!(%account, expires_s, "registered again");
+                } else {
+                    tracing::debug!(%account, expires_s, "registered");
+                }
+                self.keeper.changed(*account, now);
             }
             CallEvent::Trunk { trunk, change } => match change {
                 TrunkChange::Registered { until } => tracing::info!(%trunk, ?until, "registered with the carrier"),
@@ -432,9 +436,9 @@ impl Shard {
                 TrunkChange::ServerDown { address } => tracing::warn!(%trunk, %address, "the carrier's server is down"),
                 TrunkChange::ServerUp { address } => tracing::info!(%trunk, %address, "the carrier's server is up"),
             },
-            CallEvent::Unregistered { account, .. } => {
-                tracing::debug!(%account, "registration ended");
-                self.keeper.changed(now);
+            CallEvent::Unregistered { account, why, .. } => {
+                tracing::debug!(%account, why = why.token(), "registration ended");
+                self.keeper.changed(*account, now);
             }
         }
     }
@@ -442,7 +446,7 @@ impl Shard {
     /// Shows the figures, keeps the registrations, tells the journal that the process lives.
     fn look_after(&mut self, now: Instant) {
         if self.keeper.poll_timeout().is_some_and(|at| at <= now) {
-            self.keeper.keep(self.core.registrations(), now);
+            self.keeper.keep(&self.core, now);
         }
         if now >= self.heartbeat_at {
             self.heartbeat_at = now + HEARTBEAT_EVERY;
@@ -486,7 +490,7 @@ impl Shard {
         if let Err(error) = self.journal.heartbeat(now) {
             tracing::error!(%error, lost = self.journal.unwritten(), "the call journal could not be written at the end");
         }
-        self.keeper.keep_at_end(self.core.registrations());
+        self.keeper.keep_at_end(&self.core);
         self.show();
         if let Some(done) = self.stop.take() {
             let _gone = done.send(());

@@ -65,6 +65,7 @@ impl Shell {
         if let Some(snapshot) = registrations::load(&config.data_dir) {
             core.restore_registrations(snapshot, clock.now());
         }
+        let keeper = Keeper::start(&config.data_dir, core.registrations())?;
         let published = Published::new();
         let (whys, explained) = mpsc::channel(config.limits.inbox_max.max(1));
         let listeners = net.listeners().to_vec();
@@ -76,7 +77,7 @@ impl Shell {
             plugins: plugins.clone(),
             resolver: resolver::Resolver::new(resolver_settings(&config, &listeners)),
             journal: outbox.journal(),
-            keeper: Keeper::start(&config.data_dir)?,
+            keeper,
             recorder: Recorder::start(&config.data_dir)
                 .map_err(|e| ShellError::System { what: "a thread", why: e.to_string() })?,
             inbox: receiver,

@@ -2,7 +2,8 @@
 
 use crate::sql::{Arg, Pools, Row, Statement, Tx};
 use crate::{
-    Accounts, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, PluginKeys, Plugins, Policies, PrefixTables, Rules, SecretKey, StoreError, Tokens, TranslationSets, Trunks, feed::Watch, open,
+    Accounts, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, PluginKeys, Plugins, Policies,
+    PrefixTables, Rules, SecretKey, StoreError, Tokens, TranslationSets, Trunks, feed::Watch, open,
 };
 use std::sync::Arc;
 

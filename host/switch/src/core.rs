@@ -14,7 +14,8 @@ use admission::{Domains, Doorkeeper, Guard, Shedder};
 use bytes::Bytes;
 use call::{Engine, Floors, Setup};
 use model::{
-    CallId, CallSnapshot, Directory, Flow, IdSource, Instant, Lookups, MediaPortId, RecordingEvent, RecordingId,
+    AccountId, CallId, CallSnapshot, Directory, Flow, IdSource, Instant, Lookups, MediaPortId, RecordingEvent,
+    RecordingId,
 };
 use registrar::Registrar;
 use sip_message::{Message, ParseLimits};
@@ -41,6 +42,8 @@ pub struct Core {
     pub(crate) doorkeeper: Doorkeeper,
     pub(crate) events: EventDesk,
     pub(crate) shedder: Shedder,
+    /// Whether some neighbour speaks RFC 7339: only then are answers looked at.
+    pub(crate) overload_told: bool,
     pub(crate) media: media::Engine,
     pub(crate) calls: Engine,
     pub(crate) lookups: Lookups,
@@ -85,6 +88,7 @@ impl Core {
                 Guard::new(config.guard.clone()),
             ),
             shedder: Shedder::new(config.overload),
+            overload_told: false,
             media: media::Engine::new(config.media(prompts), ports, ids.split()),
             calls: Engine::new(ids.split()),
             trunks,
@@ -252,6 +256,11 @@ impl Core {
     /// One transaction event climbs a floor.
     fn climb(&mut self, event: sip_transaction::Event, now: Instant) {
         use sip_transaction::Event;
+        if let Event::Response { response, flow, .. } = &event
+            && let Some(report) = response.top_via().ok().and_then(|via| via.overload())
+        {
+            self.trunks.layer.handle_overload(flow.remote, report, now);
+        }
         let Some(event) = self.pass_through(event, now) else { return };
         let (dialogs, below) = (&mut self.dialogs, &mut self.transactions);
         let trunks = &mut self.trunks.layer;
@@ -299,8 +308,12 @@ impl Core {
                 | call::Output::Event(_) => later.push_back(output),
             }
         }
-        while let Some(transmit) = self.transactions.poll_transmit() {
+        while let Some(mut transmit) = self.transactions.poll_transmit() {
             self.counters.sip_sent += 1;
+            if self.overload_told && transmit.bytes.starts_with(b"SIP/2.0 ") {
+                let told = sip_message::with_overload(&transmit.bytes, &self.shedder.report());
+                transmit.bytes = told.unwrap_or(transmit.bytes);
+            }
             self.out.push_back(Output::Transmit(transmit));
         }
         self.ask_for_hops();
@@ -347,8 +360,20 @@ impl Core {
         registrar::Snapshot { nonce_secret: Some(self.doorkeeper.nonce_secret()), ..self.registrar.snapshot() }
     }
 
+    /// The bindings of one account, to be kept over a restart.
+    #[must_use]
+    pub fn registrations_of(&self, account: AccountId) -> Vec<registrar::Binding> {
+        self.registrar.kept(account)
+    }
+
     /// Puts kept bindings back; those that ran out meanwhile are left out.
-    pub fn restore_registrations(&mut self, snapshot: registrar::Snapshot, now: Instant) {
+    pub fn restore_registrations(&mut self, mut snapshot: registrar::Snapshot, now: Instant) {
+        let setup = &self.setup;
+        snapshot.bindings.retain_mut(|(_, binding)| {
+            let flow = setup.rehomed(binding.flow);
+            binding.flow = flow.unwrap_or(binding.flow);
+            flow.is_some()
+        });
         if let Some(secret) = snapshot.nonce_secret {
             self.doorkeeper.resume(secret, now);
         }

@@ -42,8 +42,13 @@ impl Core {
 
     /// A request outside any dialog.
     pub(crate) fn front_desk(&mut self, key: ServerKey, flow: Flow, request: &Arc<Message>, now: Instant) {
+        // A neighbour that speaks RFC 7339 reads in the Via how much to send, and is not sent away for good.
+        let told = request.top_via().is_ok_and(|via| via.offers_overload_control());
+        self.overload_told |= told;
         if let Err(retry_s) = self.shedder.take() {
-            return self.answer(key, &flow, request, 503, &[("Retry-After", retry_s.to_string())], now);
+            let later = [("Retry-After", retry_s.to_string())];
+            let headers = if told { &[][..] } else { &later[..] };
+            return self.answer(key, &flow, request, 503, headers, now);
         }
         let screened =
             screen(request).and_then(|()| self.screen_loops(request)).and_then(|()| self.extensions(request));

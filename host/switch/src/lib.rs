@@ -27,4 +27,4 @@ pub use config::CoreConfig;
 pub use counters::Counters;
 pub use io::{Input, Output};
 pub use media::{MediaPort, MediaTransmit, PacketKind, Prompts};
-pub use registrar::Snapshot as RegistrarSnapshot;
+pub use registrar::{Binding, Snapshot as RegistrarSnapshot};

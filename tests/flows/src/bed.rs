@@ -11,11 +11,10 @@ use bytes::Bytes;
 use core::net::IpAddr;
 use core::time::Duration;
 use model::{
-    Account, AccountId, Answer, AppId, AppOutcome, AppVerb, Brand, BrandId, BridgeSpec, CollectSpec, Company,
-    CompanyId, Ddi, Decision, DefaultVerdict, DialSpec, Directory, Endpoint, Extension, ExtensionId, Flow, Ha1,
-    Handling, Hooks, Instant, LegHandle, Limits, Mailbox, MediaPath, MediaPortId, MediaSecurity, MessageCounts,
-    NextHop, Prompt, Refusal, RegisterAnswer, RegisterVerdict, RequestId, ResolveFailure, ResolveTicket, Resolved,
-    ResourceList, RingPlan, RingStep, RouteTarget, Target, Ticket, Transport,
+    Account, AccountId, Answer, AppId, AppOutcome, Brand, BrandId, Company, CompanyId, Ddi, Decision, DefaultVerdict,
+    Directory, Endpoint, Extension, ExtensionId, Flow, Ha1, Handling, Hooks, Instant, Limits, Mailbox, MediaPath,
+    MediaPortId, MediaSecurity, MessageCounts, NextHop, Refusal, RegisterAnswer, RegisterVerdict, RequestId,
+    ResolveFailure, ResolveTicket, Resolved, ResourceList, RingPlan, RingStep, RouteTarget, Target, Ticket, Transport,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -128,6 +127,10 @@ impl Bed {
                 self.carriers.set(settings);
                 self.tell_directory();
             }
+            ["company", "music", name] => {
+                let directory = directory_of((None, Some(name)), None, Vec::new(), &Ruled::default());
+                self.core.handle(Input::Directory(Arc::new(directory)), self.now);
+            }
             ["rule" | "account" | "company" | "ddi", rest @ ..] => {
                 self.ruled.set(words[0], rest);
                 self.tell_directory();
@@ -158,10 +161,6 @@ impl Bed {
                 let party = self.parties.iter().find(|p| p.name == *name);
                 let count = party.and_then(|p| self.sounds.remove(&p.address.ip())).unwrap_or(0);
                 return vec![format!("{count} packets of the switch's own")];
-            }
-            ["company", "music", name] => {
-                let directory = directory_of((None, Some(name)), None, Vec::new(), &Ruled::default());
-                self.core.handle(Input::Directory(Arc::new(directory)), self.now);
             }
             ["operator", ">", "hangup"] => {
                 let calls: Vec<_> = self.core.calls().map(|c| c.call).collect();
@@ -406,10 +405,6 @@ fn endpoint(text: &str) -> Endpoint {
 /// no member of the list.
 fn directory(security: Option<(&str, MediaSecurity)>, gone: Option<&str>) -> Directory {
     directory_of((security, None), gone, Vec::new(), &Ruled::default())
-}
-
-fn directory_with(ddis: Vec<Ddi>) -> Directory {
-    directory_of((None, None), None, ddis, &Ruled::default())
 }
 
 fn directory_of(

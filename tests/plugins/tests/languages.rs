@@ -6,10 +6,11 @@
 use core::time::Duration;
 use model::{
     AppError, AppOutcome, AppReply, AppVerb, Bridged, Cause, CauseInfo, Collected, Decision, Endpoint, Header,
-    HeaderOp, LegHandle, Prompt, QuestionKind, RingPlan,
+    HeaderOp, Instant as At, LegHandle, Prompt, QuestionKind, RingPlan, Told,
 };
-use plugin::{Artifact, BindingSpec, Grants, Host, Point};
-use plugin_tests::{ACME, DESK, Engine, ask, ask_kind, bind, host_with};
+use plugin::{Artifact, BindingSpec, Grants, Host, Point, Secret};
+use plugin_tests::{ACME, BRAND, DESK, Engine, PATIENCE, ask, ask_kind, bind, directory, host_with, until};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;

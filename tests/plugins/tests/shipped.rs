@@ -208,9 +208,10 @@ fn lcr() -> (plugin::Host, impl Fn(&str)) {
 }
 
 fn trunks(decision: Option<Decision>) -> Vec<(String, String)> {
-    let trunk = |step: &model::RingStep| match &step.targets[0].to {
-        Endpoint::Trunk { name, number } => (name.clone(), number.clone()),
-        other => panic!("{other:?}"),
+    let trunk = |step: &model::RingStep| {
+        let to = &step.targets[0].to;
+        let Endpoint::Trunk { name, number } = to else { panic!("{to:?}") };
+        (name.clone(), number.clone())
     };
     plan(decision).map(|p| p.steps.iter().map(trunk).collect()).unwrap_or_default()
 }

@@ -24,7 +24,7 @@ pub struct GuardConfig {
     pub enabled: bool,
     /// Whether the machine itself is trusted.
     pub trust_loopback: bool,
-    /// Blocks that are never banned and have no rates, besides the addresses of direct accounts.
+    /// Blocks that are never banned and have no rates, besides the addresses of direct accounts and of carriers.
     pub trusted: Vec<Cidr>,
     /// What is done with a request for a domain that is nobody's.
     pub unknown_domain: UnknownDomain,

@@ -24,6 +24,7 @@ pub(crate) fn company(rules: CompanyRules) -> Company {
         calls_max: None,
         media_security: MediaSecurity::Allow,
         codecs: Vec::new(),
+        hold_music: None,
         rules,
     }
 }

@@ -29,6 +29,8 @@ impl Usage {
     pub(crate) fn send_invite(&mut self, cx: &mut Cx<'_>, spec: Box<InviteSpec>, retries: u8) {
         let session = self.session.request_headers(cx.config);
         let (flow, request) = initial_invite(cx.config, &mut self.dialog, &spec, &session);
+        // A carrier may ask for less; a phone has nothing to ask for.
+        let request = if spec.carrier.is_some() { request.offer_overload_control() } else { request };
         let client = cx.send(&mut self.dialog, flow, request);
         cx.index.clients.insert(client, Purpose::Invite(self.key));
         let offered = spec.offer.is_some();

@@ -136,6 +136,8 @@ pub fn name_addr(display: Option<&str>, uri: impl Display) -> String {
 pub struct RequestWriter {
     block: Block,
     method_len: usize,
+    /// What stands behind our parameters in the top Via.
+    via_more: &'static str,
 }
 
 impl RequestWriter {
@@ -153,7 +155,7 @@ impl RequestWriter {
             }
         }
         line.extend_from_slice(b" SIP/2.0\r\n");
-        RequestWriter { block: Block::new(line), method_len }
+        RequestWriter { block: Block::new(line), method_len, via_more: "" }
     }
 
     /// The method.
@@ -169,6 +171,13 @@ impl RequestWriter {
         core::str::from_utf8(line).unwrap_or_default().split(' ').next().unwrap_or_default()
     }
 
+    /// The Via says that we would send less if we were asked (RFC 7339 section 4.1).
+    #[must_use]
+    pub fn offer_overload_control(mut self) -> Self {
+        self.via_more = crate::overload::OFFER;
+        self
+    }
+
     /// Puts a Via on top of all others, whatever was written before.
     #[must_use]
     pub fn via(mut self, transport: Transport, sent_by: SocketAddr, branch: &str) -> Self {
@@ -180,7 +189,9 @@ impl RequestWriter {
         push_address(head, sent_by);
         head.extend_from_slice(b";branch=");
         head.extend(branch.bytes().filter(|b| is_token_byte(*b)));
-        head.extend_from_slice(b";rport\r\n");
+        head.extend_from_slice(b";rport");
+        head.extend_from_slice(self.via_more.as_bytes());
+        head.extend_from_slice(b"\r\n");
         let added = head.len() - before;
         if let Some(tail) = head.get_mut(self.block.start_end..) {
             tail.rotate_right(added);

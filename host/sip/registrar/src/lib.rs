@@ -223,6 +223,12 @@ impl Registrar {
         Snapshot { bindings: all.collect(), gruu_secret: Some(self.gruus.secret()), nonce_secret: None }
     }
 
+    /// The bindings of one account, as [`Registrar::snapshot`] has them.
+    #[must_use]
+    pub fn kept(&self, account: AccountId) -> Vec<Binding> {
+        self.held(account).iter().map(|h| h.binding.clone()).collect()
+    }
+
     /// Puts kept bindings back, but for those that ran out meanwhile, that were registered again, or whose stream did
     /// not survive and cannot be opened from here. Where nothing was registered yet, temporary GRUUs stay good.
     pub fn restore(&mut self, snapshot: Snapshot, now: Instant) {

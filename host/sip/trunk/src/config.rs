@@ -85,6 +85,8 @@ pub struct Figures {
     pub servers_up: u64,
     /// Addresses of servers that take none, and servers without an address.
     pub servers_down: u64,
+    /// Calls that were kept from servers which asked for less, since the start.
+    pub shed: u64,
 }
 
 /// Something the operator wants to know.

@@ -2,11 +2,12 @@
 
 use crate::caps::Full;
 use crate::line::{Line, Registering};
+use crate::throttle::Throttles;
 use crate::transact::{Cx, Lookups, Purpose, Transactions};
 use crate::{Config, Event, Figures, Lookup, LookupId, Outcome, Route};
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use model::{Directory, Flow, IdSource, Instant, TrunkId, TrunkStatus};
-use sip_message::Message;
+use sip_message::{Message, OverloadReport};
 use sip_transaction::{ClientKey, Failure};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub struct Layer {
     lookups: Lookups,
     due: BTreeSet<(Instant, TrunkId)>,
     events: VecDeque<Event>,
+    throttles: Throttles,
     draining: bool,
 }
 
@@ -57,6 +59,7 @@ impl Layer {
             lookups: Lookups::default(),
             due: BTreeSet::new(),
             events: VecDeque::new(),
+            throttles: Throttles::default(),
             draining: false,
         }
     }
@@ -228,7 +231,14 @@ impl Layer {
 
     /// An INVITE is about to go by this flow; `false` where the server is down, or another call tries it just now.
     pub fn tries(&mut self, trunk: TrunkId, flow: &Flow, now: Instant) -> bool {
-        self.lines.get_mut(&trunk).is_some_and(|line| line.tries(flow, now))
+        !self.throttles.sheds(flow.remote, now) && self.lines.get_mut(&trunk).is_some_and(|line| line.tries(flow, now))
+    }
+
+    /// What the top Via of a response asks of us (RFC 7339); heard where it is a server of ours.
+    pub fn handle_overload(&mut self, remote: SocketAddr, report: OverloadReport, now: Instant) {
+        if self.lines.values().any(|line| line.sends_to(remote)) {
+            self.throttles.note(remote, report, now);
+        }
     }
 
     /// How an INVITE by this flow went.
@@ -265,7 +275,7 @@ impl Layer {
     /// The figures of now.
     #[must_use]
     pub fn figures(&self) -> Figures {
-        let mut figures = Figures::default();
+        let mut figures = Figures { shed: self.throttles.shed, ..Figures::default() };
         self.lines.values().for_each(|line| line.count(&mut figures));
         figures
     }

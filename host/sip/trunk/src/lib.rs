@@ -25,6 +25,7 @@ mod layer;
 mod line;
 mod register;
 mod registration;
+mod throttle;
 mod transact;
 
 pub use caps::Full;

@@ -337,6 +337,11 @@ impl Line {
         self.servers.iter().flat_map(|s| &s.spots).any(|s| s.flow.remote.ip().to_canonical() == remote)
     }
 
+    /// Whether this is the address of one of its servers.
+    pub(crate) fn sends_to(&self, remote: core::net::SocketAddr) -> bool {
+        self.servers.iter().flat_map(|s| &s.spots).any(|s| s.flow.remote == remote)
+    }
+
     /// The addresses of its servers, as far as they are known.
     pub(crate) fn peers(&self) -> impl Iterator<Item = core::net::IpAddr> {
         self.servers.iter().flat_map(|s| &s.spots).map(|s| s.flow.remote.ip().to_canonical())
