@@ -99,6 +99,9 @@ impl Drop for Slot {
     }
 }
 
+/// Linear memories of one component: Rust and Python ones have one, JavaScript ones three.
+pub(crate) const MEMORIES_PER_COMPONENT: u32 = 3;
+
 fn engine_config(shape: LaneShape, config: &HostConfig) -> Config {
     let n = shape.instances;
     let mut pool = PoolingAllocationConfig::new();
@@ -106,8 +109,8 @@ fn engine_config(shape: LaneShape, config: &HostConfig) -> Config {
         // A Rust component is three core instances and two tables, a Python one 38 and 2.
         .total_core_instances(n.saturating_mul(8).max(64))
         .max_core_instances_per_component(64)
-        .total_memories(n)
-        .max_memories_per_component(1)
+        .total_memories(n.saturating_mul(MEMORIES_PER_COMPONENT))
+        .max_memories_per_component(MEMORIES_PER_COMPONENT)
         .total_tables(n.saturating_mul(3).max(64))
         .max_tables_per_component(64)
         .table_elements(config.table_elements_max)

@@ -73,7 +73,7 @@ pub(crate) fn store(engine: &Engine, seat: Seat<'_>, config: &HostConfig, ticker
         .table_elements(config.table_elements_max)
         .instances(64)
         .tables(64)
-        .memories(1)
+        .memories(crate::engine::MEMORIES_PER_COMPONENT as usize)
         .build();
     let began = Instant::now();
     let guest = Guest {

@@ -13,7 +13,7 @@ function counted() {
   try {
     return kv.add('front-desk', 'calls', 1, null);
   } catch (error) {
-    log.write('info', 'the call is not counted', [['why', error.tag]]);
+    log.write('info', 'the call is not counted', [['why', String(error.tag ?? error)]]);
     return 0;
   }
 }

@@ -31,7 +31,7 @@ async fn says(host: &Host, spec: BindingSpec) -> String {
     host.set_bindings(vec![spec]).expect("bound");
     let answer = ask(host, "442079460000").await;
     match answer.decision {
-        Some(Decision::Refuse(refusal)) => refusal.reason,
+        Some(Decision::Refuse(refusal)) => refusal.reason.trim_start_matches("Error::").to_owned(),
         _ => format!("{answer:?}"),
     }
 }
@@ -99,7 +99,8 @@ async fn a_plugin_that_fills_its_bucket_stops_there_and_harms_no_neighbour() {
     let elsewhere =
         SpaceName { brand: BrandId(9), company: None, account: None, plugin: "p".into(), bucket: "b".into() };
     kv.space(&elsewhere).put("k", KvEntry { value: vec![0; 60 << 10], expires_ms: None }).expect("another brand's own");
-    assert!(says(&host, probe(&host, r#"{"do":"long"}"#, kv_grant())).await.contains("kv-key-bytes"));
+    let said = says(&host, probe(&host, r#"{"do":"long"}"#, kv_grant())).await;
+    assert!(said.contains("kv-key-bytes"), "{said}");
     assert_eq!(host.metrics().bindings[0].traps, 0);
 }
 
@@ -294,7 +295,7 @@ async fn forwards_are_set_by_star_codes_and_followed_by_the_router() {
     };
     host.set_bindings(vec![spec(1, Point::Router), spec(2, Point::Feature)]).expect("bound");
     let reason = |decision: Option<Decision>| match decision {
-        Some(Decision::Refuse(refusal)) => refusal.reason,
+        Some(Decision::Refuse(refusal)) => refusal.reason.trim_start_matches("Error::").to_owned(),
         other => format!("{other:?}"),
     };
     assert_eq!(ask(&host, "1001").await.decision, None);

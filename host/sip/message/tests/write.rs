@@ -72,7 +72,7 @@ fn a_response_carries_what_section_8_2_6_asks_for() {
     let trying = ResponseWriter::to(&request, 100, "", source()).finish();
     assert_eq!(
         text(&trying),
-        "SIP/2.0 100 Trying\r\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKa;received=198.51.100.7;rport=32000\r\n\
+        "SIP/2.0 100 Trying\r\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKa;rport=32000;received=198.51.100.7\r\n\
          Via: SIP/2.0/TCP far;branch=z9hG4bKb\r\nFrom: <sip:a@example.net>;tag=1\r\nTo: <sip:b@example.net>\r\n\
          Call-ID: c1\r\nCSeq: 1 INVITE\r\nTimestamp: 54\r\nContent-Length: 0\r\n\r\n"
     );
@@ -95,7 +95,7 @@ fn the_top_via_is_made_true_and_the_rest_left_alone() {
         stamped("SIP/2.0/UDP 192.0.2.1;rport;received=6.6.6.6;x=\"a b\", SIP/2.0/UDP q;rport", "192.0.2.1:9"),
         "SIP/2.0/UDP 192.0.2.1;x=\"a b\";received=192.0.2.1;rport=9, SIP/2.0/UDP q;rport"
     );
-    assert_eq!(stamped("SIP/2.0/UDP [::1]:1;rport", "[::1]:7"), "SIP/2.0/UDP [::1]:1;received=::1;rport=7");
+    assert_eq!(stamped("SIP/2.0/UDP [::1]:1;rport", "[::1]:7"), "SIP/2.0/UDP [::1]:1;rport=7;received=::1");
 }
 
 #[test]

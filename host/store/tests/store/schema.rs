@@ -66,6 +66,7 @@ fn no_statement_hides() {
 #[test]
 fn every_statement_on_tenant_rows_looks_at_the_scope() {
     const UNSCOPED: &[(&str, &str, &str)] = &[
+        ("binding_secrets", "EVERY", "the switch binds what every tenant has"),
         ("brands", "CREATE", "only the platform's operator gets that far"),
         ("brands", "DELETE", "only the platform's operator gets that far"),
         ("cdrs", "INSERT", "the outbox writes for every tenant"),

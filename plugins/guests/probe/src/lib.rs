@@ -70,7 +70,7 @@ impl Router for Probe {
             "storm" => loop {
                 let _ = STORE.text("k");
             },
-            "long" => tell(STORE.put(&"k".repeat(1 << 20), "")),
+            "long" => tell(STORE.put(&"k".repeat(1 << 14), "")),
             "leak" => return Err(Error::Unavailable(format!("key {}", secret(&config.text)?))),
             "log" => {
                 strowger_sdk::info!("{}", secret(&config.text)?);
