@@ -21,6 +21,7 @@ const PARTS: &[&str] = &[
     "host/sip/registrar",
     "host/sip/events",
     "host/admission",
+    "host/policy",
     "host/media/sdp",
     "host/media/rtp",
     "host/media/engine",
