@@ -3,9 +3,9 @@
 //! Offsets, since a message owns its bytes; the views are made of them again for the price of a few slices.
 
 use crate::message::Span;
-use crate::name_addr::Tag;
-use crate::params::Params;
+use crate::params::{Param, Params};
 use crate::uri::Parts;
+use crate::via::Marks;
 use crate::{Message, Name, NameAddrRef, ParseError, UriRef, ViaRef};
 
 /// # Invariants
@@ -26,6 +26,7 @@ pub(crate) struct NameAddrAt {
     parts: Parts,
     params: Span,
     tag: Option<Span>,
+    sound: bool,
 }
 
 /// Where the parts of a Via value lie.
@@ -36,6 +37,11 @@ pub(crate) struct ViaAt {
     host: Span,
     port: Option<u16>,
     params: Span,
+    branch: Option<Span>,
+    received: Option<Span>,
+    rport: Option<(Span, Option<Span>)>,
+    overload: bool,
+    sound: bool,
 }
 
 /// The number, and where the method lies.
@@ -67,21 +73,28 @@ impl NameAddrAt {
             parts: read.uri().parts(),
             params: message.span_of(read.params().as_str().as_bytes()),
             tag: read.tag().map(|tag| message.span_of(tag.as_bytes())),
+            sound: read.is_sound(),
         }
     }
 
     pub(crate) fn view<'m>(&self, message: &'m Message) -> NameAddrRef<'m> {
         let uri = UriRef::again(message.cut_str(self.uri), self.parts);
         let params = Params::new(message.cut_str(self.params));
-        let tag = Tag::Read(self.tag.map(|tag| message.cut_str(tag)));
-        NameAddrRef::again(message.cut(self.display), uri, params, tag)
+        let tag = self.tag.map(|tag| message.cut_str(tag));
+        NameAddrRef::again(message.cut(self.display), uri, params, (tag, self.sound))
     }
 }
 
 impl ViaAt {
     fn of(message: &Message, read: &ViaRef<'_>) -> ViaAt {
         let span = |text: &str| message.span_of(text.as_bytes());
+        let marks = read.marks();
         ViaAt {
+            branch: marks.branch.map(span),
+            received: marks.received.map(span),
+            rport: marks.rport.map(|rport| (span(rport.name), rport.value.map(span))),
+            overload: marks.overload,
+            sound: marks.sound,
             transport: span(read.transport()),
             sent_by: span(read.sent_by()),
             host: span(read.host()),
@@ -94,6 +107,14 @@ impl ViaAt {
         let host = message.cut_str(self.host);
         let sent_by = if self.sent_by == self.host { host } else { message.cut_str(self.sent_by) };
         let params = Params::new(message.cut_str(self.params));
-        ViaRef::again(message.cut_str(self.transport), sent_by, (host, self.port), params)
+        let cut = |span| message.cut_str(span);
+        let marks = Marks {
+            branch: self.branch.map(cut),
+            received: self.received.map(cut),
+            rport: self.rport.map(|(name, value)| Param { name: cut(name), value: value.map(cut) }),
+            overload: self.overload,
+            sound: self.sound,
+        };
+        ViaRef::again(cut(self.transport), sent_by, (host, self.port), (params, marks))
     }
 }

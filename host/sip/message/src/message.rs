@@ -1,7 +1,7 @@
 //! A parsed message: the bytes as they came and an index of the header fields; everything else is read when asked.
 
 use crate::known::Known;
-use crate::name::{COUNT, by_id, lookup};
+use crate::name::{COUNT, lookup};
 use crate::scan::{is_lws, split_before};
 use crate::value::ValueList;
 use crate::{Contacts, HeaderValue, Method, Name, NameAddrRef, ParseError, UriRef, ViaRef};
@@ -55,21 +55,29 @@ pub struct Message {
 /// Of each known name, by id, one more than the index of its first field; 0 where there is none. Past what a byte
 /// holds the largest byte stands for "there or later".
 #[derive(Clone, Copy)]
-pub(crate) struct First([u8; COUNT]);
+pub(crate) struct First {
+    at: [u8; COUNT],
+    /// A bit for each name, by id, that more than one field has.
+    repeated: u128,
+}
+
+const _: () = assert!(COUNT <= 128, "a bit for each known name");
 
 impl First {
-    pub(crate) const NONE: First = First([0; COUNT]);
+    pub(crate) const NONE: First = First { at: [0; COUNT], repeated: 0 };
 
     /// Notes a field; earlier ones of the same name stay the first.
     pub(crate) fn note(&mut self, id: u8, index: usize) {
-        if let Some(first) = self.0.get_mut(usize::from(id)).filter(|first| **first == 0) {
-            *first = u8::try_from(index + 1).unwrap_or(u8::MAX);
+        match self.at.get_mut(usize::from(id)) {
+            Some(first) if *first == 0 => *first = u8::try_from(index + 1).unwrap_or(u8::MAX),
+            Some(_) => self.repeated |= 1 << id,
+            None => {}
         }
     }
 
     /// From where on to look for fields called so; `None` if there is none.
     fn of(&self, id: u8) -> Option<usize> {
-        self.0.get(usize::from(id)).filter(|first| **first != 0).map(|first| usize::from(*first) - 1)
+        self.at.get(usize::from(id)).filter(|first| **first != 0).map(|first| usize::from(*first) - 1)
     }
 }
 
@@ -92,6 +100,19 @@ impl Message {
             Some(head) => head.get(span.start as usize..span.end as usize).unwrap_or_default(),
             None => core::str::from_utf8(self.cut(span)).unwrap_or_default(),
         }
+    }
+
+    /// A header field's value.
+    pub(crate) fn value_at(&self, span: Span) -> HeaderValue<'_> {
+        match self.head.as_ref().and_then(|head| head.get(span.start as usize..span.end as usize)) {
+            Some(text) => HeaderValue::of_text(text),
+            None => HeaderValue::of_bytes(self.cut(span)),
+        }
+    }
+
+    /// Whether more than one field is called `name`, a known one.
+    pub(crate) fn is_repeated(&self, name: Name<'static>) -> bool {
+        self.first.repeated & (1 << name.id()) != 0
     }
 
     /// The whole message as it came (a datagram's bytes past Content-Length are cut off).
@@ -158,7 +179,7 @@ impl Message {
     pub fn header<'n>(&self, name: impl Into<Name<'n>>) -> Option<HeaderValue<'_>> {
         let wanted = Wanted::new(name.into());
         let mut fields = self.fields_from(wanted);
-        fields.find(|field| wanted.is(self, field)).map(|field| HeaderValue(self.cut(field.value)))
+        fields.find(|field| wanted.is(self, field)).map(|field| self.value_at(field.value))
     }
 
     /// Every field called `name`, in order.
@@ -188,7 +209,7 @@ impl Message {
 
     /// Every field in order: name as written, value where it lies.
     pub fn raw_headers(&self) -> impl Iterator<Item = (&str, HeaderValue<'_>)> {
-        self.fields.iter().map(|field| (self.name_of(field), HeaderValue(self.cut(field.value))))
+        self.fields.iter().map(|field| (self.name_of(field), self.value_at(field.value)))
     }
 
     fn name_of(&self, field: &Field) -> &str {
@@ -222,12 +243,12 @@ impl Message {
 
     pub(crate) fn read_top_via(&self) -> Result<ViaRef<'_>, ParseError> {
         let first = self.required(Name::Via)?.list().next();
-        first.ok_or(ParseError::Malformed(Name::Via)).and_then(|value| ViaRef::parse(value.as_bytes()))
+        first.ok_or(ParseError::Malformed(Name::Via)).and_then(ViaRef::of)
     }
 
     /// Every Via value in order, top first.
     pub fn vias(&self) -> impl Iterator<Item = Result<ViaRef<'_>, ParseError>> {
-        self.values(Name::Via).map(|value| ViaRef::parse(value.as_bytes()))
+        self.values(Name::Via).map(ViaRef::of)
     }
 
     /// From.
@@ -381,7 +402,7 @@ impl<'a> Iterator for Headers<'a> {
     type Item = HeaderValue<'a>;
     fn next(&mut self) -> Option<HeaderValue<'a>> {
         let (message, wanted) = (self.message, self.wanted);
-        self.fields.find(|field| wanted.is(message, field)).map(|field| HeaderValue(message.cut(field.value)))
+        self.fields.find(|field| wanted.is(message, field)).map(|field| message.value_at(field.value))
     }
 }
 
@@ -413,10 +434,10 @@ struct Wanted<'n> {
 
 impl<'n> Wanted<'n> {
     fn new(name: Name<'n>) -> Self {
-        let text = name.as_str();
-        let id = if name.id() == 0 { lookup(text.as_bytes()) } else { name.id() };
-        debug_assert!(id == 0 || by_id(id).is_some());
-        Wanted { id, text }
+        if let Name::Other(text) = name {
+            return Wanted { id: lookup(text.as_bytes()), text };
+        }
+        Wanted { id: name.id(), text: "" }
     }
 
     fn is(self, message: &Message, field: &Field) -> bool {

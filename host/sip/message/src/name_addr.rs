@@ -13,16 +13,10 @@ pub struct NameAddrRef<'a> {
     display: &'a [u8],
     uri: UriRef<'a>,
     params: Params<'a>,
-    tag: Tag<'a>,
-}
-
-/// What is known of the tag.
-#[derive(Clone, Copy)]
-pub(crate) enum Tag<'a> {
-    /// It is among the parameters, or not.
-    Unread,
-    /// This is it.
-    Read(Option<&'a str>),
+    /// The first parameter called so, be it empty.
+    tag: Option<&'a str>,
+    /// Whether every parameter is well formed.
+    sound: bool,
 }
 
 impl PartialEq for NameAddrRef<'_> {
@@ -38,30 +32,34 @@ impl<'a> NameAddrRef<'a> {
     ///
     /// Without angle brackets the parameters belong to the header, and a `?` or a comma is an error (section 20).
     pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        Self::split(trim(value)).ok_or(ParseError::Uri)
+        Self::of(HeaderValue::new(value))
     }
 
-    fn split(value: &'a [u8]) -> Option<Self> {
-        let after_name = if value.first() == Some(&b'"') { quoted_end(value, 0).ok()? } else { 0 };
-        let tail = value.get(after_name..)?;
-        let Some(open) = memchr::memchr(b'<', tail).map(|at| at + after_name) else {
-            return if after_name == 0 { Self::addr_spec(core::str::from_utf8(value).ok()?) } else { None };
+    pub(crate) fn of(value: HeaderValue<'a>) -> Result<Self, ParseError> {
+        Self::split(value).ok_or(ParseError::Uri)
+    }
+
+    fn split(value: HeaderValue<'a>) -> Option<Self> {
+        let bytes = value.as_bytes();
+        let after_name = if bytes.first() == Some(&b'"') { quoted_end(bytes, 0).ok()? } else { 0 };
+        let Some(open) = position(bytes, after_name, b'<') else {
+            return if after_name == 0 { Self::addr_spec(value.to_str()?) } else { None };
         };
-        let display = trim(value.get(..open)?);
-        if after_name > 0 && !trim(value.get(after_name..open)?).is_empty() {
+        let display = trim(bytes.get(..open)?);
+        if after_name > 0 && !trim(bytes.get(after_name..open)?).is_empty() {
             return None;
         }
         // `sip:a@b;x=<...>`: the bracket opens inside the parameters of an addr-spec.
-        if after_name == 0 && find_unquoted(display, |b| b == b';').ok()?.is_some() {
-            return Self::addr_spec(core::str::from_utf8(value).ok()?);
+        if after_name == 0 && !display.is_empty() && find_unquoted(display, |b| b == b';').ok()?.is_some() {
+            return Self::addr_spec(value.to_str()?);
         }
-        let close = open + memchr::memchr(b'>', value.get(open..)?)?;
-        let uri = UriRef::parse(core::str::from_utf8(value.get(open + 1..close)?).ok()?).ok()?;
-        let params = trim_str(core::str::from_utf8(value.get(close + 1..)?).ok()?);
+        let close = position(bytes, open, b'>')?;
+        let uri = UriRef::parse(value.piece(open + 1..close)?).ok()?;
+        let params = trim_str(value.piece(close + 1..bytes.len())?);
         if !params.is_empty() && !params.starts_with(';') {
             return None;
         }
-        Some(NameAddrRef { display, uri, params: Params::new(params), tag: Tag::Unread })
+        Some(Self::with(display, uri, Params::new(params)))
     }
 
     fn addr_spec(value: &'a str) -> Option<Self> {
@@ -70,12 +68,38 @@ impl<'a> NameAddrRef<'a> {
             return None;
         }
         let uri = UriRef::parse(trim_str(uri)).ok()?;
-        Some(NameAddrRef { display: b"", uri, params: Params::new(params), tag: Tag::Unread })
+        Some(Self::with(b"", uri, Params::new(params)))
+    }
+
+    fn with(display: &'a [u8], uri: UriRef<'a>, params: Params<'a>) -> Self {
+        let (mut tag, mut sound) = (None, true);
+        let mut walk = params.walk();
+        while let Some(raw) = walk.next_raw() {
+            let Ok(raw) = raw else {
+                sound = false;
+                break;
+            };
+            sound &= raw.sound;
+            if raw.name.len() == 3 && raw.name.eq_ignore_ascii_case("tag") {
+                tag.get_or_insert_with(|| raw.param().value.unwrap_or_default());
+            }
+        }
+        NameAddrRef { display, uri, params, tag, sound }
     }
 
     /// One that was read before.
-    pub(crate) const fn again(display: &'a [u8], uri: UriRef<'a>, params: Params<'a>, tag: Tag<'a>) -> Self {
-        NameAddrRef { display, uri, params, tag }
+    pub(crate) const fn again(
+        display: &'a [u8],
+        uri: UriRef<'a>,
+        params: Params<'a>,
+        (tag, sound): (Option<&'a str>, bool),
+    ) -> Self {
+        NameAddrRef { display, uri, params, tag, sound }
+    }
+
+    /// Whether every header parameter is well formed.
+    pub(crate) const fn is_sound(&self) -> bool {
+        self.sound
     }
 
     /// The display name for people: quotes and escapes undone, bytes that are not UTF-8 replaced.
@@ -120,10 +144,7 @@ impl<'a> NameAddrRef<'a> {
     /// The tag, if there is one and it is not empty (section 19.3).
     #[must_use]
     pub fn tag(&self) -> Option<&'a str> {
-        match self.tag {
-            Tag::Read(tag) => tag,
-            Tag::Unread => self.param("tag").filter(|tag| !tag.is_empty()),
-        }
+        self.tag.filter(|tag| !tag.is_empty())
     }
 
     /// A contact's `expires`, in seconds, if it is a number; one too large for us is the largest (section 20.10).
@@ -143,6 +164,11 @@ impl fmt::Debug for NameAddrRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} {:?}{}", self.display(), self.uri, self.params.as_str())
     }
+}
+
+/// Where `byte` stands from `from` on. Names before a URI are short: a loop is cheaper than a vector search.
+fn position(bytes: &[u8], from: usize, byte: u8) -> Option<usize> {
+    bytes.get(from..)?.iter().position(|b| *b == byte).map(|at| from + at)
 }
 
 /// delta-seconds; a number past 2^32-1 means 2^32-1 (section 20.19 leaves it to us, RFC 4475 section 3.1.2.4 agrees).

@@ -29,12 +29,15 @@ impl ViaRef<'_> {
     #[must_use]
     pub fn offers_overload_control(&self) -> bool {
         let loss = || self.params().get("oc-algo").is_none_or(names_loss);
-        self.params().find("oc").is_some_and(|oc| oc.value.is_none()) && loss()
+        self.marks().overload && self.params().find("oc").is_some_and(|oc| oc.value.is_none()) && loss()
     }
 
     /// What the server asks that answered with this Via; `None` where it asks nothing that can be understood.
     #[must_use]
     pub fn overload(&self) -> Option<OverloadReport> {
+        if !self.marks().overload {
+            return None;
+        }
         let params = self.params();
         let percent = u8::try_from(number(params.get("oc")?)?).ok().filter(|percent| *percent <= 100)?;
         if !params.get("oc-algo").is_none_or(names_loss) {

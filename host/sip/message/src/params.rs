@@ -1,6 +1,6 @@
 //! `;name=value` parameters of URIs and header values (RFC 3261 section 25.1), quote aware.
 
-use crate::scan::{cut, find_unquoted, is_param_name, splits_param, trim_str};
+use crate::scan::{cut, find_unquoted, param_name_len, param_value_len, trim_str};
 use std::borrow::Cow;
 
 /// One parameter.
@@ -58,27 +58,54 @@ impl<'a> Params<'a> {
 
     /// Name and whole text of each parameter, as written.
     pub(crate) fn segments(self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let mut walk = Walk { rest: self.rest };
+        let mut walk = self.walk();
         let all = core::iter::from_fn(move || walk.next_raw()?.ok());
-        all.map(|raw| (split(raw).0, raw)).filter(|(name, _)| !name.is_empty())
+        all.map(|raw| (raw.name, raw.text)).filter(|(name, _)| !name.is_empty())
+    }
+
+    pub(crate) const fn walk(&self) -> Walk<'a> {
+        Walk { rest: self.rest }
     }
 
     /// Whether every parameter is well formed: the validity pass's question. Reading does not ask it.
     pub(crate) fn well_formed(&self) -> bool {
-        let mut walk = Walk { rest: self.rest };
+        let mut walk = self.walk();
         while let Some(raw) = walk.next_raw() {
-            let Ok(raw) = raw else { return false };
-            let (name, value) = split(raw);
-            if !is_param_name(name.as_bytes()) {
-                return false;
-            }
-            if let Some(value) = value
-                && !value_well_formed(value)
-            {
+            if !raw.is_ok_and(|raw| raw.sound) {
                 return false;
             }
         }
         true
+    }
+}
+
+/// One parameter as it stands between two semicolons.
+pub(crate) struct Raw<'a> {
+    /// Empty where nothing stands between them.
+    pub(crate) name: &'a str,
+    /// Quotes included.
+    value: Option<&'a str>,
+    text: &'a str,
+    /// Whether it is well formed.
+    pub(crate) sound: bool,
+}
+
+impl<'a> Raw<'a> {
+    /// The parameter without the quotes of its value.
+    pub(crate) fn param(&self) -> Param<'a> {
+        let value = self.value.map(|v| v.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(v));
+        Param { name: self.name, value }
+    }
+
+    /// What has white space, quotes or worse in it.
+    #[cold]
+    fn rare(text: &'a str) -> Raw<'a> {
+        let (name, value) = match cut(text, b'=') {
+            Some((name, value)) => (trim_str(name), Some(trim_str(value))),
+            None => (trim_str(text), None),
+        };
+        let named = !name.is_empty() && param_name_len(name.as_bytes()) == name.len();
+        Raw { name, value, text, sound: named && value.is_none_or(value_well_formed) }
     }
 }
 
@@ -87,14 +114,7 @@ fn value_well_formed(value: &str) -> bool {
         return crate::scan::quoted_end(value.as_bytes(), 0) == Ok(value.len());
     }
     // Field traffic has `=`, `@`, `?` and UTF-8 in values that should be tokens; only what would split them is refused.
-    !splits_param(value.as_bytes())
-}
-
-fn split(raw: &str) -> (&str, Option<&str>) {
-    match cut(raw, b'=') {
-        Some((name, value)) => (trim_str(name), Some(trim_str(value))),
-        None => (trim_str(raw), None),
-    }
+    param_value_len(value.as_bytes()) == value.len()
 }
 
 /// Undoes `\`-escapes and folds of a quoted string's inside.
@@ -123,7 +143,7 @@ impl<'a> IntoIterator for Params<'a> {
     type Item = Param<'a>;
     type IntoIter = ParamIter<'a>;
     fn into_iter(self) -> ParamIter<'a> {
-        ParamIter(Walk { rest: self.rest })
+        ParamIter(self.walk())
     }
 }
 
@@ -135,30 +155,42 @@ impl<'a> Iterator for ParamIter<'a> {
     type Item = Param<'a>;
     fn next(&mut self) -> Option<Param<'a>> {
         loop {
-            let (name, value) = split(self.0.next_raw()?.ok()?);
-            if !name.is_empty() {
-                let value = value.map(|v| v.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(v));
-                return Some(Param { name, value });
+            let raw = self.0.next_raw()?.ok()?;
+            if !raw.name.is_empty() {
+                return Some(raw.param());
             }
         }
     }
 }
 
+/// Walks parameters, empty ones too.
 #[derive(Clone, Debug)]
-struct Walk<'a> {
+pub(crate) struct Walk<'a> {
     rest: &'a str,
 }
 
 impl<'a> Walk<'a> {
-    /// The text between two semicolons; `Err` where a quote never closes.
-    fn next_raw(&mut self) -> Option<Result<&'a str, ()>> {
+    /// What stands between two semicolons; `Err` where a quote never closes.
+    pub(crate) fn next_raw(&mut self) -> Option<Result<Raw<'a>, ()>> {
         let rest = trim_str(self.rest).strip_prefix(';')?;
-        let Ok(end) = find_unquoted(rest.as_bytes(), |b| b == b';') else {
+        let bytes = rest.as_bytes();
+        let name_len = param_name_len(bytes);
+        // Nearly all there is: a name, or a name and a value that has neither quotes nor white space.
+        let (value_at, end) = match bytes.get(name_len) {
+            Some(b'=') => (Some(name_len + 1), name_len + 1 + param_value_len(&bytes[name_len + 1..])),
+            _ => (None, name_len),
+        };
+        if name_len > 0 && matches!(bytes.get(end), None | Some(b';')) {
+            self.rest = rest.get(end..)?;
+            let (name, text) = (rest.get(..name_len)?, rest.get(..end)?);
+            return Some(Ok(Raw { name, value: value_at.and_then(|at| rest.get(at..end)), text, sound: true }));
+        }
+        let Ok(end) = find_unquoted(bytes, |b| b == b';') else {
             self.rest = "";
             return Some(Err(()));
         };
-        let (raw, rest) = rest.split_at(end.unwrap_or(rest.len()));
+        let (text, rest) = rest.split_at(end.unwrap_or(rest.len()));
         self.rest = rest;
-        Some(Ok(raw))
+        Some(Ok(Raw::rare(text)))
     }
 }

@@ -30,7 +30,7 @@ impl Message {
                 let text = self.bytes.get(start..start + usize::from(field.name_len)).unwrap_or_default();
                 Name::Other(core::str::from_utf8(text).unwrap_or_default())
             });
-            Place { name, value: HeaderValue(self.cut(field.value)), line: field.start as usize..end, at }
+            Place { name, value: self.value_at(field.value), line: field.start as usize..end, at }
         })
     }
 
@@ -91,7 +91,7 @@ impl Message {
 /// What the first value of the Via field `value` lacks.
 #[must_use]
 pub fn via_stamp(value: HeaderValue<'_>, source: SocketAddr) -> ViaStamp {
-    let top = value.list().next().and_then(|top| ViaRef::parse(top.as_bytes()).ok());
+    let top = value.list().next().and_then(|top| ViaRef::of(top).ok());
     top.map_or(ViaStamp::Rewrite, |via| stamp_of(value, &via, source))
 }
 
@@ -99,7 +99,7 @@ fn stamp_of(field: HeaderValue<'_>, via: &ViaRef<'_>, source: SocketAddr) -> Via
     let whole = field.as_bytes();
     let offset = |text: &str| (text.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
     let end = offset(via.params().as_str()) + via.params().as_str().len();
-    match via.params().find("rport") {
+    match via.marks().rport {
         _ if via.received().is_some() => ViaStamp::Rewrite,
         Some(rport) if rport.value.is_none() => ViaStamp::Rport(offset(rport.name) + rport.name.len()),
         Some(_) => ViaStamp::Rewrite,

@@ -14,8 +14,10 @@ const NO_URI: u8 = 4;
 const BLANK: u8 = 8;
 /// Names of parameters: token bytes and those that URI parameters and IPv6 literals add.
 const PARAM: u8 = 16;
-/// What would end a parameter's value, or the list it stands in.
+/// What ends a parameter's value, would end it, or the list it stands in.
 const SPLITS: u8 = 32;
+/// What tells the parts of a SIP URI from each other, and what stands in no URI.
+const URI_MARK: u8 = 64;
 
 /// What each byte may be; one table, so that a check is one load and one AND a byte.
 const CLASS: [u8; 256] = {
@@ -30,7 +32,7 @@ const CLASS: [u8; 256] = {
         if matches!(byte, b'[' | b']' | b'/' | b':' | b'&' | b'$' | b'(' | b')') {
             table[b] |= PARAM;
         }
-        if matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'"' | b',' | b'<' | b'>') {
+        if matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'"' | b',' | b';' | b'<' | b'>') {
             table[b] |= SPLITS;
         }
         if alnum || matches!(byte, b'-' | b'.' | b'_') {
@@ -40,7 +42,10 @@ const CLASS: [u8; 256] = {
             table[b] |= BLANK;
         }
         if byte <= b' ' || matches!(byte, 0x7f | b'<' | b'>' | b'"') {
-            table[b] |= NO_URI;
+            table[b] |= NO_URI | URI_MARK;
+        }
+        if matches!(byte, b'@' | b':' | b';' | b'?') {
+            table[b] |= URI_MARK;
         }
         b += 1;
     }
@@ -67,14 +72,20 @@ pub(crate) fn has_no_uri_byte(text: &[u8]) -> bool {
     text.iter().fold(0, |any, b| any | CLASS[usize::from(*b)]) & NO_URI != 0
 }
 
-/// Whether `text` may be the name of a parameter.
-pub(crate) fn is_param_name(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().fold(PARAM, |all, b| all & CLASS[usize::from(*b)]) != 0
+/// Offset of the first byte of `text` from `from` on that tells parts of a URI apart or stands in none.
+pub(crate) fn next_uri_mark(text: &[u8], from: usize) -> Option<usize> {
+    let rest = text.get(from..)?;
+    rest.iter().position(|b| CLASS[usize::from(*b)] & URI_MARK != 0).map(|at| from + at)
 }
 
-/// Whether a byte is there that would end a parameter's value.
-pub(crate) fn splits_param(text: &[u8]) -> bool {
-    text.iter().fold(0, |any, b| any | CLASS[usize::from(*b)]) & SPLITS != 0
+/// How many bytes at the beginning may stand in the name of a parameter.
+pub(crate) fn param_name_len(text: &[u8]) -> usize {
+    text.iter().position(|b| CLASS[usize::from(*b)] & PARAM == 0).unwrap_or(text.len())
+}
+
+/// How many bytes at the beginning may stand in a parameter's value that is not quoted.
+pub(crate) fn param_value_len(text: &[u8]) -> usize {
+    text.iter().position(|b| CLASS[usize::from(*b)] & SPLITS != 0).unwrap_or(text.len())
 }
 
 /// Whether a blank or control byte is there.

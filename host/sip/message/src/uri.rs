@@ -3,6 +3,7 @@
 use crate::ParseError;
 use crate::host::{host_ip, host_port, is_host};
 use crate::params::Params;
+use crate::scan::next_uri_mark;
 use core::fmt;
 use core::net::{IpAddr, Ipv6Addr};
 use model::{HopTarget, Transport};
@@ -338,9 +339,6 @@ fn escape_user(user: &str, out: &mut String) {
 
 fn parts(text: &str) -> Option<Parts> {
     let end = u32::try_from(text.len()).ok()?;
-    if crate::scan::has_no_uri_byte(text.as_bytes()) {
-        return None;
-    }
     // Nearly all there is.
     let plain = text.as_bytes().get(..4).is_some_and(|head| head == b"sip:");
     let colon = if plain { 3 } else { memchr::memchr(b':', text.as_bytes())? };
@@ -358,6 +356,9 @@ fn parts(text: &str) -> Option<Parts> {
     };
     if plain || scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips") {
         return sip_parts(text, rest, parts);
+    }
+    if crate::scan::has_no_uri_byte(text.as_bytes()) {
+        return None;
     }
     let mut letters = scheme.bytes();
     let first_is_letter = letters.next().is_some_and(|b| b.is_ascii_alphabetic());
@@ -381,26 +382,39 @@ fn parts(text: &str) -> Option<Parts> {
 /// The parts of `sip:` and `sips:` after the scheme: `[user[:password]@]host[:port][;params][?headers]`.
 fn sip_parts(text: &str, rest: usize, mut parts: Parts) -> Option<Parts> {
     let at = |offset: usize| u32::try_from(offset).ok();
-    let mut host = rest;
-    if let Some(sign) = memchr::memchr(b'@', text.as_bytes().get(rest..)?) {
-        let userinfo = text.get(rest..rest + sign)?;
-        host = rest + sign + 1;
-        let user_end = rest + userinfo.bytes().position(|b| b == b':').unwrap_or(sign);
-        if user_end == rest {
-            return None;
-        }
-        parts.user = Some((at(rest)?, at(user_end)?));
-        if user_end < rest + sign {
-            parts.password = Some((at(user_end + 1)?, at(rest + sign)?));
+    let bytes = text.as_bytes();
+    let (mut host, mut signed) = (rest, false);
+    // Of what was met since the `@`, or since the scheme: the first of each.
+    let (mut colon, mut semicolon, mut question) = (None, None, None);
+    let mut from = rest;
+    while let Some(mark) = next_uri_mark(bytes, from) {
+        from = mark + 1;
+        match bytes[mark] {
+            b':' => colon = colon.or(Some(mark)),
+            b';' => semicolon = semicolon.or(Some(mark)),
+            b'?' => question = question.or(Some(mark)),
+            b'@' if !signed => {
+                let user_end = colon.unwrap_or(mark);
+                if user_end == rest {
+                    return None;
+                }
+                parts.user = Some((at(rest)?, at(user_end)?));
+                if user_end < mark {
+                    parts.password = Some((at(user_end + 1)?, at(mark)?));
+                }
+                (host, signed) = (mark + 1, true);
+                (colon, semicolon, question) = (None, None, None);
+            }
+            b'@' => {}
+            _ => return None,
         }
     }
-    let tail = text.get(host..)?;
-    let head = tail.bytes().position(|b| matches!(b, b';' | b'?')).unwrap_or(tail.len());
-    let (name, port) = host_port(tail.get(..head)?)?;
+    let question = question.unwrap_or(text.len());
+    let head = semicolon.map_or(question, |semicolon| semicolon.min(question));
+    let (name, port) = host_port(text.get(host..head)?)?;
     parts.host = (at(host)?, at(host + name.len())?);
     parts.port = port;
-    parts.params = at(host + head)?;
-    let question = memchr::memchr(b'?', tail.as_bytes().get(head..)?).map_or(text.len(), |q| host + head + q);
+    parts.params = at(head)?;
     parts.headers = at(question)?;
     Some(parts)
 }

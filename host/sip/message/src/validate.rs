@@ -39,18 +39,21 @@ impl Message {
     }
 
     fn validate_once(&self) -> Result<(), ParseError> {
-        let repeated = |name: &Name<'static>| self.headers(*name).nth(1).is_some();
-        ONCE.into_iter().find(repeated).map_or(Ok(()), |name| Err(ParseError::Repeated(name)))
+        let repeated = ONCE.into_iter().find(|name| self.is_repeated(*name));
+        repeated.map_or(Ok(()), |name| Err(ParseError::Repeated(name)))
     }
 
     fn validate_vias(&self) -> Result<(), ParseError> {
-        self.top_via()?;
-        for value in self.headers(Name::Via) {
+        let top = self.top_via()?;
+        let sound = |via: &ViaRef<'_>| if via.marks().sound { Ok(()) } else { Err(ParseError::Malformed(Name::Via)) };
+        for (index, value) in self.headers(Name::Via).enumerate() {
+            if index == 0 && memchr::memchr(b',', value.as_bytes()).is_none() {
+                sound(&top)?;
+                continue;
+            }
             let mut list = value.list();
             while let Some(raw) = list.next_raw() {
-                if !ViaRef::parse(raw)?.params().well_formed() {
-                    return Err(ParseError::Malformed(Name::Via));
-                }
+                sound(&ViaRef::of(raw)?)?;
             }
         }
         Ok(())
@@ -103,5 +106,5 @@ impl Message {
 }
 
 fn well_formed(value: NameAddrRef<'_>, name: Name<'static>) -> Result<(), ParseError> {
-    if value.params().well_formed() { Ok(()) } else { Err(ParseError::Malformed(name)) }
+    if value.is_sound() { Ok(()) } else { Err(ParseError::Malformed(name)) }
 }

@@ -1,36 +1,75 @@
 //! One header field value where it lies in the message: raw bytes, maybe folded (RFC 3261 section 7.3.1).
 
-use crate::scan::{find_comma, trim};
+use crate::scan::{find_comma, trim, trim_str};
 use crate::{AuthParams, NameAddrRef, ParseError};
 use core::fmt;
 use std::borrow::Cow;
 
 /// A value without the white space around it. It may hold folds and bytes that are not UTF-8.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct HeaderValue<'a>(pub(crate) &'a [u8]);
+#[derive(Clone, Copy)]
+pub struct HeaderValue<'a> {
+    bytes: &'a [u8],
+    /// The same as text, where it is known to be UTF-8 already.
+    text: Option<&'a str>,
+}
 
 impl<'a> HeaderValue<'a> {
     /// Views `bytes` as a value; used for values that did not come in a message.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        HeaderValue(trim(bytes))
+        HeaderValue { bytes: trim(bytes), text: None }
+    }
+
+    /// A value that is trimmed and known to be text.
+    pub(crate) const fn of_text(text: &'a str) -> Self {
+        HeaderValue { bytes: text.as_bytes(), text: Some(text) }
+    }
+
+    /// A value that is trimmed.
+    pub(crate) const fn of_bytes(bytes: &'a [u8]) -> Self {
+        HeaderValue { bytes, text: None }
+    }
+
+    /// A piece of the value as text, if it is UTF-8.
+    pub(crate) fn piece(self, range: core::ops::Range<usize>) -> Option<&'a str> {
+        match self.text {
+            Some(text) => text.get(range),
+            None => core::str::from_utf8(self.bytes.get(range)?).ok(),
+        }
+    }
+
+    fn cut(self, range: core::ops::Range<usize>) -> Self {
+        let text = self.text.and_then(|text| text.get(range.clone()));
+        HeaderValue { bytes: self.bytes.get(range).unwrap_or_default(), text }
+    }
+
+    fn trimmed(self) -> Self {
+        match self.text {
+            Some(text) => HeaderValue::of_text(trim_str(text)),
+            None => HeaderValue::of_bytes(trim(self.bytes)),
+        }
     }
 
     /// The bytes as they came, folds included.
     #[must_use]
     pub const fn as_bytes(self) -> &'a [u8] {
-        self.0
+        self.bytes
     }
 
     /// The bytes as text, if they are UTF-8. Folds are still there: [`HeaderValue::text`] is the form for people.
     #[must_use]
     pub fn to_str(self) -> Option<&'a str> {
-        core::str::from_utf8(self.0).ok()
+        self.text.or_else(|| core::str::from_utf8(self.bytes).ok())
     }
 
     /// Text for people, logs and plugins: unfolded, bytes that are not UTF-8 replaced.
     #[must_use]
     pub fn text(self) -> Cow<'a, str> {
+        if let Some(text) = self.text
+            && memchr::memchr2(b'\r', b'\n', self.bytes).is_none()
+        {
+            return Cow::Borrowed(text);
+        }
         match self.unfolded() {
             Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
             Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
@@ -40,11 +79,11 @@ impl<'a> HeaderValue<'a> {
     /// The bytes with each fold (line end and the white space after it) made one space.
     #[must_use]
     pub fn unfolded(self) -> Cow<'a, [u8]> {
-        if memchr::memchr2(b'\r', b'\n', self.0).is_none() {
-            return Cow::Borrowed(self.0);
+        if memchr::memchr2(b'\r', b'\n', self.bytes).is_none() {
+            return Cow::Borrowed(self.bytes);
         }
-        let mut out = Vec::with_capacity(self.0.len());
-        let mut lines = self.0.split(|b| matches!(b, b'\r' | b'\n')).map(trim).filter(|line| !line.is_empty());
+        let mut out = Vec::with_capacity(self.bytes.len());
+        let mut lines = self.bytes.split(|b| matches!(b, b'\r' | b'\n')).map(trim).filter(|line| !line.is_empty());
         if let Some(first) = lines.next() {
             out.extend_from_slice(first);
         }
@@ -58,12 +97,12 @@ impl<'a> HeaderValue<'a> {
     /// The values of a comma list; commas in quotes and angle brackets do not count, empty values are left out.
     #[must_use]
     pub const fn list(self) -> ValueList<'a> {
-        ValueList { rest: self.0 }
+        ValueList { rest: self }
     }
 
     /// The value as a name-addr or addr-spec with parameters.
     pub fn name_addr(self) -> Result<NameAddrRef<'a>, ParseError> {
-        NameAddrRef::parse(self.0)
+        NameAddrRef::of(self)
     }
 
     /// The value as credentials or a challenge (RFC 3261 section 25.1).
@@ -75,13 +114,13 @@ impl<'a> HeaderValue<'a> {
     /// The value as a number.
     #[must_use]
     pub fn number<T: TryFrom<u64>>(self) -> Option<T> {
-        crate::scan::digits(self.0)
+        crate::scan::digits(self.bytes)
     }
 
     /// Whether the value is `token`, in any case.
     #[must_use]
     pub fn eq_ignore_case(self, token: &str) -> bool {
-        self.0.eq_ignore_ascii_case(token.as_bytes())
+        self.bytes.eq_ignore_ascii_case(token.as_bytes())
     }
 }
 
@@ -99,36 +138,51 @@ impl fmt::Debug for HeaderValue<'_> {
 
 impl PartialEq<str> for HeaderValue<'_> {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other.as_bytes()
+        self.bytes == other.as_bytes()
     }
 }
 
 impl PartialEq<&str> for HeaderValue<'_> {
     fn eq(&self, other: &&str) -> bool {
-        self.0 == other.as_bytes()
+        self.bytes == other.as_bytes()
+    }
+}
+
+impl PartialEq for HeaderValue<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for HeaderValue<'_> {}
+
+impl core::hash::Hash for HeaderValue<'_> {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.bytes.hash(state);
     }
 }
 
 /// The values of one field's comma list.
 #[derive(Clone, Debug)]
 pub struct ValueList<'a> {
-    rest: &'a [u8],
+    rest: HeaderValue<'a>,
 }
 
 impl<'a> ValueList<'a> {
-    pub(crate) const EMPTY: ValueList<'static> = ValueList { rest: &[] };
+    pub(crate) const EMPTY: ValueList<'static> = ValueList { rest: HeaderValue::of_text("") };
 
     /// The next value, empty ones included: the validity pass wants to see those.
-    pub(crate) fn next_raw(&mut self) -> Option<&'a [u8]> {
-        if self.rest.is_empty() {
+    pub(crate) fn next_raw(&mut self) -> Option<HeaderValue<'a>> {
+        let whole = self.rest;
+        if whole.bytes.is_empty() {
             return None;
         }
-        let (value, rest) = match find_comma(self.rest) {
-            Some(comma) => (&self.rest[..comma], &self.rest[comma + 1..]),
-            None => (self.rest, &self.rest[self.rest.len()..]),
+        let Some(comma) = find_comma(whole.bytes) else {
+            self.rest = HeaderValue::of_text("");
+            return Some(whole.trimmed());
         };
-        self.rest = rest;
-        Some(trim(value))
+        self.rest = whole.cut(comma + 1..whole.bytes.len());
+        Some(whole.cut(0..comma).trimmed())
     }
 }
 
@@ -137,8 +191,8 @@ impl<'a> Iterator for ValueList<'a> {
     fn next(&mut self) -> Option<HeaderValue<'a>> {
         loop {
             let value = self.next_raw()?;
-            if !value.is_empty() {
-                return Some(HeaderValue(value));
+            if !value.bytes.is_empty() {
+                return Some(value);
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Via (RFC 3261 section 20.42, `rport` of RFC 3581).
 
-use crate::ParseError;
+use crate::{HeaderValue, ParseError};
 use crate::host::{host_ip, host_port};
-use crate::params::Params;
+use crate::params::{Param, Params};
 use crate::scan::{is_lws, split_before, trim_str};
 use core::net::IpAddr;
 
@@ -17,13 +17,58 @@ pub struct ViaRef<'a> {
     host: &'a str,
     port: Option<u16>,
     params: Params<'a>,
+    marks: Marks<'a>,
+}
+
+/// What elements ask of a Via's parameters, read in one walk: the first of each name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Marks<'a> {
+    pub(crate) branch: Option<&'a str>,
+    pub(crate) received: Option<&'a str>,
+    pub(crate) rport: Option<Param<'a>>,
+    /// Whether there is an `oc` (RFC 7339).
+    pub(crate) overload: bool,
+    /// Whether every parameter is well formed.
+    pub(crate) sound: bool,
+}
+
+impl<'a> Marks<'a> {
+    fn read(params: Params<'a>) -> Self {
+        let mut marks = Marks { branch: None, received: None, rport: None, overload: false, sound: true };
+        let mut walk = params.walk();
+        while let Some(raw) = walk.next_raw() {
+            let Ok(raw) = raw else {
+                marks.sound = false;
+                return marks;
+            };
+            marks.sound &= raw.sound;
+            let name = raw.name;
+            match name.len() {
+                2 => marks.overload |= name.eq_ignore_ascii_case("oc"),
+                5 if name.eq_ignore_ascii_case("rport") => {
+                    marks.rport.get_or_insert_with(|| raw.param());
+                }
+                6 if name.eq_ignore_ascii_case("branch") => {
+                    marks.branch.get_or_insert_with(|| raw.param().value.unwrap_or_default());
+                }
+                8 if name.eq_ignore_ascii_case("received") => {
+                    marks.received.get_or_insert_with(|| raw.param().value.unwrap_or_default());
+                }
+                _ => {}
+            }
+        }
+        marks
+    }
 }
 
 impl<'a> ViaRef<'a> {
     /// Reads one value (no comma list). White space may stand where section 25.1 lets it.
     pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        let text = core::str::from_utf8(value).ok();
-        text.and_then(|text| Self::split(trim_str(text))).ok_or(ParseError::Malformed(crate::Name::Via))
+        Self::of(HeaderValue::new(value))
+    }
+
+    pub(crate) fn of(value: HeaderValue<'a>) -> Result<Self, ParseError> {
+        value.to_str().and_then(Self::split).ok_or(ParseError::Malformed(crate::Name::Via))
     }
 
     fn split(text: &'a str) -> Option<Self> {
@@ -45,7 +90,8 @@ impl<'a> ViaRef<'a> {
         if !crate::is_token(transport) {
             return None;
         }
-        Some(ViaRef { transport, sent_by, host, port, params: Params::new(params) })
+        let params = Params::new(params);
+        Some(ViaRef { transport, sent_by, host, port, params, marks: Marks::read(params) })
     }
 
     /// A value that was read before.
@@ -53,9 +99,13 @@ impl<'a> ViaRef<'a> {
         transport: &'a str,
         sent_by: &'a str,
         (host, port): (&'a str, Option<u16>),
-        params: Params<'a>,
+        (params, marks): (Params<'a>, Marks<'a>),
     ) -> Self {
-        ViaRef { transport, sent_by, host, port, params }
+        ViaRef { transport, sent_by, host, port, params, marks }
+    }
+
+    pub(crate) const fn marks(&self) -> &Marks<'a> {
+        &self.marks
     }
 
     /// The transport token as written: `UDP`.
@@ -91,7 +141,7 @@ impl<'a> ViaRef<'a> {
     /// The branch, if there is one and it is not empty.
     #[must_use]
     pub fn branch(&self) -> Option<&'a str> {
-        self.params.get("branch").filter(|branch| !branch.is_empty())
+        self.marks.branch.filter(|branch| !branch.is_empty())
     }
 
     /// Whether the branch begins with the magic cookie, in any case, and goes on after it.
@@ -105,8 +155,8 @@ impl<'a> ViaRef<'a> {
 
     /// The `received` parameter as written.
     #[must_use]
-    pub fn received(&self) -> Option<&'a str> {
-        self.params.get("received")
+    pub const fn received(&self) -> Option<&'a str> {
+        self.marks.received
     }
 
     /// The `received` parameter as an address; brackets around IPv6 do not matter (RFC 5118 section 4.5).
@@ -118,7 +168,7 @@ impl<'a> ViaRef<'a> {
     /// `None`: no `rport`; `Some(None)`: asked for (RFC 3581 section 3) or no port; `Some(Some(port))`: filled in.
     #[must_use]
     pub fn rport(&self) -> Option<Option<u16>> {
-        self.params.get("rport").map(|port| crate::scan::digits(port.as_bytes()))
+        self.marks.rport.map(|rport| crate::scan::digits(rport.value.unwrap_or_default().as_bytes()))
     }
 
     /// The `maddr` parameter.

@@ -404,7 +404,7 @@ pub fn push_address(out: &mut Vec<u8>, address: SocketAddr) {
 pub(crate) fn stamp(field: crate::HeaderValue<'_>, source: SocketAddr) -> Result<Vec<u8>, ParseError> {
     let mut list = field.list();
     let top = list.next().ok_or(ParseError::Malformed(Name::Via))?;
-    let via = crate::ViaRef::parse(top.as_bytes())?;
+    let via = crate::ViaRef::of(top)?;
     let mut out = format!("SIP/2.0/{} {}", via.transport(), via.host()).into_bytes();
     if let Some(port) = via.port() {
         out.extend_from_slice(format!(":{port}").as_bytes());
