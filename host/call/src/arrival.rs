@@ -48,7 +48,7 @@ pub struct Arrival {
     /// The flow it came on.
     pub flow: Flow,
     /// The INVITE.
-    pub request: Arc<Message>,
+    pub request: Message,
     /// The tenant.
     pub company: Arc<Company>,
     /// The brand's name.

@@ -150,8 +150,7 @@ impl Engine {
         });
         if let Some(cause) = full {
             self.desk.counters.refused_by_limit += 1;
-            let dialog =
-                floors.dialogs.incoming(arrival.key, arrival.flow, std::sync::Arc::clone(&arrival.request), floors.now);
+            let dialog = floors.dialogs.incoming(arrival.key, arrival.flow, arrival.request.clone(), floors.now);
             let later = (cause.sip_status() == 503).then(|| ("Retry-After".to_owned(), "5".to_owned()));
             let headers: Vec<(String, String)> = later.into_iter().collect();
             let reason = sip_message::reason_phrase(cause.sip_status());

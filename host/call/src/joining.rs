@@ -158,7 +158,7 @@ impl Engine {
 
     /// Refuses an INVITE that no call was opened for.
     pub(crate) fn turn_away(&mut self, floors: &mut Floors<'_>, arrival: &Arrival, status: u16) {
-        let (request, now) = (Arc::clone(&arrival.request), floors.now);
+        let (request, now) = (arrival.request.clone(), floors.now);
         let dialog = floors.dialogs.incoming(arrival.key, arrival.flow, request, now);
         let reason = sip_message::reason_phrase(status);
         // The usage was made in the line above: it cannot be over.
@@ -180,7 +180,7 @@ impl Step<'_, '_> {
             false => Some(Arc::new(Description::parse(&body).map_err(|_| 488_u16)?)),
         };
         let now = self.now();
-        let request = Arc::clone(&arrival.request);
+        let request = arrival.request.clone();
         Ok(Comer { key: self.floors.dialogs.incoming(arrival.key, arrival.flow, request, now), offer })
     }
 

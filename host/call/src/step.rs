@@ -10,7 +10,6 @@ use crate::stage::{Bridge, Stage, Waiting};
 use crate::trunk::OnTrunk;
 use model::{CallEvent, CallId, CallRecord, Cause, CauseInfo, EndedBy, IdSource, LegRole, MediaQuality, Sounded};
 use sip_dialog::Event;
-use std::sync::Arc;
 
 /// A call, the desk and the floors, for the length of one step.
 pub(crate) struct Step<'a, 'f> {
@@ -27,7 +26,7 @@ impl Call {
         let trying = sip_message::ResponseWriter::to(request, 100, "Trying", arrival.flow.remote).finish();
         // The transaction was opened in this very step: it cannot be gone.
         let _ = floors.transactions.respond(arrival.key, trying, now);
-        let dialog = floors.dialogs.incoming(arrival.key, arrival.flow, Arc::clone(request), now);
+        let dialog = floors.dialogs.incoming(arrival.key, arrival.flow, request.clone(), now);
         let info = arrival.call_info(id, now);
         let fresh = Leg::new(LegRole::Caller, arrival.flow.remote.ip(), now, sdp::Origin::new(ids.u64()));
         let caller = Leg {
@@ -92,7 +91,7 @@ impl Step<'_, '_> {
                 self.referred(leg, server, &request);
             }
             Event::Request { server, request, .. } => self.asked_within(leg, server, &request),
-            Event::Response { id, status, response, .. } => self.answered_within(leg, id, status, response.as_deref()),
+            Event::Response { id, status, response, .. } => self.answered_within(leg, id, status, response.as_ref()),
             Event::ReinviteAnswered { sdp, .. } => self.reinvite_answered(leg, &sdp),
             Event::ReinviteFailed { status, .. } => self.reinvite_failed(leg, status),
             Event::Ended { why, .. } => {

@@ -222,7 +222,7 @@ impl Core {
         }
         let message = match Message::parse(bytes, &self.parse_limits) {
             Ok(message) => message,
-            Err(rejected) => return self.reject(&flow, rejected.answerable.as_deref(), &rejected.error),
+            Err(rejected) => return self.reject(&flow, rejected.answerable.as_ref(), &rejected.error),
         };
         match message.validate() {
             Ok(()) if self.drops(&flow, &message, now) => {}

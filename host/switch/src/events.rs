@@ -85,7 +85,7 @@ impl EventDesk {
 
 impl Core {
     /// A SUBSCRIBE outside any dialog (RFC 6665).
-    pub(crate) fn subscribe(&mut self, key: ServerKey, flow: Flow, request: &Arc<Message>, now: Instant) {
+    pub(crate) fn subscribe(&mut self, key: ServerKey, flow: Flow, request: &Message, now: Instant) {
         let event = request.header(Name::Event).map(|v| v.text().into_owned()).unwrap_or_default();
         let Some(package) = Package::of_event(&event) else {
             return self.answer(key, &flow, request, 489, &[("Allow-Events", ALLOW_EVENTS.to_owned())], now);
@@ -102,7 +102,7 @@ impl Core {
     }
 
     /// A SUBSCRIBE within a subscription of ours; `false` where it is in none.
-    pub(crate) fn resubscribe(&mut self, key: ServerKey, flow: Flow, request: &Arc<Message>, now: Instant) -> bool {
+    pub(crate) fn resubscribe(&mut self, key: ServerKey, flow: Flow, request: &Message, now: Instant) -> bool {
         let subscribes = matches!(request.method(), Some(sip_message::Method::Subscribe));
         let ours = subscribes && self.events.notifier.knows(request);
         if ours {
@@ -184,7 +184,7 @@ impl Core {
     }
 
     /// A MESSAGE outside any dialog (RFC 3428): to every place where its addressee is.
-    pub(crate) fn page(&mut self, key: ServerKey, flow: Flow, request: &Arc<Message>, now: Instant) {
+    pub(crate) fn page(&mut self, key: ServerKey, flow: Flow, request: &Message, now: Instant) {
         let Some(admitted) = self.admit(key, &flow, request, now) else { return };
         if request.body().len() > self.setup.limits.page_bytes_max {
             return self.answer(key, &flow, request, 413, &[], now);

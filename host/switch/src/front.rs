@@ -41,7 +41,7 @@ impl Core {
     }
 
     /// A request outside any dialog.
-    pub(crate) fn front_desk(&mut self, key: ServerKey, flow: Flow, request: &Arc<Message>, now: Instant) {
+    pub(crate) fn front_desk(&mut self, key: ServerKey, flow: Flow, request: &Message, now: Instant) {
         // A neighbour that speaks RFC 7339 reads in the Via how much to send, and is not sent away for good.
         let told = request.top_via().is_ok_and(|via| via.offers_overload_control());
         self.overload_told |= told;
@@ -121,7 +121,7 @@ impl Core {
         }
     }
 
-    fn invite(&mut self, key: ServerKey, flow: Flow, request: &Arc<Message>, now: Instant) {
+    fn invite(&mut self, key: ServerKey, flow: Flow, request: &Message, now: Instant) {
         if self.invite_from_trunk(key, &flow, request, now) {
             return;
         }
@@ -140,7 +140,7 @@ impl Core {
         let arrival = Arrival {
             key,
             flow,
-            request: Arc::clone(request),
+            request: request.clone(),
             company: Arc::clone(admitted.company()),
             brand_name: admitted.brand_name().to_owned(),
             account: Some(Arc::clone(admitted.account())),
@@ -154,9 +154,9 @@ impl Core {
         self.with_calls(now, |calls, floors| calls.open(floors, &arrival));
     }
 
-    fn register(&mut self, key: ServerKey, flow: Flow, request: &Arc<Message>, now: Instant) {
+    fn register(&mut self, key: ServerKey, flow: Flow, request: &Message, now: Instant) {
         let Some(admitted) = self.admit(key, &flow, request, now) else { return };
-        self.begin_register(Attempt { key, flow, request: Arc::clone(request), admitted }, now);
+        self.begin_register(Attempt { key, flow, request: request.clone(), admitted }, now);
     }
 
     /// The registrar's turn. `at_most_s` is the longest time that plugins allow.

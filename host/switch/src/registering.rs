@@ -9,14 +9,13 @@ use model::{Flow, Instant, RegisterAnswer, RegisterAttempt, RegisterQuestion, Re
 use sip_message::{Contacts, Message, Name};
 use sip_transaction::ServerKey;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// A REGISTER that was admitted.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) key: ServerKey,
     pub(crate) flow: Flow,
-    pub(crate) request: Arc<Message>,
+    pub(crate) request: Message,
     pub(crate) admitted: Admitted,
 }
 

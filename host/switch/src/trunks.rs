@@ -99,13 +99,7 @@ impl Core {
     }
 
     /// Takes an INVITE that came by a trunk; `false` where it came from elsewhere.
-    pub(crate) fn invite_from_trunk(
-        &mut self,
-        key: ServerKey,
-        flow: &Flow,
-        request: &Arc<Message>,
-        now: Instant,
-    ) -> bool {
+    pub(crate) fn invite_from_trunk(&mut self, key: ServerKey, flow: &Flow, request: &Message, now: Instant) -> bool {
         let Some((trunks, by_line)) = self.trunks_of(flow, request) else { return false };
         match self.doorkeeper.admit_trunk(&self.directory, &trunks, request, by_line) {
             Ok(admitted) => self.open_from_trunk(key, *flow, request, &admitted, now),
@@ -118,14 +112,14 @@ impl Core {
         &mut self,
         key: ServerKey,
         flow: Flow,
-        request: &Arc<Message>,
+        request: &Message,
         admitted: &AdmittedTrunk,
         now: Instant,
     ) {
         let arrival = Arrival {
             key,
             flow,
-            request: Arc::clone(request),
+            request: request.clone(),
             company: Arc::clone(admitted.company()),
             brand_name: admitted.brand_name().to_owned(),
             account: None,

@@ -53,7 +53,7 @@ fn what_is_refused_can_be_answered() {
     for case in all().into_iter().filter(|case| matches!(case.verdict, Verdict::Refuse(_))) {
         let request = match Message::parse(Bytes::from(case.wire), &ParseLimits::default()) {
             Ok(message) => message,
-            Err(rejected) => *rejected.answerable.unwrap(),
+            Err(rejected) => rejected.answerable.unwrap(),
         };
         let bytes = ResponseWriter::to(&request, 400, "", "192.0.2.9:5060".parse().unwrap()).to_tag("x").finish();
         let response = Message::parse(bytes, &ParseLimits::default()).unwrap();

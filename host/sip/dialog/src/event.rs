@@ -4,7 +4,6 @@ use crate::DialogKey;
 use bytes::Bytes;
 use sip_message::Message;
 use sip_transaction::ServerKey;
-use std::sync::Arc;
 
 /// Something the transaction user has to know.
 #[derive(Clone, Debug)]
@@ -18,7 +17,7 @@ pub enum Event {
         /// The session description it carried.
         sdp: Option<Bytes>,
         /// The response.
-        response: Arc<Message>,
+        response: Message,
     },
     /// UAC: the first 2xx. It is acknowledged already, unless our INVITE carried no offer: then [`crate::Layer::ack`]
     /// must follow with the answer to `sdp`.
@@ -28,7 +27,7 @@ pub enum Event {
         /// Its session description; where the 2xx has none, the newest one of the same early dialog.
         sdp: Option<Bytes>,
         /// The response.
-        response: Arc<Message>,
+        response: Message,
     },
     /// UAC: the INVITE ended without a dialog. The usage is gone.
     Failed {
@@ -87,7 +86,7 @@ pub enum Event {
         /// Which request.
         server: ServerKey,
         /// The request.
-        request: Arc<Message>,
+        request: Message,
     },
     /// A request that [`crate::Layer::send`] sent has its final response.
     Response {
@@ -98,7 +97,7 @@ pub enum Event {
         /// The final status; 408 or 503 where none came.
         status: u16,
         /// The response, if one came.
-        response: Option<Arc<Message>>,
+        response: Option<Message>,
     },
     /// The remote or a failure ended the usage. It is gone.
     Ended {
@@ -134,7 +133,7 @@ impl Event {
 #[derive(Clone, Debug)]
 pub enum Failed {
     /// A final response from 300 up.
-    Response(Arc<Message>),
+    Response(Message),
     /// No response in time (Timer B), or the remote hung up an early dialog.
     Timeout,
     /// The transport failed.

@@ -11,7 +11,6 @@ use model::{Flow, IdSource, Instant};
 use sip_message::Message;
 use sip_transaction::{ClientKey, Failure, ServerKey};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 /// All dialogs of a shard.
 ///
@@ -53,7 +52,7 @@ impl Layer {
 
     /// UAS: an admitted INVITE without a To-tag becomes an early usage. [`Layer::progress`], [`Layer::accept`],
     /// [`Layer::reject`] or [`Layer::hangup`] must follow.
-    pub fn incoming(&mut self, key: ServerKey, flow: Flow, request: Arc<Message>, now: Instant) -> DialogKey {
+    pub fn incoming(&mut self, key: ServerKey, flow: Flow, request: Message, now: Instant) -> DialogKey {
         let _ = now;
         let dialog = Dialog::of_request(&request, flow, &self.config, &mut self.ids);
         let ringing = Ringing { server: key, request, flow, provisional: None, accept: None };
@@ -65,10 +64,10 @@ impl Layer {
 
     /// UAS: lets go of an INVITE that has no final response, for somebody else to answer it; the usage is gone.
     /// What was sent provisionally stands as one early dialog of a fork. `None`: it is gone or answered.
-    pub fn release(&mut self, key: DialogKey) -> Option<(ServerKey, Flow, Arc<Message>)> {
+    pub fn release(&mut self, key: DialogKey) -> Option<(ServerKey, Flow, Message)> {
         let usage = self.usages.get_mut(&key)?;
         let Phase::Ringing(ringing) = &usage.phase else { return None };
-        let released = (ringing.server, ringing.flow, Arc::clone(&ringing.request));
+        let released = (ringing.server, ringing.flow, ringing.request.clone());
         usage.phase = Phase::Over;
         self.settle(key);
         Some(released)
@@ -272,7 +271,7 @@ impl Layer {
         tx: &mut Transactions,
         key: ServerKey,
         flow: Flow,
-        request: Arc<Message>,
+        request: Message,
         now: Instant,
     ) {
         let Some(dialog) = self.find(&request) else {
@@ -310,7 +309,7 @@ impl Layer {
         &mut self,
         tx: &mut Transactions,
         key: ClientKey,
-        response: Arc<Message>,
+        response: Message,
         flow: Flow,
         now: Instant,
     ) {

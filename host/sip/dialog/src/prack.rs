@@ -16,7 +16,6 @@ use model::{Flow, Instant};
 use sip_message::{HeaderValue, Message, Name};
 use sip_transaction::ServerKey;
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 /// The option tag.
 pub(crate) const TAG: &str = "100rel";
@@ -154,7 +153,7 @@ impl Usage {
     }
 
     /// A PRACK (section 3), also one that comes after our final response.
-    pub(crate) fn prack_received(&mut self, cx: &mut Cx<'_>, server: ServerKey, flow: Flow, request: Arc<Message>) {
+    pub(crate) fn prack_received(&mut self, cx: &mut Cx<'_>, server: ServerKey, flow: Flow, request: Message) {
         let rack = rack(&request);
         let known = self.reliable.as_mut().filter(|r| rack == Some((r.rseq, r.cseq)));
         let Some(reliable) = known else { return answer(cx, server, &request, flow, &Reply::bare(481)) };
@@ -176,7 +175,7 @@ impl Usage {
     }
 
     /// Answers the PRACK, or hands its offer up (section 5).
-    fn take_prack(&mut self, cx: &mut Cx<'_>, server: ServerKey, flow: Flow, request: Arc<Message>) {
+    fn take_prack(&mut self, cx: &mut Cx<'_>, server: ServerKey, flow: Flow, request: Message) {
         if body(&request).is_none() {
             return answer(cx, server, &request, flow, &Reply::bare(200));
         }

@@ -11,7 +11,6 @@ use core::time::Duration;
 use model::{Flow, IdSource, Instant};
 use sip_message::Message;
 use sip_transaction::{ClientKey, Failure, ServerKey};
-use std::sync::Arc;
 
 /// Most 2xx of ours that may wait for their ACK at once; past it a re-INVITE is told to come again later.
 const UNACKED_MAX: usize = 4;
@@ -293,7 +292,7 @@ impl Usage {
 /// The remote's side.
 impl Usage {
     /// An INVITE in the dialog (section 14.2). Its CSeq is in order.
-    pub(crate) fn invite_received(&mut self, cx: &mut Cx<'_>, server: ServerKey, flow: Flow, request: Arc<Message>) {
+    pub(crate) fn invite_received(&mut self, cx: &mut Cx<'_>, server: ServerKey, flow: Flow, request: Message) {
         if let Some(status) = self.reinvite_obstacle() {
             return refuse_offer(cx, server, flow, &request, status);
         }
@@ -302,7 +301,7 @@ impl Usage {
     }
 
     /// An UPDATE (RFC 3311 section 5.2). One without an offer only refreshes: it is answered here.
-    pub(crate) fn update_received(&mut self, cx: &mut Cx<'_>, server: ServerKey, flow: Flow, request: Arc<Message>) {
+    pub(crate) fn update_received(&mut self, cx: &mut Cx<'_>, server: ServerKey, flow: Flow, request: Message) {
         let offers = body(&request).is_some();
         if let Some(status) = self.update_obstacle(&request, offers) {
             return refuse_offer(cx, server, flow, &request, status);
@@ -318,7 +317,7 @@ impl Usage {
     }
 
     /// Hands the remote's offer up.
-    pub(crate) fn ask(&mut self, cx: &mut Cx<'_>, by: By, server: ServerKey, flow: Flow, request: Arc<Message>) {
+    pub(crate) fn ask(&mut self, cx: &mut Cx<'_>, by: By, server: ServerKey, flow: Flow, request: Message) {
         self.own(server, cx.index);
         self.peer.learn(&request);
         let (key, offer) = (self.key, body(&request));

@@ -8,7 +8,6 @@ use crate::{Config, DialogError, Event, InDialog};
 use model::Flow;
 use sip_message::{Message, Method, Name};
 use sip_transaction::{Failure, ServerKey};
-use std::sync::Arc;
 
 /// Most requests of the remote that may wait for the transaction user; past it one is told to come again later.
 const WAITING_MAX: usize = 8;
@@ -43,7 +42,7 @@ impl Usage {
     }
 
     /// A request of the remote in this dialog.
-    pub(crate) fn request_received(&mut self, cx: &mut Cx<'_>, server: ServerKey, flow: Flow, request: Arc<Message>) {
+    pub(crate) fn request_received(&mut self, cx: &mut Cx<'_>, server: ServerKey, flow: Flow, request: Message) {
         let method = request.method().unwrap_or(Method::Other(""));
         let (invite, bye) = (method == Method::Invite, method == Method::Bye);
         if !self.accept_cseq(cx.config, &request, invite) {
@@ -79,7 +78,7 @@ impl Usage {
         }
     }
 
-    fn offer_in_dialog(&mut self, cx: &mut Cx<'_>, server: ServerKey, flow: Flow, request: Arc<Message>) {
+    fn offer_in_dialog(&mut self, cx: &mut Cx<'_>, server: ServerKey, flow: Flow, request: Message) {
         if body(&request).is_some() && !request.is_content_type("application/sdp") {
             let headers = [("Accept".to_owned(), "application/sdp".to_owned())];
             return answer(cx, server, &request, flow, &Reply { headers: &headers, ..Reply::bare(415) });
@@ -95,7 +94,7 @@ impl Usage {
         }
     }
 
-    fn hand_up(&mut self, cx: &mut Cx<'_>, server: ServerKey, flow: Flow, request: Arc<Message>) {
+    fn hand_up(&mut self, cx: &mut Cx<'_>, server: ServerKey, flow: Flow, request: Message) {
         if self.is_leaving() {
             return answer(cx, server, &request, flow, &Reply::bare(481));
         }
@@ -103,7 +102,7 @@ impl Usage {
             let headers = [("Retry-After".to_owned(), "5".to_owned())];
             return answer(cx, server, &request, flow, &Reply { headers: &headers, ..Reply::bare(500) });
         }
-        self.waiting.push(Waiting { server, request: Arc::clone(&request), flow });
+        self.waiting.push(Waiting { server, request: request.clone(), flow });
         self.own(server, cx.index);
         cx.events.push_back(Event::Request { key: self.key, server, request });
     }
@@ -148,7 +147,7 @@ impl Usage {
     }
 
     /// The final response to a request of the transaction user's.
-    pub(crate) fn responded(&mut self, cx: &mut Cx<'_>, id: u64, status: u16, response: Option<Arc<Message>>) {
+    pub(crate) fn responded(&mut self, cx: &mut Cx<'_>, id: u64, status: u16, response: Option<Message>) {
         if !self.is_leaving() {
             cx.events.push_back(Event::Response { key: self.key, id, status, response });
         }

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use model::Flow;
 use sip_message::Message;
 use sip_transaction::{ClientKey, Failure};
-use std::sync::Arc;
 
 /// How many times an INVITE is sent again with a longer session interval.
 const RETRIES_MAX: u8 = 3;
@@ -40,7 +39,7 @@ impl Usage {
     }
 
     /// A response to the INVITE, up to the first 2xx.
-    pub(crate) fn invite_response(&mut self, cx: &mut Cx<'_>, client: ClientKey, response: Arc<Message>, flow: Flow) {
+    pub(crate) fn invite_response(&mut self, cx: &mut Cx<'_>, client: ClientKey, response: Message, flow: Flow) {
         match response.status().unwrap_or_default() {
             101..=199 => self.provisional(cx, response, flow),
             200..=299 => self.answered(cx, client, response, flow),
@@ -92,7 +91,7 @@ impl Usage {
         true
     }
 
-    fn provisional(&mut self, cx: &mut Cx<'_>, response: Arc<Message>, flow: Flow) {
+    fn provisional(&mut self, cx: &mut Cx<'_>, response: Message, flow: Flow) {
         let Phase::Calling(calling) = &mut self.phase else { return };
         let sdp = body(&response);
         let remote_tag = to_tag(&response);
@@ -122,7 +121,7 @@ impl Usage {
         }
     }
 
-    fn answered(&mut self, cx: &mut Cx<'_>, client: ClientKey, response: Arc<Message>, flow: Flow) {
+    fn answered(&mut self, cx: &mut Cx<'_>, client: ClientKey, response: Message, flow: Flow) {
         let Phase::Calling(calling) = &mut self.phase else { return };
         let (offered, withdrawn) = (calling.offered, calling.withdrawn);
         let mut early = core::mem::take(&mut calling.early);

@@ -14,7 +14,6 @@ use model::{Flow, IdMap, IdSource, Instant};
 use sip_message::Message;
 use sip_transaction::{ClientKey, ServerKey};
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
 /// Which side sent the INVITE that made the dialog; the UAC owns the Call-ID (section 14.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,7 +102,7 @@ pub(crate) struct Usage {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) server: ServerKey,
-    pub(crate) request: Arc<Message>,
+    pub(crate) request: Message,
     pub(crate) flow: Flow,
 }
 
@@ -180,7 +179,7 @@ pub(crate) struct Early {
 #[derive(Debug)]
 pub(crate) struct Ringing {
     pub(crate) server: ServerKey,
-    pub(crate) request: Arc<Message>,
+    pub(crate) request: Message,
     /// The flow the INVITE came on: its responses' `received` and our Contact follow it.
     pub(crate) flow: Flow,
     /// The newest provisional response and when it is due again.
@@ -237,7 +236,7 @@ pub(crate) enum By {
 pub(crate) struct Asked {
     pub(crate) by: By,
     pub(crate) server: ServerKey,
-    pub(crate) request: Arc<Message>,
+    pub(crate) request: Message,
     pub(crate) flow: Flow,
     pub(crate) cseq: u32,
 }

@@ -7,7 +7,6 @@ use model::{Flow, Instant};
 use sip_message::{Message, Name, RequestWriter, ResponseWriter};
 use sip_transaction::{ClientKey, Layer, ServerKey};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Sent where nobody took the message: RFC 4320 forbids a late 408.
 const UNAVAILABLE: u16 = 480;
@@ -31,7 +30,7 @@ pub struct Page<'a> {
     /// Where it came from.
     pub flow: Flow,
     /// The request.
-    pub request: &'a Arc<Message>,
+    pub request: &'a Message,
     /// The sender as its phone may be called back: a name-addr without a tag.
     pub from: String,
     /// The addressee's URI.
@@ -56,7 +55,7 @@ pub struct Place {
 struct Waiting {
     server: ServerKey,
     flow: Flow,
-    request: Arc<Message>,
+    request: Message,
     /// Places that have not answered.
     open: usize,
     /// The best failure so far.
@@ -89,7 +88,7 @@ impl Messages {
         let Page { server, flow, request, from, to, places } = page;
         let number = self.next;
         self.next += 1;
-        let waiting = Waiting { server, flow, request: Arc::clone(request), open: places.len(), best: UNAVAILABLE };
+        let waiting = Waiting { server, flow, request: request.clone(), open: places.len(), best: UNAVAILABLE };
         let hops = request.next_max_forwards().unwrap_or(0);
         let call_id = self.ids.token(26);
         let sender = format!("{from};tag={}", self.ids.token(20));

@@ -71,7 +71,7 @@ impl Bed {
         self.drain();
     }
 
-    fn request(&mut self, text: String, remote: &str) -> (sip_transaction::ServerKey, Arc<Message>) {
+    fn request(&mut self, text: String, remote: &str) -> (sip_transaction::ServerKey, Message) {
         self.tx.handle_message(flow(remote), parse(text), self.now);
         match self.tx.poll_event() {
             Some(sip_transaction::Event::Request { key, request, .. }) => (key, request),

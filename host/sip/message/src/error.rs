@@ -113,5 +113,5 @@ pub struct Rejected {
     pub error: ParseError,
     /// The request as far as it could be read, where Via, From, To, Call-ID and CSeq are there, so that
     /// [`crate::ResponseWriter`] can answer it. `None` means drop: a response, an ACK, or too broken.
-    pub answerable: Option<Box<Message>>,
+    pub answerable: Option<Message>,
 }

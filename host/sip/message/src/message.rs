@@ -9,7 +9,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 use std::borrow::Cow;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// A piece of the message's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,18 +35,21 @@ pub(crate) enum Start {
     Response { status: u16, reason: Span },
 }
 
-/// One SIP message.
+/// One SIP message. A clone shares it.
 ///
 /// # Invariants
 /// Spans lie within `bytes`; method and Request-URI are UTF-8; fields are in wire order; `first` tells of each known
 /// name where its first field is.
 #[derive(Clone)]
-pub struct Message {
+pub struct Message(pub(crate) Arc<Parsed>);
+
+/// What a message is made of. It lies in one place from the parser on: layers hand a pointer up.
+pub(crate) struct Parsed {
     pub(crate) bytes: Bytes,
     /// All before the body, where it is UTF-8: so each piece of it is text without another look.
     pub(crate) head: Option<ByteString>,
     pub(crate) start: Start,
-    pub(crate) fields: SmallVec<[Field; 32]>,
+    pub(crate) fields: SmallVec<[Field; 16]>,
     pub(crate) first: First,
     pub(crate) body: Span,
     pub(crate) known: OnceLock<Known>,
@@ -92,11 +95,11 @@ pub struct CSeqRef<'a> {
 
 impl Message {
     pub(crate) fn cut(&self, span: Span) -> &[u8] {
-        self.bytes.get(span.start as usize..span.end as usize).unwrap_or_default()
+        self.0.bytes.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 
     pub(crate) fn cut_str(&self, span: Span) -> &str {
-        match &self.head {
+        match &self.0.head {
             Some(head) => head.get(span.start as usize..span.end as usize).unwrap_or_default(),
             None => core::str::from_utf8(self.cut(span)).unwrap_or_default(),
         }
@@ -104,7 +107,7 @@ impl Message {
 
     /// A header field's value.
     pub(crate) fn value_at(&self, span: Span) -> HeaderValue<'_> {
-        match self.head.as_ref().and_then(|head| head.get(span.start as usize..span.end as usize)) {
+        match self.0.head.as_ref().and_then(|head| head.get(span.start as usize..span.end as usize)) {
             Some(text) => HeaderValue::of_text(text),
             None => HeaderValue::of_bytes(self.cut(span)),
         }
@@ -112,25 +115,31 @@ impl Message {
 
     /// Whether more than one field is called `name`, a known one.
     pub(crate) fn is_repeated(&self, name: Name<'static>) -> bool {
-        self.first.repeated & (1 << name.id()) != 0
+        self.0.first.repeated & (1 << name.id()) != 0
     }
 
     /// The whole message as it came (a datagram's bytes past Content-Length are cut off).
     #[must_use]
-    pub const fn bytes(&self) -> &Bytes {
-        &self.bytes
+    pub fn bytes(&self) -> &Bytes {
+        &self.0.bytes
+    }
+
+    /// Whether the two are one, not only equal: a clone is, the same bytes read again are not.
+    #[must_use]
+    pub fn is_same(&self, other: &Message) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Whether it is a request.
     #[must_use]
-    pub const fn is_request(&self) -> bool {
-        matches!(self.start, Start::Request { .. })
+    pub fn is_request(&self) -> bool {
+        matches!(self.0.start, Start::Request { .. })
     }
 
     /// The method of a request's first line.
     #[must_use]
     pub fn method(&self) -> Option<Method<'_>> {
-        match self.start {
+        match self.0.start {
             Start::Request { method, .. } => Some(Method::new(self.cut_str(method))),
             Start::Response { .. } => None,
         }
@@ -151,7 +160,7 @@ impl Message {
     /// The Request-URI as written.
     #[must_use]
     pub fn request_uri_str(&self) -> Option<&str> {
-        match self.start {
+        match self.0.start {
             Start::Request { uri, .. } => Some(self.cut_str(uri)),
             Start::Response { .. } => None,
         }
@@ -159,8 +168,8 @@ impl Message {
 
     /// The status of a response.
     #[must_use]
-    pub const fn status(&self) -> Option<u16> {
-        match self.start {
+    pub fn status(&self) -> Option<u16> {
+        match self.0.start {
             Start::Request { .. } => None,
             Start::Response { status, .. } => Some(status),
         }
@@ -169,7 +178,7 @@ impl Message {
     /// The reason phrase of a response, bytes that are not UTF-8 replaced; empty for a request.
     #[must_use]
     pub fn reason(&self) -> Cow<'_, str> {
-        match self.start {
+        match self.0.start {
             Start::Request { .. } => Cow::Borrowed(""),
             Start::Response { reason, .. } => String::from_utf8_lossy(self.cut(reason)),
         }
@@ -190,8 +199,8 @@ impl Message {
 
     /// The fields from the first one on that may be what is wanted.
     fn fields_from(&self, wanted: Wanted<'_>) -> core::slice::Iter<'_, Field> {
-        let from = if wanted.id == 0 { 0 } else { self.first.of(wanted.id).unwrap_or(self.fields.len()) };
-        self.fields.get(from..).unwrap_or_default().iter()
+        let from = if wanted.id == 0 { 0 } else { self.0.first.of(wanted.id).unwrap_or(self.0.fields.len()) };
+        self.0.fields.get(from..).unwrap_or_default().iter()
     }
 
     /// Every value of every field called `name`, comma lists split.
@@ -209,7 +218,7 @@ impl Message {
 
     /// Every field in order: name as written, value where it lies.
     pub fn raw_headers(&self) -> impl Iterator<Item = (&str, HeaderValue<'_>)> {
-        self.fields.iter().map(|field| (self.name_of(field), self.value_at(field.value)))
+        self.0.fields.iter().map(|field| (self.name_of(field), self.value_at(field.value)))
     }
 
     fn name_of(&self, field: &Field) -> &str {
@@ -222,14 +231,14 @@ impl Message {
 
     /// Where a piece of the message lies.
     pub(crate) fn span_of(&self, piece: &[u8]) -> Span {
-        let start = (piece.as_ptr() as usize).wrapping_sub(self.bytes.as_ptr() as usize);
+        let start = (piece.as_ptr() as usize).wrapping_sub(self.0.bytes.as_ptr() as usize);
         // The whole message is shorter than 2^32 bytes.
         let start = u32::try_from(start).unwrap_or(0);
         Span { start, end: start + u32::try_from(piece.len()).unwrap_or(0) }
     }
 
     fn known(&self) -> &Known {
-        self.known.get_or_init(|| Known::read(self))
+        self.0.known.get_or_init(|| Known::read(self))
     }
 
     pub(crate) fn read_name_addr(&self, name: Name<'static>) -> Result<NameAddrRef<'_>, ParseError> {
@@ -362,13 +371,13 @@ impl Message {
     /// The body.
     #[must_use]
     pub fn body(&self) -> &[u8] {
-        self.cut(self.body)
+        self.cut(self.0.body)
     }
 
     /// The body, sharing the message's memory.
     #[must_use]
     pub fn body_bytes(&self) -> Bytes {
-        self.bytes.slice(self.body.start as usize..self.body.end as usize)
+        self.0.bytes.slice(self.0.body.start as usize..self.0.body.end as usize)
     }
 }
 
@@ -384,7 +393,7 @@ impl core::fmt::Debug for Message {
 
 impl PartialEq for Message {
     fn eq(&self, other: &Self) -> bool {
-        self.bytes == other.bytes
+        self.0.bytes == other.0.bytes
     }
 }
 

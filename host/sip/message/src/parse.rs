@@ -2,14 +2,14 @@
 //!
 //! The pass goes on after the first error, so that a broken request can still be answered.
 
-use crate::message::{Field, First, Span, Start};
+use crate::message::{Field, First, Parsed, Span, Start};
 use crate::name::lookup;
 use crate::scan::{Line, Step, digits, has_blank, is_token_byte, step};
 use crate::{Message, Method, Name, ParseError, Rejected};
 use bytes::Bytes;
 use bytestring::ByteString;
 use smallvec::SmallVec;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 const CONTENT_LENGTH: u8 = Name::ContentLength.id();
 
@@ -63,7 +63,8 @@ impl Message {
             return Err(Rejected { error: error.unwrap_or(ParseError::RequestLine), answerable: None });
         };
         let head = ByteString::try_from(bytes.slice(..body.start as usize)).ok();
-        let message = Message { bytes, head, start, fields, first, body, known: OnceLock::new() };
+        let parsed = Parsed { bytes, head, start, fields, first, body, known: OnceLock::new() };
+        let message = Message(Arc::new(parsed));
         match error {
             None => Ok(message),
             Some(error) => Err(reject(message, error)),
@@ -82,7 +83,7 @@ impl Message {
 #[cold]
 fn reject(message: Message, error: ParseError) -> Rejected {
     let answerable = error.status().is_some() && message.is_answerable();
-    Rejected { error, answerable: answerable.then(|| Box::new(message)) }
+    Rejected { error, answerable: answerable.then_some(message) }
 }
 
 /// Offsets fit: the length was checked against `u32` first.
@@ -94,7 +95,7 @@ struct Pass<'a> {
     bytes: &'a [u8],
     /// The first one.
     error: Option<ParseError>,
-    fields: SmallVec<[Field; 32]>,
+    fields: SmallVec<[Field; 16]>,
     first: First,
     content_length: Option<usize>,
 }

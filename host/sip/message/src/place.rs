@@ -22,12 +22,13 @@ pub struct Place<'a> {
 impl Message {
     /// Every field in order, with its place. The lines touch: one ends where the next begins.
     pub fn places(&self) -> impl Iterator<Item = Place<'_>> {
-        let ends = self.fields.iter().skip(1).map(|next| next.start as usize).chain(core::iter::once(self.head_end()));
-        self.fields.iter().zip(ends).map(|(field, end)| {
+        let ends =
+            self.0.fields.iter().skip(1).map(|next| next.start as usize).chain(core::iter::once(self.head_end()));
+        self.0.fields.iter().zip(ends).map(|(field, end)| {
             let at = field.value.start as usize..field.value.end as usize;
             let name = by_id(field.id).unwrap_or_else(|| {
                 let start = field.start as usize;
-                let text = self.bytes.get(start..start + usize::from(field.name_len)).unwrap_or_default();
+                let text = self.0.bytes.get(start..start + usize::from(field.name_len)).unwrap_or_default();
                 Name::Other(core::str::from_utf8(text).unwrap_or_default())
             });
             Place { name, value: self.value_at(field.value), line: field.start as usize..end, at }
@@ -36,8 +37,8 @@ impl Message {
 
     /// Where the Request-URI lies; `None` for a response.
     #[must_use]
-    pub const fn uri_at(&self) -> Option<Range<usize>> {
-        match self.start {
+    pub fn uri_at(&self) -> Option<Range<usize>> {
+        match self.0.start {
             Start::Request { uri, .. } => Some(uri.start as usize..uri.end as usize),
             Start::Response { .. } => None,
         }
@@ -46,21 +47,21 @@ impl Message {
     /// Where the first header field begins: just past the start line.
     #[must_use]
     pub fn fields_at(&self) -> usize {
-        self.fields.first().map_or_else(|| self.head_end(), |first| first.start as usize)
+        self.0.fields.first().map_or_else(|| self.head_end(), |first| first.start as usize)
     }
 
     /// Where the empty line between header fields and body begins.
     #[must_use]
     pub fn head_end(&self) -> usize {
-        let body = self.body.start as usize;
-        let blank = if body >= 2 && self.bytes.get(body - 2) == Some(&b'\r') { 2 } else { 1 };
+        let body = self.0.body.start as usize;
+        let blank = if body >= 2 && self.0.bytes.get(body - 2) == Some(&b'\r') { 2 } else { 1 };
         body.saturating_sub(blank)
     }
 
     /// Where the body begins.
     #[must_use]
-    pub const fn body_at(&self) -> usize {
-        self.body.start as usize
+    pub fn body_at(&self) -> usize {
+        self.0.body.start as usize
     }
 }
 

@@ -61,7 +61,7 @@ fn same_uri(ours: &UriRef<'_>, theirs: &rsip::Uri) -> bool {
 }
 
 fn first_line(message: &Message) -> Result<String, BoundaryError> {
-    if let Start::Response { status, .. } = message.start {
+    if let Start::Response { status, .. } = message.0.start {
         return Ok(format!("SIP/2.0 {status} {}\r\n", crate::reason_phrase(status)));
     }
     let method = message.method().filter(|method| !matches!(method, Method::Other(_))).ok_or(BoundaryError::Method)?;

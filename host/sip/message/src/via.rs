@@ -1,9 +1,9 @@
 //! Via (RFC 3261 section 20.42, `rport` of RFC 3581).
 
-use crate::{HeaderValue, ParseError};
 use crate::host::{host_ip, host_port};
 use crate::params::{Param, Params};
 use crate::scan::{is_lws, split_before, trim_str};
+use crate::{HeaderValue, ParseError};
 use core::net::IpAddr;
 
 /// The cookie that begins every branch of an RFC 3261 element (section 8.1.1.7).

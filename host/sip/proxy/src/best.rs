@@ -3,13 +3,12 @@
 use crate::splice;
 use bytes::Bytes;
 use sip_message::{Message, Name};
-use std::sync::Arc;
 
 /// What a branch ended with: a response, or our own status where none came.
 #[derive(Clone, Debug)]
 pub(crate) struct Verdict {
     pub(crate) status: u16,
-    pub(crate) response: Option<Arc<Message>>,
+    pub(crate) response: Option<Message>,
 }
 
 /// The verdicts of a context so far.
@@ -19,7 +18,7 @@ pub(crate) struct Verdicts {
     /// 3xx that nobody has followed, each with its target's token.
     redirects: Vec<(u16, Verdict)>,
     /// 401 and 407, for their challenges (section 16.7 step 7).
-    challenged: Vec<Arc<Message>>,
+    challenged: Vec<Message>,
     /// A 6xx came, and the tenant lets it end the call.
     declined: bool,
 }
@@ -71,8 +70,8 @@ impl Verdicts {
     }
 
     /// The challenges of the others.
-    fn challenges<'a>(&'a self, best: &Arc<Message>) -> Vec<(Name<'static>, &'a [u8])> {
-        let others = self.challenged.iter().filter(|other| !Arc::ptr_eq(other, best));
+    fn challenges<'a>(&'a self, best: &Message) -> Vec<(Name<'static>, &'a [u8])> {
+        let others = self.challenged.iter().filter(|other| !other.is_same(best));
         let names = [Name::WwwAuthenticate, Name::ProxyAuthenticate];
         others
             .flat_map(|other| {

@@ -74,7 +74,7 @@ impl Context {
     /// A request within the dialog, as the party on the other side would send it (section 12.2.1.1).
     fn within(&self, at: usize, to: Side, method: &str, cseq: u32) -> Option<RequestWriter> {
         let peer = self.peers.get(at)?;
-        let answer: &Message = peer.answer.as_deref()?;
+        let answer: &Message = peer.answer.as_ref()?;
         let target = peer.contact(to, &self.request)?;
         let mut routes = peer.routes(to, self.mark, &self.request);
         let uri = match routes.first().and_then(|route| NameAddrRef::parse(route.as_bytes()).ok()) {

@@ -28,7 +28,6 @@ use sip_message::{Message, Name, ResponseWriter};
 use sip_transaction::{ClientKey, Failure, Layer as Transactions, ServerKey};
 use smallvec::SmallVec;
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
 
 /// What an act on a context works with.
 pub(crate) struct Cx<'a> {
@@ -97,7 +96,7 @@ pub(crate) struct Context {
     pub(crate) flow: Flow,
     /// The way back to the caller.
     pub(crate) back: Flow,
-    pub(crate) request: Arc<Message>,
+    pub(crate) request: Message,
     pub(crate) mark: Mark,
     pub(crate) phase: Phase,
     pub(crate) cancelled: bool,
@@ -220,7 +219,7 @@ impl Context {
     }
 
     /// A response of a branch, 101 to 699.
-    pub(crate) fn response(&mut self, cx: &mut Cx<'_>, index: u16, response: Arc<Message>, flow: Flow) {
+    pub(crate) fn response(&mut self, cx: &mut Cx<'_>, index: u16, response: Message, flow: Flow) {
         match response.status().unwrap_or_default() {
             status @ 101..=199 => self.provisional(cx, index, status, &response, flow),
             200..=299 => self.success(cx, index, response, flow),
@@ -234,7 +233,7 @@ impl Context {
     }
 
     /// Section 16.7 steps 2 and 5.
-    fn provisional(&mut self, cx: &mut Cx<'_>, index: u16, status: u16, response: &Arc<Message>, flow: Flow) {
+    fn provisional(&mut self, cx: &mut Cx<'_>, index: u16, status: u16, response: &Message, flow: Flow) {
         let Some(branch) = self.branches.get_mut(usize::from(index)) else { return };
         if let State::Pending { rang, timer_c } = &mut branch.state {
             *rang = true;
@@ -253,7 +252,7 @@ impl Context {
     }
 
     /// Section 16.7 step 5: every 2xx goes to the caller, at once, and the others are cancelled (step 10).
-    fn success(&mut self, cx: &mut Cx<'_>, index: u16, response: Arc<Message>, flow: Flow) {
+    fn success(&mut self, cx: &mut Cx<'_>, index: u16, response: Message, flow: Flow) {
         let Some(branch) = self.branches.get_mut(usize::from(index)) else { return };
         let first = branch.is_pending();
         let (token, armed) = (branch.target.token, branch.armed);
@@ -283,7 +282,7 @@ impl Context {
     }
 
     /// Notes the dialog a response is of; gives its place.
-    fn hear(&mut self, branch: u16, response: &Arc<Message>, flow: Flow, answered: bool) -> Option<usize> {
+    fn hear(&mut self, branch: u16, response: &Message, flow: Flow, answered: bool) -> Option<usize> {
         let tag = response.to().ok()?.tag()?;
         let at = match self.peers.iter().position(|peer| &*peer.tag == tag && peer.branch == branch) {
             Some(at) => at,
@@ -307,7 +306,7 @@ impl Context {
         let peer = self.peers.get_mut(at)?;
         if answered && peer.answer.is_none() {
             peer.flow = flow;
-            peer.answer = Some(Arc::clone(response));
+            peer.answer = Some(response.clone());
         }
         Some(at)
     }

@@ -3,7 +3,6 @@
 use core::time::Duration;
 use model::Flow;
 use sip_message::Message;
-use std::sync::Arc;
 
 /// Names a response context: one proxied call; never reused by a layer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -100,7 +99,7 @@ pub enum Event {
         /// Why it was cancelled, if it was.
         withdrawn: Option<Withdrawn>,
         /// A 3xx: its Contacts may be followed with [`crate::Layer::follow`].
-        redirect: Option<Arc<Message>>,
+        redirect: Option<Message>,
     },
     /// Nothing rings any more, nothing waits, and nobody answered: more targets, or an end.
     Spent {

@@ -12,7 +12,6 @@ use model::{Flow, IdMap, IdSource, Instant};
 use sip_message::{Message, Method, Name, ResponseWriter};
 use sip_transaction::{ClientKey, Failure, Layer as Transactions, ServerKey};
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
 
 /// What a client transaction is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,7 +50,7 @@ pub struct Opening {
     /// The way it came.
     pub flow: Flow,
     /// It.
-    pub request: Arc<Message>,
+    pub request: Message,
     /// Whether a 6xx of one target ends the call for all of them (section 16.7 step 5), or is that target's word only.
     pub decline_ends_all: bool,
     /// The realm whose credentials were for us and stay here (section 22.3).
@@ -193,13 +192,13 @@ impl Layer {
     }
 
     /// Gives an INVITE back that nothing rings for and that has no final response; the call is not proxied any more.
-    pub fn take_back(&mut self, key: ContextKey) -> Option<(ServerKey, Flow, Arc<Message>)> {
+    pub fn take_back(&mut self, key: ContextKey) -> Option<(ServerKey, Flow, Message)> {
         let context = self.contexts.get_mut(&key)?;
         if context.phase != Phase::Searching || !context.is_spent() {
             return None;
         }
         context.closed = true;
-        let back = (context.server, context.flow, Arc::clone(&context.request));
+        let back = (context.server, context.flow, context.request.clone());
         self.settle(key);
         Some(back)
     }
@@ -218,7 +217,7 @@ impl Layer {
         tx: &mut Transactions,
         server: ServerKey,
         flow: Flow,
-        request: &Arc<Message>,
+        request: &Message,
         now: Instant,
     ) -> bool {
         let Some((claim, key)) = self.claimed(request) else { return false };
@@ -289,7 +288,7 @@ impl Layer {
         &mut self,
         tx: &mut Transactions,
         client: ClientKey,
-        (response, flow): (Arc<Message>, Flow),
+        (response, flow): (Message, Flow),
         now: Instant,
     ) -> bool {
         let Some(what) = self.clients.get(&client).copied() else { return false };
@@ -415,7 +414,7 @@ impl Layer {
         tx: &mut Transactions,
         (claim, key): (claim::Claim, ContextKey),
         (server, flow): (ServerKey, Flow),
-        request: &Arc<Message>,
+        request: &Message,
         now: Instant,
     ) -> Result<(), Refusal> {
         let context = self.contexts.get_mut(&key).ok_or_else(|| refused(481))?;
@@ -448,7 +447,7 @@ impl Layer {
         let client = tx.forward(onward.flow, &branch, (invite, onward.wire), now);
         let id = self.next_key();
         let until = invite.then(|| now + self.config.timer_c);
-        let request_kept = Arc::clone(request);
+        let request_kept = request.clone();
         let pass = Pass {
             server,
             client,
@@ -474,7 +473,7 @@ impl Layer {
         Ok(())
     }
 
-    fn pass_response(&mut self, tx: &mut Transactions, id: u64, response: &Arc<Message>, now: Instant) {
+    fn pass_response(&mut self, tx: &mut Transactions, id: u64, response: &Message, now: Instant) {
         let Some(pass) = self.passes.get_mut(&id) else { return };
         if let Some(bytes) = splice::response(response, None, &[]) {
             // Whoever asked may be gone.
@@ -500,7 +499,7 @@ impl Layer {
     }
 
     /// The Contact of a 2xx to a target refresh (section 12.2.1.2).
-    fn refresh(&mut self, id: u64, response: &Arc<Message>) {
+    fn refresh(&mut self, id: u64, response: &Message) {
         let Some(pass) = self.passes.get(&id) else { return };
         if !pass.is_invite() && !pass.request.is_method(Method::Update) {
             return;

@@ -11,7 +11,6 @@ use core::net::SocketAddr;
 use model::{Flow, Instant, Transport};
 use sip_message::{Message, Method, Name, NameAddrRef, UriRef};
 use sip_transaction::{ClientKey, ServerKey};
-use std::sync::Arc;
 
 /// One request on its way.
 #[derive(Debug)]
@@ -20,7 +19,7 @@ pub(crate) struct Pass {
     pub(crate) client: ClientKey,
     /// The way it came.
     pub(crate) flow: Flow,
-    pub(crate) request: Arc<Message>,
+    pub(crate) request: Message,
     /// The dialog, and who sent it.
     pub(crate) context: ContextKey,
     pub(crate) peer: usize,

@@ -5,7 +5,6 @@ use crate::event::Side;
 use crate::mark::Mark;
 use model::Flow;
 use sip_message::{Message, Name};
-use std::sync::Arc;
 
 /// One dialog of the call: the callee's end of it. Several where a fork answered more than once.
 ///
@@ -18,7 +17,7 @@ pub(crate) struct Peer {
     pub(crate) branch: u16,
     /// How the callee is reached: the way its responses come.
     pub(crate) flow: Flow,
-    pub(crate) answer: Option<Arc<Message>>,
+    pub(crate) answer: Option<Message>,
     pub(crate) over: bool,
     /// The caller's ACK has passed: before, nobody may send it a BYE (section 15).
     pub(crate) acked: bool,
@@ -26,8 +25,8 @@ pub(crate) struct Peer {
     pub(crate) caller_cseq: u32,
     pub(crate) callee_cseq: u32,
     /// The message with each side's newest Contact, where it moved since.
-    pub(crate) caller_moved: Option<Arc<Message>>,
-    pub(crate) callee_moved: Option<Arc<Message>>,
+    pub(crate) caller_moved: Option<Message>,
+    pub(crate) callee_moved: Option<Message>,
 }
 
 impl Peer {
@@ -36,7 +35,7 @@ impl Peer {
     }
 
     /// Notes what a request of `from` within the dialog says.
-    pub(crate) fn heard(&mut self, from: Side, request: &Arc<Message>) {
+    pub(crate) fn heard(&mut self, from: Side, request: &Message) {
         let number = request.cseq().map_or(0, |cseq| cseq.number);
         match from {
             Side::Caller => self.caller_cseq = self.caller_cseq.max(number),
@@ -45,21 +44,21 @@ impl Peer {
     }
 
     /// A target refresh of `side` (section 12.2): its Contact is in `message`.
-    pub(crate) fn moved(&mut self, side: Side, message: &Arc<Message>) {
+    pub(crate) fn moved(&mut self, side: Side, message: &Message) {
         if message.header(Name::Contact).is_none() {
             return;
         }
         match side {
-            Side::Caller => self.caller_moved = Some(Arc::clone(message)),
-            Side::Callee => self.callee_moved = Some(Arc::clone(message)),
+            Side::Caller => self.caller_moved = Some(message.clone()),
+            Side::Callee => self.callee_moved = Some(message.clone()),
         }
     }
 
     /// The remote target of `side`: its newest Contact.
     pub(crate) fn contact(&self, side: Side, invite: &Message) -> Option<String> {
         let message: &Message = match side {
-            Side::Caller => self.caller_moved.as_deref().unwrap_or(invite),
-            Side::Callee => self.callee_moved.as_deref().or(self.answer.as_deref())?,
+            Side::Caller => self.caller_moved.as_ref().unwrap_or(invite),
+            Side::Callee => self.callee_moved.as_ref().or(self.answer.as_ref())?,
         };
         let value = message.values(Name::Contact).next()?;
         Some(value.name_addr().ok()?.uri().as_str().to_owned())
@@ -67,7 +66,7 @@ impl Peer {
 
     /// The routes from us to `side`, nearest first: the Record-Routes beyond ours (section 12.1).
     pub(crate) fn routes(&self, side: Side, mark: Mark, invite: &Message) -> Vec<String> {
-        let answer = self.answer.as_deref();
+        let answer = self.answer.as_ref();
         let all = |message: &Message| -> Vec<(bool, String)> {
             let values = message.values(Name::RecordRoute);
             values.map(|value| (value_mark(&value) == Some(mark), value.text().into_owned())).collect()

@@ -154,7 +154,6 @@ impl Clients {
         let step = client.machine.on_response(class, Timing::new(&cx.config, client.flow.transport), now);
         client.pin(&flow);
         client.fallback = None;
-        let response = Arc::new(response);
         let deliver = match step {
             ClientStep::Deliver => true,
             ClientStep::DeliverAndAcknowledge => {

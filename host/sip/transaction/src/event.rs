@@ -2,7 +2,6 @@
 
 use model::Flow;
 use sip_message::Message;
-use std::sync::Arc;
 
 /// Names a server transaction; never reused by a layer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -36,14 +35,14 @@ pub enum Event {
         /// Where it came from.
         flow: Flow,
         /// The request.
-        request: Arc<Message>,
+        request: Message,
     },
     /// An ACK for a 2xx; each copy of it.
     Ack {
         /// Where it came from.
         flow: Flow,
         /// The ACK.
-        request: Arc<Message>,
+        request: Message,
     },
     /// The caller cancelled an INVITE that has no final response yet. The CANCEL was answered 200 here; the INVITE
     /// wants its 487 from above.
@@ -51,14 +50,14 @@ pub enum Event {
         /// The INVITE's transaction.
         invite: ServerKey,
         /// The CANCEL.
-        request: Arc<Message>,
+        request: Message,
     },
     /// A response other than 100: each provisional one, each copy of a 2xx to an INVITE, any other final one once.
     Response {
         /// Whose response it is.
         key: ClientKey,
         /// The response.
-        response: Arc<Message>,
+        response: Message,
         /// Where it came from.
         flow: Flow,
     },

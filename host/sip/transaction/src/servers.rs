@@ -37,7 +37,7 @@ struct Server {
     id: Arc<str>,
     merge: Option<Arc<str>>,
     /// The INVITE, until its final response: a 100 is made of it.
-    request: Option<Arc<Message>>,
+    request: Option<Message>,
     flow: Flow,
     /// Where responses go.
     target: Flow,
@@ -113,7 +113,6 @@ impl Servers {
             self.cancel(cx, flow, request, now);
         } else if !self.refuse(cx, &flow, &request) {
             let merged = method == Method::Invite && self.is_merged(&request);
-            let request = Arc::new(request);
             let key = self.create(cx, flow, &request, now);
             if merged {
                 self.refuse_merged(cx, key, flow, &request, now);
@@ -207,7 +206,7 @@ impl Servers {
         };
         match step {
             AckStep::Absorb => {}
-            AckStep::PassUp => cx.events.push_back(Event::Ack { flow, request: Arc::new(request) }),
+            AckStep::PassUp => cx.events.push_back(Event::Ack { flow, request }),
             AckStep::Stray => cx.counters.acks_dropped += 1,
         }
         if let Some(key) = known {
@@ -235,7 +234,6 @@ impl Servers {
             Some(tag) => tag.to_owned(),
             None => cx.ids.token(16),
         };
-        let request = Arc::new(request);
         let ok = write::refusal(&request, &flow, 200, &tag).finish();
         let key = self.create(cx, flow, &request, now);
         // The transaction was made just now, so it can be answered.
@@ -276,7 +274,7 @@ impl Servers {
     }
 
     /// Makes the transaction whose identity is in `scratch`.
-    fn create(&mut self, cx: &mut Shared, flow: Flow, request: &Arc<Message>, now: Instant) -> ServerKey {
+    fn create(&mut self, cx: &mut Shared, flow: Flow, request: &Message, now: Instant) -> ServerKey {
         let timing = Timing::new(&cx.config, flow.transport);
         let target = respond_target(request, &flow);
         let key = cx.open_server(&target);
@@ -293,7 +291,7 @@ impl Servers {
             SocketAddr::new(flow.remote.ip(), port.unwrap_or(SIP_PORT))
         });
         let merge = if is_invite { self.note_merge(request, key) } else { None };
-        let request = is_invite.then(|| Arc::clone(request));
+        let request = is_invite.then(|| request.clone());
         self.table.insert(key, Server { machine, id, merge, request, flow, target, reopen, due: None });
         self.settle(cx, key);
         key

@@ -7,7 +7,6 @@ use core::time::Duration;
 use model::{Flow, IdSource, Instant, Transport};
 use sip_message::{Message, Method, ParseLimits};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 pub(super) const A: usize = 0;
 pub(super) const B: usize = 1;
@@ -393,7 +392,7 @@ pub(super) fn title(message: &Message) -> String {
 }
 
 /// The message as the layers share it.
-pub(super) fn shared(text: &str) -> Arc<Message> {
+pub(super) fn shared(text: &str) -> Message {
     let bytes = Bytes::copy_from_slice(text.as_bytes());
-    Arc::new(Message::parse(bytes, &ParseLimits::default()).expect("a test's message parses"))
+    Message::parse(bytes, &ParseLimits::default()).expect("a test's message parses")
 }

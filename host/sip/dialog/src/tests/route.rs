@@ -5,14 +5,13 @@ use crate::InviteSpec;
 use crate::target::Path;
 use model::{ConnectionId, Flow, Transport};
 use sip_message::{Message, Method, Name};
-use std::sync::Arc;
 
 fn flow(remote: &str) -> Flow {
     let local = "192.0.2.1:5060".parse().expect("an address");
     Flow::new(Transport::Udp, local, remote.parse().expect("an address"))
 }
 
-fn invite(via: &str, contact: &str, record_route: &str) -> Arc<Message> {
+fn invite(via: &str, contact: &str, record_route: &str) -> Message {
     shared(&format!(
         "INVITE sip:b@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP {via};branch=z9hG4bK1;rport\r\nMax-Forwards: 70\r\n\
          {record_route}From: <sip:a@example.com>;tag=1\r\nTo: <sip:b@example.com>\r\nCall-ID: c\r\n\

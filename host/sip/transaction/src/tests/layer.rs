@@ -4,9 +4,8 @@ use super::tools::*;
 use crate::{Event, Gone, Layer, ServerKey};
 use model::{Flow, Instant};
 use sip_message::{Message, Name};
-use std::sync::Arc;
 
-pub(super) fn receive(layer: &mut Layer, text: &str, now: Instant) -> (ServerKey, Arc<Message>) {
+pub(super) fn receive(layer: &mut Layer, text: &str, now: Instant) -> (ServerKey, Message) {
     layer.handle_message(udp(), parse(text.to_owned()), now);
     match layer.poll_event() {
         Some(Event::Request { key, request, .. }) => (key, request),

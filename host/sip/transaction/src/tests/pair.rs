@@ -7,7 +7,6 @@ use core::time::Duration;
 use model::{Flow, IdSource, Instant, Transport};
 use sip_message::{Message, Name, RequestWriter, ResponseWriter};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// How bad the network is, in percent, and how slow at most.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,7 +56,7 @@ pub(super) struct Pair {
     count: u32,
     pub(super) seen: Seen,
     key: Option<ClientKey>,
-    pending: Option<(ServerKey, Arc<Message>)>,
+    pending: Option<(ServerKey, Message)>,
     /// The 2xx that its user repeats, and when next.
     repeat: Option<(ServerKey, Bytes, Instant, Duration)>,
     invite_branch: Option<String>,

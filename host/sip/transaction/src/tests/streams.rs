@@ -55,7 +55,7 @@ fn a_refused_datagram_or_lost_stream_fails_its_clients_only() {
     assert_eq!(layer.counters().transport_failures, 4);
 }
 
-fn ringing_on(layer: &mut Layer, flow: Flow) -> (crate::ServerKey, std::sync::Arc<sip_message::Message>) {
+fn ringing_on(layer: &mut Layer, flow: Flow) -> (crate::ServerKey, sip_message::Message) {
     let text = incoming("INVITE", "z9hG4bK1");
     let text = if flow.transport == Transport::Tcp { over_tcp(&text) } else { text };
     let text = text.replace("192.0.2.2:5060", "192.0.2.2:5090");
