@@ -1,44 +1,39 @@
 //! An INVITE that admission let in.
 
 use model::{Account, AccountId, Attr, CallInfo, Company, Flow, Header, Instant, MediaSecurity, Party, Trunk};
-use sip_message::Message;
+use sip_message::{Message, Name};
 use sip_transaction::ServerKey;
 use std::sync::Arc;
 
-/// Header fields a plugin never sees: routing that is ours, credentials, and identities that nobody vouches for.
-const HIDDEN: &[&str] = &[
-    "via",
-    "v",
-    "route",
-    "record-route",
-    "contact",
-    "m",
-    "cseq",
-    "call-id",
-    "i",
-    "from",
-    "f",
-    "to",
-    "t",
-    "max-forwards",
-    "content-length",
-    "l",
-    "content-type",
-    "c",
-    "authorization",
-    "proxy-authorization",
-    "allow",
-    "supported",
-    "k",
-    "accept",
-    "p-asserted-identity",
-    "p-preferred-identity",
-    "remote-party-id",
-    "diversion",
-    "history-info",
-    "identity",
-    "y",
-];
+/// Whether a plugin never sees the header field: routing that is ours, credentials, and identities that nobody vouches
+/// for.
+fn is_hidden(name: Name<'_>) -> bool {
+    matches!(
+        name,
+        Name::Via
+            | Name::Route
+            | Name::RecordRoute
+            | Name::Contact
+            | Name::CSeq
+            | Name::CallId
+            | Name::From
+            | Name::To
+            | Name::MaxForwards
+            | Name::ContentLength
+            | Name::ContentType
+            | Name::Authorization
+            | Name::ProxyAuthorization
+            | Name::Allow
+            | Name::Supported
+            | Name::Accept
+            | Name::PAssertedIdentity
+            | Name::PPreferredIdentity
+            | Name::RemotePartyId
+            | Name::Diversion
+            | Name::HistoryInfo
+            | Name::Identity
+    )
+}
 
 /// An admitted out-of-dialog INVITE: whose it is, and what it asks for.
 #[derive(Clone, Debug)]
@@ -128,7 +123,7 @@ impl Arrival {
         }
         let Some(account) = &self.account else { return Party::default() };
         Party {
-            uri: format!("sip:{}@{}", self.caller_user, self.company.domain),
+            uri: sip_uri(&self.caller_user, &self.company.domain),
             user: self.caller_user.clone(),
             display: Some(account.display_name.clone()).filter(|d| !d.is_empty()),
             verified: Some(self.verified.to_owned()),
@@ -138,15 +133,20 @@ impl Arrival {
 
 /// The party of a dialled user part.
 pub(crate) fn callee_party(user: &str, domain: &str) -> Party {
-    Party { uri: format!("sip:{user}@{domain}"), user: user.to_owned(), display: None, verified: None }
+    Party { uri: sip_uri(user, domain), user: user.to_owned(), display: None, verified: None }
+}
+
+/// `sip:user@domain`, of parts that need no escapes.
+pub(crate) fn sip_uri(user: &str, domain: &str) -> String {
+    ["sip:", user, "@", domain].concat()
 }
 
 /// The header fields of a request that a plugin may see: no credentials, and nothing that is the switch's own.
 #[must_use]
 pub fn visible_headers(request: &Message) -> Vec<Header> {
     request
-        .all_headers()
-        .filter(|(name, _)| !HIDDEN.iter().any(|h| h.eq_ignore_ascii_case(name)))
-        .map(|(name, value)| Header { name: name.to_owned(), value: value.into_owned() })
+        .places()
+        .filter(|place| !is_hidden(place.name))
+        .map(|place| Header { name: place.written.to_owned(), value: place.value.text().into_owned() })
         .collect()
 }

@@ -19,13 +19,11 @@ pub(crate) struct Step<'a, 'f> {
 }
 
 impl Call {
-    /// The call of an INVITE that was let in: its caller's leg is there, and 100 has left.
+    /// The call of an INVITE that was let in: its caller's leg is there. Its 100 is the transaction's, which sends it if
+    /// nothing else has left for 200 ms (RFC 3261 section 17.2.1); most calls ring before that.
     pub(crate) fn arrived(id: CallId, arrival: &Arrival, floors: &mut Floors<'_>, ids: &mut IdSource) -> Call {
         let now = floors.now;
         let request = &arrival.request;
-        let trying = sip_message::ResponseWriter::to(request, 100, "Trying", arrival.flow.remote).finish();
-        // The transaction was opened in this very step: it cannot be gone.
-        let _ = floors.transactions.respond(arrival.key, trying, now);
         let dialog = floors.dialogs.incoming(arrival.key, arrival.flow, request.clone(), now);
         let info = arrival.call_info(id, now);
         let fresh = Leg::new(LegRole::Caller, arrival.flow.remote.ip(), now, sdp::Origin::new(ids.u64()));

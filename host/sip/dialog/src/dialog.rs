@@ -3,7 +3,7 @@
 use crate::target::Path;
 use crate::{Config, InviteSpec};
 use model::{Flow, IdSource, Transport};
-use sip_message::{Message, Name};
+use sip_message::{Message, Name, push_address};
 
 /// The characters of a tag of ours: 100 random bits, so that a tag alone names a usage.
 const TAG_LEN: usize = 20;
@@ -123,14 +123,17 @@ pub(crate) fn body(message: &Message) -> Option<bytes::Bytes> {
 }
 
 fn contact_uri(config: &Config, flow: &Flow) -> String {
-    let at = if config.contact_user.is_empty() { "" } else { "@" };
-    let transport = match flow.transport {
-        Transport::Udp => String::new(),
-        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
-            format!(";transport={}", flow.transport.uri_token())
-        }
-    };
-    format!("sip:{}{at}{}{transport}", config.contact_user, flow.local)
+    let mut uri = b"sip:".to_vec();
+    if !config.contact_user.is_empty() {
+        uri.extend_from_slice(config.contact_user.as_bytes());
+        uri.push(b'@');
+    }
+    push_address(&mut uri, flow.local);
+    if flow.transport != Transport::Udp {
+        uri.extend_from_slice(b";transport=");
+        uri.extend_from_slice(flow.transport.uri_token().as_bytes());
+    }
+    String::from_utf8(uri).unwrap_or_default()
 }
 
 /// The first value of a header as it is, unfolded: a display name may hold any bytes.

@@ -1,4 +1,4 @@
-//! What nearly every element asks of a message, read once: where the parts of From, To and the top Via lie, and CSeq.
+//! What nearly every element asks of a message, read once: where the parts of From, To, Call-ID and the top Via lie, and CSeq.
 //!
 //! Offsets, since a message owns its bytes; the views are made of them again for the price of a few slices.
 
@@ -16,6 +16,7 @@ pub(crate) struct Known {
     pub(crate) to: Result<NameAddrAt, ParseError>,
     pub(crate) via: Result<ViaAt, ParseError>,
     pub(crate) cseq: Result<CSeqAt, ParseError>,
+    pub(crate) call_id: Result<Span, ParseError>,
 }
 
 /// Where the parts of a name-addr lie.
@@ -57,6 +58,7 @@ impl Known {
         Known {
             from: party(Name::From),
             to: party(Name::To),
+            call_id: message.read_call_id().map(|text| message.span_of(text.as_bytes())),
             via: message.read_top_via().map(|read| ViaAt::of(message, &read)),
             cseq: message
                 .read_cseq()
@@ -101,6 +103,10 @@ impl ViaAt {
             port: read.port(),
             params: span(read.params().as_str()),
         }
+    }
+
+    pub(crate) const fn is_sound(&self) -> bool {
+        self.sound
     }
 
     pub(crate) fn view<'m>(&self, message: &'m Message) -> ViaRef<'m> {

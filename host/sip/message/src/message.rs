@@ -221,7 +221,7 @@ impl Message {
         self.0.fields.iter().map(|field| (self.name_of(field), self.value_at(field.value)))
     }
 
-    fn name_of(&self, field: &Field) -> &str {
+    pub(crate) fn name_of(&self, field: &Field) -> &str {
         self.cut_str(Span { start: field.start, end: field.start + u32::from(field.name_len) })
     }
 
@@ -257,7 +257,9 @@ impl Message {
 
     /// Every Via value in order, top first.
     pub fn vias(&self) -> impl Iterator<Item = Result<ViaRef<'_>, ParseError>> {
-        self.values(Name::Via).map(ViaRef::of)
+        let mut values = self.values(Name::Via);
+        let top = values.next().map(|_| self.top_via());
+        top.into_iter().chain(values.map(ViaRef::of))
     }
 
     /// From.
@@ -272,9 +274,18 @@ impl Message {
 
     /// Call-ID.
     pub fn call_id(&self) -> Result<&str, ParseError> {
+        self.known().call_id.map(|at| self.cut_str(at))
+    }
+
+    pub(crate) fn read_call_id(&self) -> Result<&str, ParseError> {
         let text = self.cut_str(self.span_of(self.required(Name::CallId)?.as_bytes()));
         let broken = text.is_empty() || crate::scan::has_blank(text.as_bytes());
         if broken { Err(ParseError::Malformed(Name::CallId)) } else { Ok(text) }
+    }
+
+    /// Whether every parameter of the top Via is well formed.
+    pub(crate) fn top_via_is_sound(&self) -> Result<bool, ParseError> {
+        self.known().via.as_ref().map(crate::known::ViaAt::is_sound).map_err(|error| *error)
     }
 
     /// CSeq.

@@ -206,6 +206,10 @@ impl<'a> From<&'a String> for Name<'a> {
 impl PartialEq for Name<'_> {
     /// Names compare in any case (RFC 3261 section 7.3.1).
     fn eq(&self, other: &Self) -> bool {
+        if self.id() != 0 && other.id() != 0 {
+            return self.id() == other.id();
+        }
+        // Somebody may have spelt a known name as another one.
         let (one, two) = (Name::new(self.as_str()), Name::new(other.as_str()));
         one.id() == two.id() && (one.id() != 0 || one.as_str().eq_ignore_ascii_case(two.as_str()))
     }

@@ -4,7 +4,7 @@
 
 use crate::message::{Field, First, Parsed, Span, Start};
 use crate::name::lookup;
-use crate::scan::{Line, Step, digits, has_blank, is_token_byte, step};
+use crate::scan::{Line, Step, digits, has_blank, is_token_byte, plain_line, step};
 use crate::{Message, Method, Name, ParseError, Rejected};
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -150,7 +150,38 @@ impl Pass<'_> {
     }
 
     /// Indexes the fields; gives where the body begins, if the empty line was found.
-    fn header_block(&mut self, mut pos: usize, headers_max: usize) -> Option<usize> {
+    fn header_block(&mut self, pos: usize, headers_max: usize) -> Option<usize> {
+        if let Some(body) = self.plain_block(pos, headers_max) {
+            return Some(body);
+        }
+        self.fields.clear();
+        (self.first, self.content_length) = (First::NONE, None);
+        self.any_block(pos, headers_max)
+    }
+
+    /// [`Pass::any_block`] for what nearly all send: CRLF at each end, nothing folded, nothing wrong. `None` where
+    /// there is anything else, or an error was noted: then the other reads it anew and has the say.
+    fn plain_block(&mut self, pos: usize, headers_max: usize) -> Option<usize> {
+        let (buf, mut start) = (self.bytes, pos);
+        for lf in memchr::memchr_iter(b'\n', buf.get(pos..)?) {
+            let end = (pos + lf).checked_sub(1).filter(|end| *end >= start && buf[*end] == b'\r')?;
+            if end == start {
+                // A CR that ends no line stands between two of them.
+                let lines = self.fields.len() + 1;
+                let bare = memchr::memchr_iter(b'\r', &buf[pos..end + 2]).count() != lines;
+                return (!bare).then_some(end + 2);
+            }
+            let line = plain_line(buf, start, end)?;
+            if self.fields.len() == headers_max {
+                return None;
+            }
+            self.field(line);
+            start = end + 2;
+        }
+        None
+    }
+
+    fn any_block(&mut self, mut pos: usize, headers_max: usize) -> Option<usize> {
         loop {
             match step(self.bytes, pos) {
                 Step::End(body) => return Some(body),

@@ -11,6 +11,8 @@ use core::ops::Range;
 pub struct Place<'a> {
     /// Its name; compact forms are known ones.
     pub name: Name<'a>,
+    /// Its name as written.
+    pub written: &'a str,
     /// Its value, folds included.
     pub value: HeaderValue<'a>,
     /// The whole logical line, line end included.
@@ -26,12 +28,9 @@ impl Message {
             self.0.fields.iter().skip(1).map(|next| next.start as usize).chain(core::iter::once(self.head_end()));
         self.0.fields.iter().zip(ends).map(|(field, end)| {
             let at = field.value.start as usize..field.value.end as usize;
-            let name = by_id(field.id).unwrap_or_else(|| {
-                let start = field.start as usize;
-                let text = self.0.bytes.get(start..start + usize::from(field.name_len)).unwrap_or_default();
-                Name::Other(core::str::from_utf8(text).unwrap_or_default())
-            });
-            Place { name, value: self.value_at(field.value), line: field.start as usize..end, at }
+            let written = self.name_of(field);
+            let name = by_id(field.id).unwrap_or(Name::Other(written));
+            Place { name, written, value: self.value_at(field.value), line: field.start as usize..end, at }
         })
     }
 

@@ -245,6 +245,22 @@ pub(crate) fn step(buf: &[u8], pos: usize) -> Step {
     Step::Field(Line { start: pos, name_len, value_start, value_end, next: end.next })
 }
 
+/// The header field that fills `buf[start..end]`, a line that is neither folded nor cut; `None` where [`step`] has to
+/// say what it is.
+pub(crate) fn plain_line(buf: &[u8], start: usize, end: usize) -> Option<Line> {
+    let line = buf.get(start..end)?;
+    let name_len = line.iter().position(|b| !is_token_byte(*b))?;
+    if name_len == 0 || name_len > usize::from(u16::MAX) || line.get(name_len) != Some(&b':') {
+        return None;
+    }
+    let value = line.get(name_len + 1..)?;
+    let skipped = value.iter().position(|b| !is_lws(*b)).unwrap_or(value.len());
+    let kept = value.iter().rposition(|b| !is_lws(*b)).map_or(skipped, |last| last + 1);
+    let value_start = start + name_len + 1;
+    let (value_start, value_end) = (value_start + skipped, value_start + kept);
+    Some(Line { start, name_len, value_start, value_end, next: end + 2 })
+}
+
 struct LineEnd {
     at: usize,
     next: usize,

@@ -44,16 +44,16 @@ impl Message {
     }
 
     fn validate_vias(&self) -> Result<(), ParseError> {
-        let top = self.top_via()?;
-        let sound = |via: &ViaRef<'_>| if via.marks().sound { Ok(()) } else { Err(ParseError::Malformed(Name::Via)) };
+        let verdict = |sound: bool| if sound { Ok(()) } else { Err(ParseError::Malformed(Name::Via)) };
+        let top_is_sound = self.top_via_is_sound()?;
         for (index, value) in self.headers(Name::Via).enumerate() {
             if index == 0 && memchr::memchr(b',', value.as_bytes()).is_none() {
-                sound(&top)?;
+                verdict(top_is_sound)?;
                 continue;
             }
             let mut list = value.list();
             while let Some(raw) = list.next_raw() {
-                sound(&ViaRef::of(raw)?)?;
+                verdict(ViaRef::of(raw)?.marks().sound)?;
             }
         }
         Ok(())

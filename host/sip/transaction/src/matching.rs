@@ -56,7 +56,16 @@ pub(crate) fn merge_id(out: &mut String, request: &Message) -> bool {
     if to.tag().is_some() {
         return false;
     }
-    let _ = write!(out, "{}{END}{call_id}{END}{}", from.tag().unwrap_or_default(), cseq.number);
+    out.push_str(from.tag().unwrap_or_default());
+    out.push(END);
+    out.push_str(call_id);
+    // Any one-to-one spelling of the number will do.
+    let mut number = cseq.number;
+    out.push(END);
+    while number > 0 {
+        out.push(char::from(b'0' + (number % 64) as u8));
+        number /= 64;
+    }
     true
 }
 

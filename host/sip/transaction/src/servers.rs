@@ -96,6 +96,12 @@ impl Machine {
     }
 }
 
+/// What an INVITE that begins something has in common with its copy on another path (section 8.2.2.2).
+fn merge_id(request: &Message) -> Option<String> {
+    let mut id = String::new();
+    matching::merge_id(&mut id, request).then_some(id)
+}
+
 impl Servers {
     /// A request came.
     pub(crate) fn handle_request(&mut self, cx: &mut Shared, flow: Flow, request: Message, now: Instant) {
@@ -112,8 +118,9 @@ impl Servers {
         } else if method == Method::Cancel {
             self.cancel(cx, flow, request, now);
         } else if !self.refuse(cx, &flow, &request) {
-            let merged = method == Method::Invite && self.is_merged(&request);
-            let key = self.create(cx, flow, &request, now);
+            let merge = if method == Method::Invite { merge_id(&request) } else { None };
+            let merged = merge.as_deref().is_some_and(|id| self.merges.contains_key(id));
+            let key = self.create(cx, flow, &request, merge.filter(|_| !merged), now);
             if merged {
                 self.refuse_merged(cx, key, flow, &request, now);
             } else {
@@ -235,7 +242,7 @@ impl Servers {
             None => cx.ids.token(16),
         };
         let ok = write::refusal(&request, &flow, 200, &tag).finish();
-        let key = self.create(cx, flow, &request, now);
+        let key = self.create(cx, flow, &request, None, now);
         // The transaction was made just now, so it can be answered.
         let _ = self.respond(cx, key, ok, now);
         if open {
@@ -259,12 +266,6 @@ impl Servers {
         true
     }
 
-    /// Section 8.2.2.2: the same INVITE by another path.
-    fn is_merged(&self, request: &Message) -> bool {
-        let mut id = String::new();
-        matching::merge_id(&mut id, request) && self.merges.contains_key(id.as_str())
-    }
-
     fn refuse_merged(&mut self, cx: &mut Shared, key: ServerKey, flow: Flow, request: &Message, now: Instant) {
         cx.counters.merged += 1;
         let tag = cx.ids.token(16);
@@ -274,7 +275,14 @@ impl Servers {
     }
 
     /// Makes the transaction whose identity is in `scratch`.
-    fn create(&mut self, cx: &mut Shared, flow: Flow, request: &Message, now: Instant) -> ServerKey {
+    fn create(
+        &mut self,
+        cx: &mut Shared,
+        flow: Flow,
+        request: &Message,
+        merge: Option<String>,
+        now: Instant,
+    ) -> ServerKey {
         let timing = Timing::new(&cx.config, flow.transport);
         let target = respond_target(request, &flow);
         let key = cx.open_server(&target);
@@ -290,21 +298,14 @@ impl Servers {
             let port = request.top_via().ok().and_then(|via| via.port()).filter(|port| *port != 0);
             SocketAddr::new(flow.remote.ip(), port.unwrap_or(SIP_PORT))
         });
-        let merge = if is_invite { self.note_merge(request, key) } else { None };
+        let merge: Option<Arc<str>> = merge.map(Arc::from);
+        if let Some(id) = &merge {
+            self.merges.insert(Arc::clone(id), key);
+        }
         let request = is_invite.then(|| request.clone());
         self.table.insert(key, Server { machine, id, merge, request, flow, target, reopen, due: None });
         self.settle(cx, key);
         key
-    }
-
-    fn note_merge(&mut self, request: &Message, key: ServerKey) -> Option<Arc<str>> {
-        let mut id = String::new();
-        if !matching::merge_id(&mut id, request) || self.merges.contains_key(id.as_str()) {
-            return None;
-        }
-        let id: Arc<str> = Arc::from(id);
-        self.merges.insert(Arc::clone(&id), key);
-        Some(id)
     }
 
     fn act(&mut self, cx: &mut Shared, key: ServerKey, step: ServerStep) {
