@@ -6,7 +6,9 @@ use std::process::Command;
 use std::time::Instant;
 
 /// Seeds of the simulation in CI.
-const CI_SEEDS: &str = "1000";
+const CI_SEEDS: &str = "2000";
+/// Seeds of the two proxies in a row.
+const CHAIN_SEEDS: &str = "300";
 
 /// A step: its name, what it is for, and how it runs.
 type Step = (&'static str, &'static str, fn() -> Result<(), String>);
@@ -126,5 +128,6 @@ fn fuzz() -> Result<(), String> {
 }
 
 fn sim() -> Result<(), String> {
-    crate::run::sim(&["--seeds".to_owned(), CI_SEEDS.to_owned()])
+    crate::run::sim(&["--seeds".to_owned(), CI_SEEDS.to_owned()])?;
+    crate::run::sim(&["--chain".to_owned(), "--seeds".to_owned(), CHAIN_SEEDS.to_owned()])
 }

@@ -24,7 +24,7 @@ const SECRET: &str = "a secret of acme";
 pub(crate) struct CarrierPlan {
     servers: Vec<SocketAddr>,
     pub(crate) calls_max: Option<u32>,
-    cps_max: Option<u32>,
+    pub(crate) cps_max: Option<u32>,
     /// Percent of a step's targets that are the trunk.
     pub(crate) liked: u64,
     /// Its servers want digest.

@@ -44,6 +44,9 @@ pub(crate) struct Dialog {
     pub(crate) stage: Stage,
     /// When the stage was entered.
     pub(crate) since: Instant,
+    /// When it was answered, and when its end was begun, as its phone knows.
+    pub(crate) up_at: Option<Instant>,
+    pub(crate) down_at: Option<Instant>,
     /// Our or their initial INVITE.
     pub(crate) invite: String,
     pub(crate) auth_tries: u8,
@@ -91,6 +94,8 @@ impl Dialog {
             caller,
             stage: if caller { Stage::Calling { provisional: false, cancelled: false } } else { Stage::Ringing },
             since: now,
+            up_at: None,
+            down_at: None,
             invite: String::new(),
             auth_tries: 0,
             port,
@@ -119,6 +124,11 @@ impl Dialog {
 
     pub(crate) fn enter(&mut self, stage: Stage, now: Instant) {
         if self.stage != stage {
+            if self.stage == Stage::Up {
+                self.down_at = Some(now);
+            } else if stage == Stage::Up {
+                self.up_at = Some(now);
+            }
             self.stage = stage;
             self.since = now;
         }

@@ -26,6 +26,8 @@ pub(crate) struct Journal {
     /// The company of each account.
     pub(crate) accounts: BTreeMap<AccountId, CompanyId>,
     pub(crate) causes: BTreeMap<&'static str, u64>,
+    /// When each call first went to the carrier: what fails over to its next server is the same to the trunk.
+    pub(crate) carried: BTreeMap<CallId, Instant>,
 }
 
 fn broken(rule: &'static str, cdr: &Cdr, words: &str) -> Result<(), Broken> {
@@ -62,6 +64,11 @@ impl Journal {
             CallRecord::Ended(_) => {
                 entry.ended = Some((cdr.ended_at, cdr.cause));
                 *self.causes.entry(cdr.cause.code()).or_default() += 1;
+                let full = matches!(cdr.cause, Cause::TrunkRate | Cause::TrunkFull | Cause::TrunkDown);
+                if cdr.role == LegRole::Callee && cdr.account.is_none() && !full && cdr.callee != "nobody" {
+                    let first = self.carried.entry(cdr.call).or_insert(cdr.started_at);
+                    *first = cdr.started_at.min(*first);
+                }
                 check_end(cdr, ring)
             }
         }
@@ -97,6 +104,21 @@ impl Journal {
         legs.any(|entry| entry.account.is_none())
     }
 
+    /// How long the legs of a Call-ID talked, all calls together; `None` where nothing was written, or where the switch
+    /// itself did not know when it ended.
+    pub(crate) fn talked(&self, call_id: &str) -> Option<Duration> {
+        let mut sum = Duration::ZERO;
+        for entry in self.by_call_id.get(call_id)?.iter().filter_map(|key| self.legs.get(key)) {
+            let (ended, cause) = entry.ended?;
+            let guessed = [Cause::SwitchRestarted, Cause::AckTimeout, Cause::SignallingTimeout, Cause::MediaTimeout];
+            if guessed.contains(&cause) {
+                return None;
+            }
+            sum += entry.answered.map_or(Duration::ZERO, |at| ended.since(at));
+        }
+        Some(sum)
+    }
+
     /// The switch died: what it had answered and not ended is closed as the store does it.
     pub(crate) fn restart(&mut self, now: Instant) {
         for entry in self.legs.values_mut().filter(|e| e.ended.is_none()) {
@@ -122,7 +144,8 @@ fn check_end(cdr: &Cdr, ring: Option<Duration>) -> Result<(), Broken> {
         return broken("timer-b", cdr, "a leg that rang died of a transaction timeout");
     }
     let rang_for = cdr.ended_at.since(cdr.started_at);
-    if cdr.role == LegRole::Callee && cdr.cause == Cause::NoAnswer && ring.is_some_and(|ring| rang_for < ring) {
+    let unanswered = cdr.role == LegRole::Callee && cdr.answered_at.is_none();
+    if unanswered && cdr.cause == Cause::NoAnswer && ring.is_some_and(|ring| rang_for < ring) {
         return broken("ring-timeout", cdr, "given up before its ring timeout");
     }
     if cdr.cause == Cause::NotAcceptable {

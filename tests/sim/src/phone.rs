@@ -157,6 +157,15 @@ impl Phone {
         self.dialogs.values_mut().for_each(|d| d.excused = true);
     }
 
+    /// The NAT gave one of our ports a new one outside: whoever sends to the old one is not heard.
+    pub(crate) fn moved(&mut self, port: u16, now: Instant) {
+        match self.ports.get(&port).and_then(|call_id| self.dialogs.get_mut(call_id)) {
+            Some(dialog) => dialog.excused = true,
+            None if port == self.plan.local.port() => self.excuse(now),
+            None => {}
+        }
+    }
+
     /// The connection broke and stands again: what waits goes out on the new one.
     pub(crate) fn reconnected(&mut self, now: Instant) {
         self.excuse(now);

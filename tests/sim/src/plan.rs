@@ -59,6 +59,8 @@ pub(crate) struct PhonePlan {
     pub(crate) local: SocketAddr,
     /// The address its NAT gives it.
     pub(crate) nat: Option<IpAddr>,
+    /// How long that NAT remembers who has sent nothing.
+    pub(crate) nat_timeout: Duration,
     pub(crate) tcp: bool,
     /// Known by its address instead of registering.
     pub(crate) direct: bool,
@@ -80,7 +82,23 @@ pub(crate) enum Deed {
     Restart,
     /// The connection of this phone breaks.
     Cut(usize),
+    /// The same, and the switch learns of it only when it writes.
+    Reset(usize),
     Drain,
+}
+
+impl Deed {
+    /// What it is called where features are counted.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Deed::Directory => "directories",
+            Deed::Operator => "operators",
+            Deed::Restart => "restarts",
+            Deed::Cut(_) => "cuts",
+            Deed::Reset(_) => "resets",
+            Deed::Drain => "drains",
+        }
+    }
 }
 
 /// How much the router likes each decision.
@@ -123,6 +141,9 @@ impl Plan {
         for phone in &mut phones {
             phone.liking = [Liking::Plain, Liking::Plain, Liking::Either, Liking::Strict][apart.below(4) as usize];
         }
+        for phone in &mut phones {
+            phone.nat_timeout = apart.millis(45_000, 150_000);
+        }
         watches(&mut phones, &mut Chance::new(seed ^ 0x4c41_4d50));
         let storm = c.millis(60_000, 150_000);
         let tame = c.percent(15);
@@ -144,7 +165,7 @@ impl Plan {
             ..Limits::default()
         };
         let carrier = CarrierPlan::of(seed, &phones);
-        Plan {
+        let mut plan = Plan {
             carrier,
             deeds: deeds(c, storm, &phones, disables),
             phones,
@@ -156,7 +177,9 @@ impl Plan {
             ports: if c.percent(10) { 6 } else { 400 },
             end_all: c.percent(15),
             disables,
-        }
+        };
+        crate::swarm::thin(&mut plan, seed);
+        plan
     }
 
     /// The directory; `version` varies what may vary while calls run.
@@ -239,6 +262,7 @@ fn phones(c: &mut Chance) -> Vec<PhonePlan> {
             user,
             local: SocketAddr::new(IpAddr::V4(local), 5060),
             nat,
+            nat_timeout: Duration::ZERO,
             tcp: !direct && c.percent(30),
             direct,
             expires_s: 60 + c.below(60),
@@ -331,6 +355,8 @@ fn deeds(c: &mut Chance, storm: Duration, phones: &[PhonePlan], disables: bool) 
     for (index, _) in phones.iter().enumerate().filter(|(_, p)| p.tcp) {
         let cuts = u64::from(c.percent(20));
         some(c, cuts, Deed::Cut(index));
+        let resets = u64::from(c.percent(20));
+        some(c, resets, Deed::Reset(index));
     }
     if c.percent(20) {
         deeds.push((storm.saturating_sub(c.millis(1_000, 15_000)), Deed::Drain));

@@ -148,14 +148,25 @@ impl Rules {
                 }
                 self.unacked.remove(&(call_id.to_owned(), text::cseq(message)));
             }
-            "BYE" if text::status(message).is_none() => self.dialog_over(call_id),
+            "BYE" if text::status(message).is_none() => {
+                self.forget_stream(message);
+                self.dialog_over(call_id);
+            }
             "NOTIFY" if text::status(message).is_some_and(|s| s >= 200) => {
                 let tag = text::field(message, "from").and_then(text::tag).unwrap_or_default();
                 if let Some(newest) = self.notifies.get_mut(tag).filter(|(cseq, _)| *cseq == text::cseq(message)) {
                     newest.1 = true;
                 }
             }
+            _ if text::status(message).is_none() && text::method(message) != "INVITE" => self.forget_stream(message),
             _ => {}
+        }
+    }
+
+    /// On a stream nothing is repeated (Timer J is zero): the same request, sent again on a new connection, is a new one.
+    fn forget_stream(&mut self, request: &str) {
+        if text::field(request, "via").is_some_and(|via| via.contains("/TCP ")) {
+            self.finals.remove(&(text::branch(request).to_owned(), text::method(request).to_owned()));
         }
     }
 

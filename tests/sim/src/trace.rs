@@ -21,6 +21,8 @@ pub struct Tally {
     pub causes: BTreeMap<&'static str, u64>,
     /// Responses of the switch to its phones, by status.
     pub statuses: BTreeMap<u16, u64>,
+    /// In how many runs each feature occurred.
+    pub features: BTreeMap<&'static str, u64>,
 }
 
 impl Tally {
@@ -36,6 +38,9 @@ impl Tally {
         }
         for (status, count) in &other.statuses {
             *self.statuses.entry(*status).or_default() += count;
+        }
+        for (feature, count) in &other.features {
+            *self.features.entry(feature).or_default() += count;
         }
     }
 }

@@ -3,15 +3,19 @@
 use crate::audio;
 use crate::carriers;
 use crate::chance::Chance;
+use crate::coverage::Coverage;
 use crate::journal::Journal;
+use crate::nat::Nat;
 use crate::network::{Load, Network, Packet};
 use crate::phone::{Phone, Say};
 use crate::plan::{Deed, NOWHERE, Plan, account_id};
 use crate::recordings::Recordings;
 use crate::rules::{self, Broken, Rules};
 use crate::script::Script;
+use crate::swarm;
 use crate::text;
 use crate::trace::{self, Tally, Trace};
+use crate::truth;
 use bytes::Bytes;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -29,8 +33,6 @@ const CLEARED: Duration = Duration::from_secs(20);
 const BOUND: Duration = Duration::from_secs(250);
 /// How long the switch is then watched for saying something after all.
 const TAIL: Duration = Duration::from_secs(45);
-/// A NAT gives another port than the phone's own.
-const NAT_SHIFT: u16 = 1_000;
 /// What a receive buffer has beyond a packet: SRTP grows it in place.
 const ROOM: usize = 32;
 
@@ -58,6 +60,8 @@ pub fn run(seed: u64, keep: bool) -> Outcome {
         Err(_) => Some(Broken { rule: "panic", words: "the switch panicked; its words are above".to_owned() }),
     };
     world.tally.virtual_ms = world.now.since(world.start).as_millis() as u64;
+    world.coverage.read(&world.journal);
+    world.tally.features = world.coverage.features().map(|feature| (feature, 1)).collect();
     world.tally.causes = core::mem::take(&mut world.journal.causes);
     world.count_calls();
     Outcome { hash: world.trace.hash, tally: world.tally, broken, lines: world.trace.lines.unwrap_or_default() }
@@ -80,12 +84,15 @@ struct World {
     core: Core,
     network: Network,
     phones: Vec<Phone>,
+    /// The box before each phone, if there is one.
+    nats: Vec<Option<Nat>>,
     script: Script,
     recordings: Recordings,
     journal: Journal,
     rules: Rules,
     trace: Trace,
     tally: Tally,
+    coverage: Coverage,
     agenda: BTreeMap<(Instant, u64), Task>,
     tasks: u64,
     wakes: Vec<Option<Instant>>,
@@ -123,11 +130,13 @@ impl World {
         let mut world = World {
             network: Network::new(chance.split(), plan.weather),
             recordings: Recordings::default(),
+            nats: plan.phones.iter().map(|p| Some(Nat::new(p.nat?, p.nat_timeout))).collect(),
             script: Script::new(chance.split(), plan.taste.clone(), users, plan.carrier.clone()),
             journal: Journal::default(),
             rules: Rules::default(),
             trace: Trace::new(keep, start),
             tally: Tally::default(),
+            coverage: Coverage::default(),
             agenda: BTreeMap::new(),
             tasks: 0,
             wakes: vec![Some(start); phones.len()],
@@ -164,6 +173,7 @@ impl World {
         self.plan_task(calm, Task::Calm);
         self.plan_task(calm + CALM, Task::Close);
         self.plan_task(self.start + Duration::from_secs(5), Task::Check);
+        self.trace.line(self.now, format_args!("plan {}", swarm::features(&self.phones)));
         let words = format!("{:?} {:?} {:?}", self.plan.weather, self.plan.deeds, self.plan.taste);
         self.trace.line(self.now, format_args!("plan {words}"));
         for phone in &self.plan.phones {
@@ -198,6 +208,10 @@ impl World {
         carriers::check(&self.core, self.plan.carrier.as_ref(), true)?;
         self.journal.check_rest()?;
         rules::check_heard(&self.phones, &self.journal, self.cores > 1)?;
+        truth::check_durations(&self.plan, &self.phones, &self.journal)?;
+        if self.cores == 1 {
+            truth::check_rate(self.plan.carrier.as_ref(), &self.journal)?;
+        }
         self.check_mute()
     }
 
@@ -271,7 +285,11 @@ impl World {
     fn check_mute(&self) -> Result<(), Broken> {
         let mute = self.plan.phones.iter().any(|p| p.temper.mute > 0);
         let ended = self.journal.causes.get(model::Cause::MediaTimeout.code()).copied().unwrap_or(0);
-        if ended > 0 && !mute && self.cores == 1 && !self.plan.deeds.iter().any(|(_, d)| matches!(d, Deed::Cut(_))) {
+        if ended > 0
+            && !mute
+            && self.cores == 1
+            && !self.plan.deeds.iter().any(|(_, d)| matches!(d, Deed::Cut(_) | Deed::Reset(_)))
+        {
             return Err(Broken { rule: "media-timeout", words: format!("{ended} legs, and nobody is mute") });
         }
         Ok(())
@@ -304,6 +322,9 @@ impl World {
         if task != Task::Check {
             self.trace.line(now, format_args!("world {task:?}"));
         }
+        if let Task::Deed(deed) = task {
+            self.coverage.note(deed.name());
+        }
         match task {
             Task::Deed(Deed::Directory) => {
                 self.directory_version += 1;
@@ -317,7 +338,8 @@ impl World {
                 }
             }
             Task::Deed(Deed::Restart) => self.restart(),
-            Task::Deed(Deed::Cut(phone)) => self.cut(phone),
+            Task::Deed(Deed::Cut(phone)) => self.cut(phone, true),
+            Task::Deed(Deed::Reset(phone)) => self.cut(phone, false),
             Task::Deed(Deed::Drain) => self.core.handle(Input::Drain, now),
             Task::Calm => {
                 self.calm_since = Some(now);
@@ -371,13 +393,16 @@ impl World {
         }
     }
 
-    /// The connections of a phone break; it opens a new one.
-    fn cut(&mut self, index: usize) {
+    /// The connections of a phone break; it opens a new one. The switch is told at once, or finds out when it writes.
+    fn cut(&mut self, index: usize, told: bool) {
         let lost: Vec<(u64, SocketAddr)> =
             self.connections.iter().filter(|(_, (p, _))| *p == index).map(|(id, (_, remote))| (*id, *remote)).collect();
         self.rules.cut(&self.phones[index]);
         for (id, remote) in lost {
             self.connections.remove(&id);
+            if !told {
+                continue;
+            }
             let flow =
                 Flow { connection: Some(ConnectionId(id)), ..Flow::new(Transport::Tcp, switch_address(), remote) };
             self.core.handle(Input::FlowFailed { flow }, self.now);
@@ -390,7 +415,8 @@ impl World {
         if !self.phones[index].plan.tcp {
             return;
         }
-        let ip = self.outside(index, self.phones[index].plan.local).ip();
+        let plan = &self.phones[index].plan;
+        let ip = plan.nat.unwrap_or(plan.local.ip());
         let remote = SocketAddr::new(ip, 40_000 + self.next_connection as u16);
         self.current[index] = self.open(index, remote);
     }
@@ -408,21 +434,34 @@ impl World {
         self.tally.answered += figures.answered;
     }
 
-    /// How the world sees an address of a phone.
-    fn outside(&self, index: usize, local: SocketAddr) -> SocketAddr {
-        match self.phones[index].plan.nat {
-            Some(ip) => SocketAddr::new(ip, local.port().wrapping_add(NAT_SHIFT)),
-            None => local,
+    /// How the world sees an address of a phone that sends something.
+    fn outside(&mut self, index: usize, local: SocketAddr, to: SocketAddr) -> SocketAddr {
+        let now = self.now;
+        let Some(nat) = &mut self.nats[index] else { return local };
+        let (seen, moved) = nat.leave(local.port(), to.ip(), now);
+        self.coverage.note("nats");
+        if moved {
+            self.coverage.note("nats-forget");
+            self.trace.line(now, format_args!("nat of phone {index} moves {} to {seen}", local.port()));
+            self.phones[index].moved(local.port(), now);
         }
+        seen
     }
 
-    /// Whose address this is, and what the phone itself calls its port.
-    fn inside(&self, address: SocketAddr) -> Option<(usize, u16)> {
-        self.phones.iter().find_map(|phone| match phone.plan.nat {
-            Some(ip) if ip == address.ip() => Some((phone.index, address.port().wrapping_sub(NAT_SHIFT))),
-            None if phone.plan.local.ip() == address.ip() => Some((phone.index, address.port())),
-            Some(_) | None => None,
-        })
+    /// Whose address this is.
+    fn owner(&self, address: SocketAddr) -> Option<usize> {
+        let ip = |phone: &Phone| phone.plan.nat.unwrap_or(phone.plan.local.ip());
+        self.phones.iter().position(|phone| ip(phone) == address.ip())
+    }
+
+    /// Who hears what comes to this address, and at which of its own ports.
+    fn inside(&self, packet: &Packet) -> Option<(usize, u16)> {
+        let index = self.owner(packet.to)?;
+        match &self.nats[index] {
+            Some(_) if packet.connection.is_some() => Some((index, packet.to.port())),
+            Some(nat) => Some((index, nat.enter(packet.to.port(), packet.from.ip(), self.now)?)),
+            None => Some((index, packet.to.port())),
+        }
     }
 
     /// Sends what a phone has said, and notes when it wants to be woken.
@@ -436,14 +475,14 @@ impl World {
                     let connection = tcp.then(|| self.current[index]);
                     let from = match connection.and_then(|id| self.connections.get(&id)) {
                         Some((_, remote)) => *remote,
-                        None => self.outside(index, local),
+                        None => self.outside(index, local, switch_address()),
                     };
                     let packet =
                         Packet { from, to: switch_address(), connection, load: Load::Sip(message.into_bytes()) };
                     self.network.send(packet, tcp, self.now);
                 }
                 Say::Rtp { port, to, bytes } => {
-                    let from = self.outside(index, SocketAddr::new(local.ip(), port));
+                    let from = self.outside(index, SocketAddr::new(local.ip(), port), to);
                     self.network.send(Packet { from, to, connection: None, load: Load::Rtp(bytes) }, false, self.now);
                 }
             }
@@ -464,6 +503,7 @@ impl World {
             return Ok(());
         }
         let at_switch = packet.to.ip() == switch_address().ip();
+        let inside = if at_switch { None } else { self.inside(&packet) };
         match packet.load {
             Load::Sip(bytes) if at_switch => self.sip_to_switch(packet.from, packet.connection, bytes),
             Load::Rtp(mut bytes) if at_switch => {
@@ -479,7 +519,7 @@ impl World {
                 self.drain()
             }
             Load::Sip(bytes) => {
-                let Some((index, _)) = self.inside(packet.to) else { return Ok(()) };
+                let Some((index, _)) = inside else { return Ok(()) };
                 if let Some(connection) = packet.connection {
                     self.current[index] = connection;
                 }
@@ -488,7 +528,7 @@ impl World {
             }
             Load::Rtp(bytes) => {
                 self.tally.rtp += 1;
-                let Some((index, port)) = self.inside(packet.to) else { return Ok(()) };
+                let Some((index, port)) = inside else { return Ok(()) };
                 let from_switch = packet.from.ip() == switch_address().ip();
                 self.phones[index].hears_rtp(port, &bytes, from_switch, self.now);
                 match self.phones[index].broken.take() {
@@ -504,6 +544,10 @@ impl World {
         let message = String::from_utf8_lossy(&bytes);
         self.trace.line(self.now, format_args!("switch < {}", trace::sip(&message)));
         self.rules.delivered(&message);
+        self.coverage.delivered(&message);
+        if connection.is_some() {
+            self.coverage.note("streams");
+        }
         let transport = if connection.is_some() { Transport::Tcp } else { Transport::Udp };
         let flow = Flow { connection: connection.map(ConnectionId), ..Flow::new(transport, switch_address(), from) };
         self.core.handle(Input::Sip { flow, bytes: Bytes::from(bytes) }, self.now);
@@ -532,6 +576,9 @@ impl World {
             self.trace.output(self.now, &transmit.bytes);
             return self.transmit(transmit, failed);
         }
+        if let Output::AppStart { .. } = &output {
+            self.coverage.note("apps");
+        }
         if let Output::Recording(event) = &output {
             self.recordings.note(event)?;
         }
@@ -559,12 +606,13 @@ impl World {
         if let Some(status) = text::status(&message) {
             *self.tally.statuses.entry(status).or_default() += 1;
         }
+        self.coverage.sent(&message);
         self.rules.sent(&message, &self.journal, self.now)?;
         let (remote, load) = (transmit.flow.remote, Load::Sip(transmit.bytes.to_vec()));
         let mut packet = Packet { from: switch_address(), to: remote, connection: None, load };
         match transmit.flow.transport {
             Transport::Udp => {
-                if self.inside(remote).is_none() && remote.to_string() != NOWHERE {
+                if self.owner(remote).is_none() && remote.to_string() != NOWHERE {
                     let words = format!("nobody is at {remote}: {}", trace::sip(&message));
                     return Err(Broken { rule: "sip-to-nowhere", words });
                 }

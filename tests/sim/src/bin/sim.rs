@@ -1,6 +1,7 @@
-//! `sim --seeds N --from S`: each seed twice, the hashes compared. `sim --seed S --trace`: one ladder.
+//! `sim --seeds N --from S`: each seed twice, the hashes compared. `sim --seed S --trace`: one ladder. With `--chain` the
+//! world of two proxies in a row.
 
-use sim::{Broken, Outcome, Tally};
+use sim::{Broken, Outcome, Tally, coverage};
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -16,12 +17,15 @@ struct Args {
     trace: bool,
     threads: usize,
     keep_going: bool,
+    /// Two proxies in a row.
+    chain: bool,
     /// Go on until this rule breaks.
     until: Option<String>,
 }
 
 fn args() -> Result<Args, String> {
-    let mut args = Args { from: 0, seeds: 100, one: None, trace: false, threads: 2, keep_going: false, until: None };
+    let mut args =
+        Args { from: 0, seeds: 100, one: None, trace: false, threads: 2, keep_going: false, chain: false, until: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
@@ -32,6 +36,7 @@ fn args() -> Result<Args, String> {
             "--seed" => args.one = Some(number()?),
             "--threads" => args.threads = number()?.clamp(1, 64) as usize,
             "--trace" => args.trace = true,
+            "--chain" => args.chain = true,
             "--keep-going" => args.keep_going = true,
             "--until" => {
                 args.until = Some(value()?);
@@ -39,7 +44,7 @@ fn args() -> Result<Args, String> {
             }
             _ => {
                 return Err(format!(
-                    "no argument {word:?}: --seeds N, --from S, --seed S, --trace, --threads N, --keep-going, --until RULE"
+                    "no argument {word:?}: --seeds N, --from S, --seed S, --trace, --threads N, --keep-going, --chain, --until RULE"
                 ));
             }
         }
@@ -56,15 +61,22 @@ fn main() -> ExitCode {
         }
     };
     let failed = match args.one {
-        Some(seed) => one(seed, args.trace),
+        Some(seed) => one(world(&args), seed, args.trace),
         None => many(&args),
     };
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
+/// Runs one seed of a world; `true` keeps the ladder.
+type World = fn(u64, bool) -> Outcome;
+
+fn world(args: &Args) -> World {
+    if args.chain { sim::run_chain } else { sim::run }
+}
+
 /// Runs one seed and shows its ladder, or the end of it if it fails.
-fn one(seed: u64, whole: bool) -> bool {
-    let outcome = sim::run(seed, true);
+fn one(run: World, seed: u64, whole: bool) -> bool {
+    let outcome = run(seed, true);
     let shown = if whole { 0 } else { outcome.lines.len().saturating_sub(LAST_LINES) };
     if whole || outcome.broken.is_some() {
         let mut out = std::io::stdout().lock();
@@ -81,10 +93,10 @@ fn one(seed: u64, whole: bool) -> bool {
 }
 
 /// One seed twice: the rules, and the same hash.
-fn twice(seed: u64) -> Outcome {
-    let mut first = sim::run(seed, false);
+fn twice(run: World, seed: u64) -> Outcome {
+    let mut first = run(seed, false);
     if first.broken.is_none() {
-        let second = sim::run(seed, false);
+        let second = run(seed, false);
         if second.hash != first.hash || second.broken.is_some() {
             let words = format!("hash {:016x}, then {:016x} {:?}", first.hash, second.hash, second.broken);
             first.broken = Some(Broken { rule: "determinism", words });
@@ -97,7 +109,7 @@ fn twice(seed: u64) -> Outcome {
 type Results = (Tally, Vec<(u64, Broken)>, u64);
 
 fn many(args: &Args) -> bool {
-    let begun = std::time::Instant::now();
+    let (run, begun) = (world(args), std::time::Instant::now());
     let (next, stop) = (AtomicU64::new(args.from), AtomicBool::new(false));
     let end = args.from + args.seeds;
     let results: Mutex<Results> = Mutex::default();
@@ -109,7 +121,7 @@ fn many(args: &Args) -> bool {
                     if seed >= end || stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    let outcome = twice(seed);
+                    let outcome = twice(run, seed);
                     let Ok(mut results) = results.lock() else { return };
                     results.0.add(&outcome.tally);
                     results.2 += 1;
@@ -130,20 +142,31 @@ fn many(args: &Args) -> bool {
     failures.sort_by_key(|(seed, broken)| (args.until.as_deref().is_some_and(|rule| rule != broken.rule), *seed));
     if let Some((seed, broken)) = failures.first() {
         if broken.rule != "determinism" && !args.keep_going {
-            one(*seed, false);
+            one(run, *seed, false);
         }
         eprintln!("sim: seed {seed} breaks rule {}: {}", broken.rule, broken.words);
     }
     summary(&tally, ran, failures.len(), begun.elapsed());
-    !failures.is_empty()
+    let missing = if args.until.is_none() && ran >= coverage::ENOUGH { missing(args, &tally) } else { Vec::new() };
+    if !missing.is_empty() {
+        eprintln!("sim: never occurred: {}", missing.join(", "));
+    }
+    !failures.is_empty() || !missing.is_empty()
+}
+
+/// Features that no seed had.
+fn missing(args: &Args, tally: &Tally) -> Vec<&'static str> {
+    let wanted = if args.chain { coverage::CHAIN } else { coverage::WORLD };
+    wanted.iter().filter(|feature| !tally.features.contains_key(*feature)).copied().collect()
 }
 
 fn summary(tally: &Tally, ran: u64, failed: usize, took: std::time::Duration) {
     let causes: Vec<String> = tally.causes.iter().map(|(cause, n)| format!("{cause} {n}")).collect();
     let statuses: Vec<String> = tally.statuses.iter().map(|(status, n)| format!("{status} {n}")).collect();
+    let features: Vec<String> = tally.features.iter().map(|(feature, n)| format!("{feature} {n}")).collect();
     eprintln!(
         "sim: {ran} seeds twice, {failed} failed: {} calls, {} answered, {} SIP messages, {} RTP packets, {:.1} virtual hours in {:.1} s\n\
-         sim: legs ended: {}\nsim: responses: {}",
+         sim: legs ended: {}\nsim: responses: {}\nsim: seeds with: {}",
         tally.calls,
         tally.answered,
         tally.sip,
@@ -151,6 +174,7 @@ fn summary(tally: &Tally, ran: u64, failed: usize, took: std::time::Duration) {
         tally.virtual_ms as f64 / 3_600_000.0,
         took.as_secs_f64(),
         causes.join(", "),
-        statuses.join(", ")
+        statuses.join(", "),
+        features.join(", ")
     );
 }

@@ -6,6 +6,7 @@
 mod phone;
 
 use crate::chance::Chance;
+use crate::coverage::Coverage;
 use crate::network::{Load, Network, Packet, Weather};
 use crate::rules::Broken;
 use crate::text;
@@ -16,7 +17,8 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use model::{
     Account, AccountId, Answer, Brand, BrandId, CallRecord, Company, CompanyId, Decision, DefaultVerdict, Directory,
-    Endpoint, Flow, Ha1, Handling, Instant, LegRole, MediaPath, Question, RingPlan, RingStep, Target, Transport,
+    Endpoint, Extension, ExtensionId, Flow, Ha1, Handling, Instant, LegRole, MediaPath, Question, RingPlan, RingStep,
+    RouteTarget, Target, Transport,
 };
 use phone::Phone;
 use std::collections::BTreeMap;
@@ -45,8 +47,11 @@ struct World {
     chance: Chance,
     trace: Trace,
     tally: Tally,
+    coverage: Coverage,
     /// Final responses to callers, by Call-ID and CSeq: the first one.
     finals: BTreeMap<(String, u32), u16>,
+    /// The To-tag of the first 2xx among them.
+    answers: BTreeMap<(String, u32), String>,
 }
 
 /// Runs a seed.
@@ -54,6 +59,7 @@ struct World {
 pub fn run_chain(seed: u64, keep_lines: bool) -> Outcome {
     let mut world = World::new(seed, keep_lines);
     let broken = world.live().err();
+    world.note_features();
     let World { trace, tally, .. } = world;
     Outcome { hash: trace.hash, broken, lines: trace.lines.unwrap_or_default(), tally }
 }
@@ -95,8 +101,10 @@ impl World {
             phones,
             trace: Trace::new(keep, now),
             tally: Tally::default(),
+            coverage: Coverage::default(),
             chance,
             finals: BTreeMap::new(),
+            answers: BTreeMap::new(),
         }
     }
 
@@ -140,6 +148,7 @@ impl World {
         let shard = self.chance.below(SHARDS.len() as u64) as usize;
         let calls: Vec<_> = self.cores[shard].calls().map(|call| call.call).collect();
         if let Some(call) = calls.get(self.chance.below(calls.len() as u64) as usize) {
+            self.coverage.note("operators");
             self.cores[shard].handle(Input::Hangup { call: *call }, self.now);
         }
     }
@@ -231,6 +240,10 @@ impl World {
         let key = (text::field(text, "call-id").unwrap_or_default().to_owned(), text::cseq(text));
         let first = *self.finals.entry(key.clone()).or_insert(status);
         let both = first < 300 && status < 300;
+        let tag = text::field(text, "to").and_then(text::tag).unwrap_or_default();
+        if both && self.answers.entry(key.clone()).or_insert_with(|| tag.to_owned()) != tag {
+            self.coverage.note("several-answers");
+        }
         if first != status && !both {
             return broken("one-final", format!("{status} after {first}: {key:?}"));
         }
@@ -322,6 +335,21 @@ impl World {
         }
     }
 
+    /// What occurred, by the records of both shards.
+    fn note_features(&mut self) {
+        let ended_as = |code| self.tally.causes.contains_key(code);
+        for (feature, code) in [("forks", "answered-elsewhere"), ("cancelled", "cancelled"), ("declined", "declined")] {
+            if ended_as(code) {
+                self.coverage.note(feature);
+            }
+        }
+        let callees = || self.phones[CALLERS..].iter().flat_map(Phone::met);
+        if self.phones.iter().flat_map(|phone| &phone.talked).any(|call_id| callees().any(|met| met == call_id)) {
+            self.coverage.note("in-a-row");
+        }
+        self.tally.features = self.coverage.features().map(|feature| (feature, 1)).collect();
+    }
+
     fn is_quiet(&self) -> bool {
         self.network.is_empty() && self.cores.iter().all(Core::is_idle) && self.phones.iter().all(Phone::is_quiet)
     }
@@ -384,7 +412,15 @@ fn shard(n: usize, seed: u64, phones: &[Phone], decline_ends_all: bool) -> Core 
     if n == 1 {
         accounts.push(account(99, "gate".to_owned(), address(SHARDS[0])));
     }
-    let built = Directory::build(1, vec![brand], vec![company], accounts, Vec::new(), Vec::new());
+    // The first shard speaks for its phones: their numbers are the gate's.
+    let of_gate = |at: usize| Extension {
+        id: ExtensionId(at as i64 + 1),
+        company: CompanyId(1),
+        number: format!("10{at:02}"),
+        target: RouteTarget::Account("gate".to_owned()),
+    };
+    let extensions = if n == 1 { (0..CALLERS).map(of_gate).collect() } else { Vec::new() };
+    let built = Directory::build(1, vec![brand], vec![company], accounts, extensions, Vec::new());
     let directory = Arc::new(built.unwrap_or_else(|error| unreachable!("the simulator's own rows: {error}")));
     let mut secret = [n as u8 + 1; 32];
     secret[..8].copy_from_slice(&seed.to_le_bytes());

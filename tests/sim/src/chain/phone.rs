@@ -112,6 +112,11 @@ impl Phone {
         dialogs.chain(calling).collect()
     }
 
+    /// The Call-IDs of its dialogs.
+    pub(super) fn met(&self) -> impl Iterator<Item = &String> {
+        self.dialogs.iter().map(|dialog| &dialog.call_id)
+    }
+
     /// No more calls: hangs up what stands, gives up what rings.
     pub(super) fn go_home(&mut self, now: Instant) {
         self.home = true;
@@ -314,7 +319,9 @@ impl Phone {
         self.plan(soon, Plan::Ring(branch.clone()));
         let later = now + self.chance.millis(0, 25_000);
         match fate {
-            5..=54 => self.plan(later, Plan::Answer(branch)),
+            // Several of a fork at once: their 2xx and our CANCELs cross.
+            5..=24 => self.plan(on_grid(later), Plan::Answer(branch)),
+            25..=54 => self.plan(later, Plan::Answer(branch)),
             55..=64 => self.plan(soon, Plan::Refuse(branch, 486)),
             65..=74 => self.plan(later, Plan::Refuse(branch, 603)),
             75..=79 => self.plan(soon, Plan::Refuse(branch, 503)),
@@ -412,6 +419,12 @@ impl Phone {
             self.plan(now + Duration::from_millis(1), Plan::Bye(at));
         }
     }
+}
+
+/// The next time at which phones act together.
+fn on_grid(at: Instant) -> Instant {
+    let grid = crate::plan::GRID.as_nanos() as u64;
+    Instant::from_unix_nanos(at.unix_nanos().div_ceil(grid) * grid)
 }
 
 /// The values of Record-Route, from the top.

@@ -44,6 +44,11 @@ impl Phone {
         if self.challenges(message, now) {
             return;
         }
+        // Nobody is called by another company but by a carrier, which says so.
+        let own = format!("@{}", self.who.domain);
+        if !text::field(message, "from").is_some_and(|from| from.contains(&own)) && !Desk::concerns(message) {
+            self.breaks("who-may-call", format!("{:?}", text::field(message, "from")));
+        }
         let of = |name| text::field(message, name).unwrap_or_default().to_owned();
         let port = self.open_port(call_id);
         let mut dialog = Dialog::new(call_id, false, port, self.lock(port, now), now);
