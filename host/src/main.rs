@@ -25,6 +25,10 @@ use logs::Gate;
 use std::io::Write;
 use std::process::ExitCode;
 
+/// Calls are made of many small pieces that come and go.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let failure = match cli::parse(std::env::args_os()) {
         Ok(cli) => match run(&cli) {

@@ -36,7 +36,7 @@ pub(crate) struct Call {
     /// Other requests that are being carried.
     pub(crate) carried: Vec<Carried>,
     /// A transfer of one of this call's parties that is under way.
-    pub(crate) handing: Option<Handing>,
+    pub(crate) handing: Option<Box<Handing>>,
     /// Set while this call rings somebody for a transfer: its caller's leg stands in for the party of another call.
     pub(crate) serves: Option<Serves>,
     /// Two parties that were just joined are being offered each other's media.
@@ -77,10 +77,13 @@ pub(crate) struct Carried {
 impl Call {
     /// A call with its caller's leg and nobody driving it yet.
     pub(crate) fn new(info: CallInfo, caller: Leg, media: MediaPath, now: Instant) -> Call {
+        // Most calls have two; a Vec that grows takes room for four.
+        let mut legs = Vec::with_capacity(2);
+        legs.push(caller);
         Call {
             id: info.call,
             info,
-            legs: vec![caller],
+            legs,
             stage: Stage::Over,
             reroutes: 0,
             gruu: None,

@@ -135,7 +135,7 @@ impl Engine {
             if let Some(leg) = step.call.leg_mut(transferor) {
                 leg.referred |= refer.subscribes;
             }
-            step.call.handing = Some(Handing {
+            step.call.handing = Some(Box::new(Handing {
                 to: x,
                 transferor: Some(transferor),
                 transferee,
@@ -144,7 +144,7 @@ impl Engine {
                 told: 0,
                 recall: false,
                 ringback: None,
-            });
+            }));
         });
     }
 
@@ -214,7 +214,7 @@ impl Engine {
         let (caller, callee) = (served.info.caller.user.clone(), served.info.callee.user.clone());
         let started = CallEvent::CallStarted { call: y, company: company.id, caller, callee };
         self.desk.out.push_back(Output::Event(started));
-        self.calls.insert(y, served);
+        self.calls.insert(y, Box::new(served));
         Some(y)
     }
 
@@ -295,7 +295,7 @@ impl Engine {
         };
         self.one_step(x, floors, |step| {
             let ringback = step.play_over(transferee, &["ring"]);
-            step.call.handing = Some(Handing {
+            step.call.handing = Some(Box::new(Handing {
                 to: y,
                 transferor: None,
                 transferee,
@@ -304,7 +304,7 @@ impl Engine {
                 told: 0,
                 recall: true,
                 ringback,
-            });
+            }));
         });
         self.one_step(y, floors, |step| {
             let to = Target { to: Endpoint::Account(name), caller_id: None, header_ops: Vec::new() };
@@ -422,7 +422,7 @@ impl Step<'_, '_> {
             theirs: leg.theirs.take(),
             ours: leg.ours.take(),
             passes_by: leg.passes_by,
-            origin: leg.origin.clone(),
+            origin: leg.origin,
             sip_call_id: leg.sip_call_id.clone(),
             held: leg.held,
             security: leg.security.clone(),
@@ -484,7 +484,7 @@ impl Step<'_, '_> {
     /// side and at the same account's cost.
     pub(crate) fn replace_line(&mut self, no: LegNo, line: Line) {
         let fresh = LegNo::try_from(self.call.legs.len()).unwrap_or(LegNo::MAX);
-        let (origin, now) = (line.origin.clone(), self.now());
+        let (origin, now) = (line.origin, self.now());
         let Some(old) = self.call.leg(no) else { return };
         let leg = Leg {
             no: fresh,

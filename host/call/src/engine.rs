@@ -103,7 +103,7 @@ pub(crate) struct Desk {
 /// call whose stage is over is not in `calls` after the step.
 #[derive(Debug)]
 pub struct Engine {
-    pub(crate) calls: BTreeMap<CallId, Call>,
+    pub(crate) calls: BTreeMap<CallId, Box<Call>>,
     pub(crate) per_company: BTreeMap<CompanyId, usize>,
     due: BTreeSet<(Instant, CallId)>,
     pub(crate) desk: Desk,
@@ -169,7 +169,7 @@ impl Engine {
         let (caller, callee) = (call.info.caller.user.clone(), call.info.callee.user.clone());
         let started = CallEvent::CallStarted { call: id, company: call.info.company, caller, callee };
         self.desk.out.push_back(Output::Event(started));
-        self.calls.insert(id, call);
+        self.calls.insert(id, Box::new(call));
         self.step(id, floors, |step| step.begin_routing());
     }
 
@@ -316,7 +316,7 @@ impl Engine {
 
     /// Every live call.
     pub fn snapshots(&self) -> impl Iterator<Item = CallSnapshot> {
-        self.calls.values().map(Call::snapshot)
+        self.calls.values().map(|call| call.snapshot())
     }
 
     /// Calls alive.

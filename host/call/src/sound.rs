@@ -293,7 +293,7 @@ impl Step<'_, '_> {
     fn say(&mut self, no: LegNo, mut description: Description, passes_by: bool) -> Bytes {
         let Some(leg) = self.call.leg_mut(no) else { return description.to_bytes() };
         leg.passes_by = passes_by;
-        leg.origin.stamp(&mut description);
+        leg.origin.stamp(&mut description, leg.ours.as_deref());
         let text = description.to_bytes();
         leg.ours = Some(Arc::new(description));
         text

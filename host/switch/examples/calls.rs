@@ -27,10 +27,18 @@ fn main() {
         match scenario.as_str() {
             "b2bua" => bench.call(n, Handling::B2bua),
             "proxy" => bench.call(n, Handling::Proxy),
+            "hold-b2bua" => bench.answered(n, Handling::B2bua).0,
+            "hold-proxy" => bench.answered(n, Handling::Proxy).0,
             "options" => bench.options(n),
             "register" => bench.register(n),
-            _ => return eprintln!("usage: calls b2bua|proxy|options|register [COUNT]"),
+            _ => return eprintln!("usage: calls b2bua|proxy|hold-b2bua|hold-proxy|options|register [COUNT]"),
         }
+    }
+    if scenario.starts_with("hold-") {
+        // Every transaction is over; what is left is what a call costs that is held.
+        bench.wait(Duration::from_secs(40));
+        eprintln!("{} calls held", bench.core.counters().calls_alive);
+        std::process::exit(0);
     }
     assert!(bench.core.counters().calls_alive == 0, "every call is over");
     eprintln!("{count} x {scenario}: {} messages in, {} out", bench.received, bench.sent);
@@ -122,6 +130,17 @@ impl Bench {
 
     /// INVITE, 180, 200, ACK, BYE of the caller; the plugin's answer is a plan with one account, media direct.
     fn call(&mut self, n: u64, handling: Handling) {
+        let ((), target, to, routes) = self.answered(n, handling);
+        let bye =
+            request("BYE", n, &target, "2 BYE", &to, "").replacen("Max-Forwards", &format!("{routes}Max-Forwards"), 1);
+        let bye = self.give(CALLER, bye).sent;
+        let bye = bye.iter().find(|m| m.starts_with("BYE")).expect("a BYE to the callee");
+        self.give(CALLEE, response(bye, "200 OK", ""));
+        self.wait(Duration::from_millis(10));
+    }
+
+    /// A call up to its ACK: what it is reached at, its To and the Route that leads there.
+    fn answered(&mut self, n: u64, handling: Handling) -> ((), String, String, String) {
         let asked = self.give(CALLER, request("INVITE", n, "sip:1002@10.0.0.9", "1 INVITE", "", SDP)).asked;
         let answer = Answer { decision: Some(plan(handling)), failed: false, attrs: Vec::new(), hooks: Vec::new() };
         self.core.handle(Input::Answered { ticket: asked.expect("a question"), answer }, self.now);
@@ -137,10 +156,7 @@ impl Bench {
         let routed = |text: String| text.replacen("Max-Forwards", &format!("{}Max-Forwards", routes(ok)), 1);
         self.give(CALLER, routed(request("ACK", n, &target, "1 ACK", to, "")));
         self.wait(Duration::from_millis(10));
-        let bye = self.give(CALLER, routed(request("BYE", n, &target, "2 BYE", to, ""))).sent;
-        let bye = bye.iter().find(|m| m.starts_with("BYE")).expect("a BYE to the callee");
-        self.give(CALLEE, response(bye, "200 OK", ""));
-        self.wait(Duration::from_millis(10));
+        ((), target, to.to_owned(), routes(ok))
     }
 }
 

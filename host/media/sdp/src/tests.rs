@@ -285,17 +285,17 @@ fn the_origin_keeps_its_id_and_counts_changes_only() {
     let mut origin = Origin::new(u64::MAX);
     let line = |d: &Description| text(d).lines().nth(1).unwrap().to_owned();
     let mut first = anchor(&parse(PHONE), &[local()]);
-    origin.stamp(&mut first);
+    origin.stamp(&mut first, None);
     assert_eq!(line(&first), format!("o=- {} 1 IN IP4 203.0.113.1", u64::MAX >> 1));
     let mut same = anchor(&parse(PHONE), &[local()]);
-    origin.stamp(&mut same);
+    origin.stamp(&mut same, Some(&first));
     assert_eq!(same, first);
     let mut held = same.clone();
     held.set_direction(Direction::SendOnly);
-    origin.stamp(&mut held);
+    origin.stamp(&mut held, Some(&same));
     assert!(line(&held).contains(" 2 IN IP4"));
     let mut resumed = offer_local(local(), Codec::ALL);
-    origin.stamp(&mut resumed);
+    origin.stamp(&mut resumed, Some(&held));
     assert!(line(&resumed).contains(" 3 IN IP4"), "another text of the same dialog goes on counting");
 }
 
@@ -319,7 +319,7 @@ fn exercise(bytes: &[u8]) {
         anchor_answer(&parse(PHONE), &description, &[local()]),
     ] {
         out.set_direction(Direction::Inactive);
-        origin.stamp(&mut out);
+        origin.stamp(&mut out, None);
         assert!(Description::parse(&out.to_bytes()).is_ok());
     }
     if let Ok((answer, _)) = answer_local(&description, local(), Codec::ALL) {

@@ -46,7 +46,7 @@ impl AckTable {
 
     /// Begins to remember: the first 2xx came now, in the dialog with `remote_tag`.
     pub(crate) fn begin(&mut self, client: ClientKey, template: Option<Box<Dialog>>, cseq: u32, until: Instant) {
-        self.memories.insert(client, Memory { template, cseq, acked: Vec::new() });
+        self.memories.insert(client, Memory { template, cseq, acked: Vec::with_capacity(1) });
         self.due.push_back((until, client));
     }
 

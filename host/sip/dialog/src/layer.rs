@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub struct Layer {
     config: Config,
     ids: IdSource,
-    usages: BTreeMap<DialogKey, Usage>,
+    usages: BTreeMap<DialogKey, Box<Usage>>,
     index: Index,
     acks: AckTable,
     identities: crate::auth::Identities,
@@ -453,13 +453,13 @@ impl Layer {
     /// Whether an UPDATE with an offer can be sent, were no other offer under way (RFC 3311 section 5.1).
     #[must_use]
     pub fn can_update(&self, key: DialogKey) -> bool {
-        self.usages.get(&key).is_some_and(Usage::can_update)
+        self.usages.get(&key).is_some_and(|usage| usage.can_update())
     }
 
     /// Whether [`Layer::reinvite`] or [`Layer::update`] with an offer would be taken now: none is under way, theirs or ours.
     #[must_use]
     pub fn can_offer(&self, key: DialogKey) -> bool {
-        self.usages.get(&key).is_some_and(Usage::can_offer)
+        self.usages.get(&key).is_some_and(|usage| usage.can_offer())
     }
 
     /// UAS: whether a description of ours went out in a reliable provisional response, so that the 2xx has none.
@@ -527,7 +527,7 @@ impl Layer {
     /// The usage that has this tag of ours.
     pub(crate) fn by_tag(&self, local_tag: &str) -> Option<(DialogKey, &Usage)> {
         let key = *self.index.tags.get(local_tag)?;
-        self.usages.get(&key).map(|usage| (key, usage))
+        self.usages.get(&key).map(|usage| (key, &**usage))
     }
 
     fn bye_done(
@@ -553,7 +553,7 @@ impl Layer {
     fn insert(&mut self, usage: Usage) -> DialogKey {
         let key = usage.key;
         self.index.tags.insert(usage.dialog.local_tag.clone(), key);
-        self.usages.insert(key, usage);
+        self.usages.insert(key, Box::new(usage));
         self.settle(key);
         key
     }

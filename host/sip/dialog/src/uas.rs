@@ -131,6 +131,8 @@ impl Usage {
         let cseq = crate::dialog::cseq(request);
         let Some(at) = self.unacked.iter().position(|unacked| Some(unacked.cseq) == cseq) else { return };
         let unacked = self.unacked.remove(at);
+        // Most calls never have another, and may last for hours.
+        self.unacked.shrink_to_fit();
         self.disown(unacked.server, cx.index);
         let Some(confirmed) = self.confirmed() else { return self.leave_if_done() };
         let left = confirmed.leaving.is_some();

@@ -70,7 +70,7 @@ pub struct Opening {
 pub struct Layer {
     config: Config,
     ids: IdSource,
-    contexts: IdMap<ContextKey, Context>,
+    contexts: IdMap<ContextKey, Box<Context>>,
     marks: IdMap<Mark, ContextKey>,
     by_call_id: HashMap<Box<str>, ContextKey>,
     passes: IdMap<u64, Pass>,
@@ -111,7 +111,7 @@ impl Layer {
             self.by_call_id.insert(Box::from(call_id), key);
         }
         self.servers.insert(opening.server, Owner::Context(key));
-        self.contexts.insert(key, Context::new(opening, mark, &self.config));
+        self.contexts.insert(key, Box::new(Context::new(opening, mark, &self.config)));
         key
     }
 
@@ -153,7 +153,7 @@ impl Layer {
     /// Whether nothing of a call rings or waits.
     #[must_use]
     pub fn is_spent(&self, key: ContextKey) -> bool {
-        self.contexts.get(&key).is_none_or(Context::is_spent)
+        self.contexts.get(&key).is_none_or(|context| context.is_spent())
     }
 
     /// Sends the caller the best response of those that came (section 16.7 step 6), or `fallback`; gives its status.
@@ -582,7 +582,7 @@ impl Layer {
     }
 
     fn settle(&mut self, key: ContextKey) {
-        if !self.contexts.get(&key).is_some_and(Context::is_over) {
+        if !self.contexts.get(&key).is_some_and(|context| context.is_over()) {
             return;
         }
         let Some(context) = self.contexts.remove(&key) else { return };

@@ -30,7 +30,11 @@ impl Waiting {
     /// Adds targets behind those that wait: by q, and in the order they came.
     pub(crate) fn add(&mut self, mut targets: Vec<Target>) {
         targets.sort_by_key(|target| core::cmp::Reverse(target.q));
-        self.0.extend(targets);
+        if self.0.is_empty() {
+            self.0 = targets.into();
+        } else {
+            self.0.extend(targets);
+        }
     }
 
     /// The targets that ring next: those with the q of the first, but not more than `most`.
@@ -41,6 +45,10 @@ impl Waiting {
             && let Some(target) = self.0.pop_front_if(|target| Some(target.q) == q)
         {
             group.push(target);
+        }
+        if self.0.is_empty() {
+            // A call may last for hours.
+            self.0 = VecDeque::new();
         }
         group
     }
