@@ -166,7 +166,7 @@ impl Engine {
             self.desk.counters.refused_by_limit += 1;
             return None;
         }
-        let y = CallId(self.desk.ids.u128());
+        let y = CallId::begun(floors.now, self.desk.ids.u128());
         let call = self.calls.get(&x).filter(|c| c.info.company == account.company)?;
         let party = call.leg(transferee)?;
         let (Goal::Number(number) | Goal::Back(number)) = &goal;

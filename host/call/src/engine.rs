@@ -159,7 +159,7 @@ impl Engine {
                 floors.dialogs.reject(floors.transactions, dialog, cause.sip_status(), reason, &headers, floors.now);
             return;
         }
-        let id = CallId(self.desk.ids.u128());
+        let id = CallId::begun(floors.now, self.desk.ids.u128());
         let call = Call::arrived(id, arrival, floors, &mut self.desk.ids);
         if let Some(dialog) = call.leg(0).and_then(|l| l.dialog) {
             self.desk.by_dialog.insert(dialog, (id, 0));

@@ -59,9 +59,38 @@ shard_id! {
     MediaPortId;
 }
 
-/// One call: unique across shards, nodes and restarts (128 random bits), printed as 32 hex digits.
+/// One call: unique across shards, nodes and restarts, printed as 32 hex digits. It is a UUID of version 7 (RFC 9562): the
+/// millisecond in which the call began, then 74 random bits. So what is kept by call stands in the order of time, and
+/// records of one minute lie together in the database's indexes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId(pub u128);
+
+impl CallId {
+    /// The id of a call that begins now.
+    #[must_use]
+    pub fn begun(now: crate::Instant, random: u128) -> CallId {
+        const VERSION: u128 = 0x7 << 76;
+        const VARIANT: u128 = 0x2 << 62;
+        const RANDOM: u128 = (0xfff << 64) | ((1 << 62) - 1);
+        let milliseconds = u128::from(now.unix_millis()) << 80;
+        CallId(milliseconds | VERSION | VARIANT | (random & RANDOM))
+    }
+
+    /// The id as UUIDs are written: groups of 8, 4, 4, 4 and 12 digits.
+    #[must_use]
+    pub fn as_uuid(self) -> String {
+        let (high, low) = (self.0 >> 64, self.0 & u128::from(u64::MAX));
+        let group = |part: u128, shift: u32, bits: u32| (part >> shift) & ((1 << bits) - 1);
+        format!(
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            group(high, 32, 32),
+            group(high, 16, 16),
+            group(high, 0, 16),
+            group(low, 48, 16),
+            group(low, 0, 48)
+        )
+    }
+}
 
 impl fmt::Display for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,5 +121,22 @@ impl<'de> Deserialize<'de> for CallId {
     fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(input)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CallId;
+    use crate::Instant;
+
+    #[test]
+    fn a_call_is_named_by_the_time_it_began() {
+        let at = |ms: u64| Instant::from_unix_nanos(ms * 1_000_000 + 999);
+        // RFC 9562 appendix A.6.
+        let id = CallId::begun(at(0x017f_22e2_79b0), (0xcc3 << 64) | 0x18c4_dc0c_0c07_398f);
+        assert_eq!(id.as_uuid(), "017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
+        assert_eq!(id.to_string(), id.as_uuid().replace('-', ""));
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert!(CallId::begun(at(2), 0) > CallId::begun(at(1), u128::MAX));
     }
 }

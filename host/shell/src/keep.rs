@@ -1,5 +1,5 @@
 //! What plugins leave behind goes to the database beside the calls' path: keys and values within [`GATHER`], and the
-//! explanations of calls.
+//! explanations of calls within [`GATHER_WHYS`].
 
 use crate::told::Why;
 use core::time::Duration;
@@ -9,6 +9,9 @@ use tokio::sync::{mpsc, watch};
 
 /// How long changes are gathered; a crash loses at most these (`wit/host/kv.wit` promises it).
 const GATHER: Duration = Duration::from_millis(50);
+/// How long explanations are gathered: a transaction, with its sync of the disk, for each call would cost more than the
+/// call.
+const GATHER_WHYS: Duration = Duration::from_millis(500);
 /// Changes of one transaction.
 const BATCH: usize = 1_000;
 /// How often keys whose time has passed are looked for, and how many of a space at once.
@@ -75,10 +78,21 @@ async fn save(kv: &Kv, db: &Db) -> Result<(), StoreError> {
     }
 }
 
-/// Writes explanations until nobody can send one.
-pub(crate) async fn explanations(mut inbox: mpsc::Receiver<Why>, db: Db) {
+/// Writes explanations until nobody can send one. While they gather, nobody is woken by them.
+pub(crate) async fn explanations(mut inbox: mpsc::Receiver<Why>, db: Db, mut stop: watch::Receiver<bool>) {
     let mut batch = Vec::new();
     while inbox.recv_many(&mut batch, BATCH).await > 0 {
+        if batch.len() < BATCH {
+            tokio::select! {
+                () = tokio::time::sleep(GATHER_WHYS) => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+            while batch.len() < BATCH
+                && let Ok(why) = inbox.try_recv()
+            {
+                batch.push(why);
+            }
+        }
         let mut pause = PAUSE_FIRST;
         for attempt in 1..=TRIES {
             match db.explanations().add(&batch).await {

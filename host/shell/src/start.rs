@@ -88,7 +88,8 @@ impl Shell {
         tokio::spawn(feed.follow());
         let (stop, stopping) = watch::channel(false);
         let keys = keep::keys(plugins.kv().clone(), db.clone(), clock, stopping.clone());
-        let (drain, whys) = (drain.run(db.clone(), stopping), keep::explanations(explained, db.clone()));
+        let whys = keep::explanations(explained, db.clone(), stopping.clone());
+        let drain = drain.run(db.clone(), stopping);
         let drain_task = tokio::spawn(async move {
             tokio::join!(drain, keys, whys);
         });

@@ -18,6 +18,8 @@ pub static MIGRATIONS_POSTGRES: Migrator = sqlx::migrate!("migrations/postgres")
 const SQLITE_READERS_MAX: u32 = 4;
 /// Connections to PostgreSQL at once.
 const POSTGRES_CONNECTIONS_MAX: u32 = 8;
+/// Pages in SQLite's log before they are copied to their places: 16 MiB, read once at a start after a crash.
+const WAL_PAGES: &str = "4000";
 /// How long a query waits for a connection, and SQLite for another process's write lock.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -44,6 +46,10 @@ async fn open_sqlite(path: &Path) -> Result<Pools, StoreError> {
         .journal_mode(SqliteJournalMode::Wal)
         // FULL, not NORMAL: the CDR outbox deletes its copy once a commit returned, so the commit must be on the disk.
         .synchronous(SqliteSynchronous::Full)
+        // Most pages that a checkpoint copies were written by several transactions: it waits for more of them.
+        .pragma("wal_autocheckpoint", WAL_PAGES)
+        // What a statement of many rows keeps for its own undoing is no file.
+        .pragma("temp_store", "MEMORY")
         .busy_timeout(ACQUIRE_TIMEOUT);
     let failed = |e: sqlx::Error| sentence(&database, e);
     let writer = SqlitePoolOptions::new()

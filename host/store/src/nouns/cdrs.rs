@@ -25,19 +25,67 @@ macro_rules! page {
     };
 }
 
+/// Rows of one statement: a statement's way to the database and back costs more than its rows.
+const MANY: usize = 50;
+const SOME: usize = 8;
+/// Columns of a row.
+const COLUMNS: usize = 18;
+const MANY_HEAD: &str = concat!("INSERT INTO cdrs (", columns!(), ") VALUES ");
+const MANY_TAIL: &str = " ON CONFLICT (call_id, leg) DO NOTHING";
+/// Room for a row's brackets and for each `$n, `.
+const MANY_ROOM: usize = MANY_HEAD.len() + MANY_TAIL.len() + MANY * (4 + COLUMNS * 6);
+
+/// The text of the statement for so many rows, made by the compiler, and how much of the room it takes.
+const fn insert_text(rows: usize) -> ([u8; MANY_ROOM], usize) {
+    let (mut out, mut at) = put(([0; MANY_ROOM], 0), MANY_HEAD);
+    let mut n = 1;
+    while n <= rows * COLUMNS {
+        (out, at) = put((out, at), if n % COLUMNS == 1 { "($" } else { "$" });
+        let mut unit = 100;
+        while unit > 0 {
+            if n >= unit {
+                out[at] = b'0' + (n / unit % 10) as u8;
+                at += 1;
+            }
+            unit /= 10;
+        }
+        let behind = if n % COLUMNS > 0 {
+            ", "
+        } else if n < rows * COLUMNS {
+            "), "
+        } else {
+            ")"
+        };
+        (out, at) = put((out, at), behind);
+        n += 1;
+    }
+    put((out, at), MANY_TAIL)
+}
+
+const fn put((mut out, mut at): ([u8; MANY_ROOM], usize), text: &str) -> ([u8; MANY_ROOM], usize) {
+    let mut index = 0;
+    while index < text.len() {
+        out[at] = text.as_bytes()[index];
+        (at, index) = (at + 1, index + 1);
+    }
+    (out, at)
+}
+
+const fn text_in(made: &'static ([u8; MANY_ROOM], usize)) -> &'static str {
+    match core::str::from_utf8(made.0.split_at(made.1).0) {
+        Ok(text) => text,
+        Err(_) => "",
+    }
+}
+
+static MANY_TEXT: ([u8; MANY_ROOM], usize) = insert_text(MANY);
+static SOME_TEXT: ([u8; MANY_ROOM], usize) = insert_text(SOME);
+
 statements! { "CDR";
     INSERT = concat!("INSERT INTO cdrs (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
         $13, $14, $15, $16, $17, $18) ON CONFLICT (call_id, leg) DO NOTHING");
-    INSERT_EIGHT = concat!("INSERT INTO cdrs (", columns!(), ") VALUES
-        ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18),
-        ($19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36),
-        ($37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54),
-        ($55, $56, $57, $58, $59, $60, $61, $62, $63, $64, $65, $66, $67, $68, $69, $70, $71, $72),
-        ($73, $74, $75, $76, $77, $78, $79, $80, $81, $82, $83, $84, $85, $86, $87, $88, $89, $90),
-        ($91, $92, $93, $94, $95, $96, $97, $98, $99, $100, $101, $102, $103, $104, $105, $106, $107, $108),
-        ($109, $110, $111, $112, $113, $114, $115, $116, $117, $118, $119, $120, $121, $122, $123, $124, $125, $126),
-        ($127, $128, $129, $130, $131, $132, $133, $134, $135, $136, $137, $138, $139, $140, $141, $142, $143, $144)
-        ON CONFLICT (call_id, leg) DO NOTHING");
+    INSERT_MANY = text_in(&MANY_TEXT);
+    INSERT_SOME = text_in(&SOME_TEXT);
     OF_CALL = concat!("SELECT ", columns!(), " FROM cdrs WHERE call_id = $3 AND ", in_scope!(), " ORDER BY leg");
     PAGE_PLATFORM = page!("(CAST($1 AS BIGINT) IS NULL AND CAST($2 AS BIGINT) IS NULL)");
     PAGE_BRAND = page!("(brand_id = $1 AND CAST($2 AS BIGINT) IS NULL)");
@@ -94,7 +142,7 @@ impl InsertRow<'_> {
     }
 
     /// In the order of `columns!`.
-    fn args(&self) -> [Arg<'_>; 18] {
+    fn args(&self) -> [Arg<'_>; COLUMNS] {
         let cdr = self.cdr;
         [
             (&self.call).into(),
@@ -256,11 +304,15 @@ impl Cdrs<'_> {
     pub(crate) async fn insert(&self, cdrs: &[Cdr]) -> Result<(), StoreError> {
         let rows: Vec<InsertRow<'_>> = cdrs.iter().map(InsertRow::of).collect();
         let mut tx = self.0.begin().await?;
-        // A statement's way to the database and back costs more than its row.
-        let (eights, rest) = rows.as_chunks::<8>();
-        for eight in eights {
-            let args: Vec<Arg<'_>> = eight.iter().flat_map(InsertRow::args).collect();
-            tx.run(INSERT_EIGHT, &args).await?;
+        let (many, rest) = rows.as_chunks::<MANY>();
+        for some in many {
+            let args: Vec<Arg<'_>> = some.iter().flat_map(InsertRow::args).collect();
+            tx.run(INSERT_MANY, &args).await?;
+        }
+        let (some, rest) = rest.as_chunks::<SOME>();
+        for few in some {
+            let args: Vec<Arg<'_>> = few.iter().flat_map(InsertRow::args).collect();
+            tx.run(INSERT_SOME, &args).await?;
         }
         for row in rest {
             tx.run(INSERT, &row.args()).await?;

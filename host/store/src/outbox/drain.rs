@@ -1,7 +1,7 @@
 //! The reading end: moves ended legs into the database, and removes segments in which nothing is pending.
 
 use super::journal::LegKey;
-use super::line::{self, Entry};
+use super::line::{self, Glance};
 use super::segment::{Segment, Shared, sync_dir};
 use crate::{Db, StoreError};
 use model::Cdr;
@@ -15,8 +15,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Journal bytes read, and moved in one transaction, at once; a longer line is read whole.
-const CHUNK: usize = 128 << 10;
+/// Journal bytes read, and moved in one transaction, at once: about a thousand calls. A longer line is read whole.
+const CHUNK: usize = 1 << 20;
 /// The first pause while the database is away; it doubles.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 /// How often the drain looks without being told.
@@ -49,7 +49,7 @@ pub struct Drain {
 
 /// One chunk of a segment, decoded.
 struct Chunk {
-    entries: Vec<Entry>,
+    entries: Vec<Glance>,
     damaged: Vec<Vec<u8>>,
     end: u64,
 }
@@ -116,34 +116,40 @@ impl Drain {
         let fresh = self.shared.live_from(self.next);
         self.next = fresh.last().map_or(self.next, |s| s.seq + 1);
         self.readings.extend(fresh.into_iter().map(|segment| Reading { segment, offset: 0, open: 0 }));
+        // What comes meanwhile is for the next time: whoever chases a busy writer commits its records one by one.
+        let ends: Vec<u64> = self.readings.iter().map(|r| r.segment.written.load(Ordering::Acquire)).collect();
         let mut moved = 0;
-        for index in 0..self.readings.len() {
-            while let Some(chunk) = self.read(index).await? {
+        for (index, end) in ends.into_iter().enumerate() {
+            while let Some(chunk) = self.read(index, end).await? {
                 moved += self.deliver(index, chunk, db).await?;
             }
         }
         Ok(moved)
     }
 
-    async fn read(&self, index: usize) -> Result<Option<Chunk>, StoreError> {
+    /// What comes next of a segment, before `end`.
+    async fn read(&self, index: usize, end: u64) -> Result<Option<Chunk>, StoreError> {
         let Some(reading) = self.readings.get(index) else { return Ok(None) };
         let (segment, offset) = (Arc::clone(&reading.segment), reading.offset);
-        if offset >= segment.written.load(Ordering::Acquire) {
+        if offset >= end {
             return Ok(None);
         }
-        let read = tokio::task::spawn_blocking(move || read_chunk(&segment, offset)).await;
+        let read = tokio::task::spawn_blocking(move || read_chunk(&segment, offset, end)).await;
         read.map_err(io::Error::other).and_then(|chunk| chunk).map(Some).map_err(disk)
     }
 
     async fn deliver(&mut self, index: usize, chunk: Chunk, db: &Db) -> Result<u64, StoreError> {
-        let ended: Vec<Cdr> = chunk
-            .entries
-            .iter()
-            .filter_map(|entry| match entry {
-                Entry::Ended(cdr) => Some(cdr.clone()),
-                Entry::Answered(_) | Entry::Alive(_) => None,
-            })
-            .collect();
+        let (mut ended, mut steps) = (Vec::new(), Vec::with_capacity(chunk.entries.len()));
+        for entry in chunk.entries {
+            match entry {
+                Glance::Answered { call, leg } => steps.push(((call, leg), true)),
+                Glance::Ended(cdr) => {
+                    steps.push(((cdr.call, cdr.leg), false));
+                    ended.push(*cdr);
+                }
+                Glance::Alive(_) => {}
+            }
+        }
         for line in &chunk.damaged {
             self.set_aside(line)?;
         }
@@ -151,7 +157,7 @@ impl Drain {
         if let Some(reading) = self.readings.get_mut(index) {
             reading.offset = chunk.end;
         }
-        self.follow_legs(index, &chunk.entries);
+        self.follow_legs(index, &steps);
         Ok(ended.len() as u64)
     }
 
@@ -181,17 +187,14 @@ impl Drain {
         Ok(())
     }
 
-    /// Keeps the count of open legs per segment. Segments of earlier processes have none: recovery ended them all.
-    fn follow_legs(&mut self, index: usize, entries: &[Entry]) {
+    /// Keeps the count of open legs per segment; each step is a leg that was answered, or has ended. Segments of earlier processes have none: recovery ended them all.
+    fn follow_legs(&mut self, index: usize, steps: &[(LegKey, bool)]) {
         let Some(seq) = self.readings.get(index).filter(|r| r.segment.writer.is_some()).map(|r| r.segment.seq) else {
             return;
         };
-        for entry in entries {
-            let (before, after) = match entry {
-                Entry::Answered(cdr) => (self.owners.insert((cdr.call, cdr.leg), seq), Some(seq)),
-                Entry::Ended(cdr) => (self.owners.remove(&(cdr.call, cdr.leg)), None),
-                Entry::Alive(_) => continue,
-            };
+        for (leg, answered) in steps {
+            let (before, after) =
+                if *answered { (self.owners.insert(*leg, seq), Some(seq)) } else { (self.owners.remove(leg), None) };
             if let Some(reading) = before.and_then(|seq| self.reading_of(seq)) {
                 reading.open = reading.open.saturating_sub(1);
             }
@@ -253,9 +256,9 @@ fn append_line(dir: &Path, line: &[u8]) -> io::Result<()> {
     sync_dir(dir)
 }
 
-/// Reads whole lines from `offset` on, at least one.
-fn read_chunk(segment: &Segment, offset: u64) -> io::Result<Chunk> {
-    let left = usize::try_from(segment.written.load(Ordering::Acquire).saturating_sub(offset)).unwrap_or(usize::MAX);
+/// Reads whole lines from `offset` on, at least one; a line ends at `until`.
+fn read_chunk(segment: &Segment, offset: u64, until: u64) -> io::Result<Chunk> {
+    let left = usize::try_from(until.saturating_sub(offset)).unwrap_or(usize::MAX);
     let mut size = CHUNK.min(left);
     loop {
         let mut bytes = vec![0; size];
@@ -263,7 +266,7 @@ fn read_chunk(segment: &Segment, offset: u64) -> io::Result<Chunk> {
         let mut chunk = Chunk { entries: Vec::new(), damaged: Vec::new(), end: offset };
         for (end, line) in line::lines(&bytes) {
             chunk.end = offset + end as u64;
-            match line::decode(line) {
+            match line::glance(line) {
                 Some(entry) => chunk.entries.push(entry),
                 None => chunk.damaged.push(line.to_vec()),
             }

@@ -1,6 +1,6 @@
 //! One line of the journal: `crc32 json\n`, the CRC in 8 hex digits over the JSON. JSON text has no raw newline.
 
-use model::{CallRecord, Cdr, Instant};
+use model::{CallId, CallRecord, Cdr, Instant};
 use serde::Deserialize;
 use std::io::{self, Write as _};
 
@@ -25,6 +25,24 @@ impl Entry {
             Entry::Alive(at) => *at,
         }
     }
+}
+
+/// What the drain needs of a line: the other half of the journal's records, those of answers, it reads for their names
+/// only.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Glance {
+    /// A leg was answered.
+    Answered {
+        /// Its call.
+        call: CallId,
+        /// Its number.
+        leg: u16,
+    },
+    /// A leg ended.
+    Ended(Box<Cdr>),
+    /// The process was alive.
+    Alive(serde::de::IgnoredAny),
 }
 
 /// CRC and blank in front of the JSON.
@@ -57,12 +75,22 @@ pub(crate) fn encode_alive(out: &mut Vec<u8>, now: Instant) -> io::Result<()> {
 
 /// Reads one line without its newline; `None` if it is damaged.
 pub(crate) fn decode(line: &[u8]) -> Option<Entry> {
+    serde_json::from_slice(intact(line)?).ok()
+}
+
+/// Reads of one line what the drain needs.
+pub(crate) fn glance(line: &[u8]) -> Option<Glance> {
+    serde_json::from_slice(intact(line)?).ok()
+}
+
+/// The JSON of a line whose CRC is right.
+fn intact(line: &[u8]) -> Option<&[u8]> {
     let (crc, json) = line.split_at_checked(PREFIX)?;
     let crc = std::str::from_utf8(crc).ok()?.strip_suffix(' ')?;
     if u32::from_str_radix(crc, 16).ok()? != crc32fast::hash(json) {
         return None;
     }
-    serde_json::from_slice(json).ok()
+    Some(json)
 }
 
 /// The lines of a chunk: each with the offset behind its newline. What follows the last newline is no line.

@@ -49,7 +49,7 @@ impl Default for OutboxConfig {
         OutboxConfig {
             segment_bytes_max: 16 << 20,
             unwritten_max: 100_000,
-            sync_every: Duration::from_millis(50),
+            sync_every: Duration::from_millis(200),
             gather: Duration::from_secs(1),
             backoff_max: Duration::from_secs(10),
         }
