@@ -51,6 +51,49 @@ pub(crate) enum Company {
         #[arg(long, value_name = "JSON")]
         rules: Option<String>,
     },
+    /// Show how a company's phones register and from where it may be used; with options, change what is named
+    Policy {
+        /// The company's name, or its number
+        company: String,
+        #[command(flatten)]
+        changes: Box<PolicyChanges>,
+    },
+}
+
+/// Registration limits and source policy of a company. `default` gives a number back to the switch's own limit; `none`
+/// alone empties a list.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyChanges {
+    /// Shortest registration granted, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) min_expiry: Option<String>,
+    /// Longest registration granted, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) max_expiry: Option<String>,
+    /// How much a granted registration may be shortened at random, in percent
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) spread: Option<String>,
+    /// Most contacts of one account
+    #[arg(long, value_name = "N")]
+    pub(crate) contacts_max: Option<String>,
+    /// Whether the newest contact of an account takes the place of all others
+    #[arg(long)]
+    pub(crate) single_contact: Option<bool>,
+    /// A Service-Route of every 200, as `<sip:edge.example;lr>`; may be repeated
+    #[arg(long = "service-route", value_name = "ROUTE")]
+    pub(crate) service_routes: Vec<String>,
+    /// How a phone behind a NAT is kept reachable over UDP: `off`, `crlf` or `options`
+    #[arg(long, value_name = "HOW")]
+    pub(crate) nat_ping: Option<String>,
+    /// A block of addresses that may use the company, as 192.0.2.0/24; may be repeated
+    #[arg(long = "allow", value_name = "BLOCK")]
+    pub(crate) allow: Vec<String>,
+    /// A block of addresses that may not; may be repeated
+    #[arg(long = "deny", value_name = "BLOCK")]
+    pub(crate) deny: Vec<String>,
+    /// A country that may use the company, by its two letters; may be repeated
+    #[arg(long = "country", value_name = "CODE")]
+    pub(crate) countries: Vec<String>,
 }
 
 /// What a company may have from the beginning.

@@ -1,9 +1,10 @@
 //! The feed: whatever the store holds is live in the shard and in the plugin host within a second.
 
 use crate::command::Command;
+use crate::countries::CountryFile;
 use bundle::Manifest;
 use core::time::Duration;
-use model::{BrandId, Countries, Directory, PluginId};
+use model::{BrandId, Directory, PluginId};
 use plugin::{Artifact, BindingSpec, Digest, Grants, Point, Secret, TrialSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,8 +38,8 @@ pub(crate) struct Feed {
     pub(crate) refused: BTreeMap<String, String>,
     /// The digest of each prefix table that is live, or that was no table.
     pub(crate) tables: BTreeMap<(BrandId, String), String>,
-    /// Which country an address belongs to; read once, at the start.
-    pub(crate) countries: Arc<Countries>,
+    /// Which country an address belongs to; looked at with each change of the store.
+    pub(crate) countries: CountryFile,
 }
 
 impl Feed {
@@ -75,8 +76,9 @@ impl Feed {
     }
 
     /// What the store holds, with the operator's table of countries.
-    pub(crate) async fn directory(&self) -> Result<Directory, StoreError> {
-        Ok(self.db.directory().await?.with_countries(Arc::clone(&self.countries)))
+    pub(crate) async fn directory(&mut self) -> Result<Directory, StoreError> {
+        let directory = self.db.directory().await?;
+        Ok(directory.with_countries(self.countries.current().await))
     }
 
     /// Reads everything once and makes it live; whether the shard is still there.

@@ -16,6 +16,7 @@ mod asks;
 mod clock;
 mod command;
 mod config;
+mod countries;
 mod error;
 mod feed;
 mod handle;

@@ -1,6 +1,7 @@
 //! Puts a node's parts together and starts its shard's thread.
 
 use crate::clock::Clock;
+use crate::countries::CountryFile;
 use crate::feed::{Applied, Feed};
 use crate::handle::{Ending, Handle, Inner};
 use crate::published::Published;
@@ -9,7 +10,7 @@ use crate::registrations::{self, Keeper};
 use crate::shard::{Parts, Shard};
 use crate::{ShellConfig, ShellError, keep, prompts};
 use core::net::{IpAddr, SocketAddr};
-use model::{Cidr, Countries, Directory};
+use model::{Cidr, Directory};
 use net::{BoundListener, MediaConfig, Net, PortPool, Surroundings, TlsMaterial};
 use resolver::{ResolverSettings, Ways};
 use std::collections::BTreeMap;
@@ -43,7 +44,7 @@ impl Shell {
         let (outbox, drain) = open_outbox(&config).await?;
         let (inbox, receiver) = mpsc::channel(config.limits.inbox_max.max(1));
         let applied = watch::Sender::new(Applied::default());
-        let countries = read_countries(&config)?;
+        let countries = CountryFile::read(config.countries.clone())?;
         let mut feed = Feed {
             db: db.clone(),
             plugins: plugins.clone(),
@@ -119,13 +120,6 @@ fn resolver_settings(config: &ShellConfig, listeners: &[BoundListener]) -> Resol
         deadline: config.limits.resolve_deadline(),
         ways: Ways::of(listeners.iter().map(|l| (l.transport, l.bound))),
     }
-}
-
-fn read_countries(config: &ShellConfig) -> Result<Arc<Countries>, ShellError> {
-    let Some(path) = &config.countries else { return Ok(Arc::default()) };
-    let unusable = |why: String| ShellError::Path { path: path.clone(), why };
-    let text = std::fs::read_to_string(path).map_err(|e| unusable(e.to_string()))?;
-    Ok(Arc::new(Countries::parse(&text).map_err(|e| unusable(e.to_string()))?))
 }
 
 fn make_dir(path: &Path) -> Result<(), ShellError> {

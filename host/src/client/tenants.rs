@@ -3,7 +3,7 @@
 use super::plugins::read_json;
 use super::remote::{Remote, json};
 use super::table::{rows, table, text};
-use crate::cli_tenant::{Brand, Company, CompanySettings, Mailbox, Registration};
+use crate::cli_tenant::{Brand, Company, CompanySettings, Mailbox, PolicyChanges, Registration};
 use crate::exit::Failure;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -55,7 +55,85 @@ pub(super) async fn company(remote: &Remote, command: &Company) -> Result<String
             let changed = remote.write(Method::PATCH, &format!("/companies/{id}"), &Value::Object(body)).await?;
             Ok(if remote.json { json(&changed) } else { format!("Company {} is changed.\n", text(&changed, "name")) })
         }
+        Company::Policy { company, changes } => {
+            let id = remote.one("companies", Some(company)).await?;
+            let path = format!("/companies/{id}/policy");
+            let mut policy = remote.get(&path, &[]).await?;
+            if change(&mut policy, changes)? {
+                policy = remote.write(Method::PUT, &path, &policy).await?;
+            }
+            Ok(if remote.json { json(&policy) } else { policy_text(&policy) })
+        }
     }
+}
+
+/// Puts what is named into a policy; whether anything was.
+fn change(policy: &mut Value, changes: &PolicyChanges) -> Result<bool, Failure> {
+    let c = changes;
+    let mut given = Vec::new();
+    let numbers = [
+        ("min_s", &c.min_expiry),
+        ("max_s", &c.max_expiry),
+        ("spread_percent", &c.spread),
+        ("contacts_max", &c.contacts_max),
+    ];
+    for (name, number) in numbers {
+        match number.as_deref() {
+            None => {}
+            Some("default") => given.push(("registration", name, Value::Null)),
+            Some(text) => match text.parse::<u32>() {
+                Ok(number) => given.push(("registration", name, json!(number))),
+                Err(_) => return Err(Failure::start(format!("{text:?} is no number: expected one, or `default`"))),
+            },
+        }
+    }
+    given.extend(c.single_contact.map(|yes| ("registration", "single_contact", json!(yes))));
+    given.extend(c.nat_ping.as_ref().map(|how| ("registration", "nat_ping", json!(how))));
+    let lists = [
+        ("registration", "service_route", &c.service_routes),
+        ("sources", "allow", &c.allow),
+        ("sources", "deny", &c.deny),
+        ("sources", "countries", &c.countries),
+    ];
+    for (part, name, list) in lists {
+        match list.as_slice() {
+            [] => {}
+            [none] if none == "none" => given.push((part, name, json!([]))),
+            some => given.push((part, name, json!(some))),
+        }
+    }
+    let changed = !given.is_empty();
+    for (part, name, value) in given {
+        policy[part][name] = value;
+    }
+    Ok(changed)
+}
+
+/// A policy for people: one setting per line.
+fn policy_text(policy: &Value) -> String {
+    let lines = [
+        ("shortest registration", "/registration/min_s", "the switch's"),
+        ("longest registration", "/registration/max_s", "the switch's"),
+        ("spread in percent", "/registration/spread_percent", "the switch's"),
+        ("contacts of an account", "/registration/contacts_max", "the switch's"),
+        ("single contact", "/registration/single_contact", ""),
+        ("service routes", "/registration/service_route", "none"),
+        ("NAT ping", "/registration/nat_ping", ""),
+        ("allowed sources", "/sources/allow", "all that are not denied"),
+        ("denied sources", "/sources/deny", "none"),
+        ("countries", "/sources/countries", "all"),
+    ];
+    let shown = |value: Option<&Value>, unset: &str| match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(all)) if !all.is_empty() => {
+            all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+        }
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::Bool(yes)) => if *yes { "yes" } else { "no" }.to_owned(),
+        Some(Value::Array(_) | Value::Null | Value::Object(_)) | None => unset.to_owned(),
+    };
+    let line = |(name, path, unset): &(&str, &str, &str)| format!("{name:24}{}\n", shown(policy.pointer(path), unset));
+    lines.iter().map(line).collect()
 }
 
 pub(super) async fn registration(remote: &Remote, command: &Registration) -> Result<String, Failure> {
@@ -118,6 +196,45 @@ fn shown(remote: &Remote, all: Vec<Value>, heads: &[&str], fields: &[&str], none
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_policy_changes_where_it_is_named() {
+        let before = json!({
+            "registration": { "min_s": 60, "max_s": 600, "single_contact": false, "service_route": ["<sip:a;lr>"] },
+            "sources": { "allow": [], "deny": ["192.0.2.0/24"], "countries": [] },
+        });
+        let none = PolicyChanges {
+            min_expiry: None,
+            max_expiry: None,
+            spread: None,
+            contacts_max: None,
+            single_contact: None,
+            service_routes: Vec::new(),
+            nat_ping: None,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            countries: Vec::new(),
+        };
+        let mut policy = before.clone();
+        assert!(!change(&mut policy, &none).unwrap());
+        assert_eq!(policy, before);
+        let some = PolicyChanges {
+            min_expiry: Some("90".to_owned()),
+            max_expiry: Some("default".to_owned()),
+            service_routes: vec!["none".to_owned()],
+            allow: vec!["10.0.0.0/8".to_owned()],
+            ..none
+        };
+        assert!(change(&mut policy, &some).unwrap());
+        assert_eq!(policy["registration"]["min_s"], 90);
+        assert_eq!(policy["registration"]["max_s"], Value::Null);
+        assert_eq!(policy["registration"]["service_route"], json!([]));
+        assert_eq!(policy["sources"], json!({ "allow": ["10.0.0.0/8"], "deny": ["192.0.2.0/24"], "countries": [] }));
+        let text = policy_text(&policy);
+        assert!(text.contains("allowed sources         10.0.0.0/8\n"), "{text}");
+        assert!(text.contains("longest registration    the switch's\n"), "{text}");
+        assert!(change(&mut policy, &PolicyChanges { min_expiry: Some("soon".to_owned()), ..some }).is_err());
+    }
 
     #[test]
     fn counts_are_read_or_refused() {

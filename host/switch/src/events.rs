@@ -7,7 +7,7 @@
 use crate::core::Core;
 use crate::watching::Sweep;
 use admission::Admitted;
-use model::{AccountId, CompanyId, Directory, Flow, Instant, RouteTarget, Transport};
+use model::{AccountId, BindingGone, CompanyId, Directory, Flow, Instant, RouteTarget, Transport};
 use sip_events::summary::Summary;
 use sip_events::{
     ALLOW_EVENTS, Member, Messages, Notifier, Package, Page, Place, Publications, ResourceKey, Target, Wish,
@@ -35,6 +35,8 @@ pub(crate) struct EventDesk {
     /// Tell phones of waiting messages without a subscription.
     pub(crate) unsolicited: bool,
     pub(crate) sweep: Option<(Instant, Sweep)>,
+    /// The binding whose end is being told.
+    pub(crate) ended: Option<(String, BindingGone)>,
 }
 
 impl EventDesk {
@@ -50,6 +52,7 @@ impl EventDesk {
             about: BTreeMap::new(),
             unsolicited: config.unsolicited_mwi,
             sweep: None,
+            ended: None,
         }
     }
 
@@ -126,6 +129,10 @@ impl Core {
         let account = named(&self.directory, company.id, &user).ok_or(404_u16)?;
         // Bindings are addresses of phones: nobody's business but the account's own.
         if package == Package::Reg && account != admitted.account().id {
+            return Err(403);
+        }
+        // Who has called whom is between the caller and the owner of the mailbox.
+        if package == Package::MessageSummary && account != admitted.account().id {
             return Err(403);
         }
         Ok(Target::One(self.member(company.id, &company.domain, package, &user)))

@@ -48,7 +48,11 @@ impl Core {
     /// The registrar reported.
     pub(crate) fn bindings_changed(&mut self, event: &CallEvent, now: Instant) {
         let (CallEvent::Registered { account, .. } | CallEvent::Unregistered { account, .. }) = event else { return };
+        if let CallEvent::Unregistered { contact, why, .. } = event {
+            self.events.ended = Some((contact.clone(), *why));
+        }
         self.tell(*account, &[Package::Reg, Package::Presence], now);
+        self.events.ended = None;
         if let CallEvent::Registered { account, contact, .. } = event
             && self.events.mailboxes.get(account).is_some_and(Summary::is_waiting)
         {
@@ -129,7 +133,10 @@ impl Core {
                     instance: b.instance.as_ref().map(|i| i.urn.clone()),
                     gruu: b.public_gruu(&who.username, domain),
                 };
-                Facts::Contacts(self.registrar.bindings(account, now).into_iter().map(contact).collect())
+                let standing = self.registrar.bindings(account, now).into_iter().map(contact).collect();
+                // Several that end at once are gone together, and told of one after the other.
+                let ended = self.events.ended.iter().cloned().chain(self.registrar.ending(account));
+                Facts::Contacts(standing, ended.collect())
             }
             Package::Presence => {
                 let bound = !self.places(account, now).is_empty();

@@ -4,6 +4,7 @@ use crate::document::Document;
 use crate::package::Package;
 use crate::xml::escape;
 use core::fmt::Write;
+use model::BindingGone;
 
 /// One binding.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,14 +34,14 @@ impl Contact {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bindings {
     standing: Vec<(u64, Contact)>,
-    gone: Vec<(u64, Contact)>,
+    gone: Vec<(u64, Contact, BindingGone)>,
     next_id: u64,
     known: bool,
 }
 
 impl Bindings {
-    /// Takes the bindings as they are now; `true` where that is news. A refresh is none.
-    pub(crate) fn set(&mut self, now: Vec<Contact>) -> bool {
+    /// Takes the bindings as they are now, and why those that ended did; `true` where that is news. A refresh is none.
+    pub(crate) fn set(&mut self, now: Vec<Contact>, ended: &[(String, BindingGone)]) -> bool {
         let first = !core::mem::replace(&mut self.known, true);
         let mut standing = Vec::with_capacity(now.len());
         let mut changed = false;
@@ -57,7 +58,12 @@ impl Bindings {
         let gone = core::mem::replace(&mut self.standing, standing);
         changed |= !gone.is_empty();
         if changed {
-            self.gone = gone;
+            let why = |uri: &str| ended.iter().find(|(contact, _)| contact == uri).map(|(_, why)| *why);
+            let told = |(id, contact): (u64, Contact)| {
+                let why = why(&contact.uri).unwrap_or(BindingGone::Unregistered);
+                (id, contact, why)
+            };
+            self.gone = gone.into_iter().map(told).collect();
         }
         changed || first
     }
@@ -75,9 +81,9 @@ impl Bindings {
         };
         let mut after =
             format!("\" state=\"full\">\n<registration aor=\"{}\" id=\"r\" state=\"{state}\">\n", escape(aor));
-        let standing = self.standing.iter().map(|c| (c, "active", "registered"));
-        let gone = self.gone.iter().map(|c| (c, "terminated", "unregistered"));
-        for ((id, contact), state, event) in standing.chain(gone) {
+        let standing = self.standing.iter().map(|(id, c)| (id, c, "active", "registered"));
+        let gone = self.gone.iter().map(|(id, c, why)| (id, c, "terminated", why.token()));
+        for (id, contact, state, event) in standing.chain(gone) {
             let Contact { uri, q, .. } = contact;
             let _ = writeln!(
                 after,
@@ -105,7 +111,10 @@ mod tests {
     fn a_device_is_named_with_its_gruu() {
         let mut bindings = Bindings::default();
         let gruu = "sip:1001@demo.test;gr=urn:uuid:1".to_owned();
-        bindings.set(vec![Contact { instance: Some("urn:uuid:1".to_owned()), gruu: Some(gruu), ..contact("sip:a@b") }]);
+        bindings.set(
+            vec![Contact { instance: Some("urn:uuid:1".to_owned()), gruu: Some(gruu), ..contact("sip:a@b") }],
+            &[],
+        );
         let text = String::from_utf8(bindings.full("sip:1001@demo.test").body(0).to_vec()).unwrap();
         assert!(crate::xml::read(&text).is_some(), "{text}");
         assert!(text.contains("+sip.instance\">&quot;&lt;urn:uuid:1&gt;&quot;</unknown-param>"), "{text}");
@@ -115,18 +124,21 @@ mod tests {
     #[test]
     fn bindings_come_and_go_and_keep_their_ids() {
         let mut bindings = Bindings::default();
-        assert!(bindings.set(Vec::new()), "that nothing is there is news to somebody who knows nothing");
+        assert!(bindings.set(Vec::new(), &[]), "that nothing is there is news to somebody who knows nothing");
         let text = |b: &Bindings| String::from_utf8(b.full("sip:1001@demo.test").body(0).to_vec()).unwrap();
         assert!(text(&bindings).contains("state=\"init\""));
-        assert!(bindings.set(vec![contact("sip:a@10.0.0.1?x&y")]));
-        assert!(!bindings.set(vec![contact("sip:a@10.0.0.1?x&y")]), "a refresh is no news");
+        assert!(bindings.set(vec![contact("sip:a@10.0.0.1?x&y")], &[]));
+        assert!(!bindings.set(vec![contact("sip:a@10.0.0.1?x&y")], &[]), "a refresh is no news");
         let one = text(&bindings);
         assert!(crate::xml::read(&one).is_some(), "{one}");
         assert!(one.contains("<contact id=\"c1\" state=\"active\" event=\"registered\" q=\"0.500\">"));
-        assert!(bindings.set(vec![contact("sip:b@10.0.0.2")]));
+        let expired = ("sip:a@10.0.0.1?x&y".to_owned(), BindingGone::Expired);
+        assert!(bindings.set(vec![contact("sip:b@10.0.0.2")], &[expired]));
         let two = text(&bindings);
-        assert!(two.contains("id=\"c1\" state=\"terminated\"") && two.contains("id=\"c2\" state=\"active\""), "{two}");
-        assert!(bindings.set(Vec::new()));
-        assert!(text(&bindings).contains("id=\"r\" state=\"terminated\""));
+        assert!(two.contains("id=\"c1\" state=\"terminated\" event=\"expired\""), "{two}");
+        assert!(two.contains("id=\"c2\" state=\"active\""), "{two}");
+        assert!(bindings.set(Vec::new(), &[]));
+        let none = text(&bindings);
+        assert!(none.contains("id=\"r\" state=\"terminated\"") && none.contains("event=\"unregistered\""), "{none}");
     }
 }

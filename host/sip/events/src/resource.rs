@@ -7,7 +7,7 @@ use crate::presence::Presence;
 use crate::reg_info::{Bindings, Contact};
 use crate::subscription::SubKey;
 use crate::summary::Summary;
-use model::CompanyId;
+use model::{BindingGone, CompanyId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ pub enum Facts {
     Dialogs(Vec<Dialog>),
     /// For [`Package::MessageSummary`].
     Summary(Summary),
-    /// For [`Package::Reg`].
-    Contacts(Vec<Contact>),
+    /// For [`Package::Reg`]: the bindings that stand, and why others do not, as far as that is known.
+    Contacts(Vec<Contact>, Vec<(String, BindingGone)>),
     /// For [`Package::Presence`].
     Presence(Presence),
 }
@@ -74,7 +74,7 @@ impl Resource {
         let next = self.generation + 1;
         let changed = match (facts, &mut self.state) {
             (Facts::Dialogs(now), State::Dialogs(dialogs)) => dialogs.set(now, next),
-            (Facts::Contacts(now), State::Bindings(bindings)) => bindings.set(now),
+            (Facts::Contacts(now, ended), State::Bindings(bindings)) => bindings.set(now, &ended),
             (Facts::Summary(now), State::Summary(was)) => core::mem::replace(was, now) != now,
             (Facts::Presence(now), State::Presence(was)) => {
                 let changed = *was != now;
@@ -150,9 +150,9 @@ impl State {
                 State::Dialogs(dialogs)
             }
             Facts::Summary(summary) => State::Summary(summary),
-            Facts::Contacts(now) => {
+            Facts::Contacts(now, ended) => {
                 let mut bindings = Bindings::default();
-                bindings.set(now);
+                bindings.set(now, &ended);
                 State::Bindings(bindings)
             }
             Facts::Presence(presence) => State::Presence(presence),

@@ -167,6 +167,14 @@ impl Registrar {
         }
     }
 
+    /// The bindings of an account that are gone and not told of yet, with the reason.
+    pub fn ending(&self, account: AccountId) -> impl Iterator<Item = (String, BindingGone)> + '_ {
+        self.events.iter().filter_map(move |event| {
+            let CallEvent::Unregistered { account: of, contact, why } = event else { return None };
+            (*of == account).then(|| (contact.clone(), *why))
+        })
+    }
+
     /// What happened since it was asked last.
     pub fn poll_event(&mut self) -> Option<CallEvent> {
         self.events.pop_front()

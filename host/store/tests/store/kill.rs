@@ -7,7 +7,8 @@ use model::{CallRecord, Cause, Cdr};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 use store::outbox::{Outbox, OutboxConfig};
 use store::{CdrCursor, CdrFilter, Db};
@@ -15,6 +16,8 @@ use store::{CdrCursor, CdrFilter, Db};
 const JOURNAL: &str = "STROWGER_TEST_JOURNAL";
 const DATABASE: &str = "STROWGER_TEST_DATABASE";
 const FIRST: &str = "STROWGER_TEST_FIRST";
+/// How long a child may say nothing, and how long it may take to be gone: a hundred times what a busy machine needs.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How many calls the child has up at once.
 const UP: u128 = 20;
 
@@ -52,22 +55,45 @@ async fn child() {
     tokio::task::spawn_blocking(write).await.unwrap();
 }
 
-fn spawn(journal: &Path, url: &str, first: u128) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+/// A child that does not outlive its test, however that ends.
+struct Mortal(Child);
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+fn spawn(journal: &Path, url: &str, first: u128) -> Mortal {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["--exact", "kill::child", "--nocapture", "--test-threads=1"])
         .env(JOURNAL, journal)
         .env(DATABASE, url)
         .env(FIRST, first.to_string())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+        .stderr(Stdio::null());
+    Mortal(command.spawn().unwrap())
+}
+
+/// What a child says, line by line; closed when its end is closed.
+fn lines_of(out: ChildStdout) -> Receiver<String> {
+    let (say, said) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(out).lines().map_while(Result::ok) {
+            if say.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    said
 }
 
 /// Lets a child live for so many acknowledged steps, kills it, and gives its calls: whether each was ended.
 fn live_and_die(journal: &Path, url: &str, first: u128, steps: usize) -> BTreeMap<u128, bool> {
     let mut child = spawn(journal, url, first);
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let lines = lines_of(child.0.stdout.take().unwrap());
     let mut calls = BTreeMap::new();
     let mut note = |line: &str| {
         if let Some((step, call)) = line.split_once(' ')
@@ -80,18 +106,23 @@ fn live_and_die(journal: &Path, url: &str, first: u128, steps: usize) -> BTreeMa
     };
     let mut noted = 0;
     while noted < steps {
-        let line = lines.next().expect("the child lives").unwrap();
+        let line = lines.recv_timeout(PATIENCE).expect("the child lives and speaks");
         noted += usize::from(note(&line));
     }
-    child.kill().unwrap();
+    child.0.kill().unwrap();
     // What it said before the signal reached it counts too; a torn last line does not.
-    for line in lines.map_while(Result::ok) {
-        if line.len() > 3 {
-            note(&line);
+    loop {
+        match lines.recv_timeout(PATIENCE) {
+            Ok(line) if line.len() > 3 => {
+                note(&line);
+            }
+            Ok(_) => {}
+            Err(end) => {
+                assert_eq!(end, RecvTimeoutError::Disconnected, "a killed child closes its end");
+                return calls;
+            }
         }
     }
-    child.wait().unwrap();
-    calls
 }
 
 async fn everything(db: &Db) -> Vec<Cdr> {
