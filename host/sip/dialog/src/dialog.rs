@@ -1,9 +1,8 @@
 //! A dialog's state: identity, sequence numbers, and the path to the peer (RFC 3261 section 12).
 
-use crate::target::Path;
 use crate::{Config, InviteSpec};
 use model::{Flow, IdSource, Transport};
-use sip_message::{Message, Name, push_address};
+use sip_message::{DialogPath, Message, Name, push_address};
 
 /// The characters of a tag of ours: 100 random bits, so that a tag alone names a usage.
 const TAG_LEN: usize = 20;
@@ -23,7 +22,7 @@ pub(crate) struct Dialog {
     pub(crate) local_cseq: u32,
     /// The number of the remote's newest request.
     pub(crate) remote_cseq: Option<u32>,
-    pub(crate) path: Path,
+    pub(crate) path: DialogPath,
     /// The URI of our Contact.
     pub(crate) contact: String,
     /// Who answers the peer's challenges.
@@ -44,7 +43,7 @@ impl Dialog {
             remote: raw(request, Name::From),
             local_cseq: 0,
             remote_cseq: cseq(request),
-            path: Path::of_request(request, flow),
+            path: DialogPath::of_request(request, flow),
             contact: contact_uri(config, &flow),
             identity: None,
             credentials: Vec::new(),
@@ -62,7 +61,7 @@ impl Dialog {
             remote: spec.to.clone().into_bytes(),
             local_cseq: 0,
             remote_cseq: None,
-            path: Path::of_spec(spec),
+            path: DialogPath::to(&spec.request_uri, &spec.route_set, spec.flow),
             contact: contact_uri(config, &spec.flow),
             identity: spec.carrier.map(|carrier| carrier.identity),
             credentials: Vec::new(),

@@ -38,7 +38,6 @@ mod reinvite;
 mod replaces;
 mod request;
 mod session_timer;
-mod target;
 mod uac;
 mod uas;
 mod usage;

@@ -1,12 +1,11 @@
 //! The messages of a dialog: requests by section 12.2.1.1, responses by sections 12.1.1 and 8.2.6 of RFC 3261.
 
 use crate::dialog::Dialog;
-use crate::target::Hop;
 use crate::usage::{By, Cx};
 use crate::{Config, InDialog, InviteSpec, Transactions};
 use bytes::Bytes;
 use model::Flow;
-use sip_message::{Message, Method, Name, RequestWriter, ResponseWriter};
+use sip_message::{Hop, Message, Method, Name, RequestWriter, ResponseWriter};
 use sip_transaction::ServerKey;
 
 const SDP: &str = "application/sdp";

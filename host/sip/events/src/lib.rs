@@ -17,7 +17,6 @@ mod messages;
 mod notifier;
 mod notify;
 mod package;
-mod path;
 pub mod presence;
 mod publications;
 pub mod reg_info;

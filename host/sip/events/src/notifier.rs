@@ -269,7 +269,8 @@ impl Notifier {
         sub.dialog.remote_cseq = cseq;
         let Ok(expires_s) = self.granted(request) else { return self.refuse_brief(tx, asker, now) };
         let Some(sub) = self.subs.get_mut(&key) else { return };
-        sub.dialog.path.refresh(request, flow);
+        sub.dialog.path.refresh(request);
+        sub.dialog.path.seen(flow);
         sub.renew(expires_s, now);
         if expires_s == 0 {
             sub.ending = Some(Reason::Timeout);

@@ -2,11 +2,10 @@
 
 use crate::notifier::Member;
 use crate::package::{Package, event_id};
-use crate::path::{Path, own_contact};
 use crate::resource::ResourceKey;
 use core::time::Duration;
-use model::{AccountId, Flow, IdSource, Instant};
-use sip_message::{Message, Name};
+use model::{AccountId, Flow, IdSource, Instant, Transport};
+use sip_message::{DialogPath, Message, Name};
 use sip_transaction::ClientKey;
 
 /// The characters of a tag of ours: 100 random bits, so that a tag alone names a subscription.
@@ -154,13 +153,15 @@ pub(crate) struct Dialog {
     pub(crate) remote: Vec<u8>,
     pub(crate) local_cseq: u32,
     pub(crate) remote_cseq: u32,
-    pub(crate) path: Path,
+    pub(crate) path: DialogPath,
     pub(crate) contact: String,
 }
 
 impl Dialog {
     /// The dialog that a SUBSCRIBE makes; `None` where it lacks what a dialog needs.
     pub(crate) fn of_request(request: &Message, flow: Flow, ids: &mut IdSource) -> Option<Dialog> {
+        // RFC 6665 section 4.1.2.1: it must have a Contact, which is where NOTIFY goes.
+        request.values(Name::Contact).next()?.name_addr().ok().filter(|contact| contact.uri().is_sip())?;
         let local_tag = ids.token(TAG_LEN);
         let raw = |name| request.header(name).map(|v| v.unfolded().into_owned());
         let mut local = raw(Name::To)?;
@@ -173,8 +174,16 @@ impl Dialog {
             remote: raw(Name::From)?,
             local_cseq: 0,
             remote_cseq: request.cseq().ok()?.number,
-            path: Path::of_request(request, flow)?,
+            path: DialogPath::of_request(request, flow),
             contact: own_contact(&flow),
         })
     }
+}
+
+/// The URI by which `flow`'s peer reaches us: the Contact of our dialogs.
+fn own_contact(flow: &Flow) -> String {
+    if flow.transport == Transport::Udp {
+        return format!("<sip:{}>", flow.local);
+    }
+    format!("<sip:{};transport={}>", flow.local, flow.transport.uri_token())
 }

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod auth;
+mod dialog_path;
 mod error;
 mod frame;
 mod host;
@@ -32,6 +33,7 @@ mod via;
 mod write;
 
 pub use auth::{AuthParam, AuthParams};
+pub use dialog_path::{DialogPath, Hop};
 pub use error::{ParseError, Rejected};
 pub use frame::{Framed, FramingError, FramingFault, StreamFramer};
 pub use message::{CSeqRef, Headers, Message, Values};

@@ -198,34 +198,6 @@ impl RequestWriter {
         }
         self
     }
-
-    /// Adds a field. Line ends in `value` become spaces; a `name` that is no token is left out; Content-Length is
-    /// the writer's own.
-    #[must_use]
-    pub fn header<'n>(mut self, name: impl Into<Name<'n>>, value: impl AsRef<[u8]>) -> Self {
-        self.block.header(name.into(), value.as_ref());
-        self
-    }
-
-    /// Adds every field called `name` of `message`.
-    #[must_use]
-    pub fn copy<'n>(mut self, message: &Message, name: impl Into<Name<'n>>) -> Self {
-        self.block.copy(message, name.into());
-        self
-    }
-
-    /// Sets the body.
-    #[must_use]
-    pub fn body(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
-        self.block.body(content_type, body.into());
-        self
-    }
-
-    /// The message, with its Content-Length.
-    #[must_use]
-    pub fn finish(self) -> Bytes {
-        self.block.finish()
-    }
 }
 
 /// Writes a response to a request (section 8.2.6).
@@ -280,35 +252,45 @@ impl ResponseWriter {
         }
         self
     }
-
-    /// Adds a field. Line ends in `value` become spaces; a `name` that is no token is left out; Content-Length is
-    /// the writer's own.
-    #[must_use]
-    pub fn header<'n>(mut self, name: impl Into<Name<'n>>, value: impl AsRef<[u8]>) -> Self {
-        self.block.header(name.into(), value.as_ref());
-        self
-    }
-
-    /// Adds every field called `name` of `message`: Record-Route, mostly.
-    #[must_use]
-    pub fn copy<'n>(mut self, message: &Message, name: impl Into<Name<'n>>) -> Self {
-        self.block.copy(message, name.into());
-        self
-    }
-
-    /// Sets the body.
-    #[must_use]
-    pub fn body(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
-        self.block.body(content_type, body.into());
-        self
-    }
-
-    /// The message, with its Content-Length.
-    #[must_use]
-    pub fn finish(self) -> Bytes {
-        self.block.finish()
-    }
 }
+
+/// What both writers do.
+macro_rules! writes_fields {
+    ($writer:ident) => {
+        impl $writer {
+            /// Adds a field. Line ends in `value` become spaces; a `name` that is no token is left out; Content-Length is
+            /// the writer's own.
+            #[must_use]
+            pub fn header<'n>(mut self, name: impl Into<Name<'n>>, value: impl AsRef<[u8]>) -> Self {
+                self.block.header(name.into(), value.as_ref());
+                self
+            }
+
+            /// Adds every field called `name` of `message`.
+            #[must_use]
+            pub fn copy<'n>(mut self, message: &Message, name: impl Into<Name<'n>>) -> Self {
+                self.block.copy(message, name.into());
+                self
+            }
+
+            /// Sets the body.
+            #[must_use]
+            pub fn body(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
+                self.block.body(content_type, body.into());
+                self
+            }
+
+            /// The message, with its Content-Length.
+            #[must_use]
+            pub fn finish(self) -> Bytes {
+                self.block.finish()
+            }
+        }
+    };
+}
+
+writes_fields!(RequestWriter);
+writes_fields!(ResponseWriter);
 
 fn copy_vias(block: &mut Block, request: &Message, source: SocketAddr) {
     for (index, value) in request.headers(Name::Via).enumerate() {

@@ -2,9 +2,8 @@
 
 use super::pair::{A, B, Pair, shared};
 use crate::InviteSpec;
-use crate::target::Path;
 use model::{ConnectionId, Flow, Transport};
-use sip_message::{Message, Method, Name};
+use sip_message::{DialogPath, Message, Method, Name};
 
 fn flow(remote: &str) -> Flow {
     let local = "192.0.2.1:5060".parse().expect("an address");
@@ -19,7 +18,7 @@ fn invite(via: &str, contact: &str, record_route: &str) -> Message {
     ))
 }
 
-fn routes(hop: &crate::target::Hop) -> Vec<&str> {
+fn routes(hop: &sip_message::Hop) -> Vec<&str> {
     hop.routes.iter().map(String::as_str).collect()
 }
 
@@ -28,7 +27,8 @@ fn loose_routes_keep_the_target_as_request_uri() {
     let record_route =
         "Record-Route: <sip:198.51.100.7;lr>, <sip:p2.example.com;lr>\r\nRecord-Route: <sip:p3.example.com;lr>\r\n";
     let hop =
-        Path::of_request(&invite("198.51.100.7:5060", "sip:a@10.0.0.1", record_route), flow("198.51.100.7:5060")).hop();
+        DialogPath::of_request(&invite("198.51.100.7:5060", "sip:a@10.0.0.1", record_route), flow("198.51.100.7:5060"))
+            .hop();
     assert_eq!(hop.request_uri, "sip:a@10.0.0.1");
     assert_eq!(routes(&hop), ["<sip:198.51.100.7;lr>", "<sip:p2.example.com;lr>", "<sip:p3.example.com;lr>"]);
     assert_eq!(hop.flow.remote, "198.51.100.7:5060".parse().expect("an address"));
@@ -38,7 +38,8 @@ fn loose_routes_keep_the_target_as_request_uri() {
 fn a_strict_router_becomes_the_request_uri() {
     let record_route = "Record-Route: <sip:198.51.100.7:5070;method=INVITE;x=1?h=v>, <sip:p2.example.com;lr>\r\n";
     let hop =
-        Path::of_request(&invite("198.51.100.7:5060", "sip:a@10.0.0.1", record_route), flow("198.51.100.7:5060")).hop();
+        DialogPath::of_request(&invite("198.51.100.7:5060", "sip:a@10.0.0.1", record_route), flow("198.51.100.7:5060"))
+            .hop();
     assert_eq!(hop.request_uri, "sip:198.51.100.7:5070;x=1");
     assert_eq!(routes(&hop), ["<sip:p2.example.com;lr>", "<sip:a@10.0.0.1>"]);
     assert_eq!(hop.flow.remote.port(), 5070, "the first hop's own port");
@@ -62,7 +63,7 @@ fn a_response_reverses_the_route() {
          Record-Route: <sip:p2.example.com;lr>\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>;tag=2\r\nCall-ID: c\r\n\
          CSeq: 1 INVITE\r\nContact: <sip:b@203.0.113.9:5062>\r\nContent-Length: 0\r\n\r\n",
     );
-    let hop = Path::of_spec(&spec).of_response(&response, spec.flow).hop();
+    let hop = DialogPath::to(&spec.request_uri, &spec.route_set, spec.flow).of_response(&response, spec.flow).hop();
     assert_eq!(hop.request_uri, "sip:b@203.0.113.9:5062");
     assert_eq!(routes(&hop), ["<sip:p2.example.com;lr>", "<sip:p1.example.com;lr>"]);
     assert_eq!(hop.flow, spec.flow, "names are not resolved here");
@@ -72,7 +73,7 @@ fn a_response_reverses_the_route() {
 fn a_peer_is_reached_where_it_says_unless_a_nat_says_otherwise() {
     let source = "198.51.100.7:5060";
     let reach = |via: &str, contact: &str, source: &str| {
-        Path::of_request(&invite(via, contact, ""), flow(source)).hop().flow.remote.to_string()
+        DialogPath::of_request(&invite(via, contact, ""), flow(source)).hop().flow.remote.to_string()
     };
     assert_eq!(reach(source, "sip:a@198.51.100.7:5080", source), "198.51.100.7:5080");
     assert_eq!(reach("198.51.100.7", "sip:a@198.51.100.7", source), source);
@@ -86,15 +87,15 @@ fn a_peer_is_reached_where_it_says_unless_a_nat_says_otherwise() {
 #[test]
 fn a_nat_that_binds_anew_is_followed_and_others_are_not() {
     let moved = flow("198.51.100.7:50000");
-    let mut natted = Path::of_request(&invite("10.0.0.1:5060", "sip:a@10.0.0.1", ""), flow("198.51.100.7:40000"));
+    let mut natted = DialogPath::of_request(&invite("10.0.0.1:5060", "sip:a@10.0.0.1", ""), flow("198.51.100.7:40000"));
     natted.seen(moved);
     assert_eq!(natted.hop().flow, moved);
-    let mut open = Path::of_request(&invite("198.51.100.7", "sip:a@198.51.100.7", ""), flow("198.51.100.7:5060"));
+    let mut open = DialogPath::of_request(&invite("198.51.100.7", "sip:a@198.51.100.7", ""), flow("198.51.100.7:5060"));
     open.seen(moved);
     assert_eq!(open.hop().flow.remote.port(), 5060);
     let stream =
         |id| Flow { transport: Transport::Tcp, connection: Some(ConnectionId(id)), ..flow("198.51.100.7:5060") };
-    let mut tcp = Path::of_request(&invite("198.51.100.7", "sip:a@198.51.100.7", ""), stream(1));
+    let mut tcp = DialogPath::of_request(&invite("198.51.100.7", "sip:a@198.51.100.7", ""), stream(1));
     tcp.seen(stream(2));
     assert_eq!(tcp.hop().flow, stream(2));
 }

@@ -3,17 +3,16 @@
 //! Names are not resolved here: a host that is not an IP literal means the dialog's flow. So does a host other than the
 //! one the peer's packets come from, since that peer sits behind a NAT, and any peer on a stream.
 
-use crate::InviteSpec;
+use crate::{Message, Name, NameAddrRef, UriRef};
 use core::net::SocketAddr;
 use model::{Flow, Transport};
-use sip_message::{Message, Name, NameAddrRef, UriRef};
 
 /// The default port of SIP over UDP and TCP.
 const SIP_PORT: u16 = 5060;
 
 /// The path to the peer.
 #[derive(Clone, Debug)]
-pub(crate) struct Path {
+pub struct DialogPath {
     /// Route values in the order we send them.
     route_set: Vec<String>,
     /// The remote target: the peer's Contact URI.
@@ -26,17 +25,21 @@ pub(crate) struct Path {
 
 /// One request's way: Request-URI, Route values and flow.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Hop {
-    pub(crate) request_uri: String,
-    pub(crate) routes: Vec<String>,
-    pub(crate) flow: Flow,
+pub struct Hop {
+    /// The Request-URI.
+    pub request_uri: String,
+    /// The Route values, in order.
+    pub routes: Vec<String>,
+    /// Where it is sent.
+    pub flow: Flow,
 }
 
-impl Path {
+impl DialogPath {
     /// The UAS's path: Record-Route in order, Contact as the target (section 12.1.1).
-    pub(crate) fn of_request(request: &Message, flow: Flow) -> Path {
+    #[must_use]
+    pub fn of_request(request: &Message, flow: Flow) -> DialogPath {
         let from = request.from().ok().map(|from| from.uri().as_str().to_owned());
-        Path {
+        DialogPath {
             route_set: request.values(Name::RecordRoute).map(|v| v.to_string()).collect(),
             target: contact(request).or(from).unwrap_or_default(),
             flow,
@@ -44,51 +47,51 @@ impl Path {
         }
     }
 
-    /// The UAC's path before any response.
-    pub(crate) fn of_spec(spec: &InviteSpec) -> Path {
-        let mut path = Path {
-            route_set: spec.route_set.clone(),
-            target: spec.request_uri.clone(),
-            flow: spec.flow,
-            behind_nat: false,
-        };
-        path.behind_nat = literal(path.next_hop()).is_some_and(|addr| addr != spec.flow.remote);
+    /// The UAC's path before any response: to `target` by these Route values, on `flow`.
+    #[must_use]
+    pub fn to(target: &str, route_set: &[String], flow: Flow) -> DialogPath {
+        let mut path = DialogPath { route_set: route_set.to_vec(), target: target.to_owned(), flow, behind_nat: false };
+        path.behind_nat = literal(path.next_hop()).is_some_and(|addr| addr != flow.remote);
         path
     }
 
     /// The UAC's path: Record-Route in reverse, Contact as the target (section 12.1.2).
-    pub(crate) fn of_response(&self, response: &Message, flow: Flow) -> Path {
+    #[must_use]
+    pub fn of_response(&self, response: &Message, flow: Flow) -> DialogPath {
         let mut route_set: Vec<String> = response.values(Name::RecordRoute).map(|v| v.to_string()).collect();
         route_set.reverse();
-        Path { route_set, target: contact(response).unwrap_or_else(|| self.target.clone()), flow, ..self.clone() }
+        DialogPath { route_set, target: contact(response).unwrap_or_else(|| self.target.clone()), flow, ..self.clone() }
     }
 
     /// A target refresh: the Contact of a re-INVITE or of the 2xx to one (sections 12.2.1.2 and 12.2.2).
-    pub(crate) fn refresh(&mut self, message: &Message) {
+    pub fn refresh(&mut self, message: &Message) {
         if let Some(contact) = contact(message) {
             self.target = contact;
         }
     }
 
     /// A request in the dialog came on `flow`: a stream may be a new one, a NAT may have bound anew.
-    pub(crate) fn seen(&mut self, flow: Flow) {
+    pub fn seen(&mut self, flow: Flow) {
         if self.behind_nat || flow.transport.is_reliable() {
             self.flow = flow;
         }
     }
 
     /// The remote target.
-    pub(crate) fn target(&self) -> &str {
+    #[must_use]
+    pub fn target(&self) -> &str {
         &self.target
     }
 
     /// The flow of the peer.
-    pub(crate) fn flow(&self) -> Flow {
+    #[must_use]
+    pub const fn flow(&self) -> Flow {
         self.flow
     }
 
     /// Where the next request goes (section 12.2.1.1).
-    pub(crate) fn hop(&self) -> Hop {
+    #[must_use]
+    pub fn hop(&self) -> Hop {
         let flow = self.flow_to(self.next_hop());
         let Some((first, rest)) = self.route_set.split_first() else {
             return Hop { request_uri: self.target.clone(), routes: Vec::new(), flow };
@@ -133,10 +136,11 @@ fn via_differs(request: &Message, source: SocketAddr) -> bool {
     SocketAddr::new(ip, via.port().unwrap_or(SIP_PORT)) != source
 }
 
-/// The address a URI names, where its host is an IP literal.
+/// The address a URI names, where its host is an IP literal. Port 0 cannot be sent to.
 fn literal(uri: &str) -> Option<SocketAddr> {
     let uri = UriRef::parse(uri).ok()?;
-    Some(SocketAddr::new(uri.host_ip()?, uri.port().unwrap_or(SIP_PORT)))
+    let port = uri.port().unwrap_or(SIP_PORT);
+    (port != 0).then_some(SocketAddr::new(uri.host_ip()?, port))
 }
 
 fn speaks(uri: &str, transport: Transport) -> bool {
