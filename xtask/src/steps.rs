@@ -24,7 +24,7 @@ const STEPS: &[Step] = &[
     ("tests", "every test of the workspace, with real PostgreSQL, baresip, sipp, linphone and Chromium", tests),
     ("purity", "floors 0-4 import nothing", purity::check),
     ("guests", "the plugins and the SDK: format and lints", guests),
-    ("sdk", "the SDK's bindings are those of wit/, and its examples hold", sdk),
+    ("sdk", "the SDK builds against wit/, and its examples hold", sdk),
     ("fuzz", "the fuzz targets take their corpora, its mutations and the torture messages", fuzz),
     ("sim", "the simulation's seeds, each run twice", sim),
     ("planted", "planted faults are caught by the simulation", crate::run::planted),
@@ -115,11 +115,9 @@ fn guests() -> Result<(), String> {
     ]))
 }
 
-/// The committed bindings are what `wit/` says, and the SDK's own examples hold.
+/// The SDK's own examples hold against `wit/`.
 fn sdk() -> Result<(), String> {
-    let sdk = root().join("sdk/rust");
-    go(cargo().current_dir(&sdk).args(["run", "--quiet", "--manifest-path", "generate/Cargo.toml", "--", "--check"]))?;
-    go(cargo().current_dir(&sdk).args(["test", "--quiet"]))
+    go(cargo().current_dir(root().join("sdk/rust")).args(["test", "--quiet"]))
 }
 
 /// The fuzz targets' bodies, without a fuzzer: a workspace of its own, as libFuzzer needs nightly.

@@ -30,7 +30,7 @@ pub(crate) fn build(root: &Path, packages: &[&str]) -> Result<(), String> {
         cargo.env_remove(name);
     }
     // The same source gives the same digest wherever it is built: no path of the machine may stand in a panic message.
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", remaps(root).join("\u{1f}"));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", remaps(root, &target_dir).join("\u{1f}"));
     cargo.current_dir(&guests).args(["build", "--release", "--locked", "--quiet"]);
     cargo.args(["--target", TARGET, "--target-dir"]).arg(&target_dir);
     for package in packages {
@@ -55,7 +55,8 @@ fn watch(root: &Path, guests: &Path, packages: &[&str]) {
     let watch = |path: PathBuf| println!("cargo::rerun-if-changed={}", path.display());
     ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"].iter().for_each(|f| watch(guests.join(f)));
     packages.iter().for_each(|p| ["src", "Cargo.toml"].iter().for_each(|f| watch(guests.join(p).join(f))));
-    ["src", "Cargo.toml"].iter().for_each(|f| watch(root.join("sdk/rust").join(f)));
+    ["src", "build.rs", "Cargo.toml"].iter().for_each(|f| watch(root.join("sdk/rust").join(f)));
+    watch(root.join("wit"));
     watch(root.join("plugins/shipped/build"));
     println!("cargo::rerun-if-env-changed=RUSTUP_TOOLCHAIN");
 }
@@ -81,11 +82,13 @@ fn target_dir(out: &Path) -> PathBuf {
     }
 }
 
-fn remaps(root: &Path) -> Vec<String> {
+fn remaps(root: &Path, target_dir: &Path) -> Vec<String> {
     let home = std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|h| format!("{h}/.cargo")));
     let mut flags = vec![format!("--remap-path-prefix={}=/strowger", root.display())];
     if let Ok(home) = home {
         flags.push(format!("--remap-path-prefix={home}=/cargo"));
     }
+    // The last that fits counts: the target folder may lie within the clone or not.
+    flags.push(format!("--remap-path-prefix={}=/target", target_dir.display()));
     flags
 }

@@ -1,17 +1,17 @@
-//! Writes `sdk/rust/src/generated` from `wit/`; with `--check` compares instead and fails on a difference.
-//!
-//! The bindings are committed because the `generate!` macro costs every plugin author forty crates and half a minute.
+//! Makes the bindings of `wit/`: one file for each world, in `OUT_DIR`; `src/generated.rs` takes them in.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use wit_bindgen_core::wit_parser::Resolve;
 use wit_bindgen_core::{Files, WorldGenerator};
 use wit_bindgen_rust::{Opts, WithOption};
 
+/// A world, and the module that its bindings become.
 struct World {
     package: &'static str,
     name: &'static str,
     module: &'static str,
+    /// Takes the types of the host interfaces from `router`.
     shared: bool,
 }
 
@@ -28,6 +28,7 @@ const WORLDS: [World; 5] = [
     world("hooks", "strowger:hooks/event-sink-plugin", "event_sink"),
 ];
 
+/// What `router` has for the others.
 const SHARED: [&str; 9] = [
     "types/types",
     "host/log",
@@ -40,6 +41,7 @@ const SHARED: [&str; 9] = [
     "host/http",
 ];
 
+/// The bindings of one world, as Rust.
 fn generate(wit: &Path, world: &World) -> Result<String> {
     let mut resolve = Resolve::default();
     let mut packages = Vec::new();
@@ -53,7 +55,7 @@ fn generate(wit: &Path, world: &World) -> Result<String> {
         export_macro_name: Some(format!("export_{}_bindings", world.module)),
         default_bindings_module: Some(format!("$crate::generated::{}", world.module)),
         runtime_path: Some("wit_bindgen::rt".to_owned()),
-        format: true,
+        format: false,
         ..Opts::default()
     };
     if world.shared {
@@ -71,19 +73,15 @@ fn generate(wit: &Path, world: &World) -> Result<String> {
 }
 
 fn main() -> Result<()> {
-    let check = std::env::args().any(|a| a == "--check");
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    let variable = |name| std::env::var_os(name).map(PathBuf::from).with_context(|| format!("{name} is not set"));
+    // Asked now, not when this was compiled: a target folder may serve two clones.
+    let wit = variable("CARGO_MANIFEST_DIR")?.join("../../wit");
+    let out = variable("OUT_DIR")?;
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed={}", wit.display());
     for world in &WORLDS {
-        let text = generate(&root.join("wit"), world)?;
-        let path = root.join(format!("sdk/rust/src/generated/{}.rs", world.module));
-        if !check {
-            std::fs::write(&path, text).with_context(|| path.display().to_string())?;
-        } else if std::fs::read_to_string(&path).unwrap_or_default() != text {
-            bail!(
-                "sdk/rust/src/generated/{}.rs is not what wit/ gives: run `cargo run` in sdk/rust/generate",
-                world.module
-            );
-        }
+        let path = out.join(format!("{}.rs", world.module));
+        std::fs::write(&path, generate(&wit, world)?).with_context(|| path.display().to_string())?;
     }
     Ok(())
 }
