@@ -25,9 +25,9 @@ macro_rules! page {
     };
 }
 
-/// Rows of one statement: a statement's way to the database and back costs more than its rows.
-const MANY: usize = 50;
-const SOME: usize = 8;
+/// Rows of one statement: a statement's way to the database and back costs more than its rows. No more than this, since
+/// SQLite looks up each `$n` among all before it.
+const MANY: usize = 8;
 /// Columns of a row.
 const COLUMNS: usize = 18;
 const MANY_HEAD: &str = concat!("INSERT INTO cdrs (", columns!(), ") VALUES ");
@@ -79,13 +79,11 @@ const fn text_in(made: &'static ([u8; MANY_ROOM], usize)) -> &'static str {
 }
 
 static MANY_TEXT: ([u8; MANY_ROOM], usize) = insert_text(MANY);
-static SOME_TEXT: ([u8; MANY_ROOM], usize) = insert_text(SOME);
 
 statements! { "CDR";
     INSERT = concat!("INSERT INTO cdrs (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
         $13, $14, $15, $16, $17, $18) ON CONFLICT (call_id, leg) DO NOTHING");
     INSERT_MANY = text_in(&MANY_TEXT);
-    INSERT_SOME = text_in(&SOME_TEXT);
     OF_CALL = concat!("SELECT ", columns!(), " FROM cdrs WHERE call_id = $3 AND ", in_scope!(), " ORDER BY leg");
     PAGE_PLATFORM = page!("(CAST($1 AS BIGINT) IS NULL AND CAST($2 AS BIGINT) IS NULL)");
     PAGE_BRAND = page!("(brand_id = $1 AND CAST($2 AS BIGINT) IS NULL)");
@@ -308,11 +306,6 @@ impl Cdrs<'_> {
         for some in many {
             let args: Vec<Arg<'_>> = some.iter().flat_map(InsertRow::args).collect();
             tx.run(INSERT_MANY, &args).await?;
-        }
-        let (some, rest) = rest.as_chunks::<SOME>();
-        for few in some {
-            let args: Vec<Arg<'_>> = few.iter().flat_map(InsertRow::args).collect();
-            tx.run(INSERT_SOME, &args).await?;
         }
         for row in rest {
             tx.run(INSERT, &row.args()).await?;
