@@ -68,7 +68,7 @@ fn of_account(floors: &Floors<'_>, company: CompanyId, name: &str) -> Result<Vec
     let to_uri = sip_uri(name, domain);
     if let Some(address) = account.direct {
         let flow = floors.setup.flow_to(Transport::Udp, address).ok_or(Cause::TransportFailed)?;
-        let request_uri = sip_uri(name, &address.to_string());
+        let request_uri = sip_uri(name, &sip_message::address_text(address));
         return Ok(vec![Branch {
             flow,
             request_uri,

@@ -6,6 +6,10 @@ use core::net::{IpAddr, Ipv6Addr};
 /// An address literal: IPv4, or IPv6 with or without brackets.
 pub(crate) fn host_ip(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    // A name is told from an address at a glance, which is most of what is asked here.
+    if !bare.starts_with(|c: char| c.is_ascii_digit()) && !bare.contains(':') {
+        return None;
+    }
     bare.parse().ok().or_else(|| three_colons(bare).map(IpAddr::V6))
 }
 

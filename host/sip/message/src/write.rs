@@ -382,6 +382,14 @@ pub fn push_address(out: &mut Vec<u8>, address: SocketAddr) {
     push_number(out, u32::from(address.port()));
 }
 
+/// `address:port` as text, an IPv6 address in brackets.
+#[must_use]
+pub fn address_text(address: SocketAddr) -> String {
+    let mut out = Vec::with_capacity(24);
+    push_address(&mut out, address);
+    String::from_utf8(out).unwrap_or_default()
+}
+
 /// The first Via field with its top value's `received` and `rport` made true.
 pub(crate) fn stamp(field: crate::HeaderValue<'_>, source: SocketAddr) -> Result<Vec<u8>, ParseError> {
     let mut list = field.list();
