@@ -1,4 +1,5 @@
-//! `demo`: a switch that is set up and ready: ten phones, an attendant at 100, an echo test at 101.
+//! `demo`: a switch that is set up and ready: ten phones, an attendant at 100, an echo test at 101, a
+//! conference room at 102.
 //!
 //! It listens for SIP on every address of the machine, so that phones beside it and on the LAN work, and for HTTP on
 //! loopback only. What it makes at the first start (passwords, token) stays in its data folder.
@@ -181,6 +182,7 @@ async fn furnish(db: &Db, accounts: &[(String, String)], now: Instant) -> Result
         ("extensions", shipped::EXTENSIONS, "routing/router", &empty),
         ("attendant", shipped::ATTENDANT, "call/app", &attendant),
         ("echo", shipped::ECHO, "call/app", &empty),
+        ("conference", shipped::CONFERENCE, "call/app", &empty),
     ] {
         let new = NewPlugin {
             brand: None,

@@ -2,7 +2,7 @@
 //! binding, because what a binding is granted decides what its imports are.
 
 use crate::bindings::app::CallAppPluginPre;
-use crate::bindings::app::strowger::call::control;
+use crate::bindings::app::strowger::call::{control, rooms, sound};
 use crate::bindings::event_sink::EventSinkPluginPre;
 use crate::bindings::feature::FeaturePluginPre;
 use crate::bindings::registration::RegistrationPluginPre;
@@ -23,7 +23,7 @@ use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 const VERSION: &str = bundle::WIT_VERSION;
 const HTTP: &str = "strowger:host/http";
 /// Every interface a guest may import.
-const IMPORTS: [&str; 10] = [
+const IMPORTS: [&str; 12] = [
     "strowger:types/types",
     "strowger:host/log",
     "strowger:host/config",
@@ -34,6 +34,8 @@ const IMPORTS: [&str; 10] = [
     "strowger:host/secrets",
     HTTP,
     "strowger:call/control",
+    "strowger:call/sound",
+    "strowger:call/rooms",
 ];
 /// Points that `wit/` describes and this version does not serve.
 const UNSERVED: [&str; 1] = ["hooks/sip-filter"];
@@ -267,6 +269,8 @@ fn linker(engine: &Engine, allowed: Allowed) -> wasmtime::Result<Linker<Guest>> 
     metrics::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     directory::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     control::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    sound::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    rooms::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     match allowed.kv {
         true => kv::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?,
         false => kv::add_to_linker::<Guest, Denied>(&mut linker, |_| Denied)?,

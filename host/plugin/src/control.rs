@@ -15,7 +15,8 @@ use wasmtime::Result;
 use wasmtime::component::{Resource, ResourceTable};
 
 type Reply = core::result::Result<AppReply, AppError>;
-type Verb<T> = core::result::Result<T, Error>;
+/// What a verb gives the guest.
+pub(crate) type Verb<T> = core::result::Result<T, Error>;
 
 /// What the guest's `leg` handle stands for. Public only because generated code names it so.
 #[derive(Debug)]
@@ -106,7 +107,7 @@ fn denied() -> Error {
     Error::Denied("call control is for call apps".to_owned())
 }
 
-fn argument(rule: Broken) -> Error {
+pub(crate) fn argument(rule: Broken) -> Error {
     Error::InvalidArgument(rule.0)
 }
 
@@ -123,19 +124,26 @@ macro_rules! expect_reply {
         }
     };
 }
+pub(crate) use expect_reply;
+
+impl Leg {
+    pub(crate) const fn handle(&self) -> LegHandle {
+        self.handle
+    }
+}
 
 impl Guest {
-    fn leg(&mut self, leg: &Resource<Leg>) -> Result<&mut Leg> {
+    pub(crate) fn leg(&mut self, leg: &Resource<Leg>) -> Result<&mut Leg> {
         let script = self.script.as_mut().ok_or_else(|| wasmtime::Error::msg("a leg outside a call app"))?;
         Ok(script.legs.get_mut(leg)?)
     }
 
-    fn limits(&self) -> Verb<Arc<Limits>> {
+    pub(crate) fn limits(&self) -> Verb<Arc<Limits>> {
         self.script.as_ref().map(|s| Arc::clone(&s.limits)).ok_or_else(denied)
     }
 
     /// Sends a verb and parks until its reply.
-    async fn verb(&mut self, verb: AppVerb) -> Verb<AppReply> {
+    pub(crate) async fn verb(&mut self, verb: AppVerb) -> Verb<AppReply> {
         let script = self.script.as_mut().ok_or_else(denied)?;
         if script.verbs >= script.verbs_max {
             return Err(Error::LimitExceeded("app-verbs-max".to_owned()));
@@ -155,7 +163,12 @@ impl Guest {
     }
 
     /// Keeps what this app has seen of a leg.
-    fn note(&mut self, leg: &Resource<Leg>, reply: &Verb<AppReply>, seen: Option<&'static str>) -> Result<()> {
+    pub(crate) fn note(
+        &mut self,
+        leg: &Resource<Leg>,
+        reply: &Verb<AppReply>,
+        seen: Option<&'static str>,
+    ) -> Result<()> {
         if self.script.is_some() {
             let leg = self.leg(leg)?;
             match (reply, seen) {

@@ -26,6 +26,7 @@ mod metrics;
 mod register;
 mod rules;
 mod script;
+mod sound;
 mod ticker;
 mod tiers;
 mod trial;

@@ -48,12 +48,14 @@ const ATTR_VALUE_MAX: usize = 1_024;
 const NAME_MAX: usize = 128;
 const URI_MAX: usize = 512;
 const REDIRECTS_MAX: usize = 10;
+const PACK_MAX: usize = 64;
+const SPOKEN_MAX: usize = 64;
 
 /// The rule an answer broke, in words.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Broken(pub(crate) String);
 
-type Checked<T> = Result<T, Broken>;
+pub(crate) type Checked<T> = Result<T, Broken>;
 
 fn broken<T>(rule: impl Into<String>) -> Checked<T> {
     Err(Broken(rule.into()))
@@ -308,10 +310,41 @@ pub(crate) fn prompts(list: Vec<ctl::Prompt>, limits: &Limits) -> Checked<Vec<Pr
                 Prompt::Tone(name)
             }
             ctl::Prompt::SilenceMs(ms) => Prompt::SilenceMs(ms.min(600_000)),
-            ctl::Prompt::Other((name, _)) => return broken(format!("prompt `{}` is not known", clip(&name))),
+            ctl::Prompt::Other((name, value)) => spoken(&name, &value)?,
         })
     };
     list.into_iter().map(one).collect()
+}
+
+/// Digits or a number of a prompt pack: `PACK:TEXT`.
+fn spoken(name: &str, value: &str) -> Checked<Prompt> {
+    let Some((pack, what)) = value.split_once(':') else {
+        return broken(format!("prompt `{}`: of the form PACK:TEXT", clip(name)));
+    };
+    ensure(pack.len() <= PACK_MAX && is_word(pack), "prompt: the name of a pack")?;
+    match name {
+        "digits" => {
+            let legal =
+                what.len() <= SPOKEN_MAX && what.bytes().all(|b| b.is_ascii_alphanumeric() || b"*#+".contains(&b));
+            ensure(!what.is_empty() && legal, "prompt digits: of 0-9 * # + and letters, at most 64")?;
+            Ok(Prompt::Digits { pack: pack.to_owned(), text: what.to_owned() })
+        }
+        "number" => match what.parse() {
+            Ok(value) => Ok(Prompt::Number { pack: pack.to_owned(), value }),
+            Err(_) => broken("prompt number: a whole number"),
+        },
+        _ => Err(unknown("prompt", name)),
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+}
+
+/// One DTMF digit or none.
+pub(crate) fn key(text: String) -> Checked<Option<char>> {
+    ensure(text.len() <= 1, "key: one or none")?;
+    Ok(digits(text)?.chars().next())
 }
 
 /// A set of DTMF digits, such as `stop-on`.

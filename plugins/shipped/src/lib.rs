@@ -7,6 +7,15 @@ pub const EXTENSIONS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/extensio
 /// `plugins/guests/attendant`: answers, plays a menu, collects a digit, dials or repeats.
 pub const ATTENDANT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/attendant.wasm"));
 
+/// `plugins/guests/conference`: a room, with a PIN or without.
+pub const CONFERENCE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/conference.wasm"));
+
+/// Its manifest.
+pub const CONFERENCE_MANIFEST: &str = include_str!("../../guests/conference/plugin.toml");
+
+/// The schema of its configuration.
+pub const CONFERENCE_SCHEMA: &str = include_str!("../../guests/conference/config.schema.json");
+
 /// `plugins/guests/echo`: plays the caller back.
 pub const ECHO: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/echo.wasm"));
 

@@ -70,7 +70,7 @@ macro_rules! export_app {
 
 /// A party of the call. Dropping it changes nothing.
 #[derive(Debug)]
-pub struct Leg(control::Leg);
+pub struct Leg(pub(crate) control::Leg);
 
 impl Leg {
     /// The call as this leg began it.

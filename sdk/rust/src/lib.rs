@@ -37,6 +37,7 @@ mod kv;
 mod log;
 mod metrics;
 mod router;
+mod sound;
 
 pub use app::{
     App, Call, Collect, Dial, Ended, Leg, beep, bridge, bridge_for, dial, file, is_hung_up, ringback, silence, sleep,
@@ -55,6 +56,11 @@ pub use log::{log, log_panics};
 pub use metrics::{count, observe};
 pub use router::{
     Decision, Handling, MediaPath, Plan, Router, RouterGuest, Step, app, header, next, redirect, refuse, reroute,
+};
+
+pub use sound::{
+    Channels, Floor, Heard, Listened, Member, PlayList, Seat, Tape, Taped, digits, members, number, remove_member,
+    set_member,
 };
 
 #[doc(hidden)]

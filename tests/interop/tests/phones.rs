@@ -153,6 +153,41 @@ fn the_echo_test_gives_back_what_is_played() {
     assert_eq!(cdrs[0]["ended_by"], "caller", "{cdrs:#?}");
 }
 
+#[test]
+fn three_phones_meet_in_a_conference_room() {
+    let mut pair = Pair::v4();
+    let threes = audio::noise(3, 5);
+    let sip = Sip { server: pair.switch.sip(), tcp: false };
+    let mut three = Phone::registered(&pair.switch, sip, "1003", &threes);
+    for phone in [&mut pair.one, &mut pair.two, &mut three] {
+        phone.dial("102");
+        phone.event("CALL_ESTABLISHED");
+    }
+    pair.both_listen(5);
+    three.listen(5);
+    pair.two.command("hangup", "");
+    pair.two.event("CALL_CLOSED");
+    until("two in the room", || {
+        let calls = pair.switch.cli(&["call", "list"]);
+        (calls.as_array().map(Vec::len) == Some(2)).then_some(())
+    });
+    for phone in [&mut pair.one, &mut three] {
+        phone.command("hangup", "");
+        phone.event("CALL_CLOSED");
+    }
+    let sounds = [("1001", &pair.one, &pair.ones), ("1002", &pair.two, &pair.twos), ("1003", &three, &threes)];
+    for (listener, phone, own) in &sounds {
+        let heard = phone.heard();
+        // Of two that are mixed each is seven tenths of what is heard.
+        for (speaker, _, sound) in sounds.iter().filter(|(speaker, ..)| speaker != listener) {
+            let found = audio::find(&heard, sound);
+            assert!(found.best > 0.5, "{listener} hears {speaker}: {found:?}");
+        }
+        let found = audio::find(&heard, own);
+        assert!(found.best < 0.35, "{listener} does not hear itself: {found:?}");
+    }
+}
+
 /// RTP packets a second that reach the switch, over one second.
 fn packet_rate(switch: &Switch) -> f64 {
     let packets = || switch.rest().metric("strowger_media_packets_total{what=\"received\"");

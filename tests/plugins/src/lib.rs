@@ -20,6 +20,9 @@ pub const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostile.was
 /// The guest that uses every capability as configured.
 pub const PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe.wasm"));
 
+/// Every verb about sound, once.
+pub const STUDIO: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/studio.wasm"));
+
 /// The front desk in Rust; `sdk/` has it in other languages.
 pub const DESK: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/desk.wasm"));
 

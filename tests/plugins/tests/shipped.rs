@@ -292,3 +292,121 @@ async fn screening_lets_pass_what_its_longest_pattern_allows() {
     with(r#"{"anonymous":"refuse"}"#).expect("bound");
     assert_eq!(status(ask(&host, "7").await.decision), 0, "an account is never nobody");
 }
+
+async fn conference(config: &str) -> (plugin::Host, Engine) {
+    let host = host();
+    let artifact = host.compile(shipped::CONFERENCE).expect("compiles");
+    host.set_bindings(vec![bind(1, "conference", Point::App, &artifact, config)]).expect("bound");
+    let mut engine = Engine::start(&host, "conference");
+    engine.expect(|v| *v == AppVerb::Answer(CALLER, vec![]), Ok(AppReply::Done)).await;
+    (host, engine)
+}
+
+fn beeps(verb: &AppVerb) -> bool {
+    matches!(verb, AppVerb::Play(CALLER, p, _) if *p == [Prompt::Tone("beep".to_owned())])
+}
+
+fn sits(muted: bool) -> impl FnOnce(&AppVerb) -> bool {
+    move |verb| matches!(verb, AppVerb::Confer(CALLER, spec) if spec.room == "sales" && spec.muted == muted && spec.gain == 256)
+}
+
+fn floor(ended_by: &str) -> Result<AppReply, AppError> {
+    let digit = (ended_by == "digit").then(|| "*".to_owned());
+    Ok(AppReply::Conferred(model::Conferred { ended_by: ended_by.to_owned(), digit }))
+}
+
+#[tokio::test]
+async fn the_conference_asks_for_its_pin_and_a_star_mutes() {
+    let (_host, mut engine) = conference(r#"{ "room": "sales", "pin": "4711" }"#).await;
+    let asks = |v: &AppVerb| matches!(v, AppVerb::Collect(CALLER, spec) if spec.max_digits == 16);
+    engine.expect(asks, digit("1234")).await;
+    engine.expect(asks, digit("4711")).await;
+    engine.expect(beeps, Ok(AppReply::Played(None))).await;
+    engine.expect(sits(false), floor("digit")).await;
+    engine.expect(beeps, Ok(AppReply::Played(None))).await;
+    engine.expect(sits(true), floor("removed")).await;
+    engine.expect(|v| matches!(v, AppVerb::Play(CALLER, ..)), Ok(AppReply::Played(None))).await;
+    engine.expect(|v| *v == AppVerb::Hangup(CALLER), Ok(AppReply::Done)).await;
+    assert_eq!(engine.ended().await, Ok(AppOutcome::Returned(None)));
+}
+
+#[tokio::test]
+async fn the_conference_lets_nobody_in_without_the_pin() {
+    let (_host, mut engine) = conference(r#"{ "room": "sales", "pin": "4711" }"#).await;
+    for _ in 0..3 {
+        engine.expect(|v| matches!(v, AppVerb::Collect(..)), digit("0")).await;
+    }
+    engine.expect(|v| matches!(v, AppVerb::Play(CALLER, ..)), Ok(AppReply::Played(None))).await;
+    engine.expect(|v| *v == AppVerb::Hangup(CALLER), Ok(AppReply::Done)).await;
+    assert_eq!(engine.ended().await, Ok(AppOutcome::Returned(None)));
+}
+
+fn done(name: &str) -> model::RecordingDone {
+    let ended_by = "stopped".to_owned();
+    model::RecordingDone { name: name.to_owned(), length: Duration::from_secs(2), ended_by, digit: None }
+}
+
+#[tokio::test]
+async fn every_verb_about_sound_reaches_the_switch_as_it_was_said() {
+    let host = host();
+    let artifact = host.compile(plugin_tests::STUDIO).expect("compiles");
+    host.set_bindings(vec![bind(1, "studio", Point::App, &artifact, "{}")]).expect("bound");
+    let mut engine = Engine::start(&host, "studio");
+    engine.expect(|v| matches!(v, AppVerb::Answer(..)), Ok(AppReply::Done)).await;
+    let stereo = |v: &AppVerb| matches!(v, AppVerb::RecordStart(CALLER, s) if s.channels == model::Channels::Stereo);
+    engine.expect(stereo, Ok(AppReply::Recording("one".to_owned()))).await;
+    let music = AppVerb::Music(CALLER, vec![Prompt::File("hold".to_owned())]);
+    engine.expect(|v| *v == music, Ok(AppReply::Done)).await;
+    engine.expect(|v| *v == AppVerb::Press(CALLER, "12#".to_owned()), Ok(AppReply::Done)).await;
+    engine.expect(|v| *v == AppVerb::RecordPause(CALLER, true), Ok(AppReply::Done)).await;
+    let spec = model::PlaybackSpec {
+        prompts: vec![
+            Prompt::Digits { pack: "en".to_owned(), text: "4711".to_owned() },
+            Prompt::Number { pack: "en".to_owned(), value: 42 },
+        ],
+        from: Duration::from_millis(500),
+        stop_on: "#".to_owned(),
+        pause: Some('2'),
+        back: Some('1'),
+        forward: Some('3'),
+        again: Some('0'),
+        step: Duration::from_secs(2),
+    };
+    let left = model::PlayedTo { digit: None, position: Duration::from_millis(900) };
+    engine.expect(|v| *v == AppVerb::Playback(CALLER, spec), Ok(AppReply::PlayedTo(left))).await;
+    let (silence, max) = (Some(Duration::from_millis(1_500)), Duration::from_secs(30));
+    let listen = AppVerb::Listen(CALLER, model::ListenSpec { beep: true, silence, max });
+    engine.expect(|v| *v == listen, Ok(AppReply::Sounded(model::Sounded::Beep(1_000)))).await;
+    engine.expect(|v| *v == AppVerb::RecordStop(CALLER), Ok(AppReply::Recorded(done("one")))).await;
+    let message = |v: &AppVerb| {
+        let AppVerb::Record(CALLER, spec) = v else { return false };
+        let times = (spec.silence_end, spec.max);
+        spec.stop_on == "#" && times == (Some(Duration::from_secs(3)), Some(Duration::from_secs(60)))
+    };
+    engine.expect(message, Ok(AppReply::Recorded(done("two")))).await;
+    let member = model::RoomMember {
+        call: model::CallId(7),
+        leg: LegHandle(1),
+        party: "1002".to_owned(),
+        since: model::Instant::from_unix_nanos(0),
+        muted: false,
+        deaf: false,
+        gain: 256,
+        speaking: true,
+    };
+    let room = "studio".to_owned();
+    engine.expect(|v| *v == AppVerb::Members(room.clone()), Ok(AppReply::Members(vec![member]))).await;
+    let set = model::MemberChange::Set { muted: true, deaf: false, gain: 256 };
+    let change = |what| AppVerb::Member(room.clone(), model::CallId(7), LegHandle(1), what);
+    engine.expect(|v| *v == change(set), Ok(AppReply::Done)).await;
+    engine.expect(|v| *v == change(model::MemberChange::Remove), Ok(AppReply::Done)).await;
+    let sits = |v: &AppVerb| {
+        let AppVerb::Confer(CALLER, spec) = v else { return false };
+        let limits = (spec.deaf, spec.gain, spec.max);
+        spec.room == "one two 900" && limits == (true, 128, Some(Duration::from_secs(60)))
+    };
+    engine.expect(sits, floor("max")).await;
+    engine.expect(|v| *v == AppVerb::Leave(CALLER), Ok(AppReply::Done)).await;
+    engine.expect(|v| *v == AppVerb::Hangup(CALLER), Ok(AppReply::Done)).await;
+    assert_eq!(engine.ended().await, Ok(AppOutcome::Returned(None)));
+}

@@ -24,6 +24,8 @@ pub(crate) mod app {
             "strowger:call/control.[method]leg.state": trappable,
             "strowger:call/control.[drop]leg": trappable,
             "strowger:call/control": async | trappable,
+            "strowger:call/sound": async | trappable,
+            "strowger:call/rooms": async | trappable,
         },
         exports: { default: async },
         with: {
