@@ -102,7 +102,7 @@ pub(crate) struct CompanySettings {
     /// Where media flows: `anchor` = through the switch, `direct` = straight between the parties
     #[arg(long)]
     pub(crate) media: Option<String>,
-    /// How calls are handled: `b2bua` or `proxy`
+    /// How calls are handled: `b2bua`, `proxy`, or `relay` = as `proxy` with media through the switch
     #[arg(long)]
     pub(crate) handling: Option<String>,
     /// Whether a 6xx of one phone ends a proxied call for all that ring with it

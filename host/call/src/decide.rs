@@ -102,8 +102,8 @@ impl Step<'_, '_> {
             return;
         }
         if self.is_proxied(&plan) {
-            if !self.proxy(plan, longest) {
-                self.end_call(Ending::switch(Cause::TransportFailed));
+            if let Err(cause) = self.proxy(plan, longest) {
+                self.end_call(Ending::switch(cause));
             }
             return;
         }

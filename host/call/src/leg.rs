@@ -72,6 +72,8 @@ pub(crate) struct Leg {
     pub(crate) quality: Option<model::MediaQuality>,
     /// Whether its media is SRTP, and under which keys.
     pub(crate) security: Security,
+    /// Whether its party and the other one have agreed on SRTP between themselves, which passes here.
+    pub(crate) sealed: bool,
     /// The device's other flows, while it rings (RFC 5626).
     pub(crate) flows: Option<Box<crate::device::Flows>>,
 }
@@ -124,6 +126,7 @@ impl Leg {
             referred: false,
             quality: None,
             security: Security::default(),
+            sealed: false,
             flows: None,
         }
     }

@@ -1,13 +1,14 @@
 //! A call that is proxied: the plan's targets go to [`sip_proxy`], what it reports becomes legs and CDRs.
 //!
-//! The parties have one dialog with each other; a leg here is what the switch knows of a party, with neither dialog nor
-//! stream of ours. Each step of the plan is a set of targets: within it those of equal q ring together, then the next
+//! The parties have one dialog with each other; a leg here is what the switch knows of a party, without a dialog of ours,
+//! and with a stream only where the media is anchored (see [`crate::relaying`]). Each step of the plan is a set of targets: within it those of equal q ring together, then the next
 //! q. The call ends with its last dialog, at its longest time, or by hand: then both ends get a BYE from here.
 
 use crate::call::Call;
 use crate::device;
 use crate::hunt::Hunt;
 use crate::leg::{Ending, Leg, LegNo, Progress};
+use crate::relaying::{self, Place, Relay};
 use crate::stage::Stage;
 use crate::step::{Step, cause_info};
 use crate::target::{self, Branch};
@@ -32,6 +33,8 @@ pub(crate) struct Proxying {
     ring: Duration,
     /// Then the call ends for its length.
     pub(crate) until: Option<Instant>,
+    /// The media, where it passes by us.
+    pub(crate) relay: Option<Box<Relay>>,
 }
 
 /// One target of the plan.
@@ -41,6 +44,8 @@ struct Aim {
     account: Option<AccountId>,
     signalling: core::net::IpAddr,
     leg: Option<LegNo>,
+    /// Its port, until it has a leg.
+    place: Option<Place>,
 }
 
 /// A target whose next hops are asked for.
@@ -55,42 +60,71 @@ impl Proxying {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         [self.hunt.ring_until, self.until].into_iter().flatten().min()
     }
+
+    /// The leg of a target that was tried.
+    pub(crate) fn leg_at(&self, token: u16) -> Option<LegNo> {
+        self.targets.get(usize::from(token))?.leg
+    }
+
+    /// Takes the ports of targets that have no leg.
+    pub(crate) fn unused_places(&mut self) -> impl Iterator<Item = Place> {
+        self.targets.iter_mut().filter_map(|aim| aim.place.take())
+    }
 }
 
 impl Step<'_, '_> {
     /// Whether a plan is carried out as a proxy: by its own word or the tenant's, and only where the switch need not
     /// speak for anybody.
     pub(crate) fn is_proxied(&self, plan: &RingPlan) -> bool {
-        let wanted = match plan.handling {
-            Handling::TenantDefault => self.company().is_some_and(|company| company.handling == Handling::Proxy),
+        let wanted = match self.handling_of(plan) {
             Handling::Proxy => true,
-            Handling::B2bua => false,
+            Handling::Relay => self.can_relay(),
+            Handling::TenantDefault | Handling::B2bua => false,
         };
         // A carrier is answered with our credentials and told our numbers.
         let bare = |target: &model::Target| target.caller_id.is_none() && !matches!(target.to, Endpoint::Trunk { .. });
         let shown = plan.steps.iter().flat_map(|step| &step.targets).all(bare);
         let caller = self.call.leg(0);
         let carrier = caller.is_some_and(|leg| leg.trunk.is_some());
-        let own_media = caller.is_none_or(|leg| leg.stream.is_some());
+        // A caller that was heard by an earlier plan of two dialogs; a relay's port may go.
+        let own_media = caller.is_none_or(|leg| leg.stream.is_some() && self.call.context.is_none());
         let forwarded = !self.call.course.forwarded.is_empty();
-        wanted && shown && !forwarded && !carrier && !own_media && self.call.speaks_for_itself && !self.call.private
+        wanted
+            && shown
+            && self.leaves_keys_alone(plan)
+            && !forwarded
+            && !carrier
+            && !own_media
+            && self.call.speaks_for_itself
+            && !self.call.private
     }
 
-    fn company(&self) -> Option<&Arc<model::Company>> {
+    pub(crate) fn company(&self) -> Option<&Arc<model::Company>> {
         self.floors.directory.company(self.call.info.company)
     }
 
-    /// Begins a plan as a proxy. `false`: the INVITE cannot be had; its end is on its way.
-    pub(crate) fn proxy(&mut self, plan: RingPlan, longest: Duration) -> bool {
-        let Some(context) = self.context() else { return false };
+    /// Begins a plan as a proxy.
+    ///
+    /// # Errors
+    /// The INVITE cannot be had, and its end is on its way; or there is no port for the caller.
+    pub(crate) fn proxy(&mut self, plan: RingPlan, longest: Duration) -> Result<(), Cause> {
+        let anchored = self.handling_of(&plan) == Handling::Relay;
+        let context = self.context().ok_or(Cause::TransportFailed)?;
+        let relay = if anchored {
+            Some(Box::new(self.open_relay()?))
+        } else {
+            self.pass_by(0);
+            None
+        };
+        self.floors.proxies.anchor(context, anchored);
         let mut hunt = Hunt::new(plan.steps, model::MediaPath::Direct);
         hunt.header_ops = plan.header_ops;
         hunt.max_duration = Some(longest);
         let targets = Vec::new();
         self.call.stage =
-            Stage::Proxied(Proxying { hunt, targets, asked: Vec::new(), ring: Duration::ZERO, until: None });
+            Stage::Proxied(Proxying { hunt, targets, asked: Vec::new(), ring: Duration::ZERO, until: None, relay });
         self.proxy_step(context);
-        true
+        Ok(())
     }
 
     /// The call's response context: made of the caller's dialog, if it is none yet.
@@ -114,6 +148,8 @@ impl Step<'_, '_> {
     pub(crate) fn leave_proxy(&mut self) {
         let Some(context) = self.call.context.take() else { return };
         self.desk.by_context.remove(&context);
+        // Whoever is next speaks within another dialog: its media may have another place.
+        self.pass_by(0);
         let Some((server, flow, request)) = self.floors.proxies.take_back(context) else { return };
         let dialog = self.floors.dialogs.incoming(server, flow, request, self.floors.now);
         self.desk.by_dialog.insert(dialog, (self.call.id, 0));
@@ -122,7 +158,7 @@ impl Step<'_, '_> {
         }
     }
 
-    fn proxying(&mut self) -> Option<&mut Proxying> {
+    pub(crate) fn proxying(&mut self) -> Option<&mut Proxying> {
         match &mut self.call.stage {
             Stage::Proxied(proxying) => Some(proxying),
             Stage::Deciding(_)
@@ -179,10 +215,13 @@ impl Step<'_, '_> {
                     let ops = self.proxying().map(|p| p.hunt.header_ops.clone()).unwrap_or_default();
                     let ops: Arc<[HeaderOp]> = ops.into_iter().chain(target.header_ops.iter().cloned()).collect();
                     let full = branches.len() + self.call.legs.len() + targets.len() > room;
-                    if !full {
-                        targets.extend(branches.into_iter().filter_map(|branch| self.take_aim(branch, &ops)));
-                    }
-                    full.then_some(Cause::LimitReached)
+                    let taken: Vec<_> =
+                        branches.into_iter().filter(|_| !full).map(|b| self.take_aim(b, &ops)).collect();
+                    let failed = taken.iter().find_map(|aim| aim.as_ref().err().copied());
+                    // One device that cannot be asked does not keep its account's others from ringing.
+                    let none = taken.iter().all(Result::is_err);
+                    targets.extend(taken.into_iter().flatten());
+                    if full { Some(Cause::LimitReached) } else { failed.filter(|_| none) }
                 }
                 Err(cause) => Some(cause),
             };
@@ -193,18 +232,20 @@ impl Step<'_, '_> {
         targets
     }
 
-    fn take_aim(&mut self, branch: Branch, ops: &Arc<[HeaderOp]>) -> Option<sip_proxy::Target> {
-        let proxying = self.proxying()?;
-        let token = u16::try_from(proxying.targets.len()).ok()?;
+    fn take_aim(&mut self, branch: Branch, ops: &Arc<[HeaderOp]>) -> Result<sip_proxy::Target, Cause> {
         let signalling = branch.flow.remote.ip();
-        proxying.targets.push(Aim { party: branch.party, account: branch.account, signalling, leg: None });
-        Some(sip_proxy::Target {
+        let (place, body) = self.relay_to(signalling)?.unzip();
+        let proxying = self.proxying().ok_or(Cause::InternalError)?;
+        let token = u16::try_from(proxying.targets.len()).map_err(|_| Cause::LimitReached)?;
+        proxying.targets.push(Aim { party: branch.party, account: branch.account, signalling, leg: None, place });
+        Ok(sip_proxy::Target {
             token,
             request_uri: branch.request_uri,
             routes: branch.route_set,
             hops: core::iter::once(branch.flow).collect(),
             q: branch.q,
             header_ops: Arc::clone(ops),
+            body: body.flatten(),
         })
     }
 
@@ -219,7 +260,7 @@ impl Step<'_, '_> {
         let ops = proxying.hunt.header_ops.iter().chain(&target.header_ops).cloned().collect();
         let party = uri.user().unwrap_or_default().to_owned();
         let signalling = core::net::Ipv4Addr::UNSPECIFIED.into();
-        proxying.targets.push(Aim { party, account: None, signalling, leg: None });
+        proxying.targets.push(Aim { party, account: None, signalling, leg: None, place: None });
         let ticket = self.floors.lookups.ask(hop, now);
         self.desk.by_lookup.insert(ticket, self.call.id);
         let target = sip_proxy::Target {
@@ -229,6 +270,7 @@ impl Step<'_, '_> {
             hops: Default::default(),
             q: 1000,
             header_ops: ops,
+            body: None,
         };
         if let Some(proxying) = self.proxying() {
             proxying.asked.push(Asked { ticket, target, name: text.clone() });
@@ -245,17 +287,14 @@ impl Step<'_, '_> {
         let setup = self.floors.setup;
         let found = resolved.hops.as_ref().map_err(|why| why.cause());
         let flows = found.map(|hops| hops.iter().filter_map(|hop| setup.flow_for(hop)).collect::<Vec<_>>());
-        let cause = match flows {
-            Ok(mut flows) if !flows.is_empty() => {
-                self.floors.hops.sort(&mut flows, now);
-                target.hops = flows.into_iter().collect();
-                let token = target.token;
-                if let (Some(first), Some(aim)) = (target.hops.first().copied(), self.aim_of(token)) {
-                    aim.signalling = first.remote.ip();
-                }
-                return self.floors.proxies.fork(self.floors.transactions, context, vec![target], now);
-            }
-            Ok(_) => Cause::NextHopUnknown,
+        let found = flows.and_then(|mut flows| {
+            self.floors.hops.sort(&mut flows, now);
+            let first = flows.first().ok_or(Cause::NextHopUnknown)?.remote.ip();
+            target.hops = flows.into_iter().collect();
+            self.aim_at(first, &mut target)
+        });
+        let cause = match found {
+            Ok(()) => return self.floors.proxies.fork(self.floors.transactions, context, vec![target], now),
             Err(cause) => cause,
         };
         if let Some(proxying) = self.proxying() {
@@ -264,6 +303,16 @@ impl Step<'_, '_> {
         if self.floors.proxies.is_spent(context) {
             self.proxy_step(context);
         }
+    }
+
+    /// Where a target that was looked up is: its media is expected from there.
+    fn aim_at(&mut self, signalling: core::net::IpAddr, target: &mut sip_proxy::Target) -> Result<(), Cause> {
+        let (place, body) = self.relay_to(signalling)?.unzip();
+        target.body = body.flatten();
+        if let Some(aim) = self.aim_of(target.token) {
+            (aim.signalling, aim.place) = (signalling, place);
+        }
+        Ok(())
     }
 
     /// The answers that are still to come are of no use.
@@ -291,6 +340,7 @@ impl Step<'_, '_> {
             Event::Spent { context, cancelled: false } if !self.floors.proxies.is_spent(context) => {}
             Event::Spent { context, cancelled: false } => self.proxy_step(context),
             Event::CallerLost { .. } => self.end_call(Ending::switch(Cause::TransportFailed)),
+            Event::Left { token, tag, .. } => self.hush_voice(token, Some(&*tag)),
             Event::Hung { token, by, .. } => self.proxy_hung(token, by),
             // Of the switch's list of addresses, not of a call.
             Event::HopFailed { .. } => {}
@@ -311,8 +361,10 @@ impl Step<'_, '_> {
         let Some(aim) = self.aim_of(token) else { return };
         aim.leg = Some(no);
         let (party, account, signalling) = (aim.party.clone(), aim.account, aim.signalling);
+        let place = aim.place.take();
         let leg = Leg { account, signalling, ..Leg::of_proxy(no, party, self.call, now) };
         self.call.legs.push(leg);
+        self.place_leg(no, place);
         if let Some(proxying) = self.proxying() {
             proxying.hunt.ringing.push(no);
             proxying.hunt.ring_until = Some(now + proxying.ring);
@@ -335,6 +387,7 @@ impl Step<'_, '_> {
         let now = self.now();
         let Some(no) = self.leg_of(token) else { return };
         self.forget_lookups();
+        self.close_unused();
         self.note_answered(no, Progress::Answered);
         if self.call.leg(0).is_some_and(|caller| !caller.is_answered()) {
             self.note_answered(0, Progress::Answered);
@@ -362,6 +415,7 @@ impl Step<'_, '_> {
         if targets.is_empty() {
             return false;
         }
+        self.hush_voice(token, None);
         self.end_leg(no, Ending { cause: Cause::Redirected, sip: status, by: EndedBy::Callee });
         if let Some(proxying) = self.proxying() {
             proxying.hunt.ringing.retain(|leg| *leg != no);
@@ -387,6 +441,7 @@ impl Step<'_, '_> {
         };
         let party = self.call.leg(no).map(|leg| leg.party.clone()).unwrap_or_default();
         self.end_leg(no, ending);
+        self.hush_voice(token, None);
         let Some(proxying) = self.proxying() else { return };
         match withdrawn {
             // Time is not a verdict of the callee: see `ring_timeout`.
@@ -414,8 +469,17 @@ impl Step<'_, '_> {
         }
     }
 
+    /// The ports of targets that will not be tried.
+    fn close_unused(&mut self) {
+        let now = self.now();
+        if let Stage::Proxied(proxying) = &mut self.call.stage {
+            relaying::close_unused(proxying, self.floors.media, now);
+        }
+    }
+
     /// The plan is out of targets.
     fn proxy_spent(&mut self) {
+        self.close_unused();
         match core::mem::replace(&mut self.call.stage, Stage::Over) {
             Stage::Proxied(proxying) => self.plan_exhausted(proxying.hunt),
             stage @ (Stage::Deciding(_)
@@ -445,6 +509,7 @@ impl Step<'_, '_> {
         };
         let ending = Ending { cause: Cause::NormalClearing, sip: 200, by };
         self.end_leg(no, ending);
+        self.hush_voice(token, None);
         let talks = self.call.legs.iter().any(|leg| leg.no != 0 && leg.is_alive() && leg.is_answered());
         if !talks {
             self.end_call(ending);
@@ -464,6 +529,7 @@ impl Step<'_, '_> {
     pub(crate) fn end_proxy(&mut self, ending: &Ending) {
         let now = self.now();
         self.forget_lookups();
+        self.close_unused();
         let Some(context) = self.call.context.take() else { return };
         self.desk.by_context.remove(&context);
         let reason = ending.reason();

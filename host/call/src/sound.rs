@@ -16,21 +16,33 @@ use std::sync::Arc;
 impl Step<'_, '_> {
     /// Opens the leg's stream where it has none; the family is the one its party uses.
     pub(crate) fn open_stream(&mut self, no: LegNo, party: IpAddr) -> Result<MediaAddr, Cause> {
-        let now = self.now();
         let id = self.id();
-        let Some(leg) = self.call.leg_mut(no) else { return Err(Cause::InternalError) };
+        let Some(leg) = self.call.leg(no) else { return Err(Cause::InternalError) };
         if let Some(address) = leg.address {
             return Ok(address);
         }
-        let (stream, port) = self.floors.media.open(party, now).map_err(|_| Cause::NoMediaPort)?;
         let signalling = leg.signalling;
-        let seen = |address| self.floors.setup.media_towards(address, signalling);
-        let address = MediaAddr { rtp: seen(port.rtp), rtcp: seen(port.rtcp) };
-        self.floors.media.expect_from(stream, leg.signalling);
-        leg.stream = Some(stream);
-        leg.address = Some(address);
+        let (stream, address) = self.open_port(party, signalling)?;
+        if let Some(leg) = self.call.leg_mut(no) {
+            leg.stream = Some(stream);
+            leg.address = Some(address);
+        }
         self.desk.by_stream.insert(stream, (id, no));
         Ok(address)
+    }
+
+    /// A stream of this family for a party whose signalling comes from there, and the address at which it reaches it.
+    pub(crate) fn open_port(
+        &mut self,
+        family: IpAddr,
+        signalling: IpAddr,
+    ) -> Result<(media::StreamId, MediaAddr), Cause> {
+        let now = self.now();
+        let (stream, port) = self.floors.media.open(family, now).map_err(|_| Cause::NoMediaPort)?;
+        let seen = |address| self.floors.setup.media_towards(address, signalling);
+        let address = MediaAddr { rtp: seen(port.rtp), rtcp: seen(port.rtcp) };
+        self.floors.media.expect_from(stream, signalling);
+        Ok((stream, address))
     }
 
     /// The offer for a new callee.
@@ -254,7 +266,7 @@ impl Step<'_, '_> {
     }
 
     /// The leg's media leaves the relay; keys that were agreed with the switch are nothing any more.
-    fn pass_by(&mut self, no: LegNo) {
+    pub(crate) fn pass_by(&mut self, no: LegNo) {
         let now = self.now();
         let Some(leg) = self.call.leg_mut(no) else { return };
         leg.address = None;

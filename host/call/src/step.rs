@@ -154,7 +154,7 @@ impl Step<'_, '_> {
         }
         if let Some(stream) = leg.stream.take() {
             self.desk.by_stream.remove(&stream);
-            let srtp = leg.security.keys().is_some();
+            let srtp = leg.sealed || leg.security.keys().is_some();
             leg.quality = quality_of(&self.floors.media.close(stream, now), srtp);
         }
         if let Some(key) = dialog {

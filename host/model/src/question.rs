@@ -149,6 +149,8 @@ pub enum Handling {
     TenantDefault,
     /// Between the parties (RFC 3261 section 16): one dialog from end to end, media straight between them.
     Proxy,
+    /// The same, with media through the switch: what the parties describe is shown with the switch's address in it.
+    Relay,
     /// A dialog with each party, and media as the plan says.
     B2bua,
 }

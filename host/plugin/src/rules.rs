@@ -142,6 +142,7 @@ fn plan(p: wit::Plan, limits: &Limits, binding: &str) -> Checked<RingPlan> {
         handling: match p.handling {
             wit::Handling::TenantDefault => Handling::TenantDefault,
             wit::Handling::Proxy => Handling::Proxy,
+            wit::Handling::Relay => Handling::Relay,
             wit::Handling::B2bua => Handling::B2bua,
         },
         media: match p.media {

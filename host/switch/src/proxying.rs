@@ -20,7 +20,9 @@ pub(crate) fn config(config: &CoreConfig) -> sip_proxy::Config {
 impl Core {
     /// Gives a transaction's event to the proxy, if it is of something that passes; else gives it back.
     pub(crate) fn pass_through(&mut self, event: Event, now: Instant) -> Option<Event> {
-        let (proxies, below) = (&mut self.proxies, &mut self.transactions);
+        let proxies = &mut self.proxies;
+        let bodies = &mut call::Anchors { calls: &mut self.calls, media: &mut self.media, now };
+        let below = &mut sip_proxy::Below { transactions: &mut self.transactions, bodies };
         let taken = match &event {
             Event::Request { key, flow, request } => {
                 request.header(Name::Route).is_some() && proxies.handle_request(below, *key, *flow, request, now)
@@ -28,12 +30,12 @@ impl Core {
             Event::Ack { flow, request } => {
                 request.header(Name::Route).is_some() && proxies.handle_ack(below, *flow, request, now)
             }
-            Event::Cancelled { invite, request } => proxies.handle_cancel(below, *invite, request, now),
+            Event::Cancelled { invite, request } => proxies.handle_cancel(below.transactions, *invite, request, now),
             Event::Response { key, response, flow } => {
                 proxies.handle_response(below, *key, (response.clone(), *flow), now)
             }
-            Event::ClientFailed { key, why } => proxies.handle_client_failed(below, *key, *why, now),
-            Event::ServerFailed { key, why } => proxies.handle_server_failed(below, *key, *why, now),
+            Event::ClientFailed { key, why } => proxies.handle_client_failed(below.transactions, *key, *why, now),
+            Event::ServerFailed { key, why } => proxies.handle_server_failed(below.transactions, *key, *why, now),
         };
         if taken { None } else { Some(event) }
     }

@@ -47,6 +47,8 @@ pub struct Bed {
     lookup: ResolveTicket,
     /// Who heard what, as it was on the wire.
     heard: Vec<(&'static str, String)>,
+    /// RTP packets of the parties so far.
+    spoken: u16,
     carriers: Carriers,
     register: Ticket,
     ruled: Ruled,
@@ -91,6 +93,7 @@ impl Bed {
             sounds: BTreeMap::new(),
             lookup: ResolveTicket(0),
             heard: Vec::new(),
+            spoken: 0,
             carriers: Carriers::default(),
             register: Ticket(0),
             ruled: Ruled::default(),
@@ -157,6 +160,7 @@ impl Bed {
                 let request = RequestId(self.request);
                 self.core.handle(Input::AppRequest { app, request, verb: verb(rest, &calls) }, self.now);
             }
+            [name, "speaks", port] => return self.speaks(name, port.parse().unwrap_or_default()),
             [name, "heard?"] => {
                 let party = self.parties.iter().find(|p| p.name == *name);
                 let count = party.and_then(|p| self.sounds.remove(&p.address.ip())).unwrap_or(0);
@@ -251,6 +255,27 @@ impl Bed {
         for message in messages {
             self.core.handle(Input::Sip { flow, bytes: Bytes::from(message) }, now);
         }
+    }
+
+    /// A party sends an RTP packet from where it described itself to one of our ports; shows where it went on to.
+    fn speaks(&mut self, name: &str, port: u16) -> Vec<String> {
+        let party = self.parties.iter().find(|p| p.name == name).unwrap_or_else(|| panic!("nobody is called {name}"));
+        let from = core::net::SocketAddr::new(party.address.ip(), 4_000);
+        self.spoken += 1;
+        let mut packet = vec![0; 12 + 160 + 64];
+        packet[0] = 0x80;
+        packet[2..4].copy_from_slice(&self.spoken.to_be_bytes());
+        packet[8..12].copy_from_slice(&u32::from(from.ip().to_canonical().is_ipv4()).to_be_bytes());
+        let id = MediaPortId(u64::from(port.saturating_sub(20_000) / 2));
+        let (kind, now) = (switch::PacketKind::Rtp, self.now);
+        let sent = self.core.handle_media(id, kind, from, &mut packet, 172, now);
+        let shown = sent.map_or("nobody hears it".to_owned(), |to| {
+            let whole = if to.len == 172 { "" } else { ", changed" };
+            format!("rtp > {} from {}{whole}", to.to, 20_000 + 2 * to.port.0)
+        });
+        let mut seen = vec![shown];
+        seen.extend(self.seen());
+        seen
     }
 
     /// Time passes; every timer on the way runs at its own time.
@@ -382,7 +407,11 @@ fn plan(words: &[&str]) -> RingPlan {
     });
     RingPlan {
         steps: steps.collect(),
-        handling: if words.contains(&"proxy") { Handling::Proxy } else { Handling::TenantDefault },
+        handling: match words.iter().find(|w| ["proxy", "relay"].contains(*w)) {
+            Some(&"proxy") => Handling::Proxy,
+            Some(_) => Handling::Relay,
+            None => Handling::TenantDefault,
+        },
         media: if words.contains(&"direct") { MediaPath::Direct } else { MediaPath::Anchor },
         header_ops: Vec::new(),
         max_duration: value("max="),

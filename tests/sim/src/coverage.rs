@@ -35,7 +35,7 @@ pub const WORLD: &[&str] = &[
 ];
 
 /// What two proxies in a row must show.
-pub const CHAIN: &[&str] = &["cancelled", "declined", "forks", "in-a-row", "operators", "several-answers"];
+pub const CHAIN: &[&str] = &["cancelled", "declined", "forks", "in-a-row", "operators", "relayed", "several-answers"];
 
 /// The features of one run.
 #[derive(Clone, Debug, Default)]

@@ -39,6 +39,8 @@ impl From<Media> for MediaPath {
 pub(crate) enum Handling {
     /// The switch stands between the parties: one dialog from end to end, media straight between them.
     Proxy,
+    /// The same, with media through the switch.
+    Relay,
     /// The switch has a dialog with each party.
     B2bua,
 }
@@ -47,6 +49,7 @@ impl From<Handling> for model::Handling {
     fn from(h: Handling) -> Self {
         match h {
             Handling::Proxy => model::Handling::Proxy,
+            Handling::Relay => model::Handling::Relay,
             Handling::B2bua => model::Handling::B2bua,
         }
     }
@@ -86,6 +89,7 @@ impl From<model::Company> for Company {
         };
         let handling = match c.handling {
             model::Handling::Proxy => Handling::Proxy,
+            model::Handling::Relay => Handling::Relay,
             model::Handling::B2bua | model::Handling::TenantDefault => Handling::B2bua,
         };
         Company {

@@ -100,6 +100,14 @@ impl Engine {
         self.watch(id, now);
     }
 
+    /// Relays what passes as it is, whatever the descriptions say: the parties agree on formats and keys with each other.
+    pub fn leave_untouched(&mut self, id: StreamId) {
+        if let Some(stream) = self.ports.get_mut(id) {
+            stream.untouched = true;
+        }
+        self.plan_ear(id);
+    }
+
     /// Sets the keys of SRTP, or takes them away: before [`Engine::set_remote`] of the description that agreed on them.
     /// From here on nothing in clear is taken from the party or sent to it. Keys that stay the same go on; after a
     /// change what is on its way under the party's former key is still heard for two seconds.

@@ -121,8 +121,12 @@ impl Engine {
         let stream = self.ports.at(port)?;
         stream.silence.heard_at = now;
         let compound = buffer.get(..len)?;
-        stream.quality.read(compound, now);
-        let name = rtcp::parts(compound).find_map(|part| part.report_name());
+        // Reports under keys that the switch has not got say nothing to it.
+        let shown = !stream.is_hidden();
+        if shown {
+            stream.quality.read(compound, now);
+        }
+        let name = rtcp::parts(compound).find_map(|part| part.report_name()).filter(|_| shown);
         let peer = stream.peer.filter(|_| !stream.echo)?;
         let peer = self.ports.get_mut(peer)?;
         let (to, kind) = peer.rtcp_destination().filter(|_| peer.output.is_none())?;

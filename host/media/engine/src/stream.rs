@@ -58,6 +58,8 @@ pub(crate) struct Stream {
     pub(crate) quality: Quality,
     /// SRTP, where keys were agreed.
     pub(crate) secured: Option<Box<Secured>>,
+    /// Its party agrees on formats and keys with the other one, and not with the switch.
+    pub(crate) untouched: bool,
 }
 
 /// A datagram's circumstances.
@@ -106,6 +108,7 @@ impl Stream {
             stats: StreamStats::default(),
             quality: Quality::default(),
             secured: None,
+            untouched: false,
         }
     }
 
@@ -160,9 +163,16 @@ impl Stream {
         Some(MediaTransmit { port: self.port, kind: PacketKind::Rtp, to, bytes })
     }
 
-    /// Whether what passes is SRTP that the switch has no keys for: it can be relayed, and nothing else.
+    /// Whether what passes can be relayed as it is, and nothing else.
     pub(crate) fn is_opaque(&self) -> bool {
-        self.secured.is_none() && self.remote.as_ref().is_some_and(|r| r.secure)
+        self.untouched || self.is_hidden()
+    }
+
+    /// Whether what passes is SRTP that the switch has no keys for. Keys under a profile in clear may have been agreed
+    /// on, where it is the parties who agree.
+    pub(crate) fn is_hidden(&self) -> bool {
+        let hides = |r: &RemoteMedia| r.secure || (self.untouched && !r.crypto.is_empty());
+        self.secured.is_none() && self.remote.as_ref().is_some_and(hides)
     }
 
     /// Whether RTCP comes and goes on RTP's port (RFC 5761).
@@ -231,7 +241,7 @@ impl Stream {
             return None;
         };
         // SRTCP without our keys has its first header in clear and hides the rest.
-        if !self.is_opaque() && !rtcp::is_valid(packet.get(..len)?) {
+        if !self.is_hidden() && !rtcp::is_valid(packet.get(..len)?) {
             self.stats.malformed += 1;
             return None;
         }

@@ -14,13 +14,16 @@
 //! is shorter. A hop that does not answer, cannot be reached or says 503 gives way to the next (RFC 3263 section 4.3).
 
 use crate::best::{Verdict, Verdicts};
+use crate::bodies::{Bodies, Carried, Passage, Says, describes};
 use crate::event::{Event, Side, Withdrawn};
 use crate::layer::{Timer, Use};
 use crate::mark::Mark;
+use crate::pass::Place;
 use crate::peer::Peer;
 use crate::splice::{self, Hop, Record, Routes};
 use crate::target::{Target, Waiting};
 use crate::{Config, ContextKey, loops};
+use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
 use model::{Flow, IdMap, IdSource, Instant};
@@ -31,6 +34,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 /// What an act on a context works with.
 pub(crate) struct Cx<'a> {
+    pub(crate) bodies: &'a mut dyn Bodies,
     pub(crate) config: &'a Config,
     pub(crate) ids: &'a mut IdSource,
     pub(crate) tx: &'a mut Transactions,
@@ -104,6 +108,8 @@ pub(crate) struct Context {
     pub(crate) closed: bool,
     /// Why it was closed: for the BYEs that still wait for an ACK.
     pub(crate) reason: Option<Box<str>>,
+    /// The session descriptions of what passes are somebody's to rewrite.
+    pub(crate) anchored: bool,
     decline_ends_all: bool,
     realm: Box<str>,
     loop_hash: u64,
@@ -128,6 +134,7 @@ impl Context {
             cancelled: false,
             closed: false,
             reason: None,
+            anchored: false,
             decline_ends_all: opening.decline_ends_all,
             realm: opening.realm.into_boxed_str(),
             loop_hash: loops::hash(&request),
@@ -213,6 +220,7 @@ impl Context {
             max_breadth: Some(breadth),
             realm: Some(&self.realm),
             ops: &target.header_ops,
+            body: target.body.as_deref(),
         };
         let wire = splice::request(&self.request, &hop)?;
         Some(cx.tx.forward(flow, &branch, (true, wire), cx.now))
@@ -240,11 +248,12 @@ impl Context {
             *timer_c = cx.now + cx.config.timer_c;
         }
         let (token, withdrawn) = (branch.target.token, branch.withdrawn.is_some());
-        self.hear(index, response, flow, false);
+        let at = self.hear(index, response, flow, false);
         if self.phase != Phase::Searching || withdrawn {
             return;
         }
-        if let Some(bytes) = splice::response(response, None, &[]) {
+        let body = at.and_then(|at| self.carried(cx, at, response, false));
+        if let Some(bytes) = splice::response_with(response, body.as_deref()) {
             // A caller that is gone is told of by the transaction.
             let _ = cx.tx.respond(self.server, bytes, cx.now);
         }
@@ -268,7 +277,8 @@ impl Context {
             // A repetition after the end of the call, which its BYE has settled.
             return;
         }
-        if let Some(bytes) = splice::response(&response, None, &[]) {
+        let body = self.accepted_body(cx, at, &response);
+        if let Some(bytes) = splice::response_with(&response, body.as_deref()) {
             let _ = cx.tx.respond(self.server, bytes, cx.now);
         }
         if first {
@@ -299,6 +309,8 @@ impl Context {
                     callee_cseq: 0,
                     caller_moved: None,
                     callee_moved: None,
+                    said: None,
+                    offer: None,
                 });
                 self.peers.len() - 1
             }
@@ -309,6 +321,65 @@ impl Context {
             peer.answer = Some(response.clone());
         }
         Some(at)
+    }
+
+    /// The body of a 2xx as it goes on: the same each time it is repeated.
+    fn accepted_body(&mut self, cx: &mut Cx<'_>, at: usize, response: &Message) -> Option<Bytes> {
+        if let Some(said) = self.peers.get(at).and_then(|peer| peer.said.clone()) {
+            return Some(said);
+        }
+        let body = self.carried(cx, at, response, true);
+        self.peers.get_mut(at)?.said.clone_from(&body);
+        body
+    }
+
+    /// What goes on instead of the body of a response to the INVITE.
+    fn carried(&mut self, cx: &mut Cx<'_>, at: usize, response: &Message, accepts: bool) -> Option<Bytes> {
+        let described = describes(response);
+        if !self.anchored || !(described || accepts) {
+            return None;
+        }
+        let peer = self.peers.get_mut(at)?;
+        let token = self.branches.get(usize::from(peer.branch))?.target.token;
+        let says = match (described, describes(&self.request)) {
+            (false, _) => Says::Nothing,
+            (true, true) => Says::Answer(&self.request),
+            (true, false) => {
+                peer.offer = Some((Side::Callee, response.clone()));
+                Says::Offer
+            }
+        };
+        let from = Side::Callee;
+        let passage = Passage { context: cx.key, token, tag: &peer.tag, from, message: response, says, accepts };
+        match cx.bodies.carry(&passage) {
+            Carried::Instead(body) => Some(body),
+            Carried::AsItIs | Carried::Refused(_) => None,
+        }
+    }
+
+    /// What goes on instead of the body of a request within a dialog.
+    ///
+    /// # Errors
+    /// The status with which it is refused.
+    pub(crate) fn carried_within(
+        &self,
+        bodies: &mut dyn Bodies,
+        key: ContextKey,
+        place: Place,
+        request: &Message,
+    ) -> Result<Option<Bytes>, u16> {
+        let Some(peer) = self.peers.get(place.peer).filter(|_| self.anchored) else { return Ok(None) };
+        let says = peer.says(place.from, request);
+        if matches!(says, Says::Nothing) {
+            return Ok(None);
+        }
+        let token = self.branches.get(usize::from(peer.branch)).map_or(0, |branch| branch.target.token);
+        let (from, accepts) = (place.from, false);
+        match bodies.carry(&Passage { context: key, token, tag: &peer.tag, from, message: request, says, accepts }) {
+            Carried::Instead(body) => Ok(Some(body)),
+            Carried::AsItIs => Ok(None),
+            Carried::Refused(status) => Err(status),
+        }
     }
 
     /// The client transaction of a branch came to nothing (section 16.9 for a transport error).
@@ -458,11 +529,15 @@ impl Context {
     pub(crate) fn hung(&mut self, cx: &mut Cx<'_>, at: usize, by: Side) {
         let Some(peer) = self.peers.get_mut(at).filter(|peer| peer.is_up()) else { return };
         peer.over = true;
-        let branch = peer.branch;
+        let (branch, tag) = (peer.branch, peer.tag.clone());
         let left = self.peers.iter().any(|peer| peer.branch == branch && peer.is_up());
-        if let Some(branch) = self.branches.get(usize::from(branch)).filter(|_| !left) {
-            cx.events.push_back(Event::Hung { context: cx.key, token: branch.target.token, by });
-        }
+        let Some(branch) = self.branches.get(usize::from(branch)) else { return };
+        let (context, token) = (cx.key, branch.target.token);
+        cx.events.push_back(if left {
+            Event::Left { context, token, tag }
+        } else {
+            Event::Hung { context, token, by }
+        });
     }
 }
 

@@ -54,6 +54,7 @@ impl Event {
             | Event::Failed { context, .. }
             | Event::Spent { context, .. }
             | Event::CallerLost { context }
+            | Event::Left { context, .. }
             | Event::Hung { context, .. } => Some(*context),
             Event::HopFailed { .. } => None,
         }
@@ -112,6 +113,15 @@ pub enum Event {
     CallerLost {
         /// The call.
         context: ContextKey,
+    },
+    /// A party hung up one of several dialogs of this target.
+    Left {
+        /// The call.
+        context: ContextKey,
+        /// The target.
+        token: u16,
+        /// The callee's tag.
+        tag: Box<str>,
     },
     /// A party hung up; this target has no dialog left.
     Hung {

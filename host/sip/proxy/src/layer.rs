@@ -1,5 +1,6 @@
 //! The layer: every proxied call of a shard, the requests within their dialogs, and the timers of both.
 
+use crate::bodies::{AsTheyAre, Bodies, Carried, Passage, Says, describes};
 use crate::claim;
 use crate::context::{Context, Cx, Phase};
 use crate::event::{ContextKey, Event, Side, Withdrawn};
@@ -40,6 +41,20 @@ pub(crate) enum Timer {
     Pass(u64),
     /// A closed context that waits for an ACK.
     End(ContextKey),
+}
+
+/// What lies below a message that passes.
+pub struct Below<'a> {
+    /// The transactions.
+    pub transactions: &'a mut Transactions,
+    /// Whoever rewrites the bodies of anchored calls.
+    pub bodies: &'a mut dyn Bodies,
+}
+
+impl core::fmt::Debug for Below<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Below").finish_non_exhaustive()
+    }
 }
 
 /// An INVITE to be proxied.
@@ -113,6 +128,14 @@ impl Layer {
         self.servers.insert(opening.server, Owner::Context(key));
         self.contexts.insert(key, Box::new(Context::new(opening, mark, &self.config)));
         key
+    }
+
+    /// Whether the session descriptions of a call are rewritten from here on: each target's in [`Target::body`], every
+    /// other by [`Bodies`].
+    pub fn anchor(&mut self, key: ContextKey, anchored: bool) {
+        if let Some(context) = self.contexts.get_mut(&key) {
+            context.anchored = anchored;
+        }
     }
 
     /// Adds targets (section 16.5): the highest q rings first, the next when every one of it has failed. They wait
@@ -214,33 +237,37 @@ impl Layer {
     /// A request with a To-tag, other than ACK and CANCEL. `false`: it has no mark of ours that lives.
     pub fn handle_request(
         &mut self,
-        tx: &mut Transactions,
+        below: &mut Below<'_>,
         server: ServerKey,
         flow: Flow,
         request: &Message,
         now: Instant,
     ) -> bool {
         let Some((claim, key)) = self.claimed(request) else { return false };
-        if let Err((status, headers)) = self.pass(tx, (claim, key), (server, flow), request, now) {
+        if let Err((status, headers)) = self.pass(below, (claim, key), (server, flow), request, now) {
             let tag = self.ids.token(12);
             let mut writer = ResponseWriter::to(request, status, "", flow.remote).to_tag(&tag);
             for (name, value) in headers {
                 writer = writer.header(name, value);
             }
             // The transaction was made just now.
-            let _ = tx.respond(server, writer.finish(), now);
+            let _ = below.transactions.respond(server, writer.finish(), now);
         }
         true
     }
 
     /// An ACK for a 2xx (section 16.11). `false`: it has no mark of ours that lives.
-    pub fn handle_ack(&mut self, tx: &mut Transactions, flow: Flow, request: &Message, now: Instant) -> bool {
+    pub fn handle_ack(&mut self, below: &mut Below<'_>, flow: Flow, request: &Message, now: Instant) -> bool {
         let Some((claim, key)) = self.claimed(request) else { return false };
         let Some(context) = self.contexts.get(&key) else { return true };
         let Some(place) = context.place(request) else { return true };
         let way = context.flow_to(place.peer, place.from.other());
+        let tx = &mut *below.transactions;
         let branch = tx.stateless_branch();
-        let passing = Passing { request, claim, source: flow.remote, way, branch: &branch };
+        // There is no way to refuse an ACK.
+        let body = context.carried_within(below.bodies, key, place, request).unwrap_or_default();
+        let body = body.as_deref();
+        let passing = Passing { request, claim, source: flow.remote, way, branch: &branch, body };
         if let Some(Onward { flow, wire }) = onward(&passing, &self.config) {
             tx.send(flow, wire);
         }
@@ -286,7 +313,7 @@ impl Layer {
     /// A response to a request that went through here. `false`: it is not ours.
     pub fn handle_response(
         &mut self,
-        tx: &mut Transactions,
+        below: &mut Below<'_>,
         client: ClientKey,
         (response, flow): (Message, Flow),
         now: Instant,
@@ -298,9 +325,9 @@ impl Layer {
                 if status >= 300 {
                     self.clients.remove(&client);
                 }
-                self.act(tx, key, now, |context, cx| context.response(cx, index, response, flow));
+                self.act_with(below, key, now, |context, cx| context.response(cx, index, response, flow));
             }
-            Use::Pass(id) => self.pass_response(tx, id, &response, now),
+            Use::Pass(id) => self.pass_response(below, id, &response, now),
             Use::Own if status >= 200 => {
                 self.clients.remove(&client);
             }
@@ -411,7 +438,7 @@ impl Layer {
     /// Sends a request within a dialog on, or says with what it is refused.
     fn pass(
         &mut self,
-        tx: &mut Transactions,
+        below: &mut Below<'_>,
         (claim, key): (claim::Claim, ContextKey),
         (server, flow): (ServerKey, Flow),
         request: &Message,
@@ -428,6 +455,10 @@ impl Layer {
         if self.passes.len() >= self.config.passes_max {
             return Err((503, vec![("Retry-After", "5".to_owned())]));
         }
+        let tx = &mut *below.transactions;
+        let body = context.carried_within(below.bodies, key, place, request).map_err(refused)?;
+        let offers =
+            context.peers.get(place.peer).is_some_and(|peer| matches!(peer.says(place.from, request), Says::Offer));
         if place.from == Side::Caller {
             context.back = sip_message::respond_target(request, &flow);
         } else if let Some(peer) = context.peers.get_mut(place.peer) {
@@ -435,14 +466,12 @@ impl Layer {
         }
         let way = context.flow_to(place.peer, place.from.other());
         let branch = tx.stateless_branch();
-        let passing = Passing { request, claim, source: flow.remote, way, branch: &branch };
+        let body = body.as_deref();
+        let passing = Passing { request, claim, source: flow.remote, way, branch: &branch, body };
         let Some(onward) = onward(&passing, &self.config) else { return Err(refused(481)) };
         let invite = request.is_method(Method::Invite);
         if let Some(peer) = context.peers.get_mut(place.peer) {
-            peer.heard(place.from, request);
-            if invite || request.is_method(Method::Update) {
-                peer.moved(place.from, request);
-            }
+            peer.passes(place.from, request, offers);
         }
         let client = tx.forward(onward.flow, &branch, (invite, onward.wire), now);
         let id = self.next_key();
@@ -459,6 +488,8 @@ impl Layer {
             until,
             armed: until,
             answered: false,
+            offers,
+            said: None,
         };
         if let Some(at) = until {
             self.timers.insert((at, Timer::Pass(id)));
@@ -473,9 +504,11 @@ impl Layer {
         Ok(())
     }
 
-    fn pass_response(&mut self, tx: &mut Transactions, id: u64, response: &Message, now: Instant) {
+    fn pass_response(&mut self, below: &mut Below<'_>, id: u64, response: &Message, now: Instant) {
+        let body = self.passed_body(below.bodies, id, response);
+        let tx = &mut *below.transactions;
         let Some(pass) = self.passes.get_mut(&id) else { return };
-        if let Some(bytes) = splice::response(response, None, &[]) {
+        if let Some(bytes) = splice::response_with(response, body.as_deref()) {
             // Whoever asked may be gone.
             let _ = tx.respond(pass.server, bytes, now);
         }
@@ -496,6 +529,31 @@ impl Layer {
             }
             _ => self.drop_pass(id),
         }
+    }
+
+    /// What goes on instead of the body of a response within a dialog: the same each time a 2xx is repeated.
+    fn passed_body(&mut self, bodies: &mut dyn Bodies, id: u64, response: &Message) -> Option<Bytes> {
+        let pass = self.passes.get_mut(&id).filter(|_| describes(response))?;
+        if pass.said.is_some() {
+            return pass.said.clone();
+        }
+        let context = self.contexts.get_mut(&pass.context).filter(|context| context.anchored)?;
+        let peer = context.peers.get_mut(pass.peer)?;
+        let token = context.branches.get(usize::from(peer.branch))?.target.token;
+        let from = pass.from.other();
+        let says = if pass.offers {
+            Says::Answer(&pass.request)
+        } else {
+            peer.offer = Some((from, response.clone()));
+            Says::Offer
+        };
+        let (context, tag) = (pass.context, &*peer.tag);
+        let passage = Passage { context, token, tag, from, message: response, says, accepts: false };
+        let Carried::Instead(body) = bodies.carry(&passage) else { return None };
+        if response.status().is_some_and(|status| status >= 200) {
+            pass.said = Some(body.clone());
+        }
+        Some(body)
     }
 
     /// The Contact of a 2xx to a target refresh (section 12.2.1.2).
@@ -574,9 +632,21 @@ impl Layer {
         now: Instant,
         act: impl FnOnce(&mut Context, &mut Cx<'_>) -> T,
     ) -> Option<T> {
+        self.act_with(&mut Below { transactions: tx, bodies: &mut AsTheyAre }, key, now, act)
+    }
+
+    /// The same for an act by which bodies may pass.
+    fn act_with<T>(
+        &mut self,
+        below: &mut Below<'_>,
+        key: ContextKey,
+        now: Instant,
+        act: impl FnOnce(&mut Context, &mut Cx<'_>) -> T,
+    ) -> Option<T> {
         let Layer { config, ids, contexts, clients, timers, events, .. } = self;
         let context = contexts.get_mut(&key)?;
-        let done = act(context, &mut Cx { config, ids, tx, clients, timers, events, key, now });
+        let (tx, bodies) = (&mut *below.transactions, &mut *below.bodies);
+        let done = act(context, &mut Cx { bodies, config, ids, tx, clients, timers, events, key, now });
         self.settle(key);
         Some(done)
     }

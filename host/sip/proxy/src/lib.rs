@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod best;
+mod bodies;
 mod bye;
 mod claim;
 mod config;
@@ -24,8 +25,9 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use bodies::{AsTheyAre, Bodies, Carried, Passage, Says};
 pub use config::Config;
 pub use event::{ContextKey, Event, Side, Withdrawn};
-pub use layer::{Layer, Opening};
+pub use layer::{Below, Layer, Opening};
 pub use loops::is_loop;
 pub use target::Target;

@@ -28,6 +28,10 @@ pub(crate) struct Pass {
     pub(crate) until: Option<Instant>,
     pub(crate) armed: Option<Instant>,
     pub(crate) answered: bool,
+    /// Its body was an offer: what its response describes is the answer.
+    pub(crate) offers: bool,
+    /// The body of its 2xx as it was passed on, where the media is anchored.
+    pub(crate) said: Option<Bytes>,
 }
 
 impl Pass {
@@ -84,6 +88,8 @@ pub(crate) struct Passing<'a> {
     /// The way to the other side.
     pub(crate) way: Flow,
     pub(crate) branch: &'a str,
+    /// The body that goes on instead.
+    pub(crate) body: Option<&'a [u8]>,
 }
 
 /// Rewrites a request for its next hop; `None` if it names none.
@@ -110,6 +116,7 @@ pub(crate) fn onward(passing: &Passing<'_>, config: &Config) -> Option<Onward> {
         max_breadth: None,
         realm: None,
         ops: &[],
+        body: passing.body,
     };
     Some(Onward { flow, wire: splice::request(request, &hop)? })
 }

@@ -1,10 +1,12 @@
 //! What is kept of a dialog that passes through: enough to send its requests on, and to end it from here.
 
+use crate::bodies::{Says, describes};
 use crate::claim::value_mark;
 use crate::event::Side;
 use crate::mark::Mark;
+use bytes::Bytes;
 use model::Flow;
-use sip_message::{Message, Name};
+use sip_message::{Message, Method, Name};
 
 /// One dialog of the call: the callee's end of it. Several where a fork answered more than once.
 ///
@@ -27,6 +29,10 @@ pub(crate) struct Peer {
     /// The message with each side's newest Contact, where it moved since.
     pub(crate) caller_moved: Option<Message>,
     pub(crate) callee_moved: Option<Message>,
+    /// The body of its 2xx as it was passed on, where the media is anchored: repetitions have the same.
+    pub(crate) said: Option<Bytes>,
+    /// An offer in a response, and whose: what answers it comes in PRACK or ACK.
+    pub(crate) offer: Option<(Side, Message)>,
 }
 
 impl Peer {
@@ -34,8 +40,33 @@ impl Peer {
         self.answer.is_some() && !self.over
     }
 
+    /// What the body of a request of `from` is: what ends an offer's way is its answer (RFC 3264, RFC 3262 section 5).
+    pub(crate) fn says(&self, from: Side, request: &Message) -> Says<'_> {
+        if !describes(request) {
+            return Says::Nothing;
+        }
+        let ends = request.is_method(Method::Ack) || request.is_method(Method::Prack);
+        match &self.offer {
+            Some((by, offer)) if ends && *by != from => Says::Answer(offer),
+            Some(_) | None => Says::Offer,
+        }
+    }
+
+    /// A request of `from` within the dialog goes on; whether its body is an offer.
+    pub(crate) fn passes(&mut self, from: Side, request: &Message, offers: bool) {
+        self.heard(from, request);
+        let invite = request.is_method(Method::Invite);
+        if invite || request.is_method(Method::Update) {
+            self.moved(from, request);
+        }
+        if request.is_method(Method::Prack) && describes(request) && !offers || invite {
+            // Answered by this PRACK, or over with the INVITE before.
+            self.offer = None;
+        }
+    }
+
     /// Notes what a request of `from` within the dialog says.
-    pub(crate) fn heard(&mut self, from: Side, request: &Message) {
+    fn heard(&mut self, from: Side, request: &Message) {
         let number = request.cseq().map_or(0, |cseq| cseq.number);
         match from {
             Side::Caller => self.caller_cseq = self.caller_cseq.max(number),

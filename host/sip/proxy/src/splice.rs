@@ -64,6 +64,20 @@ impl<'m> Copy<'m> {
         self.put(b"\r\n");
     }
 
+    /// The length of another body, in the field's place.
+    fn length(&mut self, place: &sip_message::Place<'_>, body: &[u8]) {
+        self.without(place.at.clone());
+        push_number(&mut self.to, u32::try_from(body.len()).unwrap_or(u32::MAX));
+    }
+
+    /// The end of the head with another body behind it.
+    fn finish_with(mut self, body: Option<&[u8]>) -> Bytes {
+        let Some(body) = body else { return self.finish() };
+        self.put(b"\r\n");
+        self.put(body);
+        Bytes::from(self.to)
+    }
+
     fn finish(mut self) -> Bytes {
         self.until(self.from.len());
         Bytes::from(self.to)
@@ -104,18 +118,20 @@ pub(crate) struct Hop<'a> {
     /// Credentials for these realms were for us.
     pub(crate) realm: Option<&'a str>,
     pub(crate) ops: &'a [HeaderOp],
+    /// The body that goes on instead.
+    pub(crate) body: Option<&'a [u8]>,
 }
 
 /// The request as it leaves.
 pub(crate) fn request(message: &Message, hop: &Hop<'_>) -> Option<Bytes> {
-    let mut copy = Copy::new(message, ROOM);
+    let mut copy = Copy::new(message, ROOM + hop.body.map_or(0, <[u8]>::len));
     if let Some(uri) = hop.uri {
         copy.without(message.uri_at()?);
         copy.put(uri.as_bytes());
     }
     copy.until(message.fields_at());
     top_lines(&mut copy, hop);
-    let mut seen = Seen { routes: 0, via: false, max_forwards: false, max_breadth: false };
+    let mut seen = Seen { routes: 0, via: false, max_forwards: false, max_breadth: false, length: false };
     for place in message.places() {
         if matches!(place.name, Name::Via) && !seen.via {
             seen.via = true;
@@ -130,6 +146,9 @@ pub(crate) fn request(message: &Message, hop: &Hop<'_>) -> Option<Bytes> {
             seen.max_breadth = true;
             copy.without(place.at);
             push_number(&mut copy.to, breadth);
+        } else if let (Name::ContentLength, Some(body)) = (place.name, hop.body) {
+            seen.length = true;
+            copy.length(&place, body);
         } else if matches!(place.name, Name::Authorization | Name::ProxyAuthorization)
             && is_ours(&place.value, hop.realm)
             || hop.ops.iter().any(|op| drops(op, place.name))
@@ -139,7 +158,7 @@ pub(crate) fn request(message: &Message, hop: &Hop<'_>) -> Option<Bytes> {
     }
     copy.until(message.head_end());
     last_lines(&mut copy, hop, &seen);
-    Some(copy.finish())
+    Some(copy.finish_with(hop.body))
 }
 
 struct Seen {
@@ -147,6 +166,7 @@ struct Seen {
     via: bool,
     max_forwards: bool,
     max_breadth: bool,
+    length: bool,
 }
 
 /// Via, Record-Route and new Routes: each goes before all others of its name.
@@ -197,6 +217,9 @@ fn last_lines(copy: &mut Copy<'_>, hop: &Hop<'_>, seen: &Seen) {
         copy.put(b"Max-Breadth: ");
         push_number(&mut copy.to, breadth);
         copy.put(b"\r\n");
+    }
+    if let Some(body) = hop.body.filter(|_| !seen.length) {
+        copy.write(format_args!("Content-Length: {}\r\n", body.len()));
     }
     for op in hop.ops {
         match op {
@@ -287,6 +310,28 @@ pub(crate) fn response(
         }
     }
     Some(copy.finish())
+}
+
+/// The response as it goes back, with another body if there is one.
+pub(crate) fn response_with(message: &Message, body: Option<&[u8]>) -> Option<Bytes> {
+    let Some(body) = body else { return response(message, None, &[]) };
+    let mut copy = Copy::new(message, body.len());
+    let via = message.places().find(|place| matches!(place.name, Name::Via))?;
+    let mut values = via.value.list();
+    values.next()?;
+    match values.next() {
+        Some(next) => copy.without(via.at.start..via.at.start + offset(&via.value, &next)),
+        None => copy.without(via.line),
+    }
+    let length = message.places().find(|place| matches!(place.name, Name::ContentLength));
+    if let Some(place) = &length {
+        copy.length(place, body);
+    }
+    copy.until(message.head_end());
+    if length.is_none() {
+        copy.write(format_args!("Content-Length: {}\r\n", body.len()));
+    }
+    Some(copy.finish_with(Some(body)))
 }
 
 /// Whether the next hop is a strict router (section 16.6 step 6): its URI has no `lr`.

@@ -1,5 +1,6 @@
 //! Whom to try: one target, and the order of several (section 16.6: parallel within a q, serial across).
 
+use bytes::Bytes;
 use model::{Flow, HeaderOp};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -20,6 +21,8 @@ pub struct Target {
     pub q: u16,
     /// Changes to the request's header fields.
     pub header_ops: Arc<[HeaderOp]>,
+    /// The body it gets instead of the caller's.
+    pub body: Option<Bytes>,
 }
 
 /// Targets that wait for their turn.
@@ -73,7 +76,7 @@ mod tests {
 
     fn target(token: u16, q: u16) -> Target {
         let (request_uri, routes) = (String::new(), Vec::new());
-        Target { token, request_uri, routes, hops: SmallVec::new(), q, header_ops: Arc::from([]) }
+        Target { token, request_uri, routes, hops: SmallVec::new(), q, header_ops: Arc::from([]), body: None }
     }
 
     fn tokens(group: SmallVec<[Target; 2]>) -> Vec<u16> {

@@ -54,6 +54,7 @@ impl TryFrom<CompanyRow> for Company {
         };
         let handling = match row.handling.as_str() {
             "proxy" => Some(Handling::Proxy),
+            "relay" => Some(Handling::Relay),
             "b2bua" => Some(Handling::B2bua),
             _ => None,
         };
@@ -89,10 +90,12 @@ pub(crate) fn media_text(media: MediaPath) -> Result<&'static str, StoreError> {
 fn handling_text(handling: Handling) -> Result<&'static str, StoreError> {
     match handling {
         Handling::Proxy => Ok("proxy"),
+        Handling::Relay => Ok("relay"),
         Handling::B2bua => Ok("b2bua"),
-        Handling::TenantDefault => {
-            Err(StoreError::Invalid { what: "handling", why: "a company's default must be proxy or b2bua".to_owned() })
-        }
+        Handling::TenantDefault => Err(StoreError::Invalid {
+            what: "handling",
+            why: "a company's default must be proxy, relay or b2bua".to_owned(),
+        }),
     }
 }
 

@@ -3,6 +3,7 @@
 //! The phones are simpler than those of the other simulation and know forks and Route sets. Phase 1 has loss,
 //! duplication, disorder, operators and new calls; in phase 2 everybody hangs up until nothing is left.
 
+mod media;
 mod phone;
 
 use crate::chance::Chance;
@@ -41,6 +42,8 @@ struct Ledger {
 struct World {
     now: Instant,
     cores: Vec<Core>,
+    /// How each shard's company has its calls handled.
+    handlings: [Handling; 2],
     ledgers: Vec<Ledger>,
     phones: Vec<Phone>,
     network: Network,
@@ -82,6 +85,7 @@ impl World {
         } else {
             Weather { loss: chance.below(12), duplication: chance.below(6), delay_ms: (1, 5 + chance.below(300)) }
         };
+        let handlings = media::handlings(seed);
         let phones: Vec<Phone> = (0..CALLERS + CALLEES)
             .map(|n| {
                 Phone::new(
@@ -92,7 +96,7 @@ impl World {
                 )
             })
             .collect();
-        let cores = (0..SHARDS.len()).map(|n| shard(n, seed, &phones, decline_ends_all)).collect();
+        let cores = (0..SHARDS.len()).map(|n| shard((n, handlings[n]), seed, &phones, decline_ends_all)).collect();
         World {
             now,
             cores,
@@ -102,6 +106,7 @@ impl World {
             trace: Trace::new(keep, now),
             tally: Tally::default(),
             coverage: Coverage::default(),
+            handlings,
             chance,
             finals: BTreeMap::new(),
             answers: BTreeMap::new(),
@@ -128,6 +133,12 @@ impl World {
             self.forward([next_call, next_deed, storm])?;
         }
         self.network.calm();
+        let calm = self.now + media::CALM;
+        while self.now < calm {
+            self.settle()?;
+            self.forward([calm])?;
+        }
+        self.check_media()?;
         let end = self.now + CALM;
         for phone in &mut self.phones {
             phone.go_home(self.now);
@@ -184,6 +195,7 @@ impl World {
                     self.network.send(packet, false, self.now);
                 }
             }
+            acted |= self.speak();
             for shard in 0..self.cores.len() {
                 acted |= self.drain(shard)?;
             }
@@ -318,6 +330,13 @@ impl World {
     }
 
     fn deliver(&mut self, packet: Packet) -> Result<(), Broken> {
+        let packet = match packet.load {
+            Load::Rtp(bytes) => {
+                self.hear(packet.from, packet.to, bytes);
+                return Ok(());
+            }
+            Load::Sip(_) => packet,
+        };
         let Load::Sip(bytes) = packet.load else { return Ok(()) };
         if let Some(shard) = SHARDS.iter().position(|at| address(at) == packet.to) {
             self.tally.sip += 1;
@@ -366,6 +385,9 @@ impl World {
                 }
             }
         }
+        for core in &self.cores {
+            crate::rules::check_rest(core)?;
+        }
         let alive = self.phones.iter().flat_map(Phone::open).next();
         match alive {
             Some(dialog) => broken("agreement", format!("a phone still believes in {dialog}")),
@@ -374,7 +396,7 @@ impl World {
     }
 }
 
-fn shard(n: usize, seed: u64, phones: &[Phone], decline_ends_all: bool) -> Core {
+fn shard((n, handling): (usize, Handling), seed: u64, phones: &[Phone], decline_ends_all: bool) -> Core {
     let local = address(SHARDS[n]);
     let config = CoreConfig {
         listeners: vec![Listener { transport: Transport::Udp, local }],
@@ -388,7 +410,7 @@ fn shard(n: usize, seed: u64, phones: &[Phone], decline_ends_all: bool) -> Core 
         name: "c".to_owned(),
         domain: "chain.test".to_owned(),
         media: MediaPath::Direct,
-        handling: Handling::Proxy,
+        handling,
         decline_ends_all,
         calls_max: None,
         media_security: model::MediaSecurity::Allow,
@@ -424,5 +446,5 @@ fn shard(n: usize, seed: u64, phones: &[Phone], decline_ends_all: bool) -> Core 
     let directory = Arc::new(built.unwrap_or_else(|error| unreachable!("the simulator's own rows: {error}")));
     let mut secret = [n as u8 + 1; 32];
     secret[..8].copy_from_slice(&seed.to_le_bytes());
-    Core::new(config, directory, Vec::new(), Prompts::default(), secret)
+    Core::new(config, directory, media::ports(local.ip()), Prompts::default(), secret)
 }

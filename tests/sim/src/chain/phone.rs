@@ -17,6 +17,8 @@ enum Plan {
     Refuse(String, u16),
     Cancel(String),
     Bye(usize),
+    /// Says something in a dialog, and goes on doing so.
+    Speak(usize),
 }
 
 /// One dialog.
@@ -31,6 +33,10 @@ struct Dialog {
     over: bool,
     /// The INVITE, at the callee: no BYE before its ACK (RFC 3261 section 15).
     invite: String,
+    /// Where it hears the other, and where the other wants to hear it.
+    port: u16,
+    media: Option<SocketAddr>,
+    since: Instant,
 }
 
 /// An INVITE of ours.
@@ -40,6 +46,7 @@ struct Calling {
     rang: bool,
     cancel: bool,
     done: bool,
+    port: u16,
 }
 
 /// One phone.
@@ -63,7 +70,29 @@ pub(super) struct Phone {
     pub(super) talked: Vec<String>,
     serial: u64,
     home: bool,
+    /// The port of each INVITE that rings or rang here, by branch.
+    ports: BTreeMap<String, u16>,
+    next_port: u16,
+    /// RTP on its way: from which port, to whom.
+    pub(super) said: Vec<(u16, SocketAddr, Vec<u8>)>,
+    /// Who was heard at which port, and when last.
+    heard: BTreeMap<(u16, u32), Instant>,
 }
+
+/// What a dialog looks like from outside.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Talk<'p> {
+    pub(super) phone: usize,
+    pub(super) call_id: &'p str,
+    pub(super) tags: (&'p str, &'p str),
+    pub(super) label: u32,
+    pub(super) port: u16,
+    pub(super) media: Option<SocketAddr>,
+    pub(super) since: Instant,
+}
+
+/// How often a phone says something.
+const BREATH: Duration = Duration::from_secs(2);
 
 impl Phone {
     pub(super) fn new(n: usize, address: SocketAddr, proxy: SocketAddr, chance: Chance) -> Phone {
@@ -84,12 +113,64 @@ impl Phone {
             talked: Vec::new(),
             serial: 0,
             home: false,
+            ports: BTreeMap::new(),
+            next_port: 10_000,
+            said: Vec::new(),
+            heard: BTreeMap::new(),
         }
     }
 
     fn number(&mut self) -> u64 {
         self.serial += 1;
         self.serial
+    }
+
+    fn port(&mut self) -> u16 {
+        self.next_port += 2;
+        self.next_port
+    }
+
+    /// The dialogs that stand.
+    pub(super) fn talks(&self, phone: usize) -> impl Iterator<Item = Talk<'_>> {
+        self.dialogs.iter().filter(|dialog| !dialog.over).map(move |dialog| Talk {
+            phone,
+            call_id: &dialog.call_id,
+            tags: (text::tag(&dialog.own).unwrap_or_default(), text::tag(&dialog.other).unwrap_or_default()),
+            label: label(self.address, dialog.port),
+            port: dialog.port,
+            media: dialog.media,
+            since: dialog.since,
+        })
+    }
+
+    /// When this label was heard last at this port.
+    pub(super) fn heard_at(&self, port: u16, label: u32) -> Option<Instant> {
+        self.heard.get(&(port, label)).copied()
+    }
+
+    /// RTP came.
+    pub(super) fn listen(&mut self, port: u16, bytes: &[u8], now: Instant) {
+        let label = bytes.get(12..).and_then(|p| p.strip_prefix(b"SIM!")).and_then(|p| p.first_chunk());
+        if let Some(label) = label {
+            self.heard.insert((port, u32::from_be_bytes(*label)), now);
+        }
+    }
+
+    /// Says something in a dialog that stands, and plans to do so again.
+    fn speak(&mut self, at: usize, now: Instant) {
+        let number = self.number();
+        let Some(dialog) = self.dialogs.get(at).filter(|dialog| !dialog.over) else { return };
+        let own = label(self.address, dialog.port);
+        if let Some(to) = dialog.media {
+            let mut packet = vec![0x80, 0];
+            packet.extend((number as u16).to_be_bytes());
+            packet.extend((now.unix_nanos() as u32).to_be_bytes());
+            packet.extend(own.to_be_bytes());
+            packet.extend(b"SIM!");
+            packet.extend(own.to_be_bytes());
+            self.said.push((dialog.port, to, packet));
+        }
+        self.plan(now + BREATH, Plan::Speak(at));
     }
 
     fn plan(&mut self, at: Instant, plan: Plan) {
@@ -134,7 +215,8 @@ impl Phone {
     pub(super) fn call(&mut self, user: &str, now: Instant) {
         let number = self.number();
         let call_id = format!("{}-{number}", self.identity.user);
-        let sdp = self.identity.sdp(4000, 1, Way::Both);
+        let port = self.port();
+        let sdp = self.identity.sdp(port, 1, Way::Both);
         let (from, to) = (format!("{};tag=c{call_id}", self.identity.own()), format!("<sip:{user}@chain.test>"));
         let draft = Draft {
             method: "INVITE",
@@ -153,7 +235,7 @@ impl Phone {
             let at = now + self.chance.millis(0, 15_000);
             self.plan(at, Plan::Cancel(call_id.clone()));
         }
-        self.calling.insert(call_id, Calling { invite, rang: false, cancel: false, done: false });
+        self.calling.insert(call_id, Calling { invite, rang: false, cancel: false, done: false, port });
     }
 
     /// Does what it has in mind, and repeats what was not answered.
@@ -203,11 +285,16 @@ impl Phone {
 
     fn carry_out(&mut self, plan: Plan, now: Instant) {
         match plan {
+            // Every other one lets hear how it rings.
+            Plan::Ring(branch) if self.ports.get(&branch).is_some_and(|port| port % 4 == 0) => {
+                self.respond(&branch, 183, now);
+            }
             Plan::Ring(branch) => self.respond(&branch, 180, now),
             Plan::Answer(branch) => self.respond(&branch, 200, now),
             Plan::Refuse(branch, status) => self.respond(&branch, status, now),
             Plan::Cancel(call_id) => self.cancel(&call_id, now),
             Plan::Bye(at) => self.bye(at, now),
+            Plan::Speak(at) => self.speak(at, now),
         }
     }
 
@@ -254,7 +341,8 @@ impl Phone {
     fn respond(&mut self, branch: &str, status: u16, now: Instant) {
         let Some((invite, way)) = self.ringing.get(branch).cloned() else { return };
         let to = format!("{};tag=d{branch}", text::field(&invite, "to").unwrap_or_default());
-        let sdp = (status == 200).then(|| self.identity.sdp(4000, 1, Way::Both));
+        let port = self.ports.get(branch).copied().unwrap_or_default();
+        let sdp = matches!(status, 183 | 200).then(|| self.identity.sdp(port, 1, Way::Both));
         let recorded: String = text::lines(&invite, "record-route").map(|line| format!("{line}\r\n")).collect();
         let response = self.identity.response(&invite, status, &to, sdp.as_deref());
         let response = response.replacen("From: ", &format!("{recorded}From: "), 1);
@@ -272,8 +360,12 @@ impl Phone {
                 cseq: 100,
                 over: false,
                 invite: invite.clone(),
+                port,
+                media: text::sdp(&invite).map(|(at, _)| at),
+                since: now,
             });
             self.talk(self.dialogs.len() - 1, now);
+            self.speak(self.dialogs.len() - 1, now);
         }
         if status >= 200 {
             self.ringing.remove(branch);
@@ -315,6 +407,8 @@ impl Phone {
             return;
         }
         self.ringing.insert(branch.clone(), (invite.to_owned(), from));
+        let port = self.port();
+        self.ports.insert(branch.clone(), port);
         let soon = now + self.chance.millis(0, 300);
         self.plan(soon, Plan::Ring(branch.clone()));
         let later = now + self.chance.millis(0, 25_000);
@@ -403,6 +497,9 @@ impl Phone {
             cseq: 1,
             over: false,
             invite: String::new(),
+            port: self.calling.get(of("call-id")).map_or(0, |calling| calling.port),
+            media: text::sdp(response).map(|(at, _)| at),
+            since: now,
         };
         let number = self.number();
         let ack = self.within("ACK", &dialog, number);
@@ -413,12 +510,22 @@ impl Phone {
         self.dialogs.push(dialog);
         self.ways.push(from);
         let at = self.dialogs.len() - 1;
+        self.speak(at, now);
         if wanted {
             self.talk(at, now);
         } else {
             self.plan(now + Duration::from_millis(1), Plan::Bye(at));
         }
     }
+}
+
+/// What a phone writes into its audio: who, and at which port it hears.
+fn label(address: SocketAddr, port: u16) -> u32 {
+    let host = match address {
+        SocketAddr::V4(address) => address.ip().octets()[3],
+        SocketAddr::V6(_) => 0,
+    };
+    u32::from(host) << 16 | u32::from(port)
 }
 
 /// The next time at which phones act together.

@@ -1,6 +1,6 @@
 //! A proxy between strings: what comes in, what goes out, and what it tells.
 
-use crate::{Config, ContextKey, Event, Layer, Opening, Target};
+use crate::{Below, Bodies, Carried, Config, ContextKey, Event, Layer, Opening, Passage, Says, Target};
 use bytes::Bytes;
 use core::time::Duration;
 use model::{Flow, IdSource, Instant, Transport};
@@ -24,7 +24,31 @@ pub(crate) struct Kit {
     pub(crate) tx: sip_transaction::Layer,
     pub(crate) proxy: Layer,
     pub(crate) now: Instant,
+    /// The owner of anchored media.
+    pub(crate) bodies: Stamps,
     branch: u32,
+}
+
+/// Writes over each body what it is, and keeps the list.
+#[derive(Default)]
+pub(crate) struct Stamps(pub(crate) Vec<String>);
+
+impl Bodies for Stamps {
+    fn carry(&mut self, passage: &Passage<'_>) -> Carried {
+        let body = |message: &Message| String::from_utf8_lossy(message.body()).trim_end().to_owned();
+        let what = match passage.says {
+            Says::Nothing => "nothing".to_owned(),
+            Says::Offer => format!("offer {}", body(passage.message)),
+            Says::Answer(offer) => format!("answer {} to {}", body(passage.message), body(offer)),
+        };
+        let accepts = if passage.accepts { " accepts" } else { "" };
+        self.0.push(format!("{} {} {:?}: {what}{accepts}", passage.token, passage.tag, passage.from));
+        match passage.says {
+            _ if body(passage.message) == "v=bad" => Carried::Refused(488),
+            Says::Nothing => Carried::AsItIs,
+            Says::Offer | Says::Answer(_) => Carried::Instead(Bytes::from(format!("v={}\r\n", self.0.len()))),
+        }
+    }
 }
 
 /// One message that left.
@@ -52,6 +76,7 @@ pub(crate) fn target(token: u16, q: u16) -> Target {
         hops: core::iter::once(flow(host)).collect(),
         q,
         header_ops: Arc::from([]),
+        body: None,
     }
 }
 
@@ -105,6 +130,7 @@ impl Kit {
             tx: sip_transaction::Layer::new(sip_transaction::Config::default(), IdSource::new([1; 32])),
             proxy: Layer::new(config, IdSource::new([2; 32])),
             now: Instant::from_unix_nanos(1_800_000_000_000_000_000),
+            bodies: Stamps::default(),
             branch: 0,
         }
     }
@@ -156,12 +182,18 @@ impl Kit {
         use sip_transaction::Event;
         let mut ours = true;
         while let Some(event) = self.tx.poll_event() {
-            let (proxy, tx, now) = (&mut self.proxy, &mut self.tx, self.now);
+            let (proxy, tx, bodies, now) = (&mut self.proxy, &mut self.tx, &mut self.bodies, self.now);
             ours &= match event {
-                Event::Request { key, flow, request } => proxy.handle_request(tx, key, flow, &request, now),
-                Event::Ack { flow, request } => proxy.handle_ack(tx, flow, &request, now),
+                Event::Request { key, flow, request } => {
+                    proxy.handle_request(&mut Below { transactions: tx, bodies }, key, flow, &request, now)
+                }
+                Event::Ack { flow, request } => {
+                    proxy.handle_ack(&mut Below { transactions: tx, bodies }, flow, &request, now)
+                }
                 Event::Cancelled { invite, request } => proxy.handle_cancel(tx, invite, &request, now),
-                Event::Response { key, response, flow } => proxy.handle_response(tx, key, (response, flow), now),
+                Event::Response { key, response, flow } => {
+                    proxy.handle_response(&mut Below { transactions: tx, bodies }, key, (response, flow), now)
+                }
                 Event::ClientFailed { key, why } => proxy.handle_client_failed(tx, key, why, now),
                 Event::ServerFailed { key, why } => proxy.handle_server_failed(tx, key, why, now),
             };
@@ -227,6 +259,7 @@ fn short(event: &Event) -> String {
         }
         Event::Spent { cancelled, .. } => format!("spent{}", if *cancelled { " cancelled" } else { "" }),
         Event::CallerLost { .. } => "caller lost".to_owned(),
+        Event::Left { token, tag, .. } => format!("left {token} {tag}"),
         Event::Hung { token, by, .. } => format!("hung {token} by {by:?}"),
         Event::HopFailed { flow, retry_after } => format!("hop {} {retry_after:?}", flow.remote.ip()),
     }
