@@ -1,6 +1,7 @@
 //! The words of `strowger brand`, `company`, `registration` and `mailbox`.
 
 use clap::{Args, Subcommand};
+use std::path::PathBuf;
 
 /// Brands.
 #[derive(Debug, Subcommand)]
@@ -14,6 +15,26 @@ pub(crate) enum Brand {
         /// What becomes of a call that no plugin decides: `refuse` or `extensions` [default: refuse]
         #[arg(long, value_name = "VERDICT")]
         default_verdict: Option<String>,
+    },
+    /// Show who vouches for a brand's callers and whom it believes (STIR/SHAKEN); with options, change what is named
+    Identity {
+        /// The brand's name, or its number
+        brand: String,
+        /// Where others find the certificate: an https URL
+        #[arg(long, value_name = "URL", requires_all = ["certificate", "key"])]
+        url: Option<String>,
+        /// The certificate with its chain, PEM
+        #[arg(long, value_name = "FILE", requires_all = ["url", "key"])]
+        certificate: Option<PathBuf>,
+        /// The certificate's private key, PEM
+        #[arg(long, value_name = "FILE", requires_all = ["url", "certificate"])]
+        key: Option<PathBuf>,
+        /// Take the key away: nothing is signed any more
+        #[arg(long, conflicts_with = "key")]
+        no_key: bool,
+        /// The certificates of the authorities whose word counts, PEM; an empty file for none
+        #[arg(long, value_name = "FILE")]
+        anchors: Option<PathBuf>,
     },
 }
 

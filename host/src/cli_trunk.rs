@@ -92,6 +92,12 @@ pub(crate) struct Settings {
     /// Media passes through the switch, whatever company and plan say
     #[arg(long)]
     pub(crate) anchor: Option<bool>,
+    /// Whether calls to it are signed with the brand's key (STIR/SHAKEN)
+    #[arg(long)]
+    pub(crate) sign: Option<bool>,
+    /// What is done about the Identity of calls from it: `off`, `tag` or `refuse`
+    #[arg(long, value_name = "HOW")]
+    pub(crate) verify: Option<String>,
     /// Whether it may be used
     #[arg(long)]
     pub(crate) enabled: Option<bool>,

@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) media: Media,
     /// Finding next hops by name.
     pub(crate) dns: Dns,
+    /// Who vouches for callers' numbers (STIR/SHAKEN); keys and further authorities are set for each brand.
+    pub(crate) identity: Identity,
     /// The REST API.
     pub(crate) http: Http,
     /// The database.
@@ -169,6 +171,18 @@ impl Default for Media {
 pub(crate) struct Dns {
     /// The name servers, as `192.0.2.53:53`; none = those of `/etc/resolv.conf`.
     pub(crate) servers: Vec<SocketAddr>,
+}
+
+/// Who vouches for callers' numbers (STIR/SHAKEN); keys and further authorities are set for each brand.
+#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Identity {
+    /// Certificates, PEM, of the authorities that every brand believes about callers' numbers.
+    pub(crate) anchors: Option<PathBuf>,
+    /// Networks that are not public and from which certificates may be fetched all the same, as `10.0.0.0/8`.
+    pub(crate) fetch_networks: Vec<Cidr>,
+    /// Certificates, PEM, of the authorities of the web servers that certificates are fetched from; none = the system's.
+    pub(crate) fetch_ca: Option<PathBuf>,
 }
 
 /// The REST API.

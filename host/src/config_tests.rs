@@ -154,7 +154,8 @@ fn reference_page() -> String {
 
 /// The defaults that are no number of [`Limits`], for people.
 fn defaults() -> Vec<(String, String)> {
-    let Config { sip, tls, media, dns, http, store, data, limits, protection, overload, plugins } = Config::default();
+    let Config { sip, tls, media, dns, identity, http, store, data, limits, protection, overload, plugins } =
+        Config::default();
     let mut out: Vec<(String, String)> = vec![
         ("sip.listen".into(), "`[\"udp:0.0.0.0:5060\", \"tcp:0.0.0.0:5060\"]`".into()),
         ("sip.digest".into(), "`[\"sha-256\", \"md5\"]`".into()),
@@ -175,7 +176,7 @@ fn defaults() -> Vec<(String, String)> {
         ("plugins.apps_max".into(), plugins.apps_max.to_string()),
     ];
     assert_eq!(sip.digest, [DigestAlgorithm::Sha256, DigestAlgorithm::Md5]);
-    assert_eq!((store.url, dns.servers, tls), (None, Vec::new(), Tls::default()));
+    assert_eq!((store.url, dns.servers, tls, identity), (None, Vec::new(), Tls::default(), Identity::default()));
     for (section, table) in [
         ("limits", serde_json::to_value(limits)),
         ("protection", serde_json::to_value(protection)),

@@ -181,6 +181,11 @@ fn shell_config(config: &Config, prompts: Vec<(String, Vec<u8>)>) -> ShellConfig
         local_nets: config.sip.local_nets.clone(),
         ws_origins: config.sip.ws_origins.clone(),
         dns_servers: config.dns.servers.clone(),
+        identity: shell::IdentitySettings {
+            anchors: config.identity.anchors.clone(),
+            fetch_networks: config.identity.fetch_networks.clone(),
+            fetch_ca: config.identity.fetch_ca.clone(),
+        },
         default_domain: config.sip.default_domain.clone(),
         digest: config.sip.digest.clone(),
         guard: config.protection.clone(),

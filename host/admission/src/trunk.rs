@@ -20,6 +20,7 @@ pub struct AdmittedTrunk {
     brand_name: String,
     number: String,
     caller: Party,
+    caller_number: Option<String>,
 }
 
 impl AdmittedTrunk {
@@ -52,6 +53,12 @@ impl AdmittedTrunk {
     pub fn caller(&self) -> &Party {
         &self.caller
     }
+
+    /// The caller's number, even where it is withheld: somebody may have vouched for it.
+    #[must_use]
+    pub fn caller_number(&self) -> Option<&str> {
+        self.caller_number.as_deref()
+    }
 }
 
 impl Doorkeeper {
@@ -78,9 +85,11 @@ impl Doorkeeper {
             };
             let Some(brand) = directory.brand(trunk.brand) else { continue };
             self.counters.admitted += 1;
+            let (caller, caller_number) = caller(trunk, lists, company, request);
             return Ok(AdmittedTrunk {
                 number: ddi.e164.clone(),
-                caller: caller(trunk, lists, company, request),
+                caller,
+                caller_number,
                 trunk: Arc::clone(trunk),
                 company: Arc::clone(company),
                 brand_name: brand.name.clone(),
@@ -110,8 +119,8 @@ fn dialled(request: &Message, by_line: bool) -> Vec<String> {
 }
 
 /// The caller as the trunk's policy lets us believe: asserted identities before From, and no name from a carrier that is
-/// not trusted. A caller that wants privacy is anonymous (RFC 3323 section 4.2).
-fn caller(trunk: &Trunk, lists: &TranslationLists, company: &Company, request: &Message) -> Party {
+/// not trusted. A caller that wants privacy is anonymous (RFC 3323 section 4.2). With it the number, withheld or not.
+fn caller(trunk: &Trunk, lists: &TranslationLists, company: &Company, request: &Message) -> (Party, Option<String>) {
     let asserted = [Name::PAssertedIdentity, Name::PPreferredIdentity, Name::RemotePartyId];
     let trusted = trunk.headers.trust_identity;
     let (user, display) = asserted
@@ -124,15 +133,17 @@ fn caller(trunk: &Trunk, lists: &TranslationLists, company: &Company, request: &
         let text = wishes.text();
         text.split([';', ',']).any(|wish| ["id", "user", "header"].contains(&wish.trim().to_ascii_lowercase().as_str()))
     });
-    let user = user.map(|user| lists.caller_in.apply(&user)).filter(|user| !user.is_empty() && !hides);
+    let number = user.map(|user| lists.caller_in.apply(&user)).filter(|user| !user.is_empty());
+    let user = number.clone().filter(|_| !hides);
     let user = user.unwrap_or_else(|| "anonymous".to_owned());
     let domain = if user == "anonymous" { "anonymous.invalid" } else { company.domain.as_str() };
-    Party {
+    let party = Party {
         uri: format!("sip:{user}@{domain}"),
         display: display.filter(|_| trusted && !hides),
         verified: Some("trunk".to_owned()),
         user,
-    }
+    };
+    (party, number)
 }
 
 /// Number and name of a header's first value.

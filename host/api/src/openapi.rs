@@ -18,6 +18,7 @@ struct Frame;
 pub(crate) fn routes() -> (Router<Api>, OpenApi) {
     let v1 = OpenApiRouter::new()
         .merge(nouns::brands::routes())
+        .merge(nouns::identities::routes())
         .merge(nouns::companies::routes())
         .merge(nouns::policies::routes())
         .merge(nouns::accounts::routes())

@@ -39,6 +39,8 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("GET /api/v1/brands/{id}", thing(at("brands", brand), Value::Null)),
         ("PATCH /api/v1/brands/{id}", thing(at("brands", brand), json!({"name": "stolen"}))),
         ("DELETE /api/v1/brands/{id}", thing(at("brands", brand), Value::Null)),
+        ("GET /api/v1/brands/{id}/identity", thing(at("brands", brand) + "/identity", Value::Null)),
+        ("PATCH /api/v1/brands/{id}/identity", thing(at("brands", brand) + "/identity", json!({"anchors": ""}))),
         ("GET /api/v1/companies", Case::List),
         (
             "POST /api/v1/companies",

@@ -62,6 +62,36 @@ async fn a_trunk_lives_and_dies_and_tells_no_secret() {
 }
 
 #[tokio::test]
+async fn a_brand_says_who_vouches_for_its_callers() {
+    let world = World::new().await;
+    let own = Some(world.brand_admins[0].as_str());
+    let brand = world.ask(own, "GET", "/api/v1/brands", &Value::Null).await.body["items"][0]["id"].clone();
+    let path = format!("/api/v1/brands/{brand}/identity");
+    let empty = world.ask(own, "GET", &path, &Value::Null).await;
+    assert_eq!(empty.body, json!({"key": null, "anchors": ""}), "{empty:?}");
+    // The form of each is looked at before anything is kept.
+    for (body, field) in [
+        (json!({"anchors": "words"}), "anchors"),
+        (json!({"key": {"url": "http://a/b", "certificate": "", "key": ""}}), "key"),
+        (json!({"key": {"url": "https://a/b", "certificate": "words", "key": "words"}}), "key"),
+    ] {
+        let refused = world.ask(own, "PATCH", &path, &body).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{refused:?}");
+        assert!(refused.text.contains(field), "{refused:?}");
+    }
+    let none = world.ask(own, "PATCH", &path, &json!({"key": null, "anchors": ""})).await;
+    assert_eq!((none.status, &none.body), (StatusCode::OK, &empty.body));
+    let theirs = Some(world.brand_admins[1].as_str());
+    assert_eq!(world.ask(theirs, "GET", &path, &Value::Null).await.status, StatusCode::NOT_FOUND);
+
+    let made = world.ask(own, "POST", "/api/v1/trunks", &json!({"name": "t", "stir": {"sign": true}})).await;
+    assert_eq!(made.body["stir"], json!({"sign": true, "verify": "off"}), "{made:?}");
+    let trunk = format!("/api/v1/trunks/{}", made.body["id"]);
+    let changed = world.ask(own, "PATCH", &trunk, &json!({"stir": {"verify": "refuse"}})).await;
+    assert_eq!(changed.body["stir"], json!({"sign": false, "verify": "refuse"}), "{changed:?}");
+}
+
+#[tokio::test]
 async fn a_trunk_shows_how_it_is() {
     let world = World::new().await;
     let own = Some(world.brand_admins[0].as_str());

@@ -71,6 +71,8 @@ pub struct FromTrunk {
     pub trunk: Arc<Trunk>,
     /// Who calls, as far as the carrier is believed.
     pub caller: Party,
+    /// The caller's number, even where it is withheld.
+    pub number: Option<String>,
 }
 
 impl Arrival {

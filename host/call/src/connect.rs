@@ -10,7 +10,7 @@ use crate::step::{Step, cause_info};
 use crate::target::{self, Branch};
 use crate::transfer::Job;
 use core::time::Duration;
-use model::{Cause, CauseInfo, EndedBy, Endpoint, HeaderOp, LegRole, MediaPath, RingStep, Target};
+use model::{Cause, CauseInfo, EndedBy, Endpoint, HeaderOp, LegRole, MediaPath, RingStep, Target, Vouched};
 use sdp::Description;
 use sip_dialog::InviteSpec;
 use std::sync::Arc;
@@ -96,6 +96,7 @@ impl Step<'_, '_> {
             leg.forwarded = forwarded.to_vec();
             if let Some(to) = &branch.carrier {
                 leg.caller_shown.clone_from(&to.shown);
+                leg.vouched = to.word.as_ref().map(|word| Vouched::Signed(word.attestation));
             }
         }
         let (from, headers) = self.told(no, &branch);
@@ -176,7 +177,8 @@ impl Step<'_, '_> {
             Some(serves) => serves.display.as_deref(),
             None => self.call.info.caller.display.as_deref(),
         };
-        let shown = Shown { user: &leg.caller_shown, display, domain, private: self.call.private };
+        let verstat = if branch.carrier.is_none() { self.verstat_of(&leg.caller_shown) } else { None };
+        let shown = Shown { user: &leg.caller_shown, display, domain, private: self.call.private, verstat };
         let (mut from, identity) = identity::identity(branch.policy, &shown);
         if let Some(user) =
             branch.carrier.as_ref().and_then(|to| to.from_user.as_deref()).filter(|_| !self.call.private)
@@ -185,6 +187,11 @@ impl Step<'_, '_> {
         }
         let mut headers = vec![("Max-Forwards".to_owned(), self.call.max_forwards.to_string())];
         headers.extend(identity);
+        if let Some(word) = branch.carrier.as_ref().and_then(|to| to.word.as_ref()) {
+            // RFC 8224 section 4.1: what says Identity says the date.
+            headers.push(("Date".to_owned(), sip_message::date(self.now().unix_secs())));
+            headers.push(("Identity".to_owned(), word.value.clone()));
+        }
         headers.extend(identity::forwarding(branch.policy, &leg.forwarded, &leg.party, domain));
         if let Some(serves) = self.call.serves.as_ref().filter(|serves| !serves.referred_by.is_empty()) {
             headers.push(("Referred-By".to_owned(), serves.referred_by.clone()));

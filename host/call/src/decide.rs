@@ -28,14 +28,14 @@ impl Step<'_, '_> {
         let waits = self.floors.directory.hooks().routing_waits(info.brand, info.company);
         let until = self.now() + if waits { limits.route_io_deadline() } else { limits.route_deadline() };
         self.desk.by_ticket.insert(ticket, self.call.id);
-        self.call.stage = Stage::Deciding(Deciding { ticket, until });
+        self.call.stage = Stage::Deciding(Deciding { ticket, until, proving: None });
         let question = Question { ticket, deadline: until, call: self.call.info.clone(), kind };
         self.desk.out.push_back(Output::Ask(question));
     }
 
     /// The chain answered.
     pub(crate) fn answered(&mut self, ticket: Ticket, answer: Answer) {
-        let waited_for = matches!(&self.call.stage, Stage::Deciding(d) if d.ticket == ticket);
+        let waited_for = matches!(&self.call.stage, Stage::Deciding(d) if d.ticket == ticket && d.proving.is_none());
         if !waited_for {
             self.desk.counters.answers_stale += 1;
             return;

@@ -11,8 +11,8 @@ use crate::step::Step;
 use crate::transfer::Job;
 use model::{
     AccountId, Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId,
-    CallRecord, CallSnapshot, Cause, Company, CompanyId, EndedBy, IdSource, Instant, Question, RecordingEvent,
-    RequestId, Ticket,
+    CallRecord, CallSnapshot, Cause, Company, CompanyId, EndedBy, IdSource, IdentityFailure, Instant, ProofQuestion,
+    Question, RecordingEvent, RequestId, Ticket,
 };
 use sip_dialog::DialogKey;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -43,6 +43,8 @@ pub enum Output {
         /// The app.
         app: AppId,
     },
+    /// Find out whether a token holds; [`Engine::handle_proof`] by the question's deadline, or it does not.
+    Prove(Box<ProofQuestion>),
     /// To the durable outbox.
     Record(CallRecord),
     /// To whoever keeps recordings: one begins, or is over.
@@ -170,7 +172,7 @@ impl Engine {
         let started = CallEvent::CallStarted { call: id, company: call.info.company, caller, callee };
         self.desk.out.push_back(Output::Event(started));
         self.calls.insert(id, Box::new(call));
-        self.step(id, floors, |step| step.begin_routing());
+        self.step(id, floors, |step| step.begin_call(arrival));
     }
 
     /// Why the switch can open no call of this company now.
@@ -224,6 +226,14 @@ impl Engine {
     pub fn handle_answer(&mut self, floors: &mut Floors<'_>, ticket: Ticket, answer: Answer) {
         match self.desk.by_ticket.remove(&ticket) {
             Some(call) => self.step(call, floors, |step| step.answered(ticket, answer)),
+            None => self.desk.counters.answers_stale += 1,
+        }
+    }
+
+    /// Whether somebody vouches for a caller is known.
+    pub fn handle_proof(&mut self, floors: &mut Floors<'_>, ticket: Ticket, proof: Result<(), IdentityFailure>) {
+        match self.desk.by_ticket.remove(&ticket) {
+            Some(call) => self.step(call, floors, |step| step.proved(ticket, proof)),
             None => self.desk.counters.answers_stale += 1,
         }
     }

@@ -16,6 +16,8 @@ pub(crate) struct Shown<'a> {
     pub(crate) domain: &'a str,
     /// The caller wants its number withheld.
     pub(crate) private: bool,
+    /// Whether somebody vouched for the number.
+    pub(crate) verstat: Option<&'static str>,
 }
 
 /// Who sent a call on, and why (RFC 5806 section 4.2).
@@ -40,7 +42,8 @@ pub(crate) fn wants_privacy(request: &Message) -> bool {
 
 /// The From value, without a tag, and the identity fields.
 pub(crate) fn identity(policy: HeaderPolicy, shown: &Shown<'_>) -> (String, Vec<(String, String)>) {
-    let own = name_addr(shown.display, format_args!("sip:{}@{}", escaped(shown.user), shown.domain));
+    let verstat = shown.verstat.map(|verstat| format!(";verstat={verstat}")).unwrap_or_default();
+    let own = name_addr(shown.display, format_args!("sip:{}{verstat}@{}", escaped(shown.user), shown.domain));
     let withheld = shown.private || policy.hide;
     let tell = !policy.hide && (!shown.private || policy.trusted);
     let mut fields = Vec::new();
@@ -139,7 +142,7 @@ mod tests {
     };
 
     fn told(policy: HeaderPolicy, private: bool) -> (String, String) {
-        let shown = Shown { user: "1001", display: Some("Al \"x\""), domain: "demo.test", private };
+        let shown = Shown { user: "1001", display: Some("Al \"x\""), domain: "demo.test", private, verstat: None };
         let (from, fields) = identity(policy, &shown);
         let fields: Vec<String> = fields.into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
         (from, fields.join("\n"))
@@ -159,6 +162,22 @@ mod tests {
                  Remote-Party-ID: {own};party=calling;screen=yes;privacy=off"
             )
         );
+    }
+
+    #[test]
+    fn what_vouches_for_a_number_stands_beside_it() {
+        let shown = Shown {
+            user: "+4930123",
+            display: None,
+            domain: "demo.test",
+            private: false,
+            verstat: Some("TN-Validation-Passed"),
+        };
+        let (from, fields) = identity(HeaderPolicy { pai: true, ..PHONE }, &shown);
+        assert_eq!(from, "<sip:+4930123;verstat=TN-Validation-Passed@demo.test>");
+        assert_eq!(fields, [("P-Asserted-Identity".to_owned(), from)]);
+        let (from, _) = identity(PHONE, &Shown { private: true, ..shown });
+        assert_eq!(from, ANONYMOUS);
     }
 
     #[test]

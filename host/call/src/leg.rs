@@ -70,6 +70,8 @@ pub(crate) struct Leg {
     pub(crate) referred: bool,
     /// How its media went, once it has ended.
     pub(crate) quality: Option<model::MediaQuality>,
+    /// Who vouches for the caller's number: of the caller's leg whoever it was, of a carrier's we.
+    pub(crate) vouched: Option<model::Vouched>,
     /// Whether its media is SRTP, and under which keys.
     pub(crate) security: Security,
     /// Whether its party and the other one have agreed on SRTP between themselves, which passes here.
@@ -125,6 +127,7 @@ impl Leg {
             forwarded: Vec::new(),
             referred: false,
             quality: None,
+            vouched: None,
             security: Security::default(),
             sealed: false,
             flows: None,
@@ -186,6 +189,7 @@ impl Leg {
             sip_status: if self.answered_at.is_some() { 200 } else { ending.refusal() },
             ended_by: ending.by,
             media: self.quality,
+            identity: self.vouched,
         }
     }
 }

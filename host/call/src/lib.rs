@@ -30,6 +30,7 @@ mod joining;
 mod lamps;
 mod leg;
 mod park;
+mod proving;
 mod proxying;
 mod redirect;
 mod relaying;

@@ -2,6 +2,7 @@
 
 use crate::hunt::Hunt;
 use crate::leg::LegNo;
+use crate::proving::Proving;
 use crate::proxying::Proxying;
 use core::time::Duration;
 use media::JobId;
@@ -61,6 +62,8 @@ pub(crate) struct Deciding {
     pub(crate) ticket: Ticket,
     /// Then the default verdict stands.
     pub(crate) until: Instant,
+    /// What is asked is not the chain, but whether somebody vouches for the caller.
+    pub(crate) proving: Option<Proving>,
 }
 
 /// Two legs hear each other.

@@ -8,7 +8,9 @@ use crate::leg::{Ending, Leg, LegNo, Progress};
 use crate::security::Security;
 use crate::stage::{Bridge, Stage, Waiting};
 use crate::trunk::OnTrunk;
-use model::{CallEvent, CallId, CallRecord, Cause, CauseInfo, EndedBy, IdSource, LegRole, MediaQuality, Sounded};
+use model::{
+    CallEvent, CallId, CallRecord, Cause, CauseInfo, EndedBy, IdSource, IdentityFailure, LegRole, MediaQuality, Sounded,
+};
 use sip_dialog::Event;
 
 /// A call, the desk and the floors, for the length of one step.
@@ -255,10 +257,14 @@ impl Step<'_, '_> {
         }
         match &self.call.stage {
             Stage::Deciding(deciding) => {
-                let ticket = deciding.ticket;
+                let (ticket, proving) = (deciding.ticket, deciding.proving.is_some());
                 self.desk.counters.verdicts_late += 1;
                 self.desk.by_ticket.remove(&ticket);
-                self.verdict_missing(true);
+                if proving {
+                    self.proved(ticket, Err(IdentityFailure::BadInfo));
+                } else {
+                    self.verdict_missing(true);
+                }
             }
             Stage::Hunting(_) => self.ring_timeout(),
             Stage::Bridged(_) => self.end_call(Ending::switch(Cause::MaxDuration)),

@@ -5,6 +5,7 @@
 //! other, each as a leg of its own, and the plan goes on when none is left.
 
 use crate::leg::{Ending, LegNo, Progress};
+use crate::proving::OurWord;
 use crate::step::{Step, cause_info};
 use crate::target::Branch;
 use core::time::Duration;
@@ -48,6 +49,8 @@ pub(crate) struct ToCarrier {
     pub(crate) host: String,
     /// The user part of From instead of the number.
     pub(crate) from_user: Option<String>,
+    /// That the caller may show its number.
+    pub(crate) word: Option<OurWord>,
     pub(crate) carrier: Carrier,
 }
 
@@ -99,9 +102,11 @@ impl Step<'_, '_> {
     fn to_server(&self, trunk: &Arc<Trunk>, route: &Route, target: &Target, number: &str) -> Branch {
         let unchanged = TranslationLists::default();
         let lists = self.floors.directory.translation_of(trunk).map_or(&unchanged, |set| &set.lists);
+        let called = number;
         let number = lists.callee_out.apply(number);
         let shown = target.caller_id.as_deref().or_else(|| self.outgoing_ddi());
         let caller = shown.unwrap_or(&self.call.info.caller.user);
+        let word = self.our_word(trunk, caller, called);
         let shown = lists.caller_out.apply(caller);
         let host = trunk.from_domain.clone().unwrap_or_else(|| route.flow.local.ip().to_string());
         let host = if host.contains(':') { format!("[{host}]") } else { host };
@@ -136,6 +141,7 @@ impl Step<'_, '_> {
                 shown,
                 host,
                 from_user: trunk.from_user.clone(),
+                word,
                 carrier: Carrier { identity: IdentityKey(trunk.id.0), patience },
             })),
         }

@@ -126,6 +126,8 @@ catalogue! {
     CallsMaxIn = "calls-max-in", 486, 17, Notice, "Raise the calls-max of the company or the account.";
     /// A call filter or a forward refuses the caller.
     CallerRefused = "caller-refused", 403, 21, Normal, "See the number's call filter, or the account's forwards.";
+    /// The trunk takes only callers that somebody vouches for, and this one's Identity is missing or does not hold.
+    CallerUnproven = "caller-unproven", 428, 21, Notice, "The CDR's identity says what was wrong; the trunk's verify and the brand's anchors decide.";
     /// The account that pays may not call this number.
     NotPermitted = "not-permitted", 403, 57, Normal, "See the account's call ACL, or its company's.";
     /// No free media port.

@@ -1,6 +1,6 @@
 //! One CDR per leg, and the records that make it survive a crash.
 
-use crate::{AccountId, BrandId, CallId, Cause, CompanyId, Instant};
+use crate::{AccountId, BrandId, CallId, Cause, CompanyId, Instant, Vouched};
 use serde::{Deserialize, Serialize};
 
 /// Which side of the call a leg is.
@@ -67,6 +67,9 @@ pub struct Cdr {
     /// How its media went; `None` where none passed through the switch.
     #[serde(default)]
     pub media: Option<MediaQuality>,
+    /// Who vouches for the caller's number; `None` where nobody looked and nothing was signed.
+    #[serde(default)]
+    pub identity: Option<Vouched>,
 }
 
 /// How the media of one leg went. "In" is from the party, as the switch counted it; "out" is to the party, as the

@@ -3,6 +3,7 @@
 use crate::{
     AccountId, AccountRules, BrandId, Calendar, CallAcl, CallFilter, CompanyId, CompanyPolicy, CompanyRules, Countries,
     DdiId, ExtensionId, Handling, Hooks, MatchList, MediaPath, MediaSecurity, Rule, RuleBody, RuleKind, Schedule,
+    Signer,
 };
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
@@ -213,6 +214,7 @@ pub struct Directory {
     hooks: Hooks,
     policies: BTreeMap<CompanyId, Arc<CompanyPolicy>>,
     countries: Arc<Countries>,
+    signers: BTreeMap<BrandId, Arc<dyn Signer>>,
     rules: BTreeMap<(CompanyId, RuleKind, String), RuleBody>,
 }
 
@@ -309,6 +311,19 @@ impl Directory {
     pub fn with_countries(mut self, countries: Arc<Countries>) -> Directory {
         self.countries = countries;
         self
+    }
+
+    /// With the keys of these brands; the others sign nothing.
+    #[must_use]
+    pub fn with_signers(mut self, signers: BTreeMap<BrandId, Arc<dyn Signer>>) -> Directory {
+        self.signers = signers;
+        self
+    }
+
+    /// What signs a brand's calls.
+    #[must_use]
+    pub fn signer(&self, brand: BrandId) -> Option<&Arc<dyn Signer>> {
+        self.signers.get(&brand)
     }
 
     /// The settings of a company.

@@ -26,6 +26,7 @@ mod question;
 mod recording;
 mod resolve;
 mod rules;
+mod stir;
 mod time;
 mod translation;
 mod trunk;
@@ -72,6 +73,7 @@ pub use rules::{
     HuntGroup, HuntMember, HuntStrategy, Local, MatchList, MatchListError, OutgoingDdiRule, OutgoingDdiRules, Period,
     Permission, RULE_ENTRIES_MAX, RouteLock, Rule, RuleBody, RuleKind, Schedule, Span, Way, Weekdays,
 };
+pub use stir::{Attestation, IdentityFailure, ProofQuestion, SIGNATURE_BYTES, Signer, TrunkStir, Verify, Vouched};
 pub use time::Instant;
 pub use translation::{RuleError, RuleList, TranslationLists, TranslationRule, TranslationSet};
 pub use trunk::{Trunk, TrunkCredentials, TrunkHeaders, TrunkRegistration, TrunkSecret, TrunkServer, TrunkSource};

@@ -100,6 +100,8 @@ pub struct Limits {
     pub connect_timeout_ms: u32,
     /// Longest wait for the addresses of a next hop, in milliseconds; then the hop has failed with 503.
     pub resolve_deadline_ms: u32,
+    /// Longest wait for the proof of a caller's Identity, in milliseconds; then its certificate could not be had.
+    pub proof_deadline_ms: u32,
     /// Most next hops of a shard being looked up at once; past it a lookup fails at once.
     pub lookups_max: usize,
     /// Most connections that one source may have open (an IPv6 source is a /64); past it a new one is closed at once.
@@ -186,6 +188,7 @@ impl Default for Limits {
             connection_stall_s: 32,
             connect_timeout_ms: 4_000,
             resolve_deadline_ms: 2_000,
+            proof_deadline_ms: 2_000,
             lookups_max: 10_000,
             connections_per_source_max: 1_000,
             handshake_timeout_ms: 5_000,
@@ -219,6 +222,12 @@ impl Limits {
     #[must_use]
     pub fn resolve_deadline(&self) -> Duration {
         Duration::from_millis(u64::from(self.resolve_deadline_ms))
+    }
+
+    /// [`Limits::proof_deadline_ms`] as a duration.
+    #[must_use]
+    pub fn proof_deadline(&self) -> Duration {
+        Duration::from_millis(u64::from(self.proof_deadline_ms))
     }
 
     /// [`Limits::route_io_deadline_ms`] as a duration.

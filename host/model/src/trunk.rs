@@ -3,7 +3,7 @@
 //! One noun for both ways: calls leave by the servers, and come in by the sources or by a registration. A trunk belongs
 //! to a brand, never to a company; which company an inbound call is for, its DDI says.
 
-use crate::{BrandId, Directory, Ha1, LookupError, TranslationSet, TranslationSetId, Transport, TrunkId};
+use crate::{BrandId, Directory, Ha1, LookupError, TranslationSet, TranslationSetId, Transport, TrunkId, TrunkStir};
 use core::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -156,6 +156,8 @@ pub struct Trunk {
     pub anchor: bool,
     /// Where its calls come from without a registration.
     pub sources: Vec<TrunkSource>,
+    /// What is signed for it, and what it must bring signed.
+    pub stir: TrunkStir,
 }
 
 impl Trunk {

@@ -30,6 +30,7 @@ fn trunk(id: i64, brand: i64, sources: &[(&str, Option<&str>)]) -> Trunk {
                 listener: listener.map(|l| l.parse().unwrap()),
             })
             .collect(),
+        stir: TrunkStir::default(),
     }
 }
 

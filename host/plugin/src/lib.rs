@@ -34,7 +34,7 @@ mod trial;
 pub use artifact::{Artifact, Digest, Point};
 pub use binding::{BindingSpec, Scope};
 pub use bundle::Grants;
-pub use capability::{HttpClients, PrefixTables, Secret};
+pub use capability::{HttpClients, PrefixTables, Secret, is_public};
 pub use config::HostConfig;
 pub use error::{ArtifactError, BindError, HostError};
 pub use host::{AppMessage, Host};

@@ -1,5 +1,6 @@
 //! What a shell is started with.
 
+use crate::IdentitySettings;
 use core::net::SocketAddr;
 use core::time::Duration;
 use model::{Cidr, DigestAlgorithm, Limits};
@@ -44,6 +45,8 @@ pub struct ShellConfig {
     pub t4: Duration,
     /// The file that says which country an address belongs to, for companies that name countries.
     pub countries: Option<PathBuf>,
+    /// From where certificates of callers' identities are fetched, and who is believed.
+    pub identity: IdentitySettings,
     /// The folder for the CDR outbox and the saved registrations; made if missing.
     pub data_dir: PathBuf,
     /// Prompts that come with the program: name and WAV file.
@@ -74,6 +77,7 @@ impl ShellConfig {
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),
             countries: None,
+            identity: IdentitySettings::default(),
             data_dir,
             prompts: Vec::new(),
             prompts_dir: None,

@@ -2,6 +2,7 @@
 
 use crate::command::Command;
 use crate::countries::CountryFile;
+use crate::proofs::Trust;
 use bundle::Manifest;
 use core::time::Duration;
 use model::{BrandId, Directory, PluginId};
@@ -40,6 +41,8 @@ pub(crate) struct Feed {
     pub(crate) tables: BTreeMap<(BrandId, String), String>,
     /// Which country an address belongs to; looked at with each change of the store.
     pub(crate) countries: CountryFile,
+    /// Who is believed about callers, and what signs for ours.
+    pub(crate) trust: Arc<Trust>,
 }
 
 impl Feed {
@@ -78,7 +81,8 @@ impl Feed {
     /// What the store holds, with the operator's table of countries.
     pub(crate) async fn directory(&mut self) -> Result<Directory, StoreError> {
         let directory = self.db.directory().await?;
-        Ok(directory.with_countries(self.countries.current().await))
+        let signers = self.trust.take(&self.db.identities().every().await?);
+        Ok(directory.with_countries(self.countries.current().await).with_signers(signers))
     }
 
     /// Reads everything once and makes it live; whether the shard is still there.

@@ -25,6 +25,7 @@ mod keep;
 mod kept_metrics;
 mod metrics;
 mod prompts;
+mod proofs;
 mod published;
 mod recorder;
 mod registrations;
@@ -39,6 +40,7 @@ pub use handle::{CallScope, Drained, Gone, Handle, Health, NotLive, Registration
 pub use net::{
     BoundListener, ClientCertificates, ListenerConfig, MediaConfig, NetError, PortRange, TlsCertificate, TlsConfig,
 };
+pub use proofs::IdentitySettings;
 pub use published::Figures;
 pub use start::Shell;
 pub use switch::{GuardConfig, ShedderConfig};

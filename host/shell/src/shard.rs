@@ -7,6 +7,7 @@ use crate::asks::Asks;
 use crate::clock::Clock;
 use crate::command::Command;
 use crate::hops::Hops;
+use crate::proofs::Proofs;
 use crate::published::{Alive, Figures, Published};
 use crate::recorder::Recorder;
 use crate::registrations::Keeper;
@@ -54,6 +55,7 @@ pub(crate) struct Parts {
     pub(crate) directory: Arc<Directory>,
     pub(crate) plugins: plugin::Host,
     pub(crate) resolver: resolver::Resolver,
+    pub(crate) proofs: Proofs,
     pub(crate) journal: Journal,
     pub(crate) keeper: Keeper,
     pub(crate) recorder: Recorder,
@@ -71,6 +73,7 @@ pub(crate) struct Shard {
     clock: Clock,
     directory: Arc<Directory>,
     plugins: plugin::Host,
+    proofs: Proofs,
     journal: Journal,
     keeper: Keeper,
     recorder: Recorder,
@@ -104,6 +107,7 @@ impl Shard {
             clock: parts.clock,
             directory: parts.directory,
             plugins: parts.plugins,
+            proofs: parts.proofs,
             journal: parts.journal,
             keeper: parts.keeper,
             recorder: parts.recorder,
@@ -293,6 +297,10 @@ impl Shard {
     }
 
     fn take_hops(&mut self, now: Instant) {
+        for (ticket, proof) in self.proofs.answered() {
+            self.core.handle(Input::Proved { ticket, proof }, now);
+            self.collect();
+        }
         for (ticket, found) in self.hops.answered() {
             let hops = found.map(|found| found.into_iter().map(|f| next_hop(&mut self.net, f)).collect());
             self.core.handle(Input::Resolved(Resolved { ticket, hops }), now);
@@ -355,6 +363,7 @@ impl Shard {
             Output::Ask(question) => self.ask(question, now),
             Output::AskRegister(question) => self.ask_register(question, now),
             Output::Resolve(question) => self.hops.ask(question),
+            Output::Prove(question) => self.proofs.ask(*question),
             Output::AppStart { app, start } => {
                 self.apps_alive.insert(app);
                 self.plugins.start_app(app, start, Arc::clone(&self.directory), self.apps.0.clone());

@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::countries::CountryFile;
 use crate::feed::{Applied, Feed};
 use crate::handle::{Ending, Handle, Inner};
+use crate::proofs::{Proofs, Trust};
 use crate::published::Published;
 use crate::recorder::Recorder;
 use crate::registrations::{self, Keeper};
@@ -45,6 +46,8 @@ impl Shell {
         let (inbox, receiver) = mpsc::channel(config.limits.inbox_max.max(1));
         let applied = watch::Sender::new(Applied::default());
         let countries = CountryFile::read(config.countries.clone())?;
+        let clock = Clock::anchored();
+        let trust = Arc::new(Trust::new(&config.identity, config.limits.proof_deadline(), clock)?);
         let mut feed = Feed {
             db: db.clone(),
             plugins: plugins.clone(),
@@ -53,6 +56,7 @@ impl Shell {
             refused: BTreeMap::new(),
             tables: BTreeMap::new(),
             countries,
+            trust: Arc::clone(&trust),
         };
         keep::restore(plugins.kv(), &db).await?;
         let directory = feed.directory().await?;
@@ -61,7 +65,6 @@ impl Shell {
         let directory = Arc::new(directory.with_hooks(plugins.hooks()));
         feed.applied.send_replace(Applied { version: directory.version(), stale: None, broken });
 
-        let clock = Clock::anchored();
         let mut core = new_core(&config, &net, &directory, prompts)?;
         if let Some(snapshot) = registrations::load(&config.data_dir) {
             core.restore_registrations(snapshot, clock.now());
@@ -70,6 +73,7 @@ impl Shell {
         let published = Published::new();
         let (whys, explained) = mpsc::channel(config.limits.inbox_max.max(1));
         let listeners = net.listeners().to_vec();
+        let net_waker = net.waker();
         let thread = spawn(Parts {
             core,
             net,
@@ -77,6 +81,7 @@ impl Shell {
             directory,
             plugins: plugins.clone(),
             resolver: resolver::Resolver::new(resolver_settings(&config, &listeners)),
+            proofs: Proofs::new(trust, net_waker),
             journal: outbox.journal(),
             keeper,
             recorder: Recorder::start(&config.data_dir)

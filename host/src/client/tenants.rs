@@ -7,6 +7,7 @@ use crate::cli_tenant::{Brand, Company, CompanySettings, Mailbox, PolicyChanges,
 use crate::exit::Failure;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
+use std::path::Path;
 
 pub(super) async fn brand(remote: &Remote, command: &Brand) -> Result<String, Failure> {
     match command {
@@ -18,7 +19,41 @@ pub(super) async fn brand(remote: &Remote, command: &Brand) -> Result<String, Fa
             let body = json!({ "name": name, "default_verdict": default_verdict });
             added(remote, "Brand", &remote.write(Method::POST, "/brands", &body).await?)
         }
+        Brand::Identity { brand, url, certificate, key, no_key, anchors } => {
+            let path = format!("/brands/{}/identity", remote.one("brands", Some(brand)).await?);
+            let mut body = Map::new();
+            if let (Some(url), Some(certificate), Some(key)) = (url, certificate, key) {
+                let key = json!({ "url": url, "certificate": read(certificate)?, "key": read(key)? });
+                body.insert("key".to_owned(), key);
+            } else if *no_key {
+                body.insert("key".to_owned(), Value::Null);
+            }
+            if let Some(anchors) = anchors {
+                body.insert("anchors".to_owned(), json!(read(anchors)?));
+            }
+            let identity = if body.is_empty() {
+                remote.get(&path, &[]).await?
+            } else {
+                remote.write(Method::PATCH, &path, &Value::Object(body)).await?
+            };
+            Ok(if remote.json { json(&identity) } else { identity_text(&identity) })
+        }
     }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|e| Failure::start(format!("{} cannot be read: {e}", path.display())))
+}
+
+fn identity_text(identity: &Value) -> String {
+    let key = &identity["key"];
+    let signs = if key.is_null() {
+        "Calls are not signed.".to_owned()
+    } else {
+        format!("Calls are signed; the certificate is at {}.", text(key, "url"))
+    };
+    let anchors = identity["anchors"].as_str().unwrap_or_default().matches("-----BEGIN CERTIFICATE-----").count();
+    format!("{signs}\nAuthorities that are believed beside the platform's: {anchors}.\n")
 }
 
 pub(super) async fn company(remote: &Remote, command: &Company) -> Result<String, Failure> {

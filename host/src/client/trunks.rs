@@ -122,6 +122,10 @@ async fn body(remote: &Remote, s: &Settings) -> Result<Map<String, Value>, Failu
     if let Some(anchor) = s.anchor {
         put("anchor", json!(anchor));
     }
+    let stir = [("sign", s.sign.map(|v| json!(v))), ("verify", s.verify.as_ref().map(|v| json!(v)))];
+    if stir.iter().any(|(_, value)| value.is_some()) {
+        put("stir", stir.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect());
+    }
     if let Some(enabled) = s.enabled {
         put("enabled", json!(enabled));
     }

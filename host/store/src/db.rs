@@ -2,8 +2,8 @@
 
 use crate::sql::{Arg, Pools, Row, Statement, Tx};
 use crate::{
-    Accounts, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, PluginKeys, Plugins, Policies,
-    PrefixTables, Rules, SecretKey, StoreError, Tokens, TranslationSets, Trunks, feed::Watch, open,
+    Accounts, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, Identities, PluginKeys, Plugins,
+    Policies, PrefixTables, Rules, SecretKey, StoreError, Tokens, TranslationSets, Trunks, feed::Watch, open,
 };
 use std::sync::Arc;
 
@@ -104,6 +104,12 @@ impl Db {
     #[must_use]
     pub const fn rules(&self) -> Rules<'_> {
         Rules(self)
+    }
+
+    /// Who vouches for callers' numbers, by brand.
+    #[must_use]
+    pub const fn identities(&self) -> Identities<'_> {
+        Identities(self)
     }
 
     /// The trunks.

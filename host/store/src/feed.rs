@@ -38,7 +38,7 @@ statements! { "directory";
     TRANSLATION_SETS = "SELECT id, brand_id, name, caller_in, caller_out, callee_in, callee_out FROM translation_sets
         ORDER BY id";
     TRUNKS = "SELECT id, brand_id, name, enabled, servers, username, secret, registration, from_user, from_domain,
-        headers, calls_max, cps_max, answer_ms, ping_s, translation_set_id, anchor FROM trunks ORDER BY id";
+        headers, calls_max, cps_max, answer_ms, ping_s, translation_set_id, anchor, stir FROM trunks ORDER BY id";
     TRUNK_SOURCES = "SELECT trunk_id, network, listener FROM trunk_sources ORDER BY trunk_id, position";
     POLICIES = "SELECT company_id, policy FROM company_policies ORDER BY company_id";
     RULES = "SELECT id, company_id, kind, name, body FROM rules ORDER BY id";

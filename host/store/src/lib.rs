@@ -29,6 +29,7 @@ pub use nouns::companies::{Companies, NewCompany};
 pub use nouns::ddis::{Ddis, NewDdi};
 pub use nouns::explanations::Explanations;
 pub use nouns::extensions::{Extensions, NewExtension};
+pub use nouns::identities::{BrandIdentity, Identities, SignedIdentity};
 pub use nouns::plugin_keys::PluginKeys;
 pub use nouns::plugins::{NewPlugin, Plugin, PluginAbout, Plugins};
 pub use nouns::policies::Policies;
@@ -56,6 +57,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> 
         ("explanations", nouns::explanations::ALL),
         ("extensions", nouns::extensions::ALL),
         ("feed", feed::ALL),
+        ("identities", nouns::identities::ALL),
         ("plugin_keys", nouns::plugin_keys::ALL),
         ("plugins", nouns::plugins::ALL),
         ("policies", nouns::policies::ALL),

@@ -91,6 +91,12 @@ impl PlainSecret {
     }
 }
 
+impl From<&str> for PlainSecret {
+    fn from(text: &str) -> PlainSecret {
+        PlainSecret(text.to_owned())
+    }
+}
+
 impl fmt::Debug for PlainSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PlainSecret(..)")

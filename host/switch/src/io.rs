@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use model::{
     Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId, CallRecord,
-    Directory, Flow, Mailbox, Question, RecordingEvent, RegisterAnswer, RegisterQuestion, RequestId, ResolveQuestion,
-    Resolved, Ticket, Transmit,
+    Directory, Flow, IdentityFailure, Mailbox, ProofQuestion, Question, RecordingEvent, RegisterAnswer,
+    RegisterQuestion, RequestId, ResolveQuestion, Resolved, Ticket, Transmit,
 };
 use std::sync::Arc;
 
@@ -36,6 +36,13 @@ pub enum Input {
         ticket: Ticket,
         /// The answer.
         answer: RegisterAnswer,
+    },
+    /// Whether a token of [`Output::Prove`] holds is known.
+    Proved {
+        /// Which.
+        ticket: Ticket,
+        /// It does, or why not.
+        proof: Result<(), IdentityFailure>,
     },
     /// A lookup of [`Output::Resolve`] is done.
     Resolved(Resolved),
@@ -85,6 +92,9 @@ pub enum Output {
     Ask(Question),
     /// Look up a next hop; [`Input::Resolved`] by `Limits::resolve_deadline_ms`, or it has failed.
     Resolve(ResolveQuestion),
+    /// Find out whether somebody whom we trust vouches for a caller; [`Input::Proved`] by the question's deadline, or
+    /// nobody does.
+    Prove(Box<ProofQuestion>),
     /// Ask the registration chain; [`Input::RegisterAnswered`] by the question's deadline, or the registrar decides alone.
     AskRegister(RegisterQuestion),
     /// Start a call app.
@@ -119,6 +129,7 @@ impl From<call::Output> for Output {
             call::Output::AppStart { app, start } => Output::AppStart { app, start },
             call::Output::AppReply { app, request, result } => Output::AppReply { app, request, result },
             call::Output::AppStop { app } => Output::AppStop { app },
+            call::Output::Prove(question) => Output::Prove(question),
             call::Output::Record(record) => Output::Record(record),
             call::Output::Recording(event) => Output::Recording(event),
             call::Output::Event(event) => Output::Event(event),

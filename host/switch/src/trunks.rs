@@ -123,7 +123,11 @@ impl Core {
             company: Arc::clone(admitted.company()),
             brand_name: admitted.brand_name().to_owned(),
             account: None,
-            trunk: Some(FromTrunk { trunk: Arc::clone(admitted.trunk()), caller: admitted.caller().clone() }),
+            trunk: Some(FromTrunk {
+                trunk: Arc::clone(admitted.trunk()),
+                caller: admitted.caller().clone(),
+                number: admitted.caller_number().map(str::to_owned),
+            }),
             caller_user: admitted.caller().user.clone(),
             presents_own: false,
             verified: "trunk",

@@ -51,6 +51,8 @@ pub struct Bed {
     spoken: u16,
     carriers: Carriers,
     register: Ticket,
+    /// The last question whether a token holds.
+    proof: Ticket,
     ruled: Ruled,
 }
 
@@ -96,6 +98,7 @@ impl Bed {
             spoken: 0,
             carriers: Carriers::default(),
             register: Ticket(0),
+            proof: Ticket(0),
             ruled: Ruled::default(),
         }
     }
@@ -125,6 +128,10 @@ impl Bed {
             ["dns", ">", addresses @ ..] => {
                 let resolved = Resolved { ticket: self.lookup, hops: hops(addresses) };
                 self.core.handle(Input::Resolved(resolved), self.now);
+            }
+            ["proof", ">", word] => {
+                let proof = crate::vouching::proof(word);
+                self.core.handle(Input::Proved { ticket: self.proof, proof }, self.now);
             }
             ["trunk", settings @ ..] => {
                 self.carriers.set(settings);
@@ -229,7 +236,10 @@ impl Bed {
             let named = self.parties.iter().find(|p| p.name == of)?.named();
             Some(format!("+Replaces:{named}"))
         });
-        let words: Vec<&str> = words.iter().copied().chain(replaces.as_deref()).collect();
+        let vouched = words.iter().find_map(|w| w.strip_prefix("vouched="));
+        let vouched = vouched.map(|text| crate::vouching::identity(text, now));
+        let more = [replaces, vouched];
+        let words: Vec<&str> = words.iter().copied().chain(more.iter().flatten().map(String::as_str)).collect();
         let words = words.as_slice();
         let party =
             self.parties.iter_mut().find(|p| p.name == name).unwrap_or_else(|| panic!("nobody is called {name}"));
@@ -327,6 +337,7 @@ impl Bed {
                     self.first.get_or_insert(*app);
                 }
                 Output::Resolve(question) => self.lookup = question.ticket,
+                Output::Prove(question) => self.proof = question.ticket,
                 Output::Record(_)
                 | Output::Recording(_)
                 | Output::AppReply { .. }
@@ -392,15 +403,16 @@ fn answer(words: &[&str]) -> Answer {
     Answer { decision, failed: words == ["failed"], attrs: Vec::new(), hooks: Vec::new() }
 }
 
-/// `1002+1003 1004 direct max=60s ring=20s`: two steps, the first rings two.
+/// `1002+1003 1004 direct max=60s ring=20s shown=+49`: two steps, the first rings two, who see another number.
 fn plan(words: &[&str]) -> RingPlan {
     let value = |key: &str| words.iter().find_map(|w| w.strip_prefix(key)).map(duration);
+    let shown = words.iter().find_map(|w| w.strip_prefix("shown="));
     let ring_timeout = value("ring=").unwrap_or(Duration::from_secs(30));
     let is_step = |w: &&&str| w.starts_with("sip:") || w.starts_with(|c: char| c.is_ascii_digit()) || w.contains('/');
     let steps = words.iter().filter(is_step).map(|step| RingStep {
         targets: step
             .split('+')
-            .map(|name| Target { to: endpoint(name), caller_id: None, header_ops: Vec::new() })
+            .map(|name| Target { to: endpoint(name), caller_id: shown.map(str::to_owned), header_ops: Vec::new() })
             .collect(),
         ring_timeout,
         advance_on: Vec::new(),

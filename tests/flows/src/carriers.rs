@@ -5,7 +5,7 @@
 use model::{
     BrandId, CompanyId, Ddi, DdiId, Directory, RouteTarget, RuleList, TranslationLists, TranslationRule,
     TranslationSet, TranslationSetId, Trunk, TrunkCredentials, TrunkHeaders, TrunkId, TrunkRegistration, TrunkSecret,
-    TrunkServer, TrunkSource,
+    TrunkServer, TrunkSource, TrunkStir, Verify,
 };
 
 /// The carriers' servers: parties with an address and no account.
@@ -40,7 +40,8 @@ impl Carriers {
             target: RouteTarget::Account(account.to_owned()),
             call_filter: None,
         };
-        build(DDIS.map(ddi).to_vec()).with_trunks(vec![set()], self.0.clone()).unwrap_or_else(|error| panic!("{error}"))
+        let directory = build(DDIS.map(ddi).to_vec()).with_trunks(vec![set()], self.0.clone());
+        directory.unwrap_or_else(|error| panic!("{error}")).with_signers(crate::vouching::signers())
     }
 }
 
@@ -88,6 +89,15 @@ fn trunk(id: TrunkId, name: &str, settings: &[&str]) -> Trunk {
             })
             .into_iter()
             .collect(),
+        stir: TrunkStir {
+            sign: settings.contains(&"sign"),
+            verify: match value("verify") {
+                None => Verify::Off,
+                Some("tag") => Verify::Tag,
+                Some("refuse") => Verify::Refuse,
+                Some(other) => panic!("no such policy: {other}"),
+            },
+        },
     }
 }
 

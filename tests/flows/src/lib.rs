@@ -20,6 +20,7 @@ mod registering;
 mod ruled;
 mod show;
 mod verbs;
+mod vouching;
 
 pub use bed::Bed;
 

@@ -99,11 +99,14 @@ impl Party {
         self.cseq
     }
 
-    /// Further header fields, `+Name:value` with `_` for a space, and the body.
+    /// Further header fields, `+Name:value` with `_` for a space or `!Name:value` as it is, and the body.
     fn body(&mut self, words: &[&str], offer: Option<&str>) -> String {
         let mut fields = String::new();
         for (name, value) in words.iter().filter_map(|w| w.strip_prefix('+')?.split_once(':')) {
             fields.push_str(&format!("{name}: {}\r\n", value.replace('_', " ")));
+        }
+        for (name, value) in words.iter().filter_map(|w| w.strip_prefix('!')?.split_once(':')) {
+            fields.push_str(&format!("{name}: {value}\r\n"));
         }
         fields + &self.content(words, offer)
     }

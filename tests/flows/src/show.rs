@@ -29,9 +29,10 @@ pub(crate) fn sip(message: &str) -> String {
         .map(|s| format!(" {}", s.split(';').next().unwrap_or_default()));
     let told = ["Diversion", "History-Info", "Privacy", "P-Asserted-Identity", "Referred-By"];
     let told: String = told.iter().filter_map(|name| Some(format!(" {name}={}", field(message, name)?))).collect();
+    let identity = field(message, "identity").map(crate::vouching::show).unwrap_or_default();
     let cause = field(message, "reason").and_then(|r| r.split("text=").nth(1)).map(|t| format!(" reason={t}"));
     let method = words.first().copied().unwrap_or_default();
-    format!("{method} {user}{body}{signed}{told}{}{}", state.unwrap_or_default(), cause.unwrap_or_default())
+    format!("{method} {user}{body}{signed}{told}{identity}{}{}", state.unwrap_or_default(), cause.unwrap_or_default())
 }
 
 fn body(message: &str) -> String {
@@ -54,7 +55,11 @@ pub(crate) fn output(output: &Output) -> Option<String> {
     Some(match output {
         Output::Transmit(_) => return None,
         Output::Ask(question) => match &question.kind {
-            QuestionKind::Route => format!("chain < route {}", question.call.callee.user),
+            QuestionKind::Route => {
+                let told = question.call.attrs.iter().filter(|(name, _)| name == "verstat" || name == "attestation");
+                let told: String = told.map(|(_, value)| format!(" {value}")).collect();
+                format!("chain < route {}{told}", question.call.callee.user)
+            }
             QuestionKind::Exhausted(tried) => {
                 let tried: Vec<String> = tried.iter().map(|(who, why)| format!("{who}={}", why.sip)).collect();
                 format!("chain < exhausted {}", tried.join(" "))
@@ -65,16 +70,18 @@ pub(crate) fn output(output: &Output) -> Option<String> {
         Output::AppReply { result: Err(error), .. } => format!("app < error {error:?}"),
         Output::AppStop { .. } => "app < stop".to_owned(),
         Output::AskRegister(question) => format!("hook < register {}", question.attempt.account),
+        Output::Prove(question) => format!("proof < {} {}", question.number, question.x5u),
         Output::Resolve(question) => format!("dns < {}", question.target.host),
         Output::Record(CallRecord::Answered(cdr)) => format!("record answered leg {}", cdr.leg),
         Output::Record(CallRecord::Ended(cdr)) => {
             format!(
-                "record ended leg {} {} {} by {:?} after {} ms",
+                "record ended leg {} {} {} by {:?} after {} ms{}",
                 cdr.leg,
                 cdr.cause.code(),
                 cdr.sip_status,
                 cdr.ended_by,
-                cdr.billed_ms()
+                cdr.billed_ms(),
+                cdr.identity.map(|identity| format!(" identity={}", identity.code())).unwrap_or_default()
             )
         }
         Output::Recording(RecordingEvent::Started(start)) => {

@@ -86,6 +86,7 @@ impl CarrierPlan {
             translation: None,
             anchor: false,
             sources: Vec::new(),
+            stir: model::TrunkStir::default(),
         }
     }
 }

@@ -46,6 +46,9 @@ pub(crate) struct Cdr {
     ended_by: &'static str,
     /// How its media went; null where none passed through the switch.
     media: Option<MediaQuality>,
+    /// Who vouches for the caller's number: `none`, `passed-a` to `passed-c`, `failed-...`, or of a leg to a carrier
+    /// `signed-a` to `signed-c`; null where nobody looked.
+    identity: Option<&'static str>,
 }
 
 /// How the media of one leg went. "In" is from the party, as the switch counted it; "out" is to the party, as its RTCP
@@ -119,6 +122,7 @@ impl From<model::Cdr> for Cdr {
                 EndedBy::Operator => "operator",
             },
             media: c.media.map(Into::into),
+            identity: c.identity.map(model::Vouched::code),
         }
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod cdrs;
 pub(crate) mod companies;
 pub(crate) mod ddis;
 pub(crate) mod extensions;
+pub(crate) mod identities;
 pub(crate) mod mailboxes;
 pub(crate) mod plugins;
 pub(crate) mod policies;

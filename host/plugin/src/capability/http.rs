@@ -37,7 +37,8 @@ const OWN_HEADERS: [&str; 8] = [
 ];
 
 /// Whether an address belongs to the public Internet.
-fn is_public(ip: IpAddr) -> bool {
+#[must_use]
+pub fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => is_public_v6(v6),

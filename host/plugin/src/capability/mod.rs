@@ -13,7 +13,7 @@ mod powers;
 mod secrets;
 
 pub(crate) use denied::Denied;
-pub use http::HttpClients;
+pub use http::{HttpClients, is_public};
 pub(crate) use log::LineBudget;
 pub(crate) use metrics::SeriesTable;
 pub use powers::PrefixTables;

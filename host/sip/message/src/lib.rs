@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod auth;
+mod date;
 mod dialog_path;
 mod error;
 mod frame;
@@ -33,6 +34,7 @@ mod via;
 mod write;
 
 pub use auth::{AuthParam, AuthParams};
+pub use date::date;
 pub use dialog_path::{DialogPath, Hop};
 pub use error::{ParseError, Rejected};
 pub use frame::{Framed, FramingError, FramingFault, StreamFramer};

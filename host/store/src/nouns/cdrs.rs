@@ -2,12 +2,12 @@
 
 use crate::sql::{Arg, Statement, args, in_scope, instant, micros, statements, stored, translated};
 use crate::{Db, OpContext, StoreError};
-use model::{AccountId, BrandId, CallId, Cause, Cdr, CompanyId, EndedBy, Instant, LegRole};
+use model::{AccountId, BrandId, CallId, Cause, Cdr, CompanyId, EndedBy, Instant, LegRole, Vouched};
 
 macro_rules! columns {
     () => {
         "call_id, leg, role, brand_id, company_id, account_id, sip_call_id, caller, callee, decided_by, started_at,
-        ringing_at, answered_at, ended_at, cause, sip_status, ended_by, media"
+        ringing_at, answered_at, ended_at, cause, sip_status, ended_by, media, identity"
     };
 }
 // One text per width of the question, so that each walks its own index and stops after a page.
@@ -29,7 +29,7 @@ macro_rules! page {
 /// SQLite looks up each `$n` among all before it.
 const MANY: usize = 8;
 /// Columns of a row.
-const COLUMNS: usize = 18;
+const COLUMNS: usize = 19;
 const MANY_HEAD: &str = concat!("INSERT INTO cdrs (", columns!(), ") VALUES ");
 const MANY_TAIL: &str = " ON CONFLICT (call_id, leg) DO NOTHING";
 /// Room for a row's brackets and for each `$n, `.
@@ -79,10 +79,10 @@ const fn text_in(made: &'static ([u8; MANY_ROOM], usize)) -> &'static str {
 }
 
 static MANY_TEXT: ([u8; MANY_ROOM], usize) = insert_text(MANY);
+static ONE_TEXT: ([u8; MANY_ROOM], usize) = insert_text(1);
 
 statements! { "CDR";
-    INSERT = concat!("INSERT INTO cdrs (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-        $13, $14, $15, $16, $17, $18) ON CONFLICT (call_id, leg) DO NOTHING");
+    INSERT = text_in(&ONE_TEXT);
     INSERT_MANY = text_in(&MANY_TEXT);
     OF_CALL = concat!("SELECT ", columns!(), " FROM cdrs WHERE call_id = $3 AND ", in_scope!(), " ORDER BY leg");
     PAGE_PLATFORM = page!("(CAST($1 AS BIGINT) IS NULL AND CAST($2 AS BIGINT) IS NULL)");
@@ -110,6 +110,7 @@ struct CdrRow {
     sip_status: i64,
     ended_by: String,
     media: Option<String>,
+    identity: Option<String>,
 }
 
 /// A CDR and what of it must be made to be stored.
@@ -161,6 +162,7 @@ impl InsertRow<'_> {
             i64::from(cdr.sip_status).into(),
             text_of(&ENDERS, cdr.ended_by).into(),
             self.media.as_deref().into(),
+            cdr.identity.map(Vouched::code).into(),
         ]
     }
 }
@@ -203,6 +205,7 @@ impl TryFrom<CdrRow> for Cdr {
             sip_status: stored("SIP status", u16::try_from(row.sip_status).ok())?,
             ended_by: stored("ender", value_of(&ENDERS, &row.ended_by))?,
             media: row.media.map(|text| stored("media quality", serde_json::from_str(&text).ok())).transpose()?,
+            identity: row.identity.map(|code| stored("identity", Vouched::from_code(&code))).transpose()?,
         })
     }
 }

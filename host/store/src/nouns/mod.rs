@@ -9,6 +9,7 @@ pub(crate) mod companies;
 pub(crate) mod ddis;
 pub(crate) mod explanations;
 pub(crate) mod extensions;
+pub(crate) mod identities;
 pub(crate) mod plugin_keys;
 pub(crate) mod plugins;
 pub(crate) mod policies;

@@ -9,22 +9,22 @@ use model::{BrandId, TranslationSetId, Trunk, TrunkCredentials, TrunkId, TrunkSo
 macro_rules! columns {
     () => {
         "id, brand_id, name, enabled, servers, username, secret, registration, from_user, from_domain, headers, \
-         calls_max, cps_max, answer_ms, ping_s, translation_set_id, anchor"
+         calls_max, cps_max, answer_ms, ping_s, translation_set_id, anchor, stir"
     };
 }
 
 statements! { "trunk";
     CREATE = concat!("INSERT INTO trunks (brand_id, name, enabled, servers, username, secret, registration, from_user,
-        from_domain, headers, calls_max, cps_max, answer_ms, ping_s, translation_set_id, anchor)
+        from_domain, headers, calls_max, cps_max, answer_ms, ping_s, translation_set_id, anchor, stir)
         SELECT id, $4, CAST($5 AS BOOLEAN), $6, CAST($7 AS TEXT), $8, CAST($9 AS TEXT), CAST($10 AS TEXT),
         CAST($11 AS TEXT), $12, CAST($13 AS BIGINT), CAST($14 AS BIGINT), CAST($15 AS BIGINT), CAST($16 AS BIGINT),
-        CAST($17 AS BIGINT), CAST($18 AS BOOLEAN) FROM brands WHERE id = $3 AND ", brands_own!("id"), " RETURNING ", columns!());
+        CAST($17 AS BIGINT), CAST($18 AS BOOLEAN), CAST($19 AS TEXT) FROM brands WHERE id = $3 AND ", brands_own!("id"), " RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM trunks WHERE id = $3 AND ", brands_own!("brand_id"));
     LIST = concat!("SELECT ", columns!(), " FROM trunks WHERE id > $3 AND ", brands_own!("brand_id"),
         " ORDER BY id LIMIT $4");
     UPDATE = concat!("UPDATE trunks SET name = $4, enabled = $5, servers = $6, username = $7, secret = $8,
         registration = $9, from_user = $10, from_domain = $11, headers = $12, calls_max = $13, cps_max = $14,
-        answer_ms = $15, ping_s = $16, translation_set_id = $17, anchor = $18 WHERE id = $3 AND ",
+        answer_ms = $15, ping_s = $16, translation_set_id = $17, anchor = $18, stir = $19 WHERE id = $3 AND ",
         brands_own!("brand_id"), " RETURNING ", columns!());
     DELETE = concat!("DELETE FROM trunks WHERE id = $3 AND ", brands_own!("brand_id"));
     SOURCES = concat!("SELECT trunk_id, network, listener FROM trunk_sources WHERE trunk_id >= $3 AND trunk_id <= $4 AND ",
@@ -57,6 +57,7 @@ pub(crate) struct TrunkRow {
     ping_s: Option<i64>,
     translation_set_id: Option<i64>,
     anchor: bool,
+    stir: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -111,6 +112,7 @@ impl TrunkRow {
             translation: self.translation_set_id.map(TranslationSetId),
             anchor: self.anchor,
             sources: own.collect::<Result<_, _>>()?,
+            stir: stored("identity policy of a trunk", serde_json::from_str(&self.stir).ok())?,
         })
     }
 }
@@ -147,6 +149,7 @@ struct Texts {
     secret: Option<Vec<u8>>,
     registration: Option<String>,
     headers: String,
+    stir: String,
 }
 
 fn texts(trunk: &Trunk, key: Option<&SecretKey>) -> Result<Texts, StoreError> {
@@ -168,6 +171,7 @@ fn texts(trunk: &Trunk, key: Option<&SecretKey>) -> Result<Texts, StoreError> {
         secret,
         registration: trunk.registration.as_ref().map(serde_json::to_string).transpose().map_err(json)?,
         headers: serde_json::to_string(&trunk.headers).map_err(json)?,
+        stir: serde_json::to_string(&trunk.stir).map_err(json)?,
     })
 }
 
@@ -227,6 +231,7 @@ impl Trunks<'_> {
             number(trunk.ping_s),
             trunk.translation.map(|t| t.0),
             trunk.anchor,
+            &texts.stir,
         ];
         // The first write moves the version, whose row is locked until the commit: two brands cannot take one source.
         let mut tx = self.0.begin().await?;

@@ -49,6 +49,7 @@ fn cdr(call: u128, second: u64) -> Cdr {
         sip_status: 200,
         ended_by: EndedBy::Caller,
         media: None,
+        identity: None,
     }
 }
 

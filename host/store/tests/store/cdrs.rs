@@ -56,6 +56,14 @@ on_both! {
         assert_eq!(place.db.cdrs().of_call(&CTX, CallId(2)).await.unwrap()[0].caller, "10\u{fffd}01");
     }
 
+    async fn a_second_of_many_calls_comes_back_whole(place: Place) {
+        // Statements of eight rows, and some of one.
+        let all: Vec<Cdr> = (0..117).map(|call| Cdr { callee: format!("to {call}"), ..cdr(call + 1, 0) }).collect();
+        keep(&place, all.clone()).await;
+        let page = place.db.cdrs().list(&CTX, &CdrFilter::default(), None, 1_000).await.unwrap();
+        assert_eq!(newest_first(page), newest_first(all));
+    }
+
     async fn pages_hold_every_cdr_once(place: Place) {
         keep(&place, some()).await;
         let all = newest_first(some());

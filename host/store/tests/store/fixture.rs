@@ -146,5 +146,6 @@ pub fn cdr(call: u128, leg: u16) -> Cdr {
         sip_status: 200,
         ended_by: EndedBy::Caller,
         media: Some(model::MediaQuality { packets_in: 500, mos_in: Some(437), ..model::MediaQuality::default() }),
+        identity: Some(model::Vouched::Passed(model::Attestation::B)),
     }
 }

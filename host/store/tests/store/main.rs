@@ -5,6 +5,7 @@ mod broken;
 mod cdrs;
 mod feed;
 mod fixture;
+mod identities;
 mod kept;
 mod kill;
 mod outbox;

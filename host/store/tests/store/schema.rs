@@ -73,6 +73,7 @@ fn every_statement_on_tenant_rows_looks_at_the_scope() {
         ("cdrs", "INSERT_MANY", "the outbox writes for every tenant"),
         ("cdrs", "INSERT_SOME", "the outbox writes for every tenant"),
         ("explanations", "INSERT", "the switch writes for every tenant"),
+        ("identities", "EVERY", "the switch signs for every brand"),
         ("plugin_keys", "LOAD", "the switch reads every bucket when it starts"),
         ("plugin_keys", "PUT", "the switch writes every bucket, each with its scope in its key"),
         ("plugins", "GRANT", "only the platform's operator gets that far"),

@@ -33,6 +33,7 @@ pub fn trunk(brand: BrandId, name: &str) -> Trunk {
         translation: None,
         anchor: false,
         sources: Vec::new(),
+        stir: model::TrunkStir::default(),
     }
 }
 

@@ -1,10 +1,11 @@
-//! Peers of other makers at one switch: linphone, a browser, carriers that fail, a scanner.
+//! Peers of other makers at one switch: linphone, a browser, carriers that fail, a scanner; and two switches.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod browser;
 mod carriers;
 mod linphone;
 mod scanner;
+mod vouching;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -230,6 +230,7 @@ impl World {
                 Output::Ask(question) => self.decide(shard, &question),
                 Output::Record(record) => self.note(shard, record)?,
                 Output::Resolve(_)
+                | Output::Prove(_)
                 | Output::AskRegister(_)
                 | Output::AppStart { .. }
                 | Output::AppReply { .. }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use status::Status;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use wire::{Credentials, Headers, Registration, Server, ShownCredentials, Source, sources};
+use wire::{Credentials, Headers, Registration, Server, ShownCredentials, Source, Stir, sources};
 
 /// Carriers are a brand's own: their settings are no company's to change.
 const BRANDS: &str = "Trunks are for a brand's operator.";
@@ -55,6 +55,7 @@ pub(crate) struct Trunk {
     anchor: bool,
     /// Where its calls come from without a registration.
     sources: Vec<Source>,
+    stir: Stir,
 }
 
 impl From<model::Trunk> for Trunk {
@@ -77,6 +78,7 @@ impl From<model::Trunk> for Trunk {
             translation_set: t.translation.map(|s| s.0),
             anchor: t.anchor,
             sources: t.sources.into_iter().map(Into::into).collect(),
+            stir: t.stir.into(),
         }
     }
 }
@@ -121,6 +123,7 @@ macro_rules! body {
             translation_set: Option<Option<i64>>,
             anchor: Option<bool>,
             sources: Option<Vec<Source>>,
+            stir: Option<Stir>,
         }
 
         impl $name {
@@ -150,6 +153,7 @@ macro_rules! body {
                 if let Some(list) = self.sources {
                     trunk.sources = sources(list)?;
                 }
+                trunk.stir = self.stir.map_or(trunk.stir, Into::into);
                 Ok(trunk)
             }
         }
@@ -194,6 +198,7 @@ fn blank(brand: BrandId, name: String) -> model::Trunk {
         translation: None,
         anchor: false,
         sources: Vec::new(),
+        stir: model::TrunkStir::default(),
     }
 }
 

@@ -32,6 +32,50 @@ const fn one() -> u16 {
     1
 }
 
+/// Who vouches for callers' numbers on a trunk (STIR/SHAKEN).
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Stir {
+    /// Whether calls to it are signed with the brand's key.
+    sign: bool,
+    verify: Verify,
+}
+
+/// What is done about the Identity of calls from a trunk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verify {
+    /// Nobody looks.
+    #[default]
+    Off,
+    /// The called phone, the router and the CDR are told.
+    Tag,
+    /// Only what is proved comes in: 428, 436, 437, 438, or 403 for a stale date.
+    Refuse,
+}
+
+impl From<model::TrunkStir> for Stir {
+    fn from(s: model::TrunkStir) -> Self {
+        let verify = match s.verify {
+            model::Verify::Off => Verify::Off,
+            model::Verify::Tag => Verify::Tag,
+            model::Verify::Refuse => Verify::Refuse,
+        };
+        Stir { sign: s.sign, verify }
+    }
+}
+
+impl From<Stir> for model::TrunkStir {
+    fn from(s: Stir) -> Self {
+        let verify = match s.verify {
+            Verify::Off => model::Verify::Off,
+            Verify::Tag => model::Verify::Tag,
+            Verify::Refuse => model::Verify::Refuse,
+        };
+        model::TrunkStir { sign: s.sign, verify }
+    }
+}
+
 impl From<model::TrunkServer> for Server {
     fn from(s: model::TrunkServer) -> Self {
         Server { host: s.host, port: s.port, transport: s.transport, priority: s.priority, weight: s.weight }

@@ -53,6 +53,7 @@ pub(super) fn trunk(id: i64, servers: Vec<TrunkServer>) -> Trunk {
         translation: None,
         anchor: false,
         sources: Vec::new(),
+        stir: model::TrunkStir::default(),
     }
 }
 

@@ -1,0 +1,17 @@
+-- Who vouches for callers' numbers: a brand's key with its certificate, and the authorities that it trusts. Same tables as
+-- migrations/postgres/0140_identity.sql. The key is sealed with a key that is not in the database (decision 0080).
+ALTER TABLE trunks ADD COLUMN stir TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE cdrs ADD COLUMN identity TEXT;
+
+CREATE TABLE brand_identities (
+    brand_id    BIGINT NOT NULL PRIMARY KEY REFERENCES brands (id) ON DELETE CASCADE,
+    x5u         TEXT,
+    certificate TEXT,
+    sealed      BLOB,
+    anchors     TEXT   NOT NULL,
+    CONSTRAINT brand_identities_key CHECK ((x5u IS NULL) = (certificate IS NULL) AND (x5u IS NULL) = (sealed IS NULL))
+);
+
+CREATE TRIGGER brand_identities_insert_moves_version AFTER INSERT ON brand_identities BEGIN UPDATE changes SET version = version + 1; END;
+CREATE TRIGGER brand_identities_update_moves_version AFTER UPDATE ON brand_identities BEGIN UPDATE changes SET version = version + 1; END;
+CREATE TRIGGER brand_identities_delete_moves_version AFTER DELETE ON brand_identities BEGIN UPDATE changes SET version = version + 1; END;
