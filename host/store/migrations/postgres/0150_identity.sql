@@ -1,5 +1,5 @@
 -- Who vouches for callers' numbers: a brand's key with its certificate, and the authorities that it trusts. Same tables as
--- migrations/sqlite/0140_identity.sql. The key is sealed with a key that is not in the database (decision 0080).
+-- migrations/sqlite/0150_identity.sql. The key is sealed with a key that is not in the database (decision 0080).
 ALTER TABLE trunks ADD COLUMN stir TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE cdrs ADD COLUMN identity TEXT;
 
