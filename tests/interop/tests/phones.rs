@@ -114,6 +114,25 @@ fn two_phones_hear_each_other_over_ipv6_and_tcp() {
     call_and_hear(Ipv6Addr::LOCALHOST.into(), true);
 }
 
+/// The dialog goes from phone to phone, the audio by the switch.
+#[test]
+fn two_phones_hear_each_other_through_a_relayed_call() {
+    let mut pair = Pair::v4();
+    let company = format!("/companies/{}", pair.switch.company());
+    pair.switch.rest().write("PATCH", &company, &serde_json::json!({ "handling": "relay" }));
+    pair.talk("1002");
+    pair.both_listen(3);
+    assert!(packet_rate(&pair.switch) > 75.0, "the audio passes by the switch");
+    pair.two.command("hangup", "");
+    pair.one.event("CALL_CLOSED");
+    let cdrs = pair.cdrs(2);
+    assert_eq!(causes(&cdrs), ["caller normal-clearing 200", "callee normal-clearing 200"], "{cdrs:#?}");
+    assert_eq!(cdrs[0]["sip_call_id"], cdrs[1]["sip_call_id"], "one dialog: {cdrs:#?}");
+    assert!(cdrs[0]["sip_call_id"].is_string(), "{cdrs:#?}");
+    pair.check_sound();
+    until("every port", || (pair.switch.rest().metric("strowger_media_streams") == 0.0).then_some(()));
+}
+
 #[test]
 fn a_digit_walks_through_the_attendant() {
     let mut pair = Pair::v4();
