@@ -20,14 +20,14 @@ pub(crate) enum Brand {
     Identity {
         /// The brand's name, or its number
         brand: String,
-        /// Where others find the certificate: an https URL
+        /// Where others find the certificate, an https URL: `x5u` of what is signed
         #[arg(long, value_name = "URL", requires_all = ["certificate", "key"])]
-        url: Option<String>,
+        x5u: Option<String>,
         /// The certificate with its chain, PEM
-        #[arg(long, value_name = "FILE", requires_all = ["url", "key"])]
+        #[arg(long, value_name = "FILE", requires_all = ["x5u", "key"])]
         certificate: Option<PathBuf>,
         /// The certificate's private key, PEM
-        #[arg(long, value_name = "FILE", requires_all = ["url", "certificate"])]
+        #[arg(long, value_name = "FILE", requires_all = ["x5u", "certificate"])]
         key: Option<PathBuf>,
         /// Take the key away: nothing is signed any more
         #[arg(long, conflicts_with = "key")]

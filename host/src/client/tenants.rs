@@ -19,11 +19,11 @@ pub(super) async fn brand(remote: &Remote, command: &Brand) -> Result<String, Fa
             let body = json!({ "name": name, "default_verdict": default_verdict });
             added(remote, "Brand", &remote.write(Method::POST, "/brands", &body).await?)
         }
-        Brand::Identity { brand, url, certificate, key, no_key, anchors } => {
+        Brand::Identity { brand, x5u, certificate, key, no_key, anchors } => {
             let path = format!("/brands/{}/identity", remote.one("brands", Some(brand)).await?);
             let mut body = Map::new();
-            if let (Some(url), Some(certificate), Some(key)) = (url, certificate, key) {
-                let key = json!({ "url": url, "certificate": read(certificate)?, "key": read(key)? });
+            if let (Some(x5u), Some(certificate), Some(key)) = (x5u, certificate, key) {
+                let key = json!({ "url": x5u, "certificate": read(certificate)?, "key": read(key)? });
                 body.insert("key".to_owned(), key);
             } else if *no_key {
                 body.insert("key".to_owned(), Value::Null);

@@ -89,7 +89,7 @@ fn one_switch_believes_what_another_vouches_for_and_a_stranger_is_refused() {
     let _ = here.cli(&["company", "set", "acme", "--rules", r#"{"outgoing_ddi":"+4930123"}"#]);
     let url = format!("https://127.0.0.1:{port}/a.pem");
     let (certificate, key) = (file(dir.path(), "a.pem", &certificate), file(dir.path(), "a.key", &key));
-    let set = here.cli(&["brand", "identity", "brand", "--url", &url, "--certificate", &certificate, "--key", &key]);
+    let set = here.cli(&["brand", "identity", "brand", "--x5u", &url, "--certificate", &certificate, "--key", &key]);
     assert_eq!(set["key"]["url"], url.as_str(), "{set}");
     let server = there.sip().to_string();
     let _ = here.cli(&["trunk", "add", "far", "--server", &server, "--sign", "true"]);
