@@ -19,7 +19,7 @@ pub fn message(data: &[u8]) {
     let message = match Message::parse(Bytes::copy_from_slice(data), &ParseLimits::default()) {
         Ok(message) => message,
         Err(rejected) => match rejected.answerable {
-            Some(message) => *message,
+            Some(message) => message,
             None => return,
         },
     };
