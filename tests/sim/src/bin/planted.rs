@@ -17,6 +17,7 @@ const PARTS: &[&str] = &[
     "host/sip/auth",
     "host/sip/dialog",
     "host/sip/proxy",
+    "host/sip/stir",
     "host/sip/trunk",
     "host/sip/registrar",
     "host/sip/events",
