@@ -27,7 +27,7 @@ const SCENARIOS: &[Scenario] = &[
     ("relay", "the same through the relay, while 200 more calls carry RTP both ways", calls::relayed),
     ("swap", "100 calls a second while the router is replaced and rolled back", swap::run),
     ("hostile", "what another brand's hostile router does to the others' INVITEs", hostile::run),
-    ("overload", "twice what the switch can do, while it has a quarter of a core", overload::run),
+    ("overload", "twice what the switch can do, while it has a twelfth of a core", overload::run),
     ("delay", "how long an INVITE takes to pass while the switch is busy for 70 % of a core", overload::delay),
     ("parked", "memory of 1,000 and 5,000 parked attendant calls", parked::run),
 ];
