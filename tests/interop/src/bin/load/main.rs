@@ -28,7 +28,6 @@ const SCENARIOS: &[Scenario] = &[
     ("swap", "100 calls a second while the router is replaced and rolled back", swap::run),
     ("hostile", "what another brand's hostile router does to the others' INVITEs", hostile::run),
     ("overload", "twice what the switch can do, while it has a twelfth of a core", overload::run),
-    ("delay", "how long an INVITE takes to pass while the switch is busy for 70 % of a core", overload::delay),
     ("parked", "memory of 1,000 and 5,000 parked attendant calls", parked::run),
 ];
 

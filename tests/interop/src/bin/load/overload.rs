@@ -1,19 +1,14 @@
-//! More than the switch can do, and how long a call takes to pass a switch that is busy.
+//! More than the switch can do.
 //!
 //! A machine of two cores cannot offer a free shard twice what it can do. So the switch is held to the first core and
 //! shares it with processes that only compute, which leaves it a known part of one; sipp has the other core.
 
-use crate::probe::Probe;
-use crate::report::{Report, quantile};
+use crate::report::Report;
 use crate::world::{Tenant, World, address};
 use interop::{Child, Figures, Sipp};
 use serde_json::json;
-use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Processes that share the switch's core.
 const BRAKES: usize = 11;
@@ -31,14 +26,6 @@ const HELD_FOR: Duration = Duration::from_secs(12);
 /// What has to be left of the most that could be done, in percent.
 const GOODPUT_MIN: u64 = 80;
 
-/// The part of one core that is to be busy, in percent, and the requests a second to begin with.
-const BUSY: f64 = 70.0;
-const FIRST_OPTIONS: u32 = 4_000;
-/// Turns of a second in which the load is set, and INVITEs that are timed then.
-const SETTLE: usize = 8;
-const PROBES: usize = 400;
-const DELAY_MAX_US: f64 = 5_000.0;
-
 /// `overload`.
 pub(crate) fn run() -> Report {
     let mut report = Report::default();
@@ -49,7 +36,8 @@ pub(crate) fn run() -> Report {
     let verdict = json!({ "default_verdict": "extensions" });
     world.rest.write("PATCH", &format!("/brands/{}", tenant.brand), &verdict);
     world.account(tenant, "500", callee);
-    let extension = json!({ "company": tenant.company, "number": "500", "target": { "kind": "account", "name": "500" } });
+    let extension =
+        json!({ "company": tenant.company, "number": "500", "target": { "kind": "account", "name": "500" } });
     world.rest.write("POST", "/extensions", &extension);
     let mut answering = Sipp::callee(callee);
     pin(answering.child().id(), 1);
@@ -88,41 +76,6 @@ pub(crate) fn run() -> Report {
     report
 }
 
-/// `delay`.
-pub(crate) fn delay() -> Report {
-    let mut report = Report::default();
-    let mut world = World::new(50, "");
-    let tenant = world.tenant("load", "direct");
-    let probe = Probe::new(&world, tenant);
-    world.route(tenant, &probe.routes());
-    probe.times(100);
-    let idle = sorted(probe.times(PROBES).us);
-    let load = Load::begin(world.switch.sip());
-    let mut busy = 0.0;
-    for _ in 0..SETTLE {
-        busy = load.turn(&mut world);
-    }
-    let before = (world.usage(), Instant::now());
-    let loaded = probe.times(PROBES);
-    let spent = (world.usage().cpu.0 - before.0.cpu.0).as_secs_f64();
-    report.measure("switch busy while it settled", busy, "% of a core");
-    report.measure("switch busy while INVITEs were timed", spent / before.1.elapsed().as_secs_f64() * 100.0, "%");
-    report.figure("OPTIONS", load.rate.load(Ordering::Relaxed), "a second");
-    report.zero("INVITEs that did not arrive", loaded.refused.len() as u64);
-    let loaded = sorted(loaded.us);
-    report.measure("caller to callee p50, idle", quantile(&idle, 0.5), "us");
-    report.measure("caller to callee p99, idle", quantile(&idle, 0.99), "us");
-    report.measure("caller to callee p50, loaded", quantile(&loaded, 0.5), "us");
-    report.measure("caller to callee p99, loaded", quantile(&loaded, 0.99), "us");
-    report.must("p99 below 5 ms", quantile(&loaded, 0.99) < DELAY_MAX_US);
-    report
-}
-
-fn sorted(mut times: Vec<f64>) -> Vec<f64> {
-    times.sort_by(f64::total_cmp);
-    times
-}
-
 /// A caller of its own account, on the second core.
 fn offer(world: &World, tenant: Tenant, rate: u32, seconds: u32, hold: Duration) -> Sipp {
     let caller = address();
@@ -148,65 +101,4 @@ fn brakes(switch: u32) -> Vec<Child> {
         child
     };
     (0..BRAKES).map(|_| one()).collect()
-}
-
-/// OPTIONS from a thread of ours, as many as keep the switch as busy as it shall be.
-struct Load {
-    rate: Arc<AtomicU32>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Load {
-    fn begin(switch: SocketAddr) -> Load {
-        let (rate, stop) = (Arc::new(AtomicU32::new(FIRST_OPTIONS)), Arc::new(AtomicBool::new(false)));
-        let theirs = (Arc::clone(&rate), Arc::clone(&stop));
-        let thread = std::thread::spawn(move || send(switch, &theirs.0, &theirs.1));
-        Load { rate, stop, thread: Some(thread) }
-    }
-
-    /// One second, after which the rate is set anew; how busy the switch was, in percent of a core.
-    fn turn(&self, world: &mut World) -> f64 {
-        let (before, begun) = (world.usage(), Instant::now());
-        std::thread::sleep(Duration::from_secs(1));
-        let busy = (world.usage().cpu.0 - before.cpu.0).as_secs_f64() / begun.elapsed().as_secs_f64() * 100.0;
-        let rate = f64::from(self.rate.load(Ordering::Relaxed)) * (BUSY / busy.max(1.0)).clamp(0.5, 2.0);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        self.rate.store(rate.clamp(100.0, 100_000.0) as u32, Ordering::Relaxed);
-        busy
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Sends what a millisecond has, and reads the answers away.
-fn send(switch: SocketAddr, rate: &AtomicU32, stop: &AtomicBool) {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.set_nonblocking(true).expect("it need not wait");
-    let own = socket.local_addr().expect("an address");
-    let (mut sent, mut due, mut last) = (0_u64, 0.0, Instant::now());
-    let mut buffer = [0; 2_048];
-    while !stop.load(Ordering::Relaxed) {
-        std::thread::sleep(Duration::from_millis(1));
-        due += last.elapsed().as_secs_f64() * f64::from(rate.load(Ordering::Relaxed));
-        last = Instant::now();
-        while due >= 1.0 {
-            due -= 1.0;
-            sent += 1;
-            let text = format!(
-                "OPTIONS sip:{switch} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bKload{sent}\r\nMax-Forwards: 70\r\n\
-                 From: <sip:load@{own}>;tag=l{sent}\r\nTo: <sip:{switch}>\r\nCall-ID: load{sent}@{own}\r\n\
-                 CSeq: 1 OPTIONS\r\nContact: <sip:load@{own}>\r\nContent-Length: 0\r\n\r\n"
-            );
-            let _ = socket.send_to(text.as_bytes(), switch);
-        }
-        while socket.recv(&mut buffer).is_ok() {}
-    }
 }
