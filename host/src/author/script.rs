@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `wit/` as this switch speaks it.
-const WIT: [(&str, &str); 20] = [
+const WIT: [(&str, &str); 22] = [
     ("call/app.wit", include_str!("../../../wit/call/app.wit")),
     ("call/control.wit", include_str!("../../../wit/call/control.wit")),
+    ("call/rooms.wit", include_str!("../../../wit/call/rooms.wit")),
+    ("call/sound.wit", include_str!("../../../wit/call/sound.wit")),
     ("call/world.wit", include_str!("../../../wit/call/world.wit")),
     ("hooks/event-sink.wit", include_str!("../../../wit/hooks/event-sink.wit")),
     ("hooks/feature.wit", include_str!("../../../wit/hooks/feature.wit")),
