@@ -41,6 +41,18 @@ impl<'m> Copy<'m> {
         }
     }
 
+    /// Leaves out the top Via: its value, or the line that has no other. `None` where there is none.
+    fn without_top_via(&mut self, message: &Message) -> Option<()> {
+        let via = message.places().find(|place| matches!(place.name, Name::Via))?;
+        let mut values = via.value.list();
+        values.next()?;
+        match values.next() {
+            Some(next) => self.without(via.at.start..via.at.start + offset(&via.value, &next)),
+            None => self.without(via.line),
+        }
+        Some(())
+    }
+
     /// Copies up to `range` and leaves it out.
     fn without(&mut self, range: Range<usize>) {
         self.until(range.start);
@@ -296,13 +308,7 @@ pub(crate) fn response(
         copy.at = message.fields_at();
         copy.write(format_args!("SIP/2.0 {status} {reason}\r\n"));
     }
-    let via = message.places().find(|place| matches!(place.name, Name::Via))?;
-    let mut values = via.value.list();
-    values.next()?;
-    match values.next() {
-        Some(next) => copy.without(via.at.start..via.at.start + offset(&via.value, &next)),
-        None => copy.without(via.line),
-    }
+    copy.without_top_via(message)?;
     if !more.is_empty() {
         copy.until(message.head_end());
         for (name, value) in more {
@@ -316,13 +322,7 @@ pub(crate) fn response(
 pub(crate) fn response_with(message: &Message, body: Option<&[u8]>) -> Option<Bytes> {
     let Some(body) = body else { return response(message, None, &[]) };
     let mut copy = Copy::new(message, body.len());
-    let via = message.places().find(|place| matches!(place.name, Name::Via))?;
-    let mut values = via.value.list();
-    values.next()?;
-    match values.next() {
-        Some(next) => copy.without(via.at.start..via.at.start + offset(&via.value, &next)),
-        None => copy.without(via.line),
-    }
+    copy.without_top_via(message)?;
     let length = message.places().find(|place| matches!(place.name, Name::ContentLength));
     if let Some(place) = &length {
         copy.length(place, body);
