@@ -31,6 +31,9 @@ const PARTIES: [(&str, &str, &str); 4] = [
 /// Has a password and no address of her own: she registers.
 const ERIN: (&str, &str, &str) = ("erin", "1005", "10.0.0.5:5060");
 
+/// Two more phones of hers.
+const HERS: [(&str, &str, &str); 2] = [("desk", "1005", "10.0.0.6:5060"), ("mobile", "1005", "10.0.0.7:5060")];
+
 /// One shard and everybody around it.
 #[derive(Debug)]
 pub struct Bed {
@@ -82,7 +85,7 @@ impl Bed {
         });
         let prompts = Prompts::from_iter([("moh", vec![1_000_i16; 8_000])]);
         let core = Core::new(config, Arc::new(directory(None, None)), ports.collect(), prompts, [9; 32]);
-        let everybody = PARTIES.iter().chain(&CARRIERS).chain([&ERIN]);
+        let everybody = PARTIES.iter().chain(&CARRIERS).chain([&ERIN]).chain(&HERS);
         let parties = everybody.map(|(name, number, at)| Party::new(name, number, at)).collect();
         Bed {
             core,
@@ -146,6 +149,7 @@ impl Bed {
                 self.tell_directory();
             }
             [name, "calls", "its", "contact", "for", number] => self.calls_contact(name, number),
+            [name, "sends", "back", "to", number] => self.sends_back(name, number),
             ["trunks?"] => return self.core.trunks().map(|trunk| show::trunk(&trunk)).collect(),
             [name, "saw", header] => {
                 let party = self.parties.iter().find(|p| p.name == *name);
@@ -227,6 +231,16 @@ impl Bed {
             self.parties.iter_mut().find(|p| p.name == name).unwrap_or_else(|| panic!("nobody is called {name}"));
         let message = party.invite_contact(number);
         let flow = Flow::new(Transport::Udp, address(SWITCH), party.address);
+        self.core.handle(Input::Sip { flow, bytes: Bytes::from(message) }, now);
+    }
+
+    /// A phone that is a proxy sends the INVITE it got back to the switch, for a number of ours.
+    fn sends_back(&mut self, name: &str, number: &str) {
+        let now = self.now;
+        let party =
+            self.parties.iter_mut().find(|p| p.name == name).unwrap_or_else(|| panic!("nobody is called {name}"));
+        let flow = Flow::new(Transport::Udp, address(SWITCH), party.address);
+        let message = party.pass_on(number);
         self.core.handle(Input::Sip { flow, bytes: Bytes::from(message) }, now);
     }
 

@@ -157,6 +157,20 @@ impl Party {
         message
     }
 
+    /// The INVITE it got last, as a proxy sends it on: another Request-URI, its Via on top, a hop less to go.
+    pub(crate) fn pass_on(&mut self, number: &str) -> String {
+        let invite = self.invited.clone().unwrap_or_default();
+        let hops: u32 = field(&invite, "max-forwards").and_then(|m| m.parse().ok()).unwrap_or(70);
+        let (line, rest) = invite.split_once("\r\n").unwrap_or_default();
+        let uri = line.split(' ').nth(1).unwrap_or_default();
+        let line = line.replacen(uri, &format!("sip:{number}@demo.test"), 1);
+        let less = format!("Max-Forwards: {}", hops.saturating_sub(1));
+        let rest = rest.replacen(&format!("Max-Forwards: {hops}"), &less, 1);
+        let message = format!("{line}\r\nVia: {}\r\n{rest}", self.via());
+        self.sent_invite = Some(message.clone());
+        message
+    }
+
     /// ACK to a 2xx, or CANCEL of the INVITE, or a request within the dialog.
     pub(crate) fn request(&mut self, method: &str, words: &[&str]) -> String {
         if method == "CANCEL" {

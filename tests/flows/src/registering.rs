@@ -9,13 +9,17 @@ pub(crate) const PASSWORD: &str = "secret";
 impl Party {
     /// `auth` answers the last challenge, `wrong` with a wrong password, `replay` with the count of before; `nat` gives
     /// a private contact; `instance=N` and `reg-id=N` name a flow of a device; `path` says that an edge proxy is on the
-    /// way, which keeps flows if `path=ob`; `gruu` wants GRUUs; `agent=X`, `expires=N`, `port=N` and `domain=X` say so.
+    /// way, which keeps flows if `path=ob`; `gruu` wants GRUUs; `agent=X`, `expires=N`, `port=N`, `q=X` and `domain=X`
+    /// say so.
     pub(crate) fn register(&mut self, words: &[&str]) -> String {
         let value = |key: &str| words.iter().find_map(|w| w.strip_prefix(key));
         let has = |word: &str| words.contains(&word);
         let domain = value("domain=").unwrap_or("demo.test").to_owned();
         let ip = if has("nat") { "192.168.0.5".to_owned() } else { self.address.ip().to_string() };
         let mut contact = format!("<sip:{}@{ip}:{}>", self.number, value("port=").unwrap_or("5060"));
+        if let Some(q) = value("q=") {
+            contact.push_str(&format!(";q={q}"));
+        }
         if let Some(instance) = value("instance=") {
             contact.push_str(&format!(";+sip.instance=\"<urn:uuid:{instance}>\""));
         }
@@ -43,7 +47,8 @@ impl Party {
         let (number, device) = (self.number, value("reg-id=").unwrap_or("0"));
         format!(
             "REGISTER sip:{domain} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: <sip:{number}@{domain}>;tag=r{cseq}\r\n\
-             To: <sip:{number}@{domain}>\r\nCall-ID: reg-{number}-{device}\r\nCSeq: {cseq} REGISTER\r\n{more}Content-Length: 0\r\n\r\n"
+             To: <sip:{number}@{domain}>\r\nCall-ID: reg-{}-{device}\r\nCSeq: {cseq} REGISTER\r\n{more}Content-Length: 0\r\n\r\n",
+            self.name
         )
     }
 

@@ -179,8 +179,10 @@ impl Context {
         let share = self.breadth / u32::try_from((group.len() + ringing).max(1)).unwrap_or(u32::MAX);
         if group.is_empty() && ringing == 0 {
             // Not even one may be asked.
-            self.waiting.clear();
-            self.verdicts.add(Verdict { status: 440, response: None }, false);
+            for target in self.waiting.take() {
+                cx.events.push_back(Event::Started { context: cx.key, token: target.token });
+                self.fell_through(cx, target.token, 440);
+            }
         }
         for target in group {
             self.start(cx, target, share.max(1));
@@ -192,10 +194,7 @@ impl Context {
         cx.events.push_back(Event::Started { context: cx.key, token });
         let sent = target.hops.first().and_then(|flow| self.send(cx, &target, *flow, breadth));
         let Some(client) = sent else {
-            self.verdicts.add(Verdict { status: 503, response: None }, self.decline_ends_all);
-            let (by_remote, withdrawn, redirect) = (false, None, None);
-            let failed = Event::Failed { context: cx.key, token, status: 503, by_remote, withdrawn, redirect };
-            return cx.events.push_back(failed);
+            return self.fell_through(cx, token, 503);
         };
         let index = u16::try_from(self.branches.len()).unwrap_or(u16::MAX);
         let timer_c = cx.now + cx.config.timer_c;
@@ -203,6 +202,13 @@ impl Context {
         cx.timers.insert((timer_c, Timer::C(cx.key, index)));
         let state = State::Pending { rang: false, timer_c };
         self.branches.push(Branch { target, hop: 0, client, state, withdrawn: None, breadth, armed: timer_c });
+    }
+
+    /// A target failed before anything was sent to it.
+    fn fell_through(&mut self, cx: &mut Cx<'_>, token: u16, status: u16) {
+        self.verdicts.add(Verdict { status, response: None }, self.decline_ends_all);
+        let (by_remote, withdrawn, redirect) = (false, None, None);
+        cx.events.push_back(Event::Failed { context: cx.key, token, status, by_remote, withdrawn, redirect });
     }
 
     /// Sections 16.6 steps 1 to 10.

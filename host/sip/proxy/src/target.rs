@@ -61,6 +61,11 @@ impl Waiting {
         self.0.front().map(|first| first.q)
     }
 
+    /// Whoever waited waits no more.
+    pub(crate) fn take(&mut self) -> VecDeque<Target> {
+        core::mem::take(&mut self.0)
+    }
+
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }

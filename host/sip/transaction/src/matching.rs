@@ -46,7 +46,8 @@ pub(crate) fn server_id(out: &mut String, request: &Message, method: Method<'_>)
 }
 
 /// Writes what a request that begins something has in common with its copy on another path; false if it is within a
-/// dialog.
+/// dialog. The Request-URI is part of it: a proxy before us may fork to several of those that we serve, and a request
+/// may come round with another one (a spiral, RFC 3261 section 16.3).
 pub(crate) fn merge_id(out: &mut String, request: &Message) -> bool {
     out.clear();
     let (Ok(from), Ok(to), Ok(call_id), Ok(cseq)) = (request.from(), request.to(), request.call_id(), request.cseq())
@@ -59,6 +60,8 @@ pub(crate) fn merge_id(out: &mut String, request: &Message) -> bool {
     out.push_str(from.tag().unwrap_or_default());
     out.push(END);
     out.push_str(call_id);
+    out.push(END);
+    out.push_str(request.request_uri_str().unwrap_or_default());
     // Any one-to-one spelling of the number will do.
     let mut number = cseq.number;
     out.push(END);

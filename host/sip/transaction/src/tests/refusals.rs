@@ -43,6 +43,10 @@ fn the_same_invite_by_another_path_is_refused_482() {
     layer.handle_message(udp(), parse(incoming("ACK", "z9hG4bK2")), ms(20));
     assert!(events(&mut layer).is_empty());
     assert_eq!(layer.counters().merged, 1);
+    // A fork before us that leads to two of ours is two questions (section 16.6), and so is a spiral.
+    let fork = incoming("INVITE", "z9hG4bK5").replacen("INVITE sip:", "INVITE sip:also-", 1);
+    layer.handle_message(udp(), parse(fork), ms(25));
+    assert_eq!(events(&mut layer), ["INVITE"]);
     // Within a dialog, the same CSeq by another branch is the dialog's question.
     let within = incoming("INVITE", "z9hG4bK3").replace("bob@example.com>", "bob@example.com>;tag=x");
     layer.handle_message(udp(), parse(within), ms(30));
