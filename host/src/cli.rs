@@ -73,6 +73,9 @@ pub(crate) enum Command {
     /// Public numbers
     #[command(subcommand)]
     Ddi(crate::cli_rule::Ddi),
+    /// Extensions: the short numbers of companies, and where they lead
+    #[command(subcommand)]
+    Extension(crate::cli_rule::Extension),
     /// Links to carriers
     #[command(subcommand)]
     Trunk(crate::cli_trunk::Trunk),

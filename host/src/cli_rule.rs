@@ -1,4 +1,4 @@
-//! The words of `strowger rule` and `strowger ddi`.
+//! The words of `strowger rule`, `strowger extension` and `strowger ddi`.
 
 use clap::Subcommand;
 
@@ -10,7 +10,8 @@ pub(crate) enum Rule {
         /// Of this company, by name or number
         #[arg(long)]
         company: Option<String>,
-        /// Of this kind: match-list, schedule, calendar, call-filter or call-acl
+        /// Of this kind: match-list, schedule, calendar, call-filter, call-acl, hunt-group, conditional-route, route-lock
+        /// or outgoing-ddi-rules
         #[arg(long)]
         kind: Option<String>,
     },
@@ -21,7 +22,8 @@ pub(crate) enum Rule {
     },
     /// Add a rule
     Add {
-        /// match-list, schedule, calendar, call-filter or call-acl
+        /// match-list, schedule, calendar, call-filter, call-acl, hunt-group, conditional-route, route-lock or
+        /// outgoing-ddi-rules
         kind: String,
         /// Its name, unique among the company's rules of its kind
         name: String,
@@ -54,12 +56,74 @@ pub(crate) enum Ddi {
         #[arg(long)]
         company: Option<String>,
     },
-    /// Change which call filter the calls for a number go through
+    /// Add a public number
+    Add {
+        /// The number, as +442079460000
+        number: String,
+        /// Where it leads, as account:1001, hunt-group:sales, conditional-route:door, extension:200, voicemail:1001,
+        /// queue:NAME, conference:NAME, number:+44..., app:NAME
+        #[arg(long, value_name = "KIND:NAME")]
+        to: String,
+        /// Its company, by name or number [default: the only one there is]
+        #[arg(long)]
+        company: Option<String>,
+    },
+    /// Change where a number leads, or which call filter its calls go through
     Set {
         /// The number, as +442079460000
         number: String,
+        /// Where it leads, as account:1001 or hunt-group:sales
+        #[arg(long, value_name = "KIND:NAME")]
+        to: Option<String>,
         /// The call filter's name, or none
-        #[arg(long, value_name = "NAME")]
-        call_filter: String,
+        #[arg(long, value_name = "NAME", required_unless_present = "to")]
+        call_filter: Option<String>,
+    },
+    /// Remove a public number
+    Remove {
+        /// The number, as +442079460000
+        number: String,
+    },
+}
+
+/// Short numbers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Extension {
+    /// List extensions
+    List {
+        /// Of this company, by name or number
+        #[arg(long)]
+        company: Option<String>,
+    },
+    /// Add an extension
+    Add {
+        /// The digits dialled
+        number: String,
+        /// Where it leads, as account:1001, hunt-group:sales, conditional-route:door, voicemail:1001, queue:NAME,
+        /// conference:NAME, number:+44..., app:NAME
+        #[arg(long, value_name = "KIND:NAME")]
+        to: String,
+        /// Its company, by name or number [default: the only one there is]
+        #[arg(long)]
+        company: Option<String>,
+    },
+    /// Change where an extension leads; the next call goes by it
+    Set {
+        /// The digits dialled
+        number: String,
+        /// Where it leads, as account:1001 or hunt-group:sales
+        #[arg(long, value_name = "KIND:NAME")]
+        to: String,
+        /// Its company, by name or number
+        #[arg(long)]
+        company: Option<String>,
+    },
+    /// Remove an extension that no public number or rule names
+    Remove {
+        /// The digits dialled
+        number: String,
+        /// Its company, by name or number
+        #[arg(long)]
+        company: Option<String>,
     },
 }

@@ -67,6 +67,7 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             | Command::Trace { .. }
             | Command::Rule(_)
             | Command::Ddi(_)
+            | Command::Extension(_)
             | Command::Translation(_)
             | Command::Brand(_)
             | Command::Company(_)

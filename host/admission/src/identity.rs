@@ -65,14 +65,20 @@ fn owned(directory: &Directory, account: &Account, wish: &str) -> Option<String>
     let own = match &ddi.target {
         RouteTarget::Account(name) => *name == account.username,
         RouteTarget::Extension(number) => leads_to(directory, account, number),
-        RouteTarget::App(_) => false,
+        RouteTarget::App(_)
+        | RouteTarget::HuntGroup(_)
+        | RouteTarget::ConditionalRoute(_)
+        | RouteTarget::Voicemail(_)
+        | RouteTarget::Queue(_)
+        | RouteTarget::Conference(_)
+        | RouteTarget::Number(_) => false,
     };
     (own || account.direct.is_some()).then(|| ddi.e164.clone())
 }
 
 fn leads_to(directory: &Directory, account: &Account, number: &str) -> bool {
     let found = directory.extension(account.company, number);
-    found.is_some_and(|e| matches!(&e.target, RouteTarget::Account(name) if *name == account.username))
+    found.is_some_and(|e| e.target.account() == Some(&account.username))
 }
 
 #[cfg(test)]

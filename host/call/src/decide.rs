@@ -43,6 +43,9 @@ impl Step<'_, '_> {
         self.merge_attrs(answer.attrs);
         let decided_by = answer.hooks.last().map(|h: &HookReport| h.binding.clone());
         self.explain(answer.hooks, answer.decision.as_ref(), answer.failed);
+        if self.gathers() {
+            return self.gathered(answer.decision);
+        }
         match answer.decision {
             Some(decision) => {
                 self.call.decided_by = decided_by;
@@ -64,8 +67,14 @@ impl Step<'_, '_> {
 
     /// Nobody decided: the brand's default verdict stands.
     pub(crate) fn verdict_missing(&mut self, failed: bool) {
+        if self.gathers() {
+            return self.gathered(None);
+        }
         if let Some(best) = self.call.exhausted.take() {
             return self.fail_with(&best);
+        }
+        if let Some(way) = self.own_route() {
+            return self.send_by_company(way);
         }
         match fallback::decision(self.floors.directory, &self.call.info) {
             Some(decision) => self.obey(decision),
@@ -98,9 +107,15 @@ impl Step<'_, '_> {
         let longest = Duration::from_secs(u64::from(limits.call_duration_max_s));
         let longest = plan.max_duration.map_or(longest, |d| d.min(longest));
         self.merge_attrs(core::mem::take(&mut plan.attrs));
+        self.call.course.leaves_group();
         if self.forwards_first(&mut plan) {
             return;
         }
+        self.carry_out(plan, longest);
+    }
+
+    /// Rings a plan.
+    pub(crate) fn carry_out(&mut self, plan: RingPlan, longest: Duration) {
         if self.is_proxied(&plan) {
             if let Err(cause) = self.proxy(plan, longest) {
                 self.end_call(Ending::switch(cause));
@@ -182,7 +197,7 @@ impl Step<'_, '_> {
         if self.call.serves.as_ref().is_some_and(|serves| serves.recall) {
             return self.fail_with(&best.unwrap_or_else(|| CauseInfo::local(Cause::NoAnswer)));
         }
-        if self.forwards_after(&hunt) {
+        if self.forwards_after(&hunt) || self.group_unanswered() {
             return;
         }
         self.call.reroutes += 1;

@@ -90,6 +90,8 @@ pub(crate) struct Desk {
     pub(crate) slots: BTreeMap<(CompanyId, String), CallId>,
     /// The conference rooms.
     pub(crate) rooms: Rooms,
+    /// How many calls each hunt group that goes round has had; as many entries as there are such groups.
+    pub(crate) turns: BTreeMap<(CompanyId, String), u64>,
     /// Recordings going on.
     pub(crate) recordings: usize,
     /// Work on two calls that a step has left.
@@ -133,6 +135,7 @@ impl Engine {
                 next_app: 1,
                 slots: BTreeMap::new(),
                 rooms: Rooms::new(),
+                turns: BTreeMap::new(),
                 recordings: 0,
                 jobs: VecDeque::new(),
                 counters: Counters::default(),

@@ -22,18 +22,28 @@ fn by_extension(directory: &Directory, call: &CallInfo) -> Option<Decision> {
     let public = directory.ddi(dialled).filter(|ddi| ddi.company == call.company);
     let number = match public.map(|ddi| &ddi.target) {
         Some(RouteTarget::Extension(number)) => number.as_str(),
-        Some(RouteTarget::Account(name)) => return Some(Decision::Connect(ring(name.clone()))),
-        Some(RouteTarget::App(name)) => return Some(Decision::App { name: name.clone(), args: Vec::new() }),
+        Some(target) => return to(target.clone()),
         None => dialled,
     };
     let target = match directory.extension(call.company, number) {
         Some(extension) => extension.target.clone(),
         None => RouteTarget::Account(directory.account(call.company, number)?.username.clone()),
     };
+    to(target)
+}
+
+fn to(target: RouteTarget) -> Option<Decision> {
     match target {
         RouteTarget::Account(name) => Some(Decision::Connect(ring(name))),
         RouteTarget::App(name) => Some(Decision::App { name, args: Vec::new() }),
-        RouteTarget::Extension(_) => None,
+        // What leads on by rule was followed before: `routes`.
+        RouteTarget::Extension(_)
+        | RouteTarget::HuntGroup(_)
+        | RouteTarget::ConditionalRoute(_)
+        | RouteTarget::Voicemail(_)
+        | RouteTarget::Queue(_)
+        | RouteTarget::Conference(_)
+        | RouteTarget::Number(_) => None,
     }
 }
 

@@ -215,6 +215,10 @@ impl Ending {
 
     /// The value of the Reason header (RFC 3326 section 2).
     pub(crate) fn reason(&self) -> String {
+        // What phones look for before they show a missed call (RFC 3326 section 2).
+        if matches!(self.cause, Cause::AnsweredElsewhere | Cause::PickedUp) {
+            return format!("SIP;cause=200;text=\"{}\"", self.cause.code());
+        }
         format!("Q.850;cause={};text=\"{}\"", self.cause.q850(), self.cause.code())
     }
 }

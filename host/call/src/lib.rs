@@ -35,6 +35,7 @@ mod proxying;
 mod redirect;
 mod relaying;
 mod rooms;
+mod routes;
 mod rules;
 mod security;
 mod settle;

@@ -6,28 +6,72 @@
 //! alone has its forwards. Where a plan rings several, in whatever order, it is a group: forwards of its members would
 //! take the call away from the others.
 
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, callee_party};
 use crate::engine::Engine;
 use crate::hunt::Hunt;
 use crate::identity::Forwarded;
 use crate::leg::Ending;
+use crate::routes::{Gathering, Grouped};
 use crate::step::Step;
 use crate::target::{self, Branch};
-use model::{Account, AccountId, Attr, Cause, CauseInfo, Company, Decision, Endpoint, ForwardWhen, RingPlan, Way};
+use model::{Account, AccountId, Cause, CauseInfo, Company, DdiChoice, Decision, Endpoint, ForwardWhen, RingPlan, Way};
 use policy::{Direction, Filtered, Origin};
 use std::sync::Arc;
+
+/// Who pays for what goes outside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Payer {
+    /// The account that forwarded last.
+    Account(AccountId),
+    /// The company: its number, its filter or its group leads outside.
+    Company,
+}
 
 /// What rules have made of a call so far.
 #[derive(Debug, Default)]
 pub(crate) struct Course {
     /// It is for an emergency number: nothing of the tenant's stands before it.
     emergency: bool,
-    /// Who pays, where that is not the caller: the account that forwarded last.
-    payer: Option<AccountId>,
+    /// Who pays, where that is not the caller.
+    payer: Option<Payer>,
+    /// The number to show outside that the caller has chosen by what it dialled before the number.
+    choice: Option<DdiChoice>,
+    /// The hunt group whose plan runs.
+    group: Option<Grouped>,
+    /// What a group that shall ring waits for.
+    pub(crate) gathering: Option<Gathering>,
     /// Which accounts have forwarded it, in order.
     pub(crate) forwarded: Vec<Forwarded>,
     /// The account that the running plan rings alone.
     rung: Option<AccountId>,
+}
+
+impl Course {
+    /// The call goes on by itself from here.
+    pub(crate) fn leaves_group(&mut self) {
+        self.group = None;
+    }
+
+    /// A group's plan is about to run.
+    pub(crate) fn enters_group(&mut self, group: Grouped) {
+        self.rung = None;
+        self.group = Some(group);
+    }
+
+    /// The group whose plan has run out.
+    pub(crate) fn group_over(&mut self) -> Option<Grouped> {
+        self.group.take()
+    }
+
+    /// Whether a phone that rang in vain shall show no missed call.
+    pub(crate) fn hides_missed_calls(&self) -> bool {
+        self.group.as_ref().is_some_and(|group| group.hides_missed_calls)
+    }
+
+    /// The company pays from here, unless an account does already.
+    pub(crate) fn company_pays(&mut self) {
+        self.payer.get_or_insert(Payer::Company);
+    }
 }
 
 impl Engine {
@@ -62,8 +106,14 @@ impl Step<'_, '_> {
             return self.obey(Decision::Connect(plan));
         }
         match self.filtered() {
-            Some((word, way)) => self.send(way, vec![("filter".to_owned(), word.to_owned())]),
-            None => self.ask_route(),
+            Some((word, way)) => {
+                self.merge_attrs(vec![("filter".to_owned(), word.to_owned())]);
+                self.send_by_company(way);
+            }
+            None => {
+                self.number_chosen();
+                self.ask_route();
+            }
         }
     }
 
@@ -88,20 +138,8 @@ impl Step<'_, '_> {
         }
     }
 
-    fn own_company(&self) -> Option<&Arc<Company>> {
+    pub(crate) fn own_company(&self) -> Option<&Arc<Company>> {
         self.floors.directory.company(self.call.info.company)
-    }
-
-    /// Sends the call where a rule says: the chain decides about a number, as if it had been called.
-    fn send(&mut self, way: Way, attrs: Vec<Attr>) {
-        match way {
-            Way::Refuse => self.end_call(Ending::switch(Cause::CallerRefused)),
-            Way::App(name) => {
-                self.merge_attrs(attrs);
-                self.obey(Decision::App { name, args: Vec::new() });
-            }
-            Way::Account(callee) | Way::Extension(callee) | Way::Number(callee) => self.reroute(&callee, attrs),
-        }
     }
 
     fn origin(&self) -> Origin {
@@ -128,7 +166,7 @@ impl Step<'_, '_> {
         let account = self.rung_alone(plan);
         self.call.course.rung = account.as_ref().map(|account| account.id);
         let Some(account) = account else { return false };
-        if self.forward(&account, ForwardWhen::Unconditional) {
+        if self.sent_to_assistant(&account) || self.forward(&account, ForwardWhen::Unconditional) {
             return true;
         }
         let origin = self.origin();
@@ -146,6 +184,15 @@ impl Step<'_, '_> {
         policy::what_happened(&tried).is_some_and(|when| self.forward(&account, when))
     }
 
+    /// A call to a boss goes to the assistant, whose own forwards then count.
+    fn sent_to_assistant(&mut self, boss: &Account) -> bool {
+        let info = &self.call.info;
+        let found = policy::goes_to_assistant(self.floors.directory, boss, info.account.as_deref(), &info.caller.user);
+        let Some(assistant) = found.map(str::to_owned) else { return false };
+        self.reroute(&assistant, vec![("boss".to_owned(), boss.username.clone())]);
+        true
+    }
+
     /// Follows an account's forward, if it has one for this: from now on the account pays.
     fn forward(&mut self, account: &Account, when: ForwardWhen) -> bool {
         let Some(forward) = policy::forward(&account.rules, when, self.origin()).cloned() else { return false };
@@ -157,10 +204,11 @@ impl Step<'_, '_> {
         let by = shown.unwrap_or(&account.username).to_owned();
         let course = &mut self.call.course;
         course.forwarded.push(Forwarded { by, reason: when.reason(), status: when.status() });
-        course.payer = Some(account.id);
+        course.payer = Some(Payer::Account(account.id));
         course.rung = None;
         let attrs = [("forwarded-by", account.username.as_str()), ("forward", when.reason())];
-        self.send(forward.to, attrs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect());
+        self.merge_attrs(attrs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect());
+        self.send(forward.to);
         true
     }
 
@@ -174,23 +222,38 @@ impl Step<'_, '_> {
             return Ok(());
         }
         let directory = self.floors.directory;
-        let (id, name) = (self.call.course.payer, self.call.info.account.as_ref());
-        let payer = match (id, name) {
-            (None, None) => return Ok(()),
-            (Some(id), _) => directory.account_by_id(id).filter(|account| account.enabled),
-            (None, Some(name)) => directory.account(self.call.info.company, name),
+        let by_account = |payer: Option<&Arc<Account>>| {
+            payer.zip(self.own_company()).is_some_and(|(payer, c)| policy::may_call(directory, c, payer, number))
         };
-        let may = payer
-            .zip(self.own_company())
-            .is_some_and(|(payer, company)| policy::may_call(directory, company, payer, number));
+        let may = match (self.call.course.payer, self.call.info.account.as_ref()) {
+            (None, None) => true,
+            (Some(Payer::Company), _) => {
+                self.own_company().is_some_and(|company| policy::company_may_call(directory, company, number))
+            }
+            (Some(Payer::Account(id)), _) => by_account(directory.account_by_id(id).filter(|account| account.enabled)),
+            (None, Some(name)) => by_account(directory.account(self.call.info.company, name)),
+        };
         if may { Ok(()) } else { Err(Cause::NotPermitted) }
     }
 
-    /// The public number that the calling account is shown by outside, where it or its company has one.
-    pub(crate) fn outgoing_ddi(&self) -> Option<&str> {
+    /// The public number that the calling account is shown by where it calls `number`.
+    pub(crate) fn outgoing_ddi(&self, number: &str) -> Option<String> {
         let name = self.call.info.account.as_ref()?;
         let account = self.floors.directory.account(self.call.info.company, name)?;
-        policy::outgoing_ddi(self.floors.directory, self.own_company()?, account)
+        let choice = self.call.course.choice.as_ref();
+        policy::shown_to(self.floors.directory, self.own_company()?, account, choice, number)
+    }
+
+    /// A caller may choose the number it is shown by with what it dials before the number: that is taken off.
+    fn number_chosen(&mut self) {
+        let Some(name) = self.call.info.account.as_ref() else { return };
+        let (directory, dialled) = (self.floors.directory, self.call.info.callee.user.as_str());
+        let account = directory.account(self.call.info.company, name).zip(self.own_company());
+        let found = account.and_then(|(account, company)| policy::chosen(directory, company, account, dialled));
+        let Some((number, choice)) = found.map(|(number, choice)| (number.to_owned(), choice.clone())) else { return };
+        let domain = self.own_company().map_or("", |company| company.domain.as_str());
+        self.call.info.callee = callee_party(&number, domain);
+        self.call.course.choice = Some(choice);
     }
 
     /// Every place `endpoint` stands for, best first.

@@ -148,7 +148,9 @@ impl Step<'_, '_> {
         if self.call.leg(no).is_some_and(Leg::is_alive) {
             self.hush(no);
         }
+        let hides = self.call.course.hides_missed_calls();
         let Some(leg) = self.call.leg_mut(no).filter(|l| l.is_alive()) else { return };
+        let hides = hides && leg.role == LegRole::Callee && !leg.is_answered();
         leg.progress = Progress::Ended;
         let dialog = leg.dialog.take();
         if let Some(on) = leg.trunk.take() {
@@ -161,7 +163,8 @@ impl Step<'_, '_> {
         }
         if let Some(key) = dialog {
             self.desk.by_dialog.remove(&key);
-            let reason = ending.reason();
+            let told = if hides { Ending { cause: Cause::AnsweredElsewhere, ..ending } } else { ending };
+            let reason = told.reason();
             self.floors.dialogs.hangup(self.floors.transactions, key, ending.refusal(), Some(&reason), now);
         }
         self.drop_carried(no);

@@ -104,8 +104,8 @@ impl Step<'_, '_> {
         let lists = self.floors.directory.translation_of(trunk).map_or(&unchanged, |set| &set.lists);
         let called = number;
         let number = lists.callee_out.apply(number);
-        let shown = target.caller_id.as_deref().or_else(|| self.outgoing_ddi());
-        let caller = shown.unwrap_or(&self.call.info.caller.user);
+        let shown = target.caller_id.clone().or_else(|| self.outgoing_ddi(called));
+        let caller = shown.as_deref().unwrap_or(&self.call.info.caller.user);
         let word = self.our_word(trunk, caller, called);
         let shown = lists.caller_out.apply(caller);
         let host = trunk.from_domain.clone().unwrap_or_else(|| route.flow.local.ip().to_string());

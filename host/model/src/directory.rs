@@ -1,9 +1,8 @@
 //! A tenant's routing facts held in memory: an immutable snapshot, fed ahead by the store, swapped whole.
 
 use crate::{
-    AccountId, AccountRules, BrandId, Calendar, CallAcl, CallFilter, CompanyId, CompanyPolicy, CompanyRules, Countries,
-    DdiId, ExtensionId, Handling, Hooks, MatchList, MediaPath, MediaSecurity, Rule, RuleBody, RuleKind, Schedule,
-    Signer,
+    AccountId, AccountRules, BrandId, CompanyId, CompanyPolicy, CompanyRules, Countries, DdiId, ExtensionId, Handling,
+    Hooks, MediaPath, MediaSecurity, RuleBody, RuleKind, Signer, Way,
 };
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
@@ -128,7 +127,7 @@ pub struct Account {
 
 /// Where a number leads.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "kind", content = "name")]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "name")]
 pub enum RouteTarget {
     /// An account, by user name.
     Account(String),
@@ -136,6 +135,42 @@ pub enum RouteTarget {
     App(String),
     /// An extension, by number (for DDIs).
     Extension(String),
+    /// A hunt group, by name.
+    HuntGroup(String),
+    /// Where a conditional route says, by its name.
+    ConditionalRoute(String),
+    /// The voicemail of an account, by user name.
+    Voicemail(String),
+    /// A queue, by name.
+    Queue(String),
+    /// A conference room, by name.
+    Conference(String),
+    /// A public number, in E.164.
+    Number(String),
+}
+
+impl RouteTarget {
+    /// The way of a rule that leads to the same.
+    #[must_use]
+    pub fn way(&self) -> Way {
+        match self.clone() {
+            RouteTarget::Account(name) => Way::Account(name),
+            RouteTarget::App(name) => Way::App(name),
+            RouteTarget::Extension(number) => Way::Extension(number),
+            RouteTarget::HuntGroup(name) => Way::HuntGroup(name),
+            RouteTarget::ConditionalRoute(name) => Way::ConditionalRoute(name),
+            RouteTarget::Voicemail(name) => Way::Voicemail(name),
+            RouteTarget::Queue(name) => Way::Queue(name),
+            RouteTarget::Conference(name) => Way::Conference(name),
+            RouteTarget::Number(number) => Way::Number(number),
+        }
+    }
+
+    /// The account that it is, and nobody else.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        if let RouteTarget::Account(name) = self { Some(name) } else { None }
+    }
 }
 
 /// A short number of a company.
@@ -215,7 +250,7 @@ pub struct Directory {
     policies: BTreeMap<CompanyId, Arc<CompanyPolicy>>,
     countries: Arc<Countries>,
     signers: BTreeMap<BrandId, Arc<dyn Signer>>,
-    rules: BTreeMap<(CompanyId, RuleKind, String), RuleBody>,
+    pub(crate) rules: BTreeMap<(CompanyId, RuleKind, String), RuleBody>,
 }
 
 impl Directory {
@@ -337,79 +372,6 @@ impl Directory {
     #[must_use]
     pub fn countries(&self) -> &Countries {
         &self.countries
-    }
-
-    /// The same snapshot with these rules.
-    ///
-    /// # Errors
-    /// [`LookupError::Dangling`] when a rule's company or a rule that it names is missing.
-    pub fn with_rules(mut self, rules: Vec<Rule>) -> Result<Directory, LookupError> {
-        let ids: Vec<_> =
-            rules.iter().map(|rule| (rule.id, rule.company, rule.body.kind(), rule.name.clone())).collect();
-        for rule in rules {
-            if !self.companies.contains_key(&rule.company) {
-                return Err(LookupError::Dangling { what: "rule", id: rule.id.0, missing: "company" });
-            }
-            self.rules.insert((rule.company, rule.body.kind(), rule.name), rule.body);
-        }
-        for (id, company, kind, name) in ids {
-            let uses = self.rules.get(&(company, kind, name)).map(RuleBody::uses).unwrap_or_default();
-            let missing =
-                uses.into_iter().find(|(kind, name)| !self.rules.contains_key(&(company, *kind, (*name).to_owned())));
-            if let Some((kind, _)) = missing {
-                return Err(LookupError::Dangling { what: "rule", id: id.0, missing: kind.word() });
-            }
-        }
-        Ok(self)
-    }
-
-    fn rule(&self, company: CompanyId, kind: RuleKind, name: &str) -> Option<&RuleBody> {
-        self.rules.get(&(company, kind, name.to_owned()))
-    }
-
-    /// A match list of a company.
-    #[must_use]
-    pub fn match_list(&self, company: CompanyId, name: &str) -> Option<&MatchList> {
-        match self.rule(company, RuleKind::MatchList, name)? {
-            RuleBody::MatchList(list) => Some(list),
-            RuleBody::Schedule(_) | RuleBody::Calendar(_) | RuleBody::CallFilter(_) | RuleBody::CallAcl(_) => None,
-        }
-    }
-
-    /// A schedule of a company.
-    #[must_use]
-    pub fn schedule(&self, company: CompanyId, name: &str) -> Option<&Schedule> {
-        match self.rule(company, RuleKind::Schedule, name)? {
-            RuleBody::Schedule(schedule) => Some(schedule),
-            RuleBody::MatchList(_) | RuleBody::Calendar(_) | RuleBody::CallFilter(_) | RuleBody::CallAcl(_) => None,
-        }
-    }
-
-    /// A calendar of a company.
-    #[must_use]
-    pub fn calendar(&self, company: CompanyId, name: &str) -> Option<&Calendar> {
-        match self.rule(company, RuleKind::Calendar, name)? {
-            RuleBody::Calendar(calendar) => Some(calendar),
-            RuleBody::MatchList(_) | RuleBody::Schedule(_) | RuleBody::CallFilter(_) | RuleBody::CallAcl(_) => None,
-        }
-    }
-
-    /// A call filter of a company.
-    #[must_use]
-    pub fn call_filter(&self, company: CompanyId, name: &str) -> Option<&CallFilter> {
-        match self.rule(company, RuleKind::CallFilter, name)? {
-            RuleBody::CallFilter(filter) => Some(filter),
-            RuleBody::MatchList(_) | RuleBody::Schedule(_) | RuleBody::Calendar(_) | RuleBody::CallAcl(_) => None,
-        }
-    }
-
-    /// A call ACL of a company.
-    #[must_use]
-    pub fn call_acl(&self, company: CompanyId, name: &str) -> Option<&CallAcl> {
-        match self.rule(company, RuleKind::CallAcl, name)? {
-            RuleBody::CallAcl(acl) => Some(acl),
-            RuleBody::MatchList(_) | RuleBody::Schedule(_) | RuleBody::Calendar(_) | RuleBody::CallFilter(_) => None,
-        }
     }
 
     /// The store's change number this snapshot stands at.

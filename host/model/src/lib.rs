@@ -68,10 +68,11 @@ pub use question::{
 pub use recording::{RecordingEvent, RecordingId, RecordingStart};
 pub use resolve::{HopTarget, NextHop, ResolveFailure, ResolveQuestion, ResolveTicket, Resolved};
 pub use rules::{
-    AccountRules, BadRule, Calendar, CallAcl, CallAclRule, CallFilter, CivilError, CompanyRules, Condition,
+    AccountRules, Assistant, BadRule, Calendar, CallAcl, CallAclRule, CallFilter, CivilError, CompanyRules, Condition,
     ConditionalRoute, Date, DayTime, DdiChoice, EmergencyNumber, Forward, ForwardFrom, ForwardWhen, Holiday, Hours,
-    HuntGroup, HuntMember, HuntStrategy, Local, MatchList, MatchListError, OutgoingDdiRule, OutgoingDdiRules, Period,
-    Permission, RULE_ENTRIES_MAX, RouteLock, Rule, RuleBody, RuleKind, Schedule, Span, Way, Weekdays,
+    HuntGroup, HuntMember, HuntParty, HuntStrategy, Local, MatchList, MatchListError, OutgoingDdiRule,
+    OutgoingDdiRules, Period, Permission, RULE_ENTRIES_MAX, RouteLock, Rule, RuleBody, RuleKind, Schedule, Span, Used,
+    Way, Weekdays,
 };
 pub use stir::{Attestation, IdentityFailure, ProofQuestion, SIGNATURE_BYTES, Signer, TrunkStir, Verify, Vouched};
 pub use time::Instant;

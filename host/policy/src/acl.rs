@@ -9,7 +9,17 @@ use model::{Account, Company, Directory, Permission};
 /// one that is gone, or names a list that is gone, refuses.
 #[must_use]
 pub fn may_call(directory: &Directory, company: &Company, account: &Account, number: &str) -> bool {
-    let Some(name) = account.rules.call_acl.as_ref().or(company.rules.call_acl.as_ref()) else { return true };
+    by(directory, company, account.rules.call_acl.as_ref().or(company.rules.call_acl.as_ref()), number)
+}
+
+/// The same of what the company itself calls: where its numbers, filters and groups lead outside.
+#[must_use]
+pub fn company_may_call(directory: &Directory, company: &Company, number: &str) -> bool {
+    by(directory, company, company.rules.call_acl.as_ref(), number)
+}
+
+fn by(directory: &Directory, company: &Company, acl: Option<&String>, number: &str) -> bool {
+    let Some(name) = acl else { return true };
     let Some(acl) = directory.call_acl(company.id, name) else { return false };
     for rule in &acl.rules {
         let Some(list) = directory.match_list(company.id, &rule.list) else { return false };

@@ -2,19 +2,14 @@
 
 use crate::calendar;
 use model::{CompanyId, Condition, ConditionalRoute, Directory, Local, Way};
-use std::collections::BTreeMap;
-
-/// A company's locks: whether each is open.
-pub type Locks = BTreeMap<String, bool>;
 
 /// Where a call of this caller (E.164) goes now. Within a sort of criteria any will do, every sort that is named must
-/// hold, and one that is not named holds.
+/// hold, and one that is not named holds. A rule that is gone meanwhile holds never.
 #[must_use]
 pub fn conditional<'r>(
     directory: &Directory,
     company: CompanyId,
     route: &'r ConditionalRoute,
-    locks: &Locks,
     (caller, now): (&str, &Local),
 ) -> &'r Way {
     let any = |names: &[String], holds: &dyn Fn(&str) -> bool| names.is_empty() || names.iter().any(|n| holds(n));
@@ -24,7 +19,7 @@ pub fn conditional<'r>(
             && any(&condition.calendars, &|n| {
                 directory.calendar(company, n).is_some_and(|c| calendar::holiday(c, now).is_some())
             })
-            && any(&condition.locks, &|n| locks.get(n).copied().unwrap_or(false))
+            && any(&condition.locks, &|n| directory.route_lock(company, n).is_some_and(|lock| lock.open))
     };
     route.conditions.iter().find(holds).map_or(&route.otherwise, |condition| &condition.way)
 }

@@ -1,13 +1,13 @@
 //! Hunt groups: who rings, in what order, how long.
 
 use core::time::Duration;
-use model::{HuntGroup, HuntMember, HuntStrategy, IdSource};
+use model::{HuntGroup, HuntMember, HuntParty, HuntStrategy, IdSource};
 
 /// Members that ring together, and for how long.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ring<'g> {
-    /// Accounts, by user name.
-    pub members: Vec<&'g str>,
+    /// Who.
+    pub members: Vec<&'g HuntParty>,
     /// How long.
     pub time: Duration,
 }
@@ -19,11 +19,11 @@ pub fn order<'g>(group: &'g HuntGroup, turn: u64, chance: &mut IdSource) -> Vec<
     let mut members: Vec<&HuntMember> = group.members.iter().collect();
     members.sort_by_key(|member| member.priority);
     let seconds = |s: u16| Duration::from_secs(u64::from(s));
-    let alone = |member: &&'g HuntMember| Ring { members: vec![member.account.as_str()], time: seconds(member.ring_s) };
+    let alone = |member: &&'g HuntMember| Ring { members: vec![&member.to], time: seconds(member.ring_s) };
     match group.strategy {
         HuntStrategy::RingAll if members.is_empty() => Vec::new(),
         HuntStrategy::RingAll => {
-            vec![Ring { members: members.iter().map(|m| m.account.as_str()).collect(), time: seconds(group.ring_s) }]
+            vec![Ring { members: members.iter().map(|m| &m.to).collect(), time: seconds(group.ring_s) }]
         }
         HuntStrategy::Linear => members.iter().map(alone).collect(),
         HuntStrategy::RoundRobin => {

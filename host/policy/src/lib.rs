@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod acl;
+mod boss;
 mod calendar;
 mod condition;
 mod emergency;
@@ -18,9 +19,10 @@ mod number;
 mod outgoing;
 mod zone;
 
-pub use acl::may_call;
+pub use acl::{company_may_call, may_call};
+pub use boss::goes_to_assistant;
 pub use calendar::{holiday, is_open, period};
-pub use condition::{Locks, conditional};
+pub use condition::conditional;
 pub use emergency::{emergency, emergency_plan};
 pub use filter::{Filtered, Why, filter};
 pub use forward::{Origin, forward, ring_at_most, what_happened};
@@ -28,7 +30,7 @@ pub use group::{Ring, order};
 pub use inbound::{Candidate, Found, Numbers, inbound_ddi};
 pub use limits::{DaySpending, Direction, full};
 pub use number::{Dialled, Services, classify, external};
-pub use outgoing::{Shown, outgoing_ddi, shown_outside};
+pub use outgoing::{chosen, outgoing_ddi, shown_to};
 pub use zone::{is_zone, local};
 
 #[cfg(test)]

@@ -1,54 +1,60 @@
 //! Which public number a call to the outside shows.
+//!
+//! An account's own number, else its company's, unless rules say otherwise: by what was dialled before the number, or by
+//! the number called. The account's rules go before its company's. A number that the company does not have, or has no
+//! longer, is nobody's to show.
 
-use model::{Account, Company, CompanyId, DdiChoice, Directory, OutgoingDdiRules};
+use model::{Account, Company, DdiChoice, Directory, OutgoingDdiRules};
 
-/// The number shown, and the number called, which a prefix was taken off.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Shown<'a> {
-    /// The public number; `None` where neither account nor company has one.
-    pub ddi: Option<String>,
-    /// What is called.
-    pub number: &'a str,
-}
-
-/// The number an account is shown by outside: its own, else its company's. One that the company does not have, or has no
-/// longer, is nobody's to show.
+/// The number an account is shown by outside where no rule says otherwise.
 #[must_use]
 pub fn outgoing_ddi<'a>(directory: &Directory, company: &'a Company, account: &'a Account) -> Option<&'a str> {
-    let held = |number: &&str| directory.ddi(number).is_some_and(|ddi| ddi.company == company.id);
+    let held = |number: &&str| is_held(directory, company, number);
     let own = account.rules.outgoing_ddi.as_deref().filter(held);
     own.or_else(|| company.rules.outgoing_ddi.as_deref().filter(held))
 }
 
-/// Applies the rules: the first whose list has the number called, or whose prefix (1 to 3 digits and `*`) it begins with.
-/// Of the two numbers an account's call may show, `own` is the account's and `companys` the company's.
-#[must_use]
-pub fn shown_outside<'a>(
-    directory: &Directory,
-    company: CompanyId,
-    rules: &OutgoingDdiRules,
-    (own, companys): (Option<&str>, Option<&str>),
-    dialled: &'a str,
-) -> Shown<'a> {
-    let mut number = dialled;
-    let mut choice = &rules.default;
-    for rule in &rules.rules {
-        let listed = rule.list.as_deref().and_then(|name| directory.match_list(company, name));
-        let rest = rule.prefix.as_deref().filter(|p| is_prefix(p)).and_then(|prefix| dialled.strip_prefix(prefix));
-        if listed.is_some_and(|list| list.has(dialled)) || rest.is_some() {
-            number = rest.unwrap_or(dialled);
-            choice = &rule.choice;
-            break;
-        }
-    }
-    let ddi = match choice {
-        DdiChoice::Keep => own.or(companys),
-        DdiChoice::Force(forced) => forced.as_deref().or(companys),
-    };
-    Shown { ddi: ddi.map(str::to_owned), number }
+fn is_held(directory: &Directory, company: &Company, number: &str) -> bool {
+    directory.ddi(number).is_some_and(|ddi| ddi.company == company.id)
 }
 
-fn is_prefix(text: &str) -> bool {
-    let digits = text.strip_suffix('*').unwrap_or_default();
-    (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+fn rules<'d>(directory: &'d Directory, company: &Company, account: &Account) -> Option<&'d OutgoingDdiRules> {
+    let name = account.rules.outgoing_ddi_rules.as_ref().or(company.rules.outgoing_ddi_rules.as_ref())?;
+    directory.outgoing_ddi_rules(company.id, name)
+}
+
+/// What was dialled, without the prefix by which the caller has chosen a number, and that choice; `None` where none of
+/// the rules' prefixes was dialled.
+#[must_use]
+pub fn chosen<'a>(
+    directory: &'a Directory,
+    company: &Company,
+    account: &Account,
+    dialled: &'a str,
+) -> Option<(&'a str, &'a DdiChoice)> {
+    let all = rules(directory, company, account)?.rules.iter();
+    all.filter_map(|rule| Some((dialled.strip_prefix(rule.prefix.as_deref()?)?, &rule.choice))).next()
+}
+
+/// The number that a call of the account to `number` (E.164) shows; `choice` is what it has chosen by a prefix.
+#[must_use]
+pub fn shown_to(
+    directory: &Directory,
+    company: &Company,
+    account: &Account,
+    choice: Option<&DdiChoice>,
+    number: &str,
+) -> Option<String> {
+    let by_list = || {
+        let rules = rules(directory, company, account)?;
+        let fits = |name: &String| directory.match_list(company.id, name).is_some_and(|list| list.has(number));
+        let rule = rules.rules.iter().find(|rule| rule.list.as_ref().is_some_and(fits));
+        Some(rule.map_or(&rules.default, |rule| &rule.choice))
+    };
+    let forced = match choice.or_else(by_list) {
+        None | Some(DdiChoice::Keep) => return outgoing_ddi(directory, company, account).map(str::to_owned),
+        Some(DdiChoice::Force(forced)) => forced.as_deref(),
+    };
+    let own = company.rules.outgoing_ddi.as_deref();
+    forced.or(own).filter(|number| is_held(directory, company, number)).map(str::to_owned)
 }

@@ -5,6 +5,7 @@
 mod accounts;
 mod bans;
 mod calls;
+mod numbers;
 mod plugins;
 mod remote;
 mod rules;
@@ -41,7 +42,8 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
         Command::Registration(command) => tenants::registration(&remote, command).await,
         Command::Mailbox(command) => tenants::mailbox(&remote, command).await,
         Command::Rule(command) => rules::run(&remote, command).await,
-        Command::Ddi(command) => rules::ddi(&remote, command).await,
+        Command::Ddi(command) => numbers::ddi(&remote, command).await,
+        Command::Extension(command) => numbers::extension(&remote, command).await,
         Command::Serve { .. } | Command::Demo { .. } => Err(Failure::start("this command runs no client")),
     }
 }

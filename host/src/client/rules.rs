@@ -1,9 +1,9 @@
-//! `rule` and `ddi`: what tenants say about their calls. `account set` is here too.
+//! `rule`: what tenants say about their calls. `account set` is here too.
 
 use super::plugins::read_json;
 use super::remote::{Remote, json};
 use super::table::{rows, table, text};
-use crate::cli_rule::{Ddi, Rule};
+use crate::cli_rule::Rule;
 use crate::exit::Failure;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -62,34 +62,11 @@ async fn find(remote: &Remote, wanted: &str) -> Result<Value, Failure> {
     }
 }
 
-async fn of_company(remote: &Remote, company: Option<&str>) -> Result<Vec<(&'static str, String)>, Failure> {
+pub(super) async fn of_company(remote: &Remote, company: Option<&str>) -> Result<Vec<(&'static str, String)>, Failure> {
     Ok(match company {
         Some(_) => vec![("company", remote.one("companies", company).await?.to_string())],
         None => Vec::new(),
     })
-}
-
-pub(super) async fn ddi(remote: &Remote, command: &Ddi) -> Result<String, Failure> {
-    match command {
-        Ddi::List { company } => {
-            let query = of_company(remote, company.as_deref()).await?;
-            let ddis = remote.list("/ddis", &query, usize::MAX).await?;
-            if remote.json {
-                return Ok(json(&Value::Array(ddis)));
-            }
-            let cells = rows(&ddis, &["id", "e164", "company", "target.kind", "target.name", "call_filter"]);
-            Ok(table(&["ID", "NUMBER", "COMPANY", "LEADS TO", "NAME", "CALL FILTER"], &cells, "No public numbers."))
-        }
-        Ddi::Set { number, call_filter } => {
-            let ddis = remote.list("/ddis", &[], usize::MAX).await?;
-            let id = ddis.iter().find(|ddi| text(ddi, "e164") == *number).map(|ddi| text(ddi, "id"));
-            let id = id.ok_or_else(|| Failure::refused(format!("{number} is not among the public numbers")))?;
-            let filter = Some(call_filter).filter(|name| *name != "none");
-            let changed =
-                remote.write(Method::PATCH, &format!("/ddis/{id}"), &json!({ "call_filter": filter })).await?;
-            Ok(if remote.json { json(&changed) } else { format!("Number {number} is live.\n") })
-        }
-    }
 }
 
 /// `account set`.

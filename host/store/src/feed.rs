@@ -7,7 +7,7 @@
 
 use crate::nouns::{
     accounts::AccountRow, brands::BrandRow, companies::CompanyRow, ddis::DdiRow, extensions::ExtensionRow,
-    policies::PolicyRow, rules::RuleRow, translation_sets::SetRow, trunks,
+    policies::PolicyRow, rules::RuleRow, targets::target_columns, translation_sets::SetRow, trunks,
 };
 use crate::sql::{Pools, statements, translated};
 use crate::{Db, PlainSecret, StoreError, db::Inner};
@@ -33,8 +33,9 @@ statements! { "directory";
         decline_ends_all, hold_music, rules FROM companies ORDER BY id";
     ACCOUNTS = "SELECT id, company_id, username, display_name, ha1_md5, ha1_sha256, direct, enabled, media_security,
         rules FROM accounts ORDER BY id";
-    EXTENSIONS = "SELECT id, company_id, number, account, app FROM extensions ORDER BY id";
-    DDIS = "SELECT id, company_id, e164, account, app, extension, call_filter FROM ddis ORDER BY id";
+    EXTENSIONS = concat!("SELECT id, company_id, number, ", target_columns!(), " FROM extensions ORDER BY id");
+    DDIS = concat!("SELECT id, company_id, e164, extension, call_filter, ", target_columns!(),
+        " FROM ddis ORDER BY id");
     TRANSLATION_SETS = "SELECT id, brand_id, name, caller_in, caller_out, callee_in, callee_out FROM translation_sets
         ORDER BY id";
     TRUNKS = "SELECT id, brand_id, name, enabled, servers, username, secret, registration, from_user, from_domain,

@@ -7,7 +7,7 @@
 use crate::core::Core;
 use crate::watching::Sweep;
 use admission::Admitted;
-use model::{AccountId, BindingGone, CompanyId, Directory, Flow, Instant, RouteTarget, Transport};
+use model::{AccountId, BindingGone, CompanyId, Directory, Flow, Instant, Transport};
 use sip_events::summary::Summary;
 use sip_events::{
     ALLOW_EVENTS, Member, Messages, Notifier, Package, Page, Place, Publications, ResourceKey, Target, Wish,
@@ -254,10 +254,8 @@ pub(crate) fn named(directory: &Directory, company: CompanyId, user: &str) -> Op
     if let Some(account) = directory.account(company, user) {
         return Some(account.id);
     }
-    match &directory.extension(company, user)?.target {
-        RouteTarget::Account(name) => directory.account(company, name).map(|a| a.id),
-        RouteTarget::App(_) | RouteTarget::Extension(_) => None,
-    }
+    let leads_to = directory.extension(company, user)?.target.account()?;
+    directory.account(company, leads_to).map(|a| a.id)
 }
 
 /// `sip:user@domain`, with what may not stand in a user part escaped.

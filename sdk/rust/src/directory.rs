@@ -16,7 +16,7 @@ pub struct Account {
 
 /// Where a number leads.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "kind", content = "name")]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "name")]
 pub enum Target {
     /// An account, by user name.
     Account(String),
@@ -24,6 +24,26 @@ pub enum Target {
     App(String),
     /// An extension, by number.
     Extension(String),
+    /// A hunt group, by name. For this and what follows a router answers `next`: the switch knows what to do.
+    HuntGroup(String),
+    /// Where a conditional route says, by its name.
+    ConditionalRoute(String),
+    /// The voicemail of an account, by user name.
+    Voicemail(String),
+    /// A queue, by name.
+    Queue(String),
+    /// A conference room, by name.
+    Conference(String),
+    /// A public number, in E.164.
+    Number(String),
+}
+
+impl Target {
+    /// The account that it is, and nobody else.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        if let Target::Account(name) = self { Some(name) } else { None }
+    }
 }
 
 /// An extension or DDI.

@@ -144,7 +144,7 @@ impl Bed {
                 let directory = directory_of((None, Some(name)), None, Vec::new(), &Ruled::default());
                 self.core.handle(Input::Directory(Arc::new(directory)), self.now);
             }
-            ["rule" | "account" | "company" | "ddi", rest @ ..] => {
+            ["rule" | "account" | "company" | "ddi" | "extension", rest @ ..] => {
                 self.ruled.set(words[0], rest);
                 self.tell_directory();
             }
@@ -513,8 +513,10 @@ fn directory_of(
         enabled: true,
         rules: Default::default(),
     };
-    let ddis = ddis.into_iter().map(|ddi| Ddi { call_filter: ruled.call_filter.clone(), ..ddi }).collect();
-    Directory::build(1, vec![brand], vec![company], accounts.chain([erin]).collect(), vec![extension], ddis)
+    let target = |ddi: &Ddi| ruled.ddi.clone().filter(|_| ddi.e164 == "+4930123456").unwrap_or(ddi.target.clone());
+    let ddis = ddis.into_iter().map(|ddi| Ddi { call_filter: ruled.call_filter.clone(), target: target(&ddi), ..ddi });
+    let extensions = ruled.extensions.iter().cloned().chain([extension]).collect();
+    Directory::build(1, vec![brand], vec![company], accounts.chain([erin]).collect(), extensions, ddis.collect())
         .and_then(|directory| directory.with_lists(vec![list]))
         .and_then(|directory| directory.with_rules(ruled.rules.clone()))
         .unwrap_or_else(|error| panic!("{error}"))

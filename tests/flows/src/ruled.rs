@@ -1,7 +1,9 @@
 //! Rules of a ladder: `rule schedule hours {...}`, `account 1002 {...}`, `company {...}`, `company calls_max=1`,
-//! `ddi filter=office`. What stands in braces is what the API takes, without blanks.
+//! `ddi filter=office`, `ddi to={...}`, `extension 300 {...}`. What stands in braces is what the API takes, without blanks.
 
-use model::{AccountRules, CompanyId, CompanyRules, Rule, RuleBody, RuleId, RuleKind};
+use model::{
+    AccountRules, CompanyId, CompanyRules, Extension, ExtensionId, RouteTarget, Rule, RuleBody, RuleId, RuleKind,
+};
 use std::collections::BTreeMap;
 
 /// The rules so far.
@@ -12,6 +14,9 @@ pub(crate) struct Ruled {
     pub(crate) company: CompanyRules,
     pub(crate) calls_max: Option<u32>,
     pub(crate) call_filter: Option<String>,
+    /// Where the first public number leads.
+    pub(crate) ddi: Option<RouteTarget>,
+    pub(crate) extensions: Vec<Extension>,
 }
 
 impl Ruled {
@@ -31,7 +36,15 @@ impl Ruled {
                     self.company.check().unwrap_or_else(|bad| panic!("{bad}"));
                 }
             },
-            ("ddi", [setting]) => self.call_filter = setting.strip_prefix("filter=").map(str::to_owned),
+            ("ddi", [setting]) => match setting.strip_prefix("to=") {
+                Some(json) => self.ddi = Some(read(json)),
+                None => self.call_filter = setting.strip_prefix("filter=").map(str::to_owned),
+            },
+            ("extension", [number, json]) => {
+                let id = ExtensionId(i64::try_from(self.extensions.len()).unwrap_or_default() + 2);
+                let (number, target) = ((*number).to_owned(), read(json));
+                self.extensions.push(Extension { id, company: CompanyId(1), number, target });
+            }
             _ => panic!("no rule: {noun} {words:?}"),
         }
     }
@@ -46,6 +59,7 @@ impl Ruled {
             .unwrap_or_else(|error| panic!("{json}: {error}"));
         body.check().unwrap_or_else(|bad| panic!("{bad}"));
         let id = RuleId(i64::try_from(self.rules.len()).unwrap_or_default() + 1);
+        self.rules.retain(|rule| rule.name != name || rule.body.kind() != kind);
         self.rules.push(Rule { id, company: CompanyId(1), name: name.to_owned(), body });
     }
 }

@@ -65,7 +65,10 @@ pub(crate) fn output(output: &Output) -> Option<String> {
                 format!("chain < exhausted {}", tried.join(" "))
             }
         },
-        Output::AppStart { start, .. } => format!("app < start {}", start.name),
+        Output::AppStart { start, .. } => {
+            let args: String = start.args.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+            format!("app < start {}{args}", start.name)
+        }
         Output::AppReply { result: Ok(reply), .. } => format!("app < {}", app_reply(reply)),
         Output::AppReply { result: Err(error), .. } => format!("app < error {error:?}"),
         Output::AppStop { .. } => "app < stop".to_owned(),

@@ -38,7 +38,7 @@ pub(crate) struct AddExtension {
     company: Option<i64>,
     /// The digits dialled.
     number: String,
-    /// An account or an app.
+    /// Anything but another extension.
     target: Target,
 }
 

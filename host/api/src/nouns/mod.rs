@@ -128,13 +128,14 @@ pub(crate) fn nullable<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
 pub(crate) struct Target {
     /// What it is.
     kind: TargetKind,
-    /// An account's user name, the name of a call app's binding, or an extension's number.
+    /// An account's user name, the name of a call app's binding, an extension's number, the name of a rule, queue or room,
+    /// or a public number.
     name: String,
 }
 
 /// What a number leads to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum TargetKind {
     /// An account.
     Account,
@@ -142,24 +143,49 @@ pub(crate) enum TargetKind {
     App,
     /// An extension; for public numbers only.
     Extension,
+    /// A hunt group: a rule.
+    HuntGroup,
+    /// Where a conditional route says: a rule.
+    ConditionalRoute,
+    /// The voicemail of an account: the app bound as `voicemail`, with the argument `mailbox`.
+    Voicemail,
+    /// A queue: the app bound as `queue`, with the argument `queue`.
+    Queue,
+    /// A conference room: the app bound as `conference`, with the argument `room`.
+    Conference,
+    /// A public number, in E.164; the company pays.
+    Number,
 }
 
 impl From<RouteTarget> for Target {
     fn from(target: RouteTarget) -> Self {
-        match target {
-            RouteTarget::Account(name) => Target { kind: TargetKind::Account, name },
-            RouteTarget::App(name) => Target { kind: TargetKind::App, name },
-            RouteTarget::Extension(name) => Target { kind: TargetKind::Extension, name },
-        }
+        let (kind, name) = match target {
+            RouteTarget::Account(name) => (TargetKind::Account, name),
+            RouteTarget::App(name) => (TargetKind::App, name),
+            RouteTarget::Extension(name) => (TargetKind::Extension, name),
+            RouteTarget::HuntGroup(name) => (TargetKind::HuntGroup, name),
+            RouteTarget::ConditionalRoute(name) => (TargetKind::ConditionalRoute, name),
+            RouteTarget::Voicemail(name) => (TargetKind::Voicemail, name),
+            RouteTarget::Queue(name) => (TargetKind::Queue, name),
+            RouteTarget::Conference(name) => (TargetKind::Conference, name),
+            RouteTarget::Number(name) => (TargetKind::Number, name),
+        };
+        Target { kind, name }
     }
 }
 
 impl From<Target> for RouteTarget {
-    fn from(target: Target) -> Self {
-        match target.kind {
-            TargetKind::Account => RouteTarget::Account(target.name),
-            TargetKind::App => RouteTarget::App(target.name),
-            TargetKind::Extension => RouteTarget::Extension(target.name),
+    fn from(Target { kind, name }: Target) -> Self {
+        match kind {
+            TargetKind::Account => RouteTarget::Account(name),
+            TargetKind::App => RouteTarget::App(name),
+            TargetKind::Extension => RouteTarget::Extension(name),
+            TargetKind::HuntGroup => RouteTarget::HuntGroup(name),
+            TargetKind::ConditionalRoute => RouteTarget::ConditionalRoute(name),
+            TargetKind::Voicemail => RouteTarget::Voicemail(name),
+            TargetKind::Queue => RouteTarget::Queue(name),
+            TargetKind::Conference => RouteTarget::Conference(name),
+            TargetKind::Number => RouteTarget::Number(name),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Rules: named match lists, schedules, calendars, call filters and call ACLs of a company.
+//! Rules: the named nouns of a company that say what becomes of its calls.
 
 use super::{Listed, Many, limit};
 use crate::extract::{Body, Id, Params};
@@ -28,6 +28,15 @@ pub(crate) enum RuleKind {
     CallFilter,
     /// `rules`: a list of `list` and `permission`, first match decides; `default`.
     CallAcl,
+    /// `strategy` (`ring-all`, `linear`, `round-robin`, `random`); `members`: a list of `to` (`kind` `account` or `number`, and
+    /// `name`), `priority`, `ring_s`; `ring_s`, `rounds`, `no_answer` (a way), `prevent_missed_calls`.
+    HuntGroup,
+    /// `conditions`: a list of `match_lists`, `schedules`, `calendars`, `locks` by name and the `way`; `otherwise`.
+    ConditionalRoute,
+    /// `open`; `code`: the digits that follow a service code to throw it.
+    RouteLock,
+    /// `rules`: a list of `list` or `prefix`, and `choice` (`kind` `keep` or `force`, `ddi`); `default`.
+    OutgoingDdiRules,
 }
 
 impl From<RuleKind> for model::RuleKind {
@@ -38,6 +47,10 @@ impl From<RuleKind> for model::RuleKind {
             RuleKind::Calendar => model::RuleKind::Calendar,
             RuleKind::CallFilter => model::RuleKind::CallFilter,
             RuleKind::CallAcl => model::RuleKind::CallAcl,
+            RuleKind::HuntGroup => model::RuleKind::HuntGroup,
+            RuleKind::ConditionalRoute => model::RuleKind::ConditionalRoute,
+            RuleKind::RouteLock => model::RuleKind::RouteLock,
+            RuleKind::OutgoingDdiRules => model::RuleKind::OutgoingDdiRules,
         }
     }
 }
@@ -50,6 +63,10 @@ impl From<model::RuleKind> for RuleKind {
             model::RuleKind::Calendar => RuleKind::Calendar,
             model::RuleKind::CallFilter => RuleKind::CallFilter,
             model::RuleKind::CallAcl => RuleKind::CallAcl,
+            model::RuleKind::HuntGroup => RuleKind::HuntGroup,
+            model::RuleKind::ConditionalRoute => RuleKind::ConditionalRoute,
+            model::RuleKind::RouteLock => RuleKind::RouteLock,
+            model::RuleKind::OutgoingDdiRules => RuleKind::OutgoingDdiRules,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What an account and a company say about their own calls: forwards, the ACL, the number shown, limits, emergency.
 
-use super::call_filter::is_e164;
-use super::{BadRule, Way, entries};
+use super::way::is_e164;
+use super::{BadRule, RuleKind, Used, Way, entries};
 use serde::{Deserialize, Serialize};
 
 /// What makes an account's calls go elsewhere.
@@ -87,11 +87,33 @@ pub struct AccountRules {
     /// The public number it is shown by outside; absent = the company's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outgoing_ddi: Option<String>,
+    /// The rules that say when another number is shown; absent = the company's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outgoing_ddi_rules: Option<String>,
+    /// Who takes its calls first; absent = nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assistant: Option<Assistant>,
+    /// The groups whose ringing phones it may pick up by the service code of group pickup, and that may pick up its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pickup_groups: Vec<String>,
+}
+
+/// Who takes an account's calls first. The assistant itself gets through, as does whoever is on a white list.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assistant {
+    /// The assistant's user name.
+    pub account: String,
+    /// Match lists of callers who get through to the boss.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub white_lists: Vec<String>,
 }
 
 impl AccountRules {
     /// Most forwards: each of when and whose once.
     pub const FORWARDS_MAX: usize = 12;
+    /// Most pickup groups of one account.
+    pub const PICKUP_GROUPS_MAX: usize = 16;
 
     /// Whether what is said can be meant.
     ///
@@ -116,7 +138,28 @@ impl AccountRules {
                 }
             }
         }
+        if let Some(assistant) = &self.assistant {
+            entries("assistant", assistant.white_lists.len())?;
+            Way::Account(assistant.account.clone()).check("assistant")?;
+        }
+        let is_name = |name: &String| (1..=64).contains(&name.len()) && !name.contains(char::is_control);
+        if self.pickup_groups.len() > Self::PICKUP_GROUPS_MAX || !self.pickup_groups.iter().all(is_name) {
+            let why = format!("at most {} names of 1 to 64 characters", Self::PICKUP_GROUPS_MAX);
+            return Err(BadRule::new("pickup_groups", why));
+        }
         public(self.outgoing_ddi.as_deref())
+    }
+
+    /// What of the company's it names, but for the number shown, which may be somebody else's by now.
+    #[must_use]
+    pub fn uses(&self) -> Vec<Used<'_>> {
+        let ways = self.forwards.iter().filter_map(|forward| forward.to.uses());
+        let acl = self.call_acl.iter().map(|name| Used::Rule(RuleKind::CallAcl, name));
+        let ddis = self.outgoing_ddi_rules.iter().map(|name| Used::Rule(RuleKind::OutgoingDdiRules, name));
+        let assistant = self.assistant.iter().map(|assistant| Used::Account(&assistant.account));
+        let lists = self.assistant.iter().flat_map(|assistant| &assistant.white_lists);
+        let lists = lists.map(|name| Used::Rule(RuleKind::MatchList, name));
+        ways.chain(acl).chain(ddis).chain(assistant).chain(lists).collect()
     }
 }
 
@@ -158,6 +201,9 @@ pub struct CompanyRules {
     /// The public number its accounts are shown by outside; absent = their user name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outgoing_ddi: Option<String>,
+    /// The rules of accounts that have none of their own about when another number is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outgoing_ddi_rules: Option<String>,
     /// Emergency numbers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub emergency: Vec<EmergencyNumber>,
@@ -183,5 +229,12 @@ impl CompanyRules {
             }
         }
         public(self.outgoing_ddi.as_deref())
+    }
+
+    /// What of its own it names, but for the number shown.
+    #[must_use]
+    pub fn uses(&self) -> Vec<Used<'_>> {
+        let acl = self.call_acl.iter().map(|name| Used::Rule(RuleKind::CallAcl, name));
+        acl.chain(self.outgoing_ddi_rules.iter().map(|name| Used::Rule(RuleKind::OutgoingDdiRules, name))).collect()
     }
 }

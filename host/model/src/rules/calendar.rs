@@ -1,6 +1,6 @@
 //! Schedules and calendars: the hours of a week, and the days that differ from it.
 
-use super::{BadRule, Date, DayTime, Way, Weekdays, entries};
+use super::{BadRule, Date, DayTime, RuleKind, Used, Way, Weekdays, entries};
 use serde::{Deserialize, Serialize};
 
 /// Hours of some days: from a minute on, up to another one and not with it. A night is two of them: one up to 24:00, one
@@ -125,8 +125,12 @@ impl Calendar {
         Ok(())
     }
 
-    /// The schedules it names.
-    pub(crate) fn uses(&self) -> impl Iterator<Item = &str> {
-        self.periods.iter().flat_map(|period| &period.schedules).map(String::as_str)
+    /// What it names.
+    pub(crate) fn uses(&self) -> Vec<Used<'_>> {
+        let schedules = self.periods.iter().flat_map(|period| &period.schedules);
+        let of_holidays = self.holidays.iter().filter_map(|holiday| holiday.way.as_ref());
+        let of_periods = self.periods.iter().filter_map(|period| period.way.as_ref());
+        let ways = of_holidays.chain(of_periods).filter_map(Way::uses);
+        schedules.map(|name| Used::Rule(RuleKind::Schedule, name)).chain(ways).collect()
     }
 }

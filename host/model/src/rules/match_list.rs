@@ -1,7 +1,7 @@
 //! Match lists: numbers, beginnings of numbers and patterns. Any of them counts.
 
 use super::RULE_ENTRIES_MAX;
-use super::call_filter::is_e164;
+use super::way::is_e164;
 use core::fmt;
 use regex::bytes::{Regex, RegexBuilder};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -9,17 +9,20 @@ mod call_acl;
 mod call_filter;
 mod civil;
 mod group;
+mod lookup;
 mod match_list;
 mod route;
+mod way;
 
-pub use account::{AccountRules, CompanyRules, EmergencyNumber, Forward, ForwardFrom, ForwardWhen};
+pub use account::{AccountRules, Assistant, CompanyRules, EmergencyNumber, Forward, ForwardFrom, ForwardWhen};
 pub use calendar::{Calendar, Holiday, Hours, Period, Schedule, Span};
 pub use call_acl::{CallAcl, CallAclRule, Permission};
-pub use call_filter::{CallFilter, Way};
+pub use call_filter::CallFilter;
 pub use civil::{CivilError, Date, DayTime, Local, Weekdays};
-pub use group::{HuntGroup, HuntMember, HuntStrategy};
+pub use group::{HuntGroup, HuntMember, HuntParty, HuntStrategy};
 pub use match_list::{MatchList, MatchListError};
 pub use route::{Condition, ConditionalRoute, DdiChoice, OutgoingDdiRule, OutgoingDdiRules, RouteLock};
+pub use way::{Used, Way};
 
 use crate::{CompanyId, RuleId};
 use serde::{Deserialize, Serialize};
@@ -64,12 +67,29 @@ pub enum RuleKind {
     CallFilter,
     /// Whom an account may call.
     CallAcl,
+    /// Who rings together or in turn.
+    HuntGroup,
+    /// Ways by caller, hour and lock.
+    ConditionalRoute,
+    /// A switch that people throw.
+    RouteLock,
+    /// Which number is shown outside, by the number called.
+    OutgoingDdiRules,
 }
 
 impl RuleKind {
     /// Every kind.
-    pub const ALL: [RuleKind; 5] =
-        [RuleKind::MatchList, RuleKind::Schedule, RuleKind::Calendar, RuleKind::CallFilter, RuleKind::CallAcl];
+    pub const ALL: [RuleKind; 9] = [
+        RuleKind::MatchList,
+        RuleKind::Schedule,
+        RuleKind::Calendar,
+        RuleKind::CallFilter,
+        RuleKind::CallAcl,
+        RuleKind::HuntGroup,
+        RuleKind::ConditionalRoute,
+        RuleKind::RouteLock,
+        RuleKind::OutgoingDdiRules,
+    ];
 
     /// The word for it, as stored and as the API says it.
     #[must_use]
@@ -80,6 +100,10 @@ impl RuleKind {
             RuleKind::Calendar => "calendar",
             RuleKind::CallFilter => "call-filter",
             RuleKind::CallAcl => "call-acl",
+            RuleKind::HuntGroup => "hunt-group",
+            RuleKind::ConditionalRoute => "conditional-route",
+            RuleKind::RouteLock => "route-lock",
+            RuleKind::OutgoingDdiRules => "outgoing-ddi-rules",
         }
     }
 
@@ -104,6 +128,14 @@ pub enum RuleBody {
     CallFilter(CallFilter),
     /// Whom an account may call.
     CallAcl(CallAcl),
+    /// Who rings together or in turn.
+    HuntGroup(HuntGroup),
+    /// Ways by caller, hour and lock.
+    ConditionalRoute(ConditionalRoute),
+    /// A switch that people throw.
+    RouteLock(RouteLock),
+    /// Which number is shown outside, by the number called.
+    OutgoingDdiRules(OutgoingDdiRules),
 }
 
 impl RuleBody {
@@ -116,6 +148,10 @@ impl RuleBody {
             RuleBody::Calendar(_) => RuleKind::Calendar,
             RuleBody::CallFilter(_) => RuleKind::CallFilter,
             RuleBody::CallAcl(_) => RuleKind::CallAcl,
+            RuleBody::HuntGroup(_) => RuleKind::HuntGroup,
+            RuleBody::ConditionalRoute(_) => RuleKind::ConditionalRoute,
+            RuleBody::RouteLock(_) => RuleKind::RouteLock,
+            RuleBody::OutgoingDdiRules(_) => RuleKind::OutgoingDdiRules,
         }
     }
 
@@ -130,6 +166,10 @@ impl RuleBody {
             RuleKind::Calendar => RuleBody::Calendar(Deserialize::deserialize(input)?),
             RuleKind::CallFilter => RuleBody::CallFilter(Deserialize::deserialize(input)?),
             RuleKind::CallAcl => RuleBody::CallAcl(Deserialize::deserialize(input)?),
+            RuleKind::HuntGroup => RuleBody::HuntGroup(Deserialize::deserialize(input)?),
+            RuleKind::ConditionalRoute => RuleBody::ConditionalRoute(Deserialize::deserialize(input)?),
+            RuleKind::RouteLock => RuleBody::RouteLock(Deserialize::deserialize(input)?),
+            RuleKind::OutgoingDdiRules => RuleBody::OutgoingDdiRules(Deserialize::deserialize(input)?),
         })
     }
 
@@ -145,17 +185,24 @@ impl RuleBody {
             RuleBody::Calendar(calendar) => calendar.check(),
             RuleBody::CallFilter(filter) => filter.check(),
             RuleBody::CallAcl(acl) => acl.check(),
+            RuleBody::HuntGroup(group) => group.check(),
+            RuleBody::ConditionalRoute(route) => route.check(),
+            RuleBody::RouteLock(lock) => lock.check(),
+            RuleBody::OutgoingDdiRules(rules) => rules.check(),
         }
     }
 
-    /// The rules it names, each with the kind it must have.
+    /// What of its company's it names.
     #[must_use]
-    pub fn uses(&self) -> Vec<(RuleKind, &str)> {
+    pub fn uses(&self) -> Vec<Used<'_>> {
         match self {
-            RuleBody::MatchList(_) | RuleBody::Schedule(_) => Vec::new(),
-            RuleBody::Calendar(calendar) => calendar.uses().map(|name| (RuleKind::Schedule, name)).collect(),
+            RuleBody::MatchList(_) | RuleBody::Schedule(_) | RuleBody::RouteLock(_) => Vec::new(),
+            RuleBody::Calendar(calendar) => calendar.uses(),
             RuleBody::CallFilter(filter) => filter.uses(),
-            RuleBody::CallAcl(acl) => acl.rules.iter().map(|r| (RuleKind::MatchList, r.list.as_str())).collect(),
+            RuleBody::CallAcl(acl) => acl.rules.iter().map(|r| Used::Rule(RuleKind::MatchList, &r.list)).collect(),
+            RuleBody::HuntGroup(group) => group.uses(),
+            RuleBody::ConditionalRoute(route) => route.uses(),
+            RuleBody::OutgoingDdiRules(rules) => rules.uses(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Conditional routes, route locks, and the rules about which number is shown outside.
 
-use super::Way;
+use super::way::is_e164;
+use super::{BadRule, RuleKind, Used, Way, entries};
 use serde::{Deserialize, Serialize};
 
 /// A switch that people throw by code or by hand; conditional routes look at it.
@@ -9,6 +10,19 @@ use serde::{Deserialize, Serialize};
 pub struct RouteLock {
     /// Whether it is open now.
     pub open: bool,
+    /// What follows a service code to throw it, 1 to 8 digits; absent = not by phone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+
+impl RouteLock {
+    pub(crate) fn check(&self) -> Result<(), BadRule> {
+        let digits = |code: &str| (1..=8).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_digit());
+        match self.code.as_deref().filter(|code| !digits(code)) {
+            Some(_) => Err(BadRule::new("code", "1 to 8 digits")),
+            None => Ok(()),
+        }
+    }
 }
 
 /// One way of a conditional route, and when it is taken: every sort of criterion that is named must hold, and of one sort
@@ -32,6 +46,16 @@ pub struct Condition {
     pub way: Way,
 }
 
+impl Condition {
+    fn uses(&self) -> impl Iterator<Item = Used<'_>> {
+        let lists = self.match_lists.iter().map(|n| Used::Rule(RuleKind::MatchList, n));
+        let schedules = self.schedules.iter().map(|n| Used::Rule(RuleKind::Schedule, n));
+        let calendars = self.calendars.iter().map(|n| Used::Rule(RuleKind::Calendar, n));
+        let locks = self.locks.iter().map(|n| Used::Rule(RuleKind::RouteLock, n));
+        lists.chain(schedules).chain(calendars).chain(locks).chain(self.way.uses())
+    }
+}
+
 /// Conditions in order; the first that holds decides.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +64,23 @@ pub struct ConditionalRoute {
     pub conditions: Vec<Condition>,
     /// Where calls go when none holds.
     pub otherwise: Way,
+}
+
+impl ConditionalRoute {
+    pub(crate) fn check(&self) -> Result<(), BadRule> {
+        entries("conditions", self.conditions.len())?;
+        for condition in &self.conditions {
+            for names in [&condition.match_lists, &condition.schedules, &condition.calendars, &condition.locks] {
+                entries("conditions", names.len())?;
+            }
+            condition.way.check("conditions")?;
+        }
+        self.otherwise.check("otherwise")
+    }
+
+    pub(crate) fn uses(&self) -> Vec<Used<'_>> {
+        self.conditions.iter().flat_map(Condition::uses).chain(self.otherwise.uses()).collect()
+    }
 }
 
 /// Which public number a call shows.
@@ -57,10 +98,10 @@ pub enum DdiChoice {
 #[serde(deny_unknown_fields)]
 pub struct OutgoingDdiRule {
     /// A match list on the number called.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<String>,
     /// Or 1 to 3 digits and `*` before the number, which are taken off.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
     /// The number shown.
     pub choice: DdiChoice,
@@ -74,4 +115,40 @@ pub struct OutgoingDdiRules {
     pub rules: Vec<OutgoingDdiRule>,
     /// What holds when none fits.
     pub default: DdiChoice,
+}
+
+impl OutgoingDdiRules {
+    fn choices(&self) -> impl Iterator<Item = &str> {
+        let all = self.rules.iter().map(|rule| &rule.choice).chain([&self.default]);
+        all.filter_map(|choice| match choice {
+            DdiChoice::Force(Some(ddi)) => Some(ddi.as_str()),
+            DdiChoice::Force(None) | DdiChoice::Keep => None,
+        })
+    }
+
+    pub(crate) fn check(&self) -> Result<(), BadRule> {
+        entries("rules", self.rules.len())?;
+        for rule in &self.rules {
+            if rule.list.is_some() == rule.prefix.is_some() {
+                return Err(BadRule::new("rules", "each names a list or a prefix, one of them"));
+            }
+            if rule.prefix.as_deref().is_some_and(|prefix| !is_prefix(prefix)) {
+                return Err(BadRule::new("rules", "a prefix is 1 to 3 digits and *"));
+            }
+        }
+        match self.choices().find(|ddi| !is_e164(ddi)) {
+            Some(wrong) => Err(BadRule::new("rules", format!("expected a number as +34944048182, found {wrong:?}"))),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn uses(&self) -> Vec<Used<'_>> {
+        let lists = self.rules.iter().filter_map(|rule| rule.list.as_deref());
+        lists.map(|name| Used::Rule(RuleKind::MatchList, name)).chain(self.choices().map(Used::Ddi)).collect()
+    }
+}
+
+fn is_prefix(text: &str) -> bool {
+    let digits = text.strip_suffix('*').unwrap_or_default();
+    (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
 }

@@ -47,7 +47,9 @@ fn what_cannot_be_meant_is_not_read() {
         (r#"{"prefixes":["34"]}"#, body::<MatchList>),
         (r#"{"patterns":["("]}"#, body::<MatchList>),
         (r#"{"patterns":[""]}"#, body::<MatchList>),
-        (r#"{"closed":{"kind":"voicemail","name":"x"}}"#, body::<CallFilter>),
+        (r#"{"closed":{"kind":"nowhere","name":"x"}}"#, body::<CallFilter>),
+        (r#"{"strategy":"linear","members":[{"to":{"kind":"extension","name":"x"}}]}"#, body::<HuntGroup>),
+        (r#"{"conditions":[]}"#, body::<ConditionalRoute>),
         (r#"{"rules":[]}"#, body::<CallAcl>),
     ] {
         assert!(read(json).is_err(), "{json}");
@@ -59,6 +61,12 @@ fn what_contradicts_itself_is_refused_with_its_field() {
     let schedule = |json: &str| RuleBody::Schedule(serde_json::from_str(json).unwrap());
     let calendar = |json: &str| RuleBody::Calendar(serde_json::from_str(json).unwrap());
     let filter = |json: &str| RuleBody::CallFilter(serde_json::from_str(json).unwrap());
+    let group = |members: &str| {
+        let json = format!(r#"{{"strategy":"ring-all","members":[{members}]}}"#);
+        RuleBody::HuntGroup(serde_json::from_str(&json).unwrap())
+    };
+    let lock = |json: &str| RuleBody::RouteLock(serde_json::from_str(json).unwrap());
+    let shown = |json: &str| RuleBody::OutgoingDdiRules(serde_json::from_str(json).unwrap());
     for (rule, field) in [
         (schedule(r#"{"hours":[]}"#), "hours"),
         (schedule(r#"{"hours":[{"days":["mon"],"from":"22:00","to":"06:00"}]}"#), "hours"),
@@ -68,6 +76,14 @@ fn what_contradicts_itself_is_refused_with_its_field() {
         (calendar(r#"{"periods":[{"name":"x","from":"2026-12-25","until":"2026-12-24","schedules":[]}]}"#), "periods"),
         (filter(r#"{"closed":{"kind":"number","name":"944"}}"#), "closed"),
         (filter(r#"{"holiday":{"kind":"app","name":""}}"#), "holiday"),
+        (group(""), "members"),
+        (group(r#"{"to":{"kind":"account","name":"a"}},{"to":{"kind":"account","name":"a"}}"#), "members"),
+        (group(r#"{"to":{"kind":"number","name":"600"}}"#), "members"),
+        (group(r#"{"to":{"kind":"account","name":"a"},"ring_s":0}"#), "ring_s"),
+        (lock(r#"{"open":true,"code":"night"}"#), "code"),
+        (shown(r#"{"rules":[{"choice":{"kind":"keep"}}],"default":{"kind":"keep"}}"#), "rules"),
+        (shown(r#"{"rules":[{"prefix":"1234*","choice":{"kind":"keep"}}],"default":{"kind":"keep"}}"#), "rules"),
+        (shown(r#"{"rules":[],"default":{"kind":"force","ddi":"34900"}}"#), "rules"),
     ] {
         assert_eq!(rule.check().map_err(|bad| bad.field), Err(field), "{rule:?}");
     }
@@ -78,11 +94,25 @@ fn a_rule_names_what_it_uses() {
     let filter: CallFilter =
         serde_json::from_str(r#"{"black_lists":["a"],"white_lists":["b"],"calendars":["c"],"schedules":["d"]}"#)
             .unwrap();
-    let uses: Vec<_> = filter.uses().into_iter().map(|(kind, name)| (kind.word(), name)).collect();
-    assert_eq!(uses, [("match-list", "a"), ("match-list", "b"), ("calendar", "c"), ("schedule", "d")]);
+    let (list, calendar, schedule) = (RuleKind::MatchList, RuleKind::Calendar, RuleKind::Schedule);
+    let uses = [(list, "a"), (list, "b"), (calendar, "c"), (schedule, "d")].map(|(kind, name)| Used::Rule(kind, name));
+    assert_eq!(filter.uses(), uses);
+    let route = RuleBody::ConditionalRoute(
+        serde_json::from_str(
+            r#"{"conditions":[{"locks":["l"],"way":{"kind":"voicemail","name":"ann"}}],"otherwise":{"kind":"hunt-group","name":"g"}}"#,
+        )
+        .unwrap(),
+    );
+    let group = Used::Rule(RuleKind::HuntGroup, "g");
+    assert_eq!(route.uses(), [Used::Rule(RuleKind::RouteLock, "l"), Used::Account("ann"), group]);
+    let group: HuntGroup = serde_json::from_str(
+        r#"{"strategy":"linear","members":[{"to":{"kind":"account","name":"bob"}},{"to":{"kind":"number","name":"+34600"}}],"no_answer":{"kind":"extension","name":"200"}}"#,
+    )
+    .unwrap();
+    assert_eq!(group.uses(), [Used::Account("bob"), Used::Extension("200")]);
     for kind in RuleKind::ALL {
         assert_eq!(RuleKind::from_word(kind.word()), Some(kind));
         assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{}\"", kind.word()));
     }
-    assert_eq!(RuleKind::from_word("hunt-group"), None);
+    assert_eq!(RuleKind::from_word("hunt-groups"), None);
 }

@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::{
-    DaySpending, Direction, Locks, Origin, conditional, emergency, emergency_plan, forward, full, may_call, order,
-    outgoing_ddi, ring_at_most, what_happened,
+    DaySpending, Direction, Origin, company_may_call, conditional, emergency, emergency_plan, forward, full,
+    goes_to_assistant, may_call, order, outgoing_ddi, ring_at_most, what_happened,
 };
 use core::time::Duration;
 use model::{
-    Calendar, CallAcl, CallAclRule, Cause, CauseInfo, Condition, ConditionalRoute, EmergencyNumber, Endpoint, Forward,
-    ForwardFrom, ForwardWhen, HuntGroup, HuntMember, HuntStrategy, IdSource, Instant, MatchList, Permission, RuleBody,
-    Way,
+    Assistant, Calendar, CallAcl, CallAclRule, Cause, CauseInfo, Condition, ConditionalRoute, EmergencyNumber,
+    Endpoint, Forward, ForwardFrom, ForwardWhen, HuntGroup, HuntMember, HuntParty, HuntStrategy, IdSource, Instant,
+    MatchList, Permission, RouteLock, RuleBody, Way,
 };
 
 fn prefixes(all: &[&str]) -> RuleBody {
@@ -202,19 +202,30 @@ fn an_account_shows_its_own_number_or_its_companys() {
     assert_eq!(ask(Some("+34999"), Some("+34998")), None);
 }
 
+/// `+34600` is somebody outside.
+fn party(name: &str) -> HuntParty {
+    let name = name.to_owned();
+    if name.starts_with('+') { HuntParty::Number(name) } else { HuntParty::Account(name) }
+}
+
 fn group(strategy: HuntStrategy, members: &[(&str, u16)], rounds: u8) -> HuntGroup {
-    let member =
-        |(name, priority): &(&str, u16)| HuntMember { account: (*name).to_owned(), priority: *priority, ring_s: 10 };
-    HuntGroup { strategy, members: members.iter().map(member).collect(), ring_s: 30, rounds }
+    let member = |(name, priority): &(&str, u16)| HuntMember { to: party(name), priority: *priority, ring_s: 10 };
+    let members = members.iter().map(member).collect();
+    HuntGroup { strategy, members, ring_s: 30, rounds, no_answer: None, prevent_missed_calls: false }
 }
 
 fn rung(group: &HuntGroup, turn: u64) -> Vec<String> {
-    order(group, turn, &mut IdSource::new([7; 32])).iter().map(|r| r.members.join("+")).collect()
+    let name = |party: &&HuntParty| match party {
+        HuntParty::Account(name) | HuntParty::Number(name) => name.clone(),
+    };
+    let rings = order(group, turn, &mut IdSource::new([7; 32]));
+    rings.iter().map(|r| r.members.iter().map(name).collect::<Vec<_>>().join("+")).collect()
 }
 
 #[test]
 fn a_group_rings_in_the_order_of_its_strategy() {
     let members = [("c", 2), ("a", 1), ("b", 1)];
+    assert_eq!(rung(&group(HuntStrategy::Linear, &[("a", 1), ("+34600", 0)], 1), 0), ["+34600", "a"]);
     assert_eq!(rung(&group(HuntStrategy::RingAll, &members, 1), 0), ["a+b+c"]);
     assert_eq!(rung(&group(HuntStrategy::Linear, &members, 1), 5), ["a", "b", "c"]);
     let round = group(HuntStrategy::RoundRobin, &members, 2);
@@ -228,7 +239,7 @@ fn a_group_rings_in_the_order_of_its_strategy() {
 /// Scenario 16: a lock that is thrown sends the next call by the other branch.
 #[test]
 fn a_condition_needs_every_sort_that_it_names() {
-    let directory = directory(vec![("vips", prefixes(&["+34944"])), ("year", RuleBody::Calendar(Calendar::default()))]);
+    let now = local("2026-11-23", 0, "10:00");
     let named = |n: &str| vec![n.to_owned()];
     let condition = Condition {
         match_lists: named("vips"),
@@ -237,17 +248,53 @@ fn a_condition_needs_every_sort_that_it_names() {
         locks: vec!["closed".to_owned(), "door".to_owned()],
         way: Way::Extension("200".to_owned()),
     };
-    let route = ConditionalRoute { conditions: vec![condition], otherwise: Way::Extension("300".to_owned()) };
-    let now = local("2026-11-23", 0, "10:00");
-    let goes = |caller: &str, door: bool| {
-        let locks: Locks = [("door".to_owned(), door)].into();
-        conditional(&directory, COMPANY, &route, &locks, (caller, &now)).clone()
+    let route = ConditionalRoute { conditions: vec![condition.clone()], otherwise: Way::Extension("300".to_owned()) };
+    let with = |door: bool| {
+        let lock = |open| RuleBody::RouteLock(RouteLock { open, code: None });
+        let year = RuleBody::Calendar(Calendar::default());
+        directory(vec![("vips", prefixes(&["+34944"])), ("year", year), ("closed", lock(false)), ("door", lock(door))])
     };
+    let goes = |caller: &str, door: bool| conditional(&with(door), COMPANY, &route, (caller, &now)).clone();
     assert_eq!(goes("+34944048182", true), Way::Extension("200".to_owned()));
     assert_eq!(goes("+34944048182", false), Way::Extension("300".to_owned()));
     assert_eq!(goes("+34600", true), Way::Extension("300".to_owned()));
-    let holiday =
-        Condition { calendars: named("year"), match_lists: vec![], locks: vec![], ..route.conditions[0].clone() };
+    let holiday = Condition { calendars: named("year"), match_lists: vec![], locks: vec![], ..condition.clone() };
     let route = ConditionalRoute { conditions: vec![holiday], otherwise: Way::Refuse };
-    assert_eq!(conditional(&directory, COMPANY, &route, &Locks::new(), ("+34600", &now)), &Way::Refuse);
+    assert_eq!(conditional(&with(true), COMPANY, &route, ("+34600", &now)), &Way::Refuse);
+    let always = Condition { match_lists: vec![], locks: vec![], ..condition };
+    let route = ConditionalRoute { conditions: vec![always], otherwise: Way::Refuse };
+    let way = conditional(&with(true), COMPANY, &route, ("+34600", &now)).clone();
+    assert_eq!(way, Way::Extension("200".to_owned()), "no criterion holds always");
+}
+
+/// What a company itself calls (its numbers, filters and groups) is its own ACL's matter.
+#[test]
+fn the_company_pays_by_its_own_acl() {
+    use Permission::Deny;
+    let directory = directory(vec![("nobody", acl(Deny, &[]))]);
+    let with = |name: &str| company(CompanyRules { call_acl: Some(name.to_owned()), ..CompanyRules::default() });
+    assert!(company_may_call(&directory, &company(CompanyRules::default()), "+34900"));
+    assert!(!company_may_call(&directory, &with("nobody"), "+34900"));
+}
+
+/// Scenario 13, the gate: the assistant and white lists get through, everybody else does not.
+#[test]
+fn a_boss_is_called_by_the_assistant_and_by_who_is_listed() {
+    let directory = directory(vec![("vips", prefixes(&["+34944"]))]);
+    let boss = |assistant: &str| {
+        let assistant = Assistant { account: assistant.to_owned(), white_lists: vec!["vips".to_owned()] };
+        let rules = AccountRules { assistant: Some(assistant), ..AccountRules::default() };
+        rules.check().unwrap();
+        account("boss", rules)
+    };
+    // The company has account 1001.
+    for (assistant, account, caller, goes) in [
+        ("1001", None, "+34600", Some("1001")),
+        ("1001", None, "+34944048182", None),
+        ("1001", Some("1002"), "1002", Some("1001")),
+        ("1001", Some("1001"), "1001", None),
+        ("gone", None, "+34600", None),
+    ] {
+        assert_eq!(goes_to_assistant(&directory, &boss(assistant), account, caller), goes, "{assistant} {caller}");
+    }
 }

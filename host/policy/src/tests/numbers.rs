@@ -1,7 +1,7 @@
 //! What is dialled, which number a carrier's call is for, and which number is shown.
 
 use super::*;
-use crate::{Candidate, Dialled, Services, classify, external, inbound_ddi, shown_outside};
+use crate::{Candidate, Dialled, Services, chosen, classify, external, inbound_ddi, shown_to};
 use model::{
     BrandId, Ddi, DdiChoice, DdiId, MatchList, NumberingPlan, OutgoingDdiRule, OutgoingDdiRules, RouteTarget, RuleBody,
     RuleList, TranslationLists, TranslationRule, TrunkId,
@@ -64,33 +64,60 @@ fn the_first_candidate_that_knows_the_number_wins_unless_it_is_bound_to_another(
     assert_eq!(found(&[], "944048182"), Err(403));
 }
 
+/// Outgoing DDI rules (4.1, 4.2): own, company's, by list, by prefix; what is not the company's is not shown.
 #[test]
 fn rules_say_which_number_is_shown() {
     let list = MatchList::new(vec![], vec!["+44".to_owned()], vec![]).unwrap();
-    let directory = directory(vec![("abroad", RuleBody::MatchList(list))]);
     let rule = |list: Option<&str>, prefix: Option<&str>, choice| OutgoingDdiRule {
         list: list.map(str::to_owned),
         prefix: prefix.map(str::to_owned),
         choice,
     };
-    let rules = OutgoingDdiRules {
+    let force = |ddi: Option<&str>| DdiChoice::Force(ddi.map(str::to_owned));
+    let own = OutgoingDdiRules {
         rules: vec![
-            rule(None, Some("12*"), DdiChoice::Force(Some("+34912".to_owned()))),
-            rule(None, Some("1234*"), DdiChoice::Force(Some("+34999".to_owned()))),
-            rule(Some("abroad"), None, DdiChoice::Force(None)),
+            rule(None, Some("12*"), force(Some("+34900"))),
+            rule(None, Some("1*"), force(Some("+34999"))),
+            rule(Some("abroad"), None, force(None)),
         ],
         default: DdiChoice::Keep,
     };
-    let both = (Some("+34901"), Some("+34900"));
-    for (numbers, dialled, ddi, number) in [
-        (both, "+34944", Some("+34901"), "+34944"),
-        (both, "+44207", Some("+34900"), "+44207"),
-        (both, "12*+34944", Some("+34912"), "+34944"),
-        (both, "1234*+34944", Some("+34901"), "1234*+34944"),
-        ((None, Some("+34900")), "+34944", Some("+34900"), "+34944"),
-        ((None, None), "+34944", None, "+34944"),
+    let always = OutgoingDdiRules { rules: vec![], default: force(Some("+34900")) };
+    let directory = directory(vec![
+        ("abroad", RuleBody::MatchList(list)),
+        ("own", RuleBody::OutgoingDdiRules(own)),
+        ("always", RuleBody::OutgoingDdiRules(always)),
+    ]);
+    // The company has +34900 and +34901; +34999 is nobody's.
+    let ask = |rules: (Option<&str>, Option<&str>), ddi: Option<&str>, dialled: &str| {
+        let text = |t: Option<&str>| t.map(str::to_owned);
+        let company = company(CompanyRules {
+            outgoing_ddi: text(Some("+34900")),
+            outgoing_ddi_rules: text(rules.1),
+            ..CompanyRules::default()
+        });
+        let account = account(
+            "1001",
+            AccountRules { outgoing_ddi: text(ddi), outgoing_ddi_rules: text(rules.0), ..AccountRules::default() },
+        );
+        let found = chosen(&directory, &company, &account, dialled);
+        let (number, choice) = found.map_or((dialled, None), |(rest, choice)| (rest, Some(choice)));
+        (shown_to(&directory, &company, &account, choice, number), number.to_owned())
+    };
+    let own = Some("+34901");
+    for (rules, ddi, dialled, shown, number) in [
+        ((None, None), own, "+34944", Some("+34901"), "+34944"),
+        ((Some("own"), None), own, "+34944", Some("+34901"), "+34944"),
+        ((Some("own"), None), own, "+44207", Some("+34900"), "+44207"),
+        ((Some("own"), None), own, "12*+44207", Some("+34900"), "+44207"),
+        ((Some("own"), None), own, "1*+44207", None, "+44207"),
+        ((Some("own"), None), own, "3*+34944", Some("+34901"), "3*+34944"),
+        ((None, Some("always")), own, "+34944", Some("+34900"), "+34944"),
+        ((Some("own"), Some("always")), own, "+34944", Some("+34901"), "+34944"),
+        ((Some("gone"), None), own, "+34944", Some("+34901"), "+34944"),
+        ((None, None), None, "+34944", Some("+34900"), "+34944"),
     ] {
-        let shown = shown_outside(&directory, COMPANY, &rules, numbers, dialled);
-        assert_eq!((shown.ddi.as_deref(), shown.number), (ddi, number), "{dialled}");
+        let (found, called) = ask(rules, ddi, dialled);
+        assert_eq!((found.as_deref(), called.as_str()), (shown, number), "{rules:?} {dialled}");
     }
 }

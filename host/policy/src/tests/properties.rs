@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{is_open, local as there, order};
-use model::{Hours, HuntGroup, HuntMember, HuntStrategy, IdSource, Instant, Schedule, Weekdays};
+use model::{Hours, HuntGroup, HuntMember, HuntParty, HuntStrategy, IdSource, Instant, Schedule, Weekdays};
 use proptest::prelude::*;
 
 fn day_time() -> impl Strategy<Value = DayTime> {
@@ -43,14 +43,17 @@ proptest! {
         ]),
     ) {
         let members = priorities.iter().enumerate().map(|(n, priority)| HuntMember {
-            account: n.to_string(), priority: *priority, ring_s: 5,
+            to: HuntParty::Account(n.to_string()), priority: *priority, ring_s: 5,
         });
-        let group = HuntGroup { strategy, members: members.collect(), ring_s: 5, rounds };
-        let mut rung: Vec<String> = order(&group, turn, &mut IdSource::new(seed))
-            .iter().flat_map(|ring| ring.members.iter().map(|m| (*m).to_owned())).collect();
+        let members = members.collect();
+        let group =
+            HuntGroup { strategy, members, ring_s: 5, rounds, no_answer: None, prevent_missed_calls: false };
+        let mut rung: Vec<HuntParty> = order(&group, turn, &mut IdSource::new(seed))
+            .iter().flat_map(|ring| ring.members.iter().map(|m| (*m).clone())).collect();
         rung.sort();
         let times = if strategy == HuntStrategy::RoundRobin { usize::from(rounds) } else { 1 };
-        let mut all: Vec<String> = (0..priorities.len()).flat_map(|n| vec![n.to_string(); times]).collect();
+        let party = |n: usize| HuntParty::Account(n.to_string());
+        let mut all: Vec<HuntParty> = (0..priorities.len()).flat_map(|n| vec![party(n); times]).collect();
         all.sort();
         prop_assert_eq!(rung, all);
     }

@@ -4,7 +4,7 @@ use super::rules;
 use crate::sql::{args, in_scope, statements, stored, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
 use core::net::SocketAddr;
-use model::{Account, AccountId, CompanyId, Ha1, MediaSecurity, RuleKind};
+use model::{Account, AccountId, CompanyId, Ha1, MediaSecurity};
 
 macro_rules! columns {
     () => {
@@ -165,8 +165,7 @@ impl Accounts<'_> {
         let row = tx.one::<AccountRow>(UPDATE, args).await?.ok_or(StoreError::NotFound { what: "account" })?;
         let (company, own) = (CompanyId(row.company_id), &account.rules);
         rules::has_ddi(&mut tx, ctx, company, own.outgoing_ddi.as_deref()).await?;
-        let acl = own.call_acl.iter().map(|name| (RuleKind::CallAcl, name.as_str())).collect();
-        rules::note_uses(&mut tx, ctx, (company, rules::User::Account(row.id)), acl).await?;
+        rules::note_uses(&mut tx, ctx, (company, rules::User::Account(row.id)), own.uses()).await?;
         self.0.commit(tx).await?;
         row.try_into()
     }

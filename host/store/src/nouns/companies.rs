@@ -3,7 +3,7 @@
 use super::rules;
 use crate::sql::{args, in_scope, statements, stored, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
-use model::{BrandId, Company, CompanyId, Handling, MediaPath, MediaSecurity, RuleKind};
+use model::{BrandId, Company, CompanyId, Handling, MediaPath, MediaSecurity};
 
 macro_rules! columns {
     () => {
@@ -200,8 +200,7 @@ impl Companies<'_> {
         for trunk in own.emergency.iter().flat_map(|number| &number.trunks) {
             rules::has_trunk(&mut tx, ctx, company.id, trunk).await?;
         }
-        let acl = own.call_acl.iter().map(|name| (RuleKind::CallAcl, name.as_str())).collect();
-        rules::note_uses(&mut tx, ctx, (company.id, rules::User::Company), acl).await?;
+        rules::note_uses(&mut tx, ctx, (company.id, rules::User::Company), own.uses()).await?;
         self.0.commit(tx).await?;
         row.try_into()
     }

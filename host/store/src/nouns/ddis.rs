@@ -1,26 +1,28 @@
 //! DDIs: the public numbers of a company, in E.164 form.
 
 use super::rules::{self, User};
-use super::targets::{TargetColumns, target};
+use super::targets::{TargetColumns, TargetRow, target_columns};
 use crate::sql::{args, in_scope, statements, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
-use model::{CompanyId, Ddi, DdiId, RouteTarget, RuleKind};
+use model::{CompanyId, Ddi, DdiId, RouteTarget, RuleKind, Used};
 
 macro_rules! columns {
     () => {
-        "id, company_id, e164, account, app, extension, call_filter"
+        concat!("id, company_id, e164, extension, call_filter, ", target_columns!())
     };
 }
 
 statements! { "ddi";
-    CREATE = concat!("INSERT INTO ddis (brand_id, company_id, e164, account, app, extension)
-        SELECT brand_id, id, $4, $5, $6, $7 FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"),
+    CREATE = concat!("INSERT INTO ddis (brand_id, company_id, e164, extension, ", target_columns!(), ")
+        SELECT brand_id, id, $4, CAST($5 AS TEXT), CAST($6 AS TEXT), CAST($7 AS TEXT), CAST($8 AS TEXT),
+        CAST($9 AS TEXT), CAST($10 AS TEXT), CAST($11 AS TEXT), CAST($12 AS TEXT), CAST($13 AS TEXT) FROM companies
+        WHERE id = $3 AND ", in_scope!("brand_id", "id"),
         " RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM ddis WHERE id = $3 AND ", in_scope!());
     LIST = concat!("SELECT ", columns!(), " FROM ddis WHERE id > $3 AND ", in_scope!(),
         " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) ORDER BY id LIMIT $4");
-    UPDATE = concat!("UPDATE ddis SET e164 = $4, account = $5, app = $6, extension = $7, call_filter = $8
-        WHERE id = $3 AND ", in_scope!(),
+    UPDATE = concat!("UPDATE ddis SET e164 = $4, extension = $5, account = $6, app = $7, voicemail = $8, rule_kind = $9,
+        rule_name = $10, queue = $11, conference = $12, public_number = $13, call_filter = $14 WHERE id = $3 AND ", in_scope!(),
         " RETURNING ", columns!());
     DELETE = concat!("DELETE FROM ddis WHERE id = $3 AND ", in_scope!());
 }
@@ -30,9 +32,8 @@ pub(crate) struct DdiRow {
     id: i64,
     company_id: i64,
     e164: String,
-    account: Option<String>,
-    app: Option<String>,
-    extension: Option<String>,
+    #[sqlx(flatten)]
+    target: TargetRow,
     call_filter: Option<String>,
 }
 
@@ -43,7 +44,7 @@ impl TryFrom<DdiRow> for Ddi {
             id: DdiId(row.id),
             company: CompanyId(row.company_id),
             e164: row.e164,
-            target: target(row.account, row.app, row.extension)?,
+            target: row.target.try_into()?,
             call_filter: row.call_filter,
         })
     }
@@ -56,7 +57,7 @@ pub struct NewDdi {
     pub company: CompanyId,
     /// `+` and digits, unique on the platform.
     pub e164: String,
-    /// An account or extension of the company, or an app.
+    /// Where it leads.
     pub target: RouteTarget,
 }
 
@@ -68,11 +69,24 @@ impl Ddis<'_> {
     /// Makes a DDI.
     ///
     /// # Errors
-    /// The company is not in scope; the number is taken or breaks a rule; the account or extension does not exist.
+    /// The company is not in scope; the number is taken or breaks a rule; what it leads to does not exist.
     pub async fn create(&self, ctx: &OpContext, new: NewDdi) -> Result<Ddi, StoreError> {
         check::e164(&new.e164)?;
-        let to = TargetColumns::from(&new.target);
-        let args = args![ctx, new.company.0, &new.e164, to.account, to.app, to.extension];
+        let to = TargetColumns::of(&new.target)?;
+        let args = args![
+            ctx,
+            new.company.0,
+            &new.e164,
+            to.extension,
+            to.account,
+            to.app,
+            to.voicemail,
+            to.rule_kind,
+            to.rule_name,
+            to.queue,
+            to.conference,
+            to.public_number
+        ];
         match self.0.write_one::<DdiRow>(CREATE, args).await {
             Ok(row) => row.try_into(),
             Err(StoreError::NotFound { .. }) => Err(StoreError::NotFound { what: "company" }),
@@ -101,15 +115,29 @@ impl Ddis<'_> {
     /// Changes the number, where it leads and its call filter.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; the number is taken or breaks a rule; the account, extension or call filter does not exist.
+    /// [`StoreError::NotFound`]; the number is taken or breaks a rule; what it leads to or its call filter does not exist.
     pub async fn update(&self, ctx: &OpContext, ddi: &Ddi) -> Result<Ddi, StoreError> {
         check::e164(&ddi.e164)?;
-        let to = TargetColumns::from(&ddi.target);
+        let to = TargetColumns::of(&ddi.target)?;
         let filter = ddi.call_filter.as_deref();
-        let args = args![ctx, ddi.id.0, &ddi.e164, to.account, to.app, to.extension, filter];
+        let args = args![
+            ctx,
+            ddi.id.0,
+            &ddi.e164,
+            to.extension,
+            to.account,
+            to.app,
+            to.voicemail,
+            to.rule_kind,
+            to.rule_name,
+            to.queue,
+            to.conference,
+            to.public_number,
+            filter
+        ];
         let mut tx = self.0.begin().await?;
         let row = tx.one::<DdiRow>(UPDATE, args).await?.ok_or(StoreError::NotFound { what: "ddi" })?;
-        let uses = filter.map(|name| (RuleKind::CallFilter, name)).into_iter().collect();
+        let uses = filter.map(|name| Used::Rule(RuleKind::CallFilter, name)).into_iter().collect();
         rules::note_uses(&mut tx, ctx, (CompanyId(row.company_id), User::Ddi(row.id)), uses).await?;
         self.0.commit(tx).await?;
         row.try_into()

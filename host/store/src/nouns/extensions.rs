@@ -1,24 +1,42 @@
 //! Extensions: the short numbers of a company.
 
-use super::targets::{TargetColumns, target};
+use super::targets::{TargetColumns, TargetRow, target_columns};
 use crate::sql::{args, in_scope, statements, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
 use model::{CompanyId, Extension, ExtensionId, RouteTarget};
 
 macro_rules! columns {
     () => {
-        "id, company_id, number, account, app"
+        concat!("id, company_id, number, ", target_columns!())
+    };
+}
+
+macro_rules! columns_of {
+    ($to:expr; $($first:expr),*) => {
+        args![
+            $($first,)*
+            $to.account,
+            $to.app,
+            $to.voicemail,
+            $to.rule_kind,
+            $to.rule_name,
+            $to.queue,
+            $to.conference,
+            $to.public_number
+        ]
     };
 }
 
 statements! { "extension";
-    CREATE = concat!("INSERT INTO extensions (brand_id, company_id, number, account, app)
-        SELECT brand_id, id, $4, $5, $6 FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"),
+    CREATE = concat!("INSERT INTO extensions (brand_id, company_id, number, ", target_columns!(), ")
+        SELECT brand_id, id, $4, CAST($5 AS TEXT), CAST($6 AS TEXT), CAST($7 AS TEXT), CAST($8 AS TEXT),
+        CAST($9 AS TEXT), CAST($10 AS TEXT), CAST($11 AS TEXT), CAST($12 AS TEXT) FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"),
         " RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM extensions WHERE id = $3 AND ", in_scope!());
     LIST = concat!("SELECT ", columns!(), " FROM extensions WHERE id > $3 AND ", in_scope!(),
         " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) ORDER BY id LIMIT $4");
-    UPDATE = concat!("UPDATE extensions SET number = $4, account = $5, app = $6 WHERE id = $3 AND ", in_scope!(),
+    UPDATE = concat!("UPDATE extensions SET number = $4, account = $5, app = $6, voicemail = $7, rule_kind = $8,
+        rule_name = $9, queue = $10, conference = $11, public_number = $12 WHERE id = $3 AND ", in_scope!(),
         " RETURNING ", columns!());
     DELETE = concat!("DELETE FROM extensions WHERE id = $3 AND ", in_scope!());
 }
@@ -28,8 +46,8 @@ pub(crate) struct ExtensionRow {
     id: i64,
     company_id: i64,
     number: String,
-    account: Option<String>,
-    app: Option<String>,
+    #[sqlx(flatten)]
+    target: TargetRow,
 }
 
 impl TryFrom<ExtensionRow> for Extension {
@@ -39,7 +57,7 @@ impl TryFrom<ExtensionRow> for Extension {
             id: ExtensionId(row.id),
             company: CompanyId(row.company_id),
             number: row.number,
-            target: target(row.account, row.app, None)?,
+            target: row.target.try_into()?,
         })
     }
 }
@@ -47,10 +65,10 @@ impl TryFrom<ExtensionRow> for Extension {
 fn rules<'a>(number: &str, to: &'a RouteTarget) -> Result<TargetColumns<'a>, StoreError> {
     check::extension_number(number)?;
     if let RouteTarget::Extension(_) = to {
-        let why = "an extension leads to an account or an app, not to another extension".to_owned();
+        let why = "an extension does not lead to another extension".to_owned();
         return Err(StoreError::Invalid { what: "extension", why });
     }
-    Ok(TargetColumns::from(to))
+    TargetColumns::of(to)
 }
 
 /// An extension to be made.
@@ -60,7 +78,7 @@ pub struct NewExtension {
     pub company: CompanyId,
     /// The digits dialled, unique within the company.
     pub number: String,
-    /// An account of the company, or an app.
+    /// Anything but another extension.
     pub target: RouteTarget,
 }
 
@@ -72,11 +90,11 @@ impl Extensions<'_> {
     /// Makes an extension.
     ///
     /// # Errors
-    /// The company is not in scope; the number is taken or breaks a rule; the account does not exist.
+    /// The company is not in scope; the number is taken or breaks a rule; what it leads to does not exist.
     pub async fn create(&self, ctx: &OpContext, new: NewExtension) -> Result<Extension, StoreError> {
         let to = rules(&new.number, &new.target)?;
-        match self.0.write_one::<ExtensionRow>(CREATE, args![ctx, new.company.0, &new.number, to.account, to.app]).await
-        {
+        let args = columns_of!(&to; ctx, new.company.0, &new.number);
+        match self.0.write_one::<ExtensionRow>(CREATE, args).await {
             Ok(row) => row.try_into(),
             Err(StoreError::NotFound { .. }) => Err(StoreError::NotFound { what: "company" }),
             Err(other) => Err(other),
@@ -109,10 +127,10 @@ impl Extensions<'_> {
     /// Changes the number and where it leads.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; the number is taken or breaks a rule; the account does not exist.
+    /// [`StoreError::NotFound`]; the number is taken or breaks a rule; what it leads to does not exist.
     pub async fn update(&self, ctx: &OpContext, extension: &Extension) -> Result<Extension, StoreError> {
         let to = rules(&extension.number, &extension.target)?;
-        let args = args![ctx, extension.id.0, &extension.number, to.account, to.app];
+        let args = columns_of!(&to; ctx, extension.id.0, &extension.number);
         self.0.write_one::<ExtensionRow>(UPDATE, args).await?.try_into()
     }
 

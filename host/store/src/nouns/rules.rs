@@ -1,11 +1,12 @@
-//! Rules: the named match lists, schedules, calendars, call filters and call ACLs of a company, and who names them.
+//! Rules: the named nouns of a company that say what becomes of its calls, and who names what.
 //!
-//! What a rule says is JSON. That whatever is named is there is a foreign key's work: `rule_uses` has a row for each name
-//! that an account, a public number, a company or another rule says, written in the transaction that saves it.
+//! What a rule says is JSON. That whatever is named is there is a foreign key's work: `rule_uses` has a row for each rule,
+//! account, extension and public number that an account, a public number, a company or a rule says, written in the
+//! transaction that saves it.
 
 use crate::sql::{Tx, args, in_scope, statements, stored, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
-use model::{CompanyId, Rule, RuleBody, RuleId, RuleKind};
+use model::{CompanyId, Rule, RuleBody, RuleId, RuleKind, Used};
 use std::collections::BTreeSet;
 
 macro_rules! columns {
@@ -26,10 +27,22 @@ statements! { "rule";
     DELETE = concat!("DELETE FROM rules WHERE id = $3 AND ", in_scope!());
     CLEAR_USES = concat!("DELETE FROM rule_uses WHERE company_id = $3 AND COALESCE(account_id, 0) = $4
         AND COALESCE(ddi_id, 0) = $5 AND COALESCE(rule_id, 0) = $6 AND ", in_scope!());
-    ADD_USE = concat!("INSERT INTO rule_uses (brand_id, company_id, account_id, ddi_id, rule_id, kind, name)
+    USE_RULE = concat!("INSERT INTO rule_uses (brand_id, company_id, account_id, ddi_id, rule_id, kind, name)
         SELECT r.brand_id, r.company_id, NULLIF(CAST($4 AS BIGINT), 0), NULLIF(CAST($5 AS BIGINT), 0),
         NULLIF(CAST($6 AS BIGINT), 0), r.kind, r.name FROM rules r
         WHERE r.company_id = $3 AND r.kind = $7 AND r.name = $8 AND ", in_scope!("r.brand_id", "r.company_id"));
+    USE_ACCOUNT = concat!("INSERT INTO rule_uses (brand_id, company_id, account_id, ddi_id, rule_id, used_account)
+        SELECT a.brand_id, a.company_id, NULLIF(CAST($4 AS BIGINT), 0), NULLIF(CAST($5 AS BIGINT), 0),
+        NULLIF(CAST($6 AS BIGINT), 0), a.username FROM accounts a
+        WHERE a.company_id = $3 AND a.username = $7 AND ", in_scope!("a.brand_id", "a.company_id"));
+    USE_EXTENSION = concat!("INSERT INTO rule_uses (brand_id, company_id, account_id, ddi_id, rule_id, used_extension)
+        SELECT e.brand_id, e.company_id, NULLIF(CAST($4 AS BIGINT), 0), NULLIF(CAST($5 AS BIGINT), 0),
+        NULLIF(CAST($6 AS BIGINT), 0), e.number FROM extensions e
+        WHERE e.company_id = $3 AND e.number = $7 AND ", in_scope!("e.brand_id", "e.company_id"));
+    USE_DDI = concat!("INSERT INTO rule_uses (brand_id, company_id, account_id, ddi_id, rule_id, used_ddi)
+        SELECT d.brand_id, d.company_id, NULLIF(CAST($4 AS BIGINT), 0), NULLIF(CAST($5 AS BIGINT), 0),
+        NULLIF(CAST($6 AS BIGINT), 0), d.e164 FROM ddis d
+        WHERE d.company_id = $3 AND d.e164 = $7 AND ", in_scope!("d.brand_id", "d.company_id"));
     HAS_DDI = concat!("SELECT id FROM ddis WHERE company_id = $3 AND e164 = $4 AND ", in_scope!());
     HAS_TRUNK = concat!("SELECT t.id FROM trunks t JOIN companies c ON c.brand_id = t.brand_id
         WHERE c.id = $3 AND t.name = $4 AND ", in_scope!("c.brand_id", "c.id"));
@@ -72,15 +85,15 @@ pub(crate) enum User {
     Rule(i64),
 }
 
-/// Notes which rules somebody names, instead of what was noted before.
+/// Notes what somebody names of its company, instead of what was noted before.
 ///
 /// # Errors
-/// One of them does not exist.
+/// Something of it does not exist.
 pub(crate) async fn note_uses(
     tx: &mut Tx,
     ctx: &OpContext,
     (company, user): (CompanyId, User),
-    uses: Vec<(RuleKind, &str)>,
+    uses: Vec<Used<'_>>,
 ) -> Result<(), StoreError> {
     let (account, ddi, rule, what) = match user {
         User::Company => (0, 0, 0, "rules"),
@@ -89,9 +102,23 @@ pub(crate) async fn note_uses(
         User::Rule(id) => (0, 0, id, "body"),
     };
     tx.run(CLEAR_USES, args![ctx, company.0, account, ddi, rule]).await?;
-    for (kind, name) in uses.into_iter().collect::<BTreeSet<_>>() {
-        if tx.run(ADD_USE, args![ctx, company.0, account, ddi, rule, kind.word(), name]).await? == 0 {
-            let why = format!("the company has no {} named {name:?}", kind.word());
+    for used in uses.into_iter().collect::<BTreeSet<_>>() {
+        let (statement, word, name) = match used {
+            Used::Rule(kind, name) => (USE_RULE, kind.word(), name),
+            Used::Account(name) => (USE_ACCOUNT, "account", name),
+            Used::Extension(number) => (USE_EXTENSION, "extension", number),
+            Used::Ddi(e164) => (USE_DDI, "public number", e164),
+        };
+        let noted = match used {
+            Used::Rule(kind, name) => {
+                tx.run(statement, args![ctx, company.0, account, ddi, rule, kind.word(), name]).await?
+            }
+            Used::Account(_) | Used::Extension(_) | Used::Ddi(_) => {
+                tx.run(statement, args![ctx, company.0, account, ddi, rule, name]).await?
+            }
+        };
+        if noted == 0 {
+            let why = format!("the company has no {word} named {name:?}");
             return Err(StoreError::Invalid { what, why });
         }
     }

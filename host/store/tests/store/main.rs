@@ -11,6 +11,7 @@ mod kill;
 mod outbox;
 mod plugins;
 mod postgres;
+mod routes;
 mod rules;
 mod schema;
 mod scope;

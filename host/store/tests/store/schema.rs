@@ -242,7 +242,7 @@ fn both_databases_have_the_same_checks() {
                 text.lines()
                     .filter(|l| !l.contains("DROP CONSTRAINT "))
                     .filter_map(|l| l.split_once("CONSTRAINT "))
-                    .map(|(_, c)| c.trim_end_matches(',').to_owned()),
+                    .map(|(_, c)| c.trim_end_matches([',', ';']).to_owned()),
             );
         }
         all

@@ -3,7 +3,8 @@
 //! ```json
 //! { "room": "sales", "pin": "4711", "listen_only": false }
 //! ```
-//! Without `room` it is the number that was dialled, so that one binding serves a range of numbers. `*` mutes the caller
+//! Without `room` it is the room that a number's row names (the argument `room`), else the number that was dialled, so that
+//! one binding serves a range of numbers. `*` mutes the caller
 //! and unmutes it. Who has been removed hears the busy tone and is released.
 
 use serde::Deserialize;
@@ -36,7 +37,8 @@ impl App for Conference {
             return Ok(Ended::default());
         }
         caller.play(&[beep()])?;
-        let room = config.room.unwrap_or(call.info.callee.user);
+        let named = call.args.into_iter().find(|(name, _)| name == "room").map(|(_, room)| room);
+        let room = config.room.or(named).unwrap_or(call.info.callee.user);
         let mut muted = config.listen_only;
         loop {
             let seat = Seat::in_room(&room).muted(muted);

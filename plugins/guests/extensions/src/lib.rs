@@ -1,5 +1,5 @@
 //! Routes by extension: the dialled user part is an extension, an account or a DDI of the calling company, or stands in
-//! the configured static table. Anything else is `next`.
+//! the configured static table. Anything else is `next`, also what leads to a hunt group or another rule of the company.
 //!
 //! ```json
 //! { "ring_timeout_s": 30, "media": "tenant-default",
@@ -53,8 +53,8 @@ impl Router for Extensions {
         Ok(match find(&dialled)? {
             Some(Target::App(name)) => app(&name),
             Some(Target::Account(name)) => config.ring(Step::new().account(&name)),
-            // `find` follows extensions; one that leads nowhere is nobody's.
-            Some(Target::Extension(_)) => next(),
+            // `find` follows extensions; one that leads nowhere is nobody's. What leads on by rule the switch follows itself.
+            Some(_) => next(),
             None => config.fixed(&dialled).unwrap_or_else(next),
         })
     }

@@ -13,7 +13,7 @@
 
 use serde::Deserialize;
 use strowger_sdk::prelude::*;
-use strowger_sdk::{Action, Bucket, Cause, Feature, Target, account, beep, export_feature, extension};
+use strowger_sdk::{Action, Bucket, Cause, Feature, account, beep, export_feature, extension};
 
 const STORE: Bucket = Bucket("forwards");
 
@@ -49,10 +49,7 @@ impl Kind {
 /// The account that a dialled string rings.
 fn owner(dialled: &str) -> Result<Option<String>> {
     if let Some(number) = extension(dialled)? {
-        return Ok(match number.target {
-            Target::Account(name) => Some(name),
-            Target::App(_) | Target::Extension(_) => None,
-        });
+        return Ok(number.target.account().map(str::to_owned));
     }
     Ok(account(dialled)?.map(|a| a.username))
 }

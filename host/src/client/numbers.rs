@@ -1,0 +1,106 @@
+//! `extension` and `ddi`: the numbers of companies, and where they lead.
+
+use super::remote::{Remote, json};
+use super::rules::of_company;
+use super::table::{rows, table, text};
+use crate::cli_rule::{Ddi, Extension};
+use crate::exit::Failure;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+pub(super) async fn extension(remote: &Remote, command: &Extension) -> Result<String, Failure> {
+    match command {
+        Extension::List { company } => {
+            let query = of_company(remote, company.as_deref()).await?;
+            let found = remote.list("/extensions", &query, usize::MAX).await?;
+            if remote.json {
+                return Ok(json(&Value::Array(found)));
+            }
+            let cells = rows(&found, &["id", "number", "company", "target.kind", "target.name"]);
+            Ok(table(&["ID", "NUMBER", "COMPANY", "LEADS TO", "NAME"], &cells, "No extensions."))
+        }
+        Extension::Add { number, to, company } => {
+            let company = remote.one("companies", company.as_deref()).await?;
+            let new = json!({ "company": company, "number": number, "target": target(to)? });
+            let made = remote.write(Method::POST, "/extensions", &new).await?;
+            Ok(said(remote, &made, &format!("Extension {number} is live.\n")))
+        }
+        Extension::Set { number, to, company } => {
+            let query = of_company(remote, company.as_deref()).await?;
+            let path = row(remote, ("/extensions", "number"), &query, number).await?;
+            let changed = remote.write(Method::PATCH, &path, &json!({ "target": target(to)? })).await?;
+            Ok(said(remote, &changed, &format!("Extension {number} is live.\n")))
+        }
+        Extension::Remove { number, company } => {
+            let query = of_company(remote, company.as_deref()).await?;
+            let path = row(remote, ("/extensions", "number"), &query, number).await?;
+            remote.write(Method::DELETE, &path, &Value::Null).await?;
+            Ok(if remote.json { String::new() } else { format!("Extension {number} is gone.\n") })
+        }
+    }
+}
+
+pub(super) async fn ddi(remote: &Remote, command: &Ddi) -> Result<String, Failure> {
+    match command {
+        Ddi::List { company } => {
+            let query = of_company(remote, company.as_deref()).await?;
+            let ddis = remote.list("/ddis", &query, usize::MAX).await?;
+            if remote.json {
+                return Ok(json(&Value::Array(ddis)));
+            }
+            let cells = rows(&ddis, &["id", "e164", "company", "target.kind", "target.name", "call_filter"]);
+            Ok(table(&["ID", "NUMBER", "COMPANY", "LEADS TO", "NAME", "CALL FILTER"], &cells, "No public numbers."))
+        }
+        Ddi::Add { number, to, company } => {
+            let company = remote.one("companies", company.as_deref()).await?;
+            let new = json!({ "company": company, "e164": number, "target": target(to)? });
+            let made = remote.write(Method::POST, "/ddis", &new).await?;
+            Ok(said(remote, &made, &format!("Number {number} is live.\n")))
+        }
+        Ddi::Set { number, to, call_filter } => {
+            let path = row(remote, ("/ddis", "e164"), &[], number).await?;
+            let mut changes = Map::new();
+            if let Some(to) = to {
+                changes.insert("target".to_owned(), target(to)?);
+            }
+            if let Some(filter) = call_filter {
+                changes.insert("call_filter".to_owned(), json!(Some(filter).filter(|name| *name != "none")));
+            }
+            let changed = remote.write(Method::PATCH, &path, &Value::Object(changes)).await?;
+            Ok(said(remote, &changed, &format!("Number {number} is live.\n")))
+        }
+        Ddi::Remove { number } => {
+            let path = row(remote, ("/ddis", "e164"), &[], number).await?;
+            remote.write(Method::DELETE, &path, &Value::Null).await?;
+            Ok(if remote.json { String::new() } else { format!("Number {number} is gone.\n") })
+        }
+    }
+}
+
+fn said(remote: &Remote, row: &Value, words: &str) -> String {
+    if remote.json { json(row) } else { words.to_owned() }
+}
+
+/// `account:1001` as the API has it.
+fn target(text: &str) -> Result<Value, Failure> {
+    match text.split_once(':') {
+        Some((kind, name)) if !kind.is_empty() && !name.is_empty() => Ok(json!({ "kind": kind, "name": name })),
+        _ => Err(Failure::start(format!("expected KIND:NAME, as account:1001, found {text}"))),
+    }
+}
+
+/// The path of the one row whose field has this value.
+async fn row(
+    remote: &Remote,
+    (path, field): (&str, &str),
+    query: &[(&'static str, String)],
+    wanted: &str,
+) -> Result<String, Failure> {
+    let mut found = remote.list(path, query, usize::MAX).await?;
+    found.retain(|row| text(row, field) == wanted);
+    match found.as_slice() {
+        [one] => Ok(format!("{path}/{}", text(one, "id"))),
+        [] => Err(Failure::refused(format!("{wanted} is not among them"))),
+        _ => Err(Failure::start(format!("several companies have {wanted}: name the company"))),
+    }
+}
