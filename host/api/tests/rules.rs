@@ -25,7 +25,11 @@ async fn a_rule_lives_is_named_and_dies() {
     assert_eq!((schedule.status, &schedule.body["body"]), (StatusCode::CREATED, &hours), "{schedule:?}");
     assert_eq!(world.switch.live.load(Ordering::SeqCst), 1, "the answer waits until it is live");
     let filter = json!({"schedules": ["office"], "closed": {"kind": "extension", "name": "100"}});
-    let filter = world.ask(own, "POST", "/api/v1/rules", &add("call-filter", "main", filter)).await;
+    let filter = add("call-filter", "main", filter);
+    refused(&world.ask(own, "POST", "/api/v1/rules", &filter).await, 422, "body");
+    let hundred = json!({"number": "100", "target": {"kind": "app", "name": "menu"}});
+    assert_eq!(world.ask(own, "POST", "/api/v1/extensions", &hundred).await.status, StatusCode::CREATED);
+    let filter = world.ask(own, "POST", "/api/v1/rules", &filter).await;
     assert_eq!(filter.body["body"]["white_lists"], json!([]), "{filter:?}");
     let target = json!({"kind": "app", "name": "menu"});
     let ddi = json!({"company": world.companies[0], "e164": "+4420", "target": target});
@@ -126,4 +130,27 @@ async fn a_refused_rule_names_what_is_wrong() {
     refused(&world.ask(own, "PATCH", &ddi, &json!({"call_filter": "friends"})).await, 422, "call_filter");
     let rule = format!("/api/v1/rules/{}", f.rule);
     refused(&world.ask(own, "PATCH", &rule, &json!({"body": {"hours": []}})).await, 422, "body");
+}
+
+#[tokio::test]
+async fn a_number_leads_to_a_group_that_has_its_members() {
+    let world = World::new().await;
+    let own = Some(world.company_admins[0].as_str());
+    let group = json!({"strategy": "ring-all", "ring_s": 20, "rounds": 1, "prevent_missed_calls": true,
+        "members": [{"to": {"kind": "account", "name": "1001"}, "priority": 0, "ring_s": 20}],
+        "no_answer": {"kind": "queue", "name": "late"}});
+    let sales = json!({"kind": "hunt-group", "name": "sales", "body": group});
+    refused(&world.ask(own, "POST", "/api/v1/rules", &sales).await, 422, "body");
+    let member = json!({"username": "1001"});
+    assert_eq!(world.ask(own, "POST", "/api/v1/accounts", &member).await.status, StatusCode::CREATED);
+    let extension = json!({"number": "300", "target": {"kind": "hunt-group", "name": "sales"}});
+    refused(&world.ask(own, "POST", "/api/v1/extensions", &extension).await, 422, "");
+    let made = world.ask(own, "POST", "/api/v1/rules", &sales).await;
+    assert_eq!((made.status, &made.body["body"]), (StatusCode::CREATED, &group), "{made:?}");
+    let led = world.ask(own, "POST", "/api/v1/extensions", &extension).await;
+    assert_eq!((led.status, &led.body["target"]), (StatusCode::CREATED, &extension["target"]), "{led:?}");
+    let path = format!("/api/v1/rules/{}", made.body["id"]);
+    refused(&world.ask(own, "DELETE", &path, &Value::Null).await, 409, "");
+    let lock = json!({"kind": "route-lock", "name": "night", "body": {"open": true, "code": "x"}});
+    refused(&world.ask(own, "POST", "/api/v1/rules", &lock).await, 422, "body");
 }
