@@ -102,6 +102,26 @@ pub(crate) enum Command {
     /// Waiting messages
     #[command(subcommand)]
     Mailbox(crate::cli_tenant::Mailbox),
+    /// People who log in, and what they may do
+    #[command(subcommand)]
+    Person(crate::cli_person::Person),
+    /// Logins that are open
+    #[command(subcommand)]
+    Login(crate::cli_person::Login),
+    /// API tokens
+    #[command(subcommand)]
+    Token(crate::cli_person::Token),
+    /// Who changed what
+    #[command(subcommand)]
+    Audit(crate::cli_person::Audit),
+    /// Check, migrate, back up or restore the database
+    #[command(subcommand)]
+    Db(crate::cli_person::Database),
+    /// Print what a shell needs to complete commands, as `strowger completion bash > /etc/bash_completion.d/strowger`
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Plugins.

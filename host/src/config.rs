@@ -42,6 +42,14 @@ pub(crate) struct Config {
     pub(crate) plugins: Plugins,
 }
 
+impl Config {
+    /// The database: the one named, or SQLite in the data folder.
+    pub(crate) fn store_url(&self) -> String {
+        let own = || format!("sqlite:{}", self.data.dir.join("strowger.db").display());
+        self.store.url.clone().unwrap_or_else(own)
+    }
+}
+
 /// SIP.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -191,11 +199,15 @@ pub(crate) struct Identity {
 pub(crate) struct Http {
     /// Where the API listens, without TLS: keep it on loopback, or put a TLS proxy before it.
     pub(crate) listen: SocketAddr,
+    /// Requests a minute of each token and person, in the long run; past it 429.
+    pub(crate) requests_per_minute: u32,
+    /// Requests of each at once after a pause.
+    pub(crate) requests_burst: u32,
 }
 
 impl Default for Http {
     fn default() -> Self {
-        Http { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
+        Http { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), requests_per_minute: 6_000, requests_burst: 2_000 }
     }
 }
 

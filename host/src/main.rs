@@ -6,12 +6,14 @@
 
 mod author;
 mod cli;
+mod cli_person;
 mod cli_rule;
 mod cli_tenant;
 mod cli_translation;
 mod cli_trunk;
 mod client;
 mod config;
+mod database;
 mod demo;
 mod exit;
 mod logs;
@@ -57,6 +59,8 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
                 logged(async |gate| demo::run(plan, gate).await).await
             }
             Command::Plugin(Plugin::Author(command)) => author::run(command),
+            Command::Db(command) => database::run(command, cli.remote.json).await,
+            Command::Completion { shell } => completion(*shell),
             command @ (Command::Plugin(_)
             | Command::Call(_)
             | Command::Cdr(_)
@@ -72,9 +76,20 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             | Command::Brand(_)
             | Command::Company(_)
             | Command::Registration(_)
-            | Command::Mailbox(_)) => client::run(&cli.remote, command).await,
+            | Command::Mailbox(_)
+            | Command::Person(_)
+            | Command::Login(_)
+            | Command::Token(_)
+            | Command::Audit(_)) => client::run(&cli.remote, command).await,
         }
     })
+}
+
+/// What a shell needs to complete our commands.
+fn completion(shell: clap_complete::Shell) -> Result<String, Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut <cli::Cli as clap::CommandFactory>::command(), "strowger", &mut text);
+    String::from_utf8(text).map_err(Failure::start)
 }
 
 /// Runs a switch with its logs, to the last line.

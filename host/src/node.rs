@@ -40,7 +40,7 @@ impl Opened {
         make_private_dir(dir)
             .map_err(|e| Failure::start(format!("the data folder {} cannot be made: {e}", dir.display())))?;
         let http = TcpListener::bind(config.http.listen).await.map_err(|e| http_failure(config.http.listen, &e))?;
-        let url = config.store.url.clone().unwrap_or_else(|| format!("sqlite:{}", dir.join("strowger.db").display()));
+        let url = config.store_url();
         let key = secrets_key(config)?;
         let db = Db::open_keyed(&url, Some(key)).await.map_err(Failure::start)?;
         Ok(Opened { http, db, clock: Clock::anchored() })
@@ -66,7 +66,8 @@ impl Opened {
     pub(crate) async fn new_token(&self) -> Result<String, Failure> {
         let created_at = self.now();
         let name = format!("client-file-{}", created_at.unix_millis());
-        let new = NewToken { scope: Scope::Platform, name, role: Role::Admin, created_at };
+        let new =
+            NewToken { scope: Scope::Platform, name, role: Role::Admin, created_at, rights: None, expires_at: None };
         let (_, secret) = self.db.tokens().create(&OpContext::platform(), new).await.map_err(Failure::start)?;
         Ok(secret)
     }
@@ -80,7 +81,8 @@ impl Opened {
             Shell::start(shell_config(config, prompts), self.db.clone(), plugins).await.map_err(Failure::start)?;
         let http = self.http.local_addr().map_err(Failure::start)?;
         let (stop_http, stopped) = oneshot::channel::<()>();
-        let routes = Api::new(self.db.clone(), Arc::new(switch.clone())).trusting(trusted).router();
+        let rate = api::RateLimit { per_minute: config.http.requests_per_minute, burst: config.http.requests_burst };
+        let routes = Api::new(self.db.clone(), Arc::new(switch.clone())).trusting(trusted).limited(rate).router();
         let service = routes.into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async move {
             let stop = async {

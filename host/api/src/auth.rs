@@ -1,27 +1,37 @@
-//! Who is asking: a bearer token, the part of the platform it reaches, and whether it may write.
+//! Who is asking: a bearer token or a login, the part of the platform it reaches, and what it may do there.
 //!
-//! A layer around the whole of `/api/v1` does this, so that an endpoint cannot forget it; what a handler gets is the
+//! The gate around the whole of `/api/v1` does this, so that an endpoint cannot forget it; what a handler gets is the
 //! [`Caller`], whose [`OpContext`] is the first argument of every query.
 
 use crate::Api;
 use crate::problem::Problem;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
-use axum::middleware::Next;
-use axum::response::Response;
-use model::{BrandId, CompanyId};
-use store::{OpContext, Role, Scope};
+use axum::http::{HeaderMap, header};
+use model::{AccountId, BrandId, CompanyId};
+use store::{Access, OpContext, PersonId, Rights, Role, Scope, Standing};
 
 /// Longest token looked up.
-const TOKEN_BYTES_MAX: usize = 256;
+const TOKEN_BYTES_MAX: usize = 1024;
+
+/// The noun that everybody has: one's own person.
+pub(crate) const ME: &str = "me";
 
 /// Who is asking.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     /// The part of the platform it reaches.
     pub(crate) ctx: OpContext,
-    role: Role,
+    /// What audit lines, rates and keys of requests know it by: `token 5 ci`, `person 7 anna`.
+    pub(crate) actor: String,
+    /// Who stands behind the person that is acted as.
+    pub(crate) impersonator: Option<String>,
+    /// The person, and the login it came with.
+    pub(crate) person: Option<(PersonId, i64)>,
+    /// A user's account: nothing else is there for it.
+    pub(crate) account: Option<AccountId>,
+    access: Access,
+    rights: Option<Rights>,
 }
 
 impl Caller {
@@ -32,6 +42,47 @@ impl Caller {
             Scope::Brand(own) => own == brand,
             Scope::Company(_, own) => own == company,
         }
+    }
+
+    /// Whether it may do this much with a noun.
+    pub(crate) fn may(&self, noun: &str, wanted: Access) -> bool {
+        let restricted = self.rights.as_ref().is_some_and(|rights| !rights.allow(noun, wanted));
+        noun == ME || (self.account.is_none() && self.access >= wanted && !restricted)
+    }
+
+    /// Refuses what it may not do with a noun.
+    pub(crate) fn check(&self, noun: &str, wanted: Access) -> Result<(), Problem> {
+        if self.may(noun, wanted) {
+            return Ok(());
+        }
+        if self.account.is_none() && self.rights.is_none() {
+            return Err(Problem::forbidden("This token may only read."));
+        }
+        let what = if wanted == Access::Read { "see" } else { "change" };
+        Err(Problem::forbidden(&format!("Your rights do not let you {what} {noun}.")))
+    }
+
+    /// Refuses to make, change or act as somebody who may do what this caller may not.
+    pub(crate) fn covers(&self, access: Access, rights: Option<&Rights>) -> Result<(), Problem> {
+        let within = match (&self.rights, rights) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(wanted)) => own.cover(wanted),
+        };
+        if self.account.is_none() && within && access <= self.access {
+            return Ok(());
+        }
+        Err(Problem::forbidden("That is more than your own rights."))
+    }
+
+    /// Whether it may change anything at all.
+    pub(crate) fn writes(&self) -> bool {
+        self.access == Access::Write
+    }
+
+    /// Its rights by noun, if it is restricted.
+    pub(crate) const fn rights(&self) -> Option<&Rights> {
+        self.rights.as_ref()
     }
 
     /// Refuses what a company's operator may not do.
@@ -59,6 +110,21 @@ impl Caller {
             (None, Scope::Platform) => Err(Problem::field("brand", "expected a brand's id")),
         }
     }
+
+    /// The scope of somebody to be made: of a company, a brand, or with neither named the caller's own.
+    pub(crate) async fn place(&self, api: &Api, brand: Option<i64>, company: Option<i64>) -> Result<Scope, Problem> {
+        match (brand, company) {
+            (None, None) => Ok(self.ctx.scope),
+            (Some(brand), None) => Ok(Scope::Brand(api.db.brands().get(&self.ctx, BrandId(brand)).await?.id)),
+            (brand, Some(company)) => {
+                let company = api.db.companies().get(&self.ctx, CompanyId(company)).await?;
+                if brand.is_some_and(|named| named != company.brand.0) {
+                    return Err(Problem::not_found("company"));
+                }
+                Ok(Scope::Company(company.brand, company.id))
+            }
+        }
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
@@ -69,28 +135,53 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// The layer around `/api/v1`.
-pub(crate) async fn authenticate(
-    State(api): State<Api>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let caller = identify(&api, request.headers()).await?;
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if caller.role == Role::Reader && !reads {
-        return Err(Problem::forbidden("This token may only read."));
-    }
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
-}
-
 /// The caller behind the request's token.
 pub(crate) async fn identify(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem> {
     let token = bearer(headers).ok_or_else(Problem::unauthenticated)?;
-    match api.db.tokens().authenticate(token).await {
-        Ok(Some(found)) => Ok(Caller { ctx: found.context(), role: found.role }),
-        Ok(None) => Err(Problem::unauthenticated()),
-        Err(error) => Err(error.into()),
+    let found = if token.contains('.') { of_login(api, token).await? } else { of_token(api, token).await? };
+    found.ok_or_else(Problem::unauthenticated)
+}
+
+async fn of_token(api: &Api, token: &str) -> Result<Option<Caller>, Problem> {
+    let now = api.switch.now();
+    let found = api.db.tokens().authenticate(token).await?.filter(|t| t.expires_at.is_none_or(|end| end > now));
+    Ok(found.map(|token| Caller {
+        ctx: token.context(),
+        actor: format!("token {} {}", token.id.0, token.name),
+        impersonator: None,
+        person: None,
+        account: None,
+        access: match token.role {
+            Role::Admin => Access::Write,
+            Role::Reader => Access::Read,
+        },
+        rights: token.rights,
+    }))
+}
+
+async fn of_login(api: &Api, token: &str) -> Result<Option<Caller>, Problem> {
+    let now = api.switch.now();
+    let Some(login) = api.doors.login_of(token, now) else { return Ok(None) };
+    let found = api.db.people().of_login(login, now).await?.filter(|(person, _)| person.enabled);
+    Ok(found.map(|(person, impersonator)| Caller {
+        ctx: OpContext { scope: person.scope },
+        actor: format!("person {} {}", person.id.0, person.name),
+        impersonator,
+        person: Some((person.id, login)),
+        account: match person.standing {
+            Standing::User(account) => Some(account),
+            Standing::Admin | Standing::Reader => None,
+        },
+        access: access_of(person.standing),
+        rights: person.rights,
+    }))
+}
+
+/// How much a standing may do at most.
+pub(crate) const fn access_of(standing: Standing) -> Access {
+    match standing {
+        Standing::Admin | Standing::User(_) => Access::Write,
+        Standing::Reader => Access::Read,
     }
 }
 

@@ -8,7 +8,9 @@
 
 mod auth;
 mod credentials;
+mod doors;
 mod extract;
+mod gate;
 mod node;
 mod nouns;
 mod openapi;
@@ -18,6 +20,7 @@ mod stamp;
 mod switch;
 
 pub use credentials::{ha1, new_password};
+pub use gate::rate::RateLimit;
 pub use openapi::document;
 pub use problem::{FieldError, Problem};
 pub use stamp::rfc3339;
@@ -29,8 +32,16 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use bundle::PublicKey;
 use core::fmt;
+use core::time::Duration;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use store::Db;
+
+/// How often each token and person may ask, unless it is said otherwise.
+const RATE: RateLimit = RateLimit { per_minute: 6_000, burst: 2_000 };
+
+/// How often an event stream that has nothing to say says so.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// What every endpoint works with.
 #[derive(Clone)]
@@ -38,6 +49,13 @@ pub struct Api {
     db: Db,
     switch: Arc<dyn Switch>,
     trusted: Arc<[PublicKey]>,
+    doors: Arc<doors::Doors>,
+    nouns: Arc<BTreeSet<String>>,
+    rate: RateLimit,
+    streams: Arc<tokio::sync::Semaphore>,
+    heartbeat: Duration,
+    /// Names this process in the numbers of events.
+    epoch: u64,
 }
 
 impl fmt::Debug for Api {
@@ -50,7 +68,10 @@ impl Api {
     /// An API over this store and switch.
     #[must_use]
     pub fn new(db: Db, switch: Arc<dyn Switch>) -> Api {
-        Api { db, switch, trusted: Arc::default() }
+        let doors = doors::Doors::new(db.derived_key("access tokens"));
+        let (streams, epoch) = (tokio::sync::Semaphore::new(nouns::events::STREAMS_MAX), switch.now().unix_millis());
+        let (trusted, nouns) = (Arc::default(), Arc::default());
+        Api { db, switch, trusted, doors, nouns, rate: RATE, streams: Arc::new(streams), heartbeat: HEARTBEAT, epoch }
     }
 
     /// Takes plugins of these publishers only, but for what the platform's operator lets in unsigned by name.
@@ -59,14 +80,28 @@ impl Api {
         Api { trusted: keys.into(), ..self }
     }
 
+    /// Lets each token and person ask this often.
+    #[must_use]
+    pub fn limited(self, rate: RateLimit) -> Api {
+        Api { rate, ..self }
+    }
+
+    /// Lets an event stream say this often that it lives, and looks at its caller's rights again.
+    #[must_use]
+    pub fn beating(self, heartbeat: Duration) -> Api {
+        Api { heartbeat, ..self }
+    }
+
     /// Every route. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, or local scrapers need a token.
-    pub fn router(self) -> Router {
+    pub fn router(mut self) -> Router {
         let (routes, document) = openapi::routes();
+        self.nouns = Arc::new(document.paths.paths.keys().map(|path| gate::noun(path).to_owned()).collect());
         let document = Arc::new(document);
-        let open = openapi::open_routes(document);
-        let guarded = routes
-            .layer(from_fn_with_state(self.clone(), auth::authenticate))
-            .layer(DefaultBodyLimit::max(extract::JSON_BYTES_MAX));
+        let open = openapi::open_routes(document).layer(DefaultBodyLimit::max(extract::JSON_BYTES_MAX));
+        let inside = routes.clone().with_state(self.clone());
+        let gate = gate::Gate::new(self.clone(), inside, self.rate);
+        let guarded =
+            routes.layer(from_fn_with_state(gate, gate::pass)).layer(DefaultBodyLimit::max(extract::JSON_BYTES_MAX));
         Router::new()
             .merge(guarded)
             .merge(open)

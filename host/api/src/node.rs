@@ -91,6 +91,10 @@ impl Switch for Handle {
         self.metrics_text()
     }
 
+    fn events(&self) -> &shell::LiveEvents {
+        Handle::events(self)
+    }
+
     fn now(&self) -> Instant {
         Handle::now(self)
     }

@@ -38,7 +38,7 @@ pub(crate) async fn healthz(State(api): State<Api>, request: Request) -> (Status
 ///
 /// For a platform token; without one, for a scraper on this machine itself. A request that a proxy passed on (it says
 /// so in `Forwarded` or `X-Forwarded-For`) is not from this machine.
-#[utoipa::path(get, path = "/metrics", tag = "operation", responses(
+#[utoipa::path(get, path = "/metrics", tag = "operation", security(("token" = []), ()), responses(
     (status = 200, body = String, content_type = "text/plain; version=0.0.4"), crate::problem::Refusals))]
 pub(crate) async fn metrics(State(api): State<Api>, request: Request) -> Result<impl IntoResponse, Problem> {
     operates(&api, request).await?;
@@ -54,8 +54,10 @@ async fn operates(api: &Api, request: Request) -> Result<(), Problem> {
     }
     let caller = auth::identify(api, &parts.headers).await?;
     match caller.ctx.scope {
-        Scope::Platform => Ok(()),
-        Scope::Brand(_) | Scope::Company(..) => Err(Problem::forbidden("Metrics are for the platform's operator.")),
+        Scope::Platform if caller.rights().is_none() => Ok(()),
+        Scope::Platform | Scope::Brand(_) | Scope::Company(..) => {
+            Err(Problem::forbidden("Metrics are for the platform's operator."))
+        }
     }
 }
 

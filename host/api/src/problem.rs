@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use store::StoreError;
 use utoipa::ToSchema;
@@ -23,6 +24,9 @@ pub struct Problem {
     /// The fields that are wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// How long to wait before trying again, in seconds; also in `Retry-After`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u64>,
 }
 
 /// One field that is wrong.
@@ -42,6 +46,7 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             errors: Vec::new(),
+            retry_after_s: None,
         }
     }
 
@@ -92,6 +97,19 @@ impl Problem {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path has no such method", "")
     }
 
+    /// 412: the tag is another one by now.
+    pub(crate) fn changed(detail: &str) -> Problem {
+        Problem::new(StatusCode::PRECONDITION_FAILED, "changed", "It is not what you know", detail)
+    }
+
+    /// 429: too many requests; try again after so long.
+    pub(crate) fn too_many(wait: Duration) -> Problem {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let detail = format!("Try again in {seconds} s.");
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", "You ask too often", detail);
+        Problem { retry_after_s: Some(seconds), ..problem }
+    }
+
     /// 500: the world failed; the log says how, the answer does not.
     pub(crate) fn internal() -> Problem {
         let detail = "The switch's log says why.";
@@ -107,9 +125,13 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let wait = self.retry_after_s;
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(wait) = wait {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
+        }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"strowger\""));
         }
@@ -136,6 +158,21 @@ pub(crate) enum Refusals {
     /// It does not fit what is there.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(#[to_schema] Problem),
+    /// A field is not acceptable.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Field(#[to_schema] Problem),
+}
+
+/// The refusals of who is not known yet.
+#[derive(utoipa::IntoResponses)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) enum LoginRefusals {
+    /// The request cannot be read.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Malformed(#[to_schema] Problem),
+    /// Not the right words.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthenticated(#[to_schema] Problem),
     /// A field is not acceptable.
     #[response(status = 422, content_type = "application/problem+json")]
     Field(#[to_schema] Problem),

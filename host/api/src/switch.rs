@@ -88,6 +88,8 @@ pub trait Switch: Send + Sync + 'static {
     fn warnings(&self) -> Vec<String>;
     /// The counters, in the Prometheus text format.
     fn metrics(&self) -> String;
+    /// What happens now.
+    fn events(&self) -> &shell::LiveEvents;
     /// The switch's clock.
     fn now(&self) -> Instant;
 }

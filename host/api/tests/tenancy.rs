@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What needs no token, on purpose.
-const PUBLIC: [&str; 2] = ["GET /api/v1/openapi.json", "GET /healthz"];
+const PUBLIC: [&str; 4] =
+    ["GET /api/v1/openapi.json", "GET /healthz", "POST /api/v1/login", "POST /api/v1/login/refresh"];
 
 /// How to ask for what belongs to the first company.
 enum Case {
@@ -20,6 +21,10 @@ enum Case {
     Thing(String, Value),
     /// A list: nobody may find what is not his.
     List,
+    /// About oneself: everybody has it, and it holds nothing of anybody else.
+    Own,
+    /// A stream of events: nobody hears what is not his.
+    Stream,
     /// For nobody but the platform.
     Platform,
     /// A body of bytes.
@@ -112,6 +117,29 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("GET /api/v1/rules/{id}", thing(at("rules", f.rule), Value::Null)),
         ("PATCH /api/v1/rules/{id}", thing(at("rules", f.rule), json!({"body": {"numbers": ["+4420"]}}))),
         ("DELETE /api/v1/rules/{id}", thing(at("rules", f.rule), Value::Null)),
+        ("GET /api/v1/people", Case::List),
+        (
+            "POST /api/v1/people",
+            thing(
+                v1("/people".into()),
+                json!({"company": company, "name": "evil", "password": "long enough", "role": "admin"}),
+            ),
+        ),
+        ("GET /api/v1/people/{id}", thing(at("people", f.person), Value::Null)),
+        ("PATCH /api/v1/people/{id}", thing(at("people", f.person), json!({"password": "stolen-password"}))),
+        ("DELETE /api/v1/people/{id}", thing(at("people", f.person), Value::Null)),
+        ("POST /api/v1/people/{id}/impersonate", thing(at("people", f.person) + "/impersonate", Value::Null)),
+        ("GET /api/v1/logins", Case::List),
+        ("DELETE /api/v1/logins/{id}", thing(at("logins", f.login), Value::Null)),
+        ("GET /api/v1/audit", Case::List),
+        ("GET /api/v1/events", Case::Stream),
+        ("GET /api/v1/me", Case::Own),
+        ("PUT /api/v1/me/password", Case::Own),
+        ("DELETE /api/v1/me/login", Case::Own),
+        ("GET /api/v1/me/account", Case::Own),
+        ("PATCH /api/v1/me/account", Case::Own),
+        ("GET /api/v1/me/registrations", Case::Own),
+        ("GET /api/v1/me/cdrs", Case::Own),
         ("GET /api/v1/tokens", Case::List),
         (
             "POST /api/v1/tokens",
@@ -151,6 +179,7 @@ fn operations() -> BTreeMap<String, bool> {
 /// A path that could exist, for an operation.
 fn some_path(operation: &str) -> (&str, String) {
     let (method, path) = operation.split_once(' ').unwrap();
+    let path = if path == "/api/v1/events" { "/api/v1/events?wait=false" } else { path };
     (method, path.replace("{id}", "1").replace("{source}", "192.0.2.1"))
 }
 
@@ -169,6 +198,8 @@ fn the_document_and_the_cases_name_the_same_operations() {
         trunk: 0,
         table: 0,
         rule: 0,
+        person: 0,
+        login: 0,
     };
     let listed: BTreeSet<String> = cases(&world, nothing).keys().map(|k| (*k).to_owned()).collect();
     let (open, guarded): (Vec<_>, Vec<_>) = operations().into_iter().partition(|(_, open)| *open);
@@ -187,7 +218,9 @@ async fn nobody_gets_nothing() {
         let (method, path) = some_path(&operation);
         for token in [None, Some(""), Some("swg_0000"), Some("\u{fffd}")] {
             let answer = world.ask(token, method, &path, &json!({})).await;
-            if open {
+            if open && method == "POST" {
+                assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{operation}: no name, no password");
+            } else if open {
                 assert_eq!(answer.status, StatusCode::OK, "{operation}");
             } else {
                 assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{operation} with {token:?}");
@@ -203,12 +236,57 @@ async fn a_reader_writes_nothing() {
     for (operation, open) in operations() {
         let (method, path) = some_path(&operation);
         let answer = world.ask(Some(&world.reader), method, &path, &json!({})).await;
-        if method != "GET" {
+        if path.starts_with("/api/v1/me") {
+            let expected = if path == "/api/v1/me" { [200, 200] } else { [404, 422] };
+            assert!(expected.contains(&answer.status.as_u16()), "{operation}: {answer:?}");
+        } else if open && method != "GET" {
+            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{operation}");
+        } else if method != "GET" {
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{operation}");
         } else if !open {
             assert!([200, 404].contains(&answer.status.as_u16()), "{operation}: {answer:?}");
         }
     }
+}
+
+/// Whoever was named nothing, and a user, get nothing of any operation but what is about oneself; and cannot tell what is
+/// there from what is not.
+#[tokio::test]
+async fn a_restricted_administrator_and_a_user_get_nothing_that_was_not_named() {
+    let world = World::new().await;
+    let furniture = world.furnish().await;
+    let nothing = json!({"name": "nothing", "role": "admin", "rights": {}});
+    let nothing = world.must("POST", "/api/v1/tokens", nothing).await["secret"].as_str().unwrap().to_owned();
+    let company = world.companies[0];
+    let user = json!({
+        "company": company, "account": furniture.account, "name": "ulf", "password": "a long password", "role": "user",
+    });
+    world.must("POST", "/api/v1/people", user).await;
+    let log_in = json!({"name": "ulf", "password": "a long password", "company": "one.example"});
+    let user = world.must("POST", "/api/v1/login", log_in).await["access_token"].as_str().unwrap().to_owned();
+    let before = everything(&world).await;
+    for who in [&nothing, &user] {
+        for (operation, case) in cases(&world, furniture) {
+            let (method, _) = operation.split_once(' ').unwrap();
+            if matches!(case, Case::Own) {
+                continue;
+            }
+            let there = match case {
+                Case::Thing(path, _) | Case::Upload(path) => path,
+                Case::List | Case::Stream | Case::Platform | Case::Own => some_path(operation).1,
+            };
+            let answer = world.ask(Some(who), method, &there, &json!({})).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{operation}: {answer:?}");
+            let nowhere =
+                world.ask(Some(who), method, &some_path(operation).1.replace("/1", "/999999"), &json!({})).await;
+            assert_eq!(
+                (nowhere.status, nowhere.text),
+                (answer.status, answer.text),
+                "existence is secret: {operation}"
+            );
+        }
+    }
+    assert_eq!(everything(&world).await, before, "something changed");
 }
 
 /// Everything the first company and its brand have, as the platform sees it.
@@ -226,6 +304,8 @@ async fn everything(world: &World) -> String {
         "calls",
         "trunks",
         "translation-sets",
+        "people",
+        "logins",
     ] {
         out += &world.must("GET", &format!("/api/v1/{noun}?limit=1000"), Value::Null).await.to_string();
     }
@@ -258,6 +338,26 @@ async fn another_tenant_finds_nothing_and_changes_nothing() {
                     let answer = world.ask_bytes(Some(token), method, path, APP.to_vec()).await;
                     let refused = [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN].contains(&answer.status);
                     assert!(refused, "{operation} as stranger {who}: {answer:?}");
+                }
+                Case::Own => {
+                    let body = json!({"old_password": "a long password", "new_password": "stolen-password"});
+                    let answer = world.ask(Some(token), method, path, &body).await;
+                    let own = if *operation == "GET /api/v1/me" { 200 } else { 404 };
+                    assert!([own, 422].contains(&answer.status.as_u16()), "{operation} as stranger {who}: {answer:?}");
+                    assert!(!answer.text.contains("anna"), "{operation} as stranger {who}: {answer:?}");
+                }
+                Case::Stream => {
+                    let ask = |after: String| format!("{path}?wait=false{after}");
+                    let begin = world.ask(Some(token), method, &ask(String::new()), &Value::Null).await;
+                    let begin = begin.text.lines().find_map(|l| l.strip_prefix("id: ")).unwrap().to_owned();
+                    for company in 0..3 {
+                        world.happen("call-started", company);
+                    }
+                    let answer = world.ask(Some(token), method, &ask(format!("&after={begin}")), &Value::Null).await;
+                    let heard = answer.text.matches("event: call-started").count();
+                    assert!(heard >= 1, "{operation} as stranger {who}: {answer:?}");
+                    let theirs = format!("\"company\":{},", world.companies[0]);
+                    assert!(!answer.text.contains(&theirs), "{operation} as stranger {who}: {answer:?}");
                 }
                 Case::Platform => {
                     let answer = world.ask(Some(token), method, path, &json!({"name": "x"})).await;
@@ -299,7 +399,7 @@ async fn what_is_not_there_and_what_is_not_yours_look_the_same() {
     let world = World::new().await;
     let furniture = world.furnish().await;
     let stranger = Some(world.company_admins[2].as_str());
-    for noun in ["accounts", "extensions", "ddis", "bindings", "trunks", "translation-sets"] {
+    for noun in ["accounts", "extensions", "ddis", "bindings", "trunks", "translation-sets", "people"] {
         let theirs = world.ask(stranger, "GET", &format!("/api/v1/{noun}/{}", furniture.account), &Value::Null).await;
         let nobodys = world.ask(stranger, "GET", &format!("/api/v1/{noun}/999999"), &Value::Null).await;
         assert_eq!((theirs.status, theirs.text), (nobodys.status, nobodys.text), "{noun}");

@@ -84,6 +84,7 @@ struct Inner {
     asks: AtomicU64,
     asks_unbound: AtomicU64,
     stale_replies: AtomicU64,
+    live: crate::LiveEvents,
 }
 
 impl Drop for Inner {
@@ -142,6 +143,7 @@ impl Host {
             asks: AtomicU64::new(0),
             asks_unbound: AtomicU64::new(0),
             stale_replies: AtomicU64::new(0),
+            live: crate::LiveEvents::default(),
         })))
     }
 

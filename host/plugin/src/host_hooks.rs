@@ -1,12 +1,12 @@
 //! The points beside routing and call apps, as the shell asks and tells them.
 
 use super::Host;
-use crate::Point;
 use crate::binding::Whom;
 use crate::chain::chain_deadline;
 use crate::events;
 use crate::register::AskRegister;
 use crate::tiers::Heavy;
+use crate::{LiveEvents, Point};
 use model::{BrandId, CompanyId, Directory, Hooks, RegisterAnswer, RegisterAttempt, RegisterVerdict, Told};
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,16 +30,23 @@ impl Host {
         task.await.unwrap_or(pass)
     }
 
-    /// Whether an event sink is bound that hears of this company.
+    /// What happens now, for those who watch.
+    #[must_use]
+    pub fn live(&self) -> &LiveEvents {
+        &self.0.live
+    }
+
+    /// Whether anybody hears of this company: an event sink that is bound, or somebody who watches.
     #[must_use]
     pub fn listens(&self, brand: BrandId, company: CompanyId) -> bool {
         let whom = Whom { brand, company, account: None };
-        self.0.generation.load().chain_at(Point::EventSink, whom).next().is_some()
+        self.0.live.watched() || self.0.generation.load().chain_at(Point::EventSink, whom).next().is_some()
     }
 
-    /// Tells every event sink of the company. Never waits.
+    /// Tells every event sink of the company, and those who watch. Never waits.
     pub fn tell(&self, told: &Told, directory: &Arc<Directory>) {
         let inner = &self.0;
+        inner.live.tell(told);
         let whom = Whom { brand: told.brand, company: told.company, account: None };
         for bound in inner.generation.load().chain_at(Point::EventSink, whom) {
             if bound.events.push(told, directory, inner.shared.config.events_waiting_max) {

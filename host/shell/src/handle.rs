@@ -183,6 +183,12 @@ impl Handle {
         receive.await.map_err(|_| Gone)
     }
 
+    /// What happens now, for those who watch.
+    #[must_use]
+    pub fn events(&self) -> &plugin::LiveEvents {
+        self.inner.plugins.live()
+    }
+
     /// The calls that are up.
     ///
     /// # Errors

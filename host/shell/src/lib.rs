@@ -40,6 +40,7 @@ pub use handle::{CallScope, Drained, Gone, Handle, Health, NotLive, Registration
 pub use net::{
     BoundListener, ClientCertificates, ListenerConfig, MediaConfig, NetError, PortRange, TlsCertificate, TlsConfig,
 };
+pub use plugin::{LiveEvents, Since};
 pub use proofs::IdentitySettings;
 pub use published::Figures;
 pub use start::Shell;

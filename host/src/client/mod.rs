@@ -6,6 +6,7 @@ mod accounts;
 mod bans;
 mod calls;
 mod numbers;
+mod people;
 mod plugins;
 mod remote;
 mod rules;
@@ -44,6 +45,12 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
         Command::Rule(command) => rules::run(&remote, command).await,
         Command::Ddi(command) => numbers::ddi(&remote, command).await,
         Command::Extension(command) => numbers::extension(&remote, command).await,
-        Command::Serve { .. } | Command::Demo { .. } => Err(Failure::start("this command runs no client")),
+        Command::Person(command) => people::person(&remote, command).await,
+        Command::Login(command) => people::login(&remote, command).await,
+        Command::Token(command) => people::token(&remote, command).await,
+        Command::Audit(command) => people::audit(&remote, command).await,
+        Command::Serve { .. } | Command::Demo { .. } | Command::Db(_) | Command::Completion { .. } => {
+            Err(Failure::start("this command runs no client"))
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::sql::{Arg, Pools, Row, Statement, Tx};
 use crate::{
-    Accounts, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, Identities, PluginKeys, Plugins,
-    Policies, PrefixTables, Rules, SecretKey, StoreError, Tokens, TranslationSets, Trunks, feed::Watch, open,
+    Accounts, Audit, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, Idempotency, Identities,
+    Logins, People, PluginKeys, Plugins, Policies, PrefixTables, Rules, SecretKey, StoreError, Tokens, TranslationSets,
+    Trunks, feed::Watch, open,
 };
 use std::sync::Arc;
 
@@ -166,6 +167,36 @@ impl Db {
         PluginKeys(self)
     }
 
+    /// The people who log in.
+    #[must_use]
+    pub const fn people(&self) -> People<'_> {
+        People(self)
+    }
+
+    /// The open logins.
+    #[must_use]
+    pub const fn logins(&self) -> Logins<'_> {
+        Logins(self)
+    }
+
+    /// The audit log.
+    #[must_use]
+    pub const fn audit(&self) -> Audit<'_> {
+        Audit(self)
+    }
+
+    /// The requests that carry a key of their client.
+    #[must_use]
+    pub const fn idempotency(&self) -> Idempotency<'_> {
+        Idempotency(self)
+    }
+
+    /// Bytes that only holders of the secrets' key know, for one purpose; none without a key.
+    #[must_use]
+    pub fn derived_key(&self, purpose: &str) -> Option<[u8; 32]> {
+        self.inner.key.as_ref().map(|key| key.derive(purpose))
+    }
+
     /// The API tokens.
     #[must_use]
     pub const fn tokens(&self) -> Tokens<'_> {
@@ -186,7 +217,12 @@ impl Db {
 
     /// Commits a change that the switch may have to hear of, and wakes [`Db::watch`] without waiting for its poll.
     pub(crate) async fn commit(&self, tx: Tx) -> Result<(), StoreError> {
+        let mut tx = tx;
+        let noted = crate::acting::note(&mut tx).await?;
         tx.commit().await?;
+        if let Some((act, line)) = noted {
+            act.has_line(line);
+        }
         self.inner.watch.nudge();
         Ok(())
     }

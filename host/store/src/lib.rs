@@ -6,22 +6,28 @@
 //! [`Db::watch`] wakes, and hands its call records to the [`outbox`], which survives what the database does not.
 #![forbid(unsafe_code)]
 
+mod acting;
 mod check;
+mod copy;
 mod db;
 mod error;
 mod feed;
 mod nouns;
 mod open;
 pub mod outbox;
+mod rights;
 mod scope;
 mod secrets;
 mod seed;
 mod sql;
 
+pub use acting::{Act, Deed, Tenant};
+pub use copy::{Content, backup, look, restore};
 pub use db::Db;
 pub use error::StoreError;
 pub use feed::{BoundPlugin, BoundTrial};
 pub use nouns::accounts::{Accounts, NewAccount};
+pub use nouns::audit::{Audit, AuditFilter, AuditLine, Outcome};
 pub use nouns::bindings::{Binding, BindingTrial, Bindings, NewBinding};
 pub use nouns::brands::{Brands, NewBrand};
 pub use nouns::cdrs::{CdrCursor, CdrFilter, Cdrs};
@@ -29,7 +35,10 @@ pub use nouns::companies::{Companies, NewCompany};
 pub use nouns::ddis::{Ddis, NewDdi};
 pub use nouns::explanations::Explanations;
 pub use nouns::extensions::{Extensions, NewExtension};
+pub use nouns::idempotency::{Idempotency, Known, RequestKey};
 pub use nouns::identities::{BrandIdentity, Identities, SignedIdentity};
+pub use nouns::logins::{Login, Logins, Refreshed};
+pub use nouns::people::{NewPerson, People, Person, PersonId, Standing};
 pub use nouns::plugin_keys::PluginKeys;
 pub use nouns::plugins::{NewPlugin, Plugin, PluginAbout, Plugins};
 pub use nouns::policies::Policies;
@@ -39,6 +48,7 @@ pub use nouns::tokens::{ApiToken, NewToken, Role, TokenId, Tokens};
 pub use nouns::translation_sets::{NewTranslationSet, TranslationSets};
 pub use nouns::trunks::Trunks;
 pub use open::{MIGRATIONS_POSTGRES, MIGRATIONS_SQLITE};
+pub use rights::{Access, Rights};
 pub use scope::{OpContext, Page, Scope};
 pub use secrets::{BadKey, PlainSecret, SecretKey};
 pub use seed::{DemoAccount, DemoSeed, DemoTenant};
@@ -48,6 +58,7 @@ pub use sql::Statement;
 pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> {
     const REGISTRIES: &[(&str, &[Statement])] = &[
         ("accounts", nouns::accounts::ALL),
+        ("audit", nouns::audit::ALL),
         ("binding_secrets", nouns::binding_secrets::ALL),
         ("bindings", nouns::bindings::ALL),
         ("brands", nouns::brands::ALL),
@@ -58,6 +69,9 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> 
         ("extensions", nouns::extensions::ALL),
         ("feed", feed::ALL),
         ("identities", nouns::identities::ALL),
+        ("idempotency", nouns::idempotency::ALL),
+        ("logins", nouns::logins::ALL),
+        ("people", nouns::people::ALL),
         ("plugin_keys", nouns::plugin_keys::ALL),
         ("plugins", nouns::plugins::ALL),
         ("policies", nouns::policies::ALL),

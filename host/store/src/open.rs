@@ -114,7 +114,7 @@ where
 
 /// Tells a database that is away from one that is there and broken.
 #[allow(clippy::wildcard_enum_match_arm, reason = "the driver's enum grows")]
-fn sentence(database: &str, error: sqlx::Error) -> StoreError {
+pub(crate) fn sentence(database: &str, error: sqlx::Error) -> StoreError {
     let unreachable = |why: String| StoreError::Unreachable { database: database.to_owned(), why };
     match &error {
         sqlx::Error::Database(refusal) => {

@@ -14,6 +14,15 @@ pub enum Scope {
     Company(BrandId, CompanyId),
 }
 
+/// The scope of a row that belongs to a company, a brand, or with neither to the platform.
+pub(crate) const fn of(brand: Option<i64>, company: Option<i64>) -> Scope {
+    match (brand, company) {
+        (None, _) => Scope::Platform,
+        (Some(brand), None) => Scope::Brand(BrandId(brand)),
+        (Some(brand), Some(company)) => Scope::Company(BrandId(brand), CompanyId(company)),
+    }
+}
+
 /// Who is asking, and so which rows exist for it. A row out of scope is [`StoreError::NotFound`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OpContext {
@@ -38,6 +47,14 @@ impl OpContext {
     #[must_use]
     pub const fn company(brand: BrandId, company: CompanyId) -> Self {
         OpContext { scope: Scope::Company(brand, company) }
+    }
+
+    /// The context of a scope that may not be wider than this one.
+    pub(crate) fn narrowed(&self, scope: Scope) -> Result<OpContext, StoreError> {
+        let of = OpContext { scope };
+        let wider = (self.brand_id().is_some() && self.brand_id() != of.brand_id())
+            || (self.company_id().is_some() && self.company_id() != of.company_id());
+        if wider { Err(StoreError::NotFound { what: "scope" }) } else { Ok(of) }
     }
 
     /// The brand every row must belong to: `$1` of every scoped statement.

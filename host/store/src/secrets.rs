@@ -7,6 +7,7 @@
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use core::fmt;
+use sha2::{Digest, Sha256};
 
 /// The form of what is sealed: this byte, 24 bytes of nonce, then ciphertext and tag.
 const FORM: u8 = 1;
@@ -14,7 +15,7 @@ const NONCE_BYTES: usize = 24;
 
 /// The key that secrets in the database are sealed with: 256 bits.
 #[derive(Clone)]
-pub struct SecretKey(XChaCha20Poly1305);
+pub struct SecretKey(XChaCha20Poly1305, [u8; 32]);
 
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -42,7 +43,7 @@ impl SecretKey {
             let digits = text.get(at..at + 2).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
             *byte = digits.and_then(|d| u8::from_str_radix(d, 16).ok()).ok_or(BadKey)?;
         }
-        Ok(SecretKey(XChaCha20Poly1305::new(&bytes.into())))
+        Ok(SecretKey(XChaCha20Poly1305::new(&bytes.into()), Sha256::digest(bytes).into()))
     }
 
     /// A new key, as 64 hex digits.
@@ -53,6 +54,11 @@ impl SecretKey {
         let mut bytes = [0_u8; 32];
         getrandom::fill(&mut bytes)?;
         Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+    }
+
+    /// A key for one purpose, from which neither this one nor that of another purpose can be told.
+    pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
+        Sha256::digest([&self.1[..], b" for ", purpose.as_bytes()].concat()).into()
     }
 
     /// Seals `plain` for the place `owner`.

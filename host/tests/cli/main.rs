@@ -119,6 +119,66 @@ fn a_rule_is_added_named_changed_and_removed() {
 }
 
 #[test]
+fn a_restricted_token_does_what_it_was_made_for_and_the_audit_log_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = Demo::start(dir.path());
+    let made = demo.client(&[
+        "--json",
+        "token",
+        "add",
+        "ci",
+        "--company",
+        "demo",
+        "--rights",
+        "accounts=write,companies=read",
+    ]);
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let own = ["--token", made["secret"].as_str().unwrap()];
+    assert!(demo.client(&[&own[..], &["account", "list"]].concat()).contains("1001"));
+    demo.client(&[&own[..], &["account", "add", "2001", "--password", "hushhush99"]].concat());
+    let (code, said) = demo.refused(&[&own[..], &["ddi", "list"]].concat());
+    assert_eq!(code, 1);
+    assert!(said.contains("Your rights do not let you see ddis."), "{said}");
+    let log = demo.client(&["audit", "list", "--path", "/api/v1/accounts"]);
+    assert!(log.contains("ci") && log.contains("2001") && !log.contains("hushhush"), "{log}");
+    let id = made["id"].to_string();
+    demo.client(&["token", "remove", &id]);
+    assert_eq!(demo.refused(&[&own[..], &["account", "list"]].concat()).0, 1);
+    assert_eq!(demo.client(&["person", "list"]), "No people.\n");
+    assert_eq!(demo.client(&["login", "list"]), "Nobody is logged in.\n");
+    demo.stop();
+}
+
+#[test]
+fn a_live_database_is_backed_up_and_restored() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = Demo::start(dir.path());
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (live, file, new) =
+        (format!("sqlite:{}", path("strowger.db")), path("backup.db"), format!("sqlite:{}", path("new.db")));
+    let written = run(&["db", "backup", &file, "--store", &live]);
+    assert!(written.status.success(), "{written:?}");
+    demo.stop();
+    let restored = run(&["--json", "db", "restore", &file, "--store", &new]);
+    let content: Value = serde_json::from_slice(&restored.stdout).unwrap();
+    assert_eq!(content["tables"]["accounts"], 10, "{content}");
+    let checked = run(&["--json", "db", "check", "--store", &new]);
+    assert_eq!(serde_json::from_slice::<Value>(&checked.stdout).unwrap(), content);
+    assert!(run(&["db", "migrate", "--store", &new]).status.success());
+    assert!(refused(&["db", "restore", &file, "--store", &new], 1).contains("it is not empty"));
+    assert!(refused(&["db", "backup", &file, "--store", &new], 1).contains("exists already"));
+    refused(&["db", "check"], 2);
+}
+
+#[test]
+fn a_shell_is_told_how_to_complete() {
+    for shell in ["bash", "zsh", "fish"] {
+        let told = run(&["completion", shell]);
+        assert!(String::from_utf8(told.stdout).unwrap().contains("translation"), "{shell}");
+    }
+}
+
+#[test]
 fn a_taken_port_is_one_sentence_and_exit_code_2() {
     let dir = tempfile::tempdir().unwrap();
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();

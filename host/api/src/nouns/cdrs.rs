@@ -150,7 +150,7 @@ pub(crate) struct Filter {
     limit: Option<u32>,
 }
 
-fn moment(field: &str, text: Option<&str>) -> Result<Option<Instant>, Problem> {
+pub(crate) fn moment(field: &str, text: Option<&str>) -> Result<Option<Instant>, Problem> {
     let read = |text| {
         stamp::parse(text).ok_or_else(|| Problem::field(field, "expected a time as 2026-11-22T05:48:00Z, or a date"))
     };

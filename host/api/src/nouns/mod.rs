@@ -1,6 +1,7 @@
 //! One file per noun: its form on the wire, its endpoints, nothing else.
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
 pub(crate) mod bans;
 pub(crate) mod bindings;
 pub(crate) mod brands;
@@ -8,9 +9,13 @@ pub(crate) mod calls;
 pub(crate) mod cdrs;
 pub(crate) mod companies;
 pub(crate) mod ddis;
+pub(crate) mod events;
 pub(crate) mod extensions;
 pub(crate) mod identities;
+pub(crate) mod logins;
 pub(crate) mod mailboxes;
+pub(crate) mod me;
+pub(crate) mod people;
 pub(crate) mod plugins;
 pub(crate) mod policies;
 pub(crate) mod prefix_tables;

@@ -1,5 +1,7 @@
 //! API tokens: a scope and a role behind a secret that is shown once.
 
+use super::cdrs::moment;
+use super::people::{Rights, rights, shown};
 use super::{Listed, Many, Paging};
 use crate::extract::{Body, Id, Params};
 use crate::problem::{Problem, Refusals};
@@ -7,7 +9,6 @@ use crate::{Api, auth::Caller, stamp::rfc3339};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use model::{BrandId, CompanyId};
 use serde::{Deserialize, Serialize};
 use store::{ApiToken, NewToken, Scope, TokenId};
 use utoipa::ToSchema;
@@ -35,6 +36,10 @@ pub(crate) struct Token {
     name: String,
     role: Role,
     created_at: String,
+    /// What may be done with which noun; null = all that the role has.
+    rights: Option<Rights>,
+    /// When it is good no more; null = never.
+    expires_at: Option<String>,
 }
 
 impl From<ApiToken> for Token {
@@ -48,7 +53,16 @@ impl From<ApiToken> for Token {
             store::Role::Admin => Role::Admin,
             store::Role::Reader => Role::Reader,
         };
-        Token { id: t.id.0, brand, company, name: t.name, role, created_at: rfc3339(t.created_at) }
+        Token {
+            id: t.id.0,
+            brand,
+            company,
+            name: t.name,
+            role,
+            created_at: rfc3339(t.created_at),
+            rights: t.rights.map(shown),
+            expires_at: t.expires_at.map(rfc3339),
+        }
     }
 }
 
@@ -72,6 +86,10 @@ pub(crate) struct AddToken {
     /// Unique within its scope.
     name: String,
     role: Role,
+    /// What may be done with which noun, as `{"accounts": "read"}`; else all that the role has.
+    rights: Option<Rights>,
+    /// When it is good no more, RFC 3339 or a date; else it is good until it is revoked.
+    expires_at: Option<String>,
 }
 
 /// Lists the tokens in scope.
@@ -82,7 +100,7 @@ async fn list(State(api): State<Api>, caller: Caller, Params(paging): Params<Pag
     Ok(Many::page(api.db.tokens().list(&caller.ctx, page).await?, page, |t| t.id.0))
 }
 
-/// Adds a token and shows its secret this once.
+/// Adds a token, which may do no more than its maker, and shows its secret this once.
 #[utoipa::path(post, path = "/tokens", tag = "tokens", request_body = AddToken,
     responses((status = 201, body = AddedToken), Refusals))]
 async fn add(
@@ -90,22 +108,15 @@ async fn add(
     caller: Caller,
     Body(body): Body<AddToken>,
 ) -> Result<(StatusCode, Json<AddedToken>), Problem> {
-    let scope = match (body.brand, body.company) {
-        (None, None) => caller.ctx.scope,
-        (Some(brand), None) => Scope::Brand(api.db.brands().get(&caller.ctx, BrandId(brand)).await?.id),
-        (brand, Some(company)) => {
-            let company = api.db.companies().get(&caller.ctx, CompanyId(company)).await?;
-            if brand.is_some_and(|named| named != company.brand.0) {
-                return Err(Problem::not_found("company"));
-            }
-            Scope::Company(company.brand, company.id)
-        }
+    let scope = caller.place(&api, body.brand, body.company).await?;
+    let (role, access) = match body.role {
+        Role::Admin => (store::Role::Admin, store::Access::Write),
+        Role::Reader => (store::Role::Reader, store::Access::Read),
     };
-    let role = match body.role {
-        Role::Admin => store::Role::Admin,
-        Role::Reader => store::Role::Reader,
-    };
-    let new = NewToken { scope, name: body.name, role, created_at: api.switch.now() };
+    let rights = rights(&api, body.rights)?;
+    caller.covers(access, rights.as_ref())?;
+    let expires_at = moment("expires_at", body.expires_at.as_deref())?;
+    let new = NewToken { scope, name: body.name, role, created_at: api.switch.now(), rights, expires_at };
     let (token, secret) = api.db.tokens().create(&caller.ctx, new).await?;
     Ok((StatusCode::CREATED, Json(AddedToken { token: token.into(), secret })))
 }

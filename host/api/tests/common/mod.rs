@@ -31,6 +31,7 @@ pub(crate) struct FakeSwitch {
     pub(crate) live: AtomicUsize,
     pub(crate) stuck: AtomicBool,
     pub(crate) draining: AtomicBool,
+    pub(crate) events: shell::LiveEvents,
 }
 
 impl Switch for FakeSwitch {
@@ -97,6 +98,9 @@ impl Switch for FakeSwitch {
     fn metrics(&self) -> String {
         "strowger_calls 2\n".to_owned()
     }
+    fn events(&self) -> &shell::LiveEvents {
+        &self.events
+    }
     fn now(&self) -> Instant {
         Instant::from_unix_nanos(1_795_326_480_000_000_000)
     }
@@ -134,6 +138,11 @@ pub(crate) struct Answer {
 
 impl World {
     pub(crate) async fn new() -> World {
+        World::limited(api::RateLimit { per_minute: 600_000, burst: 10_000 }).await
+    }
+
+    /// A world where each may ask so often.
+    pub(crate) async fn limited(rate: api::RateLimit) -> World {
         let dir = tempfile::tempdir().unwrap();
         let key = Some(SecretKey::from_hex(&"5e".repeat(32)).unwrap());
         let url = format!("sqlite:{}", dir.path().join("t.db").display());
@@ -173,7 +182,10 @@ impl World {
             switch.registrations.lock().unwrap().push(registration(company.brand, company.id));
         }
         World {
-            router: Api::new(db.clone(), switch.clone()).router(),
+            router: Api::new(db.clone(), switch.clone())
+                .limited(rate)
+                .beating(core::time::Duration::from_millis(50))
+                .router(),
             db,
             switch,
             brands: [brands[0].0, brands[1].0],
@@ -184,6 +196,21 @@ impl World {
             reader,
             _dir: dir,
         }
+    }
+
+    /// Lets something happen to one of the companies.
+    pub(crate) fn happen(&self, kind: &'static str, company: usize) {
+        let brand = BrandId(self.brands[usize::from(company == 2)]);
+        let company = CompanyId(self.companies[company]);
+        let at = Instant::from_unix_nanos(5_000_000_000);
+        self.switch.events.tell(&model::Told {
+            kind,
+            at,
+            call: None,
+            brand,
+            company,
+            attrs: vec![("caller", "1001".to_owned())],
+        });
     }
 
     /// Asks, with a JSON body unless it is null.
@@ -243,7 +270,12 @@ impl World {
         let table = id(loaded.body);
         let body = json!({"company": company, "kind": "match-list", "name": "friends", "body": {"numbers": ["+4477"]}});
         let rule = id(self.must("POST", "/api/v1/rules", body).await);
-        Furniture { account, extension, ddi, plugin, binding, token, set, trunk, table, rule }
+        let body = json!({"company": company, "name": "anna", "password": "a long password", "role": "admin"});
+        let person = id(self.must("POST", "/api/v1/people", body).await);
+        let log_in = json!({"name": "anna", "password": "a long password", "company": "one.example"});
+        self.must("POST", "/api/v1/login", log_in).await;
+        let login = id(self.must("GET", "/api/v1/logins", Value::Null).await["items"][0].take());
+        Furniture { account, extension, ddi, plugin, binding, token, set, trunk, table, rule, person, login }
     }
 }
 
@@ -260,11 +292,14 @@ pub(crate) struct Furniture {
     pub(crate) trunk: i64,
     pub(crate) table: i64,
     pub(crate) rule: i64,
+    pub(crate) person: i64,
+    pub(crate) login: i64,
 }
 
 async fn token(db: &Db, scope: Scope, role: Role) -> String {
     let now = Instant::from_unix_nanos(1_000);
-    let new = NewToken { scope, name: format!("t-{}", role.text()), role, created_at: now };
+    let new =
+        NewToken { scope, name: format!("t-{}", role.text()), role, created_at: now, rights: None, expires_at: None };
     db.tokens().create(&OpContext::platform(), new).await.unwrap().1
 }
 

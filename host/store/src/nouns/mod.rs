@@ -1,6 +1,7 @@
 //! One file per noun. Each holds its statements, its row and the operations on it.
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
 pub(crate) mod binding_secrets;
 pub(crate) mod bindings;
 pub(crate) mod brands;
@@ -9,7 +10,10 @@ pub(crate) mod companies;
 pub(crate) mod ddis;
 pub(crate) mod explanations;
 pub(crate) mod extensions;
+pub(crate) mod idempotency;
 pub(crate) mod identities;
+pub(crate) mod logins;
+pub(crate) mod people;
 pub(crate) mod plugin_keys;
 pub(crate) mod plugins;
 pub(crate) mod policies;

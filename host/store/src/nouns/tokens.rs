@@ -1,26 +1,29 @@
 //! API tokens: random, shown once, kept as SHA-256 only. A token carries a scope and a role.
 
+use crate::rights::{self, Rights};
 use crate::sql::{Arg, args, in_scope, instant, micros, statements, stored, translated};
 use crate::{Db, OpContext, Page, Scope, StoreError, check};
-use model::{BrandId, CompanyId, Instant};
+use model::Instant;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
 macro_rules! columns {
     () => {
-        "id, brand_id, company_id, name, role, created_at"
+        "id, brand_id, company_id, name, role, created_at, rights, expires_at"
     };
 }
 macro_rules! insert {
     () => {
-        "INSERT INTO api_tokens (brand_id, company_id, name, role, hash, created_at) VALUES ($1, $2, $3, $4, $5, $6) "
+        "INSERT INTO api_tokens (brand_id, company_id, name, role, hash, created_at, rights, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
     };
 }
 
 statements! { "token";
     CREATE = concat!(insert!(), "RETURNING ", columns!());
     PUT = concat!(insert!(), "ON CONFLICT (COALESCE(brand_id, 0), COALESCE(company_id, 0), name)
-        DO UPDATE SET role = excluded.role, hash = excluded.hash, created_at = excluded.created_at RETURNING ",
+        DO UPDATE SET role = excluded.role, hash = excluded.hash, created_at = excluded.created_at,
+        rights = excluded.rights, expires_at = excluded.expires_at RETURNING ",
         columns!());
     BY_HASH = concat!("SELECT ", columns!(), " FROM api_tokens WHERE hash = $1");
     LIST = concat!("SELECT ", columns!(), " FROM api_tokens WHERE id > $3 AND ", in_scope!(), " ORDER BY id LIMIT $4");
@@ -65,6 +68,8 @@ struct TokenRow {
     name: String,
     role: String,
     created_at: i64,
+    rights: Option<String>,
+    expires_at: Option<i64>,
 }
 
 /// A token without its secret.
@@ -80,6 +85,10 @@ pub struct ApiToken {
     pub role: Role,
     /// When it was made.
     pub created_at: Instant,
+    /// What may be done with which noun; none = all that the role has.
+    pub rights: Option<Rights>,
+    /// When it is good no more; none = never.
+    pub expires_at: Option<Instant>,
 }
 
 impl ApiToken {
@@ -93,17 +102,14 @@ impl ApiToken {
 impl TryFrom<TokenRow> for ApiToken {
     type Error = StoreError;
     fn try_from(row: TokenRow) -> Result<ApiToken, StoreError> {
-        let scope = match (row.brand_id.map(BrandId), row.company_id.map(CompanyId)) {
-            (None, _) => Scope::Platform,
-            (Some(brand), None) => Scope::Brand(brand),
-            (Some(brand), Some(company)) => Scope::Company(brand, company),
-        };
         Ok(ApiToken {
             id: TokenId(row.id),
-            scope,
+            scope: crate::scope::of(row.brand_id, row.company_id),
             name: row.name,
             role: stored("role", Role::from_text(&row.role))?,
             created_at: instant(row.created_at),
+            rights: rights::read(row.rights.as_deref())?,
+            expires_at: row.expires_at.map(instant),
         })
     }
 }
@@ -119,6 +125,10 @@ pub struct NewToken {
     pub role: Role,
     /// Now.
     pub created_at: Instant,
+    /// What may be done with which noun; none = all that the role has.
+    pub rights: Option<Rights>,
+    /// When it is good no more; none = never.
+    pub expires_at: Option<Instant>,
 }
 
 /// The operations on API tokens.
@@ -131,7 +141,7 @@ impl Tokens<'_> {
     /// # Errors
     /// The scope is wider than the maker's; the name is taken or breaks a rule.
     pub async fn create(&self, ctx: &OpContext, new: NewToken) -> Result<(ApiToken, String), StoreError> {
-        let secret = random_secret()?;
+        let secret = random_secret("swg_")?;
         Ok((self.write(CREATE, ctx, new, &secret).await?, secret))
     }
 
@@ -155,15 +165,12 @@ impl Tokens<'_> {
         new: NewToken,
         secret: &str,
     ) -> Result<ApiToken, StoreError> {
-        let of = OpContext { scope: new.scope };
-        let wider = (ctx.brand_id().is_some() && ctx.brand_id() != of.brand_id())
-            || (ctx.company_id().is_some() && ctx.company_id() != of.company_id());
-        if wider {
-            return Err(StoreError::NotFound { what: "scope" });
-        }
+        let of = ctx.narrowed(new.scope)?;
         check::name("token name", &new.name)?;
         let hash = hash(secret);
-        let args = args![&of, &new.name, new.role.text(), hash.as_slice(), micros(new.created_at)];
+        let (rights, ends) = (rights::text(new.rights.as_ref()), new.expires_at.map(micros));
+        let made = micros(new.created_at);
+        let args = args![&of, &new.name, new.role.text(), hash.as_slice(), made, rights.as_deref(), ends];
         self.0.write_one::<TokenRow>(statement, args).await?.try_into()
     }
 
@@ -200,10 +207,10 @@ fn hash(secret: &str) -> [u8; 32] {
 }
 
 /// 256 random bits behind a prefix that secret scanners can know.
-fn random_secret() -> Result<String, StoreError> {
+pub(crate) fn random_secret(prefix: &str) -> Result<String, StoreError> {
     let mut bits = [0_u8; 32];
     getrandom::fill(&mut bits).map_err(|e| StoreError::Away { why: format!("no randomness: {e}") })?;
-    let mut secret = String::from("swg_");
+    let mut secret = String::from(prefix);
     for byte in bits {
         let _ = write!(secret, "{byte:02x}");
     }

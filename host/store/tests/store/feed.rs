@@ -59,7 +59,7 @@ on_both! {
         moves(db, "account", db.accounts().delete(&CTX, anna.id)).await.unwrap();
         // What the switch does not keep in memory does not wake it.
         let before = db.version().await.unwrap();
-        let token = NewToken { scope: Scope::Platform, name: "t".to_owned(), role: Role::Admin, created_at: at(0) };
+        let token = NewToken { scope: Scope::Platform, name: "t".to_owned(), role: Role::Admin, created_at: at(0), rights: None, expires_at: None };
         db.tokens().create(&CTX, token).await.unwrap();
         db.plugins().install(&CTX, new(b"3")).await.unwrap();
         assert_eq!(db.version().await.unwrap(), before);

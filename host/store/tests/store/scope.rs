@@ -108,7 +108,7 @@ on_both! {
         let (acme, rival) = (brand(db, "acme").await, brand(db, "rival").await);
         let north = company(db, acme.id, "north").await;
         let as_acme = OpContext::brand(acme.id);
-        let new = |scope| NewToken { scope, name: "ci".to_owned(), role: Role::Reader, created_at: at(0) };
+        let new = |scope| NewToken { scope, name: "ci".to_owned(), role: Role::Reader, created_at: at(0), rights: None, expires_at: None };
         for wider in [Scope::Platform, Scope::Brand(rival.id), Scope::Company(rival.id, north.id)] {
             not_found(db.tokens().create(&as_acme, new(wider)).await);
         }

@@ -1,0 +1,204 @@
+//! What happens now: calls and registrations as they come, for as long as somebody listens.
+//!
+//! Server-sent events. Each has a number; `Last-Event-ID` goes on after it, as browsers do by themselves. The ring that
+//! they come from is bounded: a reader that is too slow, or comes back too late, hears `lost` and begins anew.
+
+use crate::auth::{self, Caller};
+use crate::extract::Params;
+use crate::problem::{Problem, Refusals};
+use crate::{Api, stamp::rfc3339};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, Sse};
+use core::convert::Infallible;
+use futures_util::{Stream, stream};
+use model::Told;
+use serde::{Deserialize, Serialize};
+use shell::Since;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use store::Access;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// Streams open at once.
+pub(crate) const STREAMS_MAX: usize = 500;
+/// Events looked at in one go.
+const BATCH_MAX: usize = 256;
+
+/// Something that happened.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Happening {
+    /// `call-started`, `call-answered`, `call-ended`, `registered`, `unregistered`.
+    kind: &'static str,
+    at: String,
+    brand: i64,
+    company: i64,
+    /// The call's id, of what happened to a call.
+    call: Option<String>,
+    /// More about it: `caller`, `callee`, `cause`, `account`, `contact`.
+    about: BTreeMap<&'static str, String>,
+}
+
+impl From<&Told> for Happening {
+    fn from(told: &Told) -> Self {
+        Happening {
+            kind: told.kind,
+            at: rfc3339(told.at),
+            brand: told.brand.0,
+            company: told.company.0,
+            call: told.call.map(|call| call.to_string()),
+            about: told.attrs.iter().cloned().collect(),
+        }
+    }
+}
+
+/// Which events.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Filter {
+    /// Of this company.
+    company: Option<i64>,
+    /// False ends the stream with what is there already: for those who come and ask.
+    wait: Option<bool>,
+    /// As the header `Last-Event-ID`, for those who cannot set one.
+    after: Option<String>,
+}
+
+/// The noun whose rights an event is seen by.
+fn noun_of(kind: &str) -> &'static str {
+    if kind.starts_with("call") { "calls" } else { "registrations" }
+}
+
+/// One reader.
+struct Reader {
+    api: Api,
+    caller: Caller,
+    headers: HeaderMap,
+    company: Option<i64>,
+    waits: bool,
+    after: u64,
+    ready: VecDeque<Event>,
+    over: bool,
+    /// When the caller's rights were looked at.
+    checked: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Reader {
+    fn sees(&self, told: &Told) -> bool {
+        self.company.is_none_or(|company| company == told.company.0)
+            && self.caller.sees(told.brand, told.company)
+            && self.caller.may(noun_of(told.kind), Access::Read)
+    }
+
+    /// Looks into the ring; says whether there was anything new.
+    fn look(&mut self) -> bool {
+        match self.api.switch.events().since(self.after, BATCH_MAX) {
+            Since::Lost(newest) => {
+                self.over = true;
+                let words = "events were lost: read what is there now, and go on from here";
+                self.ready.push_back(Event::default().event("lost").id(self.number(newest)).data(words));
+                true
+            }
+            Since::Events(events) => {
+                let Some((last, _)) = events.last() else { return false };
+                self.after = *last;
+                let seen: Vec<&(u64, Arc<Told>)> = events.iter().filter(|(_, told)| self.sees(told)).collect();
+                let shown = |(number, told): &(u64, Arc<Told>)| {
+                    let event = Event::default().event(told.kind).id(self.number(*number));
+                    event.json_data(Happening::from(&**told)).ok()
+                };
+                let shown: Vec<Event> = seen.into_iter().filter_map(shown).collect();
+                self.ready.extend(shown);
+                true
+            }
+        }
+    }
+
+    /// An event's number on the wire: numbers of another process mean nothing here.
+    fn number(&self, number: u64) -> String {
+        format!("{}-{number}", self.api.epoch)
+    }
+
+    async fn next(mut self) -> Option<(Result<Event, Infallible>, Reader)> {
+        loop {
+            // A token that was revoked or a right that was taken ends it, however much happens.
+            if self.checked.elapsed() >= self.api.heartbeat {
+                self.checked = Instant::now();
+                self.caller = auth::identify(&self.api, &self.headers).await.ok()?;
+                if !self.caller.may("events", Access::Read) {
+                    return None;
+                }
+                return Some((Ok(Event::default().comment("alive")), self));
+            }
+            if let Some(event) = self.ready.pop_front() {
+                return Some((Ok(event), self));
+            }
+            if self.over {
+                return None;
+            }
+            if self.look() {
+                continue;
+            }
+            if !self.waits {
+                return None;
+            }
+            let rest = self.api.heartbeat.saturating_sub(self.checked.elapsed());
+            self.api.switch.events().comes(self.after, rest).await;
+        }
+    }
+}
+
+/// The number that a reader names.
+fn after(api: &Api, named: Option<&str>) -> u64 {
+    let newest = api.switch.events().newest();
+    match named.map(|named| named.split_once('-')) {
+        None => newest,
+        Some(Some((epoch, number))) if epoch == api.epoch.to_string() => number.parse().unwrap_or(u64::MAX - 1),
+        // Of another process, or nonsense: it is lost.
+        Some(_) => u64::MAX - 1,
+    }
+}
+
+/// Tells what happens, as it happens: server-sent events, named by their kind, each a `Happening`. Calls need rights on
+/// `calls`, registrations on `registrations`.
+#[utoipa::path(get, path = "/events", tag = "events", params(Filter,
+    ("Last-Event-ID" = Option<String>, Header, description = "Goes on after this event.")),
+    responses((status = 200, content_type = "text/event-stream", body = String, description = "Events"), Refusals))]
+async fn listen(
+    State(api): State<Api>,
+    caller: Caller,
+    Params(filter): Params<Filter>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let place = Arc::clone(&api.streams).try_acquire_owned();
+    let place = place.map_err(|_| Problem::unavailable("Too many listen already."))?;
+    let named = headers.get("last-event-id").and_then(|v| v.to_str().ok()).map(str::to_owned).or(filter.after);
+    let after = after(&api, named.as_deref());
+    let mut reader = Reader {
+        after,
+        company: filter.company,
+        waits: filter.wait.unwrap_or(true),
+        ready: VecDeque::new(),
+        over: false,
+        checked: Instant::now(),
+        _place: place,
+        api,
+        caller,
+        headers,
+    };
+    if after < u64::MAX - 1 {
+        // A number to go on from, although nothing happened yet.
+        let begin = Event::default().event("begin").id(reader.number(after)).data("");
+        reader.ready.push_back(begin);
+    }
+    Ok(Sse::new(stream::unfold(reader, Reader::next)))
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(listen))
+}

@@ -1,0 +1,171 @@
+//! Oneself: what everybody who is logged in may do, and all that a user may.
+
+use super::accounts::Account;
+use super::cdrs::Cdr;
+use super::people::{Rights, check_password, shown};
+use super::registrations::Registration;
+use super::{Listed, Many};
+use crate::Api;
+use crate::auth::Caller;
+use crate::extract::Body;
+use crate::problem::{Problem, Refusals};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use model::Forward;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::{CdrFilter, Scope};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// CDRs of one's own that are shown.
+const CDRS_MAX: u32 = 200;
+
+/// Who one is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Me {
+    /// As audit lines have it: `token 5 ci`, `person 7 anna`.
+    actor: String,
+    /// Null = the platform.
+    brand: Option<i64>,
+    /// Null = the whole brand.
+    company: Option<i64>,
+    /// A user's account.
+    account: Option<i64>,
+    /// Whether one may change things at all.
+    writes: bool,
+    /// What may be done with which noun; null = all of them.
+    rights: Option<Rights>,
+    /// Who acts as one.
+    impersonator: Option<String>,
+}
+
+/// A new password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PutPassword {
+    /// The one that is good now.
+    old_password: String,
+    /// 10 to 128 characters.
+    new_password: String,
+}
+
+/// What a user may change of the own account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PatchOwnAccount {
+    display_name: Option<String>,
+    /// All of them.
+    #[schema(value_type = Option<Vec<Object>>)]
+    forwards: Option<Value>,
+}
+
+/// Shows who one is and what one may do.
+#[utoipa::path(get, path = "/me", tag = "me", responses((status = 200, body = Me), Refusals))]
+async fn show(caller: Caller) -> Json<Me> {
+    let (brand, company) = match caller.ctx.scope {
+        Scope::Platform => (None, None),
+        Scope::Brand(brand) => (Some(brand.0), None),
+        Scope::Company(brand, company) => (Some(brand.0), Some(company.0)),
+    };
+    Json(Me {
+        brand,
+        company,
+        account: caller.account.map(|a| a.0),
+        writes: caller.writes(),
+        rights: caller.rights().cloned().map(shown),
+        actor: caller.actor,
+        impersonator: caller.impersonator,
+    })
+}
+
+/// Changes the own password; every login ends, this one too.
+#[utoipa::path(put, path = "/me/password", tag = "me", request_body = PutPassword,
+    responses((status = 204, description = "Changed"), Refusals))]
+async fn put_password(
+    State(api): State<Api>,
+    caller: Caller,
+    Body(body): Body<PutPassword>,
+) -> Result<StatusCode, Problem> {
+    let (person, _) = caller.person.ok_or_else(|| Problem::not_found("person"))?;
+    if caller.impersonator.is_some() {
+        return Err(Problem::forbidden("Only the person itself may do this."));
+    }
+    check_password("new_password", &body.new_password)?;
+    api.doors.knock(&caller.actor, None, api.switch.now())?;
+    let mut person = api.db.people().get(&caller.ctx, person).await?;
+    if !api.doors.fits(body.old_password, Some(&person.password)).await? {
+        return Err(Problem::field("old_password", "it is another one"));
+    }
+    person.password = api.doors.hash(body.new_password).await?;
+    let person = api.db.people().update(&caller.ctx, &person).await?;
+    api.db.logins().end_all(person.id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Logs out: this login's tokens are worth nothing from now on.
+#[utoipa::path(delete, path = "/me/login", tag = "me", responses((status = 204, description = "Ended"), Refusals))]
+async fn log_out(State(api): State<Api>, caller: Caller) -> Result<StatusCode, Problem> {
+    let (_, login) = caller.person.ok_or_else(|| Problem::not_found("login"))?;
+    api.db.logins().delete(&caller.ctx, login).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn own(api: &Api, caller: &Caller) -> Result<model::Account, Problem> {
+    let account = caller.account.ok_or_else(|| Problem::not_found("account"))?;
+    Ok(api.db.accounts().get(&caller.ctx, account).await?)
+}
+
+/// Shows a user's account.
+#[utoipa::path(get, path = "/me/account", tag = "me", responses((status = 200, body = Account), Refusals))]
+async fn account(State(api): State<Api>, caller: Caller) -> Result<Json<Account>, Problem> {
+    Ok(Json(own(&api, &caller).await?.into()))
+}
+
+/// Changes what a user may change of the account: the name shown, and where its calls go.
+#[utoipa::path(patch, path = "/me/account", tag = "me", request_body = PatchOwnAccount,
+    responses((status = 200, body = Account), Refusals))]
+async fn patch_account(
+    State(api): State<Api>,
+    caller: Caller,
+    Body(body): Body<PatchOwnAccount>,
+) -> Result<Json<Account>, Problem> {
+    let mut account = own(&api, &caller).await?;
+    account.display_name = body.display_name.unwrap_or(account.display_name);
+    if let Some(forwards) = body.forwards {
+        let read: Result<Vec<Forward>, _> = serde_json::from_value(forwards);
+        account.rules.forwards = read.map_err(|error| Problem::field("forwards", error.to_string()))?;
+    }
+    let account = api.db.accounts().update(&caller.ctx, &account).await?;
+    api.live().await?;
+    Ok(Json(account.into()))
+}
+
+/// Lists the contacts of a user's account that are registered now.
+#[utoipa::path(get, path = "/me/registrations", tag = "me",
+    responses((status = 200, body = Many<Registration>), Refusals))]
+async fn registrations(State(api): State<Api>, caller: Caller) -> Listed<Registration> {
+    let account = own(&api, &caller).await?;
+    let mut all = api.switch.registrations().await?;
+    all.retain(|r| r.account == account.id);
+    Ok(Many::all(all))
+}
+
+/// Lists the newest legs of a user's account.
+#[utoipa::path(get, path = "/me/cdrs", tag = "me", responses((status = 200, body = Many<Cdr>), Refusals))]
+async fn cdrs(State(api): State<Api>, caller: Caller) -> Listed<Cdr> {
+    let account = own(&api, &caller).await?;
+    let wanted = CdrFilter { account: Some(account.id), ..CdrFilter::default() };
+    Ok(Many::all(api.db.cdrs().list(&caller.ctx, &wanted, None, CDRS_MAX).await?))
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(show))
+        .routes(routes!(put_password))
+        .routes(routes!(log_out))
+        .routes(routes!(account, patch_account))
+        .routes(routes!(registrations))
+        .routes(routes!(cdrs))
+}
