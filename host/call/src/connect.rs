@@ -153,7 +153,9 @@ impl Step<'_, '_> {
             party: branch.party.clone(),
             caller_shown: shown,
             sip_call_id,
-            security: self.security_of(branch.account),
+            security: self
+                .security_of(branch.account)
+                .towards(branch.flow.transport, self.floors.setup.certificate.as_ref()),
             ..Leg::new(LegRole::Callee, branch.flow.remote.ip(), self.now(), origin)
         };
         self.call.legs.push(leg);

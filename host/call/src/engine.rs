@@ -219,6 +219,7 @@ impl Engine {
             | media::Event::RecordEnded { stream, .. }
             | media::Event::Beep { stream, .. }
             | media::Event::Quiet { stream }
+            | media::Event::Unsecured { stream }
             | media::Event::Silent { stream } => *stream,
         };
         let Some(&(call, leg)) = self.desk.by_stream.get(&stream) else { return };

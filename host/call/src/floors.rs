@@ -4,6 +4,7 @@ use crate::hops::Hops;
 use crate::joining::Codes;
 use core::net::{IpAddr, SocketAddr};
 use model::{Cidr, Directory, Flow, Instant, Limits, Lookups, NextHop, Transport};
+use std::sync::Arc;
 
 /// A place where we receive SIP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,6 +39,8 @@ pub struct Setup {
     pub inside_media: Vec<Inside>,
     /// The company domain that stands in when a peer used one of our addresses for a domain.
     pub default_domain: Option<String>,
+    /// What browsers know our certificate by, for DTLS; without one there is no WebRTC.
+    pub certificate: Option<Arc<sdp::Fingerprint>>,
     /// What may be dialled to pick up, park and take back.
     pub codes: Codes,
 }

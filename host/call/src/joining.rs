@@ -201,7 +201,8 @@ impl Step<'_, '_> {
             caller_shown,
             sip_call_id: arrival.request.call_id().unwrap_or_default().to_owned(),
             dialog: Some(comer.key),
-            security: Security::new(arrival.media_security()),
+            security: Security::new(arrival.media_security())
+                .towards(arrival.flow.transport, self.floors.setup.certificate.as_ref()),
             theirs: comer.offer.clone(),
             ..fresh
         };

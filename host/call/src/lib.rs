@@ -46,6 +46,7 @@ mod taping;
 mod target;
 mod transfer;
 mod trunk;
+mod webrtc;
 mod within;
 
 pub use arrival::{Arrival, FromTrunk, visible_headers};

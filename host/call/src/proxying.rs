@@ -78,7 +78,7 @@ impl Step<'_, '_> {
     pub(crate) fn is_proxied(&self, plan: &RingPlan) -> bool {
         let wanted = match self.handling_of(plan) {
             Handling::Proxy => true,
-            Handling::Relay => self.can_relay(),
+            Handling::Relay => self.can_relay(plan),
             Handling::TenantDefault | Handling::B2bua => false,
         };
         // A carrier is answered with our credentials and told our numbers.

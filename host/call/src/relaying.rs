@@ -11,9 +11,10 @@ use crate::leg::LegNo;
 use crate::proxying::Proxying;
 use crate::stage::Stage;
 use crate::step::Step;
+use crate::target::{self, Branch};
 use bytes::Bytes;
 use core::net::IpAddr;
-use model::{Cause, Endpoint, Handling, Instant, MediaSecurity};
+use model::{Cause, Endpoint, Handling, Instant, MediaSecurity, Transport};
 use sdp::{Description, Direction, MediaAddr, RemoteMedia};
 use sip_proxy::{Bodies, Carried, Passage, Says, Side};
 
@@ -225,11 +226,26 @@ impl Step<'_, '_> {
     }
 
     /// Whether the caller's offer is one that can be passed on by our ports: audio at an address, in clear or with keys
-    /// in the description (RFC 4568). What has its keys in the media itself (DTLS) needs more than a relay of RTP.
-    pub(crate) fn can_relay(&self) -> bool {
+    /// in the description (RFC 4568). What has its keys in the media itself (DTLS) needs more than a relay of RTP, and a
+    /// browser takes nothing else.
+    pub(crate) fn can_relay(&self, plan: &model::RingPlan) -> bool {
+        if self.rings_browser(plan) {
+            return false;
+        }
         let Some(body) = &self.call.caller_offer else { return true };
         let offer = Description::parse(body).ok().and_then(|offer| sdp::remote_media(&offer).ok());
         offer.is_some_and(|remote| !remote.secure || !remote.crypto.is_empty())
+    }
+
+    /// Whether some phone of the plan is one in a browser, as far as its way here shows.
+    fn rings_browser(&self, plan: &model::RingPlan) -> bool {
+        let company = self.call.info.company;
+        let by_websocket = |branch: &Branch| matches!(branch.flow.transport, Transport::Ws | Transport::Wss);
+        let browser = |target: &model::Target| {
+            matches!(target.to, Endpoint::Account(_))
+                && target::branches(self.floors, company, &target.to).is_ok_and(|all| all.iter().any(by_websocket))
+        };
+        plan.steps.iter().flat_map(|step| &step.targets).any(browser)
     }
 
     /// The relay of a plan, with the caller's port.

@@ -1,13 +1,15 @@
-//! SRTP on a leg: whose keys are offered, answered and agreed (RFC 4568).
+//! SRTP on a leg: whose keys are offered, answered and agreed (RFC 4568), or that DTLS shall find them (`webrtc`).
 //!
 //! Each leg has keys of its own: what one party sends is shown at the switch and hidden again for the other. An answer
 //! takes the party's first line that the switch knows; after that a new offer keeps the keys, and a party that brings a
 //! new one gets a new one back.
 
+use crate::webrtc::Own;
 use media::Keys;
-use model::{Cause, IdSource, MediaSecurity};
+use model::{Cause, IdSource, MediaSecurity, Transport};
 use rtp::srtp::{MasterKey, Suite};
-use sdp::{Crypto, RemoteMedia};
+use sdp::{Crypto, Description, Fingerprint, OwnWebrtc, RemoteMedia, Setup, Webrtc};
+use std::sync::Arc;
 
 /// What the switch offers, strongest first. The suites with short tags are taken, not offered.
 const OFFERED: &[Suite] = &[Suite::AeadAes256Gcm, Suite::AeadAes128Gcm, Suite::AesCm256Sha1_80, Suite::AesCm128Sha1_80];
@@ -31,6 +33,18 @@ impl Ours {
 pub(crate) struct Said {
     pub(crate) secure: bool,
     pub(crate) lines: Vec<Crypto>,
+    /// ICE and DTLS instead of lines with keys.
+    pub(crate) webrtc: Option<OwnWebrtc>,
+}
+
+impl Said {
+    /// Writes it into a description of ours.
+    pub(crate) fn write(&self, description: &mut Description) {
+        match &self.webrtc {
+            Some(own) => description.set_webrtc(own),
+            None => description.set_security(self.secure, &self.lines),
+        }
+    }
 }
 
 /// What speaks for SRTP in an offer, where the tenant leaves it open.
@@ -53,6 +67,11 @@ pub(crate) struct Security {
     secure: bool,
     ours: Vec<Ours>,
     agreed: Option<Keys>,
+    /// The party is a browser, as far as is known: its signalling comes by WebSocket, or it has shown DTLS.
+    browser: bool,
+    certificate: Option<Arc<Fingerprint>>,
+    /// Our side of WebRTC, once it was offered or answered.
+    own: Option<Box<Own>>,
 }
 
 impl Security {
@@ -60,9 +79,39 @@ impl Security {
         Security { policy, ..Security::default() }
     }
 
+    /// Towards a party whose signalling comes this way. Without a certificate there is no WebRTC.
+    pub(crate) fn towards(mut self, transport: Transport, certificate: Option<&Arc<Fingerprint>>) -> Self {
+        self.browser = matches!(transport, Transport::Ws | Transport::Wss);
+        self.certificate = certificate.cloned();
+        self
+    }
+
     /// The same policy, with nothing agreed.
     pub(crate) fn renewed(&self) -> Self {
-        Security::new(self.policy)
+        let certificate = self.certificate.clone();
+        Security { browser: self.is_browser(), certificate, ..Security::new(self.policy) }
+    }
+
+    /// Whether the party is a browser, as far as is known.
+    pub(crate) fn is_browser(&self) -> bool {
+        self.browser || self.own.is_some()
+    }
+
+    /// Our side of WebRTC, once it was offered or answered.
+    pub(crate) fn webrtc(&self) -> Option<&Own> {
+        self.own.as_deref()
+    }
+
+    /// Whether keys were agreed on, or how to find them.
+    pub(crate) fn is_agreed(&self) -> bool {
+        self.agreed.is_some() || self.own.as_ref().is_some_and(|own| own.theirs().is_some())
+    }
+
+    /// What an offer says of ICE and DTLS, where we would take it. An agent that makes no checks is not found by one that
+    /// makes none either.
+    fn browsers<'o>(&self, offer: &'o RemoteMedia) -> Option<(&'o Webrtc, Arc<Fingerprint>)> {
+        let theirs = offer.webrtc.as_deref().filter(|w| !w.lite && self.policy != MediaSecurity::Forbid)?;
+        Some((theirs, self.certificate.clone()?))
     }
 
     /// The keys that stand.
@@ -77,13 +126,18 @@ impl Security {
 
     /// Whether the party's offer has keys that we would take.
     pub(crate) fn would_take(&self, offer: &RemoteMedia) -> bool {
-        self.policy != MediaSecurity::Forbid && usable(offer).is_some()
+        self.policy != MediaSecurity::Forbid && (usable(offer).is_some() || self.browsers(offer).is_some())
     }
 
     /// What we offer.
     pub(crate) fn offer(&mut self, wish: Wish, ids: &mut IdSource) -> Said {
         if self.agreed.is_some() {
             return self.said();
+        }
+        let webrtc = self.is_browser() && self.policy != MediaSecurity::Forbid;
+        if let Some(certificate) = self.certificate.as_ref().filter(|_| webrtc) {
+            let own = self.own.get_or_insert_with(|| Box::new(Own::draw(ids)));
+            return Said { webrtc: Some(own.say(certificate, Setup::ActPass)), ..Said::default() };
         }
         let offers = match self.policy {
             MediaSecurity::Forbid => false,
@@ -104,6 +158,12 @@ impl Security {
     /// # Errors
     /// It answered with keys or a profile that we did not offer, or in clear where we must not.
     pub(crate) fn hear_answer(&mut self, answer: &RemoteMedia) -> Result<(), Cause> {
+        if let Some(own) = &mut self.own {
+            // In clear, with keys in the text, or without one who begins: none of it was offered.
+            let fits = |w: &&Webrtc| !w.lite && w.setup != Setup::ActPass;
+            own.hear_answer(answer.webrtc.as_deref().filter(fits).ok_or(Cause::NotAcceptable)?);
+            return Ok(());
+        }
         let chosen = answer.crypto.iter().find_map(|line| {
             let theirs = master(line)?;
             let ours = self.ours.iter().find(|o| o.tag == line.tag && o.key.suite() == theirs.suite())?;
@@ -131,14 +191,23 @@ impl Security {
     /// # Errors
     /// It takes only what the tenant forbids, or lacks what the tenant requires.
     pub(crate) fn answer(&mut self, offer: &RemoteMedia, ids: &mut IdSource) -> Result<Said, Cause> {
+        if let Some((theirs, certificate)) = self.browsers(offer) {
+            self.clear();
+            self.browser = true;
+            let own = self.own.get_or_insert_with(|| Box::new(Own::draw(ids)));
+            let setup = own.hear_offer(theirs, ids);
+            return Ok(Said { webrtc: Some(own.say(&certificate, setup)), ..Said::default() });
+        }
         let line = usable(offer).filter(|_| self.policy != MediaSecurity::Forbid);
         let Some((tag, theirs)) = line else {
             if offer.secure || self.policy == MediaSecurity::Require {
                 return Err(Cause::NotAcceptable);
             }
             self.clear();
+            (self.own, self.browser) = (None, false);
             return Ok(self.said());
         };
+        (self.own, self.browser) = (None, false);
         let kept = self.agreed.filter(|keys| keys.theirs == theirs).map(|keys| keys.ours);
         let ours = kept.unwrap_or_else(|| draw(theirs.suite(), ids));
         self.ours = vec![Ours { tag, key: ours }];
@@ -160,7 +229,7 @@ impl Security {
     }
 
     fn said(&self) -> Said {
-        Said { secure: self.secure, lines: self.ours.iter().map(Ours::line).collect() }
+        Said { secure: self.secure, lines: self.ours.iter().map(Ours::line).collect(), webrtc: None }
     }
 }
 

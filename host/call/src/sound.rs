@@ -56,7 +56,9 @@ impl Step<'_, '_> {
         };
         let offer = self.caller_description(&body)?;
         let free = |l: &crate::leg::Leg| l.security.is_free();
-        let may_be_direct = self.call.leg(0).is_some_and(free) && self.call.leg(no).is_some_and(free);
+        // A browser and a phone do not understand each other by themselves.
+        let alike = self.call.leg(no).is_some_and(|l| l.security.is_browser() == offer.is_webrtc());
+        let may_be_direct = alike && self.call.leg(0).is_some_and(free) && self.call.leg(no).is_some_and(free);
         if !Self::anchored(media) && may_be_direct {
             return Ok(self.say_theirs(no, Description::clone(&offer)));
         }
@@ -125,7 +127,8 @@ impl Step<'_, '_> {
     /// The address family of the caller's media, else of its signalling.
     pub(crate) fn caller_family(&self) -> IpAddr {
         let described = self.call.leg(0).and_then(|l| l.theirs.as_ref()).and_then(|d| sdp::remote_media(d).ok());
-        described.map(|m| m.rtp.ip()).unwrap_or_else(|| self.caller_address())
+        // A browser comes to where we say; its signalling shows which family it has for certain.
+        described.filter(|m| m.webrtc.is_none()).map(|m| m.rtp.ip()).unwrap_or_else(|| self.caller_address())
     }
 
     /// The address the caller's INVITE came from.
@@ -190,8 +193,17 @@ impl Step<'_, '_> {
     fn use_keys(&mut self, no: LegNo) {
         let now = self.now();
         let Some(leg) = self.call.leg(no) else { return };
-        if let Some(stream) = leg.stream {
-            self.floors.media.secure(stream, leg.security.keys(), now);
+        let Some(stream) = leg.stream else { return };
+        let media = &mut *self.floors.media;
+        let own = leg.security.webrtc();
+        media.set_ice(stream, own.map(crate::webrtc::Own::ice));
+        match own {
+            Some(own) => {
+                if let Some(theirs) = own.theirs() {
+                    media.set_dtls(stream, own.active(), &theirs.fingerprints, now);
+                }
+            }
+            None => media.secure(stream, leg.security.keys(), now),
         }
     }
 
@@ -201,7 +213,7 @@ impl Step<'_, '_> {
             let offers = |theirs: &Arc<Description>| {
                 sdp::remote_media(theirs).is_ok_and(|remote| l.security.would_take(&remote))
             };
-            l.security.keys().is_some() || (l.no == 0 && l.theirs.as_ref().is_some_and(offers))
+            l.security.is_agreed() || (l.no == 0 && l.theirs.as_ref().is_some_and(offers))
         });
         // Who has shown keys of its own, to us or past us, is not offered less.
         let shown = self.call.leg(no).and_then(|l| {
@@ -211,7 +223,17 @@ impl Step<'_, '_> {
         if let Some(leg) = self.call.leg_mut(no) {
             let wish = Wish { keys: wanted || shown.is_some(), only: shown == Some(true) };
             let said = leg.security.offer(wish, &mut self.desk.ids);
-            description.set_security(said.secure, &said.lines);
+            if said.webrtc.is_some() {
+                match &leg.ours {
+                    Some(last) => description.keep_lines_of(last),
+                    None => description.keep_audio_only(),
+                }
+            }
+            said.write(&mut description);
+            if said.webrtc.is_some() {
+                // Its checks may come before its answer.
+                self.use_keys(no);
+            }
         }
         self.say(no, description, false)
     }
@@ -225,7 +247,7 @@ impl Step<'_, '_> {
     ) -> Result<Bytes, Cause> {
         if let Some(leg) = self.call.leg_mut(no) {
             let said = leg.security.answer(offer, &mut self.desk.ids)?;
-            answer.set_security(said.secure, &said.lines);
+            said.write(&mut answer);
             self.use_keys(no);
         }
         Ok(self.say(no, answer, false))
@@ -363,7 +385,8 @@ impl Step<'_, '_> {
 
     /// Our own answer to a party's offer, for a leg the switch speaks to.
     pub(crate) fn answer_by_ourselves(&mut self, no: LegNo, offer: &Arc<Description>) -> Result<Bytes, Cause> {
-        let family = sdp::remote_media(offer).ok().map(|m| m.rtp.ip()).unwrap_or_else(|| self.caller_address());
+        let described = sdp::remote_media(offer).ok().filter(|m| m.webrtc.is_none()).map(|m| m.rtp.ip());
+        let family = described.unwrap_or_else(|| self.caller_address());
         let address = self.open_stream(no, family)?;
         let (answer, negotiated) = sdp::answer_local(offer, address, Codec::ALL).map_err(|_| Cause::NotAcceptable)?;
         let said = self.say_answer(no, &negotiated.remote, answer)?;

@@ -35,7 +35,8 @@ impl Call {
             caller_shown: info.caller.user.clone(),
             sip_call_id: request.call_id().unwrap_or_default().to_owned(),
             dialog: Some(dialog),
-            security: Security::new(arrival.media_security()),
+            security: Security::new(arrival.media_security())
+                .towards(arrival.flow.transport, floors.setup.certificate.as_ref()),
             trunk: arrival
                 .trunk
                 .as_ref()
@@ -158,7 +159,7 @@ impl Step<'_, '_> {
         }
         if let Some(stream) = leg.stream.take() {
             self.desk.by_stream.remove(&stream);
-            let srtp = leg.sealed || leg.security.keys().is_some();
+            let srtp = leg.sealed || leg.security.is_agreed();
             leg.quality = quality_of(&self.floors.media.close(stream, now), srtp);
         }
         if let Some(key) = dialog {
@@ -278,6 +279,13 @@ impl Step<'_, '_> {
         }
     }
 
+    /// There will be no more sound of a party: its leg ends.
+    fn media_over(&mut self, leg: LegNo, cause: Cause) {
+        let ending = Ending::switch(cause);
+        self.end_leg(leg, ending);
+        self.party_ended(leg, ending);
+    }
+
     /// Media of a leg reported.
     pub(crate) fn media_event(&mut self, leg: LegNo, event: &media::Event) {
         match event {
@@ -291,11 +299,8 @@ impl Step<'_, '_> {
             media::Event::Speaker { .. } => {}
             // Who only rings may be silent as long as the ringing lasts.
             media::Event::Silent { .. } if self.call.leg(leg).is_none_or(|l| !l.is_answered()) => {}
-            media::Event::Silent { .. } => {
-                let ending = Ending::switch(Cause::MediaTimeout);
-                self.end_leg(leg, ending);
-                self.party_ended(leg, ending);
-            }
+            media::Event::Silent { .. } => self.media_over(leg, Cause::MediaTimeout),
+            media::Event::Unsecured { .. } => self.media_over(leg, Cause::MediaUnsecured),
         }
     }
 }

@@ -100,6 +100,8 @@ catalogue! {
     Forbidden = "forbidden", 403, 57, Normal, "Check the account's rights.";
     /// No common codec, or a session description that cannot be used.
     NotAcceptable = "not-acceptable", 488, 88, Notice, "Check the codecs on both sides.";
+    /// A browser's media came to no keys: its certificate is not the one it described, or the handshake failed (RFC 5763).
+    MediaUnsecured = "media-unsecured", 488, 88, Notice, "The party's DTLS handshake failed: somebody stands between, or its software cannot do what it described.";
     /// The party was transferred to another, or transferred its call (RFC 3515, 3891).
     Transferred = "transferred", 200, 16, Normal, "Nothing to do.";
     /// Another phone of the company took the ringing call.

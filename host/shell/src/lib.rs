@@ -20,6 +20,7 @@ mod countries;
 mod error;
 mod feed;
 mod handle;
+mod hands;
 mod hops;
 mod keep;
 mod kept_metrics;

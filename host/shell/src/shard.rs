@@ -6,6 +6,7 @@
 use crate::asks::Asks;
 use crate::clock::Clock;
 use crate::command::Command;
+use crate::hands::Hands;
 use crate::hops::Hops;
 use crate::proofs::Proofs;
 use crate::published::{Alive, Figures, Published};
@@ -56,6 +57,7 @@ pub(crate) struct Parts {
     pub(crate) plugins: plugin::Host,
     pub(crate) resolver: resolver::Resolver,
     pub(crate) proofs: Proofs,
+    pub(crate) hands: Hands,
     pub(crate) journal: Journal,
     pub(crate) keeper: Keeper,
     pub(crate) recorder: Recorder,
@@ -74,6 +76,7 @@ pub(crate) struct Shard {
     directory: Arc<Directory>,
     plugins: plugin::Host,
     proofs: Proofs,
+    hands: Hands,
     journal: Journal,
     keeper: Keeper,
     recorder: Recorder,
@@ -108,6 +111,7 @@ impl Shard {
             directory: parts.directory,
             plugins: parts.plugins,
             proofs: parts.proofs,
+            hands: parts.hands,
             journal: parts.journal,
             keeper: parts.keeper,
             recorder: parts.recorder,
@@ -297,6 +301,10 @@ impl Shard {
     }
 
     fn take_hops(&mut self, now: Instant) {
+        for (stream, done) in self.hands.done() {
+            self.core.handle_dtls(stream, done, now);
+            self.collect();
+        }
         for (ticket, proof) in self.proofs.answered() {
             self.core.handle(Input::Proved { ticket, proof }, now);
             self.collect();
@@ -322,6 +330,9 @@ impl Shard {
     fn collect(&mut self) {
         while let Some(packet) = self.core.poll_media() {
             self.net.send_media(packet.port, net_kind(packet.kind), packet.to, &packet.bytes);
+        }
+        while let Some(work) = self.core.poll_dtls() {
+            self.hands.ask(work);
         }
         while let Some(output) = self.core.poll_output() {
             if let Output::Record(record) = output {

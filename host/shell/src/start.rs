@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::countries::CountryFile;
 use crate::feed::{Applied, Feed};
 use crate::handle::{Ending, Handle, Inner};
+use crate::hands::Hands;
 use crate::proofs::{Proofs, Trust};
 use crate::published::Published;
 use crate::recorder::Recorder;
@@ -65,7 +66,9 @@ impl Shell {
         let directory = Arc::new(directory.with_hooks(plugins.hooks()));
         feed.applied.send_replace(Applied { version: directory.version(), stale: None, broken });
 
-        let mut core = new_core(&config, &net, &directory, prompts)?;
+        let certificate = dtls::Certificate::draw()
+            .map_err(|e| ShellError::System { what: "a certificate for browsers", why: e.to_string() })?;
+        let mut core = new_core(&config, &net, &directory, prompts, &certificate)?;
         if let Some(snapshot) = registrations::load(&config.data_dir) {
             core.restore_registrations(snapshot, clock.now());
         }
@@ -81,11 +84,11 @@ impl Shell {
             directory,
             plugins: plugins.clone(),
             resolver: resolver::Resolver::new(resolver_settings(&config, &listeners)),
-            proofs: Proofs::new(trust, net_waker),
+            proofs: Proofs::new(trust, net_waker.clone()),
+            hands: Hands::start(certificate, net_waker).map_err(no_thread)?,
             journal: outbox.journal(),
             keeper,
-            recorder: Recorder::start(&config.data_dir)
-                .map_err(|e| ShellError::System { what: "a thread", why: e.to_string() })?,
+            recorder: Recorder::start(&config.data_dir).map_err(no_thread)?,
             inbox: receiver,
             whys,
             published: Arc::clone(&published),
@@ -105,6 +108,10 @@ impl Shell {
         let inner = Inner { inbox, published, applied, plugins, outbox, db, clock, listeners, draining, ending };
         Ok(Handle { inner: Arc::new(inner) })
     }
+}
+
+fn no_thread(error: std::io::Error) -> ShellError {
+    ShellError::System { what: "a thread", why: error.to_string() }
 }
 
 fn open_sockets(config: &ShellConfig) -> Result<Net, ShellError> {
@@ -150,12 +157,14 @@ fn new_core(
     net: &Net,
     directory: &Arc<Directory>,
     prompts: media::Prompts,
+    certificate: &dtls::Certificate,
 ) -> Result<Core, ShellError> {
     let core = CoreConfig {
         limits: config.limits.clone(),
         listeners: net.listeners().iter().map(|l| Listener { transport: l.transport, local: l.advertised }).collect(),
         inside: net.listeners().iter().flat_map(inside).collect(),
         inside_media: config.media.iter().flat_map(|m| inside_media(m, &config.local_nets)).collect(),
+        certificate: Some(certificate.fingerprint()),
         default_domain: config.default_domain.clone(),
         digest: config.digest.clone(),
         guard: config.guard.clone(),

@@ -18,6 +18,8 @@ pub struct CoreConfig {
     pub inside: Vec<Inside>,
     /// The media address likewise; ports do not differ.
     pub inside_media: Vec<Inside>,
+    /// What browsers know our certificate by, for DTLS; without one there is no WebRTC.
+    pub certificate: Option<sdp::Fingerprint>,
     /// The company domain that stands in where a peer uses one of our addresses for a domain.
     pub default_domain: Option<String>,
     /// Server and User-Agent header; empty for none.
@@ -102,6 +104,7 @@ impl Default for CoreConfig {
             listeners: Vec::new(),
             inside: Vec::new(),
             inside_media: Vec::new(),
+            certificate: None,
             default_domain: None,
             server_name: "Strowger".to_owned(),
             t1: Duration::from_millis(500),

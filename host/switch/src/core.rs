@@ -99,6 +99,7 @@ impl Core {
                 listeners: config.listeners,
                 inside: config.inside,
                 inside_media: config.inside_media,
+                certificate: config.certificate.map(Arc::new),
                 default_domain: config.default_domain,
                 codes: call::Codes::default(),
             },
@@ -194,6 +195,18 @@ impl Core {
     /// The next packet that the switch itself has made.
     pub fn poll_media(&mut self) -> Option<media::MediaTransmit> {
         self.media.poll_transmit()
+    }
+
+    /// What whoever shakes hands with browsers is to do next.
+    pub fn poll_dtls(&mut self) -> Option<media::ToDtls> {
+        self.media.poll_dtls()
+    }
+
+    /// What came of it.
+    pub fn handle_dtls(&mut self, stream: media::StreamId, done: media::FromDtls, now: Instant) {
+        self.media.handle_dtls(stream, done, now);
+        self.rise(now);
+        self.sink();
     }
 
     /// A packet of `len` bytes came in on a media port. A relayed one is edited in place, may grow into what the buffer

@@ -7,8 +7,10 @@ use sip_message::{
     AuthParams, Framed, Message, Name, NameAddrRef, ParseLimits, ResponseWriter, StreamFramer, Uri, UriRef, ViaRef,
 };
 
+mod browser;
 mod whole;
 
+pub use browser::browser;
 pub use whole::whole;
 
 /// Parses `data` as a datagram and touches every view; a request's response must parse again.

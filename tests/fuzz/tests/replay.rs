@@ -57,6 +57,7 @@ fn mutations_of_the_corpus() {
         ("header", 2_000, fuzz::header),
         ("sdp", 500, fuzz::sdp),
         ("pidf", 500, fuzz::pidf),
+        ("browser", 500, fuzz::browser),
         ("whole", 60, fuzz::whole),
     ] {
         for seed in corpus(target) {

@@ -56,6 +56,77 @@ const phones = {};
 
 const media = { mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] } };
 
+// A microphone that hums at this frequency; without one, the browser's fake device.
+function voice(hz) {
+  if (!hz) return media;
+  const context = new AudioContext();
+  const hum = context.createOscillator();
+  const gain = context.createGain();
+  const out = context.createMediaStreamDestination();
+  hum.frequency.value = hz;
+  gain.gain.value = 0.3;
+  hum.connect(gain).connect(out);
+  hum.start();
+  return { ...media, mediaStream: out.stream };
+}
+
+// Names another certificate than the browser has.
+function forge(e) {
+  if (e.originator === 'local') {
+    e.sdp = e.sdp.replace(/(a=fingerprint:\S+ )(..)/g, (_, head, byte) => head + (byte === '00' ? '01' : '00'));
+  }
+}
+
+// What is heard of a call for so long: how loud at most, how often the loudest frequency is the one asked for, and what the
+// browser counts.
+async function hear(session, hz, ms) {
+  const { connection } = session;
+  const stream = new MediaStream([connection.getReceivers()[0].track]);
+  // Chromium decodes for nobody but an element.
+  const element = new Audio();
+  element.muted = true;
+  element.srcObject = stream;
+  await element.play();
+  const context = new AudioContext();
+  const ear = context.createAnalyser();
+  ear.fftSize = 8192;
+  ear.smoothingTimeConstant = 0;
+  context.createMediaStreamSource(stream).connect(ear);
+  const bins = new Float32Array(ear.frequencyBinCount);
+  const samples = new Float32Array(ear.fftSize);
+  const width = context.sampleRate / ear.fftSize;
+  let [looks, hits, loudest] = [0, 0, 0];
+  const before = await counts(connection);
+  const end = performance.now() + ms;
+  while (performance.now() < end) {
+    await new Promise((done) => wait(done, 50));
+    ear.getFloatTimeDomainData(samples);
+    const level = Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
+    loudest = Math.max(loudest, level);
+    ear.getFloatFrequencyData(bins);
+    const peak = bins.indexOf(Math.max(...bins)) * width;
+    looks += 1;
+    if (level > 0.01 && Math.abs(peak - hz) < 3 * width) hits += 1;
+  }
+  const after = await counts(connection);
+  await context.close();
+  element.srcObject = null;
+  return { looks, hits, loudest, packets: after.packets - before.packets, sent: after.sent - before.sent, codec: after.codec };
+}
+
+async function counts(connection) {
+  const all = { packets: 0, sent: 0, codec: '' };
+  const stats = await connection.getStats();
+  stats.forEach((s) => {
+    if (s.type === 'inbound-rtp') all.packets += s.packetsReceived;
+    if (s.type === 'outbound-rtp') {
+      all.sent += s.packetsSent;
+      if (s.codecId && stats.get(s.codecId)) all.codec = stats.get(s.codecId).mimeType;
+    }
+  });
+  return all;
+}
+
 // Every call of a phone has a number, counted from 0.
 function watch(name, session, incoming) {
   const { calls } = phones[name];
@@ -114,10 +185,18 @@ const verbs = {
     });
     ua.start();
   },
-  call({ phone, target, options }) {
-    return watch(phone, phones[phone].ua.call(target, { ...media, ...options }), false);
+  call({ phone, target, options, hz, forged }) {
+    const eventHandlers = forged ? { sdp: forge } : {};
+    return watch(phone, phones[phone].ua.call(target, { ...voice(hz), eventHandlers, ...options }), false);
   },
-  answer({ phone, call }) { phones[phone].calls[call].answer(media); },
+  answer({ phone, call, hz, forged }) {
+    if (forged) phones[phone].calls[call].on('sdp', forge);
+    phones[phone].calls[call].answer(voice(hz));
+  },
+  hear({ phone, call, hz, ms }) { return hear(phones[phone].calls[call], hz, ms); },
+  press({ phone, call, keys }) { phones[phone].calls[call].sendDTMF(keys, { transportType: 'RFC2833' }); },
+  // The description that the other side gave.
+  told({ phone, call }) { return phones[phone].calls[call].connection.remoteDescription.sdp; },
   decline({ phone, call, status }) { phones[phone].calls[call].terminate({ status_code: status }); },
   hold({ phone, call }) { return soon(() => phones[phone].calls[call].hold()); },
   unhold({ phone, call }) { return soon(() => phones[phone].calls[call].unhold()); },

@@ -42,6 +42,36 @@ pub fn sweep(seconds: usize) -> Vec<i16> {
     (0..seconds * RATE).map(sample).collect()
 }
 
+/// A steady tone.
+#[must_use]
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+pub fn tone(hz: f64, seconds: usize) -> Vec<i16> {
+    let sample = |i: usize| (core::f64::consts::TAU * hz * i as f64 / RATE as f64).sin() * 8_000.0;
+    (0..seconds * RATE).map(|i| sample(i) as i16).collect()
+}
+
+/// How many windows are louder than a pause, and how many of them are this tone: more than half of their power.
+#[must_use]
+#[allow(clippy::cast_precision_loss)]
+pub fn find_tone(recording: &[i16], hz: f64) -> (usize, usize) {
+    let (mut loud, mut same) = (0, 0);
+    for window in recording.chunks_exact(WINDOW) {
+        let samples: Vec<f64> = window.iter().map(|s| f64::from(*s)).collect();
+        let all: f64 = samples.iter().map(|s| s * s).sum();
+        if all < f64::from(QUIET * QUIET) * WINDOW as f64 {
+            continue;
+        }
+        let part = |f: fn(f64) -> f64| -> f64 {
+            let at = |i: usize| f(core::f64::consts::TAU * hz * i as f64 / RATE as f64);
+            samples.iter().enumerate().map(|(i, s)| s * at(i)).sum()
+        };
+        let (sine, cosine) = (part(f64::sin), part(f64::cos));
+        loud += 1;
+        same += usize::from((sine * sine + cosine * cosine) * 2.0 / WINDOW as f64 > all / 2.0);
+    }
+    (loud, same)
+}
+
 /// Writes a WAV file.
 ///
 /// # Panics
@@ -164,6 +194,14 @@ fn search(window: &Window, sound: &[f32], energies: &[f64]) -> (f32, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tone_is_found_and_no_other() {
+        let recording = [vec![0; 3_000], tone(1_000.0, 2)].concat();
+        assert_eq!(find_tone(&recording, 1_000.0), (9, 9));
+        assert_eq!(find_tone(&recording, 440.0), (9, 0));
+        assert_eq!(find_tone(&noise(1, 1), 1_000.0), (4, 0));
+    }
 
     #[test]
     fn a_sound_is_found_and_others_are_not() {

@@ -69,6 +69,7 @@ impl Browser {
         command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
         command.args(["--disable-extensions", "--disable-background-timer-throttling"]);
         command.args(["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]);
+        command.arg("--autoplay-policy=no-user-gesture-required");
         command.args(["--enable-logging=stderr", "--disable-renderer-backgrounding"]);
         command.arg(format!("--ignore-certificate-errors-spki-list={}", office.certificate().pin()));
         command.arg(format!("--user-data-dir={}", profile.path().display())).arg(page);

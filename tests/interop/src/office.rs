@@ -9,6 +9,9 @@ pub const DOMAIN: &str = "acme.test";
 /// Every account's password.
 pub const PASSWORD: &str = "correct horse";
 
+/// A line of `[sip]`.
+const MD5: &str = "digest = [\"md5\"]\n";
+
 /// The switch and what it needs.
 #[derive(Debug)]
 pub struct Office {
@@ -34,24 +37,60 @@ impl Office {
     /// When it does not start.
     #[must_use]
     pub fn configured(company: &Value, sections: &str) -> Office {
+        Office::begin(company, sections, "", false)
+    }
+
+    /// One whose brand has what the demo's has: an attendant at 100, an echo at 101, a room at 102.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn furnished(company: &Value) -> Office {
+        Office::begin(company, "", MD5, true)
+    }
+
+    /// One at which baresip can register too, which knows no other digest than MD5.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn for_phones(company: &Value) -> Office {
+        Office::begin(company, "", MD5, false)
+    }
+
+    fn begin(company: &Value, sections: &str, sip: &str, furnished: bool) -> Office {
         let data = tempfile::tempdir().expect("a folder");
+        if furnished {
+            drop(Switch::demo(&data.path().join("data")));
+        }
         let certificate = Certificate::new();
         let listen = ["udp", "tcp", "tls", "ws", "wss"].map(|t| format!("\"{t}:127.0.0.1:0\"")).join(", ");
         let config = format!(
-            "[sip]\nlisten = [{listen}]\ndefault_domain = \"{DOMAIN}\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+            "[sip]\nlisten = [{listen}]\ndefault_domain = \"{DOMAIN}\"\n{sip}[http]\nlisten = \"127.0.0.1:0\"\n\
              [media]\nstreams_max = 32\nports = \"0\"\n[limits]\nnotify_gap_ms = 100\n\
              [tls]\ncertificates = [{{ domain = \"localhost\", cert = {:?}, key = {:?} }}]\n{sections}",
             certificate.cert(),
             certificate.key(),
         );
         let switch = Switch::start(&Run::Serve(config), &data.path().join("data"));
-        let brand = json!({ "name": "brand", "default_verdict": "extensions" });
-        let brand = switch.rest().write("POST", "/brands", &brand)["id"].clone();
+        let brand = if furnished {
+            switch.rest().all("/brands").first().expect("the demo's brand")["id"].clone()
+        } else {
+            let brand = json!({ "name": "brand", "default_verdict": "extensions" });
+            switch.rest().write("POST", "/brands", &brand)["id"].clone()
+        };
         let mut wanted = json!({ "brand": brand, "name": "acme", "domain": DOMAIN });
         for (field, value) in company.as_object().into_iter().flatten() {
             wanted[field] = value.clone();
         }
         let company = switch.rest().write("POST", "/companies", &wanted)["id"].as_i64().expect("an id");
+        if furnished {
+            for (number, app) in [("100", "attendant"), ("101", "echo"), ("102", "conference")] {
+                let target = json!({ "kind": "app", "name": app });
+                let extension = json!({ "company": company, "number": number, "target": target });
+                let _ = switch.rest().write("POST", "/extensions", &extension);
+            }
+        }
         Office { switch, certificate, company, _data: data }
     }
 
@@ -78,7 +117,15 @@ impl Office {
     /// # Panics
     /// When it is refused.
     pub fn account(&self, username: &str) -> i64 {
-        let account = json!({ "company": self.company, "username": username, "password": PASSWORD });
+        self.account_with(username, PASSWORD)
+    }
+
+    /// Adds an account with this password; gives its id.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn account_with(&self, username: &str, password: &str) -> i64 {
+        let account = json!({ "company": self.company, "username": username, "password": password });
         self.switch.rest().write("POST", "/accounts", &account)["id"].as_i64().expect("an id")
     }
 

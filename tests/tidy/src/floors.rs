@@ -27,6 +27,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("net", 5),
     ("resolver", 5),
     ("identity", 5),
+    ("dtls", 5),
     ("plugin", 5),
     ("store", 5),
     ("shell", 6),

@@ -2,8 +2,9 @@
 
 use core::net::SocketAddr;
 use criterion::{Criterion, criterion_group, criterion_main};
-use media::{Engine, MediaConfig, MediaPort, MediaPortId, PacketKind, StreamId};
+use media::{Engine, FromDtls, Keys, MediaConfig, MediaPort, MediaPortId, PacketKind, StreamId};
 use model::{IdSource, Instant, Prompt};
+use rtp::srtp::{GROWTH_MAX, MasterKey, Sender, Suite};
 use std::hint::black_box;
 
 const BRIDGES: usize = 1_000;
@@ -82,5 +83,56 @@ fn tick(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, relay, tick);
+/// Between a browser, found by its checks and keyed, and a phone in clear: one way with every packet hidden, the other with
+/// every packet shown. What hiding costs the bench itself on the way in is measured by the side.
+fn browser(c: &mut Criterion) {
+    let key = |n: u8| MasterKey::new(Suite::AeadAes256Gcm, &[n; 44]);
+    let Some((ours, theirs)) = key(1).zip(key(2)) else { return };
+    let (mut engine, streams) = engine(sdp::Codec::Pcmu);
+    let ice = sdp::Ice { ufrag: "abcd".to_owned(), pwd: "a password of twenty-two".to_owned() };
+    let check = rtp::stun::write_request("abcd:x", &ice.pwd, &[7; 12], &[(0x25, &[])]);
+    for (n, id) in streams.iter().enumerate().step_by(2) {
+        engine.set_ice(*id, Some(&ice));
+        let mut buffer = check.clone();
+        let _ = engine.handle_packet(MediaPortId(n as u64), PacketKind::Rtp, party(n), &mut buffer, check.len(), NOW);
+        engine.handle_dtls(*id, FromDtls::Keys(Box::new(Keys { ours, theirs })), NOW);
+    }
+    while engine.poll_transmit().is_some() {}
+    let mut packet = [0_u8; 172 + GROWTH_MAX];
+    let mut n = 0_usize;
+    let mut write = move |packet: &mut [u8; 172 + GROWTH_MAX]| {
+        n += 1;
+        packet[..2].copy_from_slice(&[0x80, 0]);
+        packet[2..4].copy_from_slice(&((n / BRIDGES) as u16).to_be_bytes());
+        packet[4..8].copy_from_slice(&[0; 4]);
+        packet[8..12].copy_from_slice(&((n % BRIDGES) as u32).to_be_bytes());
+        n % BRIDGES
+    };
+    c.bench_function("relay/to a browser", |b| {
+        b.iter(|| {
+            let place = 2 * write(&mut packet) + 1;
+            let port = MediaPortId(place as u64);
+            black_box(engine.handle_packet(port, PacketKind::Rtp, party(place), &mut packet, 172, NOW))
+        });
+    });
+    let senders = || -> Vec<Sender> { (0..BRIDGES).map(|_| Sender::new(&theirs)).collect() };
+    let mut hidden = senders();
+    c.bench_function("relay/hiding alone", |b| {
+        b.iter(|| {
+            let bridge = write(&mut packet);
+            black_box(hidden[bridge].protect(&mut packet, 172).ok())
+        });
+    });
+    let mut hidden = senders();
+    c.bench_function("relay/hiding, and from a browser", |b| {
+        b.iter(|| {
+            let bridge = write(&mut packet);
+            let len = hidden[bridge].protect(&mut packet, 172).unwrap_or(0);
+            let port = MediaPortId(2 * bridge as u64);
+            black_box(engine.handle_packet(port, PacketKind::Rtp, party(2 * bridge), &mut packet, len, NOW))
+        });
+    });
+}
+
+criterion_group!(benches, relay, browser, tick);
 criterion_main!(benches);

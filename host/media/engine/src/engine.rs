@@ -36,6 +36,8 @@ pub struct Engine {
     pub(crate) recorded: VecDeque<Recorded>,
     pub(crate) transmits: VecDeque<MediaTransmit>,
     pub(crate) events: VecDeque<Event>,
+    /// For whoever shakes hands.
+    pub(crate) dtls: VecDeque<crate::ToDtls>,
     /// Packets for ports that nobody holds.
     pub(crate) late: u64,
 }
@@ -57,6 +59,7 @@ impl Engine {
             recorded: VecDeque::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
+            dtls: VecDeque::new(),
             late: 0,
         }
     }
@@ -265,6 +268,7 @@ impl Engine {
         self.leave(id);
         self.stop_music(id);
         self.stop_recording(id);
+        self.set_ice(id, None);
         let Some(stream) = self.ports.close(id, now, self.config.quarantine) else { return StreamStats::default() };
         self.settle_ticks(id);
         if let Some(at) = stream.silence.look_at {

@@ -3,7 +3,7 @@
 //! # Driving it
 //! `recv` into a buffer, [`Engine::handle_packet`] with that buffer, and if it gives a [`Forward`], `send_to` of the
 //! same buffer, so long as it says: the engine edits header and payload in place, nothing is copied or allocated. Then, or after [`Engine::handle_timeout`], drain [`Engine::poll_transmit`] (packets of our own) and
-//! [`Engine::poll_event`], and sleep until [`Engine::poll_timeout`].
+//! [`Engine::poll_event`] (and [`Engine::poll_dtls`], where browsers are to be spoken to), and sleep until [`Engine::poll_timeout`].
 //!
 //! # Time
 //! While anything plays there is one tick of 20 ms for all that plays; otherwise none. A watched stream costs one
@@ -18,9 +18,11 @@ mod countries;
 mod digits;
 mod ear;
 mod engine;
+mod ice;
 mod keys;
 mod latch;
 mod listening;
+mod meeting;
 mod output;
 mod player;
 mod playout;
@@ -43,6 +45,7 @@ pub mod wav;
 pub use conference::{ConferenceId, GAIN_MAX, GAIN_ONE, JoinError};
 pub use config::{MediaConfig, MediaPort, Prompts};
 pub use engine::Engine;
+pub use ice::{FromDtls, ToDtls};
 pub use keys::KEYS_MAX;
 pub use model::{Channels, MediaPortId};
 pub use record::{RECORD_RATE, RecordEnd, Recordable, Recorded, RecordingId};

@@ -202,8 +202,10 @@ impl Engine {
     /// The next frame of what plays.
     fn play_frame(&mut self, id: StreamId, now: Instant) {
         let Some(stream) = self.ports.get_mut(id) else { return };
+        let opening = stream.is_opening();
         let Some(player) = stream.player.as_mut() else { return };
-        if player.paused {
+        // Who cannot hear yet is waited for: the media timeout ends that.
+        if player.paused || opening {
             return;
         }
         if !player.is_over() {
@@ -255,7 +257,7 @@ impl Engine {
 
     fn encode(&mut self, id: StreamId, frame: &[i16], rate: u32, now: Instant) -> Option<MediaTransmit> {
         let stream = self.ports.get_mut(id)?;
-        let to = stream.destination().filter(|_| !stream.is_opaque())?;
+        let to = stream.destination(now).filter(|_| !stream.is_opaque())?;
         if !stream.has_voice(self.config.codecs.as_ref()) {
             return None;
         }
@@ -272,7 +274,7 @@ impl Engine {
     pub(crate) fn speak_encoded(&mut self, id: StreamId, payload: &[u8], frame: &[i16], now: Instant) {
         self.say(id, frame, PROMPT_RATE);
         let Some(stream) = self.ports.get_mut(id).filter(|s| !s.is_opaque()) else { return };
-        let Some(to) = stream.destination() else { return };
+        let Some(to) = stream.destination(now) else { return };
         stream.output_mut(&mut self.ids);
         let (Some(voice), Some(output)) = (stream.voice.as_ref(), stream.output.as_mut()) else { return };
         let header = output.own_frame(voice.payload_type(), voice.clock(), payload.len(), now);

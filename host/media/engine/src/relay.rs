@@ -1,6 +1,7 @@
 //! The hot path: one datagram in, at most one out, in the same buffer.
 
 use crate::engine::Engine;
+use crate::meeting::Seen;
 use crate::output::Output;
 use crate::route::Pass;
 use crate::stream::Arrival;
@@ -23,6 +24,12 @@ impl Engine {
         len: usize,
         now: Instant,
     ) -> Option<Forward> {
+        if kind == PacketKind::Rtp && self.ports.at(port).is_some_and(|s| s.ice.is_some()) {
+            match self.meet(port, from, packet.get(..len)?, now) {
+                Seen::Rtp => {}
+                Seen::Done => return None,
+            }
+        }
         let Some(stream) = self.ports.at(port) else {
             self.late += 1;
             self.ports.note_late(port, from);
@@ -35,7 +42,7 @@ impl Engine {
                 self.handle_rtp(port, &header, packet, len, now)
             }
             // RTCP on RTP's port (RFC 5761) where the party said so.
-            PacketKind::Rtp if !stream.is_mux() => {
+            PacketKind::Rtp if !stream.is_mux() && stream.ice.is_none() => {
                 stream.stats.malformed += 1;
                 None
             }
@@ -90,7 +97,7 @@ impl Engine {
             Pass::Same | Pass::Retype(_) | Pass::ToAlaw(_) | Pass::ToUlaw(_) => {}
         }
         // What the switch plays has the floor; the bridge is heard again after it.
-        let to = peer.destination().filter(|_| !peer.is_spoken_to())?;
+        let to = peer.destination(now).filter(|_| !peer.is_spoken_to())?;
         if let Some(output) = peer.output.as_mut() {
             rewrite(output, header, buffer, now)?;
             self.transmits.extend(report(peer, &self.cname, now));
@@ -108,7 +115,7 @@ impl Engine {
         now: Instant,
     ) -> Option<Forward> {
         let stream = self.ports.at(port)?;
-        let to = stream.destination().filter(|_| !stream.is_spoken_to() && !stream.is_opaque())?;
+        let to = stream.destination(now).filter(|_| !stream.is_spoken_to() && !stream.is_opaque())?;
         // Sending a party's own SSRC back would look like a loop to it (RFC 3550 section 8.2).
         rewrite(stream.output_mut(&mut self.ids), header, buffer, now)?;
         self.transmits.extend(report(stream, &self.cname, now));
@@ -129,7 +136,7 @@ impl Engine {
         let name = rtcp::parts(compound).find_map(|part| part.report_name()).filter(|_| shown);
         let peer = stream.peer.filter(|_| !stream.echo)?;
         let peer = self.ports.get_mut(peer)?;
-        let (to, kind) = peer.rtcp_destination().filter(|_| peer.output.is_none())?;
+        let (to, kind) = peer.rtcp_destination(now).filter(|_| peer.output.is_none())?;
         peer.quality.told(name, now);
         let len = match &mut peer.secured {
             Some(secured) => secured.seal_rtcp(buffer, len)?,
@@ -175,7 +182,7 @@ fn apply(pass: Pass, header: &Header, packet: &mut [u8]) {
 /// Our sender report, if one is due and there is a place to send it.
 pub(crate) fn report(stream: &mut Stream, cname: &str, now: Instant) -> Option<MediaTransmit> {
     let report = stream.output.as_mut()?.report(now)?;
-    let (to, kind) = stream.rtcp_destination()?;
+    let (to, kind) = stream.rtcp_destination(now)?;
     let mut bytes = [0; rtcp::SENDER_REPORT_MAX];
     let block = stream.quality.block(now);
     let len = rtcp::sender_report(&report, block.as_ref(), cname.as_bytes(), &mut bytes);

@@ -36,9 +36,11 @@ impl Engine {
         let timeout = self.config.media_timeout;
         let Some(stream) = self.ports.get_mut(id) else { return };
         let mut from = stream.silence.heard_at;
-        if stream.may_be_silent() {
+        // A browser that is held goes on with its checks; one that has stopped is gone.
+        let gone = stream.ice.as_ref().is_some_and(|ice| stream.secured.is_some() && ice.address(now).is_none());
+        if stream.may_be_silent() && !gone {
             from = now;
-        } else if from + timeout <= now {
+        } else if from + timeout <= now || gone {
             self.events.push_back(Event::Silent { stream: id });
             from = now;
         }

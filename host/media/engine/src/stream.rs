@@ -3,6 +3,7 @@
 use crate::conference::ConferenceId;
 use crate::digits::Detector;
 use crate::ear::Ear;
+use crate::ice::Ice;
 use crate::keys::Sending;
 use crate::latch::Latch;
 use crate::listening::Listening;
@@ -56,6 +57,8 @@ pub(crate) struct Stream {
     pub(crate) silence: Silence,
     pub(crate) stats: StreamStats,
     pub(crate) quality: Quality,
+    /// How the party is found and keyed, where its description says ICE and DTLS.
+    pub(crate) ice: Option<Box<Ice>>,
     /// SRTP, where keys were agreed.
     pub(crate) secured: Option<Box<Secured>>,
     /// Its party agrees on formats and keys with the other one, and not with the switch.
@@ -107,6 +110,7 @@ impl Stream {
             silence: Silence { heard_at: now, look_at: None, exempt: false },
             stats: StreamStats::default(),
             quality: Quality::default(),
+            ice: None,
             secured: None,
             untouched: false,
         }
@@ -114,11 +118,25 @@ impl Stream {
 
     /// Where to send RTP now; `None` while the party takes none.
     #[inline]
-    pub(crate) fn destination(&self) -> Option<SocketAddr> {
+    pub(crate) fn destination(&self, now: Instant) -> Option<SocketAddr> {
         match &self.remote {
-            Some(remote) if !remote.held => self.latch.destination(),
+            Some(remote) if !remote.held => self.reached_at(now),
             Some(_) | None => None,
         }
+    }
+
+    /// Where the party's RTP goes, whether it wants some or not.
+    #[inline]
+    fn reached_at(&self, now: Instant) -> Option<SocketAddr> {
+        match &self.ice {
+            None => self.latch.destination(),
+            Some(ice) => self.secured.as_ref().and_then(|_| ice.address(now)),
+        }
+    }
+
+    /// Whether the party is still to be found and keyed: nothing can be heard yet.
+    pub(crate) fn is_opening(&self) -> bool {
+        self.ice.is_some() && self.secured.is_none()
     }
 
     /// Whether it has work at the next tick.
@@ -172,7 +190,7 @@ impl Stream {
     /// on, where it is the parties who agree.
     pub(crate) fn is_hidden(&self) -> bool {
         let hides = |r: &RemoteMedia| r.secure || (self.untouched && !r.crypto.is_empty());
-        self.secured.is_none() && self.remote.as_ref().is_some_and(hides)
+        self.secured.is_none() && self.ice.is_none() && self.remote.as_ref().is_some_and(hides)
     }
 
     /// Whether RTCP comes and goes on RTP's port (RFC 5761).
@@ -181,9 +199,9 @@ impl Stream {
     }
 
     /// Where to send RTCP now, and from which socket.
-    pub(crate) fn rtcp_destination(&self) -> Option<(SocketAddr, PacketKind)> {
-        if self.is_mux() {
-            self.latch.destination().map(|to| (to, PacketKind::Rtp))
+    pub(crate) fn rtcp_destination(&self, now: Instant) -> Option<(SocketAddr, PacketKind)> {
+        if self.is_mux() || self.ice.is_some() {
+            self.reached_at(now).map(|to| (to, PacketKind::Rtp))
         } else {
             self.latch.rtcp_destination().map(|to| (to, PacketKind::Rtcp))
         }
@@ -193,6 +211,10 @@ impl Stream {
     pub(crate) fn receive(&mut self, buffer: &mut [u8], of: &Arrival, window: Duration) -> Option<(Header, usize)> {
         let packet = buffer.get_mut(..of.len)?;
         let Some(secured) = &mut self.secured else {
+            if self.ice.is_some() {
+                self.stats.unauthentic += 1;
+                return None;
+            }
             let Ok(header) = rtp::parse(packet) else {
                 self.stats.malformed += 1;
                 return None;
@@ -205,7 +227,11 @@ impl Stream {
             return Some((header, of.len));
         };
         // Whoever has the key is the party: no window is needed, and a stranger costs no more than its tag.
-        if !self.latch.may_speak(of.from) {
+        let may_speak = match &self.ice {
+            None => self.latch.may_speak(of.from),
+            Some(ice) => ice.is_valid(of.from, of.now),
+        };
+        if !may_speak {
             self.stats.strangers += 1;
             return None;
         }
@@ -225,8 +251,11 @@ impl Stream {
 
     /// Takes an RTCP packet: admitted, shown if it is SRTCP, checked. Gives its length in clear.
     pub(crate) fn receive_rtcp(&mut self, buffer: &mut [u8], of: &Arrival) -> Option<usize> {
-        let admitted =
-            if self.is_mux() { self.latch.heard_from() == Some(of.from) } else { self.latch.admit_rtcp(of.from) };
+        let admitted = match &self.ice {
+            Some(ice) => self.secured.is_some() && ice.is_valid(of.from, of.now),
+            None if self.is_mux() => self.latch.heard_from() == Some(of.from),
+            None => self.latch.admit_rtcp(of.from),
+        };
         if !admitted {
             self.stats.strangers += 1;
             return None;

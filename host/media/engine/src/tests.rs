@@ -5,6 +5,7 @@ mod conference;
 mod hygiene;
 mod keys;
 mod kit;
+mod meeting;
 mod music;
 mod ports;
 mod record;

@@ -177,6 +177,11 @@ pub enum Event {
         /// Whose.
         stream: StreamId,
     },
+    /// A party is not who its description says it is, or no keys could be agreed on with it: there will be no sound.
+    Unsecured {
+        /// Whose.
+        stream: StreamId,
+    },
     /// A watched stream heard nothing for the media timeout. Told again after each further timeout.
     Silent {
         /// Whose.

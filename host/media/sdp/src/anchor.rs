@@ -119,7 +119,8 @@ fn refuse(media: &mut Media) {
     media.port = 0;
     media.num_ports = None;
     media.connections.clear();
-    media.attributes.clear();
+    // A line keeps its name also where it is refused (RFC 8843 section 7.3).
+    media.attributes.retain(|a| a.attribute == "mid");
 }
 
 fn is_kept(attribute: &Attribute) -> bool {

@@ -5,7 +5,8 @@
 //! writer's keys: each leg has keys of its own.
 
 use crate::Description;
-use crate::description::{attribute, is_live_audio};
+use crate::description::attribute;
+use crate::webrtc::{forget_transport, is_dtls};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use core::fmt;
@@ -73,8 +74,13 @@ impl Description {
     /// Makes the audio line in use say exactly these keys. `secure` picks the profile: `RTP/SAVP` says that nothing
     /// else is taken; `RTP/AVP` with keys is the form that lets the other side choose.
     pub fn set_security(&mut self, secure: bool, keys: &[Crypto]) {
-        let Some(media) = self.0.medias.iter_mut().find(|m| is_live_audio(m)) else { return };
-        let feedback = media.proto.to_ascii_uppercase().ends_with("AVPF");
+        let Some(index) = self.audio_index() else { return };
+        let webrtc = self.0.medias.get(index).is_some_and(|m| is_dtls(&m.proto));
+        if webrtc {
+            forget_transport(&mut self.0, index);
+        }
+        let Some(media) = self.0.medias.get_mut(index) else { return };
+        let feedback = !webrtc && media.proto.to_ascii_uppercase().ends_with("AVPF");
         media.proto = format!("RTP/{}AVP{}", if secure { "S" } else { "" }, if feedback { "F" } else { "" });
         media.attributes.retain(|a| !matches!(a.attribute.as_str(), "crypto" | "fingerprint" | "setup" | "tls-id"));
         let at = media.attributes.len();

@@ -1,5 +1,6 @@
 //! The lossless container.
 
+use crate::webrtc::is_dtls;
 use crate::{Direction, ParseError};
 use bytes::Bytes;
 use core::net::IpAddr;
@@ -71,9 +72,10 @@ impl Description {
         media.connections.first().or(self.0.connection.as_ref())
     }
 
-    /// Whether a line's connection is the unspecified address: hold as in RFC 2543.
+    /// Whether a line's connection is the unspecified address: hold as in RFC 2543, but not where ICE finds the address.
     pub(crate) fn is_unspecified(&self, media: &Media) -> bool {
-        self.line_connection(media).and_then(connection_ip).is_some_and(|ip| ip.is_unspecified())
+        !is_dtls(&media.proto)
+            && self.line_connection(media).and_then(connection_ip).is_some_and(|ip| ip.is_unspecified())
     }
 }
 

@@ -17,6 +17,7 @@ mod local;
 mod origin;
 mod remote;
 mod types;
+mod webrtc;
 
 pub use anchor::{anchor, anchor_answer};
 pub use common::answer_known;
@@ -27,6 +28,7 @@ pub use local::{answer_local, offer_local};
 pub use origin::Origin;
 pub use remote::remote_media;
 pub use types::{Codec, Direction, MediaAddr, Negotiated, NoCommonCodec, NoMedia, ParseError, Payload, RemoteMedia};
+pub use webrtc::{Fingerprint, Ice, OwnWebrtc, Setup, Webrtc};
 
 #[cfg(test)]
 mod tests;

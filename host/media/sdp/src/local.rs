@@ -67,6 +67,7 @@ fn negotiate(offer: &Description, media: &Media, supported: &[Codec]) -> Option<
     let known = match media.proto.to_ascii_uppercase().as_str() {
         "RTP/AVP" | "RTP/AVPF" => true,
         "RTP/SAVP" | "RTP/SAVPF" => !offered.crypto.is_empty(),
+        "UDP/TLS/RTP/SAVP" | "UDP/TLS/RTP/SAVPF" => offered.webrtc.is_some(),
         _ => false,
     };
     if !known {
@@ -85,7 +86,7 @@ fn negotiate(offer: &Description, media: &Media, supported: &[Codec]) -> Option<
         payloads.retain(|p| p.codec() != Some(Codec::G722));
     }
     let dtmf_pt = payloads.iter().find(|p| p.codec() == Some(Codec::TelephoneEvent)).map(|p| p.pt);
-    let direction = if offered.rtp.ip().is_unspecified() {
+    let direction = if offered.rtp.ip().is_unspecified() && offered.webrtc.is_none() {
         offered.direction.without_receiving().mirrored()
     } else {
         offered.direction.mirrored()

@@ -2,8 +2,9 @@
 
 use crate::crypto::{crypto_lines, is_secure_profile};
 use crate::description::{connection_ip, is_live_audio};
+use crate::webrtc::line_webrtc;
 use crate::{Codec, Description, NoMedia, Payload, RemoteMedia};
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use sdp_types::{Attribute, Media};
 
 /// Reads the first live audio line of a party's offer or answer.
@@ -17,10 +18,12 @@ pub fn remote_media(description: &Description) -> Result<RemoteMedia, NoMedia> {
 
 /// Reads one line.
 pub(crate) fn line_media(description: &Description, media: &Media) -> Result<RemoteMedia, NoMedia> {
-    let connection = description.line_connection(media).ok_or_else(|| NoMedia::Address(String::new()))?;
-    let ip = connection_ip(connection)
-        .filter(|ip| !ip.is_multicast())
-        .ok_or_else(|| NoMedia::Address(connection.connection_address.clone()))?;
+    let webrtc = line_webrtc(&description.0, media).map(Box::new);
+    let ip = match line_ip(description, media) {
+        // Where a browser is, its checks tell: it may describe nothing, or a name that only its own network knows.
+        Err(_) if webrtc.is_some() => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        ip => ip?,
+    };
     let rtp = SocketAddr::new(ip, media.port);
     let direction = description.line_direction(media);
     let payloads = payloads(media);
@@ -30,12 +33,19 @@ pub(crate) fn line_media(description: &Description, media: &Media) -> Result<Rem
         direction,
         dtmf_pt: payloads.iter().find(|p| p.codec() == Some(Codec::TelephoneEvent)).map(|p| p.pt),
         ptime: value(&media.attributes, "ptime").and_then(|v| v.trim().parse().ok()),
-        held: !direction.receives() || ip.is_unspecified(),
+        held: !direction.receives() || (ip.is_unspecified() && webrtc.is_none()),
         secure: is_secure_profile(&media.proto),
         crypto: crypto_lines(media),
         rtcp_mux: media.attributes.iter().any(|a| a.attribute == "rtcp-mux"),
+        webrtc,
         payloads,
     })
+}
+
+fn line_ip(description: &Description, media: &Media) -> Result<IpAddr, NoMedia> {
+    let connection = description.line_connection(media).ok_or_else(|| NoMedia::Address(String::new()))?;
+    let ip = connection_ip(connection).filter(|ip| !ip.is_multicast());
+    ip.ok_or_else(|| NoMedia::Address(connection.connection_address.clone()))
 }
 
 /// The first value of an attribute.

@@ -179,6 +179,8 @@ pub struct RemoteMedia {
     pub crypto: Vec<crate::Crypto>,
     /// Whether RTCP may come and go on RTP's port (RFC 5761).
     pub rtcp_mux: bool,
+    /// ICE and DTLS, where the line's keys come from there (RFC 5763).
+    pub webrtc: Option<Box<crate::Webrtc>>,
 }
 
 impl RemoteMedia {

@@ -6,6 +6,7 @@ mod carriers;
 mod linphone;
 mod scanner;
 mod vouching;
+mod webrtc;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -22,6 +22,7 @@ fn digits(desk: &mut Desk) -> String {
         Event::Digit { digit, .. } => Some(digit),
         Event::PlayEnded { .. }
         | Event::Silent { .. }
+        | Event::Unsecured { .. }
         | Event::RecordEnded { .. }
         | Event::Beep { .. }
         | Event::Quiet { .. }
