@@ -87,6 +87,12 @@ pub(crate) enum Command {
         /// The call's id
         call: String,
     },
+    /// What companies have and owe
+    #[command(subcommand)]
+    Wallet(crate::cli_money::Wallet),
+    /// Answered legs that wait for their price
+    #[command(subcommand)]
+    Settlement(crate::cli_money::Settlement),
     /// How carriers write numbers
     #[command(subcommand)]
     Translation(crate::cli_translation::Translation),

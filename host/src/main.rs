@@ -6,6 +6,7 @@
 
 mod author;
 mod cli;
+mod cli_money;
 mod cli_person;
 mod cli_rule;
 mod cli_tenant;
@@ -73,6 +74,8 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             | Command::Ddi(_)
             | Command::Extension(_)
             | Command::Translation(_)
+            | Command::Wallet(_)
+            | Command::Settlement(_)
             | Command::Brand(_)
             | Command::Company(_)
             | Command::Registration(_)

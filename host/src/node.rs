@@ -76,7 +76,11 @@ impl Opened {
     pub(crate) async fn start(self, config: &Config, prompts: Vec<(String, Vec<u8>)>) -> Result<Node, Failure> {
         let key = |text: &String| bundle::PublicKey::parse(text).map_err(|e| Failure::start(format!("{text:?}: {e}")));
         let trusted = config.plugins.trusted_keys.iter().map(key).collect::<Result<Vec<_>, _>>()?;
-        let plugins = plugin::Host::new(plugin_config(config)).map_err(Failure::start)?;
+        let plugins = plugin::Host::new(plugin::HostConfig {
+            ledger: Some(Arc::new(shell::Books::new(self.db.clone(), self.clock))),
+            ..plugin_config(config)
+        })
+        .map_err(Failure::start)?;
         let switch =
             Shell::start(shell_config(config, prompts), self.db.clone(), plugins).await.map_err(Failure::start)?;
         let http = self.http.local_addr().map_err(Failure::start)?;

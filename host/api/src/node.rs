@@ -1,8 +1,8 @@
 //! The real switch behind [`Switch`]: the shell's handle.
 
-use crate::switch::{Asked, Component, Gone, Registration, Switch, Trial};
+use crate::switch::{Asked, Component, Gone, Priced, Registration, Switch, Trial};
 use core::net::IpAddr;
-use model::{Ban, BindingId, CallId, CallSnapshot, Instant, Mailbox, TrunkStatus};
+use model::{Ban, BindingId, CallId, CallSnapshot, Charge, Instant, Mailbox, TrunkStatus};
 use shell::{CallScope, Handle};
 
 impl From<shell::Gone> for Gone {
@@ -65,6 +65,12 @@ impl Switch for Handle {
 
     fn live(&self) -> Asked<'_, Result<(), String>> {
         Box::pin(async { Handle::live(self).await.map_err(|error| error.to_string()) })
+    }
+
+    fn quote(&self, priced: Priced) -> Asked<'_, Result<Charge, String>> {
+        let Priced { brand, company, number, trunk, at, billed_ms } = priced;
+        let quote = shell::Quote { brand, company, number, trunk, at_ms: at.unix_millis(), billed_ms };
+        Box::pin(async move { Handle::quote(self, quote).await })
     }
 
     fn trial(&self, binding: BindingId) -> Option<Trial> {

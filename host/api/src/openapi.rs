@@ -42,6 +42,7 @@ pub(crate) fn routes() -> (Router<Api>, OpenApi) {
         .merge(nouns::events::routes())
         .merge(nouns::translation_sets::routes())
         .merge(nouns::trunks::routes())
+        .merge(nouns::wallets::routes())
         .merge(nouns::bans::routes());
     let (router, mut document) =
         OpenApiRouter::with_openapi(<Frame as utoipa::OpenApi>::openapi()).nest("/api/v1", v1).split_for_parts();

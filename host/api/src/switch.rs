@@ -3,7 +3,9 @@
 use core::future::Future;
 use core::net::IpAddr;
 use core::pin::Pin;
-use model::{AccountId, Ban, BindingId, BrandId, CallId, CallSnapshot, CompanyId, Instant, Mailbox, TrunkStatus};
+use model::{
+    AccountId, Ban, BindingId, BrandId, CallId, CallSnapshot, Charge, CompanyId, Instant, Mailbox, TrunkStatus,
+};
 
 /// A boxed future, so that the trait can stand behind a pointer.
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -60,6 +62,23 @@ pub struct Trial {
     pub differences: Vec<String>,
 }
 
+/// What a leg is asked the price of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Priced {
+    /// The tenant's brand.
+    pub brand: BrandId,
+    /// The tenant.
+    pub company: CompanyId,
+    /// The number as it is inside.
+    pub number: String,
+    /// The trunk, where the price depends on it.
+    pub trunk: Option<String>,
+    /// When it is answered.
+    pub at: Instant,
+    /// How long it lasts, in milliseconds.
+    pub billed_ms: u64,
+}
+
 /// The running switch.
 pub trait Switch: Send + Sync + 'static {
     /// The calls that are up.
@@ -80,6 +99,8 @@ pub trait Switch: Send + Sync + 'static {
     fn check(&self, component: Vec<u8>) -> Asked<'_, Result<Component, String>>;
     /// Returns when everything the store holds now (directory and bindings) is live in every shard, or says why not.
     fn live(&self) -> Asked<'_, Result<(), String>>;
+    /// What a leg would cost, by the rater that would be asked about it; or why nobody knows, in words.
+    fn quote(&self, priced: Priced) -> Asked<'_, Result<Charge, String>>;
     /// How a binding's version on trial does; `None` where there is none.
     fn trial(&self, binding: BindingId) -> Option<Trial>;
     /// Why the switch takes no calls; empty = ready.

@@ -56,6 +56,30 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("DELETE /api/v1/companies/{id}", thing(at("companies", company), Value::Null)),
         ("GET /api/v1/companies/{id}/policy", thing(at("companies", company) + "/policy", Value::Null)),
         ("PUT /api/v1/companies/{id}/policy", thing(at("companies", company) + "/policy", json!({}))),
+        ("GET /api/v1/companies/{id}/wallet", thing(at("companies", company) + "/wallet", Value::Null)),
+        (
+            "PUT /api/v1/companies/{id}/wallet",
+            thing(at("companies", company) + "/wallet", json!({"method": "postpaid", "plan": "x", "currency": "EUR"})),
+        ),
+        (
+            "POST /api/v1/companies/{id}/wallet/deposits",
+            thing(at("companies", company) + "/wallet/deposits", json!({"key": "stolen", "amount": "-1"})),
+        ),
+        (
+            "GET /api/v1/companies/{id}/wallet/movements",
+            thing(at("companies", company) + "/wallet/movements", Value::Null),
+        ),
+        (
+            "POST /api/v1/companies/{id}/price",
+            thing(at("companies", company) + "/price", json!({"number": "+49", "seconds": 1})),
+        ),
+        ("GET /api/v1/wallets", Case::List),
+        ("GET /api/v1/wallets/audit", Case::Platform),
+        ("GET /api/v1/settlements", Case::List),
+        (
+            "POST /api/v1/settlements/{call}/{leg}/retry",
+            thing(v1(format!("/settlements/{}/1/retry", call_id(company))), Value::Null),
+        ),
         ("GET /api/v1/accounts", Case::List),
         ("POST /api/v1/accounts", thing(v1("/accounts".into()), json!({"company": company, "username": "666"}))),
         ("GET /api/v1/accounts/{id}", thing(at("accounts", f.account), Value::Null)),
@@ -304,6 +328,7 @@ async fn everything(world: &World) -> String {
         "calls",
         "trunks",
         "translation-sets",
+        "wallets",
         "people",
         "logins",
     ] {

@@ -47,6 +47,8 @@ pub(crate) struct Call {
     pub(crate) exhausted: Option<CauseInfo>,
     /// What the tenant's rules have made of it.
     pub(crate) course: crate::rules::Course,
+    /// What of it has to be paid for; none while nobody has to be asked.
+    pub(crate) rating: Option<Box<crate::rating::Rating>>,
     /// The response context, while the call is proxied, or was and nothing has taken its place.
     pub(crate) context: Option<sip_proxy::ContextKey>,
     /// Whether the caller's From is the account's own, so that nobody need speak for it.
@@ -104,6 +106,7 @@ impl Call {
             unsaid: None,
             exhausted: None,
             course: crate::rules::Course::default(),
+            rating: None,
             context: None,
             speaks_for_itself: false,
             last_cause: None,
@@ -123,6 +126,12 @@ impl Call {
 
     pub(crate) fn leg_mut(&mut self, no: LegNo) -> Option<&mut Leg> {
         self.legs.get_mut(usize::from(no))
+    }
+
+    /// The next moment at which this call wants to act by itself.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let rating = self.rating.as_ref().and_then(|rating| rating.deadline(&self.legs));
+        [self.stage.deadline(), rating].into_iter().flatten().min()
     }
 
     pub(crate) fn live_legs(&self) -> Vec<LegNo> {

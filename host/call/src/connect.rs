@@ -10,7 +10,7 @@ use crate::step::{Step, cause_info};
 use crate::target::{self, Branch};
 use crate::transfer::Job;
 use core::time::Duration;
-use model::{Cause, CauseInfo, EndedBy, Endpoint, HeaderOp, LegRole, MediaPath, RingStep, Target, Vouched};
+use model::{Cause, EndedBy, Endpoint, HeaderOp, LegRole, MediaPath, RingStep, Target, Vouched};
 use sdp::Description;
 use sip_dialog::InviteSpec;
 use std::sync::Arc;
@@ -36,6 +36,8 @@ impl Step<'_, '_> {
             let Some(hunt) = self.hunt_mut() else { return };
             let step = if hunt.stopped { None } else { hunt.steps.pop_front() };
             let Some(step) = step else { return self.hunt_over() };
+            let Some(step) = self.paid_for(step) else { return };
+            let Some(hunt) = self.hunt_mut() else { return };
             hunt.advance_on.clone_from(&step.advance_on);
             hunt.ring_until = Some(now + step.ring_timeout.min(longest));
             self.ring(&step);
@@ -53,6 +55,10 @@ impl Step<'_, '_> {
     /// Rings every place of these targets; `forwarded` says who has sent the call on to them.
     pub(crate) fn ring_targets(&mut self, targets: &[Target], forwarded: &[Forwarded]) {
         for target in targets {
+            if let Err(cause) = self.is_paid_for(target) {
+                self.target_failed(target, cause);
+                continue;
+            }
             if let Endpoint::Trunk { name, number } = &target.to {
                 if let Err(cause) = self.ring_trunk(target, name, number) {
                     self.target_failed(target, cause);
@@ -75,8 +81,9 @@ impl Step<'_, '_> {
 
     fn target_failed(&mut self, target: &Target, cause: Cause) {
         let name = target::name(&target.to).to_owned();
+        let cause = self.in_its_words(target, cause);
         if let Some(hunt) = self.hunt_mut() {
-            hunt.failed(None, name, CauseInfo::local(cause));
+            hunt.failed(None, name, cause);
         }
     }
 
@@ -100,6 +107,9 @@ impl Step<'_, '_> {
             }
         }
         let (from, headers) = self.told(no, &branch);
+        if let Some(rated) = self.rated_number(target) {
+            self.goes_for(no, rated);
+        }
         let flows = branch.flows(target);
         let carrier = branch.carrier.map(|to| {
             if let Some(leg) = self.call.leg_mut(no) {

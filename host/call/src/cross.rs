@@ -38,6 +38,8 @@ pub(crate) struct Line {
     sip_call_id: String,
     held: bool,
     security: Security,
+    /// What it may use, where it is paid for.
+    pub(crate) granted: Option<Box<crate::rating::Granted>>,
 }
 
 /// Whom a transfer is to reach.
@@ -426,6 +428,7 @@ impl Step<'_, '_> {
             sip_call_id: leg.sip_call_id.clone(),
             held: leg.held,
             security: leg.security.clone(),
+            granted: leg.granted.take(),
         };
         self.desk.by_dialog.remove(&dialog);
         if let Some(stream) = stream {
@@ -459,6 +462,7 @@ impl Step<'_, '_> {
         if let Some(stream) = line.stream {
             self.desk.by_stream.insert(stream, (id, no));
         }
+        self.bring_grant(no, line.granted);
     }
 
     /// Hangs up a leg's dialog and closes its media; the leg itself goes on, and so does its CDR.

@@ -12,7 +12,7 @@ use crate::transfer::Job;
 use model::{
     AccountId, Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId,
     CallRecord, CallSnapshot, Cause, Company, CompanyId, EndedBy, IdSource, IdentityFailure, Instant, ProofQuestion,
-    Question, RecordingEvent, RequestId, Ticket,
+    Question, RateAnswer, RateQuestion, RecordingEvent, RequestId, Ticket,
 };
 use sip_dialog::DialogKey;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,6 +22,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub enum Output {
     /// Ask the plugin chain.
     Ask(Question),
+    /// Ask the rater; [`Engine::handle_rate`] by the question's deadline, or its policy of failure stands.
+    Rate(Box<RateQuestion>),
     /// Start a call app.
     AppStart {
         /// Its id.
@@ -234,6 +236,14 @@ impl Engine {
         }
     }
 
+    /// The rater answered.
+    pub fn handle_rate(&mut self, floors: &mut Floors<'_>, ticket: Ticket, answer: RateAnswer) {
+        match self.desk.by_ticket.remove(&ticket) {
+            Some(call) => self.step(call, floors, |step| step.rate_answered(ticket, answer)),
+            None => self.desk.counters.answers_stale += 1,
+        }
+    }
+
     /// Whether somebody vouches for a caller is known.
     pub fn handle_proof(&mut self, floors: &mut Floors<'_>, ticket: Ticket, proof: Result<(), IdentityFailure>) {
         match self.desk.by_ticket.remove(&ticket) {
@@ -375,7 +385,7 @@ impl Engine {
         let Some(call) = self.calls.get_mut(&id) else { return };
         act(&mut Step { call, desk: &mut self.desk, floors });
         self.desk.lamps.look(call);
-        let wanted = call.stage.deadline();
+        let wanted = call.deadline();
         if call.armed != wanted {
             if let Some(old) = call.armed {
                 self.due.remove(&(old, id));
@@ -391,7 +401,8 @@ impl Engine {
     }
 
     pub(crate) fn forget(&mut self, id: CallId) {
-        let Some(call) = self.calls.remove(&id) else { return };
+        let Some(mut call) = self.calls.remove(&id) else { return };
+        self.desk.forget_rating(&mut call);
         self.desk.counters.ended += 1;
         if let Some(count) = self.per_company.get_mut(&call.info.company) {
             *count -= 1;

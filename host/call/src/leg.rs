@@ -76,6 +76,10 @@ pub(crate) struct Leg {
     pub(crate) security: Security,
     /// Whether its party and the other one have agreed on SRTP between themselves, which passes here.
     pub(crate) sealed: bool,
+    /// What was authorised for it, and until when it may last.
+    pub(crate) granted: Option<Box<crate::rating::Granted>>,
+    /// The number that it rings for, where that has to be paid for.
+    pub(crate) pays_for: Option<Box<str>>,
     /// The device's other flows, while it rings (RFC 5626).
     pub(crate) flows: Option<Box<crate::device::Flows>>,
 }
@@ -130,6 +134,8 @@ impl Leg {
             vouched: None,
             security: Security::default(),
             sealed: false,
+            granted: None,
+            pays_for: None,
             flows: None,
         }
     }
@@ -190,6 +196,8 @@ impl Leg {
             ended_by: ending.by,
             media: self.quality,
             identity: self.vouched,
+            rated: self.granted.as_ref().map(|granted| granted.rated.clone()),
+            charge: None,
         }
     }
 }

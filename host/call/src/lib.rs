@@ -32,6 +32,7 @@ mod leg;
 mod park;
 mod proving;
 mod proxying;
+mod rating;
 mod redirect;
 mod relaying;
 mod rooms;

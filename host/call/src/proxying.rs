@@ -172,7 +172,7 @@ impl Step<'_, '_> {
 
     /// The next step of the plan that has somebody to try. Without one the plan has run out, unless something of it is
     /// still ending.
-    fn proxy_step(&mut self, context: ContextKey) {
+    pub(crate) fn proxy_step(&mut self, context: ContextKey) {
         let now = self.now();
         let longest = Duration::from_secs(u64::from(self.floors.setup.limits.ring_timeout_max_s));
         loop {
@@ -187,7 +187,9 @@ impl Step<'_, '_> {
                 }
                 return;
             };
-            hunt.advance_on.clone_from(&step.advance_on);
+            let Some(step) = self.paid_for(step) else { return };
+            let Some(proxying) = self.proxying() else { return };
+            proxying.hunt.advance_on.clone_from(&step.advance_on);
             proxying.ring = step.ring_timeout.min(longest);
             let targets = self.aim(&step.targets);
             let asked = self.proxying().is_some_and(|proxying| !proxying.asked.is_empty());
@@ -206,6 +208,13 @@ impl Step<'_, '_> {
         let mut targets = Vec::new();
         let room = self.floors.setup.limits.legs_per_call_max;
         for target in wanted {
+            if let Err(cause) = self.is_paid_for(target) {
+                let (name, cause) = (target::name(&target.to).to_owned(), self.in_its_words(target, cause));
+                if let Some(proxying) = self.proxying() {
+                    proxying.hunt.failed(None, name, cause);
+                }
+                continue;
+            }
             if self.ask_hops(target) {
                 continue;
             }
@@ -364,6 +373,9 @@ impl Step<'_, '_> {
         let place = aim.place.take();
         let leg = Leg { account, signalling, ..Leg::of_proxy(no, party, self.call, now) };
         self.call.legs.push(leg);
+        if let Some(number) = self.rate_as() {
+            self.goes_for(no, number);
+        }
         self.place_leg(no, place);
         if let Some(proxying) = self.proxying() {
             proxying.hunt.ringing.push(no);

@@ -236,6 +236,20 @@ impl Step<'_, '_> {
         if may { Ok(()) } else { Err(Cause::NotPermitted) }
     }
 
+    /// Whether it is for an emergency number.
+    pub(crate) fn is_emergency(&self) -> bool {
+        self.call.course.emergency
+    }
+
+    /// The account at whose cost it is: who forwarded last, else who calls or transfers.
+    pub(crate) fn payer_name(&self) -> Option<String> {
+        match self.call.course.payer {
+            Some(Payer::Account(id)) => self.floors.directory.account_by_id(id).map(|account| account.username.clone()),
+            Some(Payer::Company) => None,
+            None => self.call.info.account.clone(),
+        }
+    }
+
     /// The public number that the calling account is shown by where it calls `number`.
     pub(crate) fn outgoing_ddi(&self, number: &str) -> Option<String> {
         let name = self.call.info.account.as_ref()?;

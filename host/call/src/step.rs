@@ -119,7 +119,7 @@ impl Step<'_, '_> {
     }
 
     /// A party ended its leg: what that means for the call depends on who drives it.
-    fn party_ended(&mut self, leg: LegNo, ending: Ending) {
+    pub(crate) fn party_ended(&mut self, leg: LegNo, ending: Ending) {
         if self.transferor_left(leg) {
             return;
         }
@@ -229,6 +229,7 @@ impl Step<'_, '_> {
         let Some(leg) = self.call.leg_mut(no) else { return };
         leg.progress = progress;
         leg.answered_at = Some(now);
+        self.take_grant(no);
         let Some(leg) = self.call.leg(no) else { return };
         let cdr = leg.cdr(self.call, &Ending::switch(Cause::SwitchRestarted), now);
         self.desk.out.push_back(Output::Record(CallRecord::Answered(cdr)));
@@ -256,6 +257,7 @@ impl Step<'_, '_> {
     /// A deadline of the running stage has come.
     pub(crate) fn deadline(&mut self) {
         let now = self.now();
+        self.rating_due();
         if self.call.stage.deadline().is_none_or(|at| at > now) {
             return;
         }

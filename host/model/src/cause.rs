@@ -144,6 +144,12 @@ catalogue! {
     TrunkSilent = "trunk-silent", 408, 102, Notice, "The carrier's server is slow or gone: see the trunk's status, or raise its answer-ms.";
     /// The plan names a trunk that the brand does not have, or that is disabled.
     TrunkUnknown = "trunk-unknown", 503, 3, Notice, "Check the trunk's name in the routing plugin's configuration.";
+    /// The rater refuses: no credit, a cap, no price for the number.
+    NotPaidFor = "not-paid-for", 402, 57, Normal, "See the company's wallet and plan, and the rater's words in the trace.";
+    /// The rater failed or was late, and its binding is closed where it fails.
+    RaterFailed = "rater-failed", 503, 41, Alarm, "See the rater's log and the database; its `open_s` would let calls pass.";
+    /// What was granted is used up and no more was granted.
+    GrantEnded = "grant-ended", 200, 102, Normal, "The payer's credit or cap is used up.";
     /// The switch is being shut down.
     Draining = "draining", 503, 41, Normal, "Send the call to another node.";
     /// The process ended while the call was up; written after the restart.

@@ -1,6 +1,6 @@
 //! One CDR per leg, and the records that make it survive a crash.
 
-use crate::{AccountId, BrandId, CallId, Cause, CompanyId, Instant, Vouched};
+use crate::{AccountId, BrandId, CallId, Cause, Charge, CompanyId, Instant, Rated, Usage, Vouched};
 use serde::{Deserialize, Serialize};
 
 /// Which side of the call a leg is.
@@ -70,6 +70,12 @@ pub struct Cdr {
     /// Who vouches for the caller's number; `None` where nobody looked and nothing was signed.
     #[serde(default)]
     pub identity: Option<Vouched>,
+    /// What was authorised for this leg; `None` where nobody has to be asked about its price.
+    #[serde(default)]
+    pub rated: Option<Rated>,
+    /// What it cost; `None` until it is settled. Never in the journal.
+    #[serde(skip)]
+    pub charge: Option<Charge>,
 }
 
 /// How the media of one leg went. "In" is from the party, as the switch counted it; "out" is to the party, as the
@@ -103,6 +109,29 @@ impl Cdr {
     #[must_use]
     pub fn billed_ms(&self) -> u64 {
         self.answered_at.map_or(0, |at| u64::try_from(self.ended_at.since(at).as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// What is to be settled: of an answered leg that was authorised.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.answered_at?;
+        let rated = self.rated.clone()?;
+        let answered_at = rated.since.or(self.answered_at)?;
+        let used = self.ended_at.since(answered_at).as_millis();
+        // A leg that its grant has ended is charged to the grant's end, not for the moment until the timer was served.
+        let most = rated.granted_s.filter(|_| self.cause == Cause::GrantEnded).map(|s| u128::from(s) * 1_000);
+        let used = most.map_or(used, |most| used.min(most));
+        Some(Usage {
+            call: self.call,
+            leg: self.leg,
+            brand: self.brand,
+            company: self.company,
+            rated,
+            caller: self.caller.clone(),
+            answered_at,
+            billed_ms: u64::try_from(used).unwrap_or(u64::MAX),
+            cause: self.cause.code().to_owned(),
+        })
     }
 }
 

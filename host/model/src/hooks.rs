@@ -2,7 +2,7 @@
 
 use crate::{BrandId, CallId, CompanyId, Header, HookReport, Instant, Ticket};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Which tenants have bindings that the pure switch must know of before it asks: whom to wait for longer, and which
 /// REGISTER to park. A tenant that is not named costs nothing.
@@ -12,6 +12,15 @@ pub struct Hooks {
     pub router_io: BTreeSet<(BrandId, Option<CompanyId>)>,
     /// Scopes with a registration hook.
     pub registration: BTreeSet<(BrandId, Option<CompanyId>)>,
+    /// Scopes with a rater.
+    pub rater: BTreeMap<(BrandId, Option<CompanyId>), RaterPolicy>,
+}
+
+/// What holds for a number that is to be paid for where its rater fails or is late.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RaterPolicy {
+    /// It may be called all the same, for so many seconds; none: it may not.
+    pub open_s: Option<u32>,
 }
 
 fn reaches(scopes: &BTreeSet<(BrandId, Option<CompanyId>)>, brand: BrandId, company: CompanyId) -> bool {
@@ -23,6 +32,15 @@ impl Hooks {
     #[must_use]
     pub fn routing_waits(&self, brand: BrandId, company: CompanyId) -> bool {
         reaches(&self.router_io, brand, company)
+    }
+
+    /// What holds where a company's rater fails; `None` where it has no rater.
+    #[must_use]
+    pub fn rater(&self, brand: BrandId, company: CompanyId) -> Option<RaterPolicy> {
+        if self.rater.is_empty() {
+            return None;
+        }
+        self.rater.get(&(brand, Some(company))).or_else(|| self.rater.get(&(brand, None))).copied()
     }
 
     /// Whether a company's registrations are asked about.

@@ -5,6 +5,7 @@
 
 mod app;
 mod ban;
+mod billing;
 mod cause;
 mod cdr;
 mod cidr;
@@ -38,6 +39,10 @@ pub use app::{
     RecordSpec, RecordingDone, RoomMember, Sounded,
 };
 pub use ban::{Ban, Offence};
+pub use billing::{
+    Charge, GRANT_MAX_S, Grant, LedgerAct, LedgerRefusal, LedgerSaid, Money, RateAnswer, RateKind, RateQuestion,
+    RateVerdict, Rated, Usage, WalletView, amount_of, amount_text, is_currency,
+};
 pub use cause::{Cause, CauseInfo, Severity};
 pub use cdr::{CallRecord, Cdr, EndedBy, LegRole, MediaQuality};
 pub use cidr::{Cidr, CidrError};
@@ -48,7 +53,7 @@ pub use directory::{
 pub use event::{BindingGone, CallEvent, CallSnapshot, Explained, LegSnapshot, LegState, TrunkChange};
 pub use flow::{ConnectionId, Flow, TlsName, Transmit, Transport};
 pub use headers::HeaderPolicy;
-pub use hooks::{Hooks, RegisterAnswer, RegisterAttempt, RegisterQuestion, RegisterVerdict, Told};
+pub use hooks::{Hooks, RaterPolicy, RegisterAnswer, RegisterAttempt, RegisterQuestion, RegisterVerdict, Told};
 pub use id::{
     AccountId, AppId, BindingId, BrandId, CallId, CompanyId, DdiId, ExtensionId, MediaPortId, PluginId, RequestId,
     RuleId, Ticket, TranslationSetId, TrunkId,

@@ -45,6 +45,8 @@ pub struct Limits {
     pub route_io_deadline_ms: u32,
     /// Deadline of a registration chain, in milliseconds; then the registrar decides alone.
     pub register_deadline_ms: u32,
+    /// Deadline of a rater's answer, in milliseconds; then its binding's policy of failure stands.
+    pub rate_deadline_ms: u32,
     /// Most REGISTERs that wait for a plugin at once; past it the registrar decides alone.
     pub registers_waiting_max: usize,
     /// A leg whose media was never heard or went silent for this long is ended, in seconds; held legs are exempt.
@@ -162,6 +164,7 @@ impl Default for Limits {
             route_deadline_ms: 100,
             route_io_deadline_ms: 400,
             register_deadline_ms: 100,
+            rate_deadline_ms: 2_000,
             registers_waiting_max: 10_000,
             media_timeout_s: 60,
             redirects_max: 5,
@@ -234,6 +237,12 @@ impl Limits {
     #[must_use]
     pub fn route_io_deadline(&self) -> Duration {
         Duration::from_millis(u64::from(self.route_io_deadline_ms))
+    }
+
+    /// [`Limits::rate_deadline_ms`] as a duration.
+    #[must_use]
+    pub fn rate_deadline(&self) -> Duration {
+        Duration::from_millis(u64::from(self.rate_deadline_ms))
     }
 
     /// [`Limits::register_deadline_ms`] as a duration.

@@ -5,6 +5,8 @@ use crate::bindings::app::CallAppPluginPre;
 use crate::bindings::app::strowger::call::{control, rooms, sound};
 use crate::bindings::event_sink::EventSinkPluginPre;
 use crate::bindings::feature::FeaturePluginPre;
+use crate::bindings::rater::RaterPluginPre;
+use crate::bindings::rater::strowger::billing::ledger;
 use crate::bindings::registration::RegistrationPluginPre;
 use crate::bindings::router::RouterIoPluginPre;
 use crate::bindings::router::strowger::host::{clock, config, directory, http, kv, log, metrics, secrets};
@@ -23,7 +25,7 @@ use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 const VERSION: &str = bundle::WIT_VERSION;
 const HTTP: &str = "strowger:host/http";
 /// Every interface a guest may import.
-const IMPORTS: [&str; 12] = [
+const IMPORTS: [&str; 13] = [
     "strowger:types/types",
     "strowger:host/log",
     "strowger:host/config",
@@ -36,6 +38,7 @@ const IMPORTS: [&str; 12] = [
     "strowger:call/control",
     "strowger:call/sound",
     "strowger:call/rooms",
+    "strowger:billing/ledger",
 ];
 /// Points that `wit/` describes and this version does not serve.
 const UNSERVED: [&str; 1] = ["hooks/sip-filter"];
@@ -55,12 +58,21 @@ pub enum Point {
     Feature,
     /// `strowger:hooks/event-sink`.
     EventSink,
+    /// `strowger:billing/rater`.
+    Rater,
 }
 
 impl Point {
     /// Every point.
-    pub const ALL: [Point; 6] =
-        [Point::Router, Point::RouterIo, Point::App, Point::Registration, Point::Feature, Point::EventSink];
+    pub const ALL: [Point; 7] = [
+        Point::Router,
+        Point::RouterIo,
+        Point::App,
+        Point::Registration,
+        Point::Feature,
+        Point::EventSink,
+        Point::Rater,
+    ];
 
     /// The name operators use: `routing/router`, `call/app`.
     #[must_use]
@@ -72,6 +84,7 @@ impl Point {
             Point::Registration => "hooks/registration",
             Point::Feature => "hooks/feature",
             Point::EventSink => "hooks/event-sink",
+            Point::Rater => "billing/rater",
         }
     }
 
@@ -190,6 +203,7 @@ pub(crate) enum Linked {
     Registration(RegistrationPluginPre<Guest>),
     Feature(FeaturePluginPre<Guest>),
     EventSink(EventSinkPluginPre<Guest>),
+    Rater(RaterPluginPre<Guest>),
 }
 
 impl fmt::Debug for Linked {
@@ -207,6 +221,7 @@ impl Linked {
             Point::Registration => Linked::Registration(RegistrationPluginPre::new(pre)?),
             Point::Feature => Linked::Feature(FeaturePluginPre::new(pre)?),
             Point::EventSink => Linked::EventSink(EventSinkPluginPre::new(pre)?),
+            Point::Rater => Linked::Rater(RaterPluginPre::new(pre)?),
         })
     }
 }
@@ -259,7 +274,7 @@ impl Press {
 }
 
 /// Links what is granted, and a stub that says `denied` in place of what is not. Call control is denied at run time to
-/// whoever is not a call app, so that one component may serve several points.
+/// whoever is not a call app, and the ledger to whoever is no rater, so that one component may serve several points.
 fn linker(engine: &Engine, allowed: Allowed) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     types::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
@@ -271,6 +286,7 @@ fn linker(engine: &Engine, allowed: Allowed) -> wasmtime::Result<Linker<Guest>> 
     control::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     sound::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     rooms::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    ledger::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     match allowed.kv {
         true => kv::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?,
         false => kv::add_to_linker::<Guest, Denied>(&mut linker, |_| Denied)?,

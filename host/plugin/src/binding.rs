@@ -340,7 +340,7 @@ fn check(spec: &BindingSpec) -> Result<(), BindError> {
     if spec.point == Point::Feature && spec.codes.is_empty() {
         return Err(BindError::NoCodes(spec.name.clone()));
     }
-    if spec.scope.account.is_some() && spec.point == Point::EventSink {
+    if spec.scope.account.is_some() && matches!(spec.point, Point::EventSink | Point::Rater) {
         return Err(BindError::NotForAccounts(spec.name.clone()));
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! Every limit of the plugin host: a name and a number.
 
-use crate::{HttpClients, PrefixTables};
+use crate::{HttpClients, Ledger, PrefixTables};
 use core::time::Duration;
 use model::Limits;
+use std::sync::Arc;
 use tables::Kv;
 
 /// How the host runs and what a guest may use.
@@ -54,6 +55,8 @@ pub struct HostConfig {
     pub prefix_tables: PrefixTables,
     /// Who sends requests to the outside.
     pub http: HttpClients,
+    /// Who keeps the companies' books; without one a rater has none.
+    pub ledger: Option<Arc<dyn Ledger>>,
 }
 
 impl Default for HostConfig {
@@ -81,6 +84,7 @@ impl Default for HostConfig {
             kv: Kv::default(),
             prefix_tables: PrefixTables::default(),
             http: HttpClients::new(256),
+            ledger: None,
         }
     }
 }

@@ -102,7 +102,7 @@ pub enum BindError {
     )]
     NoCodes(String),
     /// Events are a company's or a brand's.
-    #[error("binding `{0}`: an event sink hears a brand or a company, not one account")]
+    #[error("binding `{0}`: an event sink or a rater serves a brand or a company, not one account")]
     NotForAccounts(String),
     /// Two bindings of one scope and point bear one name.
     #[error("two {point} bindings of one scope are named `{binding}`")]

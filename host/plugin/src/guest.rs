@@ -1,7 +1,7 @@
 //! One instance's side of the host: its CPU budget, its limits, and what its imports work on.
 
 use crate::binding::Bound;
-use crate::capability::LineBudget;
+use crate::capability::{Ledger, LineBudget, Purse};
 use crate::control::Script;
 use crate::ticker::{Running, TICK, Ticker};
 use crate::tiers::Heavy;
@@ -29,6 +29,9 @@ pub(crate) struct Guest {
     pub(crate) series_max: usize,
     /// Only a call app has one; without it call control is denied.
     pub(crate) script: Option<Script>,
+    /// What it may do with the company's money, and who keeps the books.
+    pub(crate) purse: Purse,
+    pub(crate) ledger: Option<Arc<dyn Ledger>>,
     cpu: Cpu,
     limits: StoreLimits,
     ticker: Arc<Ticker>,
@@ -58,6 +61,7 @@ pub(crate) struct Seat<'a> {
     /// None outside a call.
     pub(crate) call: Option<CallId>,
     pub(crate) script: Option<Script>,
+    pub(crate) purse: Purse,
     pub(crate) cpu: Duration,
     pub(crate) heavy: &'a Heavy,
 }
@@ -86,6 +90,8 @@ pub(crate) fn store(engine: &Engine, seat: Seat<'_>, config: &HostConfig, ticker
         lines: LineBudget::new(config.log_lines_max),
         series_max: config.metric_series_max,
         script: seat.script,
+        purse: seat.purse,
+        ledger: config.ledger.clone(),
         cpu: Cpu { budget, left: budget, resumed: false, spent: false, since: began, heavy: seat.heavy.clone() },
         limits,
         ticker: Arc::clone(ticker),

@@ -5,16 +5,20 @@ use crate::artifact::Linked;
 use crate::binding::Bound;
 use crate::bindings::event_sink::exports::strowger::hooks::event_sink;
 use crate::bindings::feature::exports::strowger::hooks::feature;
+use crate::bindings::rater::RaterPluginPre;
+use crate::bindings::rater::exports::strowger::billing::rater;
 use crate::bindings::registration::exports::strowger::hooks::registration;
 use crate::bindings::router::exports::strowger::routing::router;
 use crate::bindings::router::strowger::types::types as wit;
+use crate::capability::Purse;
 use crate::chain::{Failure, failure};
 use crate::convert;
 use crate::guest::{self, Guest, Seat};
 use crate::host::Shared;
+use crate::rater as rating;
 use crate::tiers::Heavy;
 use core::time::Duration;
-use model::{BrandId, CallId, CallInfo, CauseInfo, CompanyId, Directory, RegisterAttempt};
+use model::{BrandId, CallId, CallInfo, CauseInfo, CompanyId, Directory, Rated, RegisterAttempt, Usage};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::time::timeout_at;
@@ -28,6 +32,11 @@ pub(crate) enum Asked<'a> {
     Feature { call: &'a CallInfo, code: &'a str, digits: &'a str },
     Register { attempt: &'a RegisterAttempt, attrs: &'a [model::Attr] },
     Deliver(&'a [event_sink::Item]),
+    Authorize { call: &'a CallInfo, rated: &'a Rated },
+    Extend { call: &'a CallInfo, rated: &'a Rated, used_ms: u64, granted_s: u32 },
+    Release(&'a Rated),
+    Settle(&'a Usage, &'a str),
+    Quote(&'a crate::Quote),
 }
 
 /// What was answered; nothing of it is checked yet.
@@ -36,6 +45,9 @@ pub(crate) enum Said {
     Action(feature::Action),
     Verdict(registration::Verdict),
     Taken(u32),
+    Rate(rater::Verdict),
+    Released,
+    Charge(rater::Charge),
 }
 
 /// Who is asked, for whom, and with how much time.
@@ -62,7 +74,7 @@ impl Invocation<'_> {
             return Err(Failure::Tripped);
         }
         // What may wait does not take the places of what may not.
-        let waits = matches!(self.bound.spec.point, Point::RouterIo | Point::EventSink);
+        let waits = matches!(self.bound.spec.point, Point::RouterIo | Point::EventSink | Point::Rater);
         let (engine, slots) =
             if waits { (&shared.apps, &shared.app_slots) } else { (&shared.hooks, &shared.hook_slots) };
         let _slot = slots.take().ok_or(Failure::Saturated)?;
@@ -73,6 +85,7 @@ impl Invocation<'_> {
             company: self.company,
             call: self.call,
             script: None,
+            purse: asked.purse(),
             cpu: self.cpu,
             heavy: self.heavy,
         };
@@ -84,6 +97,62 @@ impl Invocation<'_> {
             Err(_) => Err(Failure::Timeout { own: store.data().cpu_half_spent() }),
         }
     }
+}
+
+impl Asked<'_> {
+    /// What is asked says what may be done with money.
+    fn purse(&self) -> Purse {
+        match self {
+            Asked::Route(_)
+            | Asked::Exhausted(..)
+            | Asked::Feature { .. }
+            | Asked::Register { .. }
+            | Asked::Deliver(_) => Purse::None,
+            Asked::Authorize { .. } | Asked::Extend { .. } | Asked::Release(_) | Asked::Settle(..) => Purse::Write,
+            Asked::Quote(_) => Purse::Read,
+        }
+    }
+}
+
+/// Instantiates a rater and calls it.
+async fn rate(
+    pre: &RaterPluginPre<Guest>,
+    store: &mut Store<Guest>,
+    asked: Asked<'_>,
+) -> wasmtime::Result<Result<Said, wit::Error>> {
+    let plugin = pre.instantiate_async(&mut *store).await?;
+    let rater = plugin.strowger_billing_rater();
+    match asked {
+        Asked::Authorize { call, rated } => {
+            let said = rater.call_authorize(store, &convert::call(call), &rating::target(rated)).await?;
+            Ok(said.map(Said::Rate))
+        }
+        Asked::Extend { call, rated, used_ms, granted_s } => {
+            let (call, target) = (convert::call(call), rating::target(rated));
+            let said = rater.call_extend(store, &call, &target, used_ms, granted_s).await?;
+            Ok(said.map(Said::Rate))
+        }
+        Asked::Release(rated) => {
+            let said = rater.call_release(store, &rating::target(rated)).await?;
+            Ok(said.map(|()| Said::Released))
+        }
+        Asked::Settle(used, company) => {
+            let said = rater.call_settle(store, &rating::usage(used, company)).await?;
+            Ok(said.map(Said::Charge))
+        }
+        Asked::Quote(quote) => {
+            let trunk = quote.trunk.as_deref();
+            let said = rater.call_quote(store, &quote.number, trunk, quote.at_ms, quote.billed_ms).await?;
+            Ok(said.map(Said::Charge))
+        }
+        Asked::Route(_) | Asked::Exhausted(..) | Asked::Feature { .. } | Asked::Register { .. } | Asked::Deliver(_) => {
+            Err(elsewhere())
+        }
+    }
+}
+
+fn elsewhere() -> wasmtime::Error {
+    wasmtime::Error::msg("asked at a point it is not bound to")
 }
 
 /// Instantiates and calls.
@@ -120,9 +189,19 @@ async fn enter(
             let said = plugin.strowger_hooks_event_sink().call_deliver(store, batch).await?;
             Ok(said.map(Said::Taken))
         }
+        (Linked::Rater(pre), asked) => rate(pre, store, asked).await,
         (
             Linked::Router(_) | Linked::Feature(_) | Linked::Registration(_) | Linked::EventSink(_) | Linked::App(_),
-            Asked::Route(_) | Asked::Exhausted(..) | Asked::Feature { .. } | Asked::Register { .. } | Asked::Deliver(_),
-        ) => Err(wasmtime::Error::msg("asked at a point it is not bound to")),
+            Asked::Route(_)
+            | Asked::Exhausted(..)
+            | Asked::Feature { .. }
+            | Asked::Register { .. }
+            | Asked::Deliver(_)
+            | Asked::Authorize { .. }
+            | Asked::Extend { .. }
+            | Asked::Release(_)
+            | Asked::Settle(..)
+            | Asked::Quote(_),
+        ) => Err(elsewhere()),
     }
 }

@@ -4,10 +4,15 @@ use super::Host;
 use crate::binding::Whom;
 use crate::chain::chain_deadline;
 use crate::events;
+use crate::rater::{AskRater, Quote};
 use crate::register::AskRegister;
 use crate::tiers::Heavy;
 use crate::{LiveEvents, Point};
-use model::{BrandId, CompanyId, Directory, Hooks, RegisterAnswer, RegisterAttempt, RegisterVerdict, Told};
+use model::{
+    BrandId, Charge, CompanyId, Directory, GRANT_MAX_S, Hooks, RateAnswer, RateQuestion, RateVerdict, RaterPolicy,
+    RegisterAnswer, RegisterAttempt, RegisterVerdict, Told, Usage,
+};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 use tables::Kv;
@@ -57,6 +62,44 @@ impl Host {
         }
     }
 
+    /// Asks the company's rater for a grant, or for more of one. Always answers, within nine tenths of
+    /// `Limits::rate_deadline_ms`.
+    pub async fn ask_rate(&self, question: RateQuestion, directory: Arc<Directory>) -> RateAnswer {
+        let within = chain_deadline(self.0.shared.limits.rate_deadline());
+        let nobody = RateAnswer { verdict: RateVerdict::Failed, hook: None };
+        let Some(ask) = self.rater((question.call.brand, question.call.company), directory) else { return nobody };
+        let heavy = Heavy::default();
+        let task = self.0.apps.tiers().spawn(heavy.clone(), ask.rate(question, within, heavy));
+        task.await.unwrap_or(nobody)
+    }
+
+    /// Has a leg charged by its company's rater; the error is in words for a person.
+    ///
+    /// # Errors
+    /// No rater is bound, it failed, or it said no: ask again later.
+    pub async fn settle(&self, used: Usage, directory: Arc<Directory>) -> Result<Charge, String> {
+        let ask = self.rater((used.brand, used.company), directory).ok_or("no rater is bound")?;
+        let heavy = Heavy::default();
+        let task = self.0.apps.tiers().spawn(heavy.clone(), ask.settle(used, heavy));
+        task.await.unwrap_or_else(|_| Err("the question was lost".to_owned()))
+    }
+
+    /// What a leg would cost. Nothing is charged or kept.
+    ///
+    /// # Errors
+    /// As [`Host::settle`].
+    pub async fn quote(&self, quote: Quote, directory: Arc<Directory>) -> Result<Charge, String> {
+        let ask = self.rater((quote.brand, quote.company), directory).ok_or("no rater is bound")?;
+        let heavy = Heavy::default();
+        let task = self.0.apps.tiers().spawn(heavy.clone(), ask.quote(quote, heavy));
+        task.await.unwrap_or_else(|_| Err("the question was lost".to_owned()))
+    }
+
+    fn rater(&self, (brand, company): (BrandId, CompanyId), directory: Arc<Directory>) -> Option<AskRater> {
+        let bound = Arc::clone(self.0.generation.load().rater(brand, company)?);
+        Some(AskRater { shared: Arc::clone(&self.0.shared), bound, directory })
+    }
+
     /// Which tenants have bindings that the pure switch must know of.
     #[must_use]
     pub fn hooks(&self) -> Hooks {
@@ -65,7 +108,17 @@ impl Host {
             let bound = generation.all.iter().filter(move |b| b.spec.point == point);
             bound.map(|b| (b.spec.scope.brand, b.spec.scope.company)).collect()
         };
-        Hooks { router_io: scopes(Point::RouterIo), registration: scopes(Point::Registration) }
+        let raters = generation.all.iter().filter(|b| b.spec.point == Point::Rater);
+        let mut rater = BTreeMap::new();
+        for bound in raters {
+            let scope = (bound.spec.scope.brand, bound.spec.scope.company);
+            // Of several in one scope the first is asked, and its word counts.
+            let first = generation.first_rater(bound.spec.scope).unwrap_or(bound);
+            let open_s = first.config.get("open_s").and_then(serde_json::Value::as_u64);
+            let open_s = open_s.and_then(|s| u32::try_from(s).ok()).filter(|s| (1..=GRANT_MAX_S).contains(s));
+            rater.insert(scope, RaterPolicy { open_s });
+        }
+        Hooks { router_io: scopes(Point::RouterIo), registration: scopes(Point::Registration), rater }
     }
 
     /// What plugins keep.

@@ -41,6 +41,7 @@ impl Start {
             company: self.start.call.company,
             call: Some(self.start.call.call),
             script: Some(Script::new(Arc::clone(&self.line), limits, config.app_verbs_max)),
+            purse: crate::capability::Purse::None,
             cpu: config.app_cpu,
             heavy: &self.heavy,
         };

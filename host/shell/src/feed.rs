@@ -39,6 +39,8 @@ pub(crate) struct Feed {
     pub(crate) refused: BTreeMap<String, String>,
     /// The digest of each prefix table that is live, or that was no table.
     pub(crate) tables: BTreeMap<(BrandId, String), String>,
+    /// The facts that are live.
+    pub(crate) live: watch::Sender<Arc<Directory>>,
     /// Which country an address belongs to; looked at with each change of the store.
     pub(crate) countries: CountryFile,
     /// Who is believed about callers, and what signs for ours.
@@ -92,8 +94,10 @@ impl Feed {
         self.load_tables().await?;
         let broken = self.bind().await?;
         let directory = directory.with_hooks(self.plugins.hooks());
+        let directory = Arc::new(directory);
+        self.live.send_replace(Arc::clone(&directory));
         let (done, live) = oneshot::channel();
-        if self.inbox.send(Command::Directory(Arc::new(directory), done)).await.is_err() || live.await.is_err() {
+        if self.inbox.send(Command::Directory(directory, done)).await.is_err() || live.await.is_err() {
             return Ok(false);
         }
         tracing::debug!(version, "the directory is live");
@@ -245,8 +249,8 @@ fn spec(
     if !names.insert((scope, point, row.name.clone())) {
         return Err(format!("another {point} binding of the same scope bears its name"));
     }
-    if row.account.is_some() && point == Point::EventSink {
-        return Err("an event sink hears a brand or a company, not one account".to_owned());
+    if row.account.is_some() && matches!(point, Point::EventSink | Point::Rater) {
+        return Err("an event sink or a rater serves a brand or a company, not one account".to_owned());
     }
     let manifest = manifest(row.manifest.as_deref())?;
     if point == Point::Feature && manifest.as_ref().is_none_or(|m| m.feature.codes.is_empty()) {

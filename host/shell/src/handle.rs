@@ -7,7 +7,10 @@ use crate::metrics;
 use crate::published::{Alive, Figures, Published};
 use core::net::IpAddr;
 use core::time::Duration;
-use model::{AccountId, Ban, BindingId, BrandId, CallId, CallSnapshot, CompanyId, Instant, Mailbox, TrunkStatus};
+use model::{
+    AccountId, Ban, BindingId, BrandId, CallId, CallSnapshot, Charge, CompanyId, Directory, Instant, Mailbox,
+    TrunkStatus,
+};
 use net::{BoundListener, NetError, TlsConfig, TlsMaterial};
 use plugin::{Artifact, ArtifactError, TrialFigures};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -153,6 +156,7 @@ pub(crate) struct Inner {
     pub(crate) inbox: mpsc::Sender<Command>,
     pub(crate) published: Arc<Published>,
     pub(crate) applied: watch::Receiver<Applied>,
+    pub(crate) live: watch::Receiver<Arc<Directory>>,
     pub(crate) plugins: plugin::Host,
     pub(crate) outbox: Outbox,
     pub(crate) db: Db,
@@ -321,6 +325,15 @@ impl Handle {
     pub fn trial(&self, binding: BindingId) -> Option<TrialFigures> {
         let bindings = self.inner.plugins.metrics().bindings;
         bindings.into_iter().find(|b| b.id == binding)?.trial
+    }
+
+    /// What a leg would cost, by the rater that would be asked about it.
+    ///
+    /// # Errors
+    /// In words for a person.
+    pub async fn quote(&self, quote: plugin::Quote) -> Result<Charge, String> {
+        let directory = Arc::clone(&self.inner.live.borrow());
+        self.inner.plugins.quote(quote, directory).await
     }
 
     /// The switch's clock.

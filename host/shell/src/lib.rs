@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod asks;
+mod books;
 mod clock;
 mod command;
 mod config;
@@ -34,6 +35,7 @@ mod shard;
 mod start;
 mod told;
 
+pub use books::Books;
 pub use clock::Clock;
 pub use config::ShellConfig;
 pub use error::ShellError;
@@ -41,6 +43,7 @@ pub use handle::{CallScope, Drained, Gone, Handle, Health, NotLive, Registration
 pub use net::{
     BoundListener, ClientCertificates, ListenerConfig, MediaConfig, NetError, PortRange, TlsCertificate, TlsConfig,
 };
+pub use plugin::Quote;
 pub use plugin::{LiveEvents, Since};
 pub use proofs::IdentitySettings;
 pub use published::Figures;

@@ -16,8 +16,8 @@ use crate::told::{self, Why};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use model::{
-    Answer, AppId, CallEvent, CallRecord, Directory, Explained, Instant, NextHop, Question, RegisterAnswer,
-    RegisterQuestion, Resolved, Ticket, TrunkChange,
+    Answer, AppId, CallEvent, CallRecord, Directory, Explained, Instant, NextHop, Question, RateAnswer, RateKind,
+    RateQuestion, RegisterAnswer, RegisterQuestion, Resolved, Ticket, TrunkChange,
 };
 use net::{Incoming, Net};
 use plugin::AppMessage;
@@ -86,6 +86,7 @@ pub(crate) struct Shard {
     published: Arc<Published>,
     asks: Asks<Answer>,
     registers: Asks<RegisterAnswer>,
+    rates: Asks<RateAnswer>,
     hops: Hops,
     asked_at: BTreeMap<Ticket, Instant>,
     apps_alive: BTreeSet<AppId>,
@@ -121,6 +122,7 @@ impl Shard {
             published: parts.published,
             asks: Asks::new(waker.clone()),
             registers: Asks::new(waker.clone()),
+            rates: Asks::new(waker.clone()),
             hops: Hops::new(parts.resolver, waker.clone()),
             asked_at: BTreeMap::new(),
             apps_alive: BTreeSet::new(),
@@ -289,7 +291,7 @@ impl Shard {
     }
 
     fn take_answers(&mut self, now: Instant) {
-        let Shard { asks, registers, core, asked_at, figures, clock, .. } = self;
+        let Shard { asks, registers, rates, core, asked_at, figures, clock, .. } = self;
         asks.answered(|ticket, answer| {
             observe(figures, asked_at.remove(&ticket), &answer, clock.now());
             core.handle(Input::Answered { ticket, answer }, now);
@@ -297,6 +299,7 @@ impl Shard {
         registers.answered(|ticket, answer| {
             core.handle(Input::RegisterAnswered { ticket, answer }, clock.now());
         });
+        rates.answered(|ticket, answer| core.handle(Input::Rated { ticket, answer }, clock.now()));
         self.collect();
     }
 
@@ -373,6 +376,7 @@ impl Shard {
             Output::Transmit(transmit) => self.net.send(transmit, now),
             Output::Ask(question) => self.ask(question, now),
             Output::AskRegister(question) => self.ask_register(question, now),
+            Output::Rate(question) => self.rate(*question, now),
             Output::Resolve(question) => self.hops.ask(question),
             Output::Prove(question) => self.proofs.ask(*question),
             Output::AppStart { app, start } => {
@@ -405,6 +409,21 @@ impl Shard {
             None => {
                 self.asked_at.insert(ticket, at);
             }
+        }
+    }
+
+    fn rate(&mut self, question: RateQuestion, now: Instant) {
+        let ticket = question.ticket;
+        let (plugins, directory) = (self.plugins.clone(), Arc::clone(&self.directory));
+        if question.kind == RateKind::Release {
+            // Nobody waits for it, and what is kept ends by its time in any case.
+            tokio::spawn(async move { plugins.ask_rate(question, directory).await });
+            return;
+        }
+        let ask = async move { plugins.ask_rate(question, directory).await };
+        if let Some(answer) = self.rates.begin(ticket, ask) {
+            self.core.handle(Input::Rated { ticket, answer }, now);
+            self.collect();
         }
     }
 

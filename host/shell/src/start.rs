@@ -1,5 +1,6 @@
 //! Puts a node's parts together and starts its shard's thread.
 
+use crate::books::Settling;
 use crate::clock::Clock;
 use crate::countries::CountryFile;
 use crate::feed::{Applied, Feed};
@@ -54,6 +55,7 @@ impl Shell {
             plugins: plugins.clone(),
             inbox: inbox.clone(),
             applied,
+            live: watch::Sender::new(Arc::default()),
             refused: BTreeMap::new(),
             tables: BTreeMap::new(),
             countries,
@@ -64,6 +66,7 @@ impl Shell {
         feed.load_tables().await?;
         let broken = feed.bind().await?;
         let directory = Arc::new(directory.with_hooks(plugins.hooks()));
+        feed.live.send_replace(Arc::clone(&directory));
         feed.applied.send_replace(Applied { version: directory.version(), stale: None, broken });
 
         let certificate = dtls::Certificate::draw()
@@ -93,19 +96,20 @@ impl Shell {
             whys,
             published: Arc::clone(&published),
         })?;
-        let applied = feed.applied.subscribe();
+        let (applied, live) = (feed.applied.subscribe(), feed.live.subscribe());
         tokio::spawn(feed.follow());
         let (stop, stopping) = watch::channel(false);
         let keys = keep::keys(plugins.kv().clone(), db.clone(), clock, stopping.clone());
         let whys = keep::explanations(explained, db.clone(), stopping.clone());
+        let settling = Settling::new(&db, &plugins, clock, live.clone()).run(stopping.clone());
         let drain = drain.run(db.clone(), stopping);
         let drain_task = tokio::spawn(async move {
-            tokio::join!(drain, keys, whys);
+            tokio::join!(drain, keys, whys, settling);
         });
         let ending = Ending { thread: Some(thread), drain_stop: Some(stop), drain_task: Some(drain_task) };
         let ending = Mutex::new(ending);
         let draining = AtomicBool::new(false);
-        let inner = Inner { inbox, published, applied, plugins, outbox, db, clock, listeners, draining, ending };
+        let inner = Inner { inbox, published, applied, live, plugins, outbox, db, clock, listeners, draining, ending };
         Ok(Handle { inner: Arc::new(inner) })
     }
 }

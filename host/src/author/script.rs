@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `wit/` as this switch speaks it.
-const WIT: [(&str, &str); 22] = [
+const WIT: [(&str, &str); 25] = [
+    ("billing/ledger.wit", include_str!("../../../wit/billing/ledger.wit")),
+    ("billing/rater.wit", include_str!("../../../wit/billing/rater.wit")),
+    ("billing/world.wit", include_str!("../../../wit/billing/world.wit")),
     ("call/app.wit", include_str!("../../../wit/call/app.wit")),
     ("call/control.wit", include_str!("../../../wit/call/control.wit")),
     ("call/rooms.wit", include_str!("../../../wit/call/rooms.wit")),

@@ -42,8 +42,19 @@ pub(super) async fn cdr(remote: &Remote, command: &Cdr) -> Result<String, Failur
     if remote.json {
         return Ok(json(&Value::Array(cdrs)));
     }
-    let heads = ["STARTED", "CALL", "LEG", "ROLE", "FROM", "TO", "BILLED_MS", "CAUSE", "SIP", "ENDED_BY"];
-    let fields =
-        ["started_at", "call", "leg", "role", "caller", "callee", "billed_ms", "cause", "sip_status", "ended_by"];
+    let heads = ["STARTED", "CALL", "LEG", "ROLE", "FROM", "TO", "BILLED_MS", "COST", "CAUSE", "SIP", "ENDED_BY"];
+    let fields = [
+        "started_at",
+        "call",
+        "leg",
+        "role",
+        "caller",
+        "callee",
+        "billed_ms",
+        "charge.cost",
+        "cause",
+        "sip_status",
+        "ended_by",
+    ];
     Ok(table(&heads, &rows(&cdrs, &fields), "No CDRs."))
 }

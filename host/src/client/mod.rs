@@ -5,6 +5,7 @@
 mod accounts;
 mod bans;
 mod calls;
+mod money;
 mod numbers;
 mod people;
 mod plugins;
@@ -36,6 +37,8 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
         Command::Account(command) => accounts::run(&remote, command).await,
         Command::Trunk(command) => trunks::run(&remote, command).await,
         Command::Table(command) => tables::run(&remote, command).await,
+        Command::Wallet(command) => money::wallet(&remote, command).await,
+        Command::Settlement(command) => money::settlement(&remote, command).await,
         Command::Trace { call } => trace::run(&remote, call).await,
         Command::Translation(command) => translations::run(&remote, command).await,
         Command::Brand(command) => tenants::brand(&remote, command).await,

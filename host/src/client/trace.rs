@@ -33,7 +33,14 @@ fn ladder(trace: &Value) -> String {
         at("ringing_at", format!("{from} <-- {to}   180 (leg {no})"));
         at("answered_at", format!("{from} <-- {to}   200 (leg {no})"));
         let (cause, sip, by) = (text(&leg, "cause"), text(&leg, "sip_status"), text(&leg, "ended_by"));
-        at("ended_at", format!("{from} --x {to}   {cause}, {sip}, by {by}, {} ms (leg {no})", text(&leg, "billed_ms")));
+        let cost = match text(&leg, "charge.cost") {
+            cost if cost == "-" => String::new(),
+            cost => format!(", {cost} {}", text(&leg, "charge.currency")),
+        };
+        at(
+            "ended_at",
+            format!("{from} --x {to}   {cause}, {sip}, by {by}, {} ms{cost} (leg {no})", text(&leg, "billed_ms")),
+        );
     }
     for question in list("questions") {
         let (asked, callee) = (text(&question, "asked"), text(&question, "callee"));

@@ -3,8 +3,8 @@
 use crate::sql::{Arg, Pools, Row, Statement, Tx};
 use crate::{
     Accounts, Audit, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, Idempotency, Identities,
-    Logins, People, PluginKeys, Plugins, Policies, PrefixTables, Rules, SecretKey, StoreError, Tokens, TranslationSets,
-    Trunks, feed::Watch, open,
+    Ledger, Logins, People, PluginKeys, Plugins, Policies, PrefixTables, Rules, SecretKey, Settlements, StoreError,
+    Tokens, TranslationSets, Trunks, Wallets, feed::Watch, open,
 };
 use std::sync::Arc;
 
@@ -159,6 +159,24 @@ impl Db {
     #[must_use]
     pub const fn explanations(&self) -> Explanations<'_> {
         Explanations(self)
+    }
+
+    /// What the switch does with companies' money.
+    #[must_use]
+    pub const fn ledger(&self) -> Ledger<'_> {
+        Ledger(self)
+    }
+
+    /// Wallets, as operators see them.
+    #[must_use]
+    pub const fn wallets(&self) -> Wallets<'_> {
+        Wallets(self)
+    }
+
+    /// Answered legs that wait for their price.
+    #[must_use]
+    pub const fn settlements(&self) -> Settlements<'_> {
+        Settlements(self)
     }
 
     /// What plugins keep.

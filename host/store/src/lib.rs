@@ -37,6 +37,7 @@ pub use nouns::explanations::Explanations;
 pub use nouns::extensions::{Extensions, NewExtension};
 pub use nouns::idempotency::{Idempotency, Known, RequestKey};
 pub use nouns::identities::{BrandIdentity, Identities, SignedIdentity};
+pub use nouns::ledger::{Book, Ledger, LedgerError};
 pub use nouns::logins::{Login, Logins, Refreshed};
 pub use nouns::people::{NewPerson, People, Person, PersonId, Standing};
 pub use nouns::plugin_keys::PluginKeys;
@@ -44,9 +45,11 @@ pub use nouns::plugins::{NewPlugin, Plugin, PluginAbout, Plugins};
 pub use nouns::policies::Policies;
 pub use nouns::prefix_tables::{NewPrefixTable, PrefixTableRow, PrefixTables};
 pub use nouns::rules::{NewRule, Rules};
+pub use nouns::settlements::{Settlement, Settlements};
 pub use nouns::tokens::{ApiToken, NewToken, Role, TokenId, Tokens};
 pub use nouns::translation_sets::{NewTranslationSet, TranslationSets};
 pub use nouns::trunks::Trunks;
+pub use nouns::wallets::{Movement, NewWallet, Wallet, Wallets};
 pub use open::{MIGRATIONS_POSTGRES, MIGRATIONS_SQLITE};
 pub use rights::{Access, Rights};
 pub use scope::{OpContext, Page, Scope};
@@ -69,6 +72,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> 
         ("extensions", nouns::extensions::ALL),
         ("feed", feed::ALL),
         ("identities", nouns::identities::ALL),
+        ("ledger", nouns::ledger::ALL),
         ("idempotency", nouns::idempotency::ALL),
         ("logins", nouns::logins::ALL),
         ("people", nouns::people::ALL),
@@ -78,9 +82,11 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> 
         ("prefix_tables", nouns::prefix_tables::ALL),
         ("rules", nouns::rules::ALL),
         ("seed", seed::ALL),
+        ("settlements", nouns::settlements::ALL),
         ("tokens", nouns::tokens::ALL),
         ("translation_sets", nouns::translation_sets::ALL),
         ("trunks", nouns::trunks::ALL),
+        ("wallets", nouns::wallets::ALL),
     ];
     REGISTRIES.iter().flat_map(|(module, all)| all.iter().map(move |s| (*module, s)))
 }

@@ -38,7 +38,7 @@ impl Statement {
 /// Declares the statements of a module, about one noun, and their registry `ALL`.
 macro_rules! statements {
     ($what:literal; $($name:ident = $sql:expr;)*) => {
-        $(const $name: $crate::sql::Statement =
+        $(pub(crate) const $name: $crate::sql::Statement =
             $crate::sql::Statement { name: stringify!($name), what: $what, sql: $sql };)*
         pub(crate) const ALL: &[$crate::sql::Statement] = &[$($name),*];
     };

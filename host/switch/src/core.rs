@@ -121,6 +121,7 @@ impl Core {
             Input::Answered { ticket, answer } => {
                 self.with_calls(now, |calls, f| calls.handle_answer(f, ticket, answer))
             }
+            Input::Rated { ticket, answer } => self.with_calls(now, |calls, f| calls.handle_rate(f, ticket, answer)),
             Input::Proved { ticket, proof } => self.with_calls(now, |calls, f| calls.handle_proof(f, ticket, proof)),
             Input::Resolved(resolved) => self.handle_resolved(resolved),
             Input::RegisterAnswered { ticket, answer } => self.register_answered(ticket, &answer, now),
@@ -316,6 +317,7 @@ impl Core {
                 call::Output::Record(record) => self.out.push_back(Output::Record(record)),
                 call::Output::Ask(_)
                 | call::Output::Prove(_)
+                | call::Output::Rate(_)
                 | call::Output::AppStart { .. }
                 | call::Output::AppReply { .. }
                 | call::Output::AppStop { .. }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use model::{
     Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId, CallRecord,
-    Directory, Flow, IdentityFailure, Mailbox, ProofQuestion, Question, RecordingEvent, RegisterAnswer,
-    RegisterQuestion, RequestId, ResolveQuestion, Resolved, Ticket, Transmit,
+    Directory, Flow, IdentityFailure, Mailbox, ProofQuestion, Question, RateAnswer, RateQuestion, RecordingEvent,
+    RegisterAnswer, RegisterQuestion, RequestId, ResolveQuestion, Resolved, Ticket, Transmit,
 };
 use std::sync::Arc;
 
@@ -43,6 +43,13 @@ pub enum Input {
         ticket: Ticket,
         /// It does, or why not.
         proof: Result<(), IdentityFailure>,
+    },
+    /// The rater answered a question.
+    Rated {
+        /// Which.
+        ticket: Ticket,
+        /// The answer.
+        answer: RateAnswer,
     },
     /// A lookup of [`Output::Resolve`] is done.
     Resolved(Resolved),
@@ -90,6 +97,8 @@ pub enum Output {
     Recording(RecordingEvent),
     /// Ask the plugin chain; [`Input::Answered`] by the question's deadline, or the default verdict stands.
     Ask(Question),
+    /// Ask the rater; [`Input::Rated`] by the question's deadline, or its policy of failure stands.
+    Rate(Box<RateQuestion>),
     /// Look up a next hop; [`Input::Resolved`] by `Limits::resolve_deadline_ms`, or it has failed.
     Resolve(ResolveQuestion),
     /// Find out whether somebody whom we trust vouches for a caller; [`Input::Proved`] by the question's deadline, or
@@ -129,6 +138,7 @@ impl From<call::Output> for Output {
             call::Output::AppStart { app, start } => Output::AppStart { app, start },
             call::Output::AppReply { app, request, result } => Output::AppReply { app, request, result },
             call::Output::AppStop { app } => Output::AppStop { app },
+            call::Output::Rate(question) => Output::Rate(question),
             call::Output::Prove(question) => Output::Prove(question),
             call::Output::Record(record) => Output::Record(record),
             call::Output::Recording(event) => Output::Recording(event),

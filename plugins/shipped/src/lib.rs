@@ -37,6 +37,15 @@ pub const LCR_MANIFEST: &str = include_str!("../../guests/lcr/plugin.toml");
 /// The schema of its configuration.
 pub const LCR_SCHEMA: &str = include_str!("../../guests/lcr/config.schema.json");
 
+/// `plugins/guests/rating`: what calls cost, postpaid and prepaid.
+pub const RATING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rating.wasm"));
+
+/// Its manifest.
+pub const RATING_MANIFEST: &str = include_str!("../../guests/rating/plugin.toml");
+
+/// The schema of its configuration.
+pub const RATING_SCHEMA: &str = include_str!("../../guests/rating/config.schema.json");
+
 /// `plugins/guests/screening`: allow and block lists.
 pub const SCREENING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/screening.wasm"));
 

@@ -13,6 +13,10 @@ pub mod feature {
     include!(concat!(env!("OUT_DIR"), "/feature.rs"));
 }
 
+pub mod rater {
+    include!(concat!(env!("OUT_DIR"), "/rater.rs"));
+}
+
 pub mod registration {
     include!(concat!(env!("OUT_DIR"), "/registration.rs"));
 }

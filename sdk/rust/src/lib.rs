@@ -2,7 +2,7 @@
 //!
 //! A plugin is a `cdylib` for `wasm32-unknown-unknown`, linked by `wasm-component-ld`. It implements [`Router`] or
 //! [`App`] (or both) and exports it with [`export_router!`] or [`export_app!`]; [`Registration`], [`Feature`] and
-//! [`EventSink`] likewise:
+//! [`EventSink`] and [`billing::Rater`] likewise:
 //!
 //! ```ignore
 //! use strowger_sdk::prelude::*;
@@ -27,6 +27,7 @@
 mod app;
 #[cfg(any(feature = "arena", test))]
 mod arena;
+pub mod billing;
 mod config;
 mod directory;
 #[doc(hidden)]
@@ -65,6 +66,8 @@ pub use sound::{
 
 #[doc(hidden)]
 pub use app::{AppGuest, run as __run_app};
+#[doc(hidden)]
+pub use billing::RaterGuest;
 #[doc(hidden)]
 pub use hooks::{EventSinkGuest, FeatureGuest, RegistrationGuest};
 

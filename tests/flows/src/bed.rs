@@ -3,6 +3,7 @@
 use crate::carriers::{CARRIERS, Carriers};
 use crate::events;
 use crate::party::Party;
+use crate::rating::Rates;
 use crate::registering::PASSWORD;
 use crate::ruled::Ruled;
 use crate::show;
@@ -57,6 +58,7 @@ pub struct Bed {
     /// The last question whether a token holds.
     proof: Ticket,
     ruled: Ruled,
+    rates: Rates,
 }
 
 impl Default for Bed {
@@ -103,6 +105,7 @@ impl Bed {
             register: Ticket(0),
             proof: Ticket(0),
             ruled: Ruled::default(),
+            rates: Rates::default(),
         }
     }
 
@@ -135,6 +138,14 @@ impl Bed {
             ["proof", ">", word] => {
                 let proof = crate::vouching::proof(word);
                 self.core.handle(Input::Proved { ticket: self.proof, proof }, self.now);
+            }
+            ["rater", words @ ..] => {
+                self.rates.bind(words);
+                self.tell_directory();
+            }
+            ["rate", ">", words @ ..] => {
+                let (ticket, answer) = self.rates.answer(words);
+                self.core.handle(Input::Rated { ticket, answer }, self.now);
             }
             ["trunk", settings @ ..] => {
                 self.carriers.set(settings);
@@ -216,6 +227,7 @@ impl Bed {
     fn tell_directory(&mut self) {
         let ruled = &self.ruled;
         let directory = self.carriers.join(|ddis| directory_of((None, None), None, ddis, ruled));
+        let directory = self.rates.join(directory);
         self.core.handle(Input::Directory(Arc::new(directory)), self.now);
     }
 
@@ -352,6 +364,7 @@ impl Bed {
                 }
                 Output::Resolve(question) => self.lookup = question.ticket,
                 Output::Prove(question) => self.proof = question.ticket,
+                Output::Rate(question) => self.rates.asked(question),
                 Output::Record(_)
                 | Output::Recording(_)
                 | Output::AppReply { .. }
@@ -441,7 +454,7 @@ fn plan(words: &[&str]) -> RingPlan {
         media: if words.contains(&"direct") { MediaPath::Direct } else { MediaPath::Anchor },
         header_ops: Vec::new(),
         max_duration: value("max="),
-        attrs: Vec::new(),
+        attrs: words.iter().filter_map(|w| Some(("r.rate-as".to_owned(), w.strip_prefix("as=")?.to_owned()))).collect(),
     }
 }
 

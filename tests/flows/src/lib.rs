@@ -16,6 +16,7 @@ mod bed;
 mod carriers;
 mod events;
 mod party;
+mod rating;
 mod registering;
 mod ruled;
 mod show;

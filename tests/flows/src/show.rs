@@ -74,17 +74,22 @@ pub(crate) fn output(output: &Output) -> Option<String> {
         Output::AppStop { .. } => "app < stop".to_owned(),
         Output::AskRegister(question) => format!("hook < register {}", question.attempt.account),
         Output::Prove(question) => format!("proof < {} {}", question.number, question.x5u),
+        Output::Rate(question) => crate::rating::show(question),
         Output::Resolve(question) => format!("dns < {}", question.target.host),
-        Output::Record(CallRecord::Answered(cdr)) => format!("record answered leg {}", cdr.leg),
+        Output::Record(CallRecord::Answered(cdr)) => {
+            let paid = cdr.rated.as_ref().map(|rated| format!(" paid as {}", rated.number)).unwrap_or_default();
+            format!("record answered leg {}{paid}", cdr.leg)
+        }
         Output::Record(CallRecord::Ended(cdr)) => {
             format!(
-                "record ended leg {} {} {} by {:?} after {} ms{}",
+                "record ended leg {} {} {} by {:?} after {} ms{}{}",
                 cdr.leg,
                 cdr.cause.code(),
                 cdr.sip_status,
                 cdr.ended_by,
                 cdr.billed_ms(),
-                cdr.identity.map(|identity| format!(" identity={}", identity.code())).unwrap_or_default()
+                cdr.identity.map(|identity| format!(" identity={}", identity.code())).unwrap_or_default(),
+                cdr.usage().map(|used| crate::rating::used(&used)).unwrap_or_default()
             )
         }
         Output::Recording(RecordingEvent::Started(start)) => {

@@ -36,6 +36,9 @@ pub use ua::{Dialog, Message, Ua, sdp};
 use std::time::{Duration, Instant};
 
 /// The guest that misbehaves as it is configured to.
+pub const CHEAT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/cheat.wasm"));
+
+/// The hostile router and app.
 pub const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostile.wasm"));
 
 /// How long a test waits for what must come: it fails by this, and never decides by it.

@@ -17,6 +17,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 /// The guest that misbehaves as configured.
 pub const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostile.wasm"));
 
+/// The rater that misbehaves as configured.
+pub const CHEAT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/cheat.wasm"));
+
 /// The guest that uses every capability as configured.
 pub const PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe.wasm"));
 
@@ -58,6 +61,7 @@ pub fn host_with(change: impl FnOnce(&mut HostConfig)) -> Host {
     config.limits.route_deadline_ms = 60_000;
     config.limits.route_io_deadline_ms = 60_000;
     config.limits.register_deadline_ms = 60_000;
+    config.limits.rate_deadline_ms = 60_000;
     change(&mut config);
     Host::new(config).expect("a host")
 }

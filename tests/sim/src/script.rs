@@ -120,6 +120,8 @@ impl Script {
                 let at = now + self.chance.millis(0, 40);
                 self.later(at, Input::Resolved(resolved));
             }
+            // Nobody has bound a rater there.
+            Output::Rate(_) => {}
             Output::Transmit(_) | Output::Record(_) | Output::Recording(_) | Output::Event(_) => {}
         }
     }

@@ -232,8 +232,8 @@ async fn bind(State(api): State<Api>, caller: Caller, Body(body): Body<Bind>) ->
     check_name(&body.name)?;
     let plugin = api.db.plugins().get(&caller.ctx, PluginId(body.plugin)).await?;
     let point = point(body.point, &plugins::points(&api, &caller, plugin.id).await?)?;
-    if account.is_some() && point == "hooks/event-sink" {
-        return Err(Problem::field("account", "an event sink hears a brand or a company, not one account"));
+    if account.is_some() && ["hooks/event-sink", "billing/rater"].contains(&point.as_str()) {
+        return Err(Problem::field("account", "an event sink or a rater serves a brand or a company, not one account"));
     }
     let old = match api.db.plugin_bindings().find(&caller.ctx, (brand, company, account), &body.name).await {
         Ok(old) => Some(old),

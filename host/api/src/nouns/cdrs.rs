@@ -5,8 +5,9 @@ use crate::extract::Params;
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller, stamp};
 use axum::extract::State;
-use model::{AccountId, Cause, CompanyId, EndedBy, Instant, LegRole};
+use model::{AccountId, Cause, CompanyId, EndedBy, Instant, LegRole, amount_text};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use store::{CdrCursor, CdrFilter};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -49,6 +50,34 @@ pub(crate) struct Cdr {
     /// Who vouches for the caller's number: `none`, `passed-a` to `passed-c`, `failed-...`, or of a leg to a carrier
     /// `signed-a` to `signed-c`; null where nobody looked.
     identity: Option<&'static str>,
+    /// What it costs; null where nothing is to be paid for it, or until it is settled.
+    charge: Option<Charge>,
+    /// Whether it waits for its price.
+    unsettled: bool,
+}
+
+/// What a leg costs, and how it came to that. Amounts are decimal texts, never floating numbers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Charge {
+    /// What the company pays, as `0.15`.
+    cost: String,
+    /// What the carrier takes, where it is known.
+    carrier_cost: Option<String>,
+    /// ISO 4217.
+    currency: String,
+    /// The plan, the prefix, the rate and whatever else the rater says.
+    lines: BTreeMap<String, String>,
+}
+
+impl From<model::Charge> for Charge {
+    fn from(charge: model::Charge) -> Self {
+        Charge {
+            cost: amount_text(charge.micros),
+            carrier_cost: charge.carrier_micros.map(amount_text),
+            currency: charge.currency,
+            lines: charge.lines.into_iter().collect(),
+        }
+    }
 }
 
 /// How the media of one leg went. "In" is from the party, as the switch counted it; "out" is to the party, as its RTCP
@@ -93,6 +122,7 @@ impl From<model::MediaQuality> for MediaQuality {
 impl From<model::Cdr> for Cdr {
     fn from(c: model::Cdr) -> Self {
         let billed_ms = c.billed_ms();
+        let unsettled = c.charge.is_none() && c.rated.is_some() && c.answered_at.is_some();
         Cdr {
             call: c.call.to_string(),
             leg: c.leg,
@@ -123,6 +153,8 @@ impl From<model::Cdr> for Cdr {
             },
             media: c.media.map(Into::into),
             identity: c.identity.map(model::Vouched::code),
+            charge: c.charge.map(Into::into),
+            unsettled,
         }
     }
 }

@@ -86,6 +86,13 @@ impl Switch for FakeSwitch {
             Ok(())
         })
     }
+    fn quote(&self, priced: api::Priced) -> Asked<'_, Result<model::Charge, String>> {
+        let seconds = i64::try_from(priced.billed_ms / 1_000).unwrap();
+        let known = priced.number.starts_with('+');
+        let lines = vec![("prefix".to_owned(), priced.number.chars().skip(1).take(2).collect())];
+        let charge = model::Charge { micros: seconds * 1_500, carrier_micros: None, currency: "EUR".to_owned(), lines };
+        Box::pin(async move { if known { Ok(charge) } else { Err("no price for the number".to_owned()) } })
+    }
     fn trial(&self, _: BindingId) -> Option<Trial> {
         Some(Trial { calls: 7, same: 6, different: 1, differences: vec!["x".to_owned()], ..Trial::default() })
     }
@@ -270,6 +277,8 @@ impl World {
         let table = id(loaded.body);
         let body = json!({"company": company, "kind": "match-list", "name": "friends", "body": {"numbers": ["+4477"]}});
         let rule = id(self.must("POST", "/api/v1/rules", body).await);
+        let body = json!({"method": "prepaid", "plan": "retail", "currency": "EUR"});
+        self.must("PUT", &format!("/api/v1/companies/{company}/wallet"), body).await;
         let body = json!({"company": company, "name": "anna", "password": "a long password", "role": "admin"});
         let person = id(self.must("POST", "/api/v1/people", body).await);
         let log_in = json!({"name": "anna", "password": "a long password", "company": "one.example"});

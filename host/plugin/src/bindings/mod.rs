@@ -74,3 +74,17 @@ pub(crate) mod event_sink {
         },
     });
 }
+
+/// World `strowger:billing/rater-plugin`.
+pub(crate) mod rater {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/types", "../../wit/host", "../../wit/billing"],
+        world: "strowger:billing/rater-plugin",
+        imports: { "strowger:billing/ledger": async },
+        exports: { default: async },
+        with: {
+            "strowger:types": super::router::strowger::types,
+            "strowger:host": super::router::strowger::host,
+        },
+    });
+}

@@ -7,6 +7,7 @@ mod denied;
 mod directory;
 mod http;
 mod kv;
+mod ledger;
 mod log;
 mod metrics;
 mod powers;
@@ -14,6 +15,8 @@ mod secrets;
 
 pub(crate) use denied::Denied;
 pub use http::{HttpClients, is_public};
+pub(crate) use ledger::Purse;
+pub use ledger::{Ledger, Told as LedgerTold};
 pub(crate) use log::LineBudget;
 pub(crate) use metrics::SeriesTable;
 pub use powers::PrefixTables;

@@ -1,13 +1,20 @@
 //! CDRs: one row per leg, `(call, leg)` unique for ever. Written by the outbox only; listed newest first.
 
+use super::settlements;
 use crate::sql::{Arg, Statement, args, in_scope, instant, micros, statements, stored, translated};
 use crate::{Db, OpContext, StoreError};
-use model::{AccountId, BrandId, CallId, Cause, Cdr, CompanyId, EndedBy, Instant, LegRole, Vouched};
+use model::{AccountId, BrandId, CallId, Cause, Cdr, Charge, CompanyId, EndedBy, Instant, LegRole, Vouched};
 
 macro_rules! columns {
     () => {
         "call_id, leg, role, brand_id, company_id, account_id, sip_call_id, caller, callee, decided_by, started_at,
-        ringing_at, answered_at, ended_at, cause, sip_status, ended_by, media, identity"
+        ringing_at, answered_at, ended_at, cause, sip_status, ended_by, media, identity, rated"
+    };
+}
+// What a row has beside what the outbox writes: what it cost.
+macro_rules! charged {
+    () => {
+        concat!(columns!(), ", cost, carrier_cost, currency, charge_lines")
     };
 }
 // One text per width of the question, so that each walks its own index and stops after a page.
@@ -15,7 +22,7 @@ macro_rules! page {
     ($scope:literal) => {
         concat!(
             "SELECT ",
-            columns!(),
+            charged!(),
             " FROM cdrs WHERE ",
             $scope,
             " AND (started_at, call_id, leg) < ($3, $4, $5) AND started_at >= $6
@@ -29,7 +36,7 @@ macro_rules! page {
 /// SQLite looks up each `$n` among all before it.
 const MANY: usize = 8;
 /// Columns of a row.
-const COLUMNS: usize = 19;
+const COLUMNS: usize = 20;
 const MANY_HEAD: &str = concat!("INSERT INTO cdrs (", columns!(), ") VALUES ");
 const MANY_TAIL: &str = " ON CONFLICT (call_id, leg) DO NOTHING";
 /// Room for a row's brackets and for each `$n, `.
@@ -84,7 +91,7 @@ static ONE_TEXT: ([u8; MANY_ROOM], usize) = insert_text(1);
 statements! { "CDR";
     INSERT = text_in(&ONE_TEXT);
     INSERT_MANY = text_in(&MANY_TEXT);
-    OF_CALL = concat!("SELECT ", columns!(), " FROM cdrs WHERE call_id = $3 AND ", in_scope!(), " ORDER BY leg");
+    OF_CALL = concat!("SELECT ", charged!(), " FROM cdrs WHERE call_id = $3 AND ", in_scope!(), " ORDER BY leg");
     PAGE_PLATFORM = page!("(CAST($1 AS BIGINT) IS NULL AND CAST($2 AS BIGINT) IS NULL)");
     PAGE_BRAND = page!("(brand_id = $1 AND CAST($2 AS BIGINT) IS NULL)");
     PAGE_COMPANY = page!("((CAST($1 AS BIGINT) IS NULL OR brand_id = $1) AND company_id = $2)");
@@ -111,6 +118,11 @@ struct CdrRow {
     ended_by: String,
     media: Option<String>,
     identity: Option<String>,
+    rated: Option<String>,
+    cost: Option<i64>,
+    carrier_cost: Option<i64>,
+    currency: Option<String>,
+    charge_lines: Option<String>,
 }
 
 /// A CDR and what of it must be made to be stored.
@@ -123,6 +135,8 @@ struct InsertRow<'a> {
     decided_by: Option<String>,
     /// JSON.
     media: Option<String>,
+    /// JSON.
+    rated: Option<String>,
 }
 
 impl InsertRow<'_> {
@@ -137,6 +151,7 @@ impl InsertRow<'_> {
             callee: clean(&cdr.callee),
             decided_by: cdr.decided_by.as_deref().map(clean),
             media: cdr.media.and_then(|media| serde_json::to_string(&media).ok()),
+            rated: cdr.rated.as_ref().and_then(|rated| serde_json::to_string(rated).ok()).map(|text| clean(&text)),
         }
     }
 
@@ -163,6 +178,7 @@ impl InsertRow<'_> {
             text_of(&ENDERS, cdr.ended_by).into(),
             self.media.as_deref().into(),
             cdr.identity.map(Vouched::code).into(),
+            self.rated.as_deref().into(),
         ]
     }
 }
@@ -206,6 +222,16 @@ impl TryFrom<CdrRow> for Cdr {
             ended_by: stored("ender", value_of(&ENDERS, &row.ended_by))?,
             media: row.media.map(|text| stored("media quality", serde_json::from_str(&text).ok())).transpose()?,
             identity: row.identity.map(|code| stored("identity", Vouched::from_code(&code))).transpose()?,
+            rated: row.rated.map(|text| stored("authorisation", serde_json::from_str(&text).ok())).transpose()?,
+            charge: match (row.cost, row.currency) {
+                (Some(micros), Some(currency)) => Some(Charge {
+                    micros,
+                    carrier_micros: row.carrier_cost,
+                    currency,
+                    lines: stored("charge", serde_json::from_str(row.charge_lines.as_deref().unwrap_or("[]")).ok())?,
+                }),
+                (_, _) => None,
+            },
         })
     }
 }
@@ -312,6 +338,13 @@ impl Cdrs<'_> {
         }
         for row in rest {
             tx.run(INSERT, &row.args()).await?;
+        }
+        // What is to be paid for waits for its price from the same moment on.
+        for row in rows.iter().filter(|row| row.cdr.rated.is_some() && row.cdr.answered_at.is_some()) {
+            let cdr = row.cdr;
+            let (brand, company) = (cdr.brand.0.into(), cdr.company.0.into());
+            let waits = [(&row.call).into(), i64::from(cdr.leg).into(), brand, company, micros(cdr.ended_at).into()];
+            tx.run(settlements::ADD, &waits).await?;
         }
         tx.commit().await
     }

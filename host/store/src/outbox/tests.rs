@@ -50,6 +50,8 @@ fn cdr(call: u128, second: u64) -> Cdr {
         ended_by: EndedBy::Caller,
         media: None,
         identity: None,
+        rated: None,
+        charge: None,
     }
 }
 

@@ -6,7 +6,7 @@ use model::{AccountId, BrandId, CallId, CallRecord, Cause, Cdr, CompanyId};
 use store::outbox::{Outbox, OutboxConfig};
 use store::{CdrCursor, CdrFilter, OpContext};
 
-async fn keep(place: &Place, cdrs: Vec<Cdr>) {
+pub async fn keep(place: &Place, cdrs: Vec<Cdr>) {
     let (outbox, mut drain) = Outbox::open(&place.dir.path().join("journal"), OutboxConfig::default()).unwrap();
     let records: Vec<CallRecord> = cdrs.into_iter().map(CallRecord::Ended).collect();
     outbox.journal().append(&records).unwrap();

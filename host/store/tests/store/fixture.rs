@@ -147,5 +147,7 @@ pub fn cdr(call: u128, leg: u16) -> Cdr {
         ended_by: EndedBy::Caller,
         media: Some(model::MediaQuality { packets_in: 500, mos_in: Some(437), ..model::MediaQuality::default() }),
         identity: Some(model::Vouched::Passed(model::Attestation::B)),
+        rated: None,
+        charge: None,
     }
 }

@@ -9,6 +9,7 @@ mod fixture;
 mod identities;
 mod kept;
 mod kill;
+mod ledger;
 mod outbox;
 mod plugins;
 mod postgres;

@@ -106,6 +106,13 @@ fn every_statement_on_tenant_rows_looks_at_the_scope() {
         ("plugins", "INSTALL", "the owner is checked against the scope before"),
         ("prefix_tables", "BODY", "the feed loads what every tenant has"),
         ("prefix_tables", "EVERY", "the feed loads what every tenant has"),
+        ("settlements", "ADD", "the outbox writes for every tenant"),
+        ("settlements", "CHARGE", "the switch settles for every tenant"),
+        ("settlements", "COUNT", "the switch counts for its metrics"),
+        ("settlements", "DONE", "the switch settles for every tenant"),
+        ("settlements", "DUE", "the switch settles for every tenant"),
+        ("settlements", "LATER", "the switch settles for every tenant"),
+        ("settlements", "NEXT", "the switch settles for every tenant"),
         ("tokens", "CREATE", "the scope of the token is checked against the maker's before"),
         ("tokens", "PUT", "the scope of the token is checked against the maker's before"),
         ("trunks", "RIVAL", "an address can be one brand's only, whoever asks"),
@@ -113,8 +120,10 @@ fn every_statement_on_tenant_rows_looks_at_the_scope() {
     ];
     let mut leaks = Vec::new();
     for (module, statement) in store::statements() {
-        // The feed serves every tenant of the node; the seed makes one fixed tenant.
+        // The feed serves every tenant of the node, and the ledger each of its calls' company; the seed makes one fixed
+        // tenant.
         if module == "feed"
+            || module == "ledger"
             || module == "seed"
             || UNSCOPED.iter().any(|(m, s, _)| (*m, *s) == (module, statement.name()))
         {

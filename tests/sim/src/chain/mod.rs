@@ -231,6 +231,7 @@ impl World {
                 Output::Record(record) => self.note(shard, record)?,
                 Output::Resolve(_)
                 | Output::Prove(_)
+                | Output::Rate(_)
                 | Output::AskRegister(_)
                 | Output::AppStart { .. }
                 | Output::AppReply { .. }

@@ -1,0 +1,189 @@
+//! Money: what a key does once, who gets what is there, and books that agree whatever happens.
+
+use crate::cdrs::keep;
+use crate::fixture::{CTX, Place, at, brand, cdr, company};
+use crate::on_both;
+use model::{Charge, CompanyId, LedgerRefusal, Money, Rated};
+use store::{Db, LedgerError, NewWallet, OpContext, Page, StoreError};
+
+fn eur(micros: i64) -> Money {
+    Money { micros, currency: "EUR".to_owned() }
+}
+
+fn plan(method: &str, credit: i64) -> NewWallet {
+    let (method, plan, currency) = (method.to_owned(), "retail".to_owned(), "EUR".to_owned());
+    NewWallet { method, plan, currency, credit, daily_cap: None, low_mark: None }
+}
+
+/// A company with a prepaid wallet of so much.
+async fn payer(db: &Db, name: &str, balance: i64) -> CompanyId {
+    let brand = brand(db, name).await;
+    let company = company(db, brand.id, name).await.id;
+    db.wallets().put(&CTX, company, &plan("prepaid", 0)).await.unwrap();
+    if balance != 0 {
+        db.wallets().deposit(&CTX, company, ("first", balance), "", at(1)).await.unwrap();
+    }
+    company
+}
+
+async fn holds(db: &Db) {
+    for audit in db.ledger().audit().await.unwrap() {
+        assert!(audit.holds(), "{audit:?}");
+    }
+}
+
+async fn is(db: &Db, company: CompanyId, balance: i64, reserved: i64) {
+    let wallet = db.wallets().get(&CTX, company).await.unwrap();
+    assert_eq!((wallet.balance, wallet.reserved), (balance, reserved));
+    holds(db).await;
+}
+
+on_both! {
+async fn a_key_keeps_charges_and_lets_go_once(place: Place) {
+    let db = &place.db;
+    let c = payer(db, "a", 1_000).await;
+    let l = db.ledger();
+    assert_eq!(l.reserve(c, "g", &eur(400), 60, at(2)).await, Ok(400));
+    assert_eq!(l.reserve(c, "g", &eur(999), 60, at(2)).await, Ok(400), "the same key, whatever is asked");
+    let poor = LedgerError::Refused(LedgerRefusal::Insufficient(600));
+    assert_eq!(l.reserve(c, "h", &eur(601), 60, at(2)).await, Err(poor.clone()));
+    assert_eq!(l.adjust(c, "g", &eur(900), 60, at(3)).await, Ok(900));
+    assert_eq!(l.adjust(c, "g", &eur(900), 60, at(3)).await, Ok(900));
+    is(db, c, 1_000, 900).await;
+    assert_eq!(l.commit(c, "leg", Some("g"), &eur(350), (&[], at(4))).await, Ok(350));
+    assert_eq!(l.commit(c, "leg", Some("g"), &eur(777), (&[], at(5))).await, Ok(350), "charged once, as it was then");
+    is(db, c, 650, 0).await;
+    assert_eq!(l.adjust(c, "g", &eur(1), 60, at(5)).await, Err(LedgerError::Refused(LedgerRefusal::Closed)));
+    assert_eq!(l.reserve(c, "i", &eur(10), 60, at(5)).await, Ok(10));
+    l.release(c, "i").await.unwrap();
+    l.release(c, "i").await.unwrap();
+    l.release(c, "never").await.unwrap();
+    is(db, c, 650, 0).await;
+    let other = Money { micros: 1, currency: "USD".to_owned() };
+    assert!(matches!(l.reserve(c, "x", &other, 1, at(6)).await, Err(LedgerError::Refused(LedgerRefusal::Invalid(_)))));
+    assert!(matches!(l.commit(c, "x", None, &eur(-1), (&[], at(6))).await, Err(LedgerError::Refused(_))));
+    // What was used is owed, even where it is not there.
+    assert_eq!(l.commit(c, "big", None, &eur(5_000), (&[], at(7))).await, Ok(5_000));
+    is(db, c, -4_350, 0).await;
+    let seen = l.account(c, at(5), None).await.unwrap();
+    assert_eq!((seen.balance, seen.spent_today), (-4_350, 5_000), "only since the midnight that is given");
+}
+
+async fn what_is_kept_ends_with_its_time_unless_it_was_kept_longer(place: Place) {
+    let db = &place.db;
+    let c = payer(db, "a", 1_000).await;
+    let l = db.ledger();
+    l.reserve(c, "short", &eur(100), 10, at(0)).await.unwrap();
+    l.reserve(c, "long", &eur(200), 10, at(0)).await.unwrap();
+    l.adjust(c, "long", &eur(250), 100, at(5)).await.unwrap();
+    assert_eq!(l.expire(at(9)).await.unwrap(), 0);
+    assert_eq!(l.expire(at(10)).await.unwrap(), 1);
+    is(db, c, 1_000, 250).await;
+    // A call that outlives what was kept for it: it keeps again, and its charge comes all the same.
+    assert_eq!(l.adjust(c, "short", &eur(120), 10, at(11)).await, Ok(120));
+    is(db, c, 1_000, 370).await;
+    l.commit(c, "leg", Some("short"), &eur(90), (&[], at(12))).await.unwrap();
+    assert_eq!(l.expire(at(1_000)).await.unwrap(), 1);
+    is(db, c, 910, 0).await;
+}
+
+async fn of_many_at_once_none_gets_what_is_not_there(place: Place) {
+    let c = payer(&place.db, "a", 1_000).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..24 {
+        let db = place.db.clone();
+        tasks.spawn(async move {
+            let key = format!("g{n}");
+            let kept = db.ledger().reserve(c, &key, &eur(100), 60, at(2)).await.is_ok();
+            if kept && n % 2 == 0 {
+                // The same charge twice, from two sides.
+                let leg = format!("leg{n}");
+                let (one, two) = tokio::join!(
+                    async { db.ledger().commit(c, &leg, Some(&key), &eur(70), (&[], at(3))).await },
+                    async { db.ledger().commit(c, &leg, Some(&key), &eur(70), (&[], at(3))).await },
+                );
+                assert_eq!((one, two), (Ok(70), Ok(70)));
+                return (kept, true);
+            }
+            (kept, false)
+        });
+    }
+    let done: Vec<(bool, bool)> = tasks.join_all().await;
+    let charged = i64::try_from(done.iter().filter(|d| d.1).count()).unwrap();
+    let kept = i64::try_from(done.iter().filter(|d| d.0).count()).unwrap();
+    assert!(kept >= 10, "all that was there was given: {kept}");
+    is(&place.db, c, 1_000 - 70 * charged, 100 * (kept - charged)).await;
+}
+
+async fn money_by_hand_moves_once_by_its_key_and_is_a_brands(place: Place) {
+    let db = &place.db;
+    let c = payer(db, "a", 0).await;
+    let w = db.wallets();
+    let own = OpContext::company(w.get(&CTX, c).await.map(|w| model::BrandId(w.brand_id)).unwrap(), c);
+    assert_eq!(w.deposit(&CTX, c, ("k", 500), "cash", at(1)).await.unwrap().balance, 500);
+    assert_eq!(w.deposit(&CTX, c, ("k", 500), "cash", at(2)).await.unwrap().balance, 500, "the same again");
+    assert!(matches!(w.deposit(&CTX, c, ("k", 501), "", at(2)).await, Err(StoreError::Conflict { .. })));
+    assert!(matches!(w.deposit(&own, c, ("mine", 9), "", at(2)).await, Err(StoreError::Forbidden { .. })));
+    assert_eq!(w.deposit(&CTX, c, ("back", -200), "taken back", at(3)).await.unwrap().balance, 300);
+    let seen = w.movements(&own, c, Page { after: 0, limit: 1 }).await.unwrap();
+    assert_eq!(seen.iter().map(|m| (m.kind.as_str(), m.amount, m.balance)).collect::<Vec<_>>(), [("correction", -200, 300)]);
+    let older = w.movements(&own, c, Page { after: seen[0].id, limit: 9 }).await.unwrap();
+    assert_eq!((older.len(), older[0].memo.as_str()), (1, "cash"));
+    let dollars = NewWallet { currency: "USD".to_owned(), ..plan("postpaid", 7) };
+    assert!(matches!(w.put(&CTX, c, &dollars).await, Err(StoreError::Invalid { what: "currency", .. })));
+    assert_eq!(w.put(&CTX, c, &plan("postpaid", 7)).await.unwrap().balance, 300, "what it has stays");
+    is(db, c, 300, 0).await;
+    let other = payer(db, "b", 5).await;
+    assert!(matches!(w.get(&own, other).await, Err(StoreError::NotFound { .. })));
+}
+
+async fn an_answered_leg_waits_for_its_price_from_its_cdr_on(place: Place) {
+    let db = &place.db;
+    let rated = |n| Some(Rated { id: format!("7.{n}"), number: "+49".to_owned(), trunk: None, payer: None, unasked: false, granted_s: None, since: None });
+    let leg = |n: u16| model::Cdr { rated: rated(n), ..cdr(7, n) };
+    let unanswered = model::Cdr { answered_at: None, ..leg(3) };
+    keep(&place, vec![cdr(7, 0), leg(1), leg(2), unanswered]).await;
+    keep(&place, vec![leg(1)]).await;
+    let due = db.settlements().due(at(20), 9).await.unwrap();
+    let legs: Vec<u16> = due.iter().map(|(s, c)| { assert_eq!(s.leg, c.leg); s.leg }).collect();
+    assert_eq!((legs, due[0].1.rated.clone()), (vec![1, 2], rated(1)));
+    let call = due[0].0.call;
+    let lines = vec![("prefix".to_owned(), "49".to_owned())];
+    let charge = Charge { micros: 12, carrier_micros: Some(5), currency: "EUR".to_owned(), lines };
+    db.settlements().done((call, 1), &charge).await.unwrap();
+    db.settlements().done((call, 1), &Charge { micros: 99, ..charge.clone() }).await.unwrap();
+    db.settlements().later((call, 2), at(100), "a trap").await.unwrap();
+    assert!(db.settlements().due(at(99), 9).await.unwrap().is_empty());
+    assert_eq!(db.settlements().next().await.unwrap(), Some(at(100)));
+    assert_eq!(db.settlements().count().await.unwrap(), (1, 1));
+    let waiting = db.settlements().waiting(&CTX, 1, Page::first()).await.unwrap();
+    assert_eq!((waiting[0].tries, waiting[0].error.as_deref()), (1, Some("a trap")));
+    let stranger = OpContext::company(model::BrandId(9), CompanyId(9));
+    assert!(db.settlements().retry(&stranger, (call, 2), at(50)).await.is_err());
+    db.settlements().retry(&CTX, (call, 2), at(50)).await.unwrap();
+    assert_eq!(db.settlements().due(at(50), 9).await.unwrap().len(), 1);
+    // The CDR comes once more, after all: it stays settled.
+    keep(&place, vec![leg(1)]).await;
+    assert_eq!(db.settlements().count().await.unwrap(), (1, 1));
+    let legs = db.cdrs().of_call(&CTX, call).await.unwrap();
+    assert_eq!(legs[1].charge, Some(charge));
+    assert_eq!(legs[2].charge, None);
+}
+}
+
+#[tokio::test]
+async fn a_movement_is_never_changed_or_removed() {
+    let place = Place::sqlite().await;
+    payer(&place.db, "a", 5).await;
+    let pool = sqlx::SqlitePool::connect(&place.url).await.unwrap();
+    for sql in ["UPDATE wallet_movements SET amount = 0", "DELETE FROM wallet_movements"] {
+        assert!(sqlx::query(sql).execute(&pool).await.is_err(), "{sql}");
+    }
+    if let Some(place) = Place::postgres().await {
+        payer(&place.db, "a", 5).await;
+        let pool = sqlx::PgPool::connect(&place.url).await.unwrap();
+        for sql in ["UPDATE wallet_movements SET amount = 0", "DELETE FROM wallet_movements"] {
+            assert!(sqlx::query(sql).execute(&pool).await.is_err(), "{sql}");
+        }
+    }
+}
