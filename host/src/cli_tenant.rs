@@ -16,6 +16,13 @@ pub(crate) enum Brand {
         #[arg(long, value_name = "VERDICT")]
         default_verdict: Option<String>,
     },
+    /// Show what a brand says about its companies; with JSON, change it: most calls, kinds of companies, service codes
+    Rules {
+        /// The brand's name, or its number
+        brand: String,
+        /// All of it: JSON text, or @FILE
+        rules: Option<String>,
+    },
     /// Show who vouches for a brand's callers and whom it believes (STIR/SHAKEN); with options, change what is named
     Identity {
         /// The brand's name, or its number
@@ -50,6 +57,9 @@ pub(crate) enum Company {
         /// The SIP domain and digest realm, unique
         #[arg(long)]
         domain: String,
+        /// What kind of client it is, for good: vpbx, residential, retail or wholesale [default: vpbx]
+        #[arg(long, value_name = "KIND")]
+        kind: Option<String>,
         /// The brand, by name or number [default: the only one there is]
         #[arg(long)]
         brand: Option<String>,

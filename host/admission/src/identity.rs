@@ -4,7 +4,7 @@
 //! P-Asserted-Identity, P-Preferred-Identity, Remote-Party-ID and From, in this order; the first that the account owns
 //! is presented, and where it owns none of them its own user name is (decision 0074).
 
-use model::{Account, Directory, RouteTarget};
+use model::{Account, CompanyKind, Directory, RouteTarget};
 use sip_message::{HeaderValue, Message, Name, UriRef};
 
 /// Most identities of one request that are looked at.
@@ -25,6 +25,11 @@ pub struct Presented {
 pub fn presented(directory: &Directory, account: &Account, request: &Message) -> Presented {
     let fields = [Name::PAssertedIdentity, Name::PPreferredIdentity, Name::RemotePartyId, Name::From];
     let mut wishes = fields.into_iter().flat_map(|name| request.values(name));
+    if directory.company(account.company).is_some_and(|company| company.kind == CompanyKind::Wholesale) {
+        // A carrier's callers are its own affair.
+        let said = wishes.find_map(number_of).filter(|said| !said.is_empty());
+        return Presented { user: said.unwrap_or_else(|| account.username.clone()), all_owned: false };
+    }
     let mut found: Option<String> = None;
     let mut all_owned = true;
     for value in wishes.by_ref().take(WISHES_MAX) {
@@ -52,7 +57,8 @@ fn tel_number(uri: UriRef<'_>) -> String {
 }
 
 /// The number as it is written in the directory, if the account owns it: its user name, an extension or a public number
-/// that leads to it. A direct account is a telephone system of its own: every public number of its company is its.
+/// that leads to it. A direct account is a telephone system of its own: every public number of its company is its; so are
+/// they those of every account of a client that shares them.
 fn owned(directory: &Directory, account: &Account, wish: &str) -> Option<String> {
     if wish == account.username {
         return Some(account.username.clone());
@@ -73,7 +79,8 @@ fn owned(directory: &Directory, account: &Account, wish: &str) -> Option<String>
         | RouteTarget::Conference(_)
         | RouteTarget::Number(_) => false,
     };
-    (own || account.direct.is_some()).then(|| ddi.e164.clone())
+    let shared = directory.company(account.company).is_some_and(|company| company.kind.shares_numbers());
+    (own || shared || account.direct.is_some()).then(|| ddi.e164.clone())
 }
 
 fn leads_to(directory: &Directory, account: &Account, number: &str) -> bool {
@@ -118,6 +125,7 @@ mod tests {
             media_security: model::MediaSecurity::default(),
             codecs: Vec::new(),
             hold_music: None,
+            kind: Default::default(),
             rules: Default::default(),
         };
         let extension = |id: i64, number: &str, name: &str| Extension {

@@ -23,6 +23,7 @@ pub(crate) fn routes() -> (Router<Api>, OpenApi) {
         .merge(nouns::identities::routes())
         .merge(nouns::companies::routes())
         .merge(nouns::policies::routes())
+        .merge(nouns::brand_rules::routes())
         .merge(nouns::accounts::routes())
         .merge(nouns::mailboxes::routes())
         .merge(nouns::extensions::routes())

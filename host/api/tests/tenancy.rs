@@ -46,6 +46,8 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("DELETE /api/v1/brands/{id}", thing(at("brands", brand), Value::Null)),
         ("GET /api/v1/brands/{id}/identity", thing(at("brands", brand) + "/identity", Value::Null)),
         ("PATCH /api/v1/brands/{id}/identity", thing(at("brands", brand) + "/identity", json!({"anchors": ""}))),
+        ("GET /api/v1/brands/{id}/rules", thing(at("brands", brand) + "/rules", Value::Null)),
+        ("PUT /api/v1/brands/{id}/rules", thing(at("brands", brand) + "/rules", json!({}))),
         ("GET /api/v1/companies", Case::List),
         (
             "POST /api/v1/companies",

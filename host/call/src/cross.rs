@@ -164,7 +164,7 @@ impl Engine {
             Goal::Number(number) => Some(number.as_str()),
             Goal::Back(_) => None,
         };
-        if self.cannot_open(floors, &company).is_some() || self.transfer_full(&company, number) {
+        if self.cannot_open(floors, &company).is_some() || self.transfer_full(floors, &company, number) {
             self.desk.counters.refused_by_limit += 1;
             return None;
         }
@@ -212,6 +212,7 @@ impl Engine {
         served.serves = Some(serves);
         served.private = call.private && party.role == LegRole::Caller;
         *self.per_company.entry(company.id).or_default() += 1;
+        *self.per_brand.entry(company.brand).or_default() += 1;
         self.desk.counters.opened += 1;
         let (caller, callee) = (served.info.caller.user.clone(), served.info.callee.user.clone());
         let started = CallEvent::CallStarted { call: y, company: company.id, caller, callee };

@@ -10,9 +10,9 @@ use crate::stage::Stage;
 use crate::step::Step;
 use crate::transfer::Job;
 use model::{
-    AccountId, Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId,
-    CallRecord, CallSnapshot, Cause, Company, CompanyId, EndedBy, IdSource, IdentityFailure, Instant, ProofQuestion,
-    Question, RateAnswer, RateQuestion, RecordingEvent, RequestId, Ticket,
+    AccountId, Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, BrandId, CallEvent,
+    CallId, CallRecord, CallSnapshot, Cause, Company, CompanyId, EndedBy, IdSource, IdentityFailure, Instant,
+    LockThrow, ProofQuestion, Question, RateAnswer, RateQuestion, RecordingEvent, RequestId, Ticket,
 };
 use sip_dialog::DialogKey;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -51,6 +51,8 @@ pub enum Output {
     Record(CallRecord),
     /// To whoever keeps recordings: one begins, or is over.
     Recording(RecordingEvent),
+    /// Keep that a route lock was thrown by phone; the next [`model::Directory`] shows it.
+    Throw(LockThrow),
     /// To whoever listens.
     Event(CallEvent),
 }
@@ -111,6 +113,7 @@ pub(crate) struct Desk {
 pub struct Engine {
     pub(crate) calls: BTreeMap<CallId, Box<Call>>,
     pub(crate) per_company: BTreeMap<CompanyId, usize>,
+    pub(crate) per_brand: BTreeMap<BrandId, usize>,
     due: BTreeSet<(Instant, CallId)>,
     pub(crate) desk: Desk,
 }
@@ -122,6 +125,7 @@ impl Engine {
         Engine {
             calls: BTreeMap::new(),
             per_company: BTreeMap::new(),
+            per_brand: BTreeMap::new(),
             due: BTreeSet::new(),
             desk: Desk {
                 ids,
@@ -151,10 +155,11 @@ impl Engine {
         if self.joins(floors, arrival) {
             return;
         }
-        let full = self.cannot_open(floors, &arrival.company).or_else(|| self.tenant_full(arrival)).or_else(|| {
-            let from = arrival.trunk.as_ref()?;
-            floors.trunks.call_arrives(from.trunk.id).err().map(|_| Cause::TrunkFull)
-        });
+        let full =
+            self.cannot_open(floors, &arrival.company).or_else(|| self.tenant_full(floors, arrival)).or_else(|| {
+                let from = arrival.trunk.as_ref()?;
+                floors.trunks.call_arrives(from.trunk.id).err().map(|_| Cause::TrunkFull)
+            });
         if let Some(cause) = full {
             self.desk.counters.refused_by_limit += 1;
             let dialog = floors.dialogs.incoming(arrival.key, arrival.flow, arrival.request.clone(), floors.now);
@@ -172,6 +177,7 @@ impl Engine {
             self.desk.by_dialog.insert(dialog, (id, 0));
         }
         *self.per_company.entry(call.info.company).or_default() += 1;
+        *self.per_brand.entry(call.info.brand).or_default() += 1;
         self.desk.counters.opened += 1;
         let (caller, callee) = (call.info.caller.user.clone(), call.info.callee.user.clone());
         let started = CallEvent::CallStarted { call: id, company: call.info.company, caller, callee };
@@ -355,6 +361,7 @@ impl Engine {
         self.calls.is_empty()
             && self.due.is_empty()
             && self.per_company.is_empty()
+            && self.per_brand.is_empty()
             && self.desk.by_dialog.is_empty()
             && self.desk.by_context.is_empty()
             && self.desk.by_lookup.is_empty()
@@ -408,6 +415,12 @@ impl Engine {
             *count -= 1;
             if *count == 0 {
                 self.per_company.remove(&call.info.company);
+            }
+        }
+        if let Some(count) = self.per_brand.get_mut(&call.info.brand) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_brand.remove(&call.info.brand);
             }
         }
     }

@@ -1,7 +1,6 @@
 //! What the engine reaches for in one step: the floors below, the facts and the time, all borrowed.
 
 use crate::hops::Hops;
-use crate::joining::Codes;
 use core::net::{IpAddr, SocketAddr};
 use model::{Cidr, Directory, Flow, Instant, Limits, Lookups, NextHop, Transport};
 use std::sync::Arc;
@@ -41,8 +40,6 @@ pub struct Setup {
     pub default_domain: Option<String>,
     /// What browsers know our certificate by, for DTLS; without one there is no WebRTC.
     pub certificate: Option<Arc<sdp::Fingerprint>>,
-    /// What may be dialled to pick up, park and take back.
-    pub codes: Codes,
 }
 
 impl Setup {

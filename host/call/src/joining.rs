@@ -11,36 +11,10 @@ use crate::stage::{Bridge, Stage, Waiting};
 use crate::step::Step;
 use bytes::Bytes;
 use core::time::Duration;
-use model::{AccountId, CallId, Cause, EndedBy, LegRole};
+use model::{AccountId, CallId, Cause, EndedBy, LegRole, StarService};
 use sdp::Description;
 use sip_dialog::{DialogKey, Named, Replaces};
 use std::sync::Arc;
-
-/// The dialled prefixes that the switch itself understands. They go before the routing chain.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Codes {
-    /// Picks up what rings at the account that follows; alone, whatever rings in the company. Empty for none.
-    pub pickup: String,
-    /// As the target of a blind transfer: parks the party in the slot that follows; alone, in the slot named like the
-    /// transferor's account. Empty for none.
-    pub park: String,
-    /// Takes back who is parked in the slot that follows; alone, in the slot named like the caller's account. Empty for
-    /// none.
-    pub retrieve: String,
-}
-
-impl Default for Codes {
-    fn default() -> Codes {
-        Codes { pickup: "*8".to_owned(), park: "*68".to_owned(), retrieve: "*69".to_owned() }
-    }
-}
-
-impl Codes {
-    /// What follows a code; `None` where `dialled` does not begin with it.
-    pub(crate) fn after<'d>(code: &str, dialled: &'d str) -> Option<&'d str> {
-        dialled.strip_prefix(code).filter(|_| !code.is_empty())
-    }
-}
 
 impl Engine {
     /// Whether an INVITE takes a place in a call that is there, or was refused because it cannot.
@@ -66,25 +40,41 @@ impl Engine {
     }
 
     fn dialled_code(&mut self, floors: &mut Floors<'_>, arrival: &Arrival) -> Option<Result<(), u16>> {
-        let codes = floors.setup.codes.clone();
-        if let Some(slot) = Codes::after(&codes.retrieve, &arrival.callee_user) {
-            let slot = if slot.is_empty() { arrival.username().to_owned() } else { slot.to_owned() };
-            return Some(self.retrieve(floors, arrival, &slot));
-        }
-        let of = Codes::after(&codes.pickup, &arrival.callee_user)?;
-        let account = if of.is_empty() {
-            None
-        } else {
-            match floors.directory.account(arrival.company.id, of) {
-                Some(account) => Some(account.id),
-                None => return Some(Err(404)),
+        let directory = floors.directory;
+        let company = arrival.company.id;
+        Some(match directory.dialled_service(&arrival.company, &arrival.callee_user)? {
+            (StarService::Retrieve, "") => self.retrieve(floors, arrival, arrival.username()),
+            (StarService::Retrieve, slot) => self.retrieve(floors, arrival, slot),
+            (StarService::Pickup, "") => self.pick_up(floors, arrival, &|_| true),
+            (StarService::Pickup, of) => {
+                let extension = directory.extension(company, of).and_then(|e| e.target.account());
+                match directory.account(company, extension.unwrap_or(of)) {
+                    Some(account) => self.pick_up(floors, arrival, &|id| id == account.id),
+                    None => Err(404),
+                }
             }
-        };
-        Some(self.pick_up(floors, arrival, account))
+            (StarService::GroupPickup, "") => {
+                let own = arrival.account.as_ref()?.rules.pickup_groups.as_slice();
+                let shares = |id: AccountId| {
+                    let account = directory.account_by_id(id);
+                    account.is_some_and(|a| a.rules.pickup_groups.iter().any(|group| own.contains(group)))
+                };
+                self.pick_up(floors, arrival, &shares)
+            }
+            // Parks only as the target of a transfer; locks are thrown by a call.
+            (
+                StarService::GroupPickup
+                | StarService::Park
+                | StarService::LockOpen
+                | StarService::LockClose
+                | StarService::LockToggle,
+                _,
+            ) => return None,
+        })
     }
 
-    /// Picks up, for the account that sent this INVITE, the oldest call of its company that rings at `account`, or
-    /// anywhere.
+    /// Picks up, for the account that sent this INVITE, the oldest call of its company that rings at an account of
+    /// `whose`.
     ///
     /// # Errors
     /// The status that refuses the INVITE; nothing was sent yet.
@@ -92,13 +82,13 @@ impl Engine {
         &mut self,
         floors: &mut Floors<'_>,
         arrival: &Arrival,
-        account: Option<AccountId>,
+        whose: &dyn Fn(AccountId) -> bool,
     ) -> Result<(), u16> {
         let company = arrival.company.id;
         let rings = |leg: &&Leg| {
             leg.role == LegRole::Callee
                 && matches!(leg.progress, Progress::Trying | Progress::Ringing)
-                && account.is_none_or(|account| leg.account == Some(account))
+                && leg.account.is_some_and(whose)
         };
         let found = self
             .calls

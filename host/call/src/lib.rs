@@ -7,7 +7,8 @@
 //! For whoever lights lamps or takes commands: [`Engine::pick_up`] answers, for an INVITE, a call that rings at an account
 //! of the same company; [`Engine::park`] puts the other party of a bridged call into a slot, with music and a timeout back
 //! to the parker; [`Engine::retrieve`] takes it back for an INVITE; [`Engine::parked`] says who is parked in a company;
-//! [`Engine::snapshots`] shows every leg. The same is reached by dialled [`Codes`], and by INVITE with Replaces.
+//! [`Engine::snapshots`] shows every leg. The same is reached by dialled
+//! services ([`model::StarService`]), and by INVITE with Replaces.
 #![forbid(unsafe_code)]
 
 mod app;
@@ -29,6 +30,7 @@ mod identity;
 mod joining;
 mod lamps;
 mod leg;
+mod locks;
 mod park;
 mod proving;
 mod proxying;
@@ -54,7 +56,6 @@ pub use arrival::{Arrival, FromTrunk, visible_headers};
 pub use engine::{Counters, Engine, Output};
 pub use floors::{Floors, Inside, Listener, Setup};
 pub use hops::Hops;
-pub use joining::Codes;
 pub use lamps::{LegPhase, LegView};
 pub use park::ParkedParty;
 pub use relaying::Anchors;

@@ -2,13 +2,12 @@
 
 use crate::engine::Engine;
 use crate::floors::Floors;
-use crate::joining::Codes;
 use crate::leg::{Ending, Leg, LegNo};
 use crate::stage::{Parked, Stage};
 use crate::step::Step;
 use crate::transfer::{DECLINE, Job};
 use core::time::Duration;
-use model::{AccountId, CallId, Cause, CompanyId, EndedBy, Instant, LegRole, Prompt};
+use model::{AccountId, CallId, Cause, CompanyId, EndedBy, Instant, LegRole, Prompt, StarService};
 use sip_dialog::Refer;
 use sip_transaction::ServerKey;
 
@@ -67,7 +66,8 @@ impl Engine {
 
     /// The slot that a REFER names, if it parks.
     pub(crate) fn park_slot(&self, floors: &Floors<'_>, x: CallId, transferor: LegNo, refer: &Refer) -> Option<String> {
-        let slot = Codes::after(&floors.setup.codes.park, &refer.user)?;
+        let company = floors.directory.company(self.calls.get(&x)?.info.company)?;
+        let (StarService::Park, slot) = floors.directory.dialled_service(company, &refer.user)? else { return None };
         if !slot.is_empty() {
             return Some(slot.to_owned());
         }

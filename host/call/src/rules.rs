@@ -8,14 +8,18 @@
 
 use crate::arrival::{Arrival, callee_party};
 use crate::engine::Engine;
+use crate::floors::Floors;
 use crate::hunt::Hunt;
 use crate::identity::Forwarded;
 use crate::leg::Ending;
 use crate::routes::{Gathering, Grouped};
 use crate::step::Step;
 use crate::target::{self, Branch};
-use model::{Account, AccountId, Cause, CauseInfo, Company, DdiChoice, Decision, Endpoint, ForwardWhen, RingPlan, Way};
-use policy::{Direction, Filtered, Origin};
+use model::{
+    Account, AccountId, Cause, CauseInfo, Company, CompanyKind, DdiChoice, Decision, Endpoint, ForwardWhen, RingPlan,
+    Target, Way,
+};
+use policy::{Dialled, Direction, Filtered, Origin};
 use std::sync::Arc;
 
 /// Who pays for what goes outside.
@@ -76,25 +80,31 @@ impl Course {
 
 impl Engine {
     /// Why the tenant has no room for this call; there is always some for an emergency.
-    pub(crate) fn tenant_full(&self, arrival: &Arrival) -> Option<Cause> {
-        let (company, account) = (&arrival.company, arrival.account.as_deref());
-        let Some(account) = account else { return policy::full(Direction::In, &[self.calls_of(company)]) };
+    pub(crate) fn tenant_full(&self, floors: &Floors<'_>, arrival: &Arrival) -> Option<Cause> {
+        let company = &arrival.company;
+        let [brand, of_company] = self.calls_of(floors, company);
+        let Some(account) = arrival.account.as_deref() else {
+            return policy::full(Direction::In, &[brand, of_company]);
+        };
         if policy::emergency(&company.rules, &arrival.callee_user).is_some() {
             return None;
         }
         let of_account = (self.desk.lamps.calls_of(account.id, None), account.rules.calls_max);
-        policy::full(Direction::Out, &[self.calls_of(company), of_account])
+        policy::full(Direction::Out, &[brand, of_company, of_account])
     }
 
     /// Whether the company has no room for a call to this number that a transfer asks for. The account that transfers is
     /// in a call already, which does not count against it.
-    pub(crate) fn transfer_full(&self, company: &Company, number: Option<&str>) -> bool {
+    pub(crate) fn transfer_full(&self, floors: &Floors<'_>, company: &Company, number: Option<&str>) -> bool {
         let emergency = number.is_some_and(|number| policy::emergency(&company.rules, number).is_some());
-        !emergency && policy::full(Direction::Out, &[self.calls_of(company)]).is_some()
+        !emergency && policy::full(Direction::Out, &self.calls_of(floors, company)).is_some()
     }
 
-    fn calls_of(&self, company: &Company) -> (usize, Option<u32>) {
-        (self.per_company.get(&company.id).copied().unwrap_or(0), company.calls_max)
+    /// How many calls its brand and the company have, and how many they may have.
+    fn calls_of(&self, floors: &Floors<'_>, company: &Company) -> [(usize, Option<u32>); 2] {
+        let of_brand = self.per_brand.get(&company.brand).copied().unwrap_or(0);
+        let of_company = self.per_company.get(&company.id).copied().unwrap_or(0);
+        [(of_brand, floors.directory.brand_rules(company.brand).calls_max), (of_company, company.calls_max)]
     }
 }
 
@@ -112,7 +122,11 @@ impl Step<'_, '_> {
             }
             None => {
                 self.number_chosen();
-                self.ask_route();
+                match self.number_dialled() {
+                    Ok(()) if self.throws_lock() => {}
+                    Ok(()) => self.ask_route(),
+                    Err(cause) => self.end_call(Ending::switch(cause)),
+                }
             }
         }
     }
@@ -253,9 +267,49 @@ impl Step<'_, '_> {
     /// The public number that the calling account is shown by where it calls `number`.
     pub(crate) fn outgoing_ddi(&self, number: &str) -> Option<String> {
         let name = self.call.info.account.as_ref()?;
-        let account = self.floors.directory.account(self.call.info.company, name)?;
+        let (directory, company) = (self.floors.directory, self.own_company()?);
+        let account = directory.account(company.id, name)?;
         let choice = self.call.course.choice.as_ref();
-        policy::shown_to(self.floors.directory, self.own_company()?, account, choice, number)
+        // What others' telephone systems and homes present is theirs by now; a carrier's word is its own.
+        let presented = &self.call.info.caller.user;
+        let own = || directory.ddi(presented).is_some_and(|ddi| ddi.company == company.id);
+        match company.kind {
+            CompanyKind::Wholesale => None,
+            CompanyKind::Residential | CompanyKind::Retail if own() => Some(presented.clone()),
+            CompanyKind::Vpbx | CompanyKind::Residential | CompanyKind::Retail => {
+                policy::shown_to(directory, company, account, choice, number)
+            }
+        }
+    }
+
+    /// What an account has dialled becomes a public number where it is one.
+    ///
+    /// # Errors
+    /// [`Cause::NotFound`]: a client that is no telephone system has dialled no public number.
+    fn number_dialled(&mut self) -> Result<(), Cause> {
+        let Some(company) = self.own_company().filter(|_| self.call.info.account.is_some()) else { return Ok(()) };
+        match policy::classify(self.floors.directory, company, &self.call.info.callee.user) {
+            Dialled::Starred | Dialled::Internal => Ok(()),
+            Dialled::External(number) => {
+                self.call.info.callee = callee_party(&number, &company.domain.clone());
+                Ok(())
+            }
+            Dialled::Unknown if company.kind.has_extensions() => Ok(()),
+            Dialled::Unknown => Err(Cause::NotFound),
+        }
+    }
+
+    /// Whether a client that shows nothing but public numbers has one to show where it calls `number`.
+    ///
+    /// # Errors
+    /// [`Cause::NoNumberToShow`].
+    pub(crate) fn has_number_to_show(&self, target: &Target, number: &str) -> Result<(), Cause> {
+        let retail = self.own_company().is_some_and(|company| company.kind == CompanyKind::Retail);
+        let by_account = self.call.info.account.is_some() && !self.call.course.emergency;
+        if retail && by_account && target.caller_id.is_none() && self.outgoing_ddi(number).is_none() {
+            return Err(Cause::NoNumberToShow);
+        }
+        Ok(())
     }
 
     /// A caller may choose the number it is shown by with what it dials before the number: that is taken off.

@@ -61,6 +61,7 @@ impl Step<'_, '_> {
     /// The cause that the target fails with: whoever pays may not call it, no such trunk, full, or no server that lives.
     pub(crate) fn ring_trunk(&mut self, target: &Target, name: &str, number: &str) -> Result<(), Cause> {
         self.may_call(number)?;
+        self.has_number_to_show(target, number)?;
         let trunk = self.floors.directory.trunk(self.call.info.brand, name).ok_or(Cause::TrunkUnknown)?;
         let trunk = Arc::clone(trunk);
         let now = self.now();

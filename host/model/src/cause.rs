@@ -132,6 +132,10 @@ catalogue! {
     CallerUnproven = "caller-unproven", 428, 21, Notice, "The CDR's identity says what was wrong; the trunk's verify and the brand's anchors decide.";
     /// The account that pays may not call this number.
     NotPermitted = "not-permitted", 403, 57, Normal, "See the account's call ACL, or its company's.";
+    /// A service code was dialled, and what it asks for is done.
+    ServiceDone = "service-done", 480, 16, Normal, "Nothing to do.";
+    /// The client shows no public number of its own.
+    NoNumberToShow = "no-number-to-show", 403, 21, Notice, "Let the account present one of its company's numbers, or give it or its company an outgoing DDI.";
     /// No free media port.
     NoMediaPort = "no-media-port", 503, 44, Alarm, "Widen the media port range.";
     /// The trunk has as many calls as it may.

@@ -1,8 +1,8 @@
 //! A tenant's routing facts held in memory: an immutable snapshot, fed ahead by the store, swapped whole.
 
 use crate::{
-    AccountId, AccountRules, BrandId, CompanyId, CompanyPolicy, CompanyRules, Countries, DdiId, ExtensionId, Handling,
-    Hooks, MediaPath, MediaSecurity, RuleBody, RuleKind, Signer, Way,
+    AccountId, AccountRules, BrandId, BrandRules, CompanyId, CompanyKind, CompanyPolicy, CompanyRules, Countries,
+    DdiId, ExtensionId, Handling, Hooks, MediaPath, MediaSecurity, RuleBody, RuleKind, Signer, Way,
 };
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
@@ -94,6 +94,9 @@ pub struct Company {
     /// The stored prompt that its held and parked parties hear over and over; `None` = whatever the holder plays.
     #[serde(default)]
     pub hold_music: Option<String>,
+    /// What kind of client it is.
+    #[serde(default)]
+    pub kind: CompanyKind,
     /// What it says about its calls.
     #[serde(default)]
     pub rules: CompanyRules,
@@ -251,6 +254,7 @@ pub struct Directory {
     countries: Arc<Countries>,
     signers: BTreeMap<BrandId, Arc<dyn Signer>>,
     pub(crate) rules: BTreeMap<(CompanyId, RuleKind, String), RuleBody>,
+    pub(crate) brand_rules: BTreeMap<BrandId, BrandRules>,
 }
 
 impl Directory {

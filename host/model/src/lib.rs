@@ -73,11 +73,11 @@ pub use question::{
 pub use recording::{RecordingEvent, RecordingId, RecordingStart};
 pub use resolve::{HopTarget, NextHop, ResolveFailure, ResolveQuestion, ResolveTicket, Resolved};
 pub use rules::{
-    AccountRules, Assistant, BadRule, Calendar, CallAcl, CallAclRule, CallFilter, CivilError, CompanyRules, Condition,
-    ConditionalRoute, Date, DayTime, DdiChoice, EmergencyNumber, Forward, ForwardFrom, ForwardWhen, Holiday, Hours,
-    HuntGroup, HuntMember, HuntParty, HuntStrategy, Local, MatchList, MatchListError, OutgoingDdiRule,
-    OutgoingDdiRules, Period, Permission, RULE_ENTRIES_MAX, RouteLock, Rule, RuleBody, RuleKind, Schedule, Span, Used,
-    Way, Weekdays,
+    AccountRules, Assistant, BadRule, BrandRules, Calendar, CallAcl, CallAclRule, CallFilter, CivilError, CompanyKind,
+    CompanyRules, Condition, ConditionalRoute, Date, DayTime, DdiChoice, EmergencyNumber, Forward, ForwardFrom,
+    ForwardWhen, Holiday, Hours, HuntGroup, HuntMember, HuntParty, HuntStrategy, Local, LockThrow, MatchList,
+    MatchListError, OutgoingDdiRule, OutgoingDdiRules, Period, Permission, RULE_ENTRIES_MAX, RouteLock, Rule, RuleBody,
+    RuleKind, Schedule, ServiceCodes, Span, StarService, Used, Way, Weekdays, dialled_service,
 };
 pub use stir::{Attestation, IdentityFailure, ProofQuestion, SIGNATURE_BYTES, Signer, TrunkStir, Verify, Vouched};
 pub use time::Instant;

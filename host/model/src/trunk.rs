@@ -231,6 +231,12 @@ impl Directory {
         self.trunks.sets.get(&trunk.translation?)
     }
 
+    /// A translation set of a brand by name.
+    #[must_use]
+    pub fn translation_set(&self, brand: BrandId, name: &str) -> Option<&Arc<TranslationSet>> {
+        self.trunks.sets.values().find(|set| set.brand == brand && set.name == name)
+    }
+
     /// The enabled trunks whose source is nearest to this one, by row: the longest network, and among equals those that
     /// name the listener before those that take any. All are of one brand.
     #[must_use]

@@ -29,7 +29,7 @@ pub use forward::{Origin, forward, ring_at_most, what_happened};
 pub use group::{Ring, order};
 pub use inbound::{Candidate, Found, Numbers, inbound_ddi};
 pub use limits::{DaySpending, Direction, full};
-pub use number::{Dialled, Services, classify, external};
+pub use number::{Dialled, classify, external};
 pub use outgoing::{chosen, outgoing_ddi, shown_to};
 pub use zone::{is_zone, local};
 

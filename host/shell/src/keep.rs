@@ -3,7 +3,8 @@
 
 use crate::told::Why;
 use core::time::Duration;
-use store::{Db, StoreError};
+use model::LockThrow;
+use store::{Db, OpContext, StoreError};
 use tables::Kv;
 use tokio::sync::{mpsc, watch};
 
@@ -107,5 +108,25 @@ pub(crate) async fn explanations(mut inbox: mpsc::Receiver<Why>, db: Db, mut sto
             }
         }
         batch.clear();
+    }
+}
+
+/// Writes route locks that were thrown by phone; the feed brings them back to the calls.
+pub(crate) async fn locks(mut inbox: mpsc::Receiver<LockThrow>, db: Db) {
+    while let Some(throw) = inbox.recv().await {
+        let mut pause = PAUSE_FIRST;
+        for attempt in 1..=TRIES {
+            match db.rules().throw(&OpContext::platform(), throw.company, &throw.lock, throw.open).await {
+                // Somebody removed it meanwhile.
+                Ok(()) | Err(StoreError::NotFound { .. }) => break,
+                Err(error) if attempt == TRIES => {
+                    tracing::warn!(%error, lock = throw.lock, "a route lock that was thrown by phone cannot be written");
+                }
+                Err(_) => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 4;
+                }
+            }
+        }
     }
 }

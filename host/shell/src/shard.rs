@@ -16,8 +16,8 @@ use crate::told::{self, Why};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use model::{
-    Answer, AppId, CallEvent, CallRecord, Directory, Explained, Instant, NextHop, Question, RateAnswer, RateKind,
-    RateQuestion, RegisterAnswer, RegisterQuestion, Resolved, Ticket, TrunkChange,
+    Answer, AppId, CallEvent, CallRecord, Directory, Explained, Instant, LockThrow, NextHop, Question, RateAnswer,
+    RateKind, RateQuestion, RegisterAnswer, RegisterQuestion, Resolved, Ticket, TrunkChange,
 };
 use net::{Incoming, Net};
 use plugin::AppMessage;
@@ -63,6 +63,7 @@ pub(crate) struct Parts {
     pub(crate) recorder: Recorder,
     pub(crate) inbox: mpsc::Receiver<Command>,
     pub(crate) whys: mpsc::Sender<Why>,
+    pub(crate) locks: mpsc::Sender<LockThrow>,
     pub(crate) published: Arc<Published>,
 }
 
@@ -82,6 +83,7 @@ pub(crate) struct Shard {
     recorder: Recorder,
     inbox: mpsc::Receiver<Command>,
     whys: mpsc::Sender<Why>,
+    locks: mpsc::Sender<LockThrow>,
     apps: (mpsc::UnboundedSender<AppMessage>, mpsc::UnboundedReceiver<AppMessage>),
     published: Arc<Published>,
     asks: Asks<Answer>,
@@ -118,6 +120,7 @@ impl Shard {
             recorder: parts.recorder,
             inbox: parts.inbox,
             whys: parts.whys,
+            locks: parts.locks,
             apps: mpsc::unbounded_channel(),
             published: parts.published,
             asks: Asks::new(waker.clone()),
@@ -390,6 +393,11 @@ impl Shard {
             }
             Output::Event(event) => self.tell(&event, now),
             Output::Recording(event) => self.recorder.take(event),
+            Output::Throw(throw) => {
+                if let Err(error) = self.locks.try_send(throw) {
+                    tracing::warn!(%error, "a route lock that was thrown by phone is not kept");
+                }
+            }
             // Taken apart from the others by `collect`; here only if that changes.
             Output::Record(record) => self.records.push(record),
         }

@@ -28,6 +28,8 @@ use tokio::sync::{mpsc, watch};
 
 /// Folder of the CDR outbox within the data folder.
 const JOURNAL: &str = "journal";
+/// Most route locks thrown by phone that wait to be written.
+const LOCKS_MAX: usize = 256;
 
 /// Starts switches.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +79,7 @@ impl Shell {
         }
         let keeper = Keeper::start(&config.data_dir, core.registrations())?;
         let published = Published::new();
+        let (locks, thrown) = mpsc::channel(LOCKS_MAX);
         let (whys, explained) = mpsc::channel(config.limits.inbox_max.max(1));
         let listeners = net.listeners().to_vec();
         let net_waker = net.waker();
@@ -94,6 +97,7 @@ impl Shell {
             recorder: Recorder::start(&config.data_dir).map_err(no_thread)?,
             inbox: receiver,
             whys,
+            locks,
             published: Arc::clone(&published),
         })?;
         let (applied, live) = (feed.applied.subscribe(), feed.live.subscribe());
@@ -102,9 +106,10 @@ impl Shell {
         let keys = keep::keys(plugins.kv().clone(), db.clone(), clock, stopping.clone());
         let whys = keep::explanations(explained, db.clone(), stopping.clone());
         let settling = Settling::new(&db, &plugins, clock, live.clone()).run(stopping.clone());
+        let locks = keep::locks(thrown, db.clone());
         let drain = drain.run(db.clone(), stopping);
         let drain_task = tokio::spawn(async move {
-            tokio::join!(drain, keys, whys, settling);
+            tokio::join!(drain, keys, whys, settling, locks);
         });
         let ending = Ending { thread: Some(thread), drain_stop: Some(stop), drain_task: Some(drain_task) };
         let ending = Mutex::new(ending);

@@ -19,6 +19,14 @@ pub(super) async fn brand(remote: &Remote, command: &Brand) -> Result<String, Fa
             let body = json!({ "name": name, "default_verdict": default_verdict });
             added(remote, "Brand", &remote.write(Method::POST, "/brands", &body).await?)
         }
+        Brand::Rules { brand, rules } => {
+            let path = format!("/brands/{}/rules", remote.one("brands", Some(brand)).await?);
+            let rules = match rules {
+                Some(rules) => remote.write(Method::PUT, &path, &read_json("rules", rules)?).await?,
+                None => remote.get(&path, &[]).await?,
+            };
+            Ok(json(&rules))
+        }
         Brand::Identity { brand, x5u, certificate, key, no_key, anchors } => {
             let path = format!("/brands/{}/identity", remote.one("brands", Some(brand)).await?);
             let mut body = Map::new();
@@ -66,8 +74,11 @@ pub(super) async fn company(remote: &Remote, command: &Company) -> Result<String
             let fields = [&["id", "name", "brand", "domain"][..], &own].concat();
             Ok(shown(remote, all, &heads, &fields, "No companies."))
         }
-        Company::Add { name, domain, brand, settings } => {
+        Company::Add { name, domain, kind, brand, settings } => {
             let mut body = body(settings);
+            if let Some(kind) = kind {
+                body.insert("kind".to_owned(), json!(kind));
+            }
             body.insert("brand".to_owned(), json!(remote.one("brands", brand.as_deref()).await?));
             body.insert("name".to_owned(), json!(name));
             body.insert("domain".to_owned(), json!(domain));

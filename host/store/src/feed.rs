@@ -6,12 +6,13 @@
 //! Own commits wake the watch at once on both.
 
 use crate::nouns::{
-    accounts::AccountRow, brands::BrandRow, companies::CompanyRow, ddis::DdiRow, extensions::ExtensionRow,
-    policies::PolicyRow, rules::RuleRow, targets::target_columns, translation_sets::SetRow, trunks,
+    accounts::AccountRow, brands::BrandRow, brands::BrandRulesRow, companies::CompanyRow, ddis::DdiRow,
+    extensions::ExtensionRow, policies::PolicyRow, rules::RuleRow, targets::target_columns, translation_sets::SetRow,
+    trunks,
 };
 use crate::sql::{Pools, statements, translated};
 use crate::{Db, PlainSecret, StoreError, db::Inner};
-use model::{AccountId, BindingId, BrandId, CompanyId, CompanyPolicy, Directory, PluginId};
+use model::{AccountId, BindingId, BrandId, BrandRules, CompanyId, CompanyPolicy, Directory, PluginId};
 use sqlx::postgres::PgListener;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -29,8 +30,9 @@ const CHANNEL: &str = "strowger_changes";
 statements! { "directory";
     VERSION = "SELECT version FROM changes";
     BRANDS = "SELECT id, name, default_verdict FROM brands ORDER BY id";
+    BRAND_RULES = "SELECT id, rules FROM brands ORDER BY id";
     COMPANIES = "SELECT id, brand_id, name, domain, media, calls_max, media_security, codecs, handling,
-        decline_ends_all, hold_music, rules FROM companies ORDER BY id";
+        decline_ends_all, hold_music, kind, rules FROM companies ORDER BY id";
     ACCOUNTS = "SELECT id, company_id, username, display_name, ha1_md5, ha1_sha256, direct, enabled, media_security,
         rules FROM accounts ORDER BY id";
     EXTENSIONS = concat!("SELECT id, company_id, number, ", target_columns!(), " FROM extensions ORDER BY id");
@@ -228,12 +230,13 @@ impl Db {
         let sources = tx.all::<trunks::SourceRow>(TRUNK_SOURCES, &[]).await?;
         let policies: Vec<(CompanyId, CompanyPolicy)> = translated(tx.all::<PolicyRow>(POLICIES, &[]).await?)?;
         let rules = translated(tx.all::<RuleRow>(RULES, &[]).await?)?;
+        let of_brands: Vec<(BrandId, BrandRules)> = translated(tx.all::<BrandRulesRow>(BRAND_RULES, &[]).await?)?;
         tx.commit().await?;
         let trunks = trunks::for_the_switch(trunks, &sources, self.inner.key.as_ref())?;
         Directory::build(version, brands, companies, accounts, extensions, ddis)
             .and_then(|directory| directory.with_trunks(sets, trunks))
             .and_then(|directory| directory.with_rules(rules))
-            .map(|directory| directory.with_policies(policies))
+            .map(|directory| directory.with_policies(policies).with_brand_rules(of_brands))
             .map_err(|e| StoreError::Refused { why: e.to_string() })
     }
 

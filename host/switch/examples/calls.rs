@@ -240,6 +240,7 @@ fn directory() -> Directory {
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
         hold_music: None,
+        kind: Default::default(),
         rules: Default::default(),
     };
     let account = |id, username: &str, at: &str| Account {

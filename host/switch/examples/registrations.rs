@@ -89,6 +89,7 @@ fn core(digest: DigestAlgorithm, accounts: u32) -> Core {
         media_security: model::MediaSecurity::default(),
         codecs: Vec::new(),
         hold_music: None,
+        kind: Default::default(),
         rules: Default::default(),
     };
     let account = |n: u32| Account {

@@ -101,7 +101,6 @@ impl Core {
                 inside_media: config.inside_media,
                 certificate: config.certificate.map(Arc::new),
                 default_domain: config.default_domain,
-                codes: call::Codes::default(),
             },
             server_name: config.server_name,
             ids,
@@ -322,6 +321,7 @@ impl Core {
                 | call::Output::AppReply { .. }
                 | call::Output::AppStop { .. }
                 | call::Output::Recording(_)
+                | call::Output::Throw(_)
                 | call::Output::Event(_) => later.push_back(output),
             }
         }

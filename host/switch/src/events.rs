@@ -7,7 +7,7 @@
 use crate::core::Core;
 use crate::watching::Sweep;
 use admission::Admitted;
-use model::{AccountId, BindingGone, CompanyId, Directory, Flow, Instant, Transport};
+use model::{AccountId, BindingGone, CompanyId, Directory, Flow, Instant, RouteLock, StarService, Transport};
 use sip_events::summary::Summary;
 use sip_events::{
     ALLOW_EVENTS, Member, Messages, Notifier, Package, Page, Place, Publications, ResourceKey, Target, Wish,
@@ -125,6 +125,9 @@ impl Core {
         {
             let member = |user: &str| self.member(company.id, &company.domain, package, user);
             return Ok(Target::List(member(&user), users.iter().map(|user| member(user)).collect()));
+        }
+        if package == Package::Dialog && lock_watched(&self.directory, company.id, &user).is_some() {
+            return Ok(Target::One(self.member(company.id, &company.domain, package, &user)));
         }
         let account = named(&self.directory, company.id, &user).ok_or(404_u16)?;
         // Bindings are addresses of phones: nobody's business but the account's own.
@@ -256,6 +259,14 @@ pub(crate) fn named(directory: &Directory, company: CompanyId, user: &str) -> Op
     }
     let leads_to = directory.extension(company, user)?.target.account()?;
     directory.account(company, leads_to).map(|a| a.id)
+}
+
+/// The lock whose lamp this is: what an account dials to throw it. Lit while the lock is closed.
+pub(crate) fn lock_watched<'d>(directory: &'d Directory, company: CompanyId, user: &str) -> Option<&'d RouteLock> {
+    let (StarService::LockToggle, code) = directory.dialled_service(directory.company(company)?, user)? else {
+        return None;
+    };
+    directory.lock_by_code(company, code).map(|(_, lock)| lock)
 }
 
 /// `sip:user@domain`, with what may not stand in a user part escaped.

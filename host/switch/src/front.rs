@@ -6,7 +6,7 @@ use crate::registering::Attempt;
 use admission::{Admission, Admitted};
 use bytes::Bytes;
 use call::Arrival;
-use model::{Flow, Instant};
+use model::{CompanyKind, Flow, Instant, Transport};
 use sip_message::{Message, Method, Name, ParseError, ResponseWriter, reason_phrase};
 use sip_transaction::ServerKey;
 use std::sync::Arc;
@@ -104,7 +104,13 @@ impl Core {
 
     pub(crate) fn admit(&mut self, key: ServerKey, flow: &Flow, request: &Message, now: Instant) -> Option<Admitted> {
         match self.doorkeeper.admit(&self.directory, flow, request, now) {
-            Admission::Admitted(admitted) => Some(admitted),
+            Admission::Admitted(admitted) => match of_carrier(&admitted, flow, request) {
+                Ok(()) => Some(admitted),
+                Err(status) => {
+                    self.answer(key, flow, request, status, &[], now);
+                    None
+                }
+            },
             Admission::Challenge(values) => {
                 let headers: Vec<_> = values.into_iter().map(|v| ("WWW-Authenticate", v)).collect();
                 self.answer(key, flow, request, 401, &headers, now);
@@ -213,6 +219,20 @@ impl Core {
         }
         writer.finish()
     }
+}
+
+/// What a client that is a carrier may ask: it calls, from an address that is known, and nothing else.
+fn of_carrier(admitted: &Admitted, flow: &Flow, request: &Message) -> Result<(), u16> {
+    if admitted.company().kind != CompanyKind::Wholesale {
+        return Ok(());
+    }
+    if matches!(flow.transport, Transport::Ws | Transport::Wss) {
+        return Err(400);
+    }
+    if !request.is_method(Method::Invite) {
+        return Err(501);
+    }
+    if admitted.verified() == "address" { Ok(()) } else { Err(403) }
 }
 
 /// The checks of RFC 3261 section 8.2 that need no state.

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use model::{
     Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId, CallRecord,
-    Directory, Flow, IdentityFailure, Mailbox, ProofQuestion, Question, RateAnswer, RateQuestion, RecordingEvent,
-    RegisterAnswer, RegisterQuestion, RequestId, ResolveQuestion, Resolved, Ticket, Transmit,
+    Directory, Flow, IdentityFailure, LockThrow, Mailbox, ProofQuestion, Question, RateAnswer, RateQuestion,
+    RecordingEvent, RegisterAnswer, RegisterQuestion, RequestId, ResolveQuestion, Resolved, Ticket, Transmit,
 };
 use std::sync::Arc;
 
@@ -127,6 +127,8 @@ pub enum Output {
         /// The app.
         app: AppId,
     },
+    /// Keep that a route lock was thrown by phone; [`Input::Directory`] comes when calls shall go by it.
+    Throw(LockThrow),
     /// Tell whoever listens.
     Event(CallEvent),
 }
@@ -142,6 +144,7 @@ impl From<call::Output> for Output {
             call::Output::Prove(question) => Output::Prove(question),
             call::Output::Record(record) => Output::Record(record),
             call::Output::Recording(event) => Output::Recording(event),
+            call::Output::Throw(throw) => Output::Throw(throw),
             call::Output::Event(event) => Output::Event(event),
         }
     }

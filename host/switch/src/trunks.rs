@@ -4,7 +4,9 @@ use crate::core::Core;
 use crate::io::Output;
 use admission::AdmittedTrunk;
 use call::{Arrival, FromTrunk};
-use model::{CallEvent, Flow, HopTarget, Instant, ResolveTicket, Resolved, Trunk, TrunkChange, TrunkId, TrunkStatus};
+use model::{
+    CallEvent, CompanyKind, Flow, HopTarget, Instant, ResolveTicket, Resolved, Trunk, TrunkChange, TrunkId, TrunkStatus,
+};
 use sip_dialog::IdentityKey;
 use sip_message::Message;
 use sip_transaction::ServerKey;
@@ -102,6 +104,10 @@ impl Core {
     pub(crate) fn invite_from_trunk(&mut self, key: ServerKey, flow: &Flow, request: &Message, now: Instant) -> bool {
         let Some((trunks, by_line)) = self.trunks_of(flow, request) else { return false };
         match self.doorkeeper.admit_trunk(&self.directory, &trunks, request, by_line) {
+            // Carriers that are clients call out and are called by nobody.
+            Ok(admitted) if admitted.company().kind == CompanyKind::Wholesale => {
+                self.answer(key, flow, request, 501, &[], now);
+            }
             Ok(admitted) => self.open_from_trunk(key, *flow, request, &admitted, now),
             Err(status) => self.answer(key, flow, request, status, &[], now),
         }

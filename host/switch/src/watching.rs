@@ -1,7 +1,7 @@
 //! What watchers are told, and from what: the facts of accounts, taken from the machines they live in.
 
 use crate::core::Core;
-use crate::events::{named, uri_of};
+use crate::events::{lock_watched, named, uri_of};
 use call::{LegPhase, LegView};
 use core::time::Duration;
 use model::{AccountId, CallEvent, Instant, LegRole, Mailbox};
@@ -108,7 +108,11 @@ impl Core {
     fn tell_of(&mut self, key: &ResourceKey, now: Instant) {
         let account = named(&self.directory, key.company, &key.user);
         self.events.note(key, account);
-        let facts = account.and_then(|account| self.facts(key, account, now));
+        let lock = lock_watched(&self.directory, key.company, &key.user).filter(|_| key.package == Package::Dialog);
+        let facts = match lock {
+            Some(lock) => Some(Facts::Dialogs((!lock.open).then(|| closed(&key.user)).into_iter().collect())),
+            None => account.and_then(|account| self.facts(key, account, now)),
+        };
         let (notifier, below) = (&mut self.events.notifier, &mut self.transactions);
         match facts {
             Some(facts) => notifier.set(below, key, facts, now),
@@ -195,6 +199,20 @@ impl Core {
             after = Some(key);
         }
         Some(Sweep::Resources(after))
+    }
+}
+
+/// What a lamp shows of a lock that is closed: a call that lasts as long as it is.
+fn closed(user: &str) -> Dialog {
+    Dialog {
+        id: format!("lock-{user}"),
+        call_id: format!("lock-{user}"),
+        local_tag: None,
+        remote_tag: None,
+        direction: Direction::Recipient,
+        phase: Phase::Confirmed,
+        held: false,
+        remote: None,
     }
 }
 

@@ -115,6 +115,20 @@ fn a_rule_is_added_named_changed_and_removed() {
     assert_eq!(demo.refused(&["company", "set", "demo", "--rules", r#"{"time_zone":"Mars/Olympus"}"#]).0, 1);
     assert_eq!(demo.client(&["ddi", "list"]), "No public numbers.\n");
     assert_eq!(demo.refused(&["ddi", "set", "+4420", "--call-filter", "x"]).0, 1);
+    let group = r#"{"strategy":"ring-all","members":[{"to":{"kind":"account","name":"1001"}}]}"#;
+    demo.client(&["rule", "add", "hunt-group", "sales", group]);
+    demo.client(&["extension", "add", "300", "--to", "hunt-group:sales"]);
+    assert!(demo.client(&["extension", "list"]).contains("hunt-group"));
+    assert_eq!(demo.refused(&["extension", "add", "301", "--to", "hunt-group:nobody"]).0, 1);
+    demo.client(&["ddi", "add", "+442079460000", "--to", "extension:300"]);
+    assert_eq!(demo.refused(&["extension", "remove", "300"]).0, 1, "a public number leads to it");
+    demo.client(&["ddi", "set", "+442079460000", "--to", "queue:late"]);
+    demo.client(&["extension", "remove", "300"]);
+    demo.client(&["ddi", "remove", "+442079460000"]);
+    demo.client(&["rule", "remove", "sales"]);
+    demo.client(&["brand", "rules", "demo", r#"{"services":{"pickup":"*94"}}"#]);
+    assert!(demo.client(&["brand", "rules", "demo"]).contains("*94"));
+    demo.client(&["company", "add", "lines", "--domain", "lines.example", "--kind", "retail"]);
     demo.stop();
 }
 

@@ -155,7 +155,7 @@ impl Bed {
                 let directory = directory_of((None, Some(name)), None, Vec::new(), &Ruled::default());
                 self.core.handle(Input::Directory(Arc::new(directory)), self.now);
             }
-            ["rule" | "account" | "company" | "ddi" | "extension", rest @ ..] => {
+            ["rule" | "account" | "company" | "ddi" | "extension" | "brand", rest @ ..] => {
                 self.ruled.set(words[0], rest);
                 self.tell_directory();
             }
@@ -367,6 +367,7 @@ impl Bed {
                 Output::Rate(question) => self.rates.asked(question),
                 Output::Record(_)
                 | Output::Recording(_)
+                | Output::Throw(_)
                 | Output::AppReply { .. }
                 | Output::AppStop { .. }
                 | Output::Event(_) => {}
@@ -494,6 +495,7 @@ fn directory_of(
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
         hold_music: music.map(str::to_owned),
+        kind: ruled.kind,
         rules: ruled.company.clone(),
     };
     let accounts = (1_i64..).zip(PARTIES).map(|(id, (name, number, at))| Account {
@@ -532,5 +534,6 @@ fn directory_of(
     Directory::build(1, vec![brand], vec![company], accounts.chain([erin]).collect(), extensions, ddis.collect())
         .and_then(|directory| directory.with_lists(vec![list]))
         .and_then(|directory| directory.with_rules(ruled.rules.clone()))
+        .map(|directory| directory.with_brand_rules([(BrandId(1), ruled.brand.clone())]))
         .unwrap_or_else(|error| panic!("{error}"))
 }

@@ -1,8 +1,9 @@
-//! Rules of a ladder: `rule schedule hours {...}`, `account 1002 {...}`, `company {...}`, `company calls_max=1`,
+//! Rules of a ladder: `rule schedule hours {...}`, `account 1002 {...}`, `company {...}`, `company calls_max=1`, `company kind retail`, `brand {...}`,
 //! `ddi filter=office`, `ddi to={...}`, `extension 300 {...}`. What stands in braces is what the API takes, without blanks.
 
 use model::{
-    AccountRules, CompanyId, CompanyRules, Extension, ExtensionId, RouteTarget, Rule, RuleBody, RuleId, RuleKind,
+    AccountRules, BrandRules, CompanyId, CompanyKind, CompanyRules, Extension, ExtensionId, RouteTarget, Rule,
+    RuleBody, RuleId, RuleKind,
 };
 use std::collections::BTreeMap;
 
@@ -14,6 +15,8 @@ pub(crate) struct Ruled {
     pub(crate) company: CompanyRules,
     pub(crate) calls_max: Option<u32>,
     pub(crate) call_filter: Option<String>,
+    pub(crate) brand: BrandRules,
+    pub(crate) kind: CompanyKind,
     /// Where the first public number leads.
     pub(crate) ddi: Option<RouteTarget>,
     pub(crate) extensions: Vec<Extension>,
@@ -28,6 +31,13 @@ impl Ruled {
                 let rules: AccountRules = read(json);
                 rules.check().unwrap_or_else(|bad| panic!("{bad}"));
                 self.accounts.insert((*number).to_owned(), rules);
+            }
+            ("brand", [json]) => {
+                self.brand = read(json);
+                self.brand.check().unwrap_or_else(|bad| panic!("{bad}"));
+            }
+            ("company", ["kind", kind]) => {
+                self.kind = CompanyKind::from_word(kind).unwrap_or_else(|| panic!("no kind: {kind}"));
             }
             ("company", [setting]) => match setting.strip_prefix("calls_max=") {
                 Some(number) => self.calls_max = Some(number.parse().unwrap_or_else(|_| panic!("no number: {number}"))),

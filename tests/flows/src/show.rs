@@ -97,6 +97,7 @@ pub(crate) fn output(output: &Output) -> Option<String> {
         }
         Output::Recording(RecordingEvent::Sound(..)) => return None,
         Output::Recording(RecordingEvent::Ended(_, length)) => format!("recording ends, {} ms", length.as_millis()),
+        Output::Throw(throw) => format!("lock {} {}", throw.lock, if throw.open { "opens" } else { "closes" }),
         Output::Event(CallEvent::CallEnded { cause, .. }) => format!("event ended {}", cause.code()),
         Output::Event(CallEvent::Registered { expires_s, .. }) => format!("event registered {expires_s}"),
         Output::Event(CallEvent::Trunk { change, .. }) => format!("event trunk {}", trunk_change(change)),

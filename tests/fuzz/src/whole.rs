@@ -211,6 +211,7 @@ fn directory() -> Directory {
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
         hold_music: None,
+        kind: Default::default(),
         rules: Default::default(),
     };
     let accounts = (1_i64..).zip(PEERS).map(|(id, (number, address))| Account {

@@ -100,6 +100,7 @@ pub fn directory() -> Arc<Directory> {
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
         hold_music: None,
+        kind: Default::default(),
         rules: Default::default(),
     };
     let to = |name: &str| RouteTarget::Account(name.to_owned());

@@ -197,6 +197,7 @@ impl Plan {
             media_security: model::MediaSecurity::Allow,
             codecs: Vec::new(),
             hold_music: None,
+            kind: Default::default(),
             rules: Default::default(),
         });
         let companies = companies.collect();

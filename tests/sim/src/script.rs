@@ -122,6 +122,8 @@ impl Script {
             }
             // Nobody has bound a rater there.
             Output::Rate(_) => {}
+            // The directory of the simulated world has no locks.
+            Output::Throw(_) => {}
             Output::Transmit(_) | Output::Record(_) | Output::Recording(_) | Output::Event(_) => {}
         }
     }

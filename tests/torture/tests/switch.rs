@@ -33,6 +33,7 @@ fn core(domain: &str, user: &str) -> Core {
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
         hold_music: None,
+        kind: Default::default(),
         rules: Default::default(),
         handling: model::Handling::B2bua,
         decline_ends_all: false,

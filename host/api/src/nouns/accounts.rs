@@ -36,7 +36,8 @@ pub(crate) struct Account {
     #[schema(value_type = Option<Security>)]
     media_security: Option<Security>,
     /// What it says about its calls: `forwards` (`when`, `from`, `to`, `after_s`), `call_acl`, `calls_max`,
-    /// `outgoing_ddi`. What is absent is as the company has it.
+    /// `outgoing_ddi`, `outgoing_ddi_rules`, `assistant` (`account`, `white_lists`), `pickup_groups`. What is absent is as
+    /// the company has it.
     #[schema(value_type = Object)]
     rules: AccountRules,
 }

@@ -8,7 +8,7 @@ use crate::{Api, auth::Caller};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use model::{BrandId, CompanyId, CompanyRules, MediaPath};
+use model::{BrandId, CompanyId, CompanyKind, CompanyRules, MediaPath};
 use serde::{Deserialize, Serialize};
 use store::{NewCompany, Page};
 use utoipa::{IntoParams, ToSchema};
@@ -55,6 +55,42 @@ impl From<Handling> for model::Handling {
     }
 }
 
+/// What kind of client a company is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ClientKind {
+    /// A telephone system: extensions, groups, calls among its accounts.
+    Vpbx,
+    /// Homes: each account is a line with public numbers; no short numbers.
+    Residential,
+    /// Telephone systems of others: public numbers lead to accounts and nowhere else.
+    Retail,
+    /// Carriers: accounts are known by their addresses, call out, and are called by nobody.
+    Wholesale,
+}
+
+impl From<ClientKind> for CompanyKind {
+    fn from(kind: ClientKind) -> Self {
+        match kind {
+            ClientKind::Vpbx => CompanyKind::Vpbx,
+            ClientKind::Residential => CompanyKind::Residential,
+            ClientKind::Retail => CompanyKind::Retail,
+            ClientKind::Wholesale => CompanyKind::Wholesale,
+        }
+    }
+}
+
+impl From<CompanyKind> for ClientKind {
+    fn from(kind: CompanyKind) -> Self {
+        match kind {
+            CompanyKind::Vpbx => ClientKind::Vpbx,
+            CompanyKind::Residential => ClientKind::Residential,
+            CompanyKind::Retail => ClientKind::Retail,
+            CompanyKind::Wholesale => ClientKind::Wholesale,
+        }
+    }
+}
+
 /// A company.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Company {
@@ -64,6 +100,7 @@ pub(crate) struct Company {
     name: String,
     /// The SIP domain and digest realm, unique.
     domain: String,
+    kind: ClientKind,
     media: Media,
     handling: Handling,
     /// Whether a 6xx of one phone ends a proxied call for all that ring with it.
@@ -75,8 +112,9 @@ pub(crate) struct Company {
     codecs: Vec<String>,
     /// The stored prompt that held and parked parties hear; null = whatever the holder plays.
     hold_music: Option<String>,
-    /// What it says about its calls: `time_zone`, `call_acl`, `outgoing_ddi`, and `emergency` (`number`, `dials`,
-    /// `trunks`).
+    /// What it says about its calls: `time_zone`, `call_acl`, `outgoing_ddi`, `outgoing_ddi_rules`, `emergency`
+    /// (`number`, `dials`, `trunks`), `translation` (a translation set of the brand), `services` (codes by service) and
+    /// `service_app`.
     #[schema(value_type = Object)]
     rules: CompanyRules,
 }
@@ -97,6 +135,7 @@ impl From<model::Company> for Company {
             brand: c.brand.0,
             name: c.name,
             domain: c.domain,
+            kind: c.kind.into(),
             media,
             handling,
             decline_ends_all: c.decline_ends_all,
@@ -119,6 +158,8 @@ pub(crate) struct AddCompany {
     name: String,
     /// The SIP domain, unique.
     domain: String,
+    /// For good; else `vpbx`.
+    kind: Option<ClientKind>,
     /// Else `anchor`.
     media: Option<Media>,
     /// Else `b2bua`.
@@ -202,6 +243,7 @@ async fn add(
         handling: body.handling.unwrap_or(Handling::B2bua).into(),
         decline_ends_all: body.decline_ends_all.unwrap_or(false),
         calls_max: body.calls_max,
+        kind: body.kind.unwrap_or(ClientKind::Vpbx).into(),
     };
     let company = api.db.companies().create(&caller.ctx, new).await?;
     api.live().await?;

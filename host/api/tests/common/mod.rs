@@ -170,6 +170,7 @@ impl World {
                 handling: model::Handling::B2bua,
                 decline_ends_all: false,
                 calls_max: None,
+                kind: model::CompanyKind::Vpbx,
             };
             companies.push(db.companies().create(&ctx, new).await.unwrap());
         }

@@ -1,7 +1,7 @@
 //! What an account and a company say about their own calls: forwards, the ACL, the number shown, limits, emergency.
 
 use super::way::is_e164;
-use super::{BadRule, RuleKind, Used, Way, entries};
+use super::{BadRule, RuleKind, ServiceCodes, Used, Way, entries};
 use serde::{Deserialize, Serialize};
 
 /// What makes an account's calls go elsewhere.
@@ -207,6 +207,17 @@ pub struct CompanyRules {
     /// Emergency numbers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub emergency: Vec<EmergencyNumber>,
+    /// The brand's translation set by which the numbers that its accounts dial become public ones; absent = they dial
+    /// as the routers know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub translation: Option<String>,
+    /// Service codes that differ from the brand's.
+    #[serde(skip_serializing_if = "ServiceCodes::is_empty")]
+    pub services: ServiceCodes,
+    /// The call app, by the name of its binding, that tells who has dialled a service code what has become of it; absent
+    /// = the phone is refused with the same words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_app: Option<String>,
 }
 
 impl CompanyRules {
@@ -228,6 +239,7 @@ impl CompanyRules {
                 return Err(BadRule::new("emergency", why));
             }
         }
+        self.services.check()?;
         public(self.outgoing_ddi.as_deref())
     }
 

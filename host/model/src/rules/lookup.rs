@@ -1,10 +1,11 @@
 //! The rules of a company in the directory, by kind and name.
 
+use super::{BrandRules, StarService, dialled_service};
 use super::{
     Calendar, CallAcl, CallFilter, ConditionalRoute, HuntGroup, MatchList, OutgoingDdiRules, RouteLock, Rule, RuleBody,
     RuleKind, Schedule, Used,
 };
-use crate::{CompanyId, Directory, LookupError};
+use crate::{BrandId, Company, CompanyId, Directory, LookupError};
 
 macro_rules! finds {
     ($($(#[$doc:meta])* $find:ident: $kind:ident;)*) => {
@@ -66,6 +67,26 @@ impl Directory {
             }
         }
         Ok(self)
+    }
+
+    /// With what these brands say about their companies; the others say nothing.
+    #[must_use]
+    pub fn with_brand_rules(mut self, rules: impl IntoIterator<Item = (BrandId, BrandRules)>) -> Directory {
+        self.brand_rules = rules.into_iter().collect();
+        self
+    }
+
+    /// What a brand says about its companies.
+    #[must_use]
+    pub fn brand_rules(&self, brand: BrandId) -> &BrandRules {
+        static NOTHING: BrandRules = BrandRules::NOTHING;
+        self.brand_rules.get(&brand).unwrap_or(&NOTHING)
+    }
+
+    /// The service that an account of this company has dialled, with what follows its code.
+    #[must_use]
+    pub fn dialled_service<'d>(&self, company: &Company, dialled: &'d str) -> Option<(StarService, &'d str)> {
+        dialled_service(&[&company.rules.services, &self.brand_rules(company.brand).services], dialled)
     }
 
     /// The lock of a company that a service code throws when this follows it.

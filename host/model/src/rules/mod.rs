@@ -12,6 +12,8 @@ mod group;
 mod lookup;
 mod match_list;
 mod route;
+mod service;
+mod tenancy;
 mod way;
 
 pub use account::{AccountRules, Assistant, CompanyRules, EmergencyNumber, Forward, ForwardFrom, ForwardWhen};
@@ -21,7 +23,9 @@ pub use call_filter::CallFilter;
 pub use civil::{CivilError, Date, DayTime, Local, Weekdays};
 pub use group::{HuntGroup, HuntMember, HuntParty, HuntStrategy};
 pub use match_list::{MatchList, MatchListError};
-pub use route::{Condition, ConditionalRoute, DdiChoice, OutgoingDdiRule, OutgoingDdiRules, RouteLock};
+pub use route::{Condition, ConditionalRoute, DdiChoice, LockThrow, OutgoingDdiRule, OutgoingDdiRules, RouteLock};
+pub use service::{ServiceCodes, StarService, dialled_service};
+pub use tenancy::{BrandRules, CompanyKind};
 pub use way::{Used, Way};
 
 use crate::{CompanyId, RuleId};

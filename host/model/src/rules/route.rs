@@ -2,6 +2,7 @@
 
 use super::way::is_e164;
 use super::{BadRule, RuleKind, Used, Way, entries};
+use crate::CompanyId;
 use serde::{Deserialize, Serialize};
 
 /// A switch that people throw by code or by hand; conditional routes look at it.
@@ -13,6 +14,17 @@ pub struct RouteLock {
     /// What follows a service code to throw it, 1 to 8 digits; absent = not by phone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+}
+
+/// A lock that was thrown by phone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LockThrow {
+    /// Whose lock.
+    pub company: CompanyId,
+    /// Its name.
+    pub lock: String,
+    /// What it is from now on.
+    pub open: bool,
 }
 
 impl RouteLock {

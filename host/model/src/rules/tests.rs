@@ -116,3 +116,28 @@ fn a_rule_names_what_it_uses() {
     }
     assert_eq!(RuleKind::from_word("hunt-groups"), None);
 }
+
+/// Services (3.15): the longest code wins; a company's goes before its brand's before the platform's; an empty one is off.
+#[test]
+fn service_codes_cascade() {
+    let codes = |json: &str| serde_json::from_str::<ServiceCodes>(json).unwrap();
+    let (none, brand) = (codes("{}"), codes(r#"{"pickup":"*94","retrieve":""}"#));
+    let company = codes(r#"{"pickup":"*9"}"#);
+    for (levels, dialled, found) in [
+        (vec![&none], "*8200", Some((StarService::Pickup, "200"))),
+        (vec![&none, &brand], "*8200", None),
+        (vec![&none, &brand], "*94200", Some((StarService::Pickup, "200"))),
+        (vec![&company, &brand], "*94200", Some((StarService::Pickup, "4200"))),
+        (vec![&company, &brand], "*95", Some((StarService::GroupPickup, ""))),
+        (vec![&company, &brand], "*69", None),
+        (vec![&none], "*771", Some((StarService::LockToggle, "1"))),
+        (vec![&none], "100", None),
+    ] {
+        assert_eq!(dialled_service(&levels, dialled), found, "{dialled}");
+    }
+    for wrong in [r#"{"pickup":"8"}"#, r#"{"pickup":"*"}"#, r#"{"pickup":"*123456"}"#, r#"{"park":"*1","pickup":"*1"}"#]
+    {
+        assert!(codes(wrong).check().is_err(), "{wrong}");
+    }
+    assert!(codes(r#"{"park":"","pickup":""}"#).check().is_ok());
+}

@@ -26,6 +26,7 @@ pub(crate) fn directory() -> Arc<Directory> {
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
         hold_music: None,
+        kind: Default::default(),
         rules: Default::default(),
     };
     let account = |n: i64| Account {

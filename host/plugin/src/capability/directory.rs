@@ -94,6 +94,7 @@ mod tests {
             media_security: model::MediaSecurity::Allow,
             codecs: Vec::new(),
             hold_music: None,
+            kind: Default::default(),
             rules: Default::default(),
         }
     }

@@ -25,6 +25,7 @@ pub(crate) fn company(rules: CompanyRules) -> Company {
         media_security: MediaSecurity::Allow,
         codecs: Vec::new(),
         hold_music: None,
+        kind: Default::default(),
         rules,
     }
 }

@@ -1,10 +1,10 @@
 //! What is dialled, which number a carrier's call is for, and which number is shown.
 
 use super::*;
-use crate::{Candidate, Dialled, Services, chosen, classify, external, inbound_ddi, shown_to};
+use crate::{Candidate, Dialled, chosen, classify, external, inbound_ddi, shown_to};
 use model::{
-    BrandId, Ddi, DdiChoice, DdiId, MatchList, NumberingPlan, OutgoingDdiRule, OutgoingDdiRules, RouteTarget, RuleBody,
-    RuleList, TranslationLists, TranslationRule, TrunkId,
+    BrandId, Company, CompanyKind, Ddi, DdiChoice, DdiId, MatchList, NumberingPlan, OutgoingDdiRule, OutgoingDdiRules,
+    RouteTarget, RuleBody, RuleList, TranslationLists, TranslationRule, TranslationSet, TranslationSetId, TrunkId,
 };
 
 fn spain() -> TranslationLists {
@@ -18,23 +18,36 @@ fn spain() -> TranslationLists {
     plan.lists().unwrap()
 }
 
+/// Dial order (3.9), and what the four kinds of clients have of it (1.7).
 #[test]
-fn what_is_dialled_is_a_service_an_extension_an_account_or_a_number() {
-    let services = Services::new(&["*95", "*9"], &["*9", "*94", "*7", "94"]);
-    let directory = directory(vec![]);
-    let lists = spain();
-    let ask = |dialled: &'static str| classify(&directory, COMPANY, &services, &lists, dialled);
-    let service = |code, argument| Dialled::Service { code, argument };
-    assert_eq!(ask("*95"), service("*95", ""), "one that stands alone goes first");
-    assert_eq!(ask("*951"), service("*9", "51"));
-    assert_eq!(ask("*94200"), service("*94", "200"), "the longest of those with something behind");
-    assert_eq!(ask("*88"), Dialled::Nothing);
-    assert_eq!(ask("1001"), Dialled::Account);
-    assert_eq!(ask("944048182"), Dialled::External("+34944048182".to_owned()));
-    assert_eq!(ask("+1001"), Dialled::External("+1001".to_owned()), "a plus never is an account");
-    assert_eq!(ask("bob"), Dialled::Nothing);
-    assert_eq!(external(&lists, "00442079460000"), Some("+442079460000".to_owned()));
-    assert_eq!(external(&lists, "0044207946000012345678"), None, "too long");
+fn what_is_dialled_is_a_star_code_the_companys_own_or_a_public_number() {
+    let set = TranslationSet { id: TranslationSetId(1), brand: BrandId(1), name: "spain".to_owned(), lists: spain() };
+    let directory = directory(vec![]).with_trunks(vec![set], vec![]).unwrap();
+    let ask = |kind: CompanyKind, translation: Option<&str>, dialled: &str| {
+        let rules = CompanyRules { translation: translation.map(str::to_owned), ..CompanyRules::default() };
+        classify(&directory, &Company { kind, ..company(rules) }, dialled)
+    };
+    let out = |number: &str| Dialled::External(number.to_owned());
+    let spain = Some("spain");
+    for (kind, translation, dialled, found) in [
+        (CompanyKind::Vpbx, spain, "*94200", Dialled::Starred),
+        (CompanyKind::Vpbx, spain, "1001", Dialled::Internal),
+        (CompanyKind::Vpbx, spain, "944048182", out("+34944048182")),
+        (CompanyKind::Vpbx, spain, "00442079460000", out("+442079460000")),
+        (CompanyKind::Vpbx, None, "944048182", Dialled::Unknown),
+        (CompanyKind::Vpbx, Some("gone"), "+34944048182", out("+34944048182")),
+        (CompanyKind::Vpbx, spain, "+1001", out("+1001")),
+        (CompanyKind::Vpbx, spain, "bob", Dialled::Unknown),
+        (CompanyKind::Residential, spain, "1001", out("+341001")),
+        (CompanyKind::Residential, None, "1001", Dialled::Unknown),
+        (CompanyKind::Retail, None, "1001", Dialled::Unknown),
+        (CompanyKind::Retail, spain, "944048182", out("+34944048182")),
+        (CompanyKind::Wholesale, None, "+34944048182", out("+34944048182")),
+        (CompanyKind::Wholesale, None, "34944048182", Dialled::Unknown),
+    ] {
+        assert_eq!(ask(kind, translation, dialled), found, "{kind:?} {dialled}");
+    }
+    assert_eq!(external(&super::numbers::spain(), "0044207946000012345678"), None, "too long");
 }
 
 fn ddi(id: i64, e164: &str) -> Ddi {

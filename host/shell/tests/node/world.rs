@@ -82,6 +82,7 @@ impl World {
             handling: model::Handling::B2bua,
             decline_ends_all: false,
             calls_max: None,
+            kind: model::CompanyKind::Vpbx,
         };
         let company = db.companies().create(&platform, new).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], 9));

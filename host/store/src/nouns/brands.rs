@@ -2,7 +2,7 @@
 
 use crate::sql::{statements, stored, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
-use model::{Brand, BrandId, DefaultVerdict};
+use model::{Brand, BrandId, BrandRules, CompanyKind, DefaultVerdict};
 
 macro_rules! columns {
     () => {
@@ -18,6 +18,9 @@ statements! { "brand";
     UPDATE = concat!("UPDATE brands SET name = $2, default_verdict = $3 WHERE id = $4
         AND (CAST($1 AS BIGINT) IS NULL OR id = $1) RETURNING ", columns!());
     DELETE = "DELETE FROM brands WHERE id = $1";
+    RULES = "SELECT id, rules FROM brands WHERE (CAST($1 AS BIGINT) IS NULL OR id = $1) AND id = $2";
+    SET_RULES = "UPDATE brands SET rules = $3 WHERE (CAST($1 AS BIGINT) IS NULL OR id = $1) AND id = $2
+        RETURNING id, rules";
 }
 
 #[derive(sqlx::FromRow)]
@@ -36,6 +39,20 @@ impl TryFrom<BrandRow> for Brand {
             _ => None,
         };
         Ok(Brand { id: BrandId(row.id), name: row.name, default_verdict: stored("default verdict", default_verdict)? })
+    }
+}
+
+/// What a brand says about its companies.
+#[derive(sqlx::FromRow)]
+pub(crate) struct BrandRulesRow {
+    id: i64,
+    rules: String,
+}
+
+impl TryFrom<BrandRulesRow> for (BrandId, BrandRules) {
+    type Error = StoreError;
+    fn try_from(row: BrandRulesRow) -> Result<Self, StoreError> {
+        Ok((BrandId(row.id), stored("rules of a brand", serde_json::from_str(&row.rules).ok())?))
     }
 }
 
@@ -99,6 +116,40 @@ impl Brands<'_> {
         let verdict = verdict_text(&brand.default_verdict);
         let args = [ctx.brand_id().into(), (&brand.name).into(), verdict.into(), brand.id.0.into()];
         self.0.write_one::<BrandRow>(UPDATE, &args).await?.try_into()
+    }
+
+    /// What a brand says about all of its companies.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn rules(&self, ctx: &OpContext, id: BrandId) -> Result<BrandRules, StoreError> {
+        let row = self.0.one::<BrandRulesRow>(RULES, &[ctx.brand_id().into(), id.0.into()]).await?;
+        let (_, rules): (BrandId, BrandRules) = row.ok_or(StoreError::NotFound { what: "brand" })?.try_into()?;
+        Ok(rules)
+    }
+
+    /// Changes what a brand says about all of its companies. Its limits are for the platform's operator.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Forbidden`]; a value breaks a rule; the brand has companies of a kind that
+    /// it may have no longer ([`StoreError::InUse`]).
+    pub async fn set_rules(&self, ctx: &OpContext, id: BrandId, new: &BrandRules) -> Result<BrandRules, StoreError> {
+        ctx.needs_brand("change a brand")?;
+        let old = self.rules(ctx, id).await?;
+        if (old.calls_max, &old.kinds) != (new.calls_max, &new.kinds) {
+            ctx.needs_platform("change a brand's limits")?;
+        }
+        super::rules::checked(new.check())?;
+        for kind in CompanyKind::ALL.into_iter().filter(|kind| !new.may_have(*kind)) {
+            if self.0.companies().has_kind(ctx, id, kind).await? {
+                return Err(StoreError::InUse { what: "kind" });
+            }
+        }
+        let said = super::rules::text(new)?;
+        let args = [ctx.brand_id().into(), id.0.into(), (&said).into()];
+        let (_, rules): (BrandId, BrandRules) =
+            self.0.write_one::<BrandRulesRow>(SET_RULES, &args).await?.try_into()?;
+        Ok(rules)
     }
 
     /// Removes a brand that nothing belongs to.

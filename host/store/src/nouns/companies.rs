@@ -3,18 +3,18 @@
 use super::rules;
 use crate::sql::{args, in_scope, statements, stored, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
-use model::{BrandId, Company, CompanyId, Handling, MediaPath, MediaSecurity};
+use model::{BrandId, Company, CompanyId, CompanyKind, Handling, MediaPath, MediaSecurity};
 
 macro_rules! columns {
     () => {
         "id, brand_id, name, domain, media, calls_max, media_security, codecs, handling, decline_ends_all,
-         hold_music, rules"
+         hold_music, kind, rules"
     };
 }
 
 statements! { "company";
-    CREATE = concat!("INSERT INTO companies (brand_id, name, domain, media, calls_max, handling, decline_ends_all)
-        SELECT id, $4, $5, $6, CAST($7 AS BIGINT), $8, CAST($9 AS BOOLEAN) FROM brands WHERE id = $3
+    CREATE = concat!("INSERT INTO companies (brand_id, name, domain, media, calls_max, handling, decline_ends_all, kind)
+        SELECT id, $4, $5, $6, CAST($7 AS BIGINT), $8, CAST($9 AS BOOLEAN), $10 FROM brands WHERE id = $3
         AND (CAST($1 AS BIGINT) IS NULL OR id = $1) AND CAST($2 AS BIGINT) IS NULL RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"));
     LIST = concat!("SELECT ", columns!(), " FROM companies WHERE id > $3 AND ", in_scope!("brand_id", "id"),
@@ -25,6 +25,9 @@ statements! { "company";
         hold_music = CAST($12 AS TEXT), rules = $13
         WHERE id = $3 AND ", in_scope!("brand_id", "id"), " AND (domain = $5
         OR NOT EXISTS (SELECT 1 FROM accounts WHERE accounts.company_id = companies.id)) RETURNING ", columns!());
+    HAS_KIND = concat!("SELECT id FROM companies WHERE brand_id = $3 AND kind = $4 AND ",
+        in_scope!("brand_id", "id"), " LIMIT 1");
+    KIND = concat!("SELECT kind FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"));
     DELETE = concat!("DELETE FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"));
 }
 
@@ -41,6 +44,7 @@ pub(crate) struct CompanyRow {
     handling: String,
     decline_ends_all: bool,
     hold_music: Option<String>,
+    kind: String,
     rules: String,
 }
 
@@ -70,6 +74,7 @@ impl TryFrom<CompanyRow> for Company {
             calls_max,
             codecs: row.codecs.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
             hold_music: row.hold_music,
+            kind: stored("kind of a company", CompanyKind::from_word(&row.kind))?,
             media_security: stored("media security", MediaSecurity::from_word(&row.media_security))?,
             rules: stored("rules of a company", serde_json::from_str(&row.rules).ok())?,
         })
@@ -116,6 +121,8 @@ pub struct NewCompany {
     pub decline_ends_all: bool,
     /// Most calls at once; `None` = the switch's limit.
     pub calls_max: Option<u32>,
+    /// What kind of client it is, for good.
+    pub kind: CompanyKind,
 }
 
 /// The operations on companies.
@@ -134,7 +141,11 @@ impl Companies<'_> {
         let calls_max = new.calls_max.map(i64::from);
         let (media, handling) = (media_text(new.media)?, handling_text(new.handling)?);
         let decline = new.decline_ends_all;
-        let args = args![ctx, new.brand.0, &new.name, &domain, media, calls_max, handling, decline];
+        let args = args![ctx, new.brand.0, &new.name, &domain, media, calls_max, handling, decline, new.kind.word()];
+        if !self.0.brands().rules(ctx, new.brand).await?.may_have(new.kind) {
+            let why = format!("the brand may have no companies of the kind {}", new.kind.word());
+            return Err(StoreError::Invalid { what: "kind", why });
+        }
         match self.0.write_one::<CompanyRow>(CREATE, args).await {
             Ok(row) => row.try_into(),
             Err(StoreError::NotFound { .. }) => Err(StoreError::NotFound { what: "brand" }),
@@ -160,7 +171,7 @@ impl Companies<'_> {
         translated(self.0.all::<CompanyRow>(LIST, args).await?)
     }
 
-    /// Changes everything but the brand.
+    /// Changes everything but the brand and the kind.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::InUse`] for another domain while there are accounts, whose digest
@@ -189,6 +200,7 @@ impl Companies<'_> {
             music,
             &said
         ];
+        rules::has_translation(self.0, ctx, company.brand, company.rules.translation.as_deref()).await?;
         let mut tx = self.0.begin().await?;
         let Some(row) = tx.one::<CompanyRow>(UPDATE, args).await? else {
             drop(tx);
@@ -203,6 +215,23 @@ impl Companies<'_> {
         rules::note_uses(&mut tx, ctx, (company.id, rules::User::Company), own.uses()).await?;
         self.0.commit(tx).await?;
         row.try_into()
+    }
+
+    /// Whether the brand has companies of this kind.
+    pub(crate) async fn has_kind(
+        &self,
+        ctx: &OpContext,
+        brand: BrandId,
+        kind: CompanyKind,
+    ) -> Result<bool, StoreError> {
+        Ok(self.0.one::<(i64,)>(HAS_KIND, args![ctx, brand.0, kind.word()]).await?.is_some())
+    }
+
+    /// What kind of client a company is; it never changes.
+    pub(crate) async fn kind(&self, ctx: &OpContext, id: CompanyId) -> Result<CompanyKind, StoreError> {
+        let row = self.0.one::<(String,)>(KIND, args![ctx, id.0]).await?;
+        let (word,) = row.ok_or(StoreError::NotFound { what: "company" })?;
+        stored("kind of a company", CompanyKind::from_word(&word))
     }
 
     /// Removes a company that nothing belongs to.

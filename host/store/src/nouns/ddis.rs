@@ -72,6 +72,7 @@ impl Ddis<'_> {
     /// The company is not in scope; the number is taken or breaks a rule; what it leads to does not exist.
     pub async fn create(&self, ctx: &OpContext, new: NewDdi) -> Result<Ddi, StoreError> {
         check::e164(&new.e164)?;
+        rules::fits_kind(self.0, ctx, new.company, &new.target).await?;
         let to = TargetColumns::of(&new.target)?;
         let args = args![
             ctx,
@@ -118,6 +119,7 @@ impl Ddis<'_> {
     /// [`StoreError::NotFound`]; the number is taken or breaks a rule; what it leads to or its call filter does not exist.
     pub async fn update(&self, ctx: &OpContext, ddi: &Ddi) -> Result<Ddi, StoreError> {
         check::e164(&ddi.e164)?;
+        rules::fits_kind(self.0, ctx, ddi.company, &ddi.target).await?;
         let to = TargetColumns::of(&ddi.target)?;
         let filter = ddi.call_filter.as_deref();
         let args = args![

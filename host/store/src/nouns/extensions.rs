@@ -93,6 +93,7 @@ impl Extensions<'_> {
     /// The company is not in scope; the number is taken or breaks a rule; what it leads to does not exist.
     pub async fn create(&self, ctx: &OpContext, new: NewExtension) -> Result<Extension, StoreError> {
         let to = rules(&new.number, &new.target)?;
+        super::rules::is_pbx(self.0, ctx, new.company, "extension").await?;
         let args = columns_of!(&to; ctx, new.company.0, &new.number);
         match self.0.write_one::<ExtensionRow>(CREATE, args).await {
             Ok(row) => row.try_into(),

@@ -6,7 +6,7 @@
 
 use crate::sql::{Tx, args, in_scope, statements, stored, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
-use model::{CompanyId, Rule, RuleBody, RuleId, RuleKind, Used};
+use model::{BrandId, CompanyId, CompanyKind, RouteLock, RouteTarget, Rule, RuleBody, RuleId, RuleKind, Used};
 use std::collections::BTreeSet;
 
 macro_rules! columns {
@@ -43,6 +43,10 @@ statements! { "rule";
         SELECT d.brand_id, d.company_id, NULLIF(CAST($4 AS BIGINT), 0), NULLIF(CAST($5 AS BIGINT), 0),
         NULLIF(CAST($6 AS BIGINT), 0), d.e164 FROM ddis d
         WHERE d.company_id = $3 AND d.e164 = $7 AND ", in_scope!("d.brand_id", "d.company_id"));
+    FIND_LOCK = concat!("SELECT ", columns!(), " FROM rules WHERE company_id = $3 AND kind = 'route-lock' AND name = $4
+        AND ", in_scope!());
+    HAS_SET = "SELECT id FROM translation_sets WHERE (CAST($1 AS BIGINT) IS NULL OR brand_id = $1)
+        AND brand_id = $2 AND name = $3";
     HAS_DDI = concat!("SELECT id FROM ddis WHERE company_id = $3 AND e164 = $4 AND ", in_scope!());
     HAS_TRUNK = concat!("SELECT t.id FROM trunks t JOIN companies c ON c.brand_id = t.brand_id
         WHERE c.id = $3 AND t.name = $4 AND ", in_scope!("c.brand_id", "c.id"));
@@ -147,6 +151,55 @@ pub(crate) async fn has_trunk(tx: &mut Tx, ctx: &OpContext, company: CompanyId, 
     }
 }
 
+/// Refuses a translation set that the brand does not have.
+pub(crate) async fn has_translation(
+    db: &Db,
+    ctx: &OpContext,
+    brand: BrandId,
+    name: Option<&str>,
+) -> Result<(), StoreError> {
+    let Some(name) = name else { return Ok(()) };
+    match db.one::<(i64,)>(HAS_SET, &[ctx.brand_id().into(), brand.0.into(), name.into()]).await? {
+        Some(_) => Ok(()),
+        None => {
+            let why = format!("translation: the brand has no translation set {name:?}");
+            Err(StoreError::Invalid { what: "rules", why })
+        }
+    }
+}
+
+/// Refuses a target that a client of the company's kind cannot have.
+pub(crate) async fn fits_kind(
+    db: &Db,
+    ctx: &OpContext,
+    company: CompanyId,
+    target: &RouteTarget,
+) -> Result<(), StoreError> {
+    let kind = db.companies().kind(ctx, company).await?;
+    let fits = match kind {
+        CompanyKind::Vpbx => true,
+        CompanyKind::Residential => {
+            matches!(target, RouteTarget::Account(_) | RouteTarget::Voicemail(_) | RouteTarget::Number(_))
+        }
+        CompanyKind::Retail => matches!(target, RouteTarget::Account(_)),
+        CompanyKind::Wholesale => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    let why = format!("a client of the kind {} has no number that leads there", kind.word());
+    Err(StoreError::Invalid { what: "target", why })
+}
+
+/// Refuses what only a telephone system has.
+pub(crate) async fn is_pbx(db: &Db, ctx: &OpContext, company: CompanyId, what: &'static str) -> Result<(), StoreError> {
+    let kind = db.companies().kind(ctx, company).await?;
+    if kind.has_extensions() {
+        return Ok(());
+    }
+    Err(StoreError::Invalid { what, why: format!("a client of the kind {} has none", kind.word()) })
+}
+
 /// Refuses what cannot be meant.
 pub(crate) fn checked(result: Result<(), model::BadRule>) -> Result<(), StoreError> {
     result.map_err(|bad| StoreError::Invalid { what: "rules", why: bad.to_string() })
@@ -175,6 +228,9 @@ impl Rules<'_> {
     pub async fn create(&self, ctx: &OpContext, new: NewRule) -> Result<Rule, StoreError> {
         check::name("name", &new.name)?;
         let body = body(&new.body)?;
+        if matches!(new.body.kind(), RuleKind::HuntGroup) {
+            is_pbx(self.0, ctx, new.company, "hunt group").await?;
+        }
         let mut tx = self.0.begin().await?;
         let args = args![ctx, new.company.0, new.body.kind().word(), &new.name, &body];
         let row = tx.one::<RuleRow>(CREATE, args).await?.ok_or(StoreError::NotFound { what: "company" })?;
@@ -218,6 +274,23 @@ impl Rules<'_> {
         note_uses(&mut tx, ctx, (CompanyId(row.company_id), User::Rule(row.id)), new.uses()).await?;
         self.0.commit(tx).await?;
         row.try_into()
+    }
+
+    /// Throws a route lock.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn throw(&self, ctx: &OpContext, company: CompanyId, lock: &str, open: bool) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        let row = tx.one::<RuleRow>(FIND_LOCK, args![ctx, company.0, lock]).await?;
+        let rule: Rule = row.ok_or(StoreError::NotFound { what: "rule" })?.try_into()?;
+        if let RuleBody::RouteLock(lock) = rule.body
+            && lock.open != open
+        {
+            let said = text(&RouteLock { open, ..lock })?;
+            tx.run(UPDATE, args![ctx, rule.id.0, &said]).await?;
+        }
+        self.0.commit(tx).await
     }
 
     /// Removes a rule that nobody names.

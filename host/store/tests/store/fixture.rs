@@ -99,6 +99,7 @@ pub fn new_company(brand: BrandId, name: &str) -> NewCompany {
         handling: model::Handling::B2bua,
         decline_ends_all: false,
         calls_max: None,
+        kind: model::CompanyKind::Vpbx,
     }
 }
 

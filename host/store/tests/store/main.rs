@@ -4,6 +4,7 @@
 mod backup;
 mod broken;
 mod cdrs;
+mod clients;
 mod feed;
 mod fixture;
 mod identities;
@@ -11,6 +12,7 @@ mod kept;
 mod kill;
 mod ledger;
 mod outbox;
+mod picture;
 mod plugins;
 mod postgres;
 mod routes;

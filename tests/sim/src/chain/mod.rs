@@ -237,6 +237,7 @@ impl World {
                 | Output::AppReply { .. }
                 | Output::AppStop { .. }
                 | Output::Recording(_)
+                | Output::Throw(_)
                 | Output::Event(_) => {}
             }
         }
@@ -418,6 +419,7 @@ fn shard((n, handling): (usize, Handling), seed: u64, phones: &[Phone], decline_
         media_security: model::MediaSecurity::Allow,
         codecs: Vec::new(),
         hold_music: None,
+        kind: Default::default(),
         rules: Default::default(),
     };
     let account = |id: usize, username: String, at: SocketAddr| Account {
