@@ -140,6 +140,7 @@ mod tests {
             e164: e164.to_owned(),
             target,
             call_filter: None,
+            record: model::DdiRecording::None,
         };
         let of = |name: &str| RouteTarget::Account(name.to_owned());
         let ddis = vec![

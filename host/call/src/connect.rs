@@ -103,6 +103,7 @@ impl Step<'_, '_> {
             leg.forwarded = forwarded.to_vec();
             if let Some(to) = &branch.carrier {
                 leg.caller_shown.clone_from(&to.shown);
+                leg.taped = to.taped;
                 leg.vouched = to.word.as_ref().map(|word| Vouched::Signed(word.attestation));
             }
         }
@@ -385,9 +386,10 @@ impl Step<'_, '_> {
         }
     }
 
-    /// Where the media of a leg that rings flows: as the plan says, unless a trunk of either side wants it here.
+    /// Where the media of a leg that rings flows: as the plan says, unless a trunk of either side wants it here, or either
+    /// is to be recorded.
     fn media_of(&mut self, no: LegNo) -> MediaPath {
-        let wanted = |leg: Option<&Leg>| leg.and_then(|l| l.trunk.as_ref()).is_some_and(|on| on.anchor);
+        let wanted = |leg: Option<&Leg>| leg.is_some_and(|l| l.taped || l.trunk.as_ref().is_some_and(|on| on.anchor));
         if wanted(self.call.leg(no)) || wanted(self.call.leg(0)) {
             return MediaPath::Anchor;
         }

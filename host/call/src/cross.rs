@@ -37,6 +37,7 @@ pub(crate) struct Line {
     origin: sdp::Origin,
     sip_call_id: String,
     held: bool,
+    taped: bool,
     security: Security,
     /// What it may use, where it is paid for.
     pub(crate) granted: Option<Box<crate::rating::Granted>>,
@@ -428,6 +429,7 @@ impl Step<'_, '_> {
             origin: leg.origin,
             sip_call_id: leg.sip_call_id.clone(),
             held: leg.held,
+            taped: leg.taped,
             security: leg.security.clone(),
             granted: leg.granted.take(),
         };
@@ -452,6 +454,7 @@ impl Step<'_, '_> {
         leg.passes_by = line.passes_by;
         leg.origin = line.origin;
         leg.held = line.held;
+        leg.taped = line.taped;
         leg.security = line.security;
         leg.spoken = None;
         leg.offered = None;
@@ -464,6 +467,7 @@ impl Step<'_, '_> {
             self.desk.by_stream.insert(stream, (id, no));
         }
         self.bring_grant(no, line.granted);
+        self.tape_if_due(no);
     }
 
     /// Hangs up a leg's dialog and closes its media; the leg itself goes on, and so does its CDR.

@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::identity::Forwarded;
 use crate::security::Security;
-use crate::taping::Taping;
+use crate::tapes::Taping;
 use crate::trunk::OnTrunk;
 use model::{AccountId, Cause, Cdr, EndedBy, Instant, LegRole, LegState};
 use sdp::Description;
@@ -58,8 +58,12 @@ pub(crate) struct Leg {
     pub(crate) origin: sdp::Origin,
     /// Digits that came while no verb wanted them.
     pub(crate) typed: String,
-    /// Its recording, while an app has it recorded.
+    /// Whether its party is to be recorded from the answer on.
+    pub(crate) taped: bool,
+    /// Its recording, while there is one.
     pub(crate) taping: Option<Taping>,
+    /// Keys of its party while it talks, as far as they may become a code.
+    pub(crate) pressed: String,
     /// The conference room it is in.
     pub(crate) room: Option<String>,
     /// Whether the peer has put us on hold.
@@ -125,7 +129,9 @@ impl Leg {
             spoken: None,
             origin,
             typed: String::new(),
+            taped: false,
             taping: None,
+            pressed: String::new(),
             room: None,
             held: false,
             forwarded: Vec::new(),

@@ -45,6 +45,7 @@ mod settle;
 mod sound;
 mod stage;
 mod step;
+mod tapes;
 mod taping;
 mod target;
 mod transfer;

@@ -76,6 +76,10 @@ impl Course {
     pub(crate) fn company_pays(&mut self) {
         self.payer.get_or_insert(Payer::Company);
     }
+
+    pub(crate) const fn is_emergency(&self) -> bool {
+        self.emergency
+    }
 }
 
 impl Engine {

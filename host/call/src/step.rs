@@ -41,6 +41,8 @@ impl Call {
                 .trunk
                 .as_ref()
                 .map(|from| Box::new(OnTrunk { id: from.trunk.id, anchor: from.trunk.anchor, out: None })),
+            taped: arrival.trunk.is_some()
+                && floors.directory.ddi(&info.callee.user).is_some_and(|ddi| ddi.record.inward()),
             ..fresh
         };
         let body = request.body_bytes();
@@ -240,6 +242,8 @@ impl Step<'_, '_> {
                 company: self.call.info.company,
             }));
         }
+        self.tape_if_due(no);
+        self.listen_for_code(no);
     }
 
     /// The bridge that stands, whoever made it.
@@ -291,7 +295,10 @@ impl Step<'_, '_> {
     /// Media of a leg reported.
     pub(crate) fn media_event(&mut self, leg: LegNo, event: &media::Event) {
         match event {
-            media::Event::Digit { digit, .. } => self.app_digit(leg, *digit),
+            media::Event::Digit { digit, .. } => {
+                self.tape_key(leg, *digit);
+                self.app_digit(leg, *digit);
+            }
             media::Event::PlayEnded { job, .. } => self.app_play_ended(leg, *job),
             media::Event::KeysSent { .. } => self.keys_sent(leg),
             media::Event::RecordEnded { end, by_silence, .. } => self.recording_ended(leg, end, *by_silence),

@@ -1,23 +1,15 @@
 //! Verbs about the sound of a leg beside plays and digits: recordings, steered lists, keys, music, waiting for a beep.
 
 use crate::app::{Begin, Begun, wrong};
-use crate::engine::Output;
 use crate::leg::LegNo;
 use crate::stage::{Playing, Waiting};
 use crate::step::Step;
+use crate::tapes::{NoTape, PlayErrorKind, TapedBy};
 use core::time::Duration;
 use media::{PlayError, RecordEnd, Recordable, StreamId};
 use model::{
-    AppError, AppReply, LegHandle, ListenSpec, PlaybackSpec, PlayedTo, Prompt, RecordSpec, RecordingDone,
-    RecordingEvent, RecordingId, RecordingStart, Sounded,
+    AppError, AppReply, LegHandle, ListenSpec, PlaybackSpec, PlayedTo, Prompt, RecordSpec, RecordingDone, Sounded,
 };
-
-/// A leg's recording.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Taping {
-    id: RecordingId,
-    name: String,
-}
 
 fn refused(error: &PlayError) -> AppError {
     match error {
@@ -33,36 +25,23 @@ impl Step<'_, '_> {
         self.call.leg(no)?.stream
     }
 
-    /// Begins a recording; `waits` until it ends.
+    /// Begins a recording; `waits` until it ends. A script comes before what is recorded anyway.
     pub(crate) fn verb_record(&mut self, leg: LegHandle, spec: RecordSpec, waits: bool) -> Begun {
         let (no, stream) = self.speaking(leg)?;
-        let limits = &self.floors.setup.limits;
-        if self.desk.recordings >= limits.recordings_max {
-            return Err(AppError::LimitExceeded("recordings_max".to_owned()));
-        }
-        let longest = Duration::from_secs(u64::from(limits.recording_max_s));
-        let max = Some(spec.max.map_or(longest, |max| max.min(longest)));
-        let of = Recordable { channels: spec.channels, silence_end: spec.silence_end, max };
-        let now = self.now();
-        let id = self.floors.media.record(stream, of, now).map_err(|e| refused(&e))?;
-        self.desk.recordings += 1;
-        let recording = RecordingId(id.number());
-        let name = format!("{}-{no}-{}", self.id(), recording.0);
-        let start = RecordingStart {
-            recording,
-            name: name.clone(),
-            brand: self.call.info.brand,
-            company: self.call.info.company,
-            call: self.id(),
-            leg: no,
-            channels: spec.channels,
-            rate: media::RECORD_RATE,
-            at: now,
+        self.stop_taping(no, &[TapedBy::Number, TapedBy::Hand], ("stopped", None));
+        let of = Recordable { channels: spec.channels, silence_end: spec.silence_end, max: spec.max };
+        let begun = self.begin_tape((no, stream), of, TapedBy::App);
+        let name = match begun {
+            Ok(name) => name,
+            Err(why) => {
+                self.tape_if_due(no);
+                return Err(match why {
+                    NoTape::Limit => AppError::LimitExceeded("recordings_max".to_owned()),
+                    NoTape::Stream(PlayErrorKind::Recorded) => refused(&PlayError::Recorded),
+                    NoTape::Stream(PlayErrorKind::Unheard) => refused(&PlayError::NoCodec),
+                });
+            }
         };
-        self.desk.out.push_back(Output::Recording(RecordingEvent::Started(start)));
-        if let Some(leg) = self.call.leg_mut(no) {
-            leg.taping = Some(Taping { id: recording, name: name.clone() });
-        }
         Ok(if waits {
             Begin::Waits(Waiting::Record { leg: no, stop_on: spec.stop_on })
         } else {
@@ -79,35 +58,15 @@ impl Step<'_, '_> {
 
     pub(crate) fn verb_record_stop(&mut self, leg: LegHandle) -> Result<AppReply, AppError> {
         let no = self.live(leg)?;
-        let done = self.stop_taping(no, "stopped", None);
+        let done = self.stop_taping(no, &[TapedBy::App], ("stopped", None));
+        self.tape_if_due(no);
         done.map(AppReply::Recorded).ok_or_else(|| wrong("the leg is not being recorded"))
-    }
-
-    /// Ends a leg's recording, if there is one.
-    pub(crate) fn stop_taping(&mut self, no: LegNo, ended_by: &str, digit: Option<char>) -> Option<RecordingDone> {
-        let stream = self.stream_of(no)?;
-        self.call.leg(no)?.taping.as_ref()?;
-        let end = self.floors.media.stop_recording(stream)?;
-        self.taping_over(no, &end, ended_by, digit)
-    }
-
-    fn taping_over(
-        &mut self,
-        no: LegNo,
-        end: &RecordEnd,
-        ended_by: &str,
-        digit: Option<char>,
-    ) -> Option<RecordingDone> {
-        let taping = self.call.leg_mut(no)?.taping.take()?;
-        self.desk.recordings = self.desk.recordings.saturating_sub(1);
-        self.desk.out.push_back(Output::Recording(RecordingEvent::Ended(taping.id, end.length)));
-        let (ended_by, digit) = (ended_by.to_owned(), digit.map(String::from));
-        Some(RecordingDone { name: taping.name, length: end.length, ended_by, digit })
     }
 
     /// A recording came to an end of its own.
     pub(crate) fn recording_ended(&mut self, no: LegNo, end: &RecordEnd, by_silence: bool) {
         let done = self.taping_over(no, end, if by_silence { "silence" } else { "max" }, None);
+        self.tape_if_due(no);
         self.record_done(no, done);
     }
 
@@ -120,7 +79,8 @@ impl Step<'_, '_> {
 
     /// A key that ends the recording that is waited for.
     pub(crate) fn record_key(&mut self, no: LegNo, digit: char) {
-        let done = self.stop_taping(no, "digit", Some(digit));
+        let done = self.stop_taping(no, &[TapedBy::App], ("digit", Some(digit)));
+        self.tape_if_due(no);
         self.record_done(no, done);
     }
 
@@ -229,7 +189,7 @@ impl Step<'_, '_> {
 
     /// What an app had going on with a leg's sound ends: its party goes, or goes elsewhere.
     pub(crate) fn hush(&mut self, no: LegNo) {
-        self.stop_taping(no, "stopped", None);
+        self.stop_taping(no, &[TapedBy::App, TapedBy::Number, TapedBy::Hand], ("stopped", None));
         self.leave_room(no);
         if let Some(stream) = self.stream_of(no) {
             self.floors.media.stop_listening(stream);

@@ -9,7 +9,7 @@ use crate::proving::OurWord;
 use crate::step::{Step, cause_info};
 use crate::target::Branch;
 use core::time::Duration;
-use model::{Cause, CauseInfo, EndedBy, Flow, HeaderPolicy, Target, TranslationLists, Trunk, TrunkId};
+use model::{Cause, CauseInfo, DdiRecording, EndedBy, Flow, HeaderPolicy, Target, TranslationLists, Trunk, TrunkId};
 use sip_dialog::{Carrier, Failed, IdentityKey};
 use sip_message::Name;
 use sip_trunk::{Full, Outcome, Route};
@@ -49,6 +49,8 @@ pub(crate) struct ToCarrier {
     pub(crate) host: String,
     /// The user part of From instead of the number.
     pub(crate) from_user: Option<String>,
+    /// The number shown wants its calls recorded.
+    pub(crate) taped: bool,
     /// That the caller may show its number.
     pub(crate) word: Option<OurWord>,
     pub(crate) carrier: Carrier,
@@ -139,6 +141,7 @@ impl Step<'_, '_> {
             device: None,
             carrier: Some(Box::new(ToCarrier {
                 on: OnTrunk { id: trunk.id, anchor: trunk.anchor, out: None },
+                taped: self.records(caller, DdiRecording::outward),
                 shown,
                 host,
                 from_user: trunk.from_user.clone(),

@@ -22,10 +22,14 @@ const KEPT: &[Name<'static>] = &[Name::InfoPackage, Name::ContentDisposition, Na
 impl Step<'_, '_> {
     /// A party sent INFO or MESSAGE.
     pub(crate) fn asked_within(&mut self, no: LegNo, server: ServerKey, request: &Message) {
-        if let Some(other) = self.peer_of(no) {
-            return self.carry(no, server, other, request);
+        if let Some(status) = self.tape_asked(no, request) {
+            return self.answer_within(no, server, &InDialogAnswer::bare(status));
         }
         let digits = digits_of(request);
+        if let Some(other) = self.peer_of(no) {
+            digits.unwrap_or_default().chars().for_each(|digit| self.tape_key(no, digit));
+            return self.carry(no, server, other, request);
+        }
         let status = match (&digits, request.method(), request.body().is_empty()) {
             (Some(_), _, _) => 200,
             (None, Some(Method::Info), true) => 200,

@@ -2,7 +2,7 @@
 
 use crate::{
     AccountId, AccountRules, BrandId, BrandRules, CompanyId, CompanyKind, CompanyPolicy, CompanyRules, Countries,
-    DdiId, ExtensionId, Handling, Hooks, MediaPath, MediaSecurity, RuleBody, RuleKind, Signer, Way,
+    DdiId, DdiRecording, ExtensionId, Handling, Hooks, MediaPath, MediaSecurity, RuleBody, RuleKind, Signer, Way,
 };
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
@@ -203,6 +203,9 @@ pub struct Ddi {
     /// The call filter that its calls from outside go through.
     #[serde(default)]
     pub call_filter: Option<String>,
+    /// Which of its calls are recorded.
+    #[serde(default)]
+    pub record: DdiRecording,
 }
 
 /// Accounts and extensions that are watched as one: `sip:blf-NAME@domain` (RFC 4662).

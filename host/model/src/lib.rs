@@ -70,14 +70,14 @@ pub use question::{
     Answer, Attr, CallInfo, Decision, Endpoint, Handling, Header, HeaderOp, HookReport, MediaPath, Party, Question,
     QuestionKind, Refusal, RingPlan, RingStep, Target,
 };
-pub use recording::{RecordingEvent, RecordingId, RecordingStart};
+pub use recording::{DdiRecording, RecordingEvent, RecordingId, RecordingStart, TapeAct, TapeRefusal};
 pub use resolve::{HopTarget, NextHop, ResolveFailure, ResolveQuestion, ResolveTicket, Resolved};
 pub use rules::{
     AccountRules, Assistant, BadRule, BrandRules, Calendar, CallAcl, CallAclRule, CallFilter, CivilError, CompanyKind,
     CompanyRules, Condition, ConditionalRoute, Date, DayTime, DdiChoice, EmergencyNumber, Forward, ForwardFrom,
     ForwardWhen, Holiday, Hours, HuntGroup, HuntMember, HuntParty, HuntStrategy, Local, LockThrow, MatchList,
-    MatchListError, OutgoingDdiRule, OutgoingDdiRules, Period, Permission, RULE_ENTRIES_MAX, RouteLock, Rule, RuleBody,
-    RuleKind, Schedule, ServiceCodes, Span, StarService, Used, Way, Weekdays, dialled_service,
+    MatchListError, OutgoingDdiRule, OutgoingDdiRules, Period, Permission, RULE_ENTRIES_MAX, RecordingRules, RouteLock,
+    Rule, RuleBody, RuleKind, Schedule, ServiceCodes, Span, StarService, Used, Way, Weekdays, dialled_service,
 };
 pub use stir::{Attestation, IdentityFailure, ProofQuestion, SIGNATURE_BYTES, Signer, TrunkStir, Verify, Vouched};
 pub use time::Instant;

@@ -4,6 +4,87 @@ use crate::{BrandId, CallId, Channels, CompanyId, Instant};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
+/// Which calls of a public number are recorded from their answer on, without anybody asking for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DdiRecording {
+    /// None.
+    #[default]
+    None,
+    /// Those that carriers bring for it.
+    In,
+    /// Those that go to carriers and show it.
+    Out,
+    /// Both.
+    All,
+}
+
+impl DdiRecording {
+    /// Every choice.
+    pub const ALL: &'static [DdiRecording] =
+        &[DdiRecording::None, DdiRecording::In, DdiRecording::Out, DdiRecording::All];
+
+    /// The word for it, in rows and in the API.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            DdiRecording::None => "none",
+            DdiRecording::In => "in",
+            DdiRecording::Out => "out",
+            DdiRecording::All => "all",
+        }
+    }
+
+    /// The choice of this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<DdiRecording> {
+        DdiRecording::ALL.iter().find(|r| r.word() == word).copied()
+    }
+
+    /// Whether calls that carriers bring are recorded.
+    #[must_use]
+    pub const fn inward(self) -> bool {
+        matches!(self, DdiRecording::In | DdiRecording::All)
+    }
+
+    /// Whether calls that go to carriers are recorded.
+    #[must_use]
+    pub const fn outward(self) -> bool {
+        matches!(self, DdiRecording::Out | DdiRecording::All)
+    }
+}
+
+/// What an operator or a party wants of the recording of a call that is up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TapeAct {
+    /// Record this leg, both directions, each on a channel of its own.
+    Start,
+    /// End what somebody began on this leg; what a number's rule records goes on.
+    Stop,
+    /// Take nothing in from now on, whoever records: a card number is being told.
+    Pause,
+    /// Take in again.
+    Resume,
+}
+
+/// Why the recording of a call was left as it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TapeRefusal {
+    /// No such call, or no such leg that talks.
+    #[error("there is no such call, or no such leg that is answered")]
+    Nothing,
+    /// It is being recorded already, or not recorded at all.
+    #[error("the leg is being recorded already, or is not being recorded")]
+    State,
+    /// Its media does not pass through the switch, or it speaks a codec that is not decoded here.
+    #[error("the leg's media does not pass through the switch, or cannot be decoded")]
+    Unheard,
+    /// As many recordings are going on as may.
+    #[error("as many recordings are going on as recordings_max allows")]
+    Limit,
+}
+
 /// One recording of a shard since it started.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct RecordingId(pub u64);

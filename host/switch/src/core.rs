@@ -15,7 +15,7 @@ use bytes::Bytes;
 use call::{Engine, Floors, Setup};
 use model::{
     AccountId, CallId, CallSnapshot, Directory, Flow, IdSource, Instant, Lookups, MediaPortId, RecordingEvent,
-    RecordingId,
+    RecordingId, TapeAct, TapeRefusal,
 };
 use registrar::Registrar;
 use sip_message::{Message, ParseLimits};
@@ -353,6 +353,18 @@ impl Core {
             now,
         };
         act(&mut self.calls, &mut floors);
+    }
+
+    /// An operator wants something of a call's recordings.
+    ///
+    /// # Errors
+    /// [`TapeRefusal`].
+    pub fn tape(&mut self, call: CallId, leg: u16, act: TapeAct, now: Instant) -> Result<(), TapeRefusal> {
+        let mut done = Err(TapeRefusal::Nothing);
+        self.with_calls(now, |calls, f| done = calls.tape(f, call, leg, act));
+        self.rise(now);
+        self.sink();
+        done
     }
 
     /// Whether such a call is alive.

@@ -12,10 +12,11 @@ use bytes::Bytes;
 use core::net::IpAddr;
 use core::time::Duration;
 use model::{
-    Account, AccountId, Answer, AppId, AppOutcome, Brand, BrandId, Company, CompanyId, Ddi, Decision, DefaultVerdict,
-    Directory, Endpoint, Extension, ExtensionId, Flow, Ha1, Handling, Hooks, Instant, Limits, Mailbox, MediaPath,
-    MediaPortId, MediaSecurity, MessageCounts, NextHop, Refusal, RegisterAnswer, RegisterVerdict, RequestId,
-    ResolveFailure, ResolveTicket, Resolved, ResourceList, RingPlan, RingStep, RouteTarget, Target, Ticket, Transport,
+    Account, AccountId, Answer, AppId, AppOutcome, Brand, BrandId, CallId, Company, CompanyId, Ddi, Decision,
+    DefaultVerdict, Directory, Endpoint, Extension, ExtensionId, Flow, Ha1, Handling, Hooks, Instant, Limits, Mailbox,
+    MediaPath, MediaPortId, MediaSecurity, MessageCounts, NextHop, Refusal, RegisterAnswer, RegisterVerdict, RequestId,
+    ResolveFailure, ResolveTicket, Resolved, ResourceList, RingPlan, RingStep, RouteTarget, TapeAct, Target, Ticket,
+    Transport,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -192,6 +193,7 @@ impl Bed {
                 let calls: Vec<_> = self.core.calls().map(|c| c.call).collect();
                 calls.into_iter().for_each(|call| self.core.handle(Input::Hangup { call }, self.now));
             }
+            ["operator", ">", "tape", leg, act] => return self.tape(leg, act),
             ["directory", ">", number, policy] => {
                 let security = MediaSecurity::from_word(policy).unwrap_or_else(|| panic!("no policy: {policy}"));
                 let directory = Arc::new(directory(Some((number, security)), None));
@@ -234,6 +236,23 @@ impl Bed {
     /// Every SIP message that a party was sent, as it was on the wire.
     pub fn heard<'b>(&'b self, name: &'b str) -> impl Iterator<Item = &'b str> {
         self.heard.iter().filter(move |(who, _)| *who == name).map(|(_, text)| text.as_str())
+    }
+
+    /// An operator wants something of the recordings of the call that is up.
+    fn tape(&mut self, leg: &str, act: &str) -> Vec<String> {
+        let act = match act {
+            "start" => TapeAct::Start,
+            "stop" => TapeAct::Stop,
+            "pause" => TapeAct::Pause,
+            "resume" => TapeAct::Resume,
+            _ => panic!("no act: {act}"),
+        };
+        let calls: Vec<_> = self.core.calls().map(|c| c.call).collect();
+        let call = calls.first().copied().unwrap_or(CallId(0));
+        let done = self.core.tape(call, leg.parse().unwrap_or(0), act, self.now);
+        let mut seen = vec![done.map_or_else(|why| format!("refused: {why}"), |()| "done".to_owned())];
+        seen.extend(self.seen());
+        seen
     }
 
     /// A carrier calls the contact that was registered with it, for a number of ours.
@@ -529,7 +548,8 @@ fn directory_of(
         rules: Default::default(),
     };
     let target = |ddi: &Ddi| ruled.ddi.clone().filter(|_| ddi.e164 == "+4930123456").unwrap_or(ddi.target.clone());
-    let ddis = ddis.into_iter().map(|ddi| Ddi { call_filter: ruled.call_filter.clone(), target: target(&ddi), ..ddi });
+    let (filter, record) = (&ruled.call_filter, ruled.record);
+    let ddis = ddis.into_iter().map(|ddi| Ddi { call_filter: filter.clone(), target: target(&ddi), record, ..ddi });
     let extensions = ruled.extensions.iter().cloned().chain([extension]).collect();
     Directory::build(1, vec![brand], vec![company], accounts.chain([erin]).collect(), extensions, ddis.collect())
         .and_then(|directory| directory.with_lists(vec![list]))

@@ -39,6 +39,7 @@ impl Carriers {
             e164: e164.to_owned(),
             target: RouteTarget::Account(account.to_owned()),
             call_filter: None,
+            record: model::DdiRecording::None,
         };
         let directory = build(DDIS.map(ddi).to_vec()).with_trunks(vec![set()], self.0.clone());
         directory.unwrap_or_else(|error| panic!("{error}")).with_signers(crate::vouching::signers())

@@ -1,9 +1,10 @@
-//! Rules of a ladder: `rule schedule hours {...}`, `account 1002 {...}`, `company {...}`, `company calls_max=1`, `company kind retail`, `brand {...}`,
-//! `ddi filter=office`, `ddi to={...}`, `extension 300 {...}`. What stands in braces is what the API takes, without blanks.
+//! Rules of a ladder: `rule schedule hours {...}`, `account 1002 {...}`, `company {...}`, `company calls_max=1`,
+//! `company kind retail`, `brand {...}`, `ddi filter=office`, `ddi record=all`, `ddi to={...}`, `extension 300 {...}`.
+//! What stands in braces is what the API takes, without blanks.
 
 use model::{
-    AccountRules, BrandRules, CompanyId, CompanyKind, CompanyRules, Extension, ExtensionId, RouteTarget, Rule,
-    RuleBody, RuleId, RuleKind,
+    AccountRules, BrandRules, CompanyId, CompanyKind, CompanyRules, DdiRecording, Extension, ExtensionId, RouteTarget,
+    Rule, RuleBody, RuleId, RuleKind,
 };
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ pub(crate) struct Ruled {
     /// Where the first public number leads.
     pub(crate) ddi: Option<RouteTarget>,
     pub(crate) extensions: Vec<Extension>,
+    pub(crate) record: DdiRecording,
 }
 
 impl Ruled {
@@ -46,9 +48,12 @@ impl Ruled {
                     self.company.check().unwrap_or_else(|bad| panic!("{bad}"));
                 }
             },
-            ("ddi", [setting]) => match setting.strip_prefix("to=") {
-                Some(json) => self.ddi = Some(read(json)),
-                None => self.call_filter = setting.strip_prefix("filter=").map(str::to_owned),
+            ("ddi", [setting]) => match (setting.strip_prefix("to="), setting.strip_prefix("record=")) {
+                (Some(json), _) => self.ddi = Some(read(json)),
+                (None, Some(word)) => {
+                    self.record = DdiRecording::from_word(word).unwrap_or_else(|| panic!("no choice: {word}"));
+                }
+                (None, None) => self.call_filter = setting.strip_prefix("filter=").map(str::to_owned),
             },
             ("extension", [number, json]) => {
                 let id = ExtensionId(i64::try_from(self.extensions.len()).unwrap_or_default() + 2);

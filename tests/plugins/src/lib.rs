@@ -117,6 +117,7 @@ pub fn directory() -> Arc<Directory> {
         e164: e164.to_owned(),
         target,
         call_filter: None,
+        record: model::DdiRecording::None,
     };
     let ddis = vec![
         ddi(1, ACME, "+442079460000", RouteTarget::Extension("7".to_owned())),

@@ -188,6 +188,50 @@ impl EmergencyNumber {
     pub const TRUNKS_MAX: usize = 8;
 }
 
+/// What a company says about recordings.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecordingRules {
+    /// Whether a phone of the company may have its own call recorded, by INFO with `Record: on`.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub on_demand: bool,
+    /// The keys that begin and end it in mid-call, as `*3`; absent = none. Only where `on_demand` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// So many days recordings are kept; absent = until they are removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
+    /// So many megabytes (1,000,000 bytes) of them are kept, the newest; absent = as many as the disk holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub megabytes: Option<u32>,
+}
+
+impl RecordingRules {
+    /// Most keys of a code.
+    pub const CODE_MAX: usize = 8;
+
+    fn check(&self) -> Result<(), BadRule> {
+        let keys = |code: &String| {
+            (2..=RecordingRules::CODE_MAX).contains(&code.len())
+                && code.bytes().all(|b| b.is_ascii_digit() || b"*#".contains(&b))
+        };
+        if !self.code.as_ref().is_none_or(keys) {
+            return Err(BadRule::new("recording", "a code is 2 to 8 of 0 to 9, * and #"));
+        }
+        if self.code.is_some() && !self.on_demand {
+            return Err(BadRule::new("recording", "a code needs on_demand"));
+        }
+        if self.days == Some(0) || self.megabytes == Some(0) {
+            return Err(BadRule::new("recording", "days and megabytes are at least 1: leave out what has no limit"));
+        }
+        Ok(())
+    }
+}
+
+fn says_nothing(rules: &RecordingRules) -> bool {
+    *rules == RecordingRules::default()
+}
+
 /// What a company says about its calls.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -218,6 +262,9 @@ pub struct CompanyRules {
     /// = the phone is refused with the same words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_app: Option<String>,
+    /// Recordings of its calls.
+    #[serde(skip_serializing_if = "says_nothing")]
+    pub recording: RecordingRules,
 }
 
 impl CompanyRules {
@@ -227,6 +274,7 @@ impl CompanyRules {
     /// [`BadRule`], which names the field.
     pub fn check(&self) -> Result<(), BadRule> {
         entries("emergency", self.emergency.len())?;
+        self.recording.check()?;
         let dialled = |text: &str| {
             (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit() || b"+*#".contains(&b))
         };

@@ -16,7 +16,9 @@ mod service;
 mod tenancy;
 mod way;
 
-pub use account::{AccountRules, Assistant, CompanyRules, EmergencyNumber, Forward, ForwardFrom, ForwardWhen};
+pub use account::{
+    AccountRules, Assistant, CompanyRules, EmergencyNumber, Forward, ForwardFrom, ForwardWhen, RecordingRules,
+};
 pub use calendar::{Calendar, Holiday, Hours, Period, Schedule, Span};
 pub use call_acl::{CallAcl, CallAclRule, Permission};
 pub use call_filter::CallFilter;

@@ -109,8 +109,14 @@ mod tests {
             number: "7".to_owned(),
             target: target.clone(),
         };
-        let ddi =
-            model::Ddi { id: DdiId(1), company: CompanyId(1), e164: "+4420".to_owned(), target, call_filter: None };
+        let ddi = model::Ddi {
+            id: DdiId(1),
+            company: CompanyId(1),
+            e164: "+4420".to_owned(),
+            target,
+            call_filter: None,
+            record: Default::default(),
+        };
         let directory =
             Directory::build(1, vec![brand], vec![company(1), company(2)], vec![], vec![extension], vec![ddi])
                 .expect("a directory");

@@ -58,6 +58,7 @@ pub(crate) fn directory(rules: Vec<(&str, RuleBody)>) -> Directory {
         e164: e164.to_owned(),
         target: RouteTarget::Account("1001".to_owned()),
         call_filter: None,
+        record: model::DdiRecording::None,
     };
     let ddis = [(1, "+34900"), (2, "+34901")].map(ddi).to_vec();
     let built = Directory::build(1, vec![brand], vec![company(CompanyRules::default())], accounts, vec![], ddis);

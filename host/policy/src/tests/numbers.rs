@@ -52,7 +52,14 @@ fn what_is_dialled_is_a_star_code_the_companys_own_or_a_public_number() {
 
 fn ddi(id: i64, e164: &str) -> Ddi {
     let target = RouteTarget::Account("1001".to_owned());
-    Ddi { id: DdiId(id), company: COMPANY, e164: e164.to_owned(), target, call_filter: None }
+    Ddi {
+        id: DdiId(id),
+        company: COMPANY,
+        e164: e164.to_owned(),
+        target,
+        call_filter: None,
+        record: model::DdiRecording::None,
+    }
 }
 
 /// Scenarios 1 and 2, and the replies of the appendix: 403 for nobody's trunk, 404 for nobody's number.
