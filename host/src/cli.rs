@@ -61,6 +61,9 @@ pub(crate) enum Command {
     /// Call detail records
     #[command(subcommand)]
     Cdr(Cdr),
+    /// Recordings
+    #[command(subcommand)]
+    Recording(crate::cli_recording::Recording),
     /// Sources that are not listened to
     #[command(subcommand)]
     Ban(Ban),
@@ -315,6 +318,16 @@ pub(crate) enum Call {
     Hangup {
         /// The call's id
         call: String,
+    },
+    /// Begin, end, halt or go on with the recording of a call
+    Record {
+        /// The call's id
+        call: String,
+        /// What is to happen; pause takes nothing in on any leg, whoever records
+        act: crate::cli_recording::Act,
+        /// For start and stop: which leg [default: the caller's]
+        #[arg(long, default_value_t = 0)]
+        leg: u16,
     },
 }
 

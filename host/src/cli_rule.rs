@@ -68,16 +68,20 @@ pub(crate) enum Ddi {
         #[arg(long)]
         company: Option<String>,
     },
-    /// Change where a number leads, or which call filter its calls go through
+    /// Change where a number leads, which call filter its calls go through, or which of its calls are recorded
+    #[command(group(clap::ArgGroup::new("change").required(true).multiple(true)))]
     Set {
         /// The number, as +442079460000
         number: String,
         /// Where it leads, as account:1001 or hunt-group:sales
-        #[arg(long, value_name = "KIND:NAME")]
+        #[arg(long, value_name = "KIND:NAME", group = "change")]
         to: Option<String>,
         /// The call filter's name, or none
-        #[arg(long, value_name = "NAME", required_unless_present = "to")]
+        #[arg(long, value_name = "NAME", group = "change")]
         call_filter: Option<String>,
+        /// Record calls from outside, to outside, both or none: in, out, all, none
+        #[arg(long, value_name = "WHICH", group = "change", value_parser = ["in", "out", "all", "none"])]
+        record: Option<String>,
     },
     /// Remove a public number
     Remove {

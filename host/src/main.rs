@@ -8,6 +8,7 @@ mod author;
 mod cli;
 mod cli_money;
 mod cli_person;
+mod cli_recording;
 mod cli_rule;
 mod cli_tenant;
 mod cli_translation;
@@ -73,6 +74,7 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             | Command::Rule(_)
             | Command::Ddi(_)
             | Command::Extension(_)
+            | Command::Recording(_)
             | Command::Translation(_)
             | Command::Wallet(_)
             | Command::Settlement(_)

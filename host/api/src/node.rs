@@ -2,8 +2,9 @@
 
 use crate::switch::{Asked, Component, Gone, Priced, Registration, Switch, Trial};
 use core::net::IpAddr;
-use model::{Ban, BindingId, CallId, CallSnapshot, Charge, Instant, Mailbox, TrunkStatus};
+use model::{Ban, BindingId, CallId, CallSnapshot, Charge, Instant, Mailbox, TapeAct, TapeRefusal, TrunkStatus};
 use shell::{CallScope, Handle};
+use std::path::PathBuf;
 
 impl From<shell::Gone> for Gone {
     fn from(_: shell::Gone) -> Self {
@@ -33,6 +34,14 @@ impl Switch for Handle {
 
     fn hangup(&self, call: CallId) -> Asked<'_, Result<bool, Gone>> {
         Box::pin(async move { Ok(Handle::hangup(self, call).await?) })
+    }
+
+    fn tape(&self, call: CallId, leg: u16, act: TapeAct) -> Asked<'_, Result<Result<(), TapeRefusal>, Gone>> {
+        Box::pin(async move { Ok(Handle::tape(self, call, leg, act).await?) })
+    }
+
+    fn recordings(&self) -> PathBuf {
+        Handle::recordings(self).to_owned()
     }
 
     fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>> {

@@ -41,6 +41,7 @@ pub(crate) fn routes() -> (Router<Api>, OpenApi) {
         .merge(nouns::me::routes())
         .merge(nouns::audit::routes())
         .merge(nouns::events::routes())
+        .merge(nouns::recordings::routes())
         .merge(nouns::translation_sets::routes())
         .merge(nouns::trunks::routes())
         .merge(nouns::wallets::routes())

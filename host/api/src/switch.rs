@@ -4,8 +4,10 @@ use core::future::Future;
 use core::net::IpAddr;
 use core::pin::Pin;
 use model::{
-    AccountId, Ban, BindingId, BrandId, CallId, CallSnapshot, Charge, CompanyId, Instant, Mailbox, TrunkStatus,
+    AccountId, Ban, BindingId, BrandId, CallId, CallSnapshot, Charge, CompanyId, Instant, Mailbox, TapeAct,
+    TapeRefusal, TrunkStatus,
 };
+use std::path::PathBuf;
 
 /// A boxed future, so that the trait can stand behind a pointer.
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -85,6 +87,10 @@ pub trait Switch: Send + Sync + 'static {
     fn calls(&self) -> Asked<'_, Result<Vec<CallSnapshot>, Gone>>;
     /// Ends a call; whether there was one.
     fn hangup(&self, call: CallId) -> Asked<'_, Result<bool, Gone>>;
+    /// Does something about a call's recordings; within, why it was not done.
+    fn tape(&self, call: CallId, leg: u16, act: TapeAct) -> Asked<'_, Result<Result<(), TapeRefusal>, Gone>>;
+    /// The folder of the recordings.
+    fn recordings(&self) -> PathBuf;
     /// What waits in a mailbox, whole.
     fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>>;
     /// Every contact registered now.

@@ -12,28 +12,17 @@ use crate::step::Step;
 use core::time::Duration;
 use media::{PlayError, RecordEnd, Recordable, StreamId};
 use model::{
-    CallId, Channels, DdiRecording, RecordingDone, RecordingEvent, RecordingId, RecordingRules, RecordingStart,
-    TapeAct, TapeRefusal,
+    CallId, Channels, DdiRecording, RecordedBy, RecordingDone, RecordingEvent, RecordingId, RecordingRules,
+    RecordingStart, TapeAct, TapeRefusal,
 };
 use sip_message::Message;
-
-/// Who wanted a recording.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum TapedBy {
-    /// The call's script.
-    App,
-    /// The number that the call is for, or shows.
-    Number,
-    /// A party of it, or an operator.
-    Hand,
-}
 
 /// A leg's recording.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Taping {
     pub(crate) id: RecordingId,
     pub(crate) name: String,
-    pub(crate) by: TapedBy,
+    pub(crate) by: RecordedBy,
 }
 
 /// Why none began.
@@ -79,7 +68,7 @@ impl Step<'_, '_> {
         let stream = self.call.leg(no).filter(|l| due(l)).and_then(|l| l.stream);
         if let Some(stream) = stream {
             let of = Recordable { channels: Channels::Stereo, silence_end: None, max: None };
-            let _ = self.begin_tape((no, stream), of, TapedBy::Number);
+            let _ = self.begin_tape((no, stream), of, RecordedBy::Number);
         }
     }
 
@@ -88,7 +77,7 @@ impl Step<'_, '_> {
         &mut self,
         (no, stream): (LegNo, StreamId),
         of: Recordable,
-        by: TapedBy,
+        by: RecordedBy,
     ) -> Result<String, NoTape> {
         let limits = &self.floors.setup.limits;
         if self.desk.recordings >= limits.recordings_max {
@@ -110,6 +99,7 @@ impl Step<'_, '_> {
             leg: no,
             channels: of.channels,
             rate: media::RECORD_RATE,
+            by,
             at: now,
         };
         self.desk.out.push_back(Output::Recording(RecordingEvent::Started(start)));
@@ -123,7 +113,7 @@ impl Step<'_, '_> {
     pub(crate) fn stop_taping(
         &mut self,
         no: LegNo,
-        of: &[TapedBy],
+        of: &[RecordedBy],
         (ended_by, digit): (&str, Option<char>),
     ) -> Option<RecordingDone> {
         let leg = self.call.leg(no)?;
@@ -154,9 +144,9 @@ impl Step<'_, '_> {
         let stream = leg.stream.ok_or(TapeRefusal::Unheard)?;
         match act {
             TapeAct::Start => {
-                self.stop_taping(no, &[TapedBy::Number], ("stopped", None));
+                self.stop_taping(no, &[RecordedBy::Number], ("stopped", None));
                 let of = Recordable { channels: Channels::Stereo, silence_end: None, max: None };
-                let begun = self.begin_tape((no, stream), of, TapedBy::Hand);
+                let begun = self.begin_tape((no, stream), of, RecordedBy::Hand);
                 // Where none began, what was there before goes on.
                 self.tape_if_due(no);
                 begun.map(drop).map_err(|why| match why {
@@ -166,7 +156,7 @@ impl Step<'_, '_> {
                 })
             }
             TapeAct::Stop => {
-                let done = self.stop_taping(no, &[TapedBy::Hand], ("stopped", None));
+                let done = self.stop_taping(no, &[RecordedBy::Hand], ("stopped", None));
                 self.tape_if_due(no);
                 done.map(drop).ok_or(TapeRefusal::State)
             }
@@ -223,7 +213,7 @@ impl Step<'_, '_> {
             return;
         }
         leg.pressed.clear();
-        let runs = leg.taping.as_ref().is_some_and(|taping| taping.by == TapedBy::Hand);
+        let runs = leg.taping.as_ref().is_some_and(|taping| taping.by == RecordedBy::Hand);
         // Who presses keys cannot be told: what is not to be recorded goes on as it was.
         let _ = self.tape(no, if runs { TapeAct::Stop } else { TapeAct::Start });
     }

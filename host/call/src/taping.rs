@@ -4,11 +4,12 @@ use crate::app::{Begin, Begun, wrong};
 use crate::leg::LegNo;
 use crate::stage::{Playing, Waiting};
 use crate::step::Step;
-use crate::tapes::{NoTape, PlayErrorKind, TapedBy};
+use crate::tapes::{NoTape, PlayErrorKind};
 use core::time::Duration;
 use media::{PlayError, RecordEnd, Recordable, StreamId};
 use model::{
-    AppError, AppReply, LegHandle, ListenSpec, PlaybackSpec, PlayedTo, Prompt, RecordSpec, RecordingDone, Sounded,
+    AppError, AppReply, LegHandle, ListenSpec, PlaybackSpec, PlayedTo, Prompt, RecordSpec, RecordedBy, RecordingDone,
+    Sounded,
 };
 
 fn refused(error: &PlayError) -> AppError {
@@ -28,9 +29,9 @@ impl Step<'_, '_> {
     /// Begins a recording; `waits` until it ends. A script comes before what is recorded anyway.
     pub(crate) fn verb_record(&mut self, leg: LegHandle, spec: RecordSpec, waits: bool) -> Begun {
         let (no, stream) = self.speaking(leg)?;
-        self.stop_taping(no, &[TapedBy::Number, TapedBy::Hand], ("stopped", None));
+        self.stop_taping(no, &[RecordedBy::Number, RecordedBy::Hand], ("stopped", None));
         let of = Recordable { channels: spec.channels, silence_end: spec.silence_end, max: spec.max };
-        let begun = self.begin_tape((no, stream), of, TapedBy::App);
+        let begun = self.begin_tape((no, stream), of, RecordedBy::App);
         let name = match begun {
             Ok(name) => name,
             Err(why) => {
@@ -58,7 +59,7 @@ impl Step<'_, '_> {
 
     pub(crate) fn verb_record_stop(&mut self, leg: LegHandle) -> Result<AppReply, AppError> {
         let no = self.live(leg)?;
-        let done = self.stop_taping(no, &[TapedBy::App], ("stopped", None));
+        let done = self.stop_taping(no, &[RecordedBy::App], ("stopped", None));
         self.tape_if_due(no);
         done.map(AppReply::Recorded).ok_or_else(|| wrong("the leg is not being recorded"))
     }
@@ -79,7 +80,7 @@ impl Step<'_, '_> {
 
     /// A key that ends the recording that is waited for.
     pub(crate) fn record_key(&mut self, no: LegNo, digit: char) {
-        let done = self.stop_taping(no, &[TapedBy::App], ("digit", Some(digit)));
+        let done = self.stop_taping(no, &[RecordedBy::App], ("digit", Some(digit)));
         self.tape_if_due(no);
         self.record_done(no, done);
     }
@@ -189,7 +190,7 @@ impl Step<'_, '_> {
 
     /// What an app had going on with a leg's sound ends: its party goes, or goes elsewhere.
     pub(crate) fn hush(&mut self, no: LegNo) {
-        self.stop_taping(no, &[TapedBy::App, TapedBy::Number, TapedBy::Hand], ("stopped", None));
+        self.stop_taping(no, &[RecordedBy::App, RecordedBy::Number, RecordedBy::Hand], ("stopped", None));
         self.leave_room(no);
         if let Some(stream) = self.stream_of(no) {
             self.floors.media.stop_listening(stream);

@@ -89,6 +89,30 @@ pub enum TapeRefusal {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct RecordingId(pub u64);
 
+/// Who wanted a recording.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordedBy {
+    /// The call's script, which does with it what it wants.
+    App,
+    /// The public number that the call is for, or shows.
+    Number,
+    /// A party of it, or an operator.
+    Hand,
+}
+
+impl RecordedBy {
+    /// The word for it, in rows and in the API.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            RecordedBy::App => "app",
+            RecordedBy::Number => "number",
+            RecordedBy::Hand => "hand",
+        }
+    }
+}
+
 /// A recording begins.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RecordingStart {
@@ -108,6 +132,8 @@ pub struct RecordingStart {
     pub channels: Channels,
     /// Samples per second and channel.
     pub rate: u32,
+    /// Who wanted it.
+    pub by: RecordedBy,
     /// When.
     pub at: Instant,
 }

@@ -1,7 +1,7 @@
 //! What other threads ask of a shard.
 
 use core::net::IpAddr;
-use model::{Ban, CallId, CallSnapshot, Directory, Mailbox, TrunkStatus};
+use model::{Ban, CallId, CallSnapshot, Directory, Mailbox, TapeAct, TapeRefusal, TrunkStatus};
 use net::TlsMaterial;
 use std::sync::Arc;
 use switch::RegistrarSnapshot;
@@ -16,6 +16,8 @@ pub(crate) enum Command {
     Calls(oneshot::Sender<Vec<CallSnapshot>>),
     /// End a call; whether there was one.
     Hangup(CallId, oneshot::Sender<bool>),
+    /// Do something about the recordings of a call; why not, if not.
+    Tape(CallId, u16, TapeAct, oneshot::Sender<Result<(), TapeRefusal>>),
     /// What waits in a mailbox.
     Mailbox(Mailbox, oneshot::Sender<()>),
     /// Every binding, and the facts to name its account by.

@@ -8,11 +8,12 @@ use crate::published::{Alive, Figures, Published};
 use core::net::IpAddr;
 use core::time::Duration;
 use model::{
-    AccountId, Ban, BindingId, BrandId, CallId, CallSnapshot, Charge, CompanyId, Directory, Instant, Mailbox,
-    TrunkStatus,
+    AccountId, Ban, BindingId, BrandId, CallId, CallSnapshot, Charge, CompanyId, Directory, Instant, Mailbox, TapeAct,
+    TapeRefusal, TrunkStatus,
 };
 use net::{BoundListener, NetError, TlsConfig, TlsMaterial};
 use plugin::{Artifact, ArtifactError, TrialFigures};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -162,6 +163,7 @@ pub(crate) struct Inner {
     pub(crate) db: Db,
     pub(crate) clock: Clock,
     pub(crate) listeners: Vec<BoundListener>,
+    pub(crate) recordings: PathBuf,
     pub(crate) draining: AtomicBool,
     pub(crate) ending: Mutex<Ending>,
 }
@@ -201,6 +203,20 @@ impl Handle {
         let mut calls = self.ask(Command::Calls).await?;
         calls.retain(|call| scope.holds(call));
         Ok(calls)
+    }
+
+    /// The folder of the recordings.
+    #[must_use]
+    pub fn recordings(&self) -> &Path {
+        &self.inner.recordings
+    }
+
+    /// Does something about a call's recordings.
+    ///
+    /// # Errors
+    /// [`Gone`]; within it, why it was not done.
+    pub async fn tape(&self, call: CallId, leg: u16, act: TapeAct) -> Result<Result<(), TapeRefusal>, Gone> {
+        self.ask(|answer| Command::Tape(call, leg, act, answer)).await
     }
 
     /// Ends a call; whether there was one.

@@ -3,7 +3,8 @@
 //! After each piece the header is made true, so that a process that is killed leaves a file that plays up to its last half
 //! second. A disk that stands still loses sound, never calls: the shard does not wait for it.
 
-use model::{CompanyId, RecordingEvent, RecordingId, RecordingStart};
+use crate::recordings::{file_of, folder_of, note};
+use model::{RecordedBy, RecordingEvent, RecordingId, RecordingStart};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -11,13 +12,14 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use tokio::sync::mpsc::UnboundedSender;
 
 /// Folder of the recordings within the data folder.
-const FOLDER: &str = "recordings";
+pub(crate) const FOLDER: &str = "recordings";
 /// Most events waiting for the disk: five thousand recordings have ten thousand pieces a second.
 const WAITING_MAX: usize = 20_000;
 /// RIFF header, format chunk and the header of the data chunk.
-const HEADER: usize = 44;
+pub(crate) const HEADER: usize = 44;
 
 /// The shard's side.
 ///
@@ -32,11 +34,13 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// Starts the thread; a folder is made when the first recording of a company begins.
-    pub(crate) fn start(data_dir: &Path) -> io::Result<Recorder> {
+    /// `finished` is told of each file that is to be kept, once it is whole.
+    pub(crate) fn start(data_dir: &Path, finished: UnboundedSender<PathBuf>) -> io::Result<Recorder> {
         let (to, from) = sync_channel(WAITING_MAX);
         let root = data_dir.join(FOLDER);
-        let thread =
-            std::thread::Builder::new().name("recordings".to_owned()).spawn(move || write_all(&root, &from))?;
+        let thread = std::thread::Builder::new()
+            .name("recordings".to_owned())
+            .spawn(move || write_all(&root, &from, &finished))?;
         Ok(Recorder { to: Some(to), thread: Some(thread), lost: 0 })
     }
 
@@ -64,7 +68,12 @@ impl Drop for Recorder {
     }
 }
 
-fn write_all(root: &Path, from: &Receiver<RecordingEvent>) {
+fn write_all(root: &Path, from: &Receiver<RecordingEvent>, finished: &UnboundedSender<PathBuf>) {
+    let whole = |wav: Wav| {
+        if wav.kept {
+            let _stopping = finished.send(wav.path);
+        }
+    };
     let mut open: BTreeMap<RecordingId, Wav> = BTreeMap::new();
     while let Ok(event) = from.recv() {
         match event {
@@ -76,7 +85,7 @@ fn write_all(root: &Path, from: &Receiver<RecordingEvent>) {
                 let Some(wav) = open.get_mut(&recording) else { continue };
                 if let Err(error) = wav.add(&samples) {
                     tracing::error!(%error, path = %wav.path.display(), "a recording cannot be written on");
-                    open.remove(&recording);
+                    open.remove(&recording).into_iter().for_each(whole);
                 }
             }
             RecordingEvent::Ended(recording, length) => {
@@ -86,14 +95,10 @@ fn write_all(root: &Path, from: &Receiver<RecordingEvent>) {
                     Ok(()) => tracing::info!(path, seconds = length.as_secs(), "recorded"),
                     Err(error) => tracing::error!(%error, path, "a recording may not be on the disk"),
                 }
+                whole(wav);
             }
         }
     }
-}
-
-/// Where the recordings of a company are.
-pub(crate) fn folder_of(root: &Path, company: CompanyId) -> PathBuf {
-    root.join(company.0.to_string())
 }
 
 #[derive(Debug)]
@@ -102,16 +107,21 @@ struct Wav {
     path: PathBuf,
     /// Bytes of sound.
     len: u32,
+    /// It is no script's: it is kept for the company.
+    kept: bool,
 }
 
 impl Wav {
     fn create(root: &Path, start: &RecordingStart) -> io::Result<Wav> {
-        let folder = folder_of(root, start.company);
-        std::fs::create_dir_all(&folder)?;
-        let path = folder.join(format!("{}.wav", start.name));
+        let path = file_of(root, start.company, &start.name);
+        std::fs::create_dir_all(folder_of(root, start.company))?;
         let file = File::create_new(&path)?;
         file.write_all_at(&header(start), 0)?;
-        Ok(Wav { file, path, len: 0 })
+        let kept = start.by != RecordedBy::App;
+        if kept {
+            note(&path, start)?;
+        }
+        Ok(Wav { file, path, len: 0, kept })
     }
 
     /// The sound first, then the header that counts it.
@@ -155,7 +165,10 @@ fn header(start: &RecordingStart) -> [u8; HEADER] {
 mod tests {
     use super::{FOLDER, Recorder};
     use core::time::Duration;
-    use model::{BrandId, CallId, Channels, CompanyId, Instant, RecordingEvent, RecordingId, RecordingStart};
+    use model::{
+        BrandId, CallId, Channels, CompanyId, Instant, RecordedBy, RecordingEvent, RecordingId, RecordingStart,
+    };
+    use tokio::sync::mpsc::unbounded_channel;
 
     fn start(recording: u64, channels: Channels) -> RecordingEvent {
         RecordingEvent::Started(RecordingStart {
@@ -167,6 +180,7 @@ mod tests {
             leg: 0,
             channels,
             rate: 8_000,
+            by: RecordedBy::App,
             at: Instant::from_unix_nanos(0),
         })
     }
@@ -187,7 +201,7 @@ mod tests {
     fn a_file_is_whole_after_every_piece() {
         let folder = tempfile::tempdir().unwrap();
         let file = |n: u64| folder.path().join(FOLDER).join("7").join(format!("call-0-{n}.wav"));
-        let mut recorder = Recorder::start(folder.path()).unwrap();
+        let mut recorder = Recorder::start(folder.path(), unbounded_channel().0).unwrap();
         recorder.take(start(1, Channels::Stereo));
         recorder.take(start(2, Channels::Party));
         recorder.take(RecordingEvent::Sound(RecordingId(1), vec![1, -2, 3, -4]));
@@ -208,7 +222,7 @@ mod tests {
     fn a_folder_that_cannot_be_made_loses_the_recording_only() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FOLDER), b"in the way").unwrap();
-        let mut recorder = Recorder::start(folder.path()).unwrap();
+        let mut recorder = Recorder::start(folder.path(), unbounded_channel().0).unwrap();
         recorder.take(start(1, Channels::Mixed));
         recorder.take(RecordingEvent::Sound(RecordingId(1), vec![1]));
         recorder.take(RecordingEvent::Ended(RecordingId(1), Duration::ZERO));

@@ -239,6 +239,9 @@ impl Shard {
                 self.core.handle(Input::Hangup { call }, now);
                 let _gone = answer.send(known);
             }
+            Command::Tape(call, leg, act, answer) => {
+                let _gone = answer.send(self.core.tape(call, leg, act, now));
+            }
             Command::Mailbox(mailbox, done) => {
                 self.core.handle(Input::Mailbox(mailbox), now);
                 let _gone = done.send(());

@@ -11,7 +11,7 @@ use crate::published::Published;
 use crate::recorder::Recorder;
 use crate::registrations::{self, Keeper};
 use crate::shard::{Parts, Shard};
-use crate::{ShellConfig, ShellError, keep, prompts};
+use crate::{ShellConfig, ShellError, keep, prompts, recorder, recordings};
 use core::net::{IpAddr, SocketAddr};
 use model::{Cidr, Directory};
 use net::{BoundListener, MediaConfig, Net, PortPool, Surroundings, TlsMaterial};
@@ -83,6 +83,7 @@ impl Shell {
         let (whys, explained) = mpsc::channel(config.limits.inbox_max.max(1));
         let listeners = net.listeners().to_vec();
         let net_waker = net.waker();
+        let (finished, recorded) = mpsc::unbounded_channel();
         let thread = spawn(Parts {
             core,
             net,
@@ -94,7 +95,7 @@ impl Shell {
             hands: Hands::start(certificate, net_waker).map_err(no_thread)?,
             journal: outbox.journal(),
             keeper,
-            recorder: Recorder::start(&config.data_dir).map_err(no_thread)?,
+            recorder: Recorder::start(&config.data_dir, finished).map_err(no_thread)?,
             inbox: receiver,
             whys,
             locks,
@@ -107,14 +108,28 @@ impl Shell {
         let whys = keep::explanations(explained, db.clone(), stopping.clone());
         let settling = Settling::new(&db, &plugins, clock, live.clone()).run(stopping.clone());
         let locks = keep::locks(thrown, db.clone());
+        let recordings = config.data_dir.join(recorder::FOLDER);
+        let kept = recordings::keep(recordings.clone(), (db.clone(), clock), recorded, stopping.clone());
         let drain = drain.run(db.clone(), stopping);
         let drain_task = tokio::spawn(async move {
-            tokio::join!(drain, keys, whys, settling, locks);
+            tokio::join!(drain, keys, whys, settling, locks, kept);
         });
-        let ending = Ending { thread: Some(thread), drain_stop: Some(stop), drain_task: Some(drain_task) };
-        let ending = Mutex::new(ending);
+        let ending = Mutex::new(Ending { thread: Some(thread), drain_stop: Some(stop), drain_task: Some(drain_task) });
         let draining = AtomicBool::new(false);
-        let inner = Inner { inbox, published, applied, live, plugins, outbox, db, clock, listeners, draining, ending };
+        let inner = Inner {
+            inbox,
+            published,
+            applied,
+            live,
+            plugins,
+            outbox,
+            db,
+            clock,
+            listeners,
+            recordings,
+            draining,
+            ending,
+        };
         Ok(Handle { inner: Arc::new(inner) })
     }
 }

@@ -17,16 +17,27 @@ pub(super) async fn call(remote: &Remote, command: &Call) -> Result<String, Fail
             let fields = ["id", "caller", "callee", "state", "app", "started_at", "answered_at"];
             Ok(table(&heads, &rows(&calls, &fields), "No calls."))
         }
+        Call::Record { call, act, leg } => {
+            check_id(call)?;
+            let body = serde_json::json!({ "act": act.word(), "leg": leg });
+            remote.write(reqwest::Method::POST, &format!("/calls/{call}/recording"), &body).await?;
+            Ok(if remote.json { json(&Value::Null) } else { format!("Call {call}: {}.\n", act.word()) })
+        }
         Call::Hangup { call } => {
-            if call.is_empty() || !call.bytes().all(|b| b.is_ascii_hexdigit()) {
-                return Err(Failure::start(format!(
-                    "{call:?} is no call id: expected hex digits, as `strowger call list` prints"
-                )));
-            }
+            check_id(call)?;
             remote.write(reqwest::Method::DELETE, &format!("/calls/{call}"), &Value::Null).await?;
             Ok(if remote.json { json(&Value::Null) } else { format!("Call {call} is being ended.\n") })
         }
     }
+}
+
+fn check_id(call: &str) -> Result<(), Failure> {
+    if call.is_empty() || !call.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(Failure::start(format!(
+            "{call:?} is no call id: expected hex digits, as `strowger call list` prints"
+        )));
+    }
+    Ok(())
 }
 
 pub(super) async fn cdr(remote: &Remote, command: &Cdr) -> Result<String, Failure> {

@@ -9,6 +9,7 @@ mod money;
 mod numbers;
 mod people;
 mod plugins;
+mod recordings;
 mod remote;
 mod rules;
 mod table;
@@ -34,6 +35,7 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
         Command::Call(command) => calls::call(&remote, command).await,
         Command::Ban(command) => bans::run(&remote, command).await,
         Command::Cdr(command) => calls::cdr(&remote, command).await,
+        Command::Recording(command) => recordings::run(&remote, command).await,
         Command::Account(command) => accounts::run(&remote, command).await,
         Command::Trunk(command) => trunks::run(&remote, command).await,
         Command::Table(command) => tables::run(&remote, command).await,

@@ -48,8 +48,9 @@ pub(super) async fn ddi(remote: &Remote, command: &Ddi) -> Result<String, Failur
             if remote.json {
                 return Ok(json(&Value::Array(ddis)));
             }
-            let cells = rows(&ddis, &["id", "e164", "company", "target.kind", "target.name", "call_filter"]);
-            Ok(table(&["ID", "NUMBER", "COMPANY", "LEADS TO", "NAME", "CALL FILTER"], &cells, "No public numbers."))
+            let heads = ["ID", "NUMBER", "COMPANY", "LEADS TO", "NAME", "CALL FILTER", "RECORD"];
+            let fields = ["id", "e164", "company", "target.kind", "target.name", "call_filter", "record"];
+            Ok(table(&heads, &rows(&ddis, &fields), "No public numbers."))
         }
         Ddi::Add { number, to, company } => {
             let company = remote.one("companies", company.as_deref()).await?;
@@ -57,7 +58,7 @@ pub(super) async fn ddi(remote: &Remote, command: &Ddi) -> Result<String, Failur
             let made = remote.write(Method::POST, "/ddis", &new).await?;
             Ok(said(remote, &made, &format!("Number {number} is live.\n")))
         }
-        Ddi::Set { number, to, call_filter } => {
+        Ddi::Set { number, to, call_filter, record } => {
             let path = row(remote, ("/ddis", "e164"), &[], number).await?;
             let mut changes = Map::new();
             if let Some(to) = to {
@@ -65,6 +66,9 @@ pub(super) async fn ddi(remote: &Remote, command: &Ddi) -> Result<String, Failur
             }
             if let Some(filter) = call_filter {
                 changes.insert("call_filter".to_owned(), json!(Some(filter).filter(|name| *name != "none")));
+            }
+            if let Some(which) = record {
+                changes.insert("record".to_owned(), json!(which));
             }
             let changed = remote.write(Method::PATCH, &path, &Value::Object(changes)).await?;
             Ok(said(remote, &changed, &format!("Number {number} is live.\n")))

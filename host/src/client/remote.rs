@@ -159,27 +159,47 @@ impl Remote {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
-        let unreachable = |e: reqwest::Error| {
-            let why = if e.is_timeout() {
-                "it does not answer"
-            } else if e.is_connect() {
-                "connection refused"
-            } else {
-                "the connection broke"
-            };
-            Failure::start(format!("cannot reach the switch at {}: {why}", self.url))
-        };
-        let response = request.send().await.map_err(unreachable)?;
+        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
         let status = response.status();
-        let bytes = response.bytes().await.map_err(unreachable)?;
+        let bytes = response.bytes().await.map_err(|e| self.unreachable(&e))?;
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or(Value::Null) };
-        if status.is_success() {
-            return Ok(body);
-        }
-        let said = |key: &str| body.get(key).and_then(Value::as_str).filter(|t| !t.is_empty());
-        let words = said("detail").or(said("title")).map_or_else(|| format!("HTTP status {status}"), str::to_owned);
-        Err(Failure::refused(format!("refused: {words}")))
+        if status.is_success() { Ok(body) } else { Err(refused(status, &body)) }
     }
+
+    /// Fetches bytes into a file, however many; gives their number.
+    pub(crate) async fn download(&self, path: &str, to: &mut dyn Write) -> Result<u64, Failure> {
+        let request = self.request(reqwest::Method::GET, path, &[]);
+        let mut response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let status = response.status();
+        if !status.is_success() {
+            let bytes = response.bytes().await.map_err(|e| self.unreachable(&e))?;
+            return Err(refused(status, &serde_json::from_slice(&bytes).unwrap_or(Value::Null)));
+        }
+        let mut count = 0;
+        while let Some(piece) = response.chunk().await.map_err(|e| self.unreachable(&e))? {
+            to.write_all(&piece).map_err(|e| Failure::start(format!("cannot write: {e}")))?;
+            count += piece.len() as u64;
+        }
+        Ok(count)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let why = if error.is_timeout() {
+            "it does not answer"
+        } else if error.is_connect() {
+            "connection refused"
+        } else {
+            "the connection broke"
+        };
+        Failure::start(format!("cannot reach the switch at {}: {why}", self.url))
+    }
+}
+
+/// What the switch said against it.
+fn refused(status: reqwest::StatusCode, body: &Value) -> Failure {
+    let said = |key: &str| body.get(key).and_then(Value::as_str).filter(|t| !t.is_empty());
+    let words = said("detail").or(said("title")).map_or_else(|| format!("HTTP status {status}"), str::to_owned);
+    Failure::refused(format!("refused: {words}"))
 }
 
 /// `value` as JSON text for programs.

@@ -3,8 +3,8 @@
 use crate::sql::{Arg, Pools, Row, Statement, Tx};
 use crate::{
     Accounts, Audit, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, Idempotency, Identities,
-    Ledger, Logins, People, PluginKeys, Plugins, Policies, PrefixTables, Rules, SecretKey, Settlements, StoreError,
-    Tokens, TranslationSets, Trunks, Wallets, feed::Watch, open,
+    Ledger, Logins, People, PluginKeys, Plugins, Policies, PrefixTables, Recordings, Rules, SecretKey, Settlements,
+    StoreError, Tokens, TranslationSets, Trunks, Wallets, feed::Watch, open,
 };
 use std::sync::Arc;
 
@@ -117,6 +117,12 @@ impl Db {
     #[must_use]
     pub const fn trunks(&self) -> Trunks<'_> {
         Trunks(self)
+    }
+
+    /// The recordings.
+    #[must_use]
+    pub const fn recordings(&self) -> Recordings<'_> {
+        Recordings(self)
     }
 
     /// The translation sets.

@@ -36,7 +36,7 @@ statements! { "directory";
     ACCOUNTS = "SELECT id, company_id, username, display_name, ha1_md5, ha1_sha256, direct, enabled, media_security,
         rules FROM accounts ORDER BY id";
     EXTENSIONS = concat!("SELECT id, company_id, number, ", target_columns!(), " FROM extensions ORDER BY id");
-    DDIS = concat!("SELECT id, company_id, e164, extension, call_filter, ", target_columns!(),
+    DDIS = concat!("SELECT id, company_id, e164, extension, call_filter, record, ", target_columns!(),
         " FROM ddis ORDER BY id");
     TRANSLATION_SETS = "SELECT id, brand_id, name, caller_in, caller_out, callee_in, callee_out FROM translation_sets
         ORDER BY id";

@@ -44,6 +44,7 @@ pub use nouns::plugin_keys::PluginKeys;
 pub use nouns::plugins::{NewPlugin, Plugin, PluginAbout, Plugins};
 pub use nouns::policies::Policies;
 pub use nouns::prefix_tables::{NewPrefixTable, PrefixTableRow, PrefixTables};
+pub use nouns::recordings::{RecordedFile, Recording, Recordings};
 pub use nouns::rules::{NewRule, Rules};
 pub use nouns::settlements::{Settlement, Settlements};
 pub use nouns::tokens::{ApiToken, NewToken, Role, TokenId, Tokens};
@@ -80,6 +81,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> 
         ("plugins", nouns::plugins::ALL),
         ("policies", nouns::policies::ALL),
         ("prefix_tables", nouns::prefix_tables::ALL),
+        ("recordings", nouns::recordings::ALL),
         ("rules", nouns::rules::ALL),
         ("seed", seed::ALL),
         ("settlements", nouns::settlements::ALL),

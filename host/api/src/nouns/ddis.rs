@@ -7,7 +7,7 @@ use crate::{Api, auth::Caller};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use model::DdiId;
+use model::{DdiId, DdiRecording};
 use serde::{Deserialize, Serialize};
 use store::NewDdi;
 use utoipa::ToSchema;
@@ -27,11 +27,20 @@ pub(crate) struct Ddi {
     target: Target,
     /// The call filter that its calls from outside go through, by name; null = none.
     call_filter: Option<String>,
+    /// Which of its calls are recorded: `none`, `in` (those that carriers bring), `out` (those that show it), `all`.
+    record: &'static str,
 }
 
 impl From<model::Ddi> for Ddi {
     fn from(e: model::Ddi) -> Self {
-        Ddi { id: e.id.0, company: e.company.0, e164: e.e164, target: e.target.into(), call_filter: e.call_filter }
+        Ddi {
+            id: e.id.0,
+            company: e.company.0,
+            e164: e.e164,
+            target: e.target.into(),
+            call_filter: e.call_filter,
+            record: e.record.word(),
+        }
     }
 }
 
@@ -57,6 +66,8 @@ pub(crate) struct PatchDdi {
     #[serde(default, deserialize_with = "super::nullable")]
     #[schema(value_type = Option<String>)]
     call_filter: Option<Option<String>>,
+    /// `none`, `in`, `out` or `all`.
+    record: Option<String>,
 }
 
 /// Lists DDIs.
@@ -105,6 +116,10 @@ async fn patch(
     ddi.e164 = body.e164.unwrap_or(ddi.e164);
     ddi.target = body.target.map_or(ddi.target, Into::into);
     ddi.call_filter = body.call_filter.unwrap_or(ddi.call_filter);
+    if let Some(word) = &body.record {
+        let known = || Problem::field("record", "expected none, in, out or all".to_owned());
+        ddi.record = DdiRecording::from_word(word).ok_or_else(known)?;
+    }
     let ddi = api.db.ddis().update(&caller.ctx, &ddi).await?;
     api.live().await?;
     Ok(Json(ddi.into()))

@@ -20,6 +20,7 @@ pub(crate) mod people;
 pub(crate) mod plugins;
 pub(crate) mod policies;
 pub(crate) mod prefix_tables;
+pub(crate) mod recordings;
 pub(crate) mod registrations;
 pub(crate) mod rules;
 pub(crate) mod security;

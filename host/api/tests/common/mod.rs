@@ -8,7 +8,7 @@ use axum::http::{Request, StatusCode};
 use core::net::IpAddr;
 use model::{
     AccountId, Ban, BindingId, BrandId, CallId, CallSnapshot, CompanyId, DefaultVerdict, Explained, HookReport,
-    Instant, LegSnapshot, LegState, Mailbox, MediaPath,
+    Instant, LegSnapshot, LegState, Mailbox, MediaPath, TapeAct, TapeRefusal,
 };
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -25,6 +25,8 @@ pub(crate) struct FakeSwitch {
     pub(crate) calls: Mutex<Vec<CallSnapshot>>,
     pub(crate) registrations: Mutex<Vec<Registration>>,
     pub(crate) hung_up: Mutex<Vec<CallId>>,
+    pub(crate) taped: Mutex<Vec<(CallId, u16, TapeAct)>>,
+    pub(crate) recordings: std::path::PathBuf,
     pub(crate) trunks: Mutex<Vec<model::TrunkStatus>>,
     pub(crate) mailboxes: Mutex<Vec<Mailbox>>,
     pub(crate) bans: Mutex<Vec<Ban>>,
@@ -43,6 +45,15 @@ impl Switch for FakeSwitch {
             self.hung_up.lock().unwrap().push(call);
             Ok(true)
         })
+    }
+    fn tape(&self, call: CallId, leg: u16, act: TapeAct) -> Asked<'_, Result<Result<(), TapeRefusal>, Gone>> {
+        Box::pin(async move {
+            self.taped.lock().unwrap().push((call, leg, act));
+            Ok(if leg == 0 { Ok(()) } else { Err(TapeRefusal::State) })
+        })
+    }
+    fn recordings(&self) -> std::path::PathBuf {
+        self.recordings.clone()
     }
     fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>> {
         Box::pin(async move {
@@ -184,7 +195,8 @@ impl World {
         for company in &companies {
             company_admins.push(token(&db, Scope::Company(company.brand, company.id), Role::Admin).await);
         }
-        let switch = Arc::new(FakeSwitch::default());
+        let recordings = dir.path().join("recordings");
+        let switch = Arc::new(FakeSwitch { recordings, ..FakeSwitch::default() });
         for company in &companies {
             switch.calls.lock().unwrap().push(call(company.brand, company.id));
             switch.registrations.lock().unwrap().push(registration(company.brand, company.id));

@@ -2,13 +2,13 @@
 
 use super::rules::{self, User};
 use super::targets::{TargetColumns, TargetRow, target_columns};
-use crate::sql::{args, in_scope, statements, translated};
+use crate::sql::{args, in_scope, statements, stored, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
-use model::{CompanyId, Ddi, DdiId, RouteTarget, RuleKind, Used};
+use model::{CompanyId, Ddi, DdiId, DdiRecording, RouteTarget, RuleKind, Used};
 
 macro_rules! columns {
     () => {
-        concat!("id, company_id, e164, extension, call_filter, ", target_columns!())
+        concat!("id, company_id, e164, extension, call_filter, record, ", target_columns!())
     };
 }
 
@@ -22,7 +22,7 @@ statements! { "ddi";
     LIST = concat!("SELECT ", columns!(), " FROM ddis WHERE id > $3 AND ", in_scope!(),
         " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) ORDER BY id LIMIT $4");
     UPDATE = concat!("UPDATE ddis SET e164 = $4, extension = $5, account = $6, app = $7, voicemail = $8, rule_kind = $9,
-        rule_name = $10, queue = $11, conference = $12, public_number = $13, call_filter = $14 WHERE id = $3 AND ", in_scope!(),
+        rule_name = $10, queue = $11, conference = $12, public_number = $13, call_filter = $14, record = $15 WHERE id = $3 AND ", in_scope!(),
         " RETURNING ", columns!());
     DELETE = concat!("DELETE FROM ddis WHERE id = $3 AND ", in_scope!());
 }
@@ -35,6 +35,7 @@ pub(crate) struct DdiRow {
     #[sqlx(flatten)]
     target: TargetRow,
     call_filter: Option<String>,
+    record: String,
 }
 
 impl TryFrom<DdiRow> for Ddi {
@@ -46,6 +47,7 @@ impl TryFrom<DdiRow> for Ddi {
             e164: row.e164,
             target: row.target.try_into()?,
             call_filter: row.call_filter,
+            record: stored("choice of calls to record", DdiRecording::from_word(&row.record))?,
         })
     }
 }
@@ -113,7 +115,7 @@ impl Ddis<'_> {
         translated(self.0.all::<DdiRow>(LIST, args).await?)
     }
 
-    /// Changes the number, where it leads and its call filter.
+    /// Changes the number, where it leads, its call filter and which of its calls are recorded.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; the number is taken or breaks a rule; what it leads to or its call filter does not exist.
@@ -135,7 +137,8 @@ impl Ddis<'_> {
             to.queue,
             to.conference,
             to.public_number,
-            filter
+            filter,
+            ddi.record.word()
         ];
         let mut tx = self.0.begin().await?;
         let row = tx.one::<DdiRow>(UPDATE, args).await?.ok_or(StoreError::NotFound { what: "ddi" })?;

@@ -19,6 +19,7 @@ pub(crate) mod plugin_keys;
 pub(crate) mod plugins;
 pub(crate) mod policies;
 pub(crate) mod prefix_tables;
+pub(crate) mod recordings;
 pub(crate) mod rules;
 pub(crate) mod settlements;
 pub(crate) mod targets;

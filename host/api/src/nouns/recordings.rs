@@ -1,0 +1,196 @@
+//! Recordings: what there is, its sound, and what is to happen with those of a call that is up.
+
+use super::{Listed, Many};
+use crate::extract::{Body, Id, Params};
+use crate::problem::{Problem, Refusals};
+use crate::{Api, auth::Caller, stamp::rfc3339};
+use axum::Json;
+use axum::body::Body as Bytes;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::try_unfold;
+use model::{CallId, CompanyId, TapeAct, TapeRefusal};
+use serde::{Deserialize, Serialize};
+use store::Page;
+use tokio::io::AsyncReadExt;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// Bytes of a file that are sent at once.
+const PIECE: usize = 64 * 1024;
+
+/// A recording that is kept.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Recording {
+    id: i64,
+    brand: i64,
+    company: i64,
+    /// The call, as in its CDRs.
+    call: String,
+    /// The leg within it.
+    leg: u16,
+    /// `number`: its public number wants it; `hand`: a party of it or an operator.
+    by: &'static str,
+    /// `stereo`: what the leg's party says on the left, what it hears on the right.
+    channels: &'static str,
+    started_at: String,
+    length_ms: u64,
+    /// Of its file.
+    bytes: u64,
+    /// Of its file, in hex.
+    sha256: String,
+}
+
+impl From<store::Recording> for Recording {
+    fn from(r: store::Recording) -> Self {
+        Recording {
+            id: r.id,
+            brand: r.brand.0,
+            company: r.company.0,
+            call: r.call.to_string(),
+            leg: r.leg,
+            by: r.by.word(),
+            channels: r.channels.word(),
+            started_at: rfc3339(r.started_at),
+            length_ms: r.length_ms,
+            bytes: r.bytes,
+            sha256: r.sha256,
+        }
+    }
+}
+
+/// Which recordings.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Which {
+    /// Of this company.
+    company: Option<i64>,
+    /// Of this call.
+    call: Option<String>,
+    /// `next` of the page before.
+    after: Option<i64>,
+    /// At most so many, 1 to 1000; else 100.
+    limit: Option<u32>,
+}
+
+/// Lists recordings.
+#[utoipa::path(get, path = "/recordings", tag = "recordings", params(Which),
+    responses((status = 200, body = Many<Recording>), Refusals))]
+async fn list(State(api): State<Api>, caller: Caller, Params(which): Params<Which>) -> Listed<Recording> {
+    let page = Page { after: which.after.unwrap_or(0), limit: super::limit(which.limit)? };
+    let call = which.call.map(|call| call.parse::<CallId>()).transpose();
+    let call = call.map_err(|_| Problem::field("call", "expected the id of a call, hex digits"))?;
+    let of = (which.company.map(CompanyId), call);
+    Ok(Many::page(api.db.recordings().list(&caller.ctx, of, page).await?, page, |r| r.id))
+}
+
+/// Shows a recording.
+#[utoipa::path(get, path = "/recordings/{id}", tag = "recordings", params(("id" = i64, Path)),
+    responses((status = 200, body = Recording), Refusals))]
+async fn show(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json<Recording>, Problem> {
+    Ok(Json(api.db.recordings().get(&caller.ctx, id).await?.into()))
+}
+
+/// The sound of a recording: a WAV file, 16-bit linear PCM.
+#[utoipa::path(get, path = "/recordings/{id}/audio", tag = "recordings", params(("id" = i64, Path)),
+    responses((status = 200, content_type = "audio/wav", body = Vec<u8>), Refusals))]
+async fn audio(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
+    let recording = api.db.recordings().get(&caller.ctx, id).await?;
+    let path = shell::recording_file(&api.switch.recordings(), recording.company, &recording.name);
+    let file = tokio::fs::File::open(&path).await.map_err(|error| {
+        tracing::warn!(%error, path = %path.display(), "a recording cannot be read");
+        Problem::not_found("sound of this recording")
+    })?;
+    let length = file.metadata().await.map_or(recording.bytes, |about| about.len());
+    let pieces = try_unfold(file, |mut file| async move {
+        let mut piece = vec![0; PIECE];
+        let read = file.read(&mut piece).await?;
+        piece.truncate(read);
+        Ok::<_, std::io::Error>((read > 0).then_some((piece, file)))
+    });
+    let named = format!("attachment; filename=\"{}.wav\"", recording.name);
+    let about = [
+        (header::CONTENT_TYPE, "audio/wav".to_owned()),
+        (header::CONTENT_LENGTH, length.to_string()),
+        (header::CONTENT_DISPOSITION, named),
+    ];
+    Ok((about, Bytes::from_stream(pieces)).into_response())
+}
+
+/// Removes a recording, its sound first.
+#[utoipa::path(delete, path = "/recordings/{id}", tag = "recordings", params(("id" = i64, Path)),
+    responses((status = 204, description = "Gone"), Refusals))]
+async fn delete(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
+    let recording = api.db.recordings().get(&caller.ctx, id).await?;
+    let removed = shell::remove_recording(&api.switch.recordings(), recording.company, &recording.name).await;
+    removed.map_err(|error| {
+        tracing::error!(%error, name = recording.name, "a recording cannot be removed");
+        Problem::unavailable("The file of this recording cannot be removed: see the log.".to_owned())
+    })?;
+    api.db.recordings().delete(&caller.ctx, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What is to happen.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Act {
+    /// Record a leg, both directions, each on a channel.
+    Start,
+    /// End what somebody began on this leg; what its number wants recorded goes on.
+    Stop,
+    /// Take nothing in on any leg, whoever records: a card number is being told.
+    Pause,
+    /// Take in again.
+    Resume,
+}
+
+/// What is to happen with the recordings of a call.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tape {
+    act: Act,
+    /// For `start` and `stop`: which leg; 0, the caller's, unless named.
+    #[serde(default)]
+    leg: u16,
+}
+
+/// Begins, ends, halts or goes on with the recording of a call that is up.
+#[utoipa::path(post, path = "/calls/{id}/recording", tag = "calls", request_body = Tape,
+    params(("id" = String, Path, description = "The call's id")),
+    responses((status = 204, description = "Done"), Refusals))]
+async fn tape(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body): Body<Tape>,
+) -> Result<StatusCode, Problem> {
+    let nothing = || Problem::not_found("call");
+    let id: CallId = id.parse().map_err(|_| nothing())?;
+    let calls = api.switch.calls().await?;
+    if !calls.iter().any(|c| c.call == id && caller.sees(c.brand, c.company)) {
+        return Err(nothing());
+    }
+    let act = match body.act {
+        Act::Start => TapeAct::Start,
+        Act::Stop => TapeAct::Stop,
+        Act::Pause => TapeAct::Pause,
+        Act::Resume => TapeAct::Resume,
+    };
+    match api.switch.tape(id, body.leg, act).await? {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(TapeRefusal::Nothing) => Err(Problem::not_found("answered leg")),
+        Err(why @ (TapeRefusal::State | TapeRefusal::Unheard)) => Err(Problem::conflict(why.to_string())),
+        Err(why @ TapeRefusal::Limit) => Err(Problem::unavailable(why.to_string())),
+    }
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show, delete))
+        .routes(routes!(audio))
+        .routes(routes!(tape))
+}
