@@ -3,6 +3,7 @@
 //! Each says what it does, can be run twice, and explains what is missing where it may not install. No crate beside
 //! std, so that it builds in a moment.
 
+mod contract;
 mod install;
 mod languages;
 mod purity;
