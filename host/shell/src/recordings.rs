@@ -186,8 +186,8 @@ mod tests {
     use super::*;
     use crate::recorder::{FOLDER, Recorder};
     use model::{
-        BrandId, CallId, Channels, DefaultVerdict, Handling, MediaPath, RecordedBy, RecordingEvent, RecordingId,
-        RecordingRules,
+        BrandId, CallId, Channels, CompanyKind, DefaultVerdict, Handling, MediaPath, RecordedBy, RecordingEvent,
+        RecordingId, RecordingRules,
     };
     use store::{NewBrand, NewCompany};
 
@@ -200,6 +200,7 @@ mod tests {
             brand: brand.id,
             name: "c".to_owned(),
             domain: "c.test".to_owned(),
+            kind: CompanyKind::default(),
             media: MediaPath::Anchor,
             handling: Handling::B2bua,
             decline_ends_all: false,

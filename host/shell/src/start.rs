@@ -11,13 +11,14 @@ use crate::published::Published;
 use crate::recorder::Recorder;
 use crate::registrations::{self, Keeper};
 use crate::shard::{Parts, Shard};
+use crate::told::Why;
 use crate::{ShellConfig, ShellError, keep, prompts, recorder, recordings};
 use core::net::{IpAddr, SocketAddr};
-use model::{Cidr, Directory};
+use model::{Cidr, Directory, LockThrow};
 use net::{BoundListener, MediaConfig, Net, PortPool, Surroundings, TlsMaterial};
 use resolver::{ResolverSettings, Ways};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -104,16 +105,17 @@ impl Shell {
         let (applied, live) = (feed.applied.subscribe(), feed.live.subscribe());
         tokio::spawn(feed.follow());
         let (stop, stopping) = watch::channel(false);
-        let keys = keep::keys(plugins.kv().clone(), db.clone(), clock, stopping.clone());
-        let whys = keep::explanations(explained, db.clone(), stopping.clone());
-        let settling = Settling::new(&db, &plugins, clock, live.clone()).run(stopping.clone());
-        let locks = keep::locks(thrown, db.clone());
         let recordings = config.data_dir.join(recorder::FOLDER);
-        let kept = recordings::keep(recordings.clone(), (db.clone(), clock), recorded, stopping.clone());
-        let drain = drain.run(db.clone(), stopping);
-        let drain_task = tokio::spawn(async move {
-            tokio::join!(drain, keys, whys, settling, locks, kept);
-        });
+        let work = Background {
+            kv: plugins.kv().clone(),
+            explained,
+            settling: Settling::new(&db, &plugins, clock, live.clone()),
+            thrown,
+            recordings: recordings.clone(),
+            recorded,
+            drain,
+        };
+        let drain_task = tokio::spawn(work.run((db.clone(), clock), stopping));
         let ending = Mutex::new(Ending { thread: Some(thread), drain_stop: Some(stop), drain_task: Some(drain_task) });
         let draining = AtomicBool::new(false);
         let inner = Inner {
@@ -136,6 +138,30 @@ impl Shell {
 
 fn no_thread(error: std::io::Error) -> ShellError {
     ShellError::System { what: "a thread", why: error.to_string() }
+}
+
+/// What the runtime does beside the shard, until it is told to stop.
+struct Background {
+    kv: tables::Kv,
+    explained: mpsc::Receiver<Why>,
+    settling: Settling,
+    thrown: mpsc::Receiver<LockThrow>,
+    recordings: PathBuf,
+    recorded: mpsc::UnboundedReceiver<PathBuf>,
+    drain: store::outbox::Drain,
+}
+
+impl Background {
+    async fn run(self, (db, clock): (Db, Clock), stopping: watch::Receiver<bool>) {
+        tokio::join!(
+            keep::keys(self.kv, db.clone(), clock, stopping.clone()),
+            keep::explanations(self.explained, db.clone(), stopping.clone()),
+            self.settling.run(stopping.clone()),
+            keep::locks(self.thrown, db.clone()),
+            recordings::keep(self.recordings, (db.clone(), clock), self.recorded, stopping.clone()),
+            self.drain.run(db, stopping),
+        );
+    }
 }
 
 fn open_sockets(config: &ShellConfig) -> Result<Net, ShellError> {
