@@ -108,9 +108,9 @@ pub(crate) enum Command {
     /// The phones that are there now
     #[command(subcommand)]
     Registration(crate::cli_tenant::Registration),
-    /// Waiting messages
+    /// Voice mailboxes and waiting messages
     #[command(subcommand)]
-    Mailbox(crate::cli_tenant::Mailbox),
+    Mailbox(crate::cli_mailbox::Mailbox),
     /// People who log in, and what they may do
     #[command(subcommand)]
     Person(crate::cli_person::Person),

@@ -150,22 +150,3 @@ pub(crate) enum Registration {
     /// List the phones that are there now
     List,
 }
-
-/// Mailboxes.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Mailbox {
-    /// Say what waits for an account: its phones' lamps show it
-    Set {
-        /// The account's user name, or its number
-        account: String,
-        /// Voice messages, as NEW or NEW/OLD
-        #[arg(long, value_name = "COUNTS")]
-        voice: Option<String>,
-        /// Fax messages, as NEW or NEW/OLD
-        #[arg(long, value_name = "COUNTS")]
-        fax: Option<String>,
-        /// The account's company, by name or number
-        #[arg(long)]
-        company: Option<String>,
-    },
-}

@@ -1,5 +1,5 @@
 //! `demo`: a switch that is set up and ready: ten phones, an attendant at 100, an echo test at 101, a
-//! conference room at 102.
+//! conference room at 102, voicemail at 103 and for whoever does not answer.
 //!
 //! It listens for SIP on every address of the machine, so that phones beside it and on the LAN work, and for HTTP on
 //! loopback only. What it makes at the first start (passwords, token) stays in its data folder.
@@ -8,7 +8,7 @@ use crate::client::{ClientFile, write_private};
 use crate::config::{Config, Listen, PortRange};
 use crate::exit::Failure;
 use crate::logs::Gate;
-use crate::node::{self, Opened};
+use crate::node::Opened;
 use crate::ready::{self, Ready};
 use crate::serve::operator_token;
 use model::{BrandId, DigestAlgorithm, Instant, Transport};
@@ -63,7 +63,7 @@ pub(crate) async fn run(plan: Plan, gate: &Gate) -> Result<(), Failure> {
     let accounts = passwords(&dir)?;
     furnish(opened.db(), &accounts, opened.now()).await.map_err(Failure::start)?;
     let token = operator_token(&opened, &config).await?;
-    let node = opened.start(&config, node::prompts()).await?;
+    let node = opened.start(&config, crate::prompts::prompts()).await?;
     let client_file = ClientFile { url: node.url(), token: token.clone() }.write(&dir)?;
     gate.open();
     let client = client_command((!is_default).then_some(&client_file));
@@ -178,30 +178,83 @@ async fn furnish(db: &Db, accounts: &[(String, String)], now: Instant) -> Result
     let digits: BTreeMap<String, String> = (1..=10).map(|n| ((n % 10).to_string(), (1000 + n).to_string())).collect();
     let attendant = serde_json::json!({ "digits": digits });
     let empty = serde_json::json!({});
-    for (name, component, point, config) in [
-        ("extensions", shipped::EXTENSIONS, "routing/router", &empty),
-        ("attendant", shipped::ATTENDANT, "call/app", &attendant),
-        ("echo", shipped::ECHO, "call/app", &empty),
-        ("conference", shipped::CONFERENCE, "call/app", &empty),
+    for shipped in [
+        Shipped::new("extensions", shipped::EXTENSIONS, &[("extensions", "routing/router", &empty)]),
+        Shipped::new("attendant", shipped::ATTENDANT, &[("attendant", "call/app", &attendant)]),
+        Shipped::new("echo", shipped::ECHO, &[("echo", "call/app", &empty)]),
+        Shipped::new("conference", shipped::CONFERENCE, &[("conference", "call/app", &empty)]),
+        Shipped {
+            about: Some((shipped::VOICEMAIL_MANIFEST, shipped::VOICEMAIL_SCHEMA)),
+            ..Shipped::new(
+                "voicemail",
+                shipped::VOICEMAIL,
+                &[
+                    ("voicemail", "call/app", &empty),
+                    ("voicemail-codes", "hooks/feature", &empty),
+                    ("voicemail-unanswered", "routing/router", &empty),
+                ],
+            )
+        },
     ] {
-        let new = NewPlugin {
-            brand: None,
-            name: name.to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            bytes: component.to_vec(),
-            installed_at: now,
-            about: store::PluginAbout::default(),
-        };
-        let plugin = db.plugins().install(&OpContext::platform(), new).await?;
-        bind(db, brand, &plugin, point, config.to_string()).await?;
+        shipped.furnish(db, brand, now).await?;
     }
     Ok(())
 }
 
+/// A shipped plugin of the demo, and what it is bound to: names, points, configurations.
+struct Shipped<'a> {
+    name: &'static str,
+    component: &'static [u8],
+    about: Option<(&'static str, &'static str)>,
+    bindings: &'a [(&'static str, &'static str, &'a serde_json::Value)],
+}
+
+impl<'a> Shipped<'a> {
+    const fn new(
+        name: &'static str,
+        component: &'static [u8],
+        bindings: &'a [(&'static str, &'static str, &'a serde_json::Value)],
+    ) -> Self {
+        Shipped { name, component, about: None, bindings }
+    }
+
+    async fn furnish(&self, db: &Db, brand: BrandId, now: Instant) -> Result<(), StoreError> {
+        let about = match self.about {
+            Some((manifest, schema)) => {
+                let broken = |why: String| StoreError::Invalid { what: "manifest", why };
+                let manifest = bundle::Manifest::parse(manifest).map_err(|e| broken(e.to_string()))?;
+                let manifest = serde_json::to_string(&manifest).map_err(|e| broken(e.to_string()))?;
+                let (manifest, config_schema) = (Some(manifest), Some(schema.to_owned()));
+                store::PluginAbout { manifest, config_schema, ..store::PluginAbout::default() }
+            }
+            None => store::PluginAbout::default(),
+        };
+        let new = NewPlugin {
+            brand: None,
+            name: self.name.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            bytes: self.component.to_vec(),
+            installed_at: now,
+            about,
+        };
+        let plugin = db.plugins().install(&OpContext::platform(), new).await?;
+        for (name, point, config) in self.bindings {
+            bind(db, brand, &plugin, (name, point), config.to_string()).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Binds a shipped plugin unless the user bound something else; an older build of the same version is replaced.
-async fn bind(db: &Db, brand: BrandId, plugin: &store::Plugin, point: &str, config: String) -> Result<(), StoreError> {
+async fn bind(
+    db: &Db,
+    brand: BrandId,
+    plugin: &store::Plugin,
+    (name, point): (&str, &str),
+    config: String,
+) -> Result<(), StoreError> {
     let ctx = OpContext::platform();
-    let config = match db.plugin_bindings().find(&ctx, (brand, None, None), &plugin.name).await {
+    let config = match db.plugin_bindings().find(&ctx, (brand, None, None), name).await {
         Err(StoreError::NotFound { .. }) => config,
         Err(error) => return Err(error),
         Ok(bound) => {
@@ -216,7 +269,7 @@ async fn bind(db: &Db, brand: BrandId, plugin: &store::Plugin, point: &str, conf
         brand,
         company: None,
         account: None,
-        name: plugin.name.clone(),
+        name: name.to_owned(),
         point: point.to_owned(),
         priority: 100,
         plugin: plugin.id,

@@ -6,6 +6,7 @@
 
 mod author;
 mod cli;
+mod cli_mailbox;
 mod cli_money;
 mod cli_person;
 mod cli_recording;
@@ -20,6 +21,7 @@ mod demo;
 mod exit;
 mod logs;
 mod node;
+mod prompts;
 mod ready;
 mod serve;
 

@@ -14,17 +14,6 @@ use store::{Db, NewToken, OpContext, Role, Scope, SecretKey};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// The prompts that come with the binary: name and WAV file.
-pub(crate) fn prompts() -> Vec<(String, Vec<u8>)> {
-    let files: [(&str, &[u8]); 4] = [
-        ("attendant-menu", include_bytes!("../prompts/attendant-menu.wav")),
-        ("attendant-invalid", include_bytes!("../prompts/attendant-invalid.wav")),
-        ("attendant-busy", include_bytes!("../prompts/attendant-busy.wav")),
-        ("goodbye", include_bytes!("../prompts/goodbye.wav")),
-    ];
-    files.map(|(name, wav)| (name.to_owned(), wav.to_vec())).to_vec()
-}
-
 /// What is there before any SIP socket: the data folder, the HTTP port, the database.
 #[derive(Debug)]
 pub(crate) struct Opened {

@@ -4,7 +4,7 @@ use crate::client::ClientFile;
 use crate::config::{self, Config};
 use crate::exit::Failure;
 use crate::logs::Gate;
-use crate::node::{self, Opened};
+use crate::node::Opened;
 use std::path::Path;
 
 /// Runs until SIGTERM or SIGINT.
@@ -15,7 +15,7 @@ pub(crate) async fn run(path: &Path, gate: &Gate) -> Result<(), Failure> {
     let config = config::read(path).map_err(Failure::start)?;
     let opened = Opened::open(&config).await?;
     let token = operator_token(&opened, &config).await?;
-    let node = opened.start(&config, node::prompts()).await?;
+    let node = opened.start(&config, crate::prompts::prompts()).await?;
     let file = ClientFile { url: node.url(), token }.write(&config.data.dir)?;
     gate.open();
     tracing::info!(client_file = %file.display(), http = %node.url(), "ready");

@@ -2,7 +2,10 @@
 
 use crate::switch::{Asked, Component, Gone, Priced, Registration, Switch, Trial};
 use core::net::IpAddr;
-use model::{Ban, BindingId, CallId, CallSnapshot, Charge, Instant, Mailbox, TapeAct, TapeRefusal, TrunkStatus};
+use model::{
+    AppError, Ban, BindingId, BoxOwner, BoxReply, BoxVerb, CallId, CallSnapshot, Charge, Instant, Mailbox, TapeAct,
+    TapeRefusal, TrunkStatus,
+};
 use shell::{CallScope, Handle};
 use std::path::PathBuf;
 
@@ -46,6 +49,10 @@ impl Switch for Handle {
 
     fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>> {
         Box::pin(async move { Ok(Handle::mailbox(self, mailbox).await?) })
+    }
+
+    fn voice_box(&self, whose: BoxOwner, verb: BoxVerb) -> Asked<'_, Result<BoxReply, AppError>> {
+        Box::pin(async move { Handle::voice_box(self, &whose, verb).await })
     }
 
     fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>> {

@@ -26,6 +26,7 @@ pub(crate) fn routes() -> (Router<Api>, OpenApi) {
         .merge(nouns::brand_rules::routes())
         .merge(nouns::accounts::routes())
         .merge(nouns::mailboxes::routes())
+        .merge(nouns::voicemail::routes())
         .merge(nouns::extensions::routes())
         .merge(nouns::ddis::routes())
         .merge(nouns::plugins::routes())

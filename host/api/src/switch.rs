@@ -4,8 +4,8 @@ use core::future::Future;
 use core::net::IpAddr;
 use core::pin::Pin;
 use model::{
-    AccountId, Ban, BindingId, BrandId, CallId, CallSnapshot, Charge, CompanyId, Instant, Mailbox, TapeAct,
-    TapeRefusal, TrunkStatus,
+    AccountId, AppError, Ban, BindingId, BoxOwner, BoxReply, BoxVerb, BrandId, CallId, CallSnapshot, Charge, CompanyId,
+    Instant, Mailbox, TapeAct, TapeRefusal, TrunkStatus,
 };
 use std::path::PathBuf;
 
@@ -93,6 +93,8 @@ pub trait Switch: Send + Sync + 'static {
     fn recordings(&self) -> PathBuf;
     /// What waits in a mailbox, whole.
     fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>>;
+    /// Asks something of a voice mailbox.
+    fn voice_box(&self, whose: BoxOwner, verb: BoxVerb) -> Asked<'_, Result<BoxReply, AppError>>;
     /// Every contact registered now.
     fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>>;
     /// How every trunk is.

@@ -4,6 +4,7 @@ mod common;
 
 use axum::http::StatusCode;
 use common::{APP, ROUTER, World, call_id};
+use model::{BoxSettings, BoxVerb, Folder};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 
@@ -161,6 +162,42 @@ async fn a_mailbox_is_told_to_the_switch_whole() {
     let mailboxes = world.switch.mailboxes.lock().unwrap().clone();
     assert_eq!((mailboxes[0].account.as_str(), mailboxes[0].voice.new, mailboxes[0].fax.new), ("1077", 2, 0));
     refused(&world.ask(own, "PUT", &path, &json!({"voice": {"news": 2}})).await, 422, "voice.news");
+}
+
+#[tokio::test]
+async fn a_voice_mailbox_is_shown_changed_and_emptied() {
+    let world = World::new().await;
+    let own = Some(world.company_admins[0].as_str());
+    let added = world.ask(own, "POST", "/api/v1/accounts", &json!({"username": "1077"})).await;
+    let path = format!("/api/v1/accounts/{}/voicemail", added.body["id"]);
+    let shown = world.ask(own, "GET", &path, &Value::Null).await.body;
+    assert_eq!(
+        (&shown["account"], &shown["keep_days"], &shown["greetings"]),
+        (&json!("1077"), &json!(90), &json!(["busy"]))
+    );
+    let changed = world.ask(own, "PATCH", &path, &json!({"keep_days": 5, "pin": null})).await;
+    assert_eq!(changed.status, StatusCode::OK, "{changed:?}");
+    let list = world.ask(own, "GET", &format!("{path}/messages?folder=new"), &Value::Null).await.body;
+    assert_eq!(list["items"][0]["received_at"], "2026-11-22T05:48:00Z", "{list}");
+    refused(&world.ask(own, "GET", &format!("{path}/messages?folder=old"), &Value::Null).await, 422, "folder");
+    let audio = world.ask(own, "GET", &format!("{path}/messages/7/audio"), &Value::Null).await;
+    assert_eq!(audio.status, StatusCode::OK);
+    refused(&world.ask(own, "GET", &format!("{path}/messages/8/audio"), &Value::Null).await, 404, "");
+    let saved = world.ask(own, "PATCH", &format!("{path}/messages/7"), &json!({"folder": "saved"})).await;
+    assert_eq!(saved.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        world.ask(own, "DELETE", &format!("{path}/messages/7"), &Value::Null).await.status,
+        StatusCode::NO_CONTENT
+    );
+    refused(&world.ask(own, "DELETE", &format!("{path}/messages/x"), &Value::Null).await, 404, "");
+    let asked = world.switch.asked_boxes.lock().unwrap().clone();
+    assert!(asked.iter().all(|(whose, _)| whose.company.0 == world.companies[0] && whose.account == "1077"));
+    let settings = BoxSettings { keep_days: 5, ..BoxSettings::default() };
+    for verb in
+        [BoxVerb::Configure(settings), BoxVerb::SetPin(None), BoxVerb::Move(7, Folder::Saved), BoxVerb::Erase(7)]
+    {
+        assert!(asked.iter().any(|(_, did)| *did == verb), "{verb:?}");
+    }
 }
 
 #[tokio::test]

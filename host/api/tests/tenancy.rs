@@ -91,6 +91,27 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
             "PUT /api/v1/accounts/{id}/mailbox",
             thing(at("accounts", f.account) + "/mailbox", json!({"voice": {"new": 666}})),
         ),
+        ("GET /api/v1/accounts/{id}/voicemail", thing(at("accounts", f.account) + "/voicemail", Value::Null)),
+        (
+            "PATCH /api/v1/accounts/{id}/voicemail",
+            thing(at("accounts", f.account) + "/voicemail", json!({"pin": "6666"})),
+        ),
+        (
+            "GET /api/v1/accounts/{id}/voicemail/messages",
+            thing(at("accounts", f.account) + "/voicemail/messages", Value::Null),
+        ),
+        (
+            "PATCH /api/v1/accounts/{id}/voicemail/messages/{message}",
+            thing(at("accounts", f.account) + "/voicemail/messages/7", json!({"folder": "deleted"})),
+        ),
+        (
+            "DELETE /api/v1/accounts/{id}/voicemail/messages/{message}",
+            thing(at("accounts", f.account) + "/voicemail/messages/7", Value::Null),
+        ),
+        (
+            "GET /api/v1/accounts/{id}/voicemail/messages/{message}/audio",
+            thing(at("accounts", f.account) + "/voicemail/messages/7/audio", Value::Null),
+        ),
         ("GET /api/v1/extensions", Case::List),
         (
             "POST /api/v1/extensions",

@@ -38,6 +38,9 @@ pub struct Grants {
     /// Prefix tables of `host/directory`.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub tables: BTreeSet<String>,
+    /// Whether `call/mailbox` may be used: the mailboxes of the call's company.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub mailboxes: bool,
 }
 
 impl Grants {
@@ -46,10 +49,10 @@ impl Grants {
     pub fn everything() -> Grants {
         let all = || BTreeSet::from([ALL.to_owned()]);
         let http = BTreeSet::from([HttpGrant { host: ALL.to_owned(), methods: all() }]);
-        Grants { kv: all(), http, private_addresses: false, secrets: all(), tables: all() }
+        Grants { kv: all(), http, private_addresses: false, secrets: all(), tables: all(), mailboxes: true }
     }
 
-    /// A consent to what stays within the switch: keys, secrets of the binding, prefix tables. What holds for a plugin of
+    /// A consent to what stays within the switch: keys, secrets of the binding, prefix tables, mailboxes. What holds for a plugin of
     /// which the platform's operator has not said anything.
     #[must_use]
     pub fn within() -> Grants {
@@ -65,6 +68,7 @@ impl Grants {
             private_addresses: self.private_addresses && other.private_addresses,
             secrets: names(&self.secrets, &other.secrets),
             tables: names(&self.tables, &other.tables),
+            mailboxes: self.mailboxes && other.mailboxes,
         }
     }
 

@@ -510,6 +510,8 @@ impl Step<'_, '_> {
                 self.bridge_over(by, since, Some(info));
             }
             Some(Waiting::Dial(dial)) if dial.parent == no => self.dial_abandoned(no, info),
+            // What was said until then is there.
+            Some(Waiting::Record { leg, .. }) if *leg == no => self.record_hung_up(no, info),
             Some(waiting) if waiting.about() == Some(no) => self.finish(Err(AppError::HungUp(info))),
             Some(Waiting::Sleep { .. }) if no == caller => self.finish(Err(AppError::HungUp(info))),
             Some(_) | None => {}

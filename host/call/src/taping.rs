@@ -8,8 +8,8 @@ use crate::tapes::{NoTape, PlayErrorKind};
 use core::time::Duration;
 use media::{PlayError, RecordEnd, Recordable, StreamId};
 use model::{
-    AppError, AppReply, LegHandle, ListenSpec, PlaybackSpec, PlayedTo, Prompt, RecordSpec, RecordedBy, RecordingDone,
-    Sounded,
+    AppError, AppReply, CauseInfo, LegHandle, ListenSpec, PlaybackSpec, PlayedTo, Prompt, RecordSpec, RecordedBy,
+    RecordingDone, Sounded,
 };
 
 fn refused(error: &PlayError) -> AppError {
@@ -76,6 +76,12 @@ impl Step<'_, '_> {
         if let Some(done) = done.filter(|_| waits) {
             self.finish(Ok(AppReply::Recorded(done)));
         }
+    }
+
+    /// The party that is recorded hung up: the script gets what it said.
+    pub(crate) fn record_hung_up(&mut self, no: LegNo, info: CauseInfo) {
+        let done = self.stop_taping(no, &[RecordedBy::App], ("hung-up", None));
+        self.finish(done.map(AppReply::Recorded).ok_or(AppError::HungUp(info)));
     }
 
     /// A key that ends the recording that is waited for.

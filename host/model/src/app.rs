@@ -35,6 +35,14 @@ pub enum Prompt {
         /// From a billion on it is read digit by digit.
         value: u64,
     },
+    /// Sound that the script has opened: a message of a mailbox.
+    Clip {
+        /// As the script names it.
+        name: String,
+        /// The sound itself; whoever carries the verb puts it in.
+        #[serde(skip)]
+        sound: crate::Clip,
+    },
 }
 
 /// What to collect.
@@ -150,7 +158,7 @@ pub struct RecordingDone {
     pub name: String,
     /// How long it is.
     pub length: Duration,
-    /// `digit`, `silence`, `max`, `stopped`.
+    /// `digit`, `silence`, `max`, `stopped`, `hung-up`.
     pub ended_by: String,
     /// The key that ended it.
     pub digit: Option<String>,
@@ -288,6 +296,35 @@ pub enum AppVerb {
     Members(String),
     /// Change somebody in a room of the company.
     Member(String, crate::CallId, LegHandle, MemberChange),
+}
+
+impl AppVerb {
+    /// What it would let be heard.
+    pub fn prompts_mut(&mut self) -> &mut [Prompt] {
+        match self {
+            AppVerb::Play(_, prompts, _) | AppVerb::Music(_, prompts) => prompts,
+            AppVerb::Collect(_, spec) => &mut spec.prompts,
+            AppVerb::Dial(_, spec) => &mut spec.ringback,
+            AppVerb::Playback(_, spec) => &mut spec.prompts,
+            AppVerb::Ring(_)
+            | AppVerb::Answer(..)
+            | AppVerb::Refuse(..)
+            | AppVerb::Hangup(_)
+            | AppVerb::Echo(..)
+            | AppVerb::Bridge(..)
+            | AppVerb::Sleep(_)
+            | AppVerb::Press(..)
+            | AppVerb::Record(..)
+            | AppVerb::RecordStart(..)
+            | AppVerb::RecordPause(..)
+            | AppVerb::RecordStop(_)
+            | AppVerb::Listen(..)
+            | AppVerb::Confer(..)
+            | AppVerb::Leave(_)
+            | AppVerb::Members(_)
+            | AppVerb::Member(..) => &mut [],
+        }
+    }
 }
 
 /// What a verb gives back.

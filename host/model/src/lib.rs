@@ -32,6 +32,7 @@ mod time;
 mod translation;
 mod trunk;
 mod trunk_status;
+mod voicemail;
 
 pub use app::{
     AppArgs, AppError, AppFailure, AppOutcome, AppReply, AppStart, AppVerb, BridgeSpec, Bridged, CollectSpec,
@@ -84,3 +85,6 @@ pub use time::Instant;
 pub use translation::{RuleError, RuleList, TranslationLists, TranslationRule, TranslationSet};
 pub use trunk::{Trunk, TrunkCredentials, TrunkHeaders, TrunkRegistration, TrunkSecret, TrunkServer, TrunkSource};
 pub use trunk_status::{TrunkRegistrationStatus, TrunkServerStatus, TrunkStatus};
+pub use voicemail::{
+    BoxOwner, BoxReply, BoxSettings, BoxVerb, Clip, Deposit, Folder, Greeting, PinCheck, VoiceBox, VoiceMessage,
+};

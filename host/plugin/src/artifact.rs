@@ -2,7 +2,7 @@
 //! binding, because what a binding is granted decides what its imports are.
 
 use crate::bindings::app::CallAppPluginPre;
-use crate::bindings::app::strowger::call::{control, rooms, sound};
+use crate::bindings::app::strowger::call::{control, mailbox, rooms, sound};
 use crate::bindings::event_sink::EventSinkPluginPre;
 use crate::bindings::feature::FeaturePluginPre;
 use crate::bindings::rater::RaterPluginPre;
@@ -39,6 +39,7 @@ const IMPORTS: [&str; 13] = [
     "strowger:call/sound",
     "strowger:call/rooms",
     "strowger:billing/ledger",
+    "strowger:call/mailbox",
 ];
 /// Points that `wit/` describes and this version does not serve.
 const UNSERVED: [&str; 1] = ["hooks/sip-filter"];
@@ -265,7 +266,7 @@ impl Press {
         let hooks = on(&self.hooks, points.iter().any(|p| p.is_hook()))?;
         let apps = on(&self.apps, points.iter().any(|p| !p.is_hook()))?;
         let artifact = Artifact { digest, points, imports, bytes: bytes.len(), hooks, apps, live: AtomicU64::new(0) };
-        let nothing = Allowed { kv: false, http: false, secrets: false };
+        let nothing = Allowed::default();
         for point in &artifact.points {
             artifact.link(*point, nothing)?;
         }
@@ -298,6 +299,10 @@ fn linker(engine: &Engine, allowed: Allowed) -> wasmtime::Result<Linker<Guest>> 
     match allowed.secrets {
         true => secrets::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?,
         false => secrets::add_to_linker::<Guest, Denied>(&mut linker, |_| Denied)?,
+    }
+    match allowed.mailboxes {
+        true => mailbox::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?,
+        false => mailbox::add_to_linker::<Guest, Denied>(&mut linker, |_| Denied)?,
     }
     Ok(linker)
 }

@@ -4,6 +4,7 @@
 use crate::bindings::app::strowger::call::control as wit;
 use crate::bindings::router::strowger::types::types::{CallInfo, Error, HeaderOp};
 use crate::guest::Guest;
+use crate::mailbox::{Clips, Mailboxes};
 use crate::rules::{self, Broken};
 use crate::{AppMessage, convert};
 use core::time::Duration;
@@ -83,13 +84,23 @@ pub(crate) struct Script {
     legs: ResourceTable,
     verbs: u64,
     verbs_max: u64,
+    /// Whoever keeps the mailboxes of this switch.
+    pub(crate) mailboxes: Option<Arc<dyn Mailboxes>>,
+    /// What it has opened of them.
+    pub(crate) clips: Clips,
 }
 
 impl Script {
-    pub(crate) fn new(line: Arc<Line>, limits: Arc<Limits>, verbs_max: u32) -> Script {
+    pub(crate) fn new(
+        line: Arc<Line>,
+        limits: Arc<Limits>,
+        verbs_max: u32,
+        mailboxes: Option<Arc<dyn Mailboxes>>,
+    ) -> Script {
         let mut legs = ResourceTable::new();
         legs.set_max_capacity(limits.legs_per_call_max.max(1));
-        Script { line, limits, legs, verbs: 0, verbs_max: u64::from(verbs_max) }
+        let (verbs_max, clips) = (u64::from(verbs_max), Clips::default());
+        Script { line, limits, legs, verbs: 0, verbs_max, mailboxes, clips }
     }
 
     /// The handle of a leg that the guest shall own.
@@ -143,8 +154,9 @@ impl Guest {
     }
 
     /// Sends a verb and parks until its reply.
-    pub(crate) async fn verb(&mut self, verb: AppVerb) -> Verb<AppReply> {
+    pub(crate) async fn verb(&mut self, mut verb: AppVerb) -> Verb<AppReply> {
         let script = self.script.as_mut().ok_or_else(denied)?;
+        script.clips.fill(&mut verb)?;
         if script.verbs >= script.verbs_max {
             return Err(Error::LimitExceeded("app-verbs-max".to_owned()));
         }

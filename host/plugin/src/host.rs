@@ -5,6 +5,7 @@ use crate::binding::{Bound, Generation};
 use crate::chain::{self, Ask, Failure, chain_deadline};
 use crate::control::Line;
 use crate::engine::{self, Lane, LaneShape, Slots};
+use crate::mailbox::Mailboxes;
 use crate::script::{self, Start};
 use crate::ticker::Ticker;
 use crate::tiers::Heavy;
@@ -18,7 +19,7 @@ use model::{
 };
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::AbortHandle;
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) app_slots: Slots,
     pub(crate) ticker: Arc<Ticker>,
     running: Mutex<HashMap<AppId, RunningApp>>,
+    /// Whoever keeps the mailboxes; known once the switch runs.
+    pub(crate) mailboxes: OnceLock<Arc<dyn Mailboxes>>,
 }
 
 #[derive(Debug)]
@@ -131,6 +134,7 @@ impl Host {
             app_slots: apps.slots(),
             ticker,
             running: Mutex::default(),
+            mailboxes: OnceLock::new(),
         };
         Ok(Host(Arc::new(Inner {
             shared: Arc::new(shared),
@@ -145,6 +149,11 @@ impl Host {
             stale_replies: AtomicU64::new(0),
             live: crate::LiveEvents::default(),
         })))
+    }
+
+    /// Says who keeps the mailboxes. Only the first one counts: a switch has one.
+    pub fn keep_mailboxes(&self, keeper: Arc<dyn Mailboxes>) {
+        let _already = self.0.shared.mailboxes.set(keeper);
     }
 
     /// Checks and compiles a component. CPU work (30 ms for Rust, seconds for Python): call it from a blocking thread.

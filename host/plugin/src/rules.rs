@@ -7,8 +7,8 @@ use crate::bindings::router::exports::strowger::routing::router as wit;
 use crate::bindings::router::strowger::types::types::HeaderOp as WitHeaderOp;
 use core::time::Duration;
 use model::{
-    Attr, BridgeSpec, CollectSpec, Decision, DialSpec, Endpoint, Handling, Header, HeaderOp, Limits, MediaPath, Prompt,
-    Refusal, RingPlan, RingStep, Target,
+    Attr, BridgeSpec, Clip, CollectSpec, Decision, DialSpec, Endpoint, Handling, Header, HeaderOp, Limits, MediaPath,
+    Prompt, Refusal, RingPlan, RingStep, Target,
 };
 
 /// Names that carry the transaction, the dialog, the body or credentials; with the compact forms of RFC 3261 7.3.3.
@@ -311,6 +311,10 @@ pub(crate) fn prompts(list: Vec<ctl::Prompt>, limits: &Limits) -> Checked<Vec<Pr
                 Prompt::Tone(name)
             }
             ctl::Prompt::SilenceMs(ms) => Prompt::SilenceMs(ms.min(600_000)),
+            ctl::Prompt::Other((name, value)) if name == "clip" => {
+                line(&value, NAME_MAX, "prompt clip")?;
+                Prompt::Clip { name: value, sound: Clip::default() }
+            }
             ctl::Prompt::Other((name, value)) => spoken(&name, &value)?,
         })
     };

@@ -40,7 +40,12 @@ impl Start {
             brand: self.start.call.brand,
             company: self.start.call.company,
             call: Some(self.start.call.call),
-            script: Some(Script::new(Arc::clone(&self.line), limits, config.app_verbs_max)),
+            script: Some(Script::new(
+                Arc::clone(&self.line),
+                limits,
+                config.app_verbs_max,
+                self.shared.mailboxes.get().cloned(),
+            )),
             purse: crate::capability::Purse::None,
             cpu: config.app_cpu,
             heavy: &self.heavy,

@@ -1,5 +1,6 @@
 //! What the faces hold of a running switch: every question goes to the shard's thread and comes back.
 
+use crate::boxes::Boxes;
 use crate::clock::Clock;
 use crate::command::Command;
 use crate::feed::Applied;
@@ -8,8 +9,8 @@ use crate::published::{Alive, Figures, Published};
 use core::net::IpAddr;
 use core::time::Duration;
 use model::{
-    AccountId, Ban, BindingId, BrandId, CallId, CallSnapshot, Charge, CompanyId, Directory, Instant, Mailbox, TapeAct,
-    TapeRefusal, TrunkStatus,
+    AccountId, AppError, Ban, BindingId, BoxOwner, BoxReply, BoxVerb, BrandId, CallId, CallSnapshot, Charge, CompanyId,
+    Directory, Instant, Mailbox, TapeAct, TapeRefusal, TrunkStatus,
 };
 use net::{BoundListener, NetError, TlsConfig, TlsMaterial};
 use plugin::{Artifact, ArtifactError, TrialFigures};
@@ -164,6 +165,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) listeners: Vec<BoundListener>,
     pub(crate) recordings: PathBuf,
+    pub(crate) boxes: Boxes,
     pub(crate) draining: AtomicBool,
     pub(crate) ending: Mutex<Ending>,
 }
@@ -243,6 +245,14 @@ impl Handle {
     /// [`Gone`].
     pub async fn mailbox(&self, mailbox: Mailbox) -> Result<(), Gone> {
         self.ask(|done| Command::Mailbox(mailbox, done)).await
+    }
+
+    /// Asks something of a voice mailbox; its phones are told what changes.
+    ///
+    /// # Errors
+    /// As `call/mailbox` says.
+    pub async fn voice_box(&self, whose: &BoxOwner, verb: BoxVerb) -> Result<BoxReply, AppError> {
+        self.inner.boxes.carry(whose, verb).await
     }
 
     /// Every contact registered now.

@@ -14,6 +14,7 @@
 
 mod asks;
 mod books;
+mod boxes;
 mod clock;
 mod command;
 mod config;

@@ -5,14 +5,16 @@
 
 use crate::recordings::{file_of, folder_of, note};
 use model::{RecordedBy, RecordingEvent, RecordingId, RecordingStart};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 
 /// Folder of the recordings within the data folder.
 pub(crate) const FOLDER: &str = "recordings";
@@ -30,23 +32,52 @@ pub(crate) struct Recorder {
     to: Option<SyncSender<RecordingEvent>>,
     thread: Option<JoinHandle<()>>,
     lost: u64,
+    unfinished: Unfinished,
+}
+
+/// The names of recordings that are not yet whole on the disk. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unfinished(Arc<watch::Sender<BTreeSet<String>>>);
+
+impl Unfinished {
+    fn begin(&self, name: &str) {
+        self.0.send_if_modified(|names| names.insert(name.to_owned()));
+    }
+
+    fn end(&self, name: &str) {
+        self.0.send_if_modified(|names| names.remove(name));
+    }
+
+    /// Returns when the recording of this name is whole, or was never begun.
+    pub(crate) async fn over(&self, name: &str) {
+        let mut names = self.0.subscribe();
+        let _sender_lives = names.wait_for(|names| !names.contains(name)).await;
+    }
 }
 
 impl Recorder {
     /// Starts the thread; a folder is made when the first recording of a company begins.
-    /// `finished` is told of each file that is to be kept, once it is whole.
-    pub(crate) fn start(data_dir: &Path, finished: UnboundedSender<PathBuf>) -> io::Result<Recorder> {
+    /// `finished` is told of each file that is to be kept, once it is whole; `unfinished` is how others wait for one.
+    pub(crate) fn start(
+        data_dir: &Path,
+        finished: UnboundedSender<PathBuf>,
+        unfinished: Unfinished,
+    ) -> io::Result<Recorder> {
         let (to, from) = sync_channel(WAITING_MAX);
         let root = data_dir.join(FOLDER);
+        let told = unfinished.clone();
         let thread = std::thread::Builder::new()
             .name("recordings".to_owned())
-            .spawn(move || write_all(&root, &from, &finished))?;
-        Ok(Recorder { to: Some(to), thread: Some(thread), lost: 0 })
+            .spawn(move || write_all(&root, &from, (&finished, &told)))?;
+        Ok(Recorder { to: Some(to), thread: Some(thread), lost: 0, unfinished })
     }
 
     /// Hands an event on.
     pub(crate) fn take(&mut self, event: RecordingEvent) {
         let Some(to) = &self.to else { return };
+        if let RecordingEvent::Started(start) = &event {
+            self.unfinished.begin(&start.name);
+        }
         match to.try_send(event) {
             Ok(()) if self.lost > 0 => {
                 tracing::warn!(pieces = self.lost, "the disk was too slow: recordings have gaps");
@@ -68,8 +99,13 @@ impl Drop for Recorder {
     }
 }
 
-fn write_all(root: &Path, from: &Receiver<RecordingEvent>, finished: &UnboundedSender<PathBuf>) {
+fn write_all(
+    root: &Path,
+    from: &Receiver<RecordingEvent>,
+    (finished, unfinished): (&UnboundedSender<PathBuf>, &Unfinished),
+) {
     let whole = |wav: Wav| {
+        unfinished.end(&wav.name);
         if wav.kept {
             let _stopping = finished.send(wav.path);
         }
@@ -79,7 +115,10 @@ fn write_all(root: &Path, from: &Receiver<RecordingEvent>, finished: &UnboundedS
         match event {
             RecordingEvent::Started(start) => match Wav::create(root, &start) {
                 Ok(wav) => drop(open.insert(start.recording, wav)),
-                Err(error) => tracing::error!(%error, name = start.name, "a recording cannot be written"),
+                Err(error) => {
+                    tracing::error!(%error, name = start.name, "a recording cannot be written");
+                    unfinished.end(&start.name);
+                }
             },
             RecordingEvent::Sound(recording, samples) => {
                 let Some(wav) = open.get_mut(&recording) else { continue };
@@ -105,6 +144,7 @@ fn write_all(root: &Path, from: &Receiver<RecordingEvent>, finished: &UnboundedS
 struct Wav {
     file: File,
     path: PathBuf,
+    name: String,
     /// Bytes of sound.
     len: u32,
     /// It is no script's: it is kept for the company.
@@ -121,7 +161,7 @@ impl Wav {
         if kept {
             note(&path, start)?;
         }
-        Ok(Wav { file, path, len: 0, kept })
+        Ok(Wav { file, path, name: start.name.clone(), len: 0, kept })
     }
 
     /// The sound first, then the header that counts it.
@@ -163,7 +203,7 @@ fn header(start: &RecordingStart) -> [u8; HEADER] {
 
 #[cfg(test)]
 mod tests {
-    use super::{FOLDER, Recorder};
+    use super::{FOLDER, Recorder, Unfinished};
     use core::time::Duration;
     use model::{
         BrandId, CallId, Channels, CompanyId, Instant, RecordedBy, RecordingEvent, RecordingId, RecordingStart,
@@ -201,7 +241,7 @@ mod tests {
     fn a_file_is_whole_after_every_piece() {
         let folder = tempfile::tempdir().unwrap();
         let file = |n: u64| folder.path().join(FOLDER).join("7").join(format!("call-0-{n}.wav"));
-        let mut recorder = Recorder::start(folder.path(), unbounded_channel().0).unwrap();
+        let mut recorder = Recorder::start(folder.path(), unbounded_channel().0, Unfinished::default()).unwrap();
         recorder.take(start(1, Channels::Stereo));
         recorder.take(start(2, Channels::Party));
         recorder.take(RecordingEvent::Sound(RecordingId(1), vec![1, -2, 3, -4]));
@@ -222,7 +262,7 @@ mod tests {
     fn a_folder_that_cannot_be_made_loses_the_recording_only() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FOLDER), b"in the way").unwrap();
-        let mut recorder = Recorder::start(folder.path(), unbounded_channel().0).unwrap();
+        let mut recorder = Recorder::start(folder.path(), unbounded_channel().0, Unfinished::default()).unwrap();
         recorder.take(start(1, Channels::Mixed));
         recorder.take(RecordingEvent::Sound(RecordingId(1), vec![1]));
         recorder.take(RecordingEvent::Ended(RecordingId(1), Duration::ZERO));

@@ -184,7 +184,7 @@ pub async fn remove_file(root: &Path, company: CompanyId, name: &str) -> io::Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recorder::{FOLDER, Recorder};
+    use crate::recorder::{FOLDER, Recorder, Unfinished};
     use model::{
         BrandId, CallId, Channels, CompanyKind, DefaultVerdict, Handling, MediaPath, RecordedBy, RecordingEvent,
         RecordingId, RecordingRules,
@@ -230,7 +230,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (db, company) = store(dir.path()).await;
         let (told, finished) = mpsc::unbounded_channel();
-        let mut recorder = Recorder::start(dir.path(), told.clone()).unwrap();
+        let mut recorder = Recorder::start(dir.path(), told.clone(), Unfinished::default()).unwrap();
         let of_app = RecordingStart { by: RecordedBy::App, ..start(3, company, 10) };
         for recorded in [start(1, company, 10), start(2, company, 10), of_app] {
             let id = recorded.recording;

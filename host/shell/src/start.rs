@@ -1,6 +1,7 @@
 //! Puts a node's parts together and starts its shard's thread.
 
 use crate::books::Settling;
+use crate::boxes::Boxes;
 use crate::clock::Clock;
 use crate::countries::CountryFile;
 use crate::feed::{Applied, Feed};
@@ -8,7 +9,7 @@ use crate::handle::{Ending, Handle, Inner};
 use crate::hands::Hands;
 use crate::proofs::{Proofs, Trust};
 use crate::published::Published;
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, Unfinished};
 use crate::registrations::{self, Keeper};
 use crate::shard::{Parts, Shard};
 use crate::told::Why;
@@ -85,6 +86,9 @@ impl Shell {
         let listeners = net.listeners().to_vec();
         let net_waker = net.waker();
         let (finished, recorded) = mpsc::unbounded_channel();
+        let unfinished = Unfinished::default();
+        let boxes = Boxes::new((db.clone(), &config.data_dir), unfinished.clone(), inbox.downgrade(), clock);
+        plugins.keep_mailboxes(Arc::new(boxes.clone()));
         let thread = spawn(Parts {
             core,
             net,
@@ -96,7 +100,7 @@ impl Shell {
             hands: Hands::start(certificate, net_waker).map_err(no_thread)?,
             journal: outbox.journal(),
             keeper,
-            recorder: Recorder::start(&config.data_dir, finished).map_err(no_thread)?,
+            recorder: Recorder::start(&config.data_dir, finished, unfinished).map_err(no_thread)?,
             inbox: receiver,
             whys,
             locks,
@@ -113,6 +117,7 @@ impl Shell {
             thrown,
             recordings: recordings.clone(),
             recorded,
+            boxes: boxes.clone(),
             drain,
         };
         let drain_task = tokio::spawn(work.run((db.clone(), clock), stopping));
@@ -129,6 +134,7 @@ impl Shell {
             clock,
             listeners,
             recordings,
+            boxes,
             draining,
             ending,
         };
@@ -148,6 +154,7 @@ struct Background {
     thrown: mpsc::Receiver<LockThrow>,
     recordings: PathBuf,
     recorded: mpsc::UnboundedReceiver<PathBuf>,
+    boxes: Boxes,
     drain: store::outbox::Drain,
 }
 
@@ -159,6 +166,7 @@ impl Background {
             self.settling.run(stopping.clone()),
             keep::locks(self.thrown, db.clone()),
             recordings::keep(self.recordings, (db.clone(), clock), self.recorded, stopping.clone()),
+            self.boxes.sweep(stopping.clone()),
             self.drain.run(db, stopping),
         );
     }

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `wit/` as this switch speaks it.
-const WIT: [(&str, &str); 25] = [
+const WIT: [(&str, &str); 26] = [
     ("billing/ledger.wit", include_str!("../../../wit/billing/ledger.wit")),
     ("billing/rater.wit", include_str!("../../../wit/billing/rater.wit")),
     ("billing/world.wit", include_str!("../../../wit/billing/world.wit")),
     ("call/app.wit", include_str!("../../../wit/call/app.wit")),
     ("call/control.wit", include_str!("../../../wit/call/control.wit")),
+    ("call/mailbox.wit", include_str!("../../../wit/call/mailbox.wit")),
     ("call/rooms.wit", include_str!("../../../wit/call/rooms.wit")),
     ("call/sound.wit", include_str!("../../../wit/call/sound.wit")),
     ("call/world.wit", include_str!("../../../wit/call/world.wit")),

@@ -5,6 +5,7 @@
 mod accounts;
 mod bans;
 mod calls;
+mod mailboxes;
 mod money;
 mod numbers;
 mod people;
@@ -46,7 +47,7 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
         Command::Brand(command) => tenants::brand(&remote, command).await,
         Command::Company(command) => tenants::company(&remote, command).await,
         Command::Registration(command) => tenants::registration(&remote, command).await,
-        Command::Mailbox(command) => tenants::mailbox(&remote, command).await,
+        Command::Mailbox(command) => mailboxes::run(&remote, command).await,
         Command::Rule(command) => rules::run(&remote, command).await,
         Command::Ddi(command) => numbers::ddi(&remote, command).await,
         Command::Extension(command) => numbers::extension(&remote, command).await,

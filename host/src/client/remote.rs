@@ -158,12 +158,24 @@ impl Remote {
         self.client.request(method, format!("{}/api/v1{path}", self.url)).bearer_auth(&self.token).query(query)
     }
 
+    /// A file.
+    pub(crate) async fn bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        self.exchange(self.request(reqwest::Method::GET, path, &[])).await
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
+        let bytes = self.exchange(request).await?;
+        Ok(if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
+    }
+
+    async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failure> {
         let response = request.send().await.map_err(|e| self.unreachable(&e))?;
         let status = response.status();
         let bytes = response.bytes().await.map_err(|e| self.unreachable(&e))?;
-        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or(Value::Null) };
-        if status.is_success() { Ok(body) } else { Err(refused(status, &body)) }
+        if status.is_success() {
+            return Ok(bytes.to_vec());
+        }
+        Err(refused(status, &serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
     }
 
     /// Fetches bytes into a file, however many; gives their number.

@@ -1,9 +1,9 @@
-//! `brand`, `company`, `registration` and `mailbox`.
+//! `brand`, `company` and `registration`.
 
 use super::plugins::read_json;
 use super::remote::{Remote, json};
 use super::table::{rows, table, text};
-use crate::cli_tenant::{Brand, Company, CompanySettings, Mailbox, PolicyChanges, Registration};
+use crate::cli_tenant::{Brand, Company, CompanySettings, PolicyChanges, Registration};
 use crate::exit::Failure;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -190,36 +190,6 @@ pub(super) async fn registration(remote: &Remote, command: &Registration) -> Res
     Ok(shown(remote, all, &heads, &fields, "No phone is registered."))
 }
 
-pub(super) async fn mailbox(remote: &Remote, command: &Mailbox) -> Result<String, Failure> {
-    let Mailbox::Set { account, voice, fax, company } = command;
-    let mut query = Vec::new();
-    if company.is_some() {
-        query.push(("company", remote.one("companies", company.as_deref()).await?.to_string()));
-    }
-    let all = remote.list("/accounts", &query, usize::MAX).await?;
-    let number = account.parse::<i64>().ok();
-    let is = |a: &&Value| a["username"] == account.as_str() || (number.is_some() && a["id"].as_i64() == number);
-    let found: Vec<&Value> = all.iter().filter(is).collect();
-    let id = match found.as_slice() {
-        [one] => one["id"].clone(),
-        [] => return Err(Failure::refused(format!("{account} is not among the accounts"))),
-        several => return Err(Failure::start(format!("{} accounts fit: name the --company", several.len()))),
-    };
-    let body = json!({ "voice": counts(voice.as_deref())?, "fax": counts(fax.as_deref())? });
-    remote.write(Method::PUT, &format!("/accounts/{id}/mailbox"), &body).await?;
-    Ok(if remote.json { String::new() } else { format!("The phones of {account} are being told.\n") })
-}
-
-/// `NEW` or `NEW/OLD`; nothing given is nothing there.
-fn counts(given: Option<&str>) -> Result<Value, Failure> {
-    let Some(given) = given else { return Ok(json!({})) };
-    let (new, old) = given.split_once('/').unwrap_or((given, "0"));
-    match (new.parse::<u32>(), old.parse::<u32>()) {
-        (Ok(new), Ok(old)) => Ok(json!({ "new": new, "old": old })),
-        _ => Err(Failure::start(format!("{given} is no count of messages: expected NEW or NEW/OLD, as 2/1"))),
-    }
-}
-
 fn body(settings: &CompanySettings) -> Map<String, Value> {
     let CompanySettings { media, handling, decline_ends_all, calls_max } = settings;
     let given = [
@@ -280,15 +250,5 @@ mod tests {
         assert!(text.contains("allowed sources         10.0.0.0/8\n"), "{text}");
         assert!(text.contains("longest registration    the switch's\n"), "{text}");
         assert!(change(&mut policy, &PolicyChanges { min_expiry: Some("soon".to_owned()), ..some }).is_err());
-    }
-
-    #[test]
-    fn counts_are_read_or_refused() {
-        assert_eq!(counts(None).unwrap(), json!({}));
-        assert_eq!(counts(Some("3")).unwrap(), json!({ "new": 3, "old": 0 }));
-        assert_eq!(counts(Some("2/1")).unwrap(), json!({ "new": 2, "old": 1 }));
-        for bad in ["", "x", "1/", "/1", "1/2/3", "-1"] {
-            assert!(counts(Some(bad)).is_err(), "{bad}");
-        }
     }
 }

@@ -4,7 +4,7 @@ use crate::sql::{Arg, Pools, Row, Statement, Tx};
 use crate::{
     Accounts, Audit, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, Idempotency, Identities,
     Ledger, Logins, People, PluginKeys, Plugins, Policies, PrefixTables, Recordings, Rules, SecretKey, Settlements,
-    StoreError, Tokens, TranslationSets, Trunks, Wallets, feed::Watch, open,
+    StoreError, Tokens, TranslationSets, Trunks, VoiceBoxes, Wallets, feed::Watch, open,
 };
 use std::sync::Arc;
 
@@ -153,6 +153,12 @@ impl Db {
     #[must_use]
     pub const fn prefix_tables(&self) -> PrefixTables<'_> {
         PrefixTables(self)
+    }
+
+    /// The voice mailboxes.
+    #[must_use]
+    pub const fn voice_boxes(&self) -> VoiceBoxes<'_> {
+        VoiceBoxes(self)
     }
 
     /// The call detail records.

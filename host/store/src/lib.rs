@@ -50,6 +50,7 @@ pub use nouns::settlements::{Settlement, Settlements};
 pub use nouns::tokens::{ApiToken, NewToken, Role, TokenId, Tokens};
 pub use nouns::translation_sets::{NewTranslationSet, TranslationSets};
 pub use nouns::trunks::Trunks;
+pub use nouns::voice_boxes::{Aged, BoxShut, KeptMessage, NewVoiceMessage, VoiceBoxes};
 pub use nouns::wallets::{Movement, NewWallet, Wallet, Wallets};
 pub use open::{MIGRATIONS_POSTGRES, MIGRATIONS_SQLITE};
 pub use rights::{Access, Rights};
@@ -88,6 +89,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> 
         ("tokens", nouns::tokens::ALL),
         ("translation_sets", nouns::translation_sets::ALL),
         ("trunks", nouns::trunks::ALL),
+        ("voice_boxes", nouns::voice_boxes::ALL),
         ("wallets", nouns::wallets::ALL),
     ];
     REGISTRIES.iter().flat_map(|(module, all)| all.iter().map(move |s| (*module, s)))

@@ -39,15 +39,16 @@ pub struct DemoSeed {
     pub default_verdict: DefaultVerdict,
     /// The accounts, 1001 to 1010; each gets an extension of its user name.
     pub accounts: Vec<DemoAccount>,
-    /// Numbers that lead to apps: `100` to `attendant`, `101` to `echo`, `102` to `conference`.
+    /// Numbers that lead to apps: `100` to `attendant`, `101` to `echo`, `102` to `conference`, `103` to
+    /// `voicemail`.
     pub apps: Vec<(String, String)>,
 }
 
 impl DemoSeed {
-    /// The demo with these accounts, the attendant at 100, the echo test at 101 and a conference room at 102.
+    /// The demo with these accounts, the attendant at 100, the echo test at 101, a conference room at 102, voicemail at 103.
     #[must_use]
     pub fn new(domain: String, accounts: Vec<DemoAccount>) -> Self {
-        let apps = [("100", "attendant"), ("101", "echo"), ("102", "conference")];
+        let apps = [("100", "attendant"), ("101", "echo"), ("102", "conference"), ("103", "voicemail")];
         DemoSeed {
             domain,
             default_verdict: DefaultVerdict::Refuse,

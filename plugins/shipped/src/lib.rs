@@ -54,3 +54,12 @@ pub const SCREENING_MANIFEST: &str = include_str!("../../guests/screening/plugin
 
 /// The schema of its configuration.
 pub const SCREENING_SCHEMA: &str = include_str!("../../guests/screening/config.schema.json");
+
+/// `plugins/guests/voicemail`: takes messages for accounts that do not answer, and lets them be heard.
+pub const VOICEMAIL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/voicemail.wasm"));
+
+/// Its manifest.
+pub const VOICEMAIL_MANIFEST: &str = include_str!("../../guests/voicemail/plugin.toml");
+
+/// The schema of its configuration.
+pub const VOICEMAIL_SCHEMA: &str = include_str!("../../guests/voicemail/config.schema.json");

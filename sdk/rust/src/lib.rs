@@ -36,6 +36,7 @@ mod hooks;
 mod http;
 mod kv;
 mod log;
+pub mod mailbox;
 mod metrics;
 mod router;
 mod sound;

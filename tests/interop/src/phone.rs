@@ -45,13 +45,22 @@ impl Phone {
     /// When baresip (Debian: baresip-core) is not there.
     #[must_use]
     pub fn start(sip: Sip, user: &str, password: &str, plays: &[i16]) -> Phone {
+        Phone::start_with(sip, (user, password), plays, "")
+    }
+
+    /// The same with more lines in its configuration.
+    ///
+    /// # Panics
+    /// When baresip (Debian: baresip-core) is not there.
+    #[must_use]
+    pub fn start_with(sip: Sip, (user, password): (&str, &str), plays: &[i16], more: &str) -> Phone {
         let dir = tempfile::tempdir().expect("a folder");
         let port = free_port(IpAddr::from([127, 0, 0, 1]));
         // It stops at the end of its file, so the file is longer than any test.
         let file = dir.path().join("plays.wav");
         let repeated: Vec<i16> = plays.iter().copied().cycle().take(90 * audio::RATE).collect();
         audio::write(&file, &repeated);
-        let config = config(&sip, &file, dir.path(), port);
+        let config = config(&sip, &file, dir.path(), port) + more;
         std::fs::write(dir.path().join("config"), config).expect("its configuration");
         let account = format!("<{}>;auth_pass={password};answermode=manual;regint=600\n", sip.uri(user));
         std::fs::write(dir.path().join("accounts"), account).expect("its account");
@@ -81,6 +90,21 @@ impl Phone {
             all.iter().any(here).then_some(())
         });
         phone
+    }
+
+    /// A demo account's phone with a lamp for waiting messages (RFC 3842): `MWI_NOTIFY`.
+    #[must_use]
+    pub fn with_lamp(switch: &Switch, sip: Sip, user: &str, plays: &[i16]) -> Phone {
+        Phone::start_with(sip, (user, &switch.password(user)), plays, "module_app mwi.so\n")
+    }
+
+    /// Presses keys, one after the other.
+    pub fn keys(&mut self, keys: &str) {
+        for key in keys.chars() {
+            self.command("sndcode", &key.to_string());
+            // It sends one event at a time; the next would take this one's place.
+            std::thread::sleep(std::time::Duration::from_millis(350));
+        }
     }
 
     /// Gives a command and its answer.

@@ -138,6 +138,16 @@ impl Switch {
         self.rest.get("/companies")["items"][0]["id"].as_i64().expect("a company")
     }
 
+    /// Removes a binding by its name.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn unbind(&self, name: &str) {
+        let all = self.rest.all("/bindings");
+        let found = all.iter().find(|b| b["name"] == name).unwrap_or_else(|| panic!("no {name} in {all:?}"));
+        self.rest.write("DELETE", &format!("/bindings/{}", found["id"]), &Value::Null);
+    }
+
     /// An account that is known by its address.
     pub fn direct_account(&self, username: &str, address: SocketAddr) {
         let body =

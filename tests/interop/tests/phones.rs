@@ -244,6 +244,8 @@ fn a_caller_gives_up_and_a_callee_is_busy() {
     pair.one.event("CALL_RINGING");
     pair.one.command("hangup", "");
     pair.two.event("CALL_CLOSED");
+    // Nobody takes messages: what failed is what the caller hears.
+    pair.switch.unbind("voicemail-unanswered");
     let cdrs = pair.cdrs(2);
     assert_eq!(causes(&cdrs), ["caller cancelled 487", "callee cancelled 487"], "{cdrs:#?}");
     assert!(cdrs.iter().all(|c| c["billed_ms"] == 0 && c["answered_at"].is_null()), "{cdrs:#?}");

@@ -210,10 +210,16 @@ impl Engine {
     /// Starts the app of that name for a call to 100.
     #[must_use]
     pub fn start(host: &Host, name: &str) -> Engine {
+        Engine::start_call(host, name, Vec::new(), call(ACME, "100"))
+    }
+
+    /// Starts the app of that name for this call.
+    #[must_use]
+    pub fn start_call(host: &Host, name: &str, args: model::AppArgs, call: CallInfo) -> Engine {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let app = AppId(NEXT.fetch_add(1, Ordering::Relaxed));
         let (keep, requests) = unbounded_channel();
-        let start = AppStart { name: name.to_owned(), args: Vec::new(), call: call(ACME, "100") };
+        let start = AppStart { name: name.to_owned(), args, call };
         host.start_app(app, start, directory(), keep.clone());
         Engine { host: host.clone(), app, requests, _keep: keep }
     }

@@ -1,11 +1,11 @@
-//! Waiting messages: whoever keeps an account's messages says here what its phones' lamps shall show.
+//! Waiting messages: whoever keeps an account's messages outside the switch says here what its phones' lamps shall show.
 
 use crate::extract::{Body, Id};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller};
 use axum::extract::State;
 use axum::http::StatusCode;
-use model::{AccountId, Mailbox, MessageCounts};
+use model::{AccountId, BoxOwner, Mailbox, MessageCounts};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -51,6 +51,12 @@ async fn put(
     Body(body): Body<PutMailbox>,
 ) -> Result<StatusCode, Problem> {
     let account = api.db.accounts().get(&caller.ctx, AccountId(id)).await?;
+    let company = api.db.companies().get(&caller.ctx, account.company).await?;
+    let whose = BoxOwner { brand: company.brand, company: account.company, account: account.username.clone() };
+    let kept = api.db.voice_boxes().messages(&whose, None).await?;
+    if !kept.is_empty() {
+        return Err(Problem::conflict("Its messages are kept in the switch, which counts them."));
+    }
     let PutMailbox { voice, fax } = body;
     let mailbox = Mailbox { company: account.company, account: account.username, voice: voice.into(), fax: fax.into() };
     api.switch.mailbox(mailbox).await?;

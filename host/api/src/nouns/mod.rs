@@ -27,6 +27,7 @@ pub(crate) mod security;
 pub(crate) mod tokens;
 pub(crate) mod translation_sets;
 pub(crate) mod trunks;
+pub(crate) mod voicemail;
 pub(crate) mod wallets;
 
 use crate::problem::Problem;

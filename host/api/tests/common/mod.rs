@@ -7,8 +7,9 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use core::net::IpAddr;
 use model::{
-    AccountId, Ban, BindingId, BrandId, CallId, CallSnapshot, CompanyId, DefaultVerdict, Explained, HookReport,
-    Instant, LegSnapshot, LegState, Mailbox, MediaPath, TapeAct, TapeRefusal,
+    AccountId, AppError, Ban, BindingId, BoxOwner, BoxReply, BoxSettings, BoxVerb, BrandId, CallId, CallSnapshot,
+    CompanyId, DefaultVerdict, Explained, Folder, Greeting, HookReport, Instant, LegSnapshot, LegState, Mailbox,
+    MediaPath, TapeAct, TapeRefusal, VoiceBox, VoiceMessage,
 };
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -29,6 +30,7 @@ pub(crate) struct FakeSwitch {
     pub(crate) recordings: std::path::PathBuf,
     pub(crate) trunks: Mutex<Vec<model::TrunkStatus>>,
     pub(crate) mailboxes: Mutex<Vec<Mailbox>>,
+    pub(crate) asked_boxes: Mutex<Vec<(BoxOwner, BoxVerb)>>,
     pub(crate) bans: Mutex<Vec<Ban>>,
     pub(crate) live: AtomicUsize,
     pub(crate) stuck: AtomicBool,
@@ -59,6 +61,27 @@ impl Switch for FakeSwitch {
         Box::pin(async move {
             self.mailboxes.lock().unwrap().push(mailbox);
             Ok(())
+        })
+    }
+    fn voice_box(&self, whose: BoxOwner, verb: BoxVerb) -> Asked<'_, Result<BoxReply, AppError>> {
+        Box::pin(async move {
+            self.asked_boxes.lock().unwrap().push((whose.clone(), verb.clone()));
+            Ok(match verb {
+                BoxVerb::Open => BoxReply::Opened(voice_box(whose)),
+                BoxVerb::Messages(_) => BoxReply::Messages(vec![message()]),
+                BoxVerb::Fetch(7) => BoxReply::File(b"RIFF".to_vec()),
+                BoxVerb::Move(7, _) | BoxVerb::Erase(7) | BoxVerb::Configure(_) | BoxVerb::SetPin(_) => BoxReply::Done,
+                BoxVerb::CheckPin(_)
+                | BoxVerb::Deposit(_)
+                | BoxVerb::Hear(_)
+                | BoxVerb::Fetch(_)
+                | BoxVerb::Move(..)
+                | BoxVerb::Erase(_)
+                | BoxVerb::Forward(..)
+                | BoxVerb::Greet(..)
+                | BoxVerb::HearGreeting(_)
+                | BoxVerb::HearRecording(_) => return Err(AppError::NotFound),
+            })
         })
     }
     fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>> {
@@ -121,6 +144,34 @@ impl Switch for FakeSwitch {
     }
     fn now(&self) -> Instant {
         Instant::from_unix_nanos(1_795_326_480_000_000_000)
+    }
+}
+
+fn voice_box(whose: BoxOwner) -> VoiceBox {
+    VoiceBox {
+        account: whose.account,
+        display_name: String::new(),
+        settings: BoxSettings::default(),
+        has_pin: true,
+        locked_s: 0,
+        greetings: vec![Greeting::Busy],
+        new: 1,
+        new_urgent: 0,
+        saved: 0,
+        saved_urgent: 0,
+        deleted: 0,
+    }
+}
+
+fn message() -> VoiceMessage {
+    VoiceMessage {
+        id: 7,
+        folder: Folder::New,
+        caller: "1002".to_owned(),
+        caller_name: None,
+        received_ms: 1_795_326_480_000,
+        length_ms: 2_500,
+        urgent: false,
     }
 }
 

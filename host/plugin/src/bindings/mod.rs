@@ -26,6 +26,7 @@ pub(crate) mod app {
             "strowger:call/control": async | trappable,
             "strowger:call/sound": async | trappable,
             "strowger:call/rooms": async | trappable,
+            "strowger:call/mailbox": async | trappable,
         },
         exports: { default: async },
         with: {

@@ -50,16 +50,22 @@ impl PrefixTables {
 }
 
 /// Which interfaces are linked as what they are, and which as stubs that say `denied`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Allowed {
     pub(crate) kv: bool,
     pub(crate) http: bool,
     pub(crate) secrets: bool,
+    pub(crate) mailboxes: bool,
 }
 
 impl Allowed {
     pub(crate) fn by(grants: &Grants) -> Allowed {
-        Allowed { kv: !grants.kv.is_empty(), http: !grants.http.is_empty(), secrets: !grants.secrets.is_empty() }
+        Allowed {
+            kv: !grants.kv.is_empty(),
+            http: !grants.http.is_empty(),
+            secrets: !grants.secrets.is_empty(),
+            mailboxes: grants.mailboxes,
+        }
     }
 }
 

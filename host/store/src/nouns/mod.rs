@@ -26,4 +26,5 @@ pub(crate) mod targets;
 pub(crate) mod tokens;
 pub(crate) mod translation_sets;
 pub(crate) mod trunks;
+pub(crate) mod voice_boxes;
 pub(crate) mod wallets;

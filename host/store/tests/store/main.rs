@@ -21,3 +21,4 @@ mod schema;
 mod scope;
 mod tenants;
 mod trunks;
+mod voice_boxes;

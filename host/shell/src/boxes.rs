@@ -1,0 +1,360 @@
+//! Keeps the voice mailboxes: rows in the store, sound in files below `mailboxes/COMPANY/`, lamps lit by what the rows
+//! count. Plugins and API ask the same way ([`Boxes::carry`]); nothing here is on the path of a call.
+//!
+//! A message's file is the recording itself, moved. A crash between the move and the row leaves a file that nobody names;
+//! the sweep removes it.
+
+use crate::command::Command;
+use crate::recorder::{self, Unfinished};
+use crate::{Clock, recorder::FOLDER as RECORDINGS};
+use core::time::Duration;
+use model::{AppError, BoxOwner, BoxReply, BoxVerb, Clip, CompanyId, Deposit, Greeting, Mailbox, MessageCounts};
+use plugin::BoxAnswer;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use store::{BoxShut, Db, NewVoiceMessage, StoreError};
+use tokio::runtime::Handle as Runtime;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+
+/// Folder of the messages within the data folder.
+const MESSAGES: &str = "mailboxes";
+/// So long a recording may need to come to the disk once it has ended.
+const WRITTEN_MAX: Duration = Duration::from_secs(5);
+/// How often old messages are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// A file that nobody names is left alone for so long: its row may be on its way.
+const ORPHAN_AGE: Duration = Duration::from_secs(3_600);
+/// What comes before the samples of a recording.
+const WAV_HEADER: u64 = 44;
+
+/// Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Boxes {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    db: Db,
+    data: PathBuf,
+    unfinished: Unfinished,
+    /// Weak: the shard holds the plugin host, which holds us.
+    shard: mpsc::WeakSender<Command>,
+    clock: Clock,
+    runtime: Runtime,
+    /// Held from the count to the lamp, so that an old count never comes last.
+    lamp: Mutex<()>,
+}
+
+fn failed(error: StoreError) -> AppError {
+    match error {
+        StoreError::NotFound { .. } => AppError::NotFound,
+        StoreError::Invalid { .. } => AppError::InvalidArgument(error.to_string()),
+        StoreError::Refused { .. } => AppError::InvalidState(error.to_string()),
+        StoreError::Conflict { .. }
+        | StoreError::InUse { .. }
+        | StoreError::Forbidden { .. }
+        | StoreError::BadUrl { .. }
+        | StoreError::Unreachable { .. }
+        | StoreError::Broken { .. }
+        | StoreError::NewerSchema { .. }
+        | StoreError::Away { .. } => {
+            tracing::warn!(%error, "a mailbox does not answer");
+            AppError::Unavailable("the mailbox does not answer".to_owned())
+        }
+    }
+}
+
+fn disk(error: &std::io::Error, path: &Path) -> AppError {
+    tracing::error!(%error, path = %path.display(), "a message's file cannot be used");
+    AppError::Unavailable("the message's sound cannot be read".to_owned())
+}
+
+/// Work with files goes to threads that may wait.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, AppError> {
+    let lost = |_| AppError::Unavailable("the switch is stopping".to_owned());
+    tokio::task::spawn_blocking(work).await.map_err(lost)
+}
+
+impl plugin::Mailboxes for Boxes {
+    fn ask(&self, whose: BoxOwner, verb: BoxVerb) -> oneshot::Receiver<BoxAnswer> {
+        let (answer, receiver) = oneshot::channel();
+        let boxes = self.clone();
+        self.inner.runtime.spawn(async move {
+            let _nobody_waits = answer.send(boxes.carry(&whose, verb).await);
+        });
+        receiver
+    }
+}
+
+impl Boxes {
+    /// Those of a node. Needs a runtime.
+    pub(crate) fn new(
+        (db, data): (Db, &Path),
+        unfinished: Unfinished,
+        shard: mpsc::WeakSender<Command>,
+        clock: Clock,
+    ) -> Boxes {
+        let (data, runtime, lamp) = (data.to_owned(), Runtime::current(), Mutex::new(()));
+        Boxes { inner: Arc::new(Inner { db, data, unfinished, shard, clock, runtime, lamp }) }
+    }
+
+    /// Does what is asked of a box, and tells its owner's phones.
+    pub(crate) async fn carry(&self, whose: &BoxOwner, verb: BoxVerb) -> BoxAnswer {
+        let boxes = self.inner.db.voice_boxes();
+        let now = self.inner.clock.now();
+        Ok(match verb {
+            BoxVerb::Open => BoxReply::Opened(boxes.open(whose, now).await.map_err(failed)?),
+            BoxVerb::Configure(wanted) => {
+                boxes.configure(whose, &wanted).await.map_err(failed)?;
+                BoxReply::Done
+            }
+            BoxVerb::CheckPin(pin) => BoxReply::Pin(boxes.check_pin(whose, &pin, now).await.map_err(failed)?),
+            BoxVerb::SetPin(pin) => {
+                boxes.set_pin(whose, pin.as_deref()).await.map_err(failed)?;
+                BoxReply::Done
+            }
+            BoxVerb::Deposit(deposit) => self.deposit(whose, deposit).await?,
+            BoxVerb::Messages(folder) => BoxReply::Messages(boxes.messages(whose, folder).await.map_err(failed)?),
+            BoxVerb::Hear(id) => {
+                let kept = boxes.message(whose, id).await.map_err(failed)?;
+                self.sound(self.message_path(whose.company, &kept.file)).await?
+            }
+            BoxVerb::Fetch(id) => {
+                let kept = boxes.message(whose, id).await.map_err(failed)?;
+                let path = self.message_path(whose.company, &kept.file);
+                BoxReply::File(blocking(move || std::fs::read(&path).map_err(|e| disk(&e, &path))).await??)
+            }
+            BoxVerb::Move(id, folder) => {
+                boxes.put(whose, id, folder, now).await.map_err(failed)?;
+                self.light(whose).await;
+                BoxReply::Done
+            }
+            BoxVerb::Erase(id) => {
+                let file = boxes.erase(whose, id).await.map_err(failed)?;
+                self.forget(file.map(|file| (whose.company, file)).into_iter().collect()).await;
+                self.light(whose).await;
+                BoxReply::Done
+            }
+            BoxVerb::Forward(id, to) => self.forward(whose, id, to).await?,
+            BoxVerb::Greet(kind, recording) => self.greet(whose, kind, recording).await?,
+            BoxVerb::HearGreeting(kind) => match boxes.greeting(whose, kind).await.map_err(failed)? {
+                Some(file) => self.sound(self.message_path(whose.company, &file)).await?,
+                None => BoxReply::Sound(None),
+            },
+            BoxVerb::HearRecording(name) => {
+                self.written(&name).await?;
+                self.sound(self.recording_path(whose.company, &name)).await?
+            }
+        })
+    }
+
+    fn message_path(&self, company: CompanyId, file: &str) -> PathBuf {
+        recordings::folder_of(&self.inner.data.join(MESSAGES), company).join(format!("{file}.wav"))
+    }
+
+    fn recording_path(&self, company: CompanyId, name: &str) -> PathBuf {
+        recordings::folder_of(&self.inner.data.join(RECORDINGS), company).join(format!("{name}.wav"))
+    }
+
+    /// Waits until a recording that has ended is on the disk.
+    async fn written(&self, name: &str) -> Result<(), AppError> {
+        let late = || AppError::Unavailable("the recording has not come to the disk".to_owned());
+        tokio::time::timeout(WRITTEN_MAX, self.inner.unfinished.over(name)).await.map_err(|_| late())
+    }
+
+    async fn sound(&self, path: PathBuf) -> BoxAnswer {
+        let read = move || {
+            let bytes = std::fs::read(&path).map_err(|e| disk(&e, &path))?;
+            let broken = |e: media::wav::WavError| {
+                tracing::error!(error = %e, path = %path.display(), "a message's file is none");
+                AppError::Unavailable("the message's sound cannot be read".to_owned())
+            };
+            media::wav::read(&bytes).map(|samples| Clip(Arc::from(samples))).map_err(broken)
+        };
+        Ok(BoxReply::Sound(Some(blocking(read).await??)))
+    }
+
+    /// Moves a recording to the messages; gives its length in milliseconds.
+    async fn take_over(&self, company: CompanyId, name: &str) -> Result<u64, AppError> {
+        self.written(name).await?;
+        let (from, to) = (self.recording_path(company, name), self.message_path(company, name));
+        let work = move || {
+            let bytes = std::fs::metadata(&from)?.len();
+            if let Some(folder) = to.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            std::fs::rename(&from, &to)?;
+            Ok(bytes.saturating_sub(WAV_HEADER) * 1_000 / (2 * u64::from(media::RECORD_RATE)))
+        };
+        let moved: std::io::Result<u64> = blocking(work).await?;
+        moved.map_err(|e| {
+            tracing::error!(error = %e, name, "a recording cannot be kept as a message");
+            AppError::InvalidArgument("recording: there is no such recording".to_owned())
+        })
+    }
+
+    async fn deposit(&self, whose: &BoxOwner, deposit: Deposit) -> BoxAnswer {
+        let length_ms = self.take_over(whose.company, &deposit.recording).await?;
+        let new = NewVoiceMessage {
+            caller: deposit.caller,
+            caller_name: deposit.caller_name,
+            received_at: self.inner.clock.now(),
+            length_ms,
+            urgent: deposit.urgent,
+            file: deposit.recording,
+        };
+        let added = self.inner.db.voice_boxes().add(whose, &new).await;
+        let shut = match added {
+            Ok(Ok(id)) => {
+                tracing::info!(account = whose.account, id, length_ms, "a message was left");
+                self.light(whose).await;
+                return Ok(BoxReply::Kept(id));
+            }
+            Ok(Err(BoxShut::Full)) => AppError::LimitExceeded("mailbox-messages-max".to_owned()),
+            Ok(Err(BoxShut::Off)) => AppError::InvalidState("the mailbox takes no messages".to_owned()),
+            Err(error) => failed(error),
+        };
+        self.forget(vec![(whose.company, new.file)]).await;
+        Err(shut)
+    }
+
+    async fn forward(&self, whose: &BoxOwner, id: i64, to: String) -> BoxAnswer {
+        let boxes = self.inner.db.voice_boxes();
+        let kept = boxes.message(whose, id).await.map_err(failed)?;
+        let new = NewVoiceMessage {
+            caller: kept.message.caller,
+            caller_name: kept.message.caller_name,
+            received_at: model::Instant::from_unix_nanos(kept.message.received_ms.saturating_mul(1_000_000)),
+            length_ms: kept.message.length_ms,
+            urgent: kept.message.urgent,
+            file: kept.file,
+        };
+        let other = BoxOwner { account: to, ..whose.clone() };
+        match boxes.add(&other, &new).await.map_err(failed)? {
+            Ok(id) => {
+                self.light(&other).await;
+                Ok(BoxReply::Kept(id))
+            }
+            Err(BoxShut::Full) => Err(AppError::LimitExceeded("mailbox-messages-max".to_owned())),
+            Err(BoxShut::Off) => Err(AppError::InvalidState("the mailbox takes no messages".to_owned())),
+        }
+    }
+
+    async fn greet(&self, whose: &BoxOwner, kind: Greeting, recording: Option<String>) -> BoxAnswer {
+        if let Some(name) = &recording {
+            self.take_over(whose.company, name).await?;
+        }
+        let boxes = self.inner.db.voice_boxes();
+        let before = boxes.greet(whose, kind, recording.as_deref()).await.map_err(failed)?;
+        self.forget(before.map(|file| (whose.company, file)).into_iter().collect()).await;
+        Ok(BoxReply::Done)
+    }
+
+    /// Removes files that no row names.
+    async fn forget(&self, files: Vec<(CompanyId, String)>) {
+        let paths: Vec<PathBuf> = files.iter().map(|(company, file)| self.message_path(*company, file)).collect();
+        let work = move || {
+            for path in paths {
+                if let Err(error) = std::fs::remove_file(&path) {
+                    tracing::warn!(%error, path = %path.display(), "a message's file stays");
+                }
+            }
+        };
+        let _stopping = blocking(work).await;
+    }
+
+    /// Tells the phones of a box's owner what waits.
+    async fn light(&self, whose: &BoxOwner) {
+        let _turn = self.inner.lamp.lock().await;
+        match self.inner.db.voice_boxes().open(whose, self.inner.clock.now()).await {
+            Ok(found) => {
+                let voice = MessageCounts {
+                    new: found.new,
+                    old: found.saved,
+                    new_urgent: found.new_urgent,
+                    old_urgent: found.saved_urgent,
+                };
+                let (company, account) = (whose.company, whose.account.clone());
+                self.tell(Mailbox { company, account, voice, fax: MessageCounts::default() }).await;
+            }
+            Err(error) => tracing::warn!(%error, account = whose.account, "lamps may show an old count"),
+        }
+    }
+
+    async fn tell(&self, mailbox: Mailbox) {
+        let Some(shard) = self.inner.shard.upgrade() else { return };
+        let (done, told) = oneshot::channel();
+        if shard.send(Command::Mailbox(mailbox, done)).await.is_ok() {
+            let _gone = told.await;
+        }
+    }
+
+    /// Lights the lamps of a start, then forgets what becomes too old, until `stop` holds true.
+    pub(crate) async fn sweep(self, mut stop: watch::Receiver<bool>) {
+        match self.inner.db.voice_boxes().waiting().await {
+            Ok(all) => {
+                for mailbox in all {
+                    self.tell(mailbox).await;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "lamps stay dark until a message comes or goes"),
+        }
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(SWEEP_EVERY) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+            if let Err(error) = self.age().await {
+                tracing::warn!(%error, "old messages stay for now");
+            }
+            self.remove_orphans().await;
+        }
+    }
+
+    pub(crate) async fn age(&self) -> Result<(), StoreError> {
+        let mut after = 0;
+        loop {
+            let aged = self.inner.db.voice_boxes().age(self.inner.clock.now(), after).await?;
+            self.forget(aged.files).await;
+            for owner in &aged.boxes {
+                self.light(owner).await;
+            }
+            match aged.next {
+                Some(next) => after = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Removes files that nobody has named for an hour.
+    async fn remove_orphans(&self) {
+        let root = self.inner.data.join(MESSAGES);
+        let Ok(Ok(companies)) = blocking(move || std::fs::read_dir(&root).map(folders)).await else { return };
+        for (company, folder) in companies {
+            let old = blocking(move || old_files(&folder)).await.unwrap_or_default();
+            if old.is_empty() {
+                continue;
+            }
+            // Asked after the look at the disk: what is named by now stays.
+            let Ok(named) = self.inner.db.voice_boxes().files(company).await else { return };
+            let gone = old.into_iter().filter(|file| !named.contains(file)).map(|file| (company, file)).collect();
+            self.forget(gone).await;
+        }
+    }
+}
+
+fn folders(entries: std::fs::ReadDir) -> Vec<(CompanyId, PathBuf)> {
+    let company = |path: &PathBuf| path.file_name()?.to_str()?.parse().ok().map(CompanyId);
+    entries.flatten().map(|e| e.path()).filter_map(|path| Some((company(&path)?, path))).collect()
+}
+
+fn old_files(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let old = |e: &std::fs::DirEntry| {
+        let changed = e.metadata().and_then(|m| m.modified()).ok();
+        changed.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ORPHAN_AGE)
+    };
+    let name = |e: std::fs::DirEntry| Some(e.path().file_stem()?.to_str()?.to_owned());
+    entries.flatten().filter(old).filter_map(name).collect()
+}
