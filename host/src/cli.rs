@@ -260,6 +260,27 @@ pub(crate) enum Author {
         /// The file or folder
         file: PathBuf,
     },
+    /// Play a plugin's scenarios: `tests/*.yaml` of its folder or bundle
+    Test {
+        /// The plugin's folder, which is built, or its bundle
+        #[arg(default_value = ".")]
+        path: PathBuf,
+        /// For a folder: a component that is built already
+        #[arg(long, value_name = "FILE")]
+        component: Option<PathBuf>,
+        /// Only scenarios whose file's name has this in it
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
+        /// Let each scenario go astray too: hang-ups and timeouts at every verb, nothing granted, answers by chance
+        #[arg(long)]
+        fuzz: bool,
+        /// How many runs by chance, with the grants and without
+        #[arg(long, value_name = "N", default_value_t = 20, requires = "fuzz")]
+        seeds: u64,
+        /// The first of them
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+    },
     /// Make a publisher's key
     Keygen {
         /// Where the secret key goes

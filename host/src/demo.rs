@@ -1,5 +1,5 @@
 //! `demo`: a switch that is set up and ready: ten phones, an attendant at 100, an echo test at 101, a
-//! conference room at 102, voicemail at 103 and for whoever does not answer.
+//! conference room at 102, voicemail at 103 and for whoever does not answer, a queue at 104.
 //!
 //! It listens for SIP on every address of the machine, so that phones beside it and on the LAN work, and for HTTP on
 //! loopback only. What it makes at the first start (passwords, token) stays in its data folder.
@@ -178,6 +178,8 @@ async fn furnish(db: &Db, accounts: &[(String, String)], now: Instant) -> Result
     let digits: BTreeMap<String, String> = (1..=10).map(|n| ((n % 10).to_string(), (1000 + n).to_string())).collect();
     let attendant = serde_json::json!({ "digits": digits });
     let empty = serde_json::json!({});
+    // 1001 and 1002 are its agents once they have dialled *86.
+    let queue = serde_json::json!({ "agents": ["1001", "1002"], "name": "demo", "announce_s": 20, "overflow": "1003" });
     for shipped in [
         Shipped::new("extensions", shipped::EXTENSIONS, &[("extensions", "routing/router", &empty)]),
         Shipped::new("attendant", shipped::ATTENDANT, &[("attendant", "call/app", &attendant)]),
@@ -193,6 +195,14 @@ async fn furnish(db: &Db, accounts: &[(String, String)], now: Instant) -> Result
                     ("voicemail-codes", "hooks/feature", &empty),
                     ("voicemail-unanswered", "routing/router", &empty),
                 ],
+            )
+        },
+        Shipped {
+            about: Some((shipped::QUEUE_MANIFEST, shipped::QUEUE_SCHEMA)),
+            ..Shipped::new(
+                "queue",
+                shipped::QUEUE,
+                &[("queue", "call/app", &queue), ("queue-codes", "hooks/feature", &queue)],
             )
         },
     ] {

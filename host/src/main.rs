@@ -62,7 +62,7 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
                 let plan = demo::Plan { data: data.clone(), sip: *sip, http: *http };
                 logged(async |gate| demo::run(plan, gate).await).await
             }
-            Command::Plugin(Plugin::Author(command)) => author::run(command),
+            Command::Plugin(Plugin::Author(command)) => author::run(command).await,
             Command::Db(command) => database::run(command, cli.remote.json).await,
             Command::Completion { shell } => completion(*shell),
             command @ (Command::Plugin(_)

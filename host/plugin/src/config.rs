@@ -1,9 +1,10 @@
 //! Every limit of the plugin host: a name and a number.
 
-use crate::{HttpClients, Ledger, PrefixTables};
+use crate::{GuestClock, HttpClients, Ledger, PrefixTables};
 use core::time::Duration;
 use model::Limits;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tables::Kv;
 
 /// How the host runs and what a guest may use.
@@ -57,6 +58,10 @@ pub struct HostConfig {
     pub http: HttpClients,
     /// Who keeps the companies' books; without one a rater has none.
     pub ledger: Option<Arc<dyn Ledger>>,
+    /// What guests take for the time.
+    pub clock: GuestClock,
+    /// Counts the instructions of every instance that has ended; makes guests slower. For tests of plugins.
+    pub fuel: Option<Arc<AtomicU64>>,
 }
 
 impl Default for HostConfig {
@@ -85,6 +90,8 @@ impl Default for HostConfig {
             prefix_tables: PrefixTables::default(),
             http: HttpClients::new(256),
             ledger: None,
+            clock: GuestClock::default(),
+            fuel: None,
         }
     }
 }

@@ -130,6 +130,7 @@ fn engine_config(shape: LaneShape, config: &HostConfig) -> Config {
         .memory_init_cow(true)
         .memory_reservation(shape.reservation)
         .epoch_interruption(true)
+        .consume_fuel(config.fuel.is_some())
         .concurrency_support(false)
         .native_unwind_info(false)
         .max_wasm_stack(WASM_STACK)

@@ -5,7 +5,7 @@ use crate::capability::{Ledger, LineBudget, Purse};
 use crate::control::Script;
 use crate::ticker::{Running, TICK, Ticker};
 use crate::tiers::Heavy;
-use crate::{Artifact, HostConfig};
+use crate::{Artifact, GuestClock, HostConfig};
 use core::future::Future;
 use core::time::Duration;
 use model::{BrandId, CallId, CompanyId, Directory};
@@ -25,6 +25,8 @@ pub(crate) struct Guest {
     pub(crate) company: CompanyId,
     pub(crate) call: Option<CallId>,
     pub(crate) began: Instant,
+    pub(crate) clock: GuestClock,
+    pub(crate) began_ms: u64,
     pub(crate) lines: LineBudget,
     pub(crate) series_max: usize,
     /// Only a call app has one; without it call control is denied.
@@ -87,6 +89,8 @@ pub(crate) fn store(engine: &Engine, seat: Seat<'_>, config: &HostConfig, ticker
         company: seat.company,
         call: seat.call,
         began,
+        clock: config.clock.clone(),
+        began_ms: config.clock.now_ms(),
         lines: LineBudget::new(config.log_lines_max),
         series_max: config.metric_series_max,
         script: seat.script,
@@ -103,8 +107,22 @@ pub(crate) fn store(engine: &Engine, seat: Seat<'_>, config: &HostConfig, ticker
     store.set_hostcall_fuel(config.hostcall_bytes_max);
     // A store starts with deadline 0 and would trap at its first instruction.
     store.set_epoch_deadline(1);
+    if config.fuel.is_some() {
+        // An engine that does not count fuel refuses, and then nobody wants to know.
+        let _counted = store.set_fuel(FUEL);
+    }
     store.epoch_deadline_callback(|mut context| Ok(context.data_mut().cpu.tick(Instant::now())));
     store
+}
+
+/// More than any guest uses: epochs stop it, not fuel.
+const FUEL: u64 = 1 << 60;
+
+/// Adds what an instance has used to the count, where somebody counts.
+pub(crate) fn count_fuel(store: &Store<Guest>, config: &HostConfig) {
+    if let Some(meter) = &config.fuel {
+        meter.fetch_add(FUEL - store.get_fuel().unwrap_or(FUEL), Ordering::Relaxed);
+    }
 }
 
 impl Cpu {

@@ -90,7 +90,9 @@ impl Invocation<'_> {
             heavy: self.heavy,
         };
         let mut store = guest::store(engine, seat, &shared.config, &shared.ticker);
-        match timeout_at(self.deadline.into(), enter(&self.bound.linked, &mut store, asked)).await {
+        let entered = timeout_at(self.deadline.into(), enter(&self.bound.linked, &mut store, asked)).await;
+        guest::count_fuel(&store, &shared.config);
+        match entered {
             Ok(Ok(Ok(said))) => Ok(Ok(said)),
             Ok(Ok(Err(error))) => Ok(Err(self.bound.powers.hushed(&convert::error_word(&error)).into_owned())),
             Ok(Err(error)) => Err(failure(&error, store.data())),

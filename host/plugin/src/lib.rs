@@ -37,7 +37,9 @@ mod trial;
 pub use artifact::{Artifact, Digest, Point};
 pub use binding::{BindingSpec, Scope};
 pub use bundle::Grants;
-pub use capability::{HttpClients, Ledger, LedgerTold, PrefixTables, Secret, is_public};
+pub use capability::{
+    GuestClock, HttpAnswer, HttpAsked, HttpClients, HttpScript, Ledger, LedgerTold, PrefixTables, Secret, is_public,
+};
 pub use config::HostConfig;
 pub use error::{ArtifactError, BindError, HostError};
 pub use host::{AppMessage, Host};

@@ -61,6 +61,7 @@ impl Start {
             Ok(Err(error)) => Err(chain::failure(&error, store.data())),
             Err(_) => Err(Failure::Timeout { own: true }),
         };
+        guest::count_fuel(&store, config);
         drop(store);
         drop(self.slot);
         chain::settle(&self.bound, outcome.as_ref().err());

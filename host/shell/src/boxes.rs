@@ -5,7 +5,8 @@
 //! the sweep removes it.
 
 use crate::command::Command;
-use crate::recorder::{self, Unfinished};
+use crate::recorder::Unfinished;
+use crate::recordings;
 use crate::{Clock, recorder::FOLDER as RECORDINGS};
 use core::time::Duration;
 use model::{AppError, BoxOwner, BoxReply, BoxVerb, Clip, CompanyId, Deposit, Greeting, Mailbox, MessageCounts};

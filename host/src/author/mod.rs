@@ -1,9 +1,10 @@
 //! The plugin author's commands: they need no running switch.
 //!
-//! `new` writes a plugin to begin with, `build` compiles and packs it, `check` says what a bundle or component is,
-//! `keygen` and `sign` make its publisher known.
+//! `new` writes a plugin to begin with, `build` compiles and packs it, `check` says what a bundle or component is, `test`
+//! plays its scenarios, `keygen` and `sign` make its publisher known.
 
 mod files;
+mod scenario;
 mod script;
 mod template;
 
@@ -24,7 +25,7 @@ const UNPACKED_MAX: usize = 256 << 20;
 ///
 /// # Errors
 /// [`Failure`]: 1 where the plugin is refused, 2 for a file or tool that is missing.
-pub(crate) fn run(command: &Author) -> Result<String, Failure> {
+pub(crate) async fn run(command: &Author) -> Result<String, Failure> {
     match command {
         Author::New { name, lang, point, sdk, dir } => {
             let script = match lang {
@@ -36,6 +37,16 @@ pub(crate) fn run(command: &Author) -> Result<String, Failure> {
         }
         Author::Build { dir } => build(dir),
         Author::Check { file } => check(file),
+        Author::Test { path, component, only, fuzz, seeds, seed } => {
+            let wanted = scenario::Wanted {
+                path,
+                component: component.as_deref(),
+                only: only.as_deref(),
+                fuzz: fuzz.then_some(*seeds),
+                seed: *seed,
+            };
+            scenario::test(&wanted).await
+        }
         Author::Keygen { file } => keygen(file),
         Author::Sign { file, key } => sign(file, key),
     }

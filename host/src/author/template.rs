@@ -96,6 +96,24 @@ const APP_SCHEMA: &str = r#"{
 }
 "#;
 
+const ROUTER_SCENARIO: &str = r#"# What the router decides. Play it: strowger plugin test
+call: { from: "1002", config: { prefix: "8", account: "1001" } }
+steps:
+  - { ask: route, to: "8123", expect: connect, with: { steps: [["1001"]], ring-timeout-ms: [20000] } }
+  - { ask: route, to: "1003", expect: next }
+"#;
+
+const APP_SCENARIO: &str = r#"# A caller presses 1 and talks to the operator. Play it: strowger plugin test
+call: { from: "+442079460000", to: "100", config: { operator: "1001" } }
+steps:
+  - { expect: answer }
+  - { expect: collect, with: { prompts: [attendant-menu], max-digits: 1 }, reply: { digits: "1", after-ms: 1800 } }
+  - { expect: dial, with: { targets: ["1001"], ring-timeout-ms: 20000 }, reply: { after-ms: 3000 } }
+  - { expect: bridge, with: { a: 0, b: 1 }, reply: { ended-by: a, after-ms: 60000 } }
+  - { expect: hangup, with: { leg: 0 } }
+ends: {}
+"#;
+
 /// Writes the folder of a new plugin: in Rust, with the SDK's folder, or as a script.
 pub(super) fn write(
     name: &str,
@@ -120,6 +138,8 @@ pub(super) fn write(
         Some(script) => script.folder(name, point)?,
         None => rust(name, point, sdk)?,
     };
+    let scenario = if point == "call/app" { APP_SCENARIO } else { ROUTER_SCENARIO };
+    files.push(("tests/first.yaml".to_owned(), scenario.to_owned()));
     files.push(("plugin.toml".to_owned(), manifest));
     files.push(("config.schema.json".to_owned(), schema.to_owned()));
     if dir.exists() {
@@ -133,7 +153,10 @@ pub(super) fn write(
         files::write(&path, text.as_bytes())?;
     }
     let tool = script.map_or_else(String::new, |script| format!("{}\n", script.hint(&dir)));
-    Ok(format!("{} is ready. Build it: strowger plugin build {0}\n{tool}", dir.display()))
+    Ok(format!(
+        "{} is ready. Build it: strowger plugin build {0}\nTest it: strowger plugin test {0}\n{tool}",
+        dir.display()
+    ))
 }
 
 /// A crate.

@@ -40,15 +40,17 @@ pub struct DemoSeed {
     /// The accounts, 1001 to 1010; each gets an extension of its user name.
     pub accounts: Vec<DemoAccount>,
     /// Numbers that lead to apps: `100` to `attendant`, `101` to `echo`, `102` to `conference`, `103` to
-    /// `voicemail`.
+    /// `voicemail`, `104` to `queue`.
     pub apps: Vec<(String, String)>,
 }
 
 impl DemoSeed {
-    /// The demo with these accounts, the attendant at 100, the echo test at 101, a conference room at 102, voicemail at 103.
+    /// The demo with these accounts, the attendant at 100, the echo test at 101, a conference room at 102,
+    /// voicemail at 103, a queue at 104.
     #[must_use]
     pub fn new(domain: String, accounts: Vec<DemoAccount>) -> Self {
-        let apps = [("100", "attendant"), ("101", "echo"), ("102", "conference"), ("103", "voicemail")];
+        let apps =
+            [("100", "attendant"), ("101", "echo"), ("102", "conference"), ("103", "voicemail"), ("104", "queue")];
         DemoSeed {
             domain,
             default_verdict: DefaultVerdict::Refuse,

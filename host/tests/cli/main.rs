@@ -1,6 +1,7 @@
 //! The binary as a person meets it: started, asked, stopped, started again, and refused.
 
 mod process;
+mod scenarios;
 
 use process::{Demo, refused, run};
 use serde_json::Value;

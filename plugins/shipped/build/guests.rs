@@ -41,7 +41,8 @@ pub(crate) fn build(root: &Path, packages: &[&str]) -> Result<(), String> {
         return Err(format!("the guests did not build:\n{}", String::from_utf8_lossy(&output.stderr)));
     }
     for package in packages {
-        let from = target_dir.join(TARGET).join(format!("release/{package}.wasm"));
+        // rustc names a library with underscores.
+        let from = target_dir.join(TARGET).join(format!("release/{}.wasm", package.replace('-', "_")));
         std::fs::copy(&from, out.join(format!("{package}.wasm"))).map_err(|e| format!("{}: {e}", from.display()))?;
     }
     Ok(())

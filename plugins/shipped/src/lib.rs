@@ -63,3 +63,21 @@ pub const VOICEMAIL_MANIFEST: &str = include_str!("../../guests/voicemail/plugin
 
 /// The schema of its configuration.
 pub const VOICEMAIL_SCHEMA: &str = include_str!("../../guests/voicemail/config.schema.json");
+
+/// `plugins/guests/fraud-guard`: caps on what accounts and companies call outside.
+pub const FRAUD_GUARD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fraud-guard.wasm"));
+
+/// Its manifest.
+pub const FRAUD_GUARD_MANIFEST: &str = include_str!("../../guests/fraud-guard/plugin.toml");
+
+/// The schema of its configuration.
+pub const FRAUD_GUARD_SCHEMA: &str = include_str!("../../guests/fraud-guard/config.schema.json");
+
+/// `plugins/guests/queue`: callers wait with music until an agent is free.
+pub const QUEUE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/queue.wasm"));
+
+/// Its manifest.
+pub const QUEUE_MANIFEST: &str = include_str!("../../guests/queue/plugin.toml");
+
+/// The schema of its configuration.
+pub const QUEUE_SCHEMA: &str = include_str!("../../guests/queue/config.schema.json");

@@ -64,6 +64,14 @@ impl Bucket {
         host::swap(self.0, key, expect, value.as_ref(), None)
     }
 
+    /// As [`Bucket::swap`]; what was written is gone after `ttl_s` seconds.
+    ///
+    /// # Errors
+    /// As [`Bucket::put`].
+    pub fn swap_for(&self, key: &str, expect: Option<&[u8]>, value: impl AsRef<[u8]>, ttl_s: u32) -> Result<bool> {
+        host::swap(self.0, key, expect, value.as_ref(), Some(ttl_s))
+    }
+
     /// Up to `limit` keys that begin with `prefix`, after `after`.
     ///
     /// # Errors

@@ -3,20 +3,62 @@
 use crate::bindings::router::strowger::host::clock::{Host, Local};
 use crate::guest::Guest;
 use jiff::tz::TimeZone;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Milliseconds since the Unix epoch.
-pub(crate) fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+/// What guests take for the time: the machine's, or one that only its owner moves. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct GuestClock(Option<Arc<AtomicU64>>);
+
+impl GuestClock {
+    /// One that stands still at so many milliseconds since the Unix epoch, for tests of plugins.
+    #[must_use]
+    pub fn standing_at(unix_ms: u64) -> GuestClock {
+        GuestClock(Some(Arc::new(AtomicU64::new(unix_ms))))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        match &self.0 {
+            Some(standing) => standing.load(Ordering::Relaxed),
+            None => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+            }
+        }
+    }
+
+    /// Lets time pass on a clock that stands still; the machine's is nobody's to move.
+    pub fn pass(&self, ms: u64) {
+        if let Some(standing) = &self.0 {
+            standing.fetch_add(ms, Ordering::Relaxed);
+        }
+    }
+
+    /// Puts a clock that stands still to another time.
+    pub fn set(&self, unix_ms: u64) {
+        if let Some(standing) = &self.0 {
+            standing.store(unix_ms, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether only its owner moves it.
+    pub(crate) const fn stands(&self) -> bool {
+        self.0.is_some()
+    }
 }
 
 impl Host for Guest {
     fn now_ms(&mut self) -> u64 {
-        unix_ms()
+        self.clock.now_ms()
     }
 
     fn monotonic_ns(&mut self) -> u64 {
+        if self.clock.stands() {
+            return self.clock.now_ms().saturating_sub(self.began_ms).saturating_mul(1_000_000);
+        }
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 

@@ -2,7 +2,6 @@
 
 use crate::bindings::router::strowger::host::kv::Host;
 use crate::bindings::router::strowger::types::types::Error;
-use crate::capability::clock::unix_ms;
 use crate::guest::Guest;
 use tables::{KvEntry, KvError, KvSpace};
 
@@ -16,11 +15,11 @@ fn error(e: KvError) -> Error {
     }
 }
 
-fn until(ttl_s: Option<u32>) -> Option<u64> {
-    ttl_s.map(|s| unix_ms().saturating_add(u64::from(s) * 1_000))
-}
-
 impl Guest {
+    fn until(&self, ttl_s: Option<u32>) -> Option<u64> {
+        ttl_s.map(|s| self.clock.now_ms().saturating_add(u64::from(s) * 1_000))
+    }
+
     fn bucket(&self, name: &str) -> Result<&KvSpace, Error> {
         let denied = || Error::Denied(format!("kv bucket {:?} is not granted", super::cut(name, 64)));
         self.bound.powers.buckets.get(name).ok_or_else(denied)
@@ -29,11 +28,11 @@ impl Guest {
 
 impl Host for Guest {
     fn get(&mut self, bucket: String, key: String) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self.bucket(&bucket)?.get(&key, unix_ms()))
+        Ok(self.bucket(&bucket)?.get(&key, self.clock.now_ms()))
     }
 
     fn put(&mut self, bucket: String, key: String, value: Vec<u8>, ttl_s: Option<u32>) -> Result<(), Error> {
-        self.bucket(&bucket)?.put(&key, KvEntry { value, expires_ms: until(ttl_s) }).map_err(error)
+        self.bucket(&bucket)?.put(&key, KvEntry { value, expires_ms: self.until(ttl_s) }).map_err(error)
     }
 
     fn delete(&mut self, bucket: String, key: String) -> Result<(), Error> {
@@ -41,7 +40,7 @@ impl Host for Guest {
     }
 
     fn add(&mut self, bucket: String, key: String, delta: i64, ttl_s: Option<u32>) -> Result<i64, Error> {
-        self.bucket(&bucket)?.add(&key, delta, until(ttl_s), unix_ms()).map_err(error)
+        self.bucket(&bucket)?.add(&key, delta, self.until(ttl_s), self.clock.now_ms()).map_err(error)
     }
 
     fn swap(
@@ -52,8 +51,8 @@ impl Host for Guest {
         value: Vec<u8>,
         ttl_s: Option<u32>,
     ) -> Result<bool, Error> {
-        let entry = KvEntry { value, expires_ms: until(ttl_s) };
-        self.bucket(&bucket)?.swap(&key, expect.as_deref(), entry, unix_ms()).map_err(error)
+        let entry = KvEntry { value, expires_ms: self.until(ttl_s) };
+        self.bucket(&bucket)?.swap(&key, expect.as_deref(), entry, self.clock.now_ms()).map_err(error)
     }
 
     fn keys(
@@ -64,6 +63,6 @@ impl Host for Guest {
         limit: u32,
     ) -> Result<Vec<String>, Error> {
         let limit = usize::try_from(limit.min(KEYS_MAX)).unwrap_or_default();
-        Ok(self.bucket(&bucket)?.keys(&prefix, after.as_deref(), limit, unix_ms()))
+        Ok(self.bucket(&bucket)?.keys(&prefix, after.as_deref(), limit, self.clock.now_ms()))
     }
 }

@@ -13,8 +13,9 @@ mod metrics;
 mod powers;
 mod secrets;
 
+pub use clock::GuestClock;
 pub(crate) use denied::Denied;
-pub use http::{HttpClients, is_public};
+pub use http::{HttpAnswer, HttpAsked, HttpClients, HttpScript, is_public};
 pub(crate) use ledger::Purse;
 pub use ledger::{Ledger, Told as LedgerTold};
 pub(crate) use log::LineBudget;

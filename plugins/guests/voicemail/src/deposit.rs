@@ -1,8 +1,8 @@
 //! Leaving a message.
 
 use crate::Config;
-use strowger_sdk::prelude::*;
 use strowger_sdk::mailbox::{Greeting, Mailbox};
+use strowger_sdk::prelude::*;
 use strowger_sdk::{Tape, beep, count, info, is_hung_up};
 
 /// How often a caller may begin again.

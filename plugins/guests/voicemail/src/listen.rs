@@ -1,8 +1,8 @@
 //! Hearing messages, greetings, the PIN.
 
 use crate::{Config, Pin, owner};
-use strowger_sdk::prelude::*;
 use strowger_sdk::mailbox::{Folder, Greeting, Mailbox, Message, PinCheck};
+use strowger_sdk::prelude::*;
 use strowger_sdk::{PlayList, Tape, beep, digits, local_time, number, silence};
 
 /// How often a PIN or a box is asked for in one call.
