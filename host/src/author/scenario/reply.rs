@@ -100,8 +100,8 @@ pub(super) fn to(
 
 /// How long a verb takes on the scenario's clock.
 pub(super) fn takes(verb: &AppVerb, says: &Reply) -> u64 {
-    match verb {
-        AppVerb::Sleep(time) if says.error.is_none() => u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
-        _ => says.after_ms,
+    if let (AppVerb::Sleep(time), None) = (verb, &says.error) {
+        return u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     }
+    says.after_ms
 }

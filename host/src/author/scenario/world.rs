@@ -80,7 +80,10 @@ impl plugin::HttpScript for Network {
         let body = match next.body {
             serde_json::Value::Null => Vec::new(),
             serde_json::Value::String(text) => text.into_bytes(),
-            other => other.to_string().into_bytes(),
+            other @ (serde_json::Value::Bool(_)
+            | serde_json::Value::Number(_)
+            | serde_json::Value::Array(_)
+            | serde_json::Value::Object(_)) => other.to_string().into_bytes(),
         };
         Ok(HttpAnswer { status: next.status.unwrap_or(200), body })
     }
