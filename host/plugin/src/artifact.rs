@@ -25,7 +25,7 @@ use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 const VERSION: &str = bundle::WIT_VERSION;
 const HTTP: &str = "strowger:host/http";
 /// Every interface a guest may import.
-const IMPORTS: [&str; 13] = [
+const IMPORTS: [&str; 14] = [
     "strowger:types/types",
     "strowger:host/log",
     "strowger:host/config",

@@ -3,7 +3,6 @@
 
 use crate::bindings::rater::strowger::billing::ledger::{Account, Host, Money};
 use crate::bindings::router::strowger::types::types::{Attr, Error};
-use crate::capability::clock::unix_ms;
 use crate::guest::Guest;
 use core::fmt;
 use core::future::Future;
@@ -91,7 +90,7 @@ impl Guest {
 impl Host for Guest {
     async fn balance(&mut self) -> Result<Account, Error> {
         let zone = self.directory.company(self.company).and_then(|company| company.rules.time_zone.clone());
-        let since = midnight(zone.as_deref(), unix_ms());
+        let since = midnight(zone.as_deref(), self.clock.now_ms());
         match self.act(false, LedgerAct::Account(since, zone)).await? {
             LedgerSaid::Account(seen) => Ok(Account {
                 method: seen.method,

@@ -274,6 +274,7 @@ fn directory(scenario: &Scenario, accounts: &[String]) -> Result<Directory, Stri
         media_security: MediaSecurity::Allow,
         codecs: Vec::new(),
         hold_music: None,
+        kind: Default::default(),
         rules: Default::default(),
     };
     let account = |(id, name): (i64, &String)| Account {
@@ -303,6 +304,7 @@ fn directory(scenario: &Scenario, accounts: &[String]) -> Result<Directory, Stri
         company: COMPANY,
         e164: e164.clone(),
         target: target(to),
+        record: Default::default(),
         call_filter: None,
     };
     Directory::build(
