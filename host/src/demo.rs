@@ -178,7 +178,7 @@ async fn furnish(db: &Db, accounts: &[(String, String)], now: Instant) -> Result
     let digits: BTreeMap<String, String> = (1..=10).map(|n| ((n % 10).to_string(), (1000 + n).to_string())).collect();
     let attendant = serde_json::json!({ "digits": digits });
     let empty = serde_json::json!({});
-    // 1001 and 1002 are its agents once they have dialled *86.
+    // 1001 and 1002 are its agents once they have dialled *41.
     let queue = serde_json::json!({ "agents": ["1001", "1002"], "name": "demo", "announce_s": 20, "overflow": "1003" });
     for shipped in [
         Shipped::new("extensions", shipped::EXTENSIONS, &[("extensions", "routing/router", &empty)]),

@@ -40,7 +40,7 @@ pub(crate) fn block(ready: &Ready<'_>) -> String {
     let client = ready.client;
     let _ = write!(
         out,
-        "\n  Numbers to dial\n    {first}-{last}  the other accounts\n    100        the attendant: press 1 to 9 for {first} to the ninth, 0 for {last}\n    101        the echo test\n    102        a conference room\n    103, *97   your voicemail; who does not answer gets a message\n    104        a queue; {first} and {second} answer it once they have dialled *86\n\
+        "\n  Numbers to dial\n    {first}-{last}  the other accounts\n    100        the attendant: press 1 to 9 for {first} to the ninth, 0 for {last}\n    101        the echo test\n    102        a conference room\n    103, *97   your voicemail; who does not answer gets a message\n    104        a queue; {first} and {second} answer it once they have dialled *41\n\
          \n  Try next\n    Register two phones as {first} and {second}, and call {second} from {first}; then dial 100 and press 2.\n\
          \x20   {client} call list\n    {client} cdr list\n    {client} plugin list\n    {client} account add 1011\n    curl {url}/healthz\n\
          \n  Ctrl-C ends it; the same command starts it again with the same accounts.\n\n",

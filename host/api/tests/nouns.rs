@@ -178,7 +178,7 @@ async fn a_voice_mailbox_is_shown_changed_and_emptied() {
     let changed = world.ask(own, "PATCH", &path, &json!({"keep_days": 5, "pin": null})).await;
     assert_eq!(changed.status, StatusCode::OK, "{changed:?}");
     let list = world.ask(own, "GET", &format!("{path}/messages?folder=new"), &Value::Null).await.body;
-    assert_eq!(list["items"][0]["received_at"], "2026-11-22T05:48:00Z", "{list}");
+    assert_eq!(list["items"][0]["received_at"], "2026-11-22T05:48:00.000Z", "{list}");
     refused(&world.ask(own, "GET", &format!("{path}/messages?folder=old"), &Value::Null).await, 422, "folder");
     let audio = world.ask(own, "GET", &format!("{path}/messages/7/audio"), &Value::Null).await;
     assert_eq!(audio.status, StatusCode::OK);

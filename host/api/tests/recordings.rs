@@ -5,40 +5,14 @@ mod common;
 
 use axum::http::StatusCode;
 use common::{World, call_id};
-use model::{BrandId, CallId, Channels, CompanyId, Instant, RecordedBy, RecordingId, RecordingStart, TapeAct};
+use model::{CallId, TapeAct};
 use serde_json::{Value, json};
-use store::{OpContext, Page, RecordedFile};
-
-/// A recording of the company, and its file.
-async fn kept(world: &World, company: usize, n: u64) -> i64 {
-    let id = CompanyId(world.companies[company]);
-    let start = RecordingStart {
-        recording: RecordingId(n),
-        name: format!("call-0-{n}"),
-        brand: BrandId(world.brands[company / 2]),
-        company: id,
-        call: call_id(id.0),
-        leg: 0,
-        channels: Channels::Stereo,
-        rate: 8_000,
-        by: RecordedBy::Number,
-        at: Instant::from_unix_nanos(5_000_000_000),
-    };
-    let sound = vec![b'x'; 150_000];
-    let about = RecordedFile { length_ms: 4_686, bytes: sound.len() as u64, sha256: "0".repeat(64) };
-    world.db.recordings().add(&start, &about).await.unwrap();
-    let folder = world.switch.recordings.join(id.0.to_string());
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join(format!("call-0-{n}.wav")), sound).unwrap();
-    let all = world.db.recordings().list(&OpContext::platform(), (Some(id), None), Page::first()).await.unwrap();
-    all.iter().find(|r| r.name == start.name).unwrap().id
-}
 
 #[tokio::test]
 async fn a_recording_is_listed_heard_and_removed_by_its_company_alone() {
     let world = World::new().await;
-    let id = kept(&world, 0, 1).await;
-    kept(&world, 2, 2).await;
+    let id = world.recorded(1, 0).await;
+    world.recorded(2, 2).await;
     let own = Some(world.company_admins[0].as_str());
     let listed = world.ask(own, "GET", "/api/v1/recordings", &Value::Null).await;
     let items = listed.body["items"].as_array().unwrap();
@@ -66,7 +40,7 @@ async fn a_recording_is_listed_heard_and_removed_by_its_company_alone() {
     assert!(!world.switch.recordings.join(world.companies[0].to_string()).join("call-0-1.wav").exists());
     assert_eq!(world.ask(own, "GET", &path, &Value::Null).await.status, StatusCode::NOT_FOUND);
     // A file that somebody has taken away is told as what it is, and its row can still be removed.
-    let lost = kept(&world, 0, 3).await;
+    let lost = world.recorded(3, 0).await;
     std::fs::remove_dir_all(&world.switch.recordings).unwrap();
     let audio = world.ask(own, "GET", &format!("/api/v1/recordings/{lost}/audio"), &Value::Null).await;
     assert_eq!(audio.status, StatusCode::NOT_FOUND);

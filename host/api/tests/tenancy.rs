@@ -153,6 +153,14 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("DELETE /api/v1/calls/{id}", thing(v1(format!("/calls/{}", call_id(company))), Value::Null)),
         ("GET /api/v1/calls/{id}/trace", thing(v1(format!("/calls/{}/trace", call_id(company))), Value::Null)),
         ("GET /api/v1/cdrs", Case::List),
+        ("GET /api/v1/recordings", Case::List),
+        ("GET /api/v1/recordings/{id}", thing(at("recordings", f.recording), Value::Null)),
+        ("GET /api/v1/recordings/{id}/audio", thing(at("recordings", f.recording) + "/audio", Value::Null)),
+        ("DELETE /api/v1/recordings/{id}", thing(at("recordings", f.recording), Value::Null)),
+        (
+            "POST /api/v1/calls/{id}/recording",
+            thing(v1(format!("/calls/{}/recording", call_id(company))), json!({"act": "pause"})),
+        ),
         ("GET /api/v1/registrations", Case::List),
         ("GET /api/v1/bans", Case::Platform),
         ("DELETE /api/v1/bans/{source}", Case::Platform),
@@ -247,6 +255,7 @@ fn the_document_and_the_cases_name_the_same_operations() {
         rule: 0,
         person: 0,
         login: 0,
+        recording: 1,
     };
     let listed: BTreeSet<String> = cases(&world, nothing).keys().map(|k| (*k).to_owned()).collect();
     let (open, guarded): (Vec<_>, Vec<_>) = operations().into_iter().partition(|(_, open)| *open);

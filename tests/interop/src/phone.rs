@@ -62,8 +62,9 @@ impl Phone {
         audio::write(&file, &repeated);
         let config = config(&sip, &file, dir.path(), port) + more;
         std::fs::write(dir.path().join("config"), config).expect("its configuration");
-        let account = format!("<{}>;auth_pass={password};answermode=manual;regint=600\n", sip.uri(user));
-        std::fs::write(dir.path().join("accounts"), account).expect("its account");
+        // Its account comes when somebody listens: nothing that it is told may be missed.
+        let account = format!("<{}>;auth_pass={password};answermode=manual;regint=600", sip.uri(user));
+        std::fs::write(dir.path().join("accounts"), "").expect("no account yet");
         let mut command = Command::new("baresip");
         command.arg("-f").arg(dir.path());
         if sip.server.is_ipv6() {
@@ -75,7 +76,9 @@ impl Phone {
             TcpStream::connect(("127.0.0.1", port)).ok()
         });
         let messages = listen(control.try_clone().expect("one more handle"));
-        Phone { user: user.to_owned(), sip, dir, control, messages, seen: 0, commands: 0, child }
+        let mut phone = Phone { user: user.to_owned(), sip, dir, control, messages, seen: 0, commands: 0, child };
+        phone.command("uanew", &account);
+        phone
     }
 
     /// Starts a demo account's phone and waits until the switch knows where it is.

@@ -48,7 +48,7 @@ fn a_second_start_on_the_same_data_has_the_same_accounts() {
     let again = Switch::demo(data.path());
     assert_eq!(again.password("1005"), password);
     assert_eq!(again.rest().all("/accounts").len(), 10);
-    assert_eq!(again.rest().all("/bindings").len(), 4);
+    assert_eq!(again.rest().all("/bindings").len(), 9);
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn a_caller_waits_until_an_agent_logs_in_and_the_two_hear_each_other() {
     caller.event("CALL_ESTABLISHED");
     // The welcome, and the music after it.
     caller.listen(5);
-    agent.dial("*86");
+    agent.dial("*41");
     agent.event("CALL_ESTABLISHED");
     agent.event("CALL_CLOSED");
     agent.event("CALL_INCOMING");
@@ -38,7 +38,7 @@ fn a_caller_waits_until_an_agent_logs_in_and_the_two_hear_each_other() {
     assert!(found.same >= 8, "the agent hears the caller: {found:?}");
 
     // An agent who pauses is not rung; one who goes on is.
-    agent.dial("*84");
+    agent.dial("*43");
     agent.event("CALL_CLOSED");
     caller.dial("104");
     caller.event("CALL_ESTABLISHED");
@@ -48,7 +48,7 @@ fn a_caller_waits_until_an_agent_logs_in_and_the_two_hear_each_other() {
         (calls.as_array().map(Vec::len) == Some(n)).then_some(())
     };
     until("the caller alone", || waits(1));
-    agent.dial("*85");
+    agent.dial("*44");
     agent.event("CALL_CLOSED");
     agent.event("CALL_INCOMING");
     caller.command("hangup", "");

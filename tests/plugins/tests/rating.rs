@@ -72,6 +72,7 @@ impl Inside {
                     time_zone,
                 })));
             }
+            LedgerAct::Reserve(key, ..) if self.kept.contains_key(&key) => self.kept[&key],
             LedgerAct::Reserve(key, money, _) | LedgerAct::Adjust(key, money, _) => {
                 if money.micros < 0 {
                     return Err(LedgerRefusal::Invalid("amount".to_owned()));

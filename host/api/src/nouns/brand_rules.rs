@@ -14,7 +14,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 #[utoipa::path(get, path = "/brands/{id}/rules", tag = "brands", params(("id" = i64, Path)),
     responses((status = 200, body = Value), Refusals))]
 async fn show(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json<BrandRules>, Problem> {
-    caller.needs_brand("What a brand says about its companies is for its operator.")?;
+    // What a brand says about its companies is for its operator; to a company it is not there.
+    caller.needs_brand("").map_err(|_| Problem::not_found("brand"))?;
     Ok(Json(api.db.brands().rules(&caller.ctx, BrandId(id)).await?))
 }
 

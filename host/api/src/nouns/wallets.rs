@@ -171,6 +171,8 @@ pub(crate) struct Which {
     /// Those that have failed at least so often; 1 shows only what is in trouble.
     #[serde(default)]
     tries: u32,
+    /// At most so many, 1 to 1000; else 100.
+    limit: Option<u32>,
 }
 
 /// The books of one wallet, side by side.
@@ -301,11 +303,12 @@ async fn price(
     Ok(Json(charge.into()))
 }
 
-/// Answered legs that wait for their price, oldest first, at most a thousand. They are tried until they are settled.
+/// Answered legs that wait for their price, oldest first. They are tried until they are settled.
 #[utoipa::path(get, path = "/settlements", tag = "money", params(Which),
     responses((status = 200, body = Many<Waiting>), Refusals))]
 async fn settlements(State(api): State<Api>, caller: Caller, Params(which): Params<Which>) -> Listed<Waiting> {
-    Ok(Many::all(api.db.settlements().waiting(&caller.ctx, which.tries, Page::first()).await?))
+    let page = Page { after: 0, limit: super::limit(which.limit)? };
+    Ok(Many::all(api.db.settlements().waiting(&caller.ctx, which.tries, page).await?))
 }
 
 /// Tries one again at once.

@@ -8,13 +8,13 @@ use axum::http::{Request, StatusCode};
 use core::net::IpAddr;
 use model::{
     AccountId, AppError, Ban, BindingId, BoxOwner, BoxReply, BoxSettings, BoxVerb, BrandId, CallId, CallSnapshot,
-    CompanyId, DefaultVerdict, Explained, Folder, Greeting, HookReport, Instant, LegSnapshot, LegState, Mailbox,
-    MediaPath, TapeAct, TapeRefusal, VoiceBox, VoiceMessage,
+    Channels, CompanyId, DefaultVerdict, Explained, Folder, Greeting, HookReport, Instant, LegSnapshot, LegState,
+    Mailbox, MediaPath, RecordedBy, RecordingId, RecordingStart, TapeAct, TapeRefusal, VoiceBox, VoiceMessage,
 };
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use store::{Db, NewBrand, NewCompany, NewToken, OpContext, Role, Scope, SecretKey};
+use store::{Db, NewBrand, NewCompany, NewToken, OpContext, Page, RecordedFile, Role, Scope, SecretKey};
 use tower::ServiceExt;
 
 /// A component that the fake switch takes: it serves what its text names.
@@ -310,6 +310,31 @@ impl World {
         answer.body
     }
 
+    /// A recording of a company, and its file.
+    pub(crate) async fn recorded(&self, n: u64, company: usize) -> i64 {
+        let id = CompanyId(self.companies[company]);
+        let start = RecordingStart {
+            recording: RecordingId(n),
+            name: format!("call-0-{n}"),
+            brand: BrandId(self.brands[company / 2]),
+            company: id,
+            call: call_id(id.0),
+            leg: 0,
+            channels: Channels::Stereo,
+            rate: 8_000,
+            by: RecordedBy::Number,
+            at: Instant::from_unix_nanos(5_000_000_000),
+        };
+        let sound = vec![b'x'; 150_000];
+        let about = RecordedFile { length_ms: 4_686, bytes: sound.len() as u64, sha256: "0".repeat(64) };
+        self.db.recordings().add(&start, &about).await.unwrap();
+        let folder = self.switch.recordings.join(id.0.to_string());
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("call-0-{n}.wav")), sound).unwrap();
+        let all = self.db.recordings().list(&OpContext::platform(), (Some(id), None), Page::first()).await.unwrap();
+        all.iter().find(|r| r.name == start.name).unwrap().id
+    }
+
     /// Adds one of each noun to the first company, with a plugin of its brand and a token of its own.
     pub(crate) async fn furnish(&self) -> Furniture {
         let (brand, company) = (self.brands[0], self.companies[0]);
@@ -348,7 +373,8 @@ impl World {
         let log_in = json!({"name": "anna", "password": "a long password", "company": "one.example"});
         self.must("POST", "/api/v1/login", log_in).await;
         let login = id(self.must("GET", "/api/v1/logins", Value::Null).await["items"][0].take());
-        Furniture { account, extension, ddi, plugin, binding, token, set, trunk, table, rule, person, login }
+        let recording = self.recorded(1, 0).await;
+        Furniture { account, extension, ddi, plugin, binding, token, set, trunk, table, rule, person, login, recording }
     }
 }
 
@@ -367,6 +393,7 @@ pub(crate) struct Furniture {
     pub(crate) rule: i64,
     pub(crate) person: i64,
     pub(crate) login: i64,
+    pub(crate) recording: i64,
 }
 
 async fn token(db: &Db, scope: Scope, role: Role) -> String {

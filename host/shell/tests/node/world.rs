@@ -2,7 +2,7 @@
 
 use crate::phone::Phone;
 use core::time::Duration;
-use model::{Account, Cdr, Company, DefaultVerdict, Ha1, MediaPath, Transport};
+use model::{Account, Cdr, Company, DefaultVerdict, Ha1, MediaPath, MediaSecurity, Transport};
 use shell::{Handle, ListenerConfig, MediaConfig, PortRange, Shell, ShellConfig, TlsCertificate, TlsConfig};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -127,7 +127,11 @@ impl World {
         let ha1 = sip_auth::ha1(name, &self.company.domain, "secret");
         let (username, display_name) = (name.to_owned(), String::new());
         let new = NewAccount { company: self.company.id, username, display_name, ha1, direct: None, enabled: true };
-        let _account: Account = self.db.accounts().create(&OpContext::platform(), new).await.unwrap();
+        let ctx = OpContext::platform();
+        let account: Account = self.db.accounts().create(&ctx, new).await.unwrap();
+        // A phone that is no browser, although it may come by WebSocket.
+        let plain = Account { media_security: Some(MediaSecurity::Forbid), ..account };
+        self.db.accounts().update(&ctx, &plain).await.unwrap();
         self.handle.live().await.unwrap();
         let mut phone = Phone::secure(name, transport, self.address(transport), Some(trust(self.dir.path())));
         phone.register_with("secret");

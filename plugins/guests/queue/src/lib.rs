@@ -6,8 +6,8 @@
 //! ```
 //! | code | |
 //! |---|---|
-//! | `*86`, `*88` | an agent logs in and out |
-//! | `*84`, `*85` | an agent pauses, and goes on |
+//! | `*41`, `*42` | an agent logs in and out |
+//! | `*43`, `*44` | an agent pauses, and goes on |
 //!
 //! Every caller's script stands for itself; what they share is kept in kv. Who waits sits, deaf and muted, in a room of the
 //! queue's name (the argument `queue` of a number that leads to one, `name`, or the number that was dialled): the room is what a script waits on, and whoever sets an agent free takes the first caller out of it. An
@@ -103,10 +103,10 @@ impl Feature for Queue {
             return Ok(Action::Ignore);
         };
         let does = match code.as_str() {
-            "*86" => "login",
-            "*88" => "logout",
-            "*84" => "pause",
-            "*85" => "unpause",
+            "*41" => "login",
+            "*42" => "logout",
+            "*43" => "pause",
+            "*44" => "unpause",
             _ => return Ok(Action::Ignore),
         };
         let args = [("agent", agent.as_str()), ("do", does)].map(|(n, v)| (n.to_owned(), v.to_owned()));

@@ -120,7 +120,8 @@ impl Config {
     fn keep(&self, wallet: &Wallet, found: &Found, target: &Target, granted_s: u32) -> Result<Verdict> {
         let mut wallet = wallet.clone();
         let wanted = granted_s.saturating_add(self.grant_s).min(self.longest_s.max(granted_s));
-        let kept = if granted_s > 0 { found.rate.cost(u64::from(granted_s) * 1_000, found.rounding) } else { 0 };
+        // What is asked for again, its answer having been lost, keeps its own money already.
+        let kept = wallet.reserve(&target.id, 0, self.slack_s)?;
         for _ in 0..TRIES {
             // What is kept for this call already is its own.
             let own = Wallet { reserved: wallet.reserved.saturating_sub(kept), ..wallet.clone() };
