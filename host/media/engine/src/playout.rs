@@ -223,7 +223,7 @@ impl Engine {
         let mut frame = core::mem::take(&mut self.playout.frame);
         frame.clear();
         let mut to = None;
-        let transcoded = |s: &&Stream| s.route.decodes() && s.conference.is_none() && !s.echo;
+        let transcoded = |s: &&Stream| s.carried && s.route.decodes() && s.conference.is_none() && !s.echo;
         let stream = self.ports.get(id).filter(transcoded);
         if let Some((ear, peer)) = stream.and_then(|s| s.ear.as_ref().zip(s.peer)) {
             frame.extend_from_slice(ear.frame());

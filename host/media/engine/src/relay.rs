@@ -80,6 +80,9 @@ impl Engine {
         }
         let peer = stream.peer?;
         let pass = stream.route.of(header.payload_type);
+        if !stream.is_event(header.payload_type) {
+            stream.carried = pass == Pass::Decode;
+        }
         let id = peer;
         let peer = self.ports.get_mut(peer)?;
         match pass {

@@ -34,6 +34,8 @@ pub(crate) struct Stream {
     pub(crate) remote: Option<RemoteMedia>,
     pub(crate) peer: Option<StreamId>,
     pub(crate) route: Route,
+    /// What its party sends now is in a format that the peer does not take: the ear hears it for the peer, too.
+    pub(crate) carried: bool,
     pub(crate) echo: bool,
     pub(crate) digits: bool,
     pub(crate) detector: Detector,
@@ -93,6 +95,7 @@ impl Stream {
             remote: None,
             peer: None,
             route: Route::transparent(),
+            carried: false,
             echo: false,
             digits: false,
             detector: Detector::new(),

@@ -163,3 +163,24 @@ fn keys_are_pressed_one_after_the_other_and_told_at_the_end() {
     assert_eq!(packet(&b, 8, &[]).len(), 12);
     assert_eq!(desk.send(&mut b, 8, &[0; 160]), None);
 }
+
+#[test]
+fn what_passes_as_it_is_is_not_spoken_once_more() {
+    let mut desk = Desk::new();
+    // It could send G.722 as well, which the other does not take.
+    let mut wide = desk.party("10.0.0.1:4000", "9 8");
+    let narrow = desk.party("10.0.0.2:5000", "8");
+    desk.engine.connect(wide.id, narrow.id);
+    let (g722, pcma) = (Format::new("G722", 8_000, 1), Format::new("PCMA", 8_000, 1));
+    let mut encoder = Own.encoder(&pcma).unwrap();
+    for n in 0..50 {
+        let mut payload = Vec::new();
+        encoder.encode(&tone(8_000, n), &mut payload);
+        assert!(desk.send(&mut wide, 8, &payload).is_some(), "it passes");
+        let sent = desk.pass(20);
+        assert!(sent.iter().all(|t| t.to != narrow.rtp), "and is not said twice");
+    }
+    // Where it changes its mind, it is heard all the same.
+    let sent = speak(&mut desk, &mut wide, 9, &g722, 20);
+    assert!(sent.iter().filter(|t| t.to == narrow.rtp).count() >= 18);
+}
