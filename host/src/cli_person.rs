@@ -105,7 +105,8 @@ pub(crate) enum Token {
     /// Revoke a token
     Remove {
         /// The token's number
-        token: i64,
+        #[arg(value_name = "TOKEN")]
+        number: i64,
     },
 }
 

@@ -3,6 +3,7 @@
 use crate::books::Settling;
 use crate::boxes::Boxes;
 use crate::clock::Clock;
+use crate::command::Command;
 use crate::countries::CountryFile;
 use crate::feed::{Applied, Feed};
 use crate::handle::{Ending, Handle, Inner};
@@ -50,54 +51,29 @@ impl Shell {
         make_dir(&config.data_dir)?;
         let (outbox, drain) = open_outbox(&config).await?;
         let (inbox, receiver) = mpsc::channel(config.limits.inbox_max.max(1));
-        let applied = watch::Sender::new(Applied::default());
-        let countries = CountryFile::read(config.countries.clone())?;
         let clock = Clock::anchored();
         let trust = Arc::new(Trust::new(&config.identity, config.limits.proof_deadline(), clock)?);
-        let mut feed = Feed {
-            db: db.clone(),
-            plugins: plugins.clone(),
-            inbox: inbox.clone(),
-            applied,
-            live: watch::Sender::new(Arc::default()),
-            refused: BTreeMap::new(),
-            tables: BTreeMap::new(),
-            countries,
-            trust: Arc::clone(&trust),
-        };
-        keep::restore(plugins.kv(), &db).await?;
-        let directory = feed.directory().await?;
-        feed.load_tables().await?;
-        let broken = feed.bind().await?;
-        let directory = Arc::new(directory.with_hooks(plugins.hooks()));
-        feed.live.send_replace(Arc::clone(&directory));
-        feed.applied.send_replace(Applied { version: directory.version(), stale: None, broken });
+        let (feed, directory) = first_facts(&config, (&db, &plugins), inbox.clone(), &trust).await?;
 
-        let certificate = dtls::Certificate::draw()
-            .map_err(|e| ShellError::System { what: "a certificate for browsers", why: e.to_string() })?;
-        let mut core = new_core(&config, &net, &directory, prompts, &certificate)?;
-        if let Some(snapshot) = registrations::load(&config.data_dir) {
-            core.restore_registrations(snapshot, clock.now());
-        }
+        let (core, certificate) = first_core(&config, &net, &directory, (prompts, clock))?;
         let keeper = Keeper::start(&config.data_dir, core.registrations())?;
         let published = Published::new();
         let (locks, thrown) = mpsc::channel(LOCKS_MAX);
         let (whys, explained) = mpsc::channel(config.limits.inbox_max.max(1));
         let listeners = net.listeners().to_vec();
-        let net_waker = net.waker();
         let (finished, recorded) = mpsc::unbounded_channel();
         let unfinished = Unfinished::default();
         let boxes = Boxes::new((db.clone(), &config.data_dir), unfinished.clone(), inbox.downgrade(), clock);
         plugins.keep_mailboxes(Arc::new(boxes.clone()));
         let thread = spawn(Parts {
             core,
+            proofs: Proofs::new(trust, net.waker()),
+            hands: Hands::start(certificate, net.waker()).map_err(no_thread)?,
             net,
             clock,
             directory,
             plugins: plugins.clone(),
             resolver: resolver::Resolver::new(resolver_settings(&config, &listeners)),
-            proofs: Proofs::new(trust, net_waker.clone()),
-            hands: Hands::start(certificate, net_waker).map_err(no_thread)?,
             journal: outbox.journal(),
             keeper,
             recorder: Recorder::start(&config.data_dir, finished, unfinished).map_err(no_thread)?,
@@ -122,7 +98,6 @@ impl Shell {
         };
         let drain_task = tokio::spawn(work.run((db.clone(), clock), stopping));
         let ending = Mutex::new(Ending { thread: Some(thread), drain_stop: Some(stop), drain_task: Some(drain_task) });
-        let draining = AtomicBool::new(false);
         let inner = Inner {
             inbox,
             published,
@@ -135,11 +110,55 @@ impl Shell {
             listeners,
             recordings,
             boxes,
-            draining,
+            draining: AtomicBool::new(false),
             ending,
         };
         Ok(Handle { inner: Arc::new(inner) })
     }
+}
+
+/// The feed, with everything that the database holds now, and the directory of it.
+async fn first_facts(
+    config: &ShellConfig,
+    (db, plugins): (&Db, &plugin::Host),
+    inbox: mpsc::Sender<Command>,
+    trust: &Arc<Trust>,
+) -> Result<(Feed, Arc<Directory>), ShellError> {
+    let mut feed = Feed {
+        db: db.clone(),
+        plugins: plugins.clone(),
+        inbox,
+        applied: watch::Sender::new(Applied::default()),
+        live: watch::Sender::new(Arc::default()),
+        refused: BTreeMap::new(),
+        tables: BTreeMap::new(),
+        countries: CountryFile::read(config.countries.clone())?,
+        trust: Arc::clone(trust),
+    };
+    keep::restore(plugins.kv(), db).await?;
+    let directory = feed.directory().await?;
+    feed.load_tables().await?;
+    let broken = feed.bind().await?;
+    let directory = Arc::new(directory.with_hooks(plugins.hooks()));
+    feed.live.send_replace(Arc::clone(&directory));
+    feed.applied.send_replace(Applied { version: directory.version(), stale: None, broken });
+    Ok((feed, directory))
+}
+
+/// The core, with the registrations of the process before, and the certificate that browsers know it by.
+fn first_core(
+    config: &ShellConfig,
+    net: &Net,
+    directory: &Arc<Directory>,
+    (prompts, clock): (media::Prompts, Clock),
+) -> Result<(Core, dtls::Certificate), ShellError> {
+    let certificate = dtls::Certificate::draw()
+        .map_err(|e| ShellError::System { what: "a certificate for browsers", why: e.to_string() })?;
+    let mut core = new_core(config, net, directory, prompts, &certificate)?;
+    if let Some(snapshot) = registrations::load(&config.data_dir) {
+        core.restore_registrations(snapshot, clock.now());
+    }
+    Ok((core, certificate))
 }
 
 fn no_thread(error: std::io::Error) -> ShellError {

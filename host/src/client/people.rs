@@ -152,7 +152,7 @@ pub(super) async fn token(remote: &Remote, command: &Token) -> Result<String, Fa
             let words = format!("Token {} (shown this once): {}\n", text(&made, "id"), text(&made, "secret"));
             Ok(shown(remote, &made, words))
         }
-        Token::Remove { token } => {
+        Token::Remove { number: token } => {
             remote.write(Method::DELETE, &format!("/tokens/{token}"), &Value::Null).await?;
             Ok(shown(remote, &Value::Null, format!("Token {token} is worth nothing from now on.\n")))
         }

@@ -151,6 +151,6 @@ on_both! {
         assert_eq!(*echo, RouteTarget::App("echo".to_owned()));
         let ten = &directory.extension(first.company.id, "1010").unwrap().target;
         assert_eq!(*ten, RouteTarget::Account("1010".to_owned()));
-        assert_eq!(db.extensions().list(&OpContext::platform(), None, Page::first()).await.unwrap().len(), 13);
+        assert_eq!(db.extensions().list(&OpContext::platform(), None, Page::first()).await.unwrap().len(), 15);
     }
 }
