@@ -95,7 +95,9 @@ impl Api {
     /// Every route. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, or local scrapers need a token.
     pub fn router(mut self) -> Router {
         let (routes, document) = openapi::routes();
-        self.nouns = Arc::new(document.paths.paths.keys().map(|path| gate::noun(path).to_owned()).collect());
+        let paths = document.get("paths").and_then(serde_json::Value::as_object);
+        let nouns = paths.into_iter().flat_map(|paths| paths.keys()).map(|path| gate::noun(path).to_owned());
+        self.nouns = Arc::new(nouns.collect());
         let document = Arc::new(document);
         let open = openapi::open_routes(document).layer(DefaultBodyLimit::max(extract::JSON_BYTES_MAX));
         let inside = routes.clone().with_state(self.clone());

@@ -317,9 +317,11 @@ async fn settlements(State(api): State<Api>, caller: Caller, Params(which): Para
 async fn retry(
     State(api): State<Api>,
     caller: Caller,
-    Path((call, leg)): Path<(String, u16)>,
+    Path((call, leg)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let call: CallId = call.parse().map_err(|_| Problem::not_found("settlement"))?;
+    let nothing = || Problem::not_found("settlement");
+    let call: CallId = call.parse().map_err(|_| nothing())?;
+    let leg: u16 = leg.parse().map_err(|_| nothing())?;
     api.db.settlements().retry(&caller.ctx, (call, leg), api.switch.now()).await?;
     Ok(StatusCode::ACCEPTED)
 }
