@@ -31,6 +31,8 @@ pub(crate) struct Call {
     pub(crate) moved: Vec<(LegNo, LegNo)>,
     /// Whether the caller wants its number withheld (RFC 3323).
     pub(crate) private: bool,
+    /// Nothing is taken into any recording of this call, begun or to come: a card number is being told.
+    pub(crate) tapes_halted: bool,
     /// The offer that is being carried from one leg to another.
     pub(crate) reoffer: Option<Reoffer>,
     /// Other requests that are being carried.
@@ -98,6 +100,7 @@ impl Call {
             caller_offer: None,
             moved: Vec::new(),
             private: false,
+            tapes_halted: false,
             reoffer: None,
             carried: Vec::new(),
             handing: None,

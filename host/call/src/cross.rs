@@ -38,6 +38,7 @@ pub(crate) struct Line {
     sip_call_id: String,
     held: bool,
     taped: bool,
+    halted: bool,
     security: Security,
     /// What it may use, where it is paid for.
     pub(crate) granted: Option<Box<crate::rating::Granted>>,
@@ -415,6 +416,7 @@ impl Step<'_, '_> {
     pub(crate) fn release_line(&mut self, no: LegNo) -> Option<Line> {
         self.hush(no);
         self.part(no);
+        let halted = self.call.tapes_halted;
         let leg = self.call.leg_mut(no)?;
         let dialog = leg.dialog.take()?;
         let stream = leg.stream.take();
@@ -430,6 +432,7 @@ impl Step<'_, '_> {
             sip_call_id: leg.sip_call_id.clone(),
             held: leg.held,
             taped: leg.taped,
+            halted,
             security: leg.security.clone(),
             granted: leg.granted.take(),
         };
@@ -444,6 +447,7 @@ impl Step<'_, '_> {
     /// Gives a leg, which has none, a party with its dialog and media.
     pub(crate) fn take_line(&mut self, no: LegNo, line: Line) {
         let id = self.id();
+        self.call.tapes_halted |= line.halted && line.taped;
         let Some(leg) = self.call.leg_mut(no) else { return };
         leg.dialog = Some(line.dialog);
         leg.stream = line.stream;

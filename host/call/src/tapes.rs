@@ -2,7 +2,8 @@
 //!
 //! A leg that is `taped` is recorded from its answer on and follows its party into whatever call it moves to. A script
 //! that records the leg itself comes first: the number's recording ends and goes on, as another, when the script's is
-//! over. What is halted (a card number is being told) is halted for all that record in the call.
+//! over. What is halted (a card number is being told) is halted for all that record in the call, also
+//! for what begins meanwhile, and for a party that is transferred meanwhile.
 
 use crate::call::Call;
 use crate::engine::{Engine, Output};
@@ -88,6 +89,9 @@ impl Step<'_, '_> {
         let now = self.now();
         let id = self.floors.media.record(stream, of, now).map_err(|error| NoTape::Stream(kind(&error)))?;
         self.desk.recordings += 1;
+        if self.call.tapes_halted {
+            self.floors.media.pause_recording(stream, true);
+        }
         let recording = RecordingId(id.number());
         let name = format!("{}-{no}-{}", self.id(), recording.0);
         let start = RecordingStart {
@@ -164,8 +168,14 @@ impl Step<'_, '_> {
                 let recorded = |l: &Leg| l.stream.filter(|_| l.taping.is_some());
                 let streams: Vec<StreamId> = self.call.legs.iter().filter_map(recorded).collect();
                 let on = act == TapeAct::Pause;
-                let halted = streams.into_iter().filter(|stream| self.floors.media.pause_recording(*stream, on));
-                if halted.count() > 0 { Ok(()) } else { Err(TapeRefusal::State) }
+                if streams.is_empty() && self.call.tapes_halted == on {
+                    return Err(TapeRefusal::State);
+                }
+                self.call.tapes_halted = on;
+                for stream in streams {
+                    self.floors.media.pause_recording(stream, on);
+                }
+                Ok(())
             }
         }
     }

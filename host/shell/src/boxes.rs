@@ -151,11 +151,11 @@ impl Boxes {
     }
 
     fn message_path(&self, company: CompanyId, file: &str) -> PathBuf {
-        recordings::folder_of(&self.inner.data.join(MESSAGES), company).join(format!("{file}.wav"))
+        recordings::file_of(&self.inner.data.join(MESSAGES), company, file)
     }
 
     fn recording_path(&self, company: CompanyId, name: &str) -> PathBuf {
-        recordings::folder_of(&self.inner.data.join(RECORDINGS), company).join(format!("{name}.wav"))
+        recordings::file_of(&self.inner.data.join(RECORDINGS), company, name)
     }
 
     /// Waits until a recording that has ended is on the disk.

@@ -5,7 +5,7 @@
 
 use crate::recordings::{file_of, folder_of, note};
 use model::{RecordedBy, RecordingEvent, RecordingId, RecordingStart};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
 use tokio::sync::watch;
 
 /// Folder of the recordings within the data folder.
@@ -33,6 +33,8 @@ pub(crate) struct Recorder {
     thread: Option<JoinHandle<()>>,
     lost: u64,
     unfinished: Unfinished,
+    /// Ends that found the queue full: told before anything else. No more than there are recordings.
+    ends: VecDeque<RecordingEvent>,
 }
 
 /// The names of recordings that are not yet whole on the disk. Cheap to clone.
@@ -48,6 +50,11 @@ impl Unfinished {
         self.0.send_if_modified(|names| names.remove(name));
     }
 
+    /// Whether the recording of this name is being written.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        self.0.borrow().contains(name)
+    }
+
     /// Returns when the recording of this name is whole, or was never begun.
     pub(crate) async fn over(&self, name: &str) {
         let mut names = self.0.subscribe();
@@ -58,56 +65,68 @@ impl Unfinished {
 impl Recorder {
     /// Starts the thread; a folder is made when the first recording of a company begins.
     /// `finished` is told of each file that is to be kept, once it is whole; `unfinished` is how others wait for one.
-    pub(crate) fn start(
-        data_dir: &Path,
-        finished: UnboundedSender<PathBuf>,
-        unfinished: Unfinished,
-    ) -> io::Result<Recorder> {
+    pub(crate) fn start(data_dir: &Path, finished: Sender<PathBuf>, unfinished: Unfinished) -> io::Result<Recorder> {
         let (to, from) = sync_channel(WAITING_MAX);
         let root = data_dir.join(FOLDER);
         let told = unfinished.clone();
         let thread = std::thread::Builder::new()
             .name("recordings".to_owned())
             .spawn(move || write_all(&root, &from, (&finished, &told)))?;
-        Ok(Recorder { to: Some(to), thread: Some(thread), lost: 0, unfinished })
+        Ok(Recorder { to: Some(to), thread: Some(thread), lost: 0, unfinished, ends: VecDeque::new() })
     }
 
-    /// Hands an event on.
+    /// Hands an event on. Sound may be lost where the disk is too slow, an end never.
     pub(crate) fn take(&mut self, event: RecordingEvent) {
-        let Some(to) = &self.to else { return };
         if let RecordingEvent::Started(start) = &event {
             self.unfinished.begin(&start.name);
         }
-        match to.try_send(event) {
+        while let Some(end) = self.ends.pop_front() {
+            if let Err(end) = self.tell(end) {
+                self.ends.push_front(end);
+                break;
+            }
+        }
+        match self.tell(event) {
             Ok(()) if self.lost > 0 => {
                 tracing::warn!(pieces = self.lost, "the disk was too slow: recordings have gaps");
                 self.lost = 0;
             }
             Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.lost += 1,
+            Err(end @ RecordingEvent::Ended(..)) => self.ends.push_back(end),
+            Err(RecordingEvent::Started(start)) => {
+                self.unfinished.end(&start.name);
+                self.lost += 1;
+            }
+            Err(RecordingEvent::Sound(..)) => self.lost += 1,
         }
+    }
+
+    fn tell(&self, event: RecordingEvent) -> Result<(), RecordingEvent> {
+        let Some(to) = &self.to else { return Err(event) };
+        to.try_send(event).map_err(|refused| match refused {
+            TrySendError::Full(event) | TrySendError::Disconnected(event) => event,
+        })
     }
 }
 
 /// Waits until everything is written.
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.to = None;
+        if let Some(to) = self.to.take() {
+            self.ends.drain(..).for_each(|end| drop(to.send(end)));
+        }
         if let Some(thread) = self.thread.take() {
             let _panicked = thread.join();
         }
     }
 }
 
-fn write_all(
-    root: &Path,
-    from: &Receiver<RecordingEvent>,
-    (finished, unfinished): (&UnboundedSender<PathBuf>, &Unfinished),
-) {
+fn write_all(root: &Path, from: &Receiver<RecordingEvent>, (finished, unfinished): (&Sender<PathBuf>, &Unfinished)) {
     let whole = |wav: Wav| {
         unfinished.end(&wav.name);
         if wav.kept {
-            let _stopping = finished.send(wav.path);
+            // Where nobody takes it now, its note says that it is there.
+            let _later = finished.try_send(wav.path);
         }
     };
     let mut open: BTreeMap<RecordingId, Wav> = BTreeMap::new();
@@ -208,7 +227,7 @@ mod tests {
     use model::{
         BrandId, CallId, Channels, CompanyId, Instant, RecordedBy, RecordingEvent, RecordingId, RecordingStart,
     };
-    use tokio::sync::mpsc::unbounded_channel;
+    use tokio::sync::mpsc::channel;
 
     fn start(recording: u64, channels: Channels) -> RecordingEvent {
         RecordingEvent::Started(RecordingStart {
@@ -241,7 +260,7 @@ mod tests {
     fn a_file_is_whole_after_every_piece() {
         let folder = tempfile::tempdir().unwrap();
         let file = |n: u64| folder.path().join(FOLDER).join("7").join(format!("call-0-{n}.wav"));
-        let mut recorder = Recorder::start(folder.path(), unbounded_channel().0, Unfinished::default()).unwrap();
+        let mut recorder = Recorder::start(folder.path(), channel(1).0, Unfinished::default()).unwrap();
         recorder.take(start(1, Channels::Stereo));
         recorder.take(start(2, Channels::Party));
         recorder.take(RecordingEvent::Sound(RecordingId(1), vec![1, -2, 3, -4]));
@@ -262,7 +281,7 @@ mod tests {
     fn a_folder_that_cannot_be_made_loses_the_recording_only() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FOLDER), b"in the way").unwrap();
-        let mut recorder = Recorder::start(folder.path(), unbounded_channel().0, Unfinished::default()).unwrap();
+        let mut recorder = Recorder::start(folder.path(), channel(1).0, Unfinished::default()).unwrap();
         recorder.take(start(1, Channels::Mixed));
         recorder.take(RecordingEvent::Sound(RecordingId(1), vec![1]));
         recorder.take(RecordingEvent::Ended(RecordingId(1), Duration::ZERO));

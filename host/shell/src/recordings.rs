@@ -5,6 +5,7 @@
 //! row; a row whose file is gone is removed the next time somebody looks.
 
 use crate::clock::Clock;
+use crate::recorder::Unfinished;
 use core::time::Duration;
 use model::{CompanyId, Instant, RecordingStart};
 use sha2::{Digest, Sha256};
@@ -22,6 +23,8 @@ const PAUSE_FIRST: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Of a file that is read for its sum.
 const PIECE: usize = 64 * 1024;
+/// Finished recordings that wait for their rows; of more the notes are found by the next look.
+pub(crate) const FINISHED_MAX: usize = 1_000;
 /// The ending of notes.
 const NOTE: &str = "json";
 
@@ -45,24 +48,26 @@ pub(crate) fn note(file: &Path, start: &RecordingStart) -> io::Result<()> {
 pub(crate) async fn keep(
     root: PathBuf,
     (db, clock): (Db, Clock),
-    mut finished: mpsc::UnboundedReceiver<PathBuf>,
+    (mut finished, unfinished): (mpsc::Receiver<PathBuf>, Unfinished),
     mut stop: watch::Receiver<bool>,
 ) {
-    for file in left_behind(&root) {
-        index(&db, &file, &mut stop).await;
-    }
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let next = tokio::select! {
-            file = finished.recv() => Some(file),
-            _ = sweep.tick() => None,
+            biased;
             _ = stop.wait_for(|stop| *stop) => break,
+            _ = sweep.tick() => None,
+            file = finished.recv() => Some(file),
         };
         match next {
             Some(Some(file)) => index(&db, &file, &mut stop).await,
             Some(None) => return,
             None => {
+                // What an earlier process left, and what was finished while many waited here.
+                for file in left_behind(&root, &unfinished) {
+                    index(&db, &file, &mut stop).await;
+                }
                 if let Err(error) = sweep_all(&root, &db, clock.now()).await {
                     tracing::warn!(%error, "old recordings could not be looked for");
                 }
@@ -74,12 +79,13 @@ pub(crate) async fn keep(
     }
 }
 
-/// The files whose notes an earlier process left.
-fn left_behind(root: &Path) -> Vec<PathBuf> {
+/// The files that have notes and are not being written.
+fn left_behind(root: &Path, unfinished: &Unfinished) -> Vec<PathBuf> {
     let entries = |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path());
     let mut files: Vec<PathBuf> = entries(root)
         .flat_map(|company| entries(&company).collect::<Vec<_>>())
         .filter(|path| path.extension().is_some_and(|e| e == NOTE))
+        .filter(|path| path.file_stem().is_some_and(|name| !unfinished.holds(&name.to_string_lossy())))
         .map(|note| note.with_extension("wav"))
         .collect();
     files.sort();
@@ -89,6 +95,10 @@ fn left_behind(root: &Path) -> Vec<PathBuf> {
 /// Gives a file its row, and removes its note. While the database is away it is tried again; at the end of the process
 /// the note stays for the next one.
 async fn index(db: &Db, file: &Path, stop: &mut watch::Receiver<bool>) {
+    // It may have been found by its note already.
+    if !file.with_extension(NOTE).exists() {
+        return;
+    }
     let path = file.to_owned();
     let read = tokio::task::spawn_blocking(move || read_file(&path)).await;
     let (start, about) = match read {
@@ -184,7 +194,7 @@ pub async fn remove_file(root: &Path, company: CompanyId, name: &str) -> io::Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recorder::{FOLDER, Recorder, Unfinished};
+    use crate::recorder::{FOLDER, Recorder};
     use model::{
         BrandId, CallId, Channels, CompanyKind, DefaultVerdict, Handling, MediaPath, RecordedBy, RecordingEvent,
         RecordingId, RecordingRules,
@@ -229,7 +239,7 @@ mod tests {
     async fn a_recording_is_noted_once_even_if_the_process_is_killed_before() {
         let dir = tempfile::tempdir().unwrap();
         let (db, company) = store(dir.path()).await;
-        let (told, finished) = mpsc::unbounded_channel();
+        let (told, finished) = mpsc::channel(FINISHED_MAX);
         let mut recorder = Recorder::start(dir.path(), told.clone(), Unfinished::default()).unwrap();
         let of_app = RecordingStart { by: RecordedBy::App, ..start(3, company, 10) };
         for recorded in [start(1, company, 10), start(2, company, 10), of_app] {
@@ -243,12 +253,12 @@ mod tests {
         drop((recorder, told));
         let root = dir.path().join(FOLDER);
         let (_running, stop) = watch::channel(false);
-        keep(root.clone(), (db.clone(), Clock::anchored()), finished, stop).await;
+        keep(root.clone(), (db.clone(), Clock::anchored()), (finished, Unfinished::default()), stop).await;
         let ctx = OpContext::platform();
         let kept = db.recordings().list(&ctx, (Some(company), None), Page::first()).await.unwrap();
         let seen: Vec<_> = kept.iter().map(|r| (r.name.as_str(), r.length_ms, r.bytes, r.sha256.len())).collect();
         assert_eq!(seen, [("call-0-1", 1_000, 32_044, 64), ("call-0-2", 1_000, 32_044, 64)]);
-        assert!(left_behind(&root).is_empty(), "the notes are gone with the rows");
+        assert!(left_behind(&root, &Unfinished::default()).is_empty(), "the notes are gone with the rows");
     }
 
     #[tokio::test]

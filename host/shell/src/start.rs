@@ -61,7 +61,7 @@ impl Shell {
         let (locks, thrown) = mpsc::channel(LOCKS_MAX);
         let (whys, explained) = mpsc::channel(config.limits.inbox_max.max(1));
         let listeners = net.listeners().to_vec();
-        let (finished, recorded) = mpsc::unbounded_channel();
+        let (finished, recorded) = mpsc::channel(recordings::FINISHED_MAX);
         let unfinished = Unfinished::default();
         let boxes = Boxes::new((db.clone(), &config.data_dir), unfinished.clone(), inbox.downgrade(), clock);
         plugins.keep_mailboxes(Arc::new(boxes.clone()));
@@ -76,7 +76,7 @@ impl Shell {
             resolver: resolver::Resolver::new(resolver_settings(&config, &listeners)),
             journal: outbox.journal(),
             keeper,
-            recorder: Recorder::start(&config.data_dir, finished, unfinished).map_err(no_thread)?,
+            recorder: Recorder::start(&config.data_dir, finished, unfinished.clone()).map_err(no_thread)?,
             inbox: receiver,
             whys,
             locks,
@@ -92,7 +92,7 @@ impl Shell {
             settling: Settling::new(&db, &plugins, clock, live.clone()),
             thrown,
             recordings: recordings.clone(),
-            recorded,
+            recorded: (recorded, unfinished),
             boxes: boxes.clone(),
             drain,
         };
@@ -172,7 +172,7 @@ struct Background {
     settling: Settling,
     thrown: mpsc::Receiver<LockThrow>,
     recordings: PathBuf,
-    recorded: mpsc::UnboundedReceiver<PathBuf>,
+    recorded: (mpsc::Receiver<PathBuf>, Unfinished),
     boxes: Boxes,
     drain: store::outbox::Drain,
 }

@@ -31,10 +31,11 @@ pub(super) async fn call(remote: &Remote, command: &Call) -> Result<String, Fail
     }
 }
 
-fn check_id(call: &str) -> Result<(), Failure> {
+/// Refuses what can be no call's id, before it stands in a path.
+pub(super) fn check_id(call: &str) -> Result<(), Failure> {
     if call.is_empty() || !call.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(Failure::start(format!(
-            "{call:?} is no call id: expected hex digits, as `strowger call list` prints"
+            "{call:?} is no call id: expected hex digits, as `strowger call list` and `strowger cdr list` print"
         )));
     }
     Ok(())

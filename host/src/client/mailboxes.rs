@@ -6,7 +6,6 @@ use crate::cli_mailbox::{Mailbox, Owner};
 use crate::exit::Failure;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use std::io::Write as _;
 
 pub(super) async fn run(remote: &Remote, command: &Mailbox) -> Result<String, Failure> {
     match command {
@@ -40,11 +39,9 @@ pub(super) async fn run(remote: &Remote, command: &Mailbox) -> Result<String, Fa
         }
         Mailbox::Fetch { owner, message, file } => {
             let path = format!("/accounts/{}/voicemail/messages/{message}/audio", account(remote, owner).await?);
-            let wav = remote.bytes(&path).await?;
-            let written = std::fs::File::create_new(file).and_then(|mut f| f.write_all(&wav));
-            written.map_err(|e| Failure::start(format!("cannot write {}: {e}", file.display())))?;
-            let done = json!({ "file": file.display().to_string(), "bytes": wav.len() });
-            Ok(if remote.json { json(&done) } else { format!("{} ({} bytes).\n", file.display(), wav.len()) })
+            let bytes = remote.download(&path, file).await?;
+            let done = json!({ "file": file.display().to_string(), "bytes": bytes });
+            Ok(if remote.json { json(&done) } else { format!("{} ({bytes} bytes).\n", file.display()) })
         }
         Mailbox::Move { owner, message, folder } => {
             let path = format!("/accounts/{}/voicemail/messages/{message}", account(remote, owner).await?);

@@ -6,7 +6,6 @@ use crate::cli_recording::Recording;
 use crate::exit::Failure;
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::io::Write;
 
 pub(super) async fn run(remote: &Remote, command: &Recording) -> Result<String, Failure> {
     match command {
@@ -25,15 +24,7 @@ pub(super) async fn run(remote: &Remote, command: &Recording) -> Result<String, 
             Ok(table(&heads, &rows(&recordings, &fields), "No recordings."))
         }
         Recording::Fetch { recording, file } => {
-            let fail = |e: std::io::Error| Failure::start(format!("cannot write {}: {e}", file.display()));
-            let mut to = std::fs::File::create_new(file).map_err(fail)?;
-            let fetched = remote.download(&format!("/recordings/{recording}/audio"), &mut to).await;
-            let bytes = fetched.and_then(|bytes| to.flush().and_then(|()| to.sync_all()).map_err(fail).map(|()| bytes));
-            if bytes.is_err() {
-                // Half a recording must not be taken for one.
-                let _ = std::fs::remove_file(file);
-            }
-            let bytes = bytes?;
+            let bytes = remote.download(&format!("/recordings/{recording}/audio"), file).await?;
             Ok(if remote.json {
                 json(&json!({ "file": file, "bytes": bytes }))
             } else {

@@ -158,28 +158,28 @@ impl Remote {
         self.client.request(method, format!("{}/api/v1{path}", self.url)).bearer_auth(&self.token).query(query)
     }
 
-    /// A file.
-    pub(crate) async fn bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
-        self.exchange(self.request(reqwest::Method::GET, path, &[])).await
-    }
-
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
-        let bytes = self.exchange(request).await?;
-        Ok(if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
-    }
-
-    async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failure> {
         let response = request.send().await.map_err(|e| self.unreachable(&e))?;
         let status = response.status();
         let bytes = response.bytes().await.map_err(|e| self.unreachable(&e))?;
-        if status.is_success() {
-            return Ok(bytes.to_vec());
-        }
-        Err(refused(status, &serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or(Value::Null) };
+        if status.is_success() { Ok(body) } else { Err(refused(status, &body)) }
     }
 
-    /// Fetches bytes into a file, however many; gives their number.
-    pub(crate) async fn download(&self, path: &str, to: &mut dyn Write) -> Result<u64, Failure> {
+    /// Fetches a file, which must not be there yet; gives its size. Where that fails none is left: half a recording must
+    /// not be taken for one.
+    pub(crate) async fn download(&self, path: &str, file: &Path) -> Result<u64, Failure> {
+        let fail = |e: std::io::Error| Failure::start(format!("cannot write {}: {e}", file.display()));
+        let mut to = std::fs::File::create_new(file).map_err(fail)?;
+        let fetched = self.fetch(path, &mut to).await;
+        let whole = fetched.and_then(|bytes| to.sync_all().map_err(fail).map(|()| bytes));
+        if whole.is_err() {
+            let _ = std::fs::remove_file(file);
+        }
+        whole
+    }
+
+    async fn fetch(&self, path: &str, to: &mut std::fs::File) -> Result<u64, Failure> {
         let request = self.request(reqwest::Method::GET, path, &[]);
         let mut response = request.send().await.map_err(|e| self.unreachable(&e))?;
         let status = response.status();

@@ -7,11 +7,7 @@ use serde_json::Value;
 use std::fmt::Write as _;
 
 pub(super) async fn run(remote: &Remote, call: &str) -> Result<String, Failure> {
-    if call.is_empty() || !call.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(Failure::start(format!(
-            "{call:?} is no call id: expected hex digits, as `strowger cdr list` prints"
-        )));
-    }
+    super::calls::check_id(call)?;
     let trace = remote.get(&format!("/calls/{call}/trace"), &[]).await?;
     Ok(if remote.json { json(&trace) } else { ladder(&trace) })
 }

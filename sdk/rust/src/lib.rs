@@ -38,6 +38,7 @@ mod kv;
 mod log;
 pub mod mailbox;
 mod metrics;
+mod numbers;
 mod router;
 mod sound;
 
@@ -56,6 +57,7 @@ pub use http::{Http, Response};
 pub use kv::Bucket;
 pub use log::{log, log_panics};
 pub use metrics::{count, observe};
+pub use numbers::public_number;
 pub use router::{
     Decision, Handling, MediaPath, Plan, Router, RouterGuest, Step, app, header, next, redirect, refuse, reroute,
 };

@@ -1,6 +1,6 @@
 //! A baresip that is told what to do over its control port.
 
-use crate::{Child, PATIENCE, Switch, audio, free_port, until};
+use crate::{Child, PATIENCE, Switch, audio, free_port, until, until_or};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -120,9 +120,14 @@ impl Phone {
         let text = json!({ "command": name, "params": params, "token": token }).to_string();
         self.control.write_all(format!("{}:{text},", text.len()).as_bytes()).expect("baresip listens");
         let messages = Arc::clone(&self.messages);
-        let answer = until(&format!("baresip's answer to {name}"), || {
+        let look = || {
             let messages = messages.lock().ok()?;
             messages.iter().find(|m| m["response"] == true && m["token"] == token.as_str()).cloned()
+        };
+        let child = &mut self.child;
+        let answer = until_or(&format!("baresip's answer to {name}"), look, || {
+            let told = messages.lock().map(|m| m.iter().map(Value::to_string).collect::<Vec<_>>().join("\n"));
+            format!("ended: {:?}\n{}\n{}\ntold:\n{}", child.ended(), child.out(), child.err(), told.unwrap_or_default())
         });
         assert_eq!(answer["ok"], true, "{name} {params}: {answer}");
         answer["data"].as_str().unwrap_or_default().to_owned()

@@ -5,7 +5,6 @@ use interop::{Phone, Sip, Switch, audio, until};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// Two of them at once would share the machine's two cores with four phones.
 fn turn() -> MutexGuard<'static, ()> {
@@ -36,15 +35,19 @@ fn lamp(phone: &mut Phone, new: u32, saved: u32) {
 }
 
 /// 1001 calls 1003, who is not there, and speaks after the beep.
-fn leave(switch: &Switch, sip: Sip, speaks: &[i16]) -> Phone {
+fn leave((switch, data): (&Switch, &Path), sip: Sip, speaks: &[i16]) -> Phone {
     let mut caller = Phone::registered(switch, sip, "1001", speaks);
     caller.dial("1003");
     caller.event("CALL_ESTABLISHED");
     // `#` leaps over the greeting, and the beep is a second at most.
     caller.listen(2);
     caller.keys("#");
-    // Nothing is heard meanwhile.
-    std::thread::sleep(Duration::from_secs(5));
+    // Until five seconds of it are on the disk.
+    let folder = data.join("recordings").join(switch.company().to_string());
+    until("what is said", || {
+        let sizes = std::fs::read_dir(&folder).ok()?.flatten().filter_map(|e| e.metadata().ok()).map(|m| m.len());
+        (sizes.max()? > 5 * 16_000).then_some(())
+    });
     caller
 }
 
@@ -60,7 +63,7 @@ fn a_message_is_left_lights_a_lamp_is_heard_and_deleted() {
     let switch = Switch::demo(data.path());
     let sip = Sip { server: switch.sip(), tcp: false };
     let ones = audio::noise(1, 5);
-    let mut caller = leave(&switch, sip, &ones);
+    let mut caller = leave((&switch, data.path()), sip, &ones);
     caller.command("hangup", "");
     caller.event("CALL_CLOSED");
     let greeting = audio::find(&caller.heard(), &prompt("vm-unavailable"));
@@ -118,7 +121,7 @@ fn wrong_pins_lock_a_box_and_a_lamp_lights_after_a_restart() {
     let data = tempfile::tempdir().unwrap();
     let mut switch = Switch::demo(data.path());
     let sip = Sip { server: switch.sip(), tcp: false };
-    let mut caller = leave(&switch, sip, &audio::noise(1, 5));
+    let mut caller = leave((&switch, data.path()), sip, &audio::noise(1, 5));
     caller.command("hangup", "");
     caller.event("CALL_CLOSED");
     let id = account(&switch, "1003");

@@ -19,7 +19,7 @@ use caps::{Caps, Window};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use strowger_sdk::prelude::*;
-use strowger_sdk::{Bucket, EventSink, Item, count, export_event_sink, longest_prefix, warn};
+use strowger_sdk::{Bucket, EventSink, Item, count, export_event_sink, longest_prefix, public_number, warn};
 
 const STORE: Bucket = Bucket("guard");
 /// What is known of a call is forgotten then, whatever its end; no call lives longer.
@@ -64,17 +64,7 @@ impl Default for Config {
 impl Config {
     /// The number with its `+`, if it is a public one.
     fn public(&self, dialled: &str) -> Option<String> {
-        let digits = |text: &str| (3..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-        let number = if let Some(number) = dialled.strip_prefix('+') {
-            number.to_owned()
-        } else if let Some(number) = dialled.strip_prefix(&self.international).filter(|n| !n.starts_with('0')) {
-            number.to_owned()
-        } else if let Some(number) = dialled.strip_prefix(&self.national).filter(|_| !self.country.is_empty()) {
-            format!("{}{number}", self.country)
-        } else {
-            return None;
-        };
-        digits(&number).then(|| format!("+{number}"))
+        public_number(dialled, &self.country, &self.international, &self.national)
     }
 
     /// The class whose longest beginning fits.

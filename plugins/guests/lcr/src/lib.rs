@@ -14,7 +14,7 @@
 
 use serde::Deserialize;
 use strowger_sdk::prelude::*;
-use strowger_sdk::{longest_prefix, warn};
+use strowger_sdk::{longest_prefix, public_number, warn};
 
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -88,17 +88,7 @@ impl Router for Lcr {
 impl Config {
     /// The number with its `+`, if it is a public one.
     fn public(&self, dialled: &str) -> Option<String> {
-        let digits = |text: &str| (3..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-        let number = if let Some(number) = dialled.strip_prefix('+') {
-            number.to_owned()
-        } else if let Some(number) = dialled.strip_prefix(&self.international).filter(|n| !n.starts_with('0')) {
-            number.to_owned()
-        } else if let Some(number) = dialled.strip_prefix(&self.national).filter(|_| !self.country.is_empty()) {
-            format!("{}{number}", self.country)
-        } else {
-            return None;
-        };
-        digits(&number).then(|| format!("+{number}"))
+        public_number(dialled, &self.country, &self.international, &self.national)
     }
 
     /// What each carrier takes for it. A carrier whose table is missing or makes no sense is left out and told.
