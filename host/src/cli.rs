@@ -120,6 +120,9 @@ pub(crate) enum Command {
     /// API tokens
     #[command(subcommand)]
     Token(crate::cli_person::Token),
+    /// Work that is done in the background
+    #[command(subcommand)]
+    Job(crate::cli_job::Job),
     /// Who changed what
     #[command(subcommand)]
     Audit(crate::cli_person::Audit),

@@ -6,6 +6,7 @@
 
 mod author;
 mod cli;
+mod cli_job;
 mod cli_mailbox;
 mod cli_money;
 mod cli_person;
@@ -86,6 +87,7 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             | Command::Mailbox(_)
             | Command::Person(_)
             | Command::Login(_)
+            | Command::Job(_)
             | Command::Token(_)
             | Command::Audit(_)) => client::run(&cli.remote, command).await,
         }

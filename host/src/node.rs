@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use store::{Db, NewToken, OpContext, Role, Scope, SecretKey};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// What is there before any SIP socket: the data folder, the HTTP port, the database.
 #[derive(Debug)]
@@ -75,8 +75,10 @@ impl Opened {
         let http = self.http.local_addr().map_err(Failure::start)?;
         let (stop_http, stopped) = oneshot::channel::<()>();
         let rate = api::RateLimit { per_minute: config.http.requests_per_minute, burst: config.http.requests_burst };
-        let routes = Api::new(self.db.clone(), Arc::new(switch.clone())).trusting(trusted).limited(rate).router();
-        let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+        let api = Api::new(self.db.clone(), Arc::new(switch.clone())).trusting(trusted).limited(rate);
+        let (stop_jobs, stopped_jobs) = watch::channel(false);
+        let working = tokio::spawn(api.workers().map_err(Failure::start)?.run(stopped_jobs));
+        let service = api.router().into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async move {
             let stop = async {
                 let _ = stopped.await;
@@ -91,6 +93,8 @@ impl Opened {
             http,
             serving,
             stop_http,
+            working,
+            stop_jobs,
             drain: Duration::from_secs(u64::from(config.sip.drain_s)),
             tls: config.tls.files(),
         })
@@ -228,6 +232,8 @@ pub(crate) struct Node {
     http: SocketAddr,
     serving: tokio::task::JoinHandle<()>,
     stop_http: oneshot::Sender<()>,
+    working: tokio::task::JoinHandle<()>,
+    stop_jobs: watch::Sender<bool>,
     drain: Duration,
     tls: TlsConfig,
 }
@@ -276,8 +282,11 @@ impl Node {
             None => self.switch.drain(Duration::ZERO).await,
         };
         let _ = self.stop_http.send(());
+        let _ = self.stop_jobs.send(true);
         // A client that holds its connection open does not hold the process.
         let _ = tokio::time::timeout(Duration::from_secs(1), self.serving).await;
+        // A job that cannot be given back in time is taken up again when its lease ends.
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.working).await;
         let _ = tokio::time::timeout(Duration::from_secs(5), self.db.close()).await;
         tracing::info!(calls_ended = drained.calls_ended, "stopped");
         if by_itself { Err(Failure::refused("the switch stopped by itself: the log says why")) } else { Ok(()) }

@@ -11,6 +11,7 @@ mod credentials;
 mod doors;
 mod extract;
 mod gate;
+mod jobs;
 mod node;
 mod nouns;
 mod openapi;
@@ -21,6 +22,7 @@ mod switch;
 
 pub use credentials::{ha1, new_password};
 pub use gate::rate::RateLimit;
+pub use jobs::Workers;
 pub use openapi::document;
 pub use problem::{FieldError, Problem};
 pub use stamp::rfc3339;
@@ -56,6 +58,10 @@ pub struct Api {
     heartbeat: Duration,
     /// Names this process in the numbers of events.
     epoch: u64,
+    /// Rings when there is a job to do.
+    jobs: jobs::Bell,
+    /// Rings when a job is called off.
+    calls_off: jobs::Bell,
 }
 
 impl fmt::Debug for Api {
@@ -71,7 +77,9 @@ impl Api {
         let doors = doors::Doors::new(db.derived_key("access tokens"));
         let (streams, epoch) = (tokio::sync::Semaphore::new(nouns::events::STREAMS_MAX), switch.now().unix_millis());
         let (trusted, nouns) = (Arc::default(), Arc::default());
-        Api { db, switch, trusted, doors, nouns, rate: RATE, streams: Arc::new(streams), heartbeat: HEARTBEAT, epoch }
+        let (rate, heartbeat, streams) = (RATE, HEARTBEAT, Arc::new(streams));
+        let (jobs, calls_off) = (jobs::Bell::default(), jobs::Bell::default());
+        Api { db, switch, trusted, doors, nouns, rate, streams, heartbeat, epoch, jobs, calls_off }
     }
 
     /// Takes plugins of these publishers only, but for what the platform's operator lets in unsigned by name.
@@ -90,6 +98,14 @@ impl Api {
     #[must_use]
     pub fn beating(self, heartbeat: Duration) -> Api {
         Api { heartbeat, ..self }
+    }
+
+    /// Those who do the jobs that this API, or another of the same database, is asked for.
+    ///
+    /// # Errors
+    /// The kernel gives no randomness.
+    pub fn workers(&self) -> Result<Workers, getrandom::Error> {
+        Workers::new(self.clone())
     }
 
     /// Every route. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, or local scrapers need a token.

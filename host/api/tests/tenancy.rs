@@ -161,6 +161,11 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
             "POST /api/v1/calls/{id}/recording",
             thing(v1(format!("/calls/{}/recording", call_id(company))), json!({"act": "pause"})),
         ),
+        ("GET /api/v1/jobs", Case::List),
+        ("GET /api/v1/jobs/{id}", thing(at("jobs", f.job), Value::Null)),
+        ("GET /api/v1/jobs/{id}/report", thing(at("jobs", f.job) + "/report", Value::Null)),
+        ("POST /api/v1/jobs/{id}/cancel", thing(at("jobs", f.job) + "/cancel", Value::Null)),
+        ("POST /api/v1/jobs/{id}/retry", thing(at("jobs", f.job) + "/retry", Value::Null)),
         ("GET /api/v1/registrations", Case::List),
         ("GET /api/v1/bans", Case::Platform),
         ("DELETE /api/v1/bans/{source}", Case::Platform),
@@ -256,6 +261,7 @@ fn the_document_and_the_cases_name_the_same_operations() {
         person: 0,
         login: 0,
         recording: 1,
+        job: 1,
     };
     let listed: BTreeSet<String> = cases(&world, nothing).keys().map(|k| (*k).to_owned()).collect();
     let (open, guarded): (Vec<_>, Vec<_>) = operations().into_iter().partition(|(_, open)| *open);
@@ -363,6 +369,7 @@ async fn everything(world: &World) -> String {
         "wallets",
         "people",
         "logins",
+        "jobs",
     ] {
         out += &world.must("GET", &format!("/api/v1/{noun}?limit=1000"), Value::Null).await.to_string();
     }

@@ -5,6 +5,7 @@
 mod accounts;
 mod bans;
 mod calls;
+mod jobs;
 mod mailboxes;
 mod money;
 mod numbers;
@@ -52,6 +53,7 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
         Command::Ddi(command) => numbers::ddi(&remote, command).await,
         Command::Extension(command) => numbers::extension(&remote, command).await,
         Command::Person(command) => people::person(&remote, command).await,
+        Command::Job(command) => jobs::run(&remote, command).await,
         Command::Login(command) => people::login(&remote, command).await,
         Command::Token(command) => people::token(&remote, command).await,
         Command::Audit(command) => people::audit(&remote, command).await,

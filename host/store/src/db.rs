@@ -3,8 +3,8 @@
 use crate::sql::{Arg, Pools, Row, Statement, Tx};
 use crate::{
     Accounts, Audit, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, Idempotency, Identities,
-    Ledger, Logins, People, PluginKeys, Plugins, Policies, PrefixTables, Recordings, Rules, SecretKey, Settlements,
-    StoreError, Tokens, TranslationSets, Trunks, VoiceBoxes, Wallets, feed::Watch, open,
+    JobRuns, Jobs, Ledger, Logins, People, PluginKeys, Plugins, Policies, PrefixTables, Recordings, Rules, SecretKey,
+    Settlements, StoreError, Tokens, TranslationSets, Trunks, VoiceBoxes, Wallets, feed::Watch, open,
 };
 use std::sync::Arc;
 
@@ -227,6 +227,18 @@ impl Db {
         self.inner.key.as_ref().map(|key| key.derive(purpose))
     }
 
+    /// The jobs, as their tenants see them.
+    #[must_use]
+    pub const fn jobs(&self) -> Jobs<'_> {
+        Jobs(self)
+    }
+
+    /// The jobs, as those who do them see them.
+    #[must_use]
+    pub const fn job_runs(&self) -> JobRuns<'_> {
+        JobRuns(self)
+    }
+
     /// The API tokens.
     #[must_use]
     pub const fn tokens(&self) -> Tokens<'_> {
@@ -234,15 +246,29 @@ impl Db {
     }
 
     pub(crate) async fn all<T: Row>(&self, s: Statement, args: &[Arg<'_>]) -> Result<Vec<T>, StoreError> {
-        self.inner.pools.all(s, args).await
+        match crate::batch::reading().await? {
+            Some(mut batch) => batch.all(s, args).await,
+            None => self.inner.pools.all(s, args).await,
+        }
     }
 
     pub(crate) async fn one<T: Row>(&self, s: Statement, args: &[Arg<'_>]) -> Result<Option<T>, StoreError> {
-        self.inner.pools.one(s, args).await
+        match crate::batch::reading().await? {
+            Some(mut batch) => batch.one(s, args).await,
+            None => self.inner.pools.one(s, args).await,
+        }
     }
 
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
-        self.inner.pools.begin_write().await
+        match crate::batch::part().await? {
+            Some(part) => Ok(Tx::Part(Box::new(part))),
+            None => self.inner.pools.begin_write().await,
+        }
+    }
+
+    /// Wakes [`Db::watch`] without waiting for its poll.
+    pub(crate) fn woken(&self) {
+        self.inner.watch.nudge();
     }
 
     /// Commits a change that the switch may have to hear of, and wakes [`Db::watch`] without waiting for its poll.

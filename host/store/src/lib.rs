@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod acting;
+mod batch;
 mod check;
 mod copy;
 mod db;
@@ -22,6 +23,7 @@ mod seed;
 mod sql;
 
 pub use acting::{Act, Deed, Tenant};
+pub use batch::Batch;
 pub use copy::{Content, backup, look, restore};
 pub use db::Db;
 pub use error::StoreError;
@@ -37,6 +39,8 @@ pub use nouns::explanations::Explanations;
 pub use nouns::extensions::{Extensions, NewExtension};
 pub use nouns::idempotency::{Idempotency, Known, RequestKey};
 pub use nouns::identities::{BrandIdentity, Identities, SignedIdentity};
+pub use nouns::job_runs::{JobRuns, Lease, Outlook, Step};
+pub use nouns::jobs::{Job, JobFilter, JobLine, JobState, Jobs, NewJob, Principal};
 pub use nouns::ledger::{Book, Ledger, LedgerError};
 pub use nouns::logins::{Login, Logins, Refreshed};
 pub use nouns::people::{NewPerson, People, Person, PersonId, Standing};
@@ -74,6 +78,8 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> 
         ("extensions", nouns::extensions::ALL),
         ("feed", feed::ALL),
         ("identities", nouns::identities::ALL),
+        ("job_runs", nouns::job_runs::ALL),
+        ("jobs", nouns::jobs::ALL),
         ("ledger", nouns::ledger::ALL),
         ("idempotency", nouns::idempotency::ALL),
         ("logins", nouns::logins::ALL),

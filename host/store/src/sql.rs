@@ -204,6 +204,24 @@ impl Pools {
 pub(crate) enum Tx {
     Sqlite(Transaction<'static, Sqlite>),
     Postgres(Transaction<'static, Postgres>),
+    /// Of a batch, whose transaction it is within.
+    Part(Box<crate::batch::Part>),
+}
+
+/// What makes parts of a transaction; the same words in both databases.
+pub(crate) mod savepoint {
+    use super::Statement;
+
+    const fn words(name: &'static str, sql: &'static str) -> Statement {
+        Statement { name, what: "transaction", sql }
+    }
+
+    pub(crate) const BEGIN_PART: Statement = words("BEGIN_PART", "SAVEPOINT part");
+    pub(crate) const UNDO_PART: Statement = words("UNDO_PART", "ROLLBACK TO SAVEPOINT part");
+    pub(crate) const END_PART: Statement = words("END_PART", "RELEASE SAVEPOINT part");
+    pub(crate) const BEGIN_STEP: Statement = words("BEGIN_STEP", "SAVEPOINT step");
+    pub(crate) const UNDO_STEP: Statement = words("UNDO_STEP", "ROLLBACK TO SAVEPOINT step");
+    pub(crate) const END_STEP: Statement = words("END_STEP", "RELEASE SAVEPOINT step");
 }
 
 impl Tx {
@@ -211,6 +229,7 @@ impl Tx {
         match self {
             Tx::Sqlite(tx) => bound!(sqlx::query_as::<_, T>(s.sql), args).fetch_all(&mut **tx).await,
             Tx::Postgres(tx) => bound!(sqlx::query_as::<_, T>(s.sql), args).fetch_all(&mut **tx).await,
+            Tx::Part(part) => return Box::pin(part.tx().all(s, args)).await,
         }
         .map_err(|e| s.failed(e))
     }
@@ -219,6 +238,7 @@ impl Tx {
         match self {
             Tx::Sqlite(tx) => bound!(sqlx::query_as::<_, T>(s.sql), args).fetch_optional(&mut **tx).await,
             Tx::Postgres(tx) => bound!(sqlx::query_as::<_, T>(s.sql), args).fetch_optional(&mut **tx).await,
+            Tx::Part(part) => return Box::pin(part.tx().one(s, args)).await,
         }
         .map_err(|e| s.failed(e))
     }
@@ -228,6 +248,7 @@ impl Tx {
         match self {
             Tx::Sqlite(tx) => bound!(sqlx::query(s.sql), args).execute(&mut **tx).await.map(|r| r.rows_affected()),
             Tx::Postgres(tx) => bound!(sqlx::query(s.sql), args).execute(&mut **tx).await.map(|r| r.rows_affected()),
+            Tx::Part(part) => return Box::pin(part.tx().run(s, args)).await,
         }
         .map_err(|e| s.failed(e))
     }
@@ -236,6 +257,7 @@ impl Tx {
         match self {
             Tx::Sqlite(tx) => tx.commit().await,
             Tx::Postgres(tx) => tx.commit().await,
+            Tx::Part(part) => return Box::pin(part.commit()).await,
         }
         .map_err(|e| StoreError::from_sqlx(e, "transaction", false))
     }

@@ -31,14 +31,16 @@ const BATCH_MAX: usize = 256;
 /// Something that happened.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Happening {
-    /// `call-started`, `call-answered`, `call-ended`, `registered`, `unregistered`.
+    /// `call-started`, `call-answered`, `call-ended`, `registered`, `unregistered`, `job-started`, `job-ended`.
     kind: &'static str,
     at: String,
+    /// 0 = the platform's own.
     brand: i64,
+    /// 0 = the brand's own.
     company: i64,
     /// The call's id, of what happened to a call.
     call: Option<String>,
-    /// More about it: `caller`, `callee`, `cause`, `account`, `contact`.
+    /// More about it: `caller`, `callee`, `cause`, `account`, `contact`, `job`, `job-kind`, `state`.
     about: BTreeMap<&'static str, String>,
 }
 
@@ -70,7 +72,11 @@ pub(crate) struct Filter {
 
 /// The noun whose rights an event is seen by.
 fn noun_of(kind: &str) -> &'static str {
-    if kind.starts_with("call") { "calls" } else { "registrations" }
+    match kind {
+        _ if kind.starts_with("call") => "calls",
+        _ if kind.starts_with("job") => "jobs",
+        _ => "registrations",
+    }
 }
 
 /// One reader.
@@ -165,7 +171,7 @@ fn after(api: &Api, named: Option<&str>) -> u64 {
 }
 
 /// Tells what happens, as it happens: server-sent events, named by their kind, each a `Happening`. Calls need rights on
-/// `calls`, registrations on `registrations`.
+/// `calls`, registrations on `registrations`, jobs on `jobs`.
 #[utoipa::path(get, path = "/events", tag = "events", params(Filter,
     ("Last-Event-ID" = Option<String>, Header, description = "Goes on after this event.")),
     responses((status = 200, content_type = "text/event-stream", body = String, description = "Events"), Refusals))]

@@ -13,6 +13,7 @@ pub(crate) mod ddis;
 pub(crate) mod events;
 pub(crate) mod extensions;
 pub(crate) mod identities;
+pub(crate) mod jobs;
 pub(crate) mod logins;
 pub(crate) mod mailboxes;
 pub(crate) mod me;

@@ -14,7 +14,10 @@ use model::{
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use store::{Db, NewBrand, NewCompany, NewToken, OpContext, Page, RecordedFile, Role, Scope, SecretKey};
+use store::{
+    Db, JobLine, NewBrand, NewCompany, NewJob, NewToken, OpContext, Page, Principal, RecordedFile, Role, Scope,
+    SecretKey,
+};
 use tower::ServiceExt;
 
 /// A component that the fake switch takes: it serves what its text names.
@@ -184,6 +187,7 @@ fn sha256(bytes: &[u8]) -> String {
 /// Two brands; the first has two companies.
 pub(crate) struct World {
     pub(crate) router: Router,
+    pub(crate) api: Api,
     pub(crate) db: Db,
     pub(crate) switch: Arc<FakeSwitch>,
     pub(crate) brands: [i64; 2],
@@ -252,11 +256,10 @@ impl World {
             switch.calls.lock().unwrap().push(call(company.brand, company.id));
             switch.registrations.lock().unwrap().push(registration(company.brand, company.id));
         }
+        let api = Api::new(db.clone(), switch.clone()).limited(rate).beating(core::time::Duration::from_millis(50));
         World {
-            router: Api::new(db.clone(), switch.clone())
-                .limited(rate)
-                .beating(core::time::Duration::from_millis(50))
-                .router(),
+            router: api.clone().router(),
+            api,
             db,
             switch,
             brands: [brands[0].0, brands[1].0],
@@ -335,6 +338,46 @@ impl World {
         all.iter().find(|r| r.name == start.name).unwrap().id
     }
 
+    /// Lets jobs be done.
+    pub(crate) fn work(&self) -> Working {
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        Working { stop, done: tokio::spawn(self.api.workers().unwrap().run(stopped)) }
+    }
+
+    /// A job when it has ended.
+    pub(crate) async fn ended(&self, job: i64) -> Value {
+        let path = format!("/api/v1/jobs/{job}");
+        let begun = std::time::Instant::now();
+        loop {
+            let shown = self.must("GET", &path, Value::Null).await;
+            if ["done", "failed", "cancelled"].iter().any(|state| shown["state"] == *state) {
+                return shown;
+            }
+            assert!(begun.elapsed().as_secs() < 60, "it does not end: {shown}");
+            tokio::time::sleep(core::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    /// A job of a company that waits, with a word about its first line.
+    pub(crate) async fn asked(&self, company: usize) -> i64 {
+        let id = CompanyId(self.companies[company]);
+        let new = NewJob {
+            scope: Scope::Company(BrandId(self.brands[company / 2]), id),
+            kind: "nothing".to_owned(),
+            noun: "accounts".to_owned(),
+            actor: "switch".to_owned(),
+            impersonator: None,
+            principal: Principal::Switch,
+            asked: "{}".to_owned(),
+            loading: false,
+            made_at: self.switch.now(),
+        };
+        let job = self.db.jobs().create(&OpContext::platform(), new).await.unwrap().id;
+        let line = JobLine { id: 0, line: 1, field: "username".to_owned(), detail: format!("secret of {}", id.0) };
+        self.db.job_runs().say(job, &[line]).await.unwrap();
+        job
+    }
+
     /// Adds one of each noun to the first company, with a plugin of its brand and a token of its own.
     pub(crate) async fn furnish(&self) -> Furniture {
         let (brand, company) = (self.brands[0], self.companies[0]);
@@ -374,7 +417,36 @@ impl World {
         self.must("POST", "/api/v1/login", log_in).await;
         let login = id(self.must("GET", "/api/v1/logins", Value::Null).await["items"][0].take());
         let recording = self.recorded(1, 0).await;
-        Furniture { account, extension, ddi, plugin, binding, token, set, trunk, table, rule, person, login, recording }
+        let job = self.asked(0).await;
+        Furniture {
+            account,
+            extension,
+            ddi,
+            plugin,
+            binding,
+            token,
+            set,
+            trunk,
+            table,
+            rule,
+            person,
+            login,
+            recording,
+            job,
+        }
+    }
+}
+
+/// Those who do jobs.
+pub(crate) struct Working {
+    stop: tokio::sync::watch::Sender<bool>,
+    done: tokio::task::JoinHandle<()>,
+}
+
+impl Working {
+    pub(crate) async fn end(self) {
+        self.stop.send(true).unwrap();
+        self.done.await.unwrap();
     }
 }
 
@@ -394,6 +466,7 @@ pub(crate) struct Furniture {
     pub(crate) person: i64,
     pub(crate) login: i64,
     pub(crate) recording: i64,
+    pub(crate) job: i64,
 }
 
 async fn token(db: &Db, scope: Scope, role: Role) -> String {

@@ -12,6 +12,8 @@ pub(crate) mod explanations;
 pub(crate) mod extensions;
 pub(crate) mod idempotency;
 pub(crate) mod identities;
+pub(crate) mod job_runs;
+pub(crate) mod jobs;
 pub(crate) mod ledger;
 pub(crate) mod logins;
 pub(crate) mod people;

@@ -8,6 +8,7 @@ mod clients;
 mod feed;
 mod fixture;
 mod identities;
+mod jobs;
 mod kept;
 mod kill;
 mod ledger;

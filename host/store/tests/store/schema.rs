@@ -87,6 +87,7 @@ fn every_statement_on_tenant_rows_looks_at_the_scope() {
         ("idempotency", "COMMIT", "a key is found by its own sender only"),
         ("idempotency", "FINISH", "a key is found by its own sender only"),
         ("idempotency", "DROP", "a key is found by its own sender only"),
+        ("jobs", "CREATE", "the scope of the job is checked against the asker's before"),
         ("logins", "FORGET", "logins that ended are forgotten whosever they were"),
         ("logins", "CREATE", "the person was found in scope, or by the password, before"),
         ("logins", "SPARE", "the person was found in scope, or by the password, before"),
@@ -125,11 +126,12 @@ fn every_statement_on_tenant_rows_looks_at_the_scope() {
     let mut leaks = Vec::new();
     for (module, statement) in store::statements() {
         // The feed serves every tenant of the node, and the ledger each of its calls' company; the seed makes one fixed
-        // tenant. Of a mailbox the account is found in its brand and company first, and the rest goes by its row; the
+        // tenant; whoever does jobs does every tenant's. Of a mailbox the account is found in its brand and company first, and the rest goes by its row; the
         // node sweeps for every tenant.
         if module == "feed"
             || module == "ledger"
             || module == "seed"
+            || module == "job_runs"
             || (module == "voice_boxes" && statement.name() != "OWNER")
             || UNSCOPED.iter().any(|(m, s, _)| (*m, *s) == (module, statement.name()))
         {

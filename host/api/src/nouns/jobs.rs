@@ -1,0 +1,207 @@
+//! Jobs: what was asked for and is done in the background, how far it is, and what came of it.
+
+use super::{Listed, Many};
+use crate::extract::{Id, Params};
+use crate::problem::{Problem, Refusals};
+use crate::{Api, auth::Caller, stamp::rfc3339};
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::{Access, JobFilter, JobState, Page, Scope};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// A job.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Job {
+    id: i64,
+    /// Null = the platform.
+    brand: Option<i64>,
+    /// Null = the whole brand.
+    company: Option<i64>,
+    /// What is to be done.
+    kind: String,
+    /// The noun whose rights are needed to call it off or try it again.
+    noun: String,
+    /// `loading` (its file is on its way), `waiting`, `running`, `done`, `failed` (tried in vain), `cancelled`.
+    state: &'static str,
+    /// Who asked for it, as audit lines have it.
+    actor: String,
+    /// Who acted as that person.
+    impersonator: Option<String>,
+    /// How it was asked for.
+    #[schema(value_type = Object)]
+    asked: Value,
+    made_at: String,
+    /// When it is begun, or tried again.
+    due_at: String,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    /// How often it was begun.
+    tries: u32,
+    /// Whether it is to end before it is done.
+    stopping: bool,
+    /// Parts of it that are done.
+    done: u64,
+    /// Of those, how many were not as they should be; its report says what is wrong with them.
+    faults: u64,
+    /// Parts it has, once that is known.
+    total: Option<u64>,
+    /// What came of it.
+    #[schema(value_type = Option<Object>)]
+    result: Option<Value>,
+    /// Why it failed last.
+    error: Option<String>,
+}
+
+impl From<store::Job> for Job {
+    fn from(j: store::Job) -> Self {
+        let (brand, company) = match j.scope {
+            Scope::Platform => (None, None),
+            Scope::Brand(brand) => (Some(brand.0), None),
+            Scope::Company(brand, company) => (Some(brand.0), Some(company.0)),
+        };
+        let said = |text: String| serde_json::from_str(&text).unwrap_or(Value::Null);
+        Job {
+            id: j.id,
+            brand,
+            company,
+            kind: j.kind,
+            noun: j.noun,
+            stopping: j.stop && j.state == JobState::Running,
+            state: j.state.word(),
+            actor: j.actor,
+            impersonator: j.impersonator,
+            asked: said(j.asked),
+            made_at: rfc3339(j.made_at),
+            due_at: rfc3339(j.due_at),
+            started_at: j.started_at.map(rfc3339),
+            ended_at: j.ended_at.map(rfc3339),
+            tries: j.tries,
+            done: j.done,
+            faults: j.faults,
+            total: j.total,
+            result: j.result.map(said),
+            error: j.error,
+        }
+    }
+}
+
+/// What a job has to say about a line of the file it was given.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Line {
+    /// The first line of the file is 1.
+    line: i64,
+    /// The column that is wrong; empty for the line as a whole.
+    field: String,
+    /// What is wrong with it.
+    detail: String,
+}
+
+impl From<store::JobLine> for Line {
+    fn from(l: store::JobLine) -> Self {
+        Line { line: l.line, field: l.field, detail: l.detail }
+    }
+}
+
+/// Which jobs.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Which {
+    /// Of this company.
+    company: Option<i64>,
+    /// In this state.
+    state: Option<String>,
+    /// Of this kind.
+    kind: Option<String>,
+    /// `next` of the page before.
+    after: Option<i64>,
+    /// At most so many, 1 to 1000; else 100.
+    limit: Option<u32>,
+}
+
+/// Lists jobs, the newest first.
+#[utoipa::path(get, path = "/jobs", tag = "jobs", params(Which),
+    responses((status = 200, body = Many<Job>), Refusals))]
+async fn list(State(api): State<Api>, caller: Caller, Params(which): Params<Which>) -> Listed<Job> {
+    let page = Page { after: which.after.unwrap_or(0), limit: super::limit(which.limit)? };
+    let known = |word: String| {
+        let words = JobState::ALL.map(JobState::word).join(", ");
+        JobState::from_word(&word).ok_or_else(|| Problem::field("state", format!("expected one of {words}")))
+    };
+    let state = which.state.map(known).transpose()?;
+    let filter = JobFilter { company: which.company, state, kind: which.kind.as_deref() };
+    Ok(Many::page(api.db.jobs().list(&caller.ctx, filter, page).await?, page, |j| j.id))
+}
+
+/// Shows a job.
+#[utoipa::path(get, path = "/jobs/{id}", tag = "jobs", params(("id" = i64, Path)),
+    responses((status = 200, body = Job), Refusals))]
+async fn show(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json<Job>, Problem> {
+    Ok(Json(api.db.jobs().get(&caller.ctx, id).await?.into()))
+}
+
+/// Which page of a report.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Paging {
+    /// `next` of the page before.
+    after: Option<i64>,
+    /// At most so many, 1 to 1000; else 100.
+    limit: Option<u32>,
+}
+
+/// Shows what a job has to say about lines of its file: at most the first 1,000 of them.
+#[utoipa::path(get, path = "/jobs/{id}/report", tag = "jobs", params(("id" = i64, Path), Paging),
+    responses((status = 200, body = Many<Line>), Refusals))]
+async fn report(State(api): State<Api>, caller: Caller, Id(id): Id, Params(paging): Params<Paging>) -> Listed<Line> {
+    let page = Page { after: paging.after.unwrap_or(0), limit: super::limit(paging.limit)? };
+    let job = api.db.jobs().get(&caller.ctx, id).await?;
+    Ok(Many::page(api.db.jobs().lines(&caller.ctx, job.id, page).await?, page, |l| l.id))
+}
+
+/// The job, if the caller may also change what it changes.
+async fn changed(api: &Api, caller: &Caller, id: i64) -> Result<store::Job, Problem> {
+    let job = api.db.jobs().get(&caller.ctx, id).await?;
+    caller.check(&job.noun, Access::Write)?;
+    Ok(job)
+}
+
+fn refused(error: store::StoreError, job: &store::Job) -> Problem {
+    if matches!(error, store::StoreError::NotFound { .. }) {
+        return Problem::conflict(format!("The job is {}.", job.state.word()));
+    }
+    error.into()
+}
+
+/// Calls a job off: one that waits at once, one that runs before its next step. What it has done stays done.
+#[utoipa::path(post, path = "/jobs/{id}/cancel", tag = "jobs", params(("id" = i64, Path)),
+    responses((status = 200, body = Job), Refusals))]
+async fn cancel(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json<Job>, Problem> {
+    let job = changed(&api, &caller, id).await?;
+    let cancelled = api.db.jobs().cancel(&caller.ctx, id, api.switch.now()).await.map_err(|e| refused(e, &job))?;
+    api.calls_off.notify_waiters();
+    Ok(Json(cancelled.into()))
+}
+
+/// Tries a job again that failed or was called off. It goes on where it was, with the rights of who asked for it first.
+#[utoipa::path(post, path = "/jobs/{id}/retry", tag = "jobs", params(("id" = i64, Path)),
+    responses((status = 200, body = Job), Refusals))]
+async fn retry(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json<Job>, Problem> {
+    let job = changed(&api, &caller, id).await?;
+    let again = api.db.jobs().retry(&caller.ctx, id, api.switch.now()).await.map_err(|e| refused(e, &job))?;
+    api.jobs.notify_one();
+    Ok(Json(again.into()))
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(report))
+        .routes(routes!(cancel))
+        .routes(routes!(retry))
+}
