@@ -79,7 +79,7 @@ impl Relay {
         if self.allowed.is_empty() {
             return true;
         }
-        let formats = sdp::offer_formats(&description.formats(), &self.allowed, &|_| false);
+        let formats = sdp::offer_formats(&description.formats(), &self.allowed, &[], &|_| false);
         description.set_formats(&formats);
         !formats.is_empty()
     }

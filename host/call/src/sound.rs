@@ -13,6 +13,9 @@ use model::{Cause, MediaPath};
 use sdp::{Codec, Description, MediaAddr};
 use std::sync::Arc;
 
+/// What a phone is offered beside what its caller has, where nothing says what is allowed: some have nothing else.
+const BESIDE: &[&str] = &["opus"];
+
 impl Step<'_, '_> {
     /// Opens the leg's stream where it has none; the family is the one its party uses.
     pub(crate) fn open_stream(&mut self, no: LegNo, party: IpAddr) -> Result<MediaAddr, Cause> {
@@ -50,7 +53,8 @@ impl Step<'_, '_> {
         let party = self.call.leg(no).map_or_else(|| self.caller_address(), |l| l.signalling);
         let carried = self.call.caller_offer.clone().filter(|_| self.hunts_for_caller());
         let Some(body) = carried else {
-            let codecs = self.codecs_for_callee();
+            let parent = self.call.leg(self.call.now_at(0)).and_then(|l| l.spoken.as_ref()).map(|spoken| spoken.codec);
+            let codecs = self.own_codecs(parent);
             let address = self.open_stream(no, party)?;
             return Ok(self.say_offer(no, sdp::offer_local(address, &codecs)));
         };
@@ -64,7 +68,10 @@ impl Step<'_, '_> {
         }
         self.check_offer(0, &offer)?;
         let address = self.open_stream(no, party)?;
-        let carried = self.offered_formats(&offer, sdp::anchor(&offer, &[address]))?;
+        // A carrier has G.711, and so has a browser (RFC 7874 section 3).
+        let phone = self.call.leg(no).is_some_and(|l| l.trunk.is_none() && !l.security.is_browser());
+        let beside = if phone { BESIDE } else { &[] };
+        let carried = self.offered_formats(&offer, sdp::anchor(&offer, &[address]), beside)?;
         Ok(self.say_offer(no, carried))
     }
 
@@ -74,12 +81,25 @@ impl Step<'_, '_> {
             && matches!(self.call.stage, crate::stage::Stage::Hunting(_))
     }
 
-    /// What a dialled leg is offered: the parent's codec alone, so that nothing has to be transcoded.
-    fn codecs_for_callee(&self) -> Vec<Codec> {
-        match self.call.leg(self.call.now_at(0)).and_then(|l| l.spoken.as_ref()) {
-            Some(spoken) => vec![spoken.codec, Codec::TelephoneEvent],
-            None => Codec::OFFERED.to_vec(),
+    /// What we offer by ourselves, as the company likes it: what the other side of the call has first, so that nothing has
+    /// to be transcoded, then what every phone has, then what some have instead.
+    fn own_codecs(&self, first: Option<Codec>) -> Vec<Codec> {
+        let wanted = first.iter().chain(Codec::OFFERED);
+        let mut codecs: Vec<Codec> = Vec::new();
+        for codec in wanted.filter(|codec| self.may_speak(**codec)) {
+            if !codecs.contains(codec) {
+                codecs.push(*codec);
+            }
         }
+        // A list of nothing but formats that pass unread names none for the switch itself.
+        if codecs.iter().any(|codec| codec.is_audio()) { codecs } else { Codec::OFFERED.to_vec() }
+    }
+
+    /// Whether the switch speaks a codec, and the company wants it to.
+    fn may_speak(&self, codec: Codec) -> bool {
+        let allowed = self.floors.directory.company(self.call.info.company).map_or(&[][..], |c| c.codecs.as_slice());
+        let wanted = allowed.is_empty() || allowed.iter().any(|name| name.eq_ignore_ascii_case(codec.encoding()));
+        !codec.is_audio() || (wanted && self.floors.media.can(&codec.payload()))
     }
 
     fn caller_description(&mut self, body: &[u8]) -> Result<Arc<Description>, Cause> {
@@ -156,11 +176,16 @@ impl Step<'_, '_> {
 
     /// Gives a carried offer the formats that its callee shall have: the caller's, as the company likes them, and what
     /// the switch can turn them into.
-    fn offered_formats(&self, theirs: &Description, mut carried: Description) -> Result<Description, Cause> {
+    fn offered_formats(
+        &self,
+        theirs: &Description,
+        mut carried: Description,
+        beside: &[&'static str],
+    ) -> Result<Description, Cause> {
         let company = self.floors.directory.company(self.call.info.company);
         let allowed = company.map_or(&[][..], |c| c.codecs.as_slice());
         let can = |p: &sdp::Payload| self.floors.media.can(p);
-        let formats = sdp::offer_formats(&theirs.formats(), allowed, &can);
+        let formats = sdp::offer_formats(&theirs.formats(), allowed, beside, &can);
         if formats.is_empty() {
             return Err(Cause::NotAcceptable);
         }
@@ -341,7 +366,11 @@ impl Step<'_, '_> {
         sdp::remote_media(offer).ok()?;
         self.check_offer(from, offer).ok()?;
         let address = self.call.leg(to)?.address?;
-        let mut carried = self.offered_formats(offer, sdp::anchor(offer, &[address])).ok()?;
+        // Who has no G.711 was offered more than the caller has, and is again.
+        let has_g711 =
+            |d: &Arc<Description>| d.formats().iter().any(|p| matches!(p.codec(), Some(Codec::Pcmu | Codec::Pcma)));
+        let beside = if self.call.leg(to)?.theirs.as_ref().is_none_or(has_g711) { &[] } else { BESIDE };
+        let mut carried = self.offered_formats(offer, sdp::anchor(offer, &[address]), beside).ok()?;
         // Whoever is held goes on hearing: the music of its company.
         if carried.direction() == sdp::Direction::Inactive && self.plays_on_hold(to) {
             carried.set_direction(sdp::Direction::SendOnly);
@@ -388,7 +417,11 @@ impl Step<'_, '_> {
         let described = sdp::remote_media(offer).ok().filter(|m| m.webrtc.is_none()).map(|m| m.rtp.ip());
         let family = described.unwrap_or_else(|| self.caller_address());
         let address = self.open_stream(no, family)?;
-        let (answer, negotiated) = sdp::answer_local(offer, address, Codec::ALL).map_err(|_| Cause::NotAcceptable)?;
+        let mut known: Vec<Codec> = Codec::ALL.iter().copied().filter(|codec| self.may_speak(*codec)).collect();
+        if !known.iter().any(|codec| codec.is_audio()) {
+            known = Codec::ALL.to_vec();
+        }
+        let (answer, negotiated) = sdp::answer_local(offer, address, &known).map_err(|_| Cause::NotAcceptable)?;
         let said = self.say_answer(no, &negotiated.remote, answer)?;
         let now = self.now();
         let leg = self.call.leg_mut(no).ok_or(Cause::InternalError)?;
@@ -423,7 +456,7 @@ impl Step<'_, '_> {
             self.call.unsaid = Some(no);
             return;
         }
-        let offer = self.say_offer(no, sdp::offer_local(address, Codec::OFFERED));
+        let offer = self.say_offer(no, sdp::offer_local(address, &self.own_codecs(None)));
         // Asked in the line above.
         let _ = self.send_offer(no, offer, false);
     }
@@ -452,7 +485,7 @@ impl Step<'_, '_> {
         if let Some(stream) = self.call.leg(no).and_then(|l| l.stream) {
             self.floors.media.detect_digits(stream, true);
         }
-        Ok(self.say_offer(no, sdp::offer_local(address, Codec::OFFERED)))
+        Ok(self.say_offer(no, sdp::offer_local(address, &self.own_codecs(None))))
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Limits {
     pub rooms_max: usize,
     /// Most members of one room.
     pub room_members_max: usize,
+    /// How hard Opus encoders try, 0 to 10: what each leg costs while the switch speaks Opus to it.
+    pub opus_complexity: u8,
     /// Most digits collected at once.
     pub collect_digits_max: usize,
     /// Longest time an app may keep a leg after the leg ended, in milliseconds; then its instance is dropped.
@@ -176,6 +178,7 @@ impl Default for Limits {
             recordings_max: 5_000,
             rooms_max: 5_000,
             room_members_max: 500,
+            opus_complexity: 5,
             collect_digits_max: 64,
             app_drain_ms: 2_000,
             registration_min_s: 60,

@@ -251,6 +251,7 @@ fn new_core(
         t1: config.t1,
         t2: config.t2,
         t4: config.t4,
+        codecs: Arc::new(opus::WithOpus::new(config.limits.opus_complexity)),
         ..CoreConfig::default()
     };
     let ports = net.media_pairs().map(|p| MediaPort { id: p.id, rtp: p.rtp, rtcp: p.rtcp }).collect();

@@ -6,6 +6,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use model::{DigestAlgorithm, Limits, Transport};
 use sip_message::ParseLimits;
+use std::sync::Arc;
 
 /// The configuration of one shard.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct CoreConfig {
     pub guard: GuardConfig,
     /// When new work is refused.
     pub overload: ShedderConfig,
+    /// Who makes decoders and encoders.
+    pub codecs: Arc<dyn rtp::codec::Codecs>,
     /// How long a media port rests after its stream closed, so that late packets reach nobody.
     pub port_rest: Duration,
 }
@@ -80,6 +83,7 @@ impl CoreConfig {
             quarantine: self.port_rest,
             members_max: self.limits.room_members_max,
             prompts,
+            codecs: Arc::clone(&self.codecs),
             ..media::MediaConfig::default()
         }
     }
@@ -115,6 +119,7 @@ impl Default for CoreConfig {
             unsolicited_mwi: false,
             guard: GuardConfig::default(),
             overload: ShedderConfig::default(),
+            codecs: Arc::new(rtp::codec::Own),
             port_rest: Duration::from_secs(2),
         }
     }

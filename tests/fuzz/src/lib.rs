@@ -8,9 +8,11 @@ use sip_message::{
 };
 
 mod browser;
+mod opus;
 mod whole;
 
 pub use browser::browser;
+pub use opus::opus;
 pub use whole::whole;
 
 /// Parses `data` as a datagram and touches every view; a request's response must parse again.

@@ -58,6 +58,7 @@ fn mutations_of_the_corpus() {
         ("sdp", 500, fuzz::sdp),
         ("pidf", 500, fuzz::pidf),
         ("browser", 500, fuzz::browser),
+        ("opus", 300, fuzz::opus),
         ("whole", 60, fuzz::whole),
     ] {
         for seed in corpus(target) {
@@ -87,6 +88,7 @@ fn corpus_and_artifacts() {
         ("uri", fuzz::uri),
         ("header", fuzz::header),
         ("sdp", fuzz::sdp),
+        ("opus", fuzz::opus),
         ("pidf", fuzz::pidf),
     ] {
         for folder in ["corpus", "artifacts"] {

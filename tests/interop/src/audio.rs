@@ -88,15 +88,21 @@ pub fn write(path: &Path, samples: &[i16]) {
     file.finalize().expect("a whole WAV file");
 }
 
-/// Reads a WAV file of 8 kHz.
+/// Reads a WAV file of 8 kHz and one channel, or of 48 kHz and two, which is brought down to that.
 ///
 /// # Panics
 /// When it cannot be read.
 #[must_use]
 pub fn read(path: &Path) -> Vec<i16> {
     let file = hound::WavReader::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    assert_eq!((file.spec().sample_rate, file.spec().channels), (8_000, 1), "{}", path.display());
-    file.into_samples::<i16>().map_while(Result::ok).collect()
+    let of = match (file.spec().sample_rate, file.spec().channels) {
+        (8_000, 1) => 1,
+        (48_000, 2) => 12,
+        other => panic!("{}: {other:?}", path.display()),
+    };
+    let samples: Vec<i32> = file.into_samples::<i16>().map_while(Result::ok).map(i32::from).collect();
+    let mean = |piece: &[i32]| i16::try_from(piece.iter().sum::<i32>() / of).unwrap_or_default();
+    samples.chunks_exact(of.unsigned_abs() as usize).map(mean).collect()
 }
 
 /// How much of a sound is in a recording.

@@ -35,6 +35,8 @@ pub struct Phone {
     messages: Arc<Mutex<Vec<Value>>>,
     seen: usize,
     commands: u32,
+    /// Bytes of a second of its recordings.
+    pace: u64,
     child: Child,
 }
 
@@ -48,7 +50,24 @@ impl Phone {
         Phone::start_with(sip, (user, password), plays, "")
     }
 
-    /// The same with more lines in its configuration.
+    /// Starts one that knows no format but Opus (RFC 7587).
+    ///
+    /// # Panics
+    /// When baresip (Debian: baresip-core) is not there.
+    #[must_use]
+    pub fn with_opus_only(switch: &Switch, sip: Sip, user: &str, plays: &[i16]) -> Phone {
+        let mut phone = Phone::start_with(sip, (user, &switch.password(user)), plays, "only opus.so\n");
+        // It records what the codec gives: two channels at 48 kHz.
+        phone.pace = 192_000;
+        until(&format!("the registration of {user}"), || {
+            let all = switch.rest().all("/registrations");
+            all.iter().any(|r| r["username"] == user).then_some(())
+        });
+        phone
+    }
+
+    /// The same with more lines in its configuration; `only MODULE` stands for another module in the place of G.711.
+    ///
     ///
     /// # Panics
     /// When baresip (Debian: baresip-core) is not there.
@@ -60,7 +79,10 @@ impl Phone {
         let file = dir.path().join("plays.wav");
         let repeated: Vec<i16> = plays.iter().copied().cycle().take(90 * audio::RATE).collect();
         audio::write(&file, &repeated);
-        let config = config(&sip, &file, dir.path(), port) + more;
+        let config = match more.strip_prefix("only ") {
+            Some(codec) => config(&sip, &file, dir.path(), port).replace("g711.so", codec.trim()),
+            None => config(&sip, &file, dir.path(), port) + more,
+        };
         std::fs::write(dir.path().join("config"), config).expect("its configuration");
         // Its account comes when somebody listens: nothing that it is told may be missed.
         let account = format!("<{}>;auth_pass={password};answermode=manual;regint=600", sip.uri(user));
@@ -76,7 +98,8 @@ impl Phone {
             TcpStream::connect(("127.0.0.1", port)).ok()
         });
         let messages = listen(control.try_clone().expect("one more handle"));
-        let mut phone = Phone { user: user.to_owned(), sip, dir, control, messages, seen: 0, commands: 0, child };
+        let mut phone =
+            Phone { user: user.to_owned(), sip, dir, control, messages, seen: 0, commands: 0, pace: 16_000, child };
         phone.command("uanew", &account);
         phone
     }
@@ -163,7 +186,7 @@ impl Phone {
 
     /// Waits until it has recorded so many more seconds.
     pub fn listen(&self, seconds: u64) {
-        let enough = self.recorded() + seconds * 16_000;
+        let enough = self.recorded() + seconds * self.pace;
         until(&format!("sound at {}", self.user), || (self.recorded() >= enough).then_some(()));
     }
 
@@ -176,7 +199,7 @@ impl Phone {
     /// What it heard after it had recorded so many bytes.
     #[must_use]
     pub fn heard_after(&self, recorded: u64) -> Vec<i16> {
-        self.heard().into_iter().skip(usize::try_from(recorded / 2).unwrap_or_default()).collect()
+        self.heard().into_iter().skip(usize::try_from(recorded * 8_000 / self.pace).unwrap_or_default()).collect()
     }
 
     fn dumps(&self) -> Vec<PathBuf> {

@@ -28,6 +28,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("resolver", 5),
     ("identity", 5),
     ("dtls", 5),
+    ("opus", 5),
     ("plugin", 5),
     ("store", 5),
     ("shell", 6),

@@ -3,10 +3,11 @@
 //! A stream has an ear only while somebody needs its sound: a bridge to a party with no codec in common, a conference, a
 //! recording. An ear that has been silent for [`REST`] ticks rests, and rests cost nothing.
 
+use crate::voice::format_of;
 use core::time::Duration;
 use model::Instant;
 use rtp::Header;
-use rtp::codec::{Codecs, Decoder, Format};
+use rtp::codec::{Codecs, Decoder};
 use rtp::jitter::{Buffer, Next};
 use sdp::RemoteMedia;
 
@@ -38,6 +39,8 @@ pub(crate) struct Ear {
     held: Vec<i16>,
     frame: Vec<i16>,
     last: Vec<i16>,
+    /// The payload type of `last`.
+    speaks: u8,
     concealed: u32,
     silent: u32,
 }
@@ -49,7 +52,7 @@ impl Ear {
             .payloads
             .iter()
             .filter_map(|p| {
-                let decoder = codecs.decoder(&Format::new(&p.encoding, p.clock, p.channels))?;
+                let decoder = codecs.decoder(&format_of(p))?;
                 Some(Known { payload_type: p.pt, clock: p.clock, decoder })
             })
             .collect();
@@ -63,6 +66,7 @@ impl Ear {
             held: Vec::new(),
             frame: Vec::new(),
             last: Vec::new(),
+            speaks: 0,
             concealed: 0,
             silent: REST,
         })
@@ -131,6 +135,7 @@ impl Ear {
                 let before = self.held.len();
                 known.decoder.decode(payload, &mut self.held);
                 self.concealed = 0;
+                self.speaks = payload_type;
                 self.last.clear();
                 self.last.extend(self.held.iter().skip(before));
             }
@@ -139,16 +144,23 @@ impl Ear {
         }
     }
 
-    /// Fills a gap: by the decoder's own way, else by the last frame again, softer each time.
+    /// Fills a gap: from the packet behind it, else by the decoder's own way, else by the last frame again, softer each
+    /// time.
     fn conceal(&mut self) {
         self.concealed += 1;
         if self.concealed > CONCEALED_MAX || self.last.is_empty() {
             return;
         }
         let rate = self.rate;
-        let native = self.known.iter_mut().find(|k| k.decoder.rate() == rate);
-        if native.is_some_and(|k| k.decoder.conceal(self.last.len(), &mut self.held)) {
-            return;
+        let (samples, held) = (self.last.len(), &mut self.held);
+        let speaks = self.speaks;
+        if let Some(known) = self.known.iter_mut().find(|k| k.payload_type == speaks && k.decoder.rate() == rate) {
+            let behind = self.buffer.following().filter(|(payload_type, _)| *payload_type == speaks);
+            if behind.is_some_and(|(_, payload)| known.decoder.recover(payload, samples, held))
+                || known.decoder.conceal(samples, held)
+            {
+                return;
+            }
         }
         let softer = 4 - self.concealed.min(3).cast_signed();
         self.held.extend(self.last.iter().map(|s| (i32::from(*s) * softer / 4) as i16));

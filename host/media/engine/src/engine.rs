@@ -9,10 +9,10 @@ use crate::record::Recorded;
 use crate::route::{Means, Route};
 use crate::secure::{Keys, Secured};
 use crate::silence::Looks;
+use crate::voice::format_of;
 use crate::{Event, MediaConfig, MediaPort, MediaTransmit, NoPort, StreamId, StreamStats};
 use core::net::IpAddr;
 use model::{IdSource, Instant};
-use rtp::codec::Format;
 use sdp::RemoteMedia;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -126,7 +126,7 @@ impl Engine {
     /// Whether the switch can decode and encode a format.
     #[must_use]
     pub fn can(&self, payload: &sdp::Payload) -> bool {
-        let format = Format::new(&payload.encoding, payload.clock, payload.channels);
+        let format = format_of(payload);
         self.config.codecs.decoder(&format).is_some() && self.config.codecs.encoder(&format).is_some()
     }
 
@@ -174,7 +174,7 @@ impl Engine {
         let codecs = self.config.codecs.as_ref();
         let speaks = self.ports.get_mut(to).is_some_and(|s| !s.is_opaque() && s.has_voice(codecs));
         let readable = |id| self.ports.get(id).filter(|s| !s.is_opaque()).and_then(|s| s.remote.as_ref());
-        let decodes = |p: &sdp::Payload| codecs.decoder(&Format::new(&p.encoding, p.clock, p.channels)).is_some();
+        let decodes = |p: &sdp::Payload| codecs.decoder(&format_of(p)).is_some();
         let route = Route::between(readable(from), readable(to), Means { decodes: &decodes, speaks });
         if let Some(stream) = self.ports.get_mut(from) {
             stream.route = route;

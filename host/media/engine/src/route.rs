@@ -81,7 +81,7 @@ fn pass(payload: &Payload, to: &RemoteMedia, means: Means<'_>) -> Pass {
         Some(Codec::Pcmu) => target(Codec::Pcma).map(Pass::ToAlaw),
         Some(Codec::Pcma) => target(Codec::Pcmu).map(Pass::ToUlaw),
         Some(Codec::TelephoneEvent) if to.dtmf_pt.is_none() && means.speaks => Some(Pass::Tones),
-        Some(Codec::TelephoneEvent | Codec::G722) | None => None,
+        Some(Codec::TelephoneEvent | Codec::G722 | Codec::Opus) | None => None,
     };
     let transcoded = transcoded.or_else(|| (means.speaks && (means.decodes)(payload)).then_some(Pass::Decode));
     transcoded.unwrap_or(if there.is_none() { Pass::Same } else { Pass::Drop })

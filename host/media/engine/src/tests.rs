@@ -7,6 +7,7 @@ mod keys;
 mod kit;
 mod meeting;
 mod music;
+mod opus;
 mod ports;
 mod record;
 mod secure;

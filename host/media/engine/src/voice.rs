@@ -3,7 +3,13 @@
 use rtp::codec::{Codecs, Encoder, Format};
 use rtp::g711;
 use rtp::resample::Resampler;
-use sdp::{Codec, RemoteMedia};
+use sdp::{Codec, Payload, RemoteMedia};
+
+/// A format of a description, as those who make coders know it.
+pub(crate) fn format_of(payload: &Payload) -> Format {
+    Format::new(&payload.encoding, payload.clock, payload.channels)
+        .with_parameters(payload.fmtp.as_deref().unwrap_or_default())
+}
 
 /// What a party is spoken to in.
 ///
@@ -69,7 +75,7 @@ impl Voice {
     /// In the first of the party's formats that can be encoded; `None` where none can.
     pub(crate) fn new(remote: &RemoteMedia, codecs: &dyn Codecs) -> Option<Voice> {
         remote.payloads.iter().find_map(|p| {
-            let encoder = codecs.encoder(&Format::new(&p.encoding, p.clock, p.channels))?;
+            let encoder = codecs.encoder(&format_of(p))?;
             Some(Voice {
                 payload_type: p.pt,
                 clock: p.clock,
@@ -80,7 +86,7 @@ impl Voice {
                 law: match p.codec() {
                     Some(Codec::Pcmu) => Some(Law::Ulaw),
                     Some(Codec::Pcma) => Some(Law::Alaw),
-                    Some(Codec::G722 | Codec::TelephoneEvent) | None => None,
+                    Some(Codec::G722 | Codec::Opus | Codec::TelephoneEvent) | None => None,
                 },
             })
         })

@@ -15,13 +15,22 @@ pub struct Format {
     pub clock: u32,
     /// Channels.
     pub channels: u8,
+    /// What `a=fmtp` says of it; empty for nothing. Decoders need none of it.
+    pub parameters: String,
 }
 
 impl Format {
     /// A format.
     #[must_use]
     pub fn new(encoding: &str, clock: u32, channels: u8) -> Format {
-        Format { encoding: encoding.to_owned(), clock, channels }
+        Format { encoding: encoding.to_owned(), clock, channels, parameters: String::new() }
+    }
+
+    /// The same with these parameters.
+    #[must_use]
+    pub fn with_parameters(mut self, parameters: &str) -> Format {
+        parameters.clone_into(&mut self.parameters);
+        self
     }
 
     fn is(&self, encoding: &str) -> bool {
@@ -35,6 +44,11 @@ pub trait Decoder: Debug + Send {
     fn rate(&self) -> u32;
     /// Adds what a payload says; one that breaks the format adds nothing.
     fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>);
+    /// Adds so many samples for a packet that was lost, from what the one after it says of it once more; `false` where the
+    /// format knows no such thing. That packet is decoded after this.
+    fn recover(&mut self, _following: &[u8], _samples: usize, _out: &mut Vec<i16>) -> bool {
+        false
+    }
     /// Adds so many samples for a packet that was lost, if the format has a way of its own; `false` where it has not.
     fn conceal(&mut self, _samples: usize, _out: &mut Vec<i16>) -> bool {
         false

@@ -257,6 +257,14 @@ impl Buffer {
         Next::Payload(slot.payload_type, &self.played)
     }
 
+    /// The packet that is to be played next, where it is there: after [`Next::Lost`] the one behind the gap.
+    #[must_use]
+    pub fn following(&self) -> Option<(u8, &[u8])> {
+        let next = self.next?;
+        let slot = self.slots.get(usize::from(next) % SLOTS).filter(|s| s.full && s.sequence == next)?;
+        Some((slot.payload_type, &slot.payload))
+    }
+
     fn has_next(&self) -> bool {
         let Some(next) = self.next else { return false };
         self.slots.get(usize::from(next) % SLOTS).is_some_and(|s| s.full && s.sequence == next)

@@ -6,6 +6,7 @@
 use crate::description::{attribute, is_live_audio};
 use crate::remote::payloads;
 use crate::{Description, Payload};
+use sdp_types::Attribute;
 
 /// Formats that the switch can offer by itself: name, RFC 3551's type if it has one, clock, channels.
 const KNOWN: &[(&str, Option<u8>, u32, u8)] = &[
@@ -19,6 +20,15 @@ const KNOWN: &[(&str, Option<u8>, u32, u8)] = &[
 const BESIDE: &[&str] = &["telephone-event", "CN", "red"];
 /// Payload types that may be given to any format (RFC 3551 section 3).
 const DYNAMIC: core::ops::RangeInclusive<u8> = 96..=127;
+
+/// What we say of Opus: redundancy for lost packets is understood (RFC 7587 section 6.1).
+pub(crate) const OPUS_PARAMETERS: &str = "useinbandfec=1";
+
+/// The line that names a format.
+pub(crate) fn rtpmap(p: &Payload) -> Attribute {
+    let channels = if p.channels > 1 { format!("/{}", p.channels) } else { String::new() };
+    attribute("rtpmap", Some(format!("{} {}/{}{channels}", p.pt, p.encoding, p.clock)))
+}
 
 impl Payload {
     /// Whether it carries speech.
@@ -49,9 +59,7 @@ impl Description {
             !about || pt.is_none_or(|pt: u8| formats.iter().any(|p| p.pt == pt && stays(p)))
         });
         for p in formats.iter().filter(|p| !stays(p)) {
-            let channels = if p.channels > 1 { format!("/{}", p.channels) } else { String::new() };
-            let map = format!("{} {}/{}{channels}", p.pt, p.encoding, p.clock);
-            media.attributes.push(attribute("rtpmap", Some(map)));
+            media.attributes.push(rtpmap(p));
             let fmtp = p.fmtp.as_ref().map(|fmtp| attribute("fmtp", Some(format!("{} {fmtp}", p.pt))));
             media.attributes.extend(fmtp);
         }
@@ -59,9 +67,15 @@ impl Description {
 }
 
 /// What a callee is offered of what the caller offers. `allowed` names formats, best first; none means all. `can` says
-/// what the switch can decode and encode. Without a speech format in the result the offer cannot be made.
+/// what the switch can decode and encode. `beside` names what is added last where nothing says what is allowed, for a
+/// callee that may take nothing else. Without a speech format in the result the offer cannot be made.
 #[must_use]
-pub fn offer_formats(theirs: &[Payload], allowed: &[String], can: &dyn Fn(&Payload) -> bool) -> Vec<Payload> {
+pub fn offer_formats(
+    theirs: &[Payload],
+    allowed: &[String],
+    beside: &[&'static str],
+    can: &dyn Fn(&Payload) -> bool,
+) -> Vec<Payload> {
     let place = |p: &Payload| allowed.iter().position(|name| p.encoding.eq_ignore_ascii_case(name));
     let mut out: Vec<Payload> =
         theirs.iter().filter(|p| p.is_sound() && (allowed.is_empty() || place(p).is_some())).cloned().collect();
@@ -69,8 +83,8 @@ pub fn offer_formats(theirs: &[Payload], allowed: &[String], can: &dyn Fn(&Paylo
     if theirs.iter().any(|p| p.is_sound() && can(p)) {
         let is_g711 = |p: &Payload| p.encoding.eq_ignore_ascii_case("PCMA") || p.encoding.eq_ignore_ascii_case("PCMU");
         let wanted: Vec<&str> = match allowed {
-            [] if out.iter().any(is_g711) => Vec::new(),
-            [] => vec!["PCMA", "PCMU"],
+            [] if out.iter().any(is_g711) => beside.to_vec(),
+            [] => ["PCMA", "PCMU"].iter().chain(beside).copied().collect(),
             names => names.iter().map(String::as_str).collect(),
         };
         for name in wanted {
@@ -82,8 +96,8 @@ pub fn offer_formats(theirs: &[Payload], allowed: &[String], can: &dyn Fn(&Paylo
             }
             let number = number.filter(|pt| !taken(*pt)).or_else(|| DYNAMIC.rev().find(|pt| !taken(*pt)));
             let Some(pt) = number else { continue };
-            let added =
-                Payload { pt, encoding: (*encoding).to_owned(), clock: *clock, channels: *channels, fmtp: None };
+            let fmtp = (*encoding == "opus").then(|| OPUS_PARAMETERS.to_owned());
+            let added = Payload { pt, encoding: (*encoding).to_owned(), clock: *clock, channels: *channels, fmtp };
             out.extend(Some(added).filter(|p| can(p)));
         }
     }
@@ -153,7 +167,26 @@ mod tests {
             ("9 8", &["rtpmap:8 G729/8000"], &[], "9=G722 8=G729 127=PCMA 0=PCMU"),
         ] {
             let allowed: Vec<String> = allowed.iter().map(|name: &&str| (*name).to_owned()).collect();
-            assert_eq!(names(&offer_formats(&line(formats, maps).formats(), &allowed, &can)), offered, "{formats}");
+            assert_eq!(
+                names(&offer_formats(&line(formats, maps).formats(), &allowed, &[], &can)),
+                offered,
+                "{formats}"
+            );
+        }
+        let all = |_: &Payload| true;
+        for (formats, allowed, offered) in [
+            ("0 101", "", "0=PCMU 127=opus 101=telephone-event"),
+            ("111 101", "", "111=opus 8=PCMA 0=PCMU 101=telephone-event"),
+            ("9 101", "", "9=G722 8=PCMA 0=PCMU 127=opus 101=telephone-event"),
+            ("0 101", "PCMA", "8=PCMA 101=telephone-event"),
+            ("0 101", "opus", "127=opus 101=telephone-event"),
+        ] {
+            let allowed: Vec<String> = allowed.split_ascii_whitespace().map(str::to_owned).collect();
+            let theirs = line(formats, &[OPUS, EVENT]).formats();
+            let made = offer_formats(&theirs, &allowed, &["opus"], &all);
+            assert_eq!(names(&made), offered, "{formats} {allowed:?}");
+            let added = made.iter().find(|p| p.pt == 127);
+            assert!(added.is_none_or(|p| p.fmtp.as_deref() == Some(OPUS_PARAMETERS)));
         }
     }
 

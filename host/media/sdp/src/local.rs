@@ -2,12 +2,10 @@
 
 use crate::anchor::{answer_transport, refused, rtcp_attribute, set_session_address};
 use crate::description::{attribute, is_live_audio, set_line_direction};
+use crate::formats::rtpmap;
 use crate::remote::line_media;
 use crate::{Codec, Description, Direction, MediaAddr, Negotiated, NoCommonCodec, Payload, RemoteMedia};
 use sdp_types::{Media, Session, Time};
-
-/// The events we take: the sixteen keys (RFC 4733 section 2.5.1.1).
-const EVENTS: &str = "0-15";
 
 /// Answers an offer by ourselves: the first RTP audio line with a common sound codec, in clear or with keys, is taken,
 /// every other line refused. Keys of our own are the caller's to add ([`Description::set_security`]). The answer keeps the offer's payload types and order, and mirrors its direction.
@@ -43,16 +41,7 @@ pub fn answer_local(
 /// Offers these codecs at our address, both ways.
 #[must_use]
 pub fn offer_local(local: MediaAddr, codecs: &[Codec]) -> Description {
-    let payloads: Vec<Payload> = codecs
-        .iter()
-        .map(|codec| Payload {
-            pt: codec.payload_type(),
-            encoding: codec.encoding().to_owned(),
-            clock: 8_000,
-            channels: 1,
-            fmtp: (*codec == Codec::TelephoneEvent).then(|| EVENTS.to_owned()),
-        })
-        .collect();
+    let payloads: Vec<Payload> = codecs.iter().map(|codec| codec.payload()).collect();
     let mut session = empty_session(local);
     session.medias.push(audio_line(&payloads, "RTP/AVP", local, Direction::SendRecv));
     Description(session)
@@ -81,9 +70,13 @@ fn negotiate(offer: &Description, media: &Media, supported: &[Codec]) -> Option<
             payloads.push(payload.clone());
         }
     }
-    // Prompts and tones have no more than G.711 carries: wideband only where there is nothing else.
-    if payloads.iter().any(|p| matches!(p.codec(), Some(Codec::Pcmu | Codec::Pcma))) {
-        payloads.retain(|p| p.codec() != Some(Codec::G722));
+    // Prompts and tones have no more than G.711 carries: wideband only where there is nothing else, the cheaper first.
+    for (cheap, dear) in
+        [(&[Codec::Pcmu, Codec::Pcma][..], Codec::G722), (&[Codec::Pcmu, Codec::Pcma, Codec::G722], Codec::Opus)]
+    {
+        if payloads.iter().any(|p| p.codec().is_some_and(|codec| cheap.contains(&codec))) {
+            payloads.retain(|p| p.codec() != Some(dear));
+        }
     }
     let dtmf_pt = payloads.iter().find(|p| p.codec() == Some(Codec::TelephoneEvent)).map(|p| p.pt);
     let direction = if offered.rtp.ip().is_unspecified() && offered.webrtc.is_none() {
@@ -109,10 +102,10 @@ fn audio_line(payloads: &[Payload], proto: &str, local: MediaAddr, direction: Di
     let formats: Vec<String> = payloads.iter().map(|p| p.pt.to_string()).collect();
     let mut attributes = Vec::new();
     for p in payloads {
-        attributes.push(attribute("rtpmap", Some(format!("{} {}/{}", p.pt, p.encoding, p.clock))));
-        if p.codec() == Some(Codec::TelephoneEvent) {
-            attributes.push(attribute("fmtp", Some(format!("{} {EVENTS}", p.pt))));
-        }
+        attributes.push(rtpmap(p));
+        // What we say of a format is ours, whatever the party says of it.
+        let ours = p.codec().and_then(|codec| codec.payload().fmtp);
+        attributes.extend(ours.map(|said| attribute("fmtp", Some(format!("{} {said}", p.pt)))));
     }
     attributes.push(attribute("ptime", Some("20".to_owned())));
     attributes.extend(rtcp_attribute(&local));

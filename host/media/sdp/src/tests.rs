@@ -271,11 +271,15 @@ fn which_lines_we_take_and_which_not() {
 fn our_own_offer_is_answered_by_ourselves() {
     let six = at("[2001:db8::1]:20000", "[2001:db8::1]:20001");
     let mut offer = offer_local(six, Codec::OFFERED);
+    let text = String::from_utf8(offer.to_bytes().to_vec()).unwrap();
+    for line in ["a=rtpmap:111 opus/48000/2\r\n", "a=fmtp:111 useinbandfec=1\r\n", "a=fmtp:101 0-15\r\n"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
     offer.set_direction(Direction::SendOnly);
     let offer = Description::parse(&offer.to_bytes()).unwrap();
     let remote = remote_media(&offer).unwrap();
     assert_eq!((remote.rtp, remote.rtcp, remote.held), (six.rtp, six.rtcp, true));
-    assert_eq!(remote.payloads.iter().map(|p| p.pt).collect::<Vec<_>>(), [0, 8, 101]);
+    assert_eq!(remote.payloads.iter().map(|p| p.pt).collect::<Vec<_>>(), [0, 8, 111, 101]);
     let (answer, _) = answer_local(&offer, local(), Codec::ALL).unwrap();
     assert_eq!(answer.direction(), Direction::RecvOnly);
 }

@@ -76,6 +76,9 @@ impl Direction {
     }
 }
 
+/// The events we take: the sixteen keys (RFC 4733 section 2.5.1.1).
+const EVENTS: &str = "0-15";
+
 /// A payload format the switch itself speaks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Codec {
@@ -85,15 +88,17 @@ pub enum Codec {
     Pcma,
     /// G.722, static payload type 9: 16 kHz under a clock of 8.
     G722,
+    /// Opus (RFC 7587); we offer 111, as browsers do.
+    Opus,
     /// RFC 4733 events at 8 kHz; we offer 101.
     TelephoneEvent,
 }
 
 impl Codec {
     /// What the switch answers by itself, the least work first.
-    pub const ALL: &'static [Codec] = &[Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::TelephoneEvent];
-    /// What it offers a party of which it knows nothing.
-    pub const OFFERED: &'static [Codec] = &[Codec::Pcmu, Codec::Pcma, Codec::TelephoneEvent];
+    pub const ALL: &'static [Codec] = &[Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::TelephoneEvent];
+    /// What it offers a party of which it knows nothing, where it speaks all of it.
+    pub const OFFERED: &'static [Codec] = &[Codec::Pcmu, Codec::Pcma, Codec::Opus, Codec::TelephoneEvent];
 
     /// The encoding name of `a=rtpmap`.
     #[must_use]
@@ -102,6 +107,7 @@ impl Codec {
             Codec::Pcmu => "PCMU",
             Codec::Pcma => "PCMA",
             Codec::G722 => "G722",
+            Codec::Opus => "opus",
             Codec::TelephoneEvent => "telephone-event",
         }
     }
@@ -113,14 +119,36 @@ impl Codec {
             Codec::Pcmu => 0,
             Codec::Pcma => 8,
             Codec::G722 => 9,
+            Codec::Opus => 111,
             Codec::TelephoneEvent => 101,
         }
+    }
+
+    /// The RTP clock and the channels that it is named with.
+    const fn clock_and_channels(self) -> (u32, u8) {
+        match self {
+            Codec::Opus => (48_000, 2),
+            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::TelephoneEvent => (8_000, 1),
+        }
+    }
+
+    /// As we describe it.
+    #[must_use]
+    pub fn payload(self) -> Payload {
+        let (clock, channels) = self.clock_and_channels();
+        let fmtp = match self {
+            Codec::Opus => Some(crate::formats::OPUS_PARAMETERS),
+            Codec::TelephoneEvent => Some(EVENTS),
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => None,
+        };
+        let (pt, encoding) = (self.payload_type(), self.encoding().to_owned());
+        Payload { pt, encoding, clock, channels, fmtp: fmtp.map(str::to_owned) }
     }
 
     /// Whether it carries sound.
     #[must_use]
     pub const fn is_audio(self) -> bool {
-        matches!(self, Codec::Pcmu | Codec::Pcma | Codec::G722)
+        !matches!(self, Codec::TelephoneEvent)
     }
 }
 
@@ -143,8 +171,11 @@ impl Payload {
     /// The codec, if the switch speaks it. Names compare without case (RFC 4855).
     #[must_use]
     pub fn codec(&self) -> Option<Codec> {
-        let is = |codec: &&Codec| self.encoding.eq_ignore_ascii_case(codec.encoding());
-        if self.clock == 8_000 && self.channels == 1 { Codec::ALL.iter().find(is).copied() } else { None }
+        let is = |codec: &&Codec| {
+            self.encoding.eq_ignore_ascii_case(codec.encoding())
+                && (self.clock, self.channels) == codec.clock_and_channels()
+        };
+        Codec::ALL.iter().find(is).copied()
     }
 
     /// Whether both are the same format under possibly different payload types.

@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use model::{IdSource, Instant, MediaPortId};
 use sdp::{Description, RemoteMedia, remote_media};
+use std::sync::Arc;
 
 pub(super) const SECOND: u64 = 1_000;
 
@@ -44,12 +45,19 @@ pub(super) fn remote(rtp: SocketAddr, formats: &str, direction: &str) -> RemoteM
     for pt in formats.split(' ').filter(|pt| ["96", "101"].contains(pt)) {
         text.push_str(&format!("a=rtpmap:{pt} telephone-event/8000\n"));
     }
+    if formats.split(' ').any(|pt| pt == "111") {
+        text.push_str("a=rtpmap:111 opus/48000/2\na=fmtp:111 useinbandfec=1\n");
+    }
     remote_media(&Description::parse(text.as_bytes()).unwrap()).unwrap()
 }
 
 impl Desk {
     pub(super) fn new() -> Self {
-        let mut config = MediaConfig::default();
+        Desk::with(Arc::new(rtp::codec::Own))
+    }
+
+    pub(super) fn with(codecs: Arc<dyn rtp::codec::Codecs>) -> Self {
+        let mut config = MediaConfig { codecs, ..MediaConfig::default() };
         config.prompts.insert("hello", vec![1_000_i16; 320]);
         let ids = IdSource::new([3; 32]);
         let now = Instant::from_unix_nanos(1_700_000_000_000_000_000);
