@@ -230,6 +230,8 @@ pub(crate) enum Lang {
     Javascript,
     /// Python
     Python,
+    /// C, by zig's clang
+    C,
 }
 
 /// The plugin author's commands; they need no running switch.

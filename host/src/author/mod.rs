@@ -3,6 +3,7 @@
 //! `new` writes a plugin to begin with, `build` compiles and packs it, `check` says what a bundle or component is, `test`
 //! plays its scenarios, `keygen` and `sign` make its publisher known.
 
+mod c;
 mod files;
 mod scenario;
 mod script;
@@ -32,6 +33,7 @@ pub(crate) async fn run(command: &Author) -> Result<String, Failure> {
                 Lang::Rust => None,
                 Lang::Javascript => Some(Script::JavaScript),
                 Lang::Python => Some(Script::Python),
+                Lang::C => Some(Script::C),
             };
             template::write(name, point, (script, sdk.as_deref()), dir.clone().unwrap_or_else(|| PathBuf::from(name)))
         }

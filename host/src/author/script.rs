@@ -1,9 +1,9 @@
-//! Plugins in JavaScript and Python: what `plugin new` writes, and the tool that `plugin build` asks.
+//! Plugins in JavaScript, Python and C: what `plugin new` writes, and the tool that `plugin build` asks.
 //!
 //! The contract and the few words of help travel in this binary: a folder needs nothing but its language's tool, which
 //! comes from the language's own registry.
 
-use super::files;
+use super::{c, files};
 use crate::exit::Failure;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,24 +39,30 @@ const WIT: [(&str, &str); 26] = [
 ];
 
 /// A language but Rust.
+#[expect(clippy::enum_variant_names, reason = "it is called so")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Script {
     /// JavaScript, by QuickJS.
     JavaScript,
     /// Python.
     Python,
+    /// C, by zig's clang.
+    C,
 }
 
 impl Script {
+    const ALL: [Script; 3] = [Script::JavaScript, Script::Python, Script::C];
+
     /// The one that a folder is written in.
     pub(super) fn of(dir: &Path) -> Option<Script> {
-        [Script::JavaScript, Script::Python].into_iter().find(|s| dir.join(s.source()).is_file())
+        Script::ALL.into_iter().find(|s| dir.join(s.source()).is_file())
     }
 
     const fn source(self) -> &'static str {
         match self {
             Script::JavaScript => "plugin.js",
             Script::Python => "plugin.py",
+            Script::C => "plugin.c",
         }
     }
 
@@ -64,6 +70,7 @@ impl Script {
         match self {
             Script::JavaScript => ("strowger.js", include_str!("../../../sdk/javascript/strowger.js")),
             Script::Python => ("strowger.py", include_str!("../../../sdk/python/strowger.py")),
+            Script::C => ("strowger.h", include_str!("../../../sdk/c/strowger.h")),
         }
     }
 
@@ -78,6 +85,9 @@ impl Script {
                 ".venv/bin",
                 "python3 -m venv DIR/.venv && DIR/.venv/bin/pip install componentize-py==0.25.0",
             ),
+            Script::C => {
+                ("python-zig", ".venv/bin", "python3 -m venv DIR/.venv && DIR/.venv/bin/pip install ziglang==0.17.1")
+            }
         }
     }
 
@@ -87,7 +97,9 @@ impl Script {
             (Script::JavaScript, "call/app") => Ok((JS_APP, APP_WORLD)),
             (Script::Python, "routing/router") => Ok((PY_ROUTER, ROUTER_WORLD)),
             (Script::Python, "call/app") => Ok((PY_APP, APP_WORLD)),
-            (Script::JavaScript | Script::Python, other) => {
+            (Script::C, "routing/router") => Ok((c::ROUTER, ROUTER_WORLD)),
+            (Script::C, "call/app") => Ok((c::APP, APP_WORLD)),
+            (Script::JavaScript | Script::Python | Script::C, other) => {
                 let why = format!("{other}: there is a template for routing/router and for call/app");
                 Err(Failure::start(why))
             }
@@ -102,7 +114,7 @@ impl Script {
             (self.source().to_owned(), source.to_owned()),
             (help.to_owned(), text.to_owned()),
             ("wit/world.wit".to_owned(), format!("package author:{name}@0.1.0;\n\n{world}")),
-            (".gitignore".to_owned(), "node_modules\n.venv\ncomponent.wasm\n*.splug\n".to_owned()),
+            (".gitignore".to_owned(), "node_modules\n.venv\nbindings\ncomponent.wasm\n*.splug\n".to_owned()),
         ];
         out.extend(WIT.iter().map(|(path, text)| (format!("wit/deps/{path}"), (*text).to_owned())));
         Ok(out)
@@ -150,6 +162,10 @@ impl Script {
                 "-o",
                 "component.wasm",
             ]),
+            Script::C => {
+                command = c::compile(dir, command)?;
+                &mut command
+            }
         };
         let output =
             command.output().map_err(|e| Failure::start(format!("{tool} did not start: {e}. {}", self.hint(dir))))?;
@@ -158,7 +174,7 @@ impl Script {
             let said = String::from_utf8_lossy(&said).into_owned();
             return Err(Failure::refused(format!("the plugin did not build: {said}")));
         }
-        files::read(&dir.join("component.wasm"))
+        if self == Script::C { c::wrap(dir) } else { files::read(&dir.join("component.wasm")) }
     }
 }
 
@@ -260,7 +276,7 @@ mod tests {
 
     #[test]
     fn every_template_makes_a_folder_that_is_recognised() {
-        for script in [Script::JavaScript, Script::Python] {
+        for script in Script::ALL {
             for point in ["routing/router", "call/app"] {
                 let files = script.folder("lucky", point).unwrap();
                 assert!(files.iter().any(|(path, _)| path == script.source()));

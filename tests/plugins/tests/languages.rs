@@ -310,3 +310,10 @@ async fn python() {
         passes("python", &bytes).await;
     }
 }
+
+#[tokio::test]
+async fn c() {
+    if let Some(bytes) = component("c") {
+        passes("c", &bytes).await;
+    }
+}
