@@ -55,7 +55,10 @@ impl Step<'_, '_> {
 
     /// Ends the verb that waits.
     pub(crate) fn finish(&mut self, result: Result<AppReply, AppError>) {
-        let Some((request, _)) = self.run().and_then(|r| r.pending.take()) else { return };
+        let Some((request, waiting)) = self.run().and_then(|r| r.pending.take()) else { return };
+        if matches!(waiting, Waiting::Dial(_)) {
+            self.forget_answers();
+        }
         self.reply(request, result);
     }
 

@@ -275,6 +275,7 @@ impl Step<'_, '_> {
         if matches!(self.call.stage, Stage::App(_)) {
             return self.dial_answered(no, sdp);
         }
+        self.forget_answers();
         if self.call.serves.is_some() {
             return self.answer_stand_in(no, sdp);
         }

@@ -495,10 +495,14 @@ impl Step<'_, '_> {
 
     /// A party takes the place of a leg's: whoever heard that one hears this one now. It has a leg of its own, on the same
     /// side and at the same account's cost.
-    pub(crate) fn replace_line(&mut self, no: LegNo, line: Line) {
+    pub(crate) fn replace_line(&mut self, no: LegNo, mut line: Line) {
         let fresh = LegNo::try_from(self.call.legs.len()).unwrap_or(LegNo::MAX);
         let (origin, now) = (line.origin, self.now());
-        let Some(old) = self.call.leg(no) else { return };
+        let Some(old) = self.call.leg_mut(no) else { return };
+        // What this side pays for goes on; a party that is paid for itself brings that along, and the leg ends with its own.
+        if line.granted.is_none() {
+            line.granted = old.granted.take();
+        }
         let leg = Leg {
             no: fresh,
             account: old.account,

@@ -193,6 +193,7 @@ impl Step<'_, '_> {
 
     /// A plan is out of steps: the chain is asked once more, knowing what failed.
     pub(crate) fn plan_exhausted(&mut self, hunt: Hunt) {
+        self.forget_answers();
         let best = hunt.best().cloned();
         if self.call.serves.as_ref().is_some_and(|serves| serves.recall) {
             return self.fail_with(&best.unwrap_or_else(|| CauseInfo::local(Cause::NoAnswer)));

@@ -252,12 +252,16 @@ impl Step<'_, '_> {
         arrival: &Arrival,
         (role, payer): (LegRole, AccountId),
         other: LegNo,
+        pays_for: Option<Box<str>>,
     ) -> Result<Option<LegNo>, u16> {
         if self.call.legs.len() >= self.floors.setup.limits.legs_per_call_max {
             return Err(503);
         }
         let comer = self.comer(arrival)?;
         let no = self.seat(arrival, &comer, role, payer);
+        if let Some(leg) = self.call.leg_mut(no) {
+            leg.pays_for = pays_for;
+        }
         match self.words_for(no, other) {
             Ok(words) => {
                 // A dialog that ends in this moment reports so itself.
@@ -289,11 +293,14 @@ impl Step<'_, '_> {
         }
         self.read_caller_offer();
         let seat = (LegRole::Callee, arrival.account_id().ok_or(403_u16)?);
-        let Some(no) = self.welcome(arrival, seat, parent)? else { return Ok(()) };
+        // Whoever takes the call: it is paid for by the number for which it rang.
+        let pays_for = self.call.leg(leg).and_then(|l| l.pays_for.clone());
+        let Some(no) = self.welcome(arrival, seat, parent, pays_for)? else { return Ok(()) };
         let ringing = self.hunt_mut().map(|hunt| core::mem::take(&mut hunt.ringing)).unwrap_or_default();
         for other in ringing {
             self.end_leg(other, Ending { cause: Cause::PickedUp, sip: 487, by: EndedBy::Switch });
         }
+        self.forget_answers();
         match self.call.stage {
             Stage::App(_) => self.dial_joined(no),
             Stage::Hunting(_) if self.call.serves.is_some() => self.stand_in_joined(no),
@@ -346,7 +353,10 @@ impl Step<'_, '_> {
         let own = self.call.leg(leg).and_then(|l| Some((l.role, l.account.or_else(|| arrival.account_id())?)));
         let (Some(other), Some((role, payer))) = (other, own) else { return Err(481) };
         // Who answers for the leg goes on paying for it: the newcomer sits down beside it and then on its place.
-        let Some(no) = self.welcome(arrival, (role, payer), other)? else { return Ok(()) };
+        let Some(no) = self.welcome(arrival, (role, payer), other, None)? else { return Ok(()) };
+        // What the leg may use it may use on its new phone, and is settled with that, as one.
+        let granted = self.call.leg_mut(leg).and_then(|l| l.granted.take());
+        self.bring_grant(no, granted);
         self.end_leg(leg, Ending { cause: Cause::Transferred, sip: 200, by: EndedBy::Switch });
         self.call.moved.push((leg, no));
         if let Some(bridge) = self.bridge_mut() {
@@ -362,7 +372,7 @@ impl Step<'_, '_> {
         let (leg, role, slot) = (parked.leg, parked.role, parked.slot.clone());
         // The parker pays on for a call it has made; a call it had got is the taker's from now on.
         let payer = if role == LegRole::Caller { parked.parker } else { arrival.account_id().ok_or(403_u16)? };
-        let Some(no) = self.welcome(arrival, (role, payer), leg)? else { return Ok(()) };
+        let Some(no) = self.welcome(arrival, (role, payer), leg, None)? else { return Ok(()) };
         self.hold_other(leg, false);
         self.abandon_recall();
         self.desk.slots.remove(&(self.call.info.company, slot));

@@ -120,11 +120,15 @@ impl Desk {
         let late: Vec<Rated> = late.collect();
         let unused = rating.ready.into_values().filter_map(|ready| Some(ready.ok()?.rated));
         for rated in late.into_iter().chain(unused) {
-            let (ticket, info) = (Ticket(0), call.info.clone());
-            let release =
-                RateQuestion { ticket, deadline: call.started_at, call: info, rated, kind: RateKind::Release };
-            self.out.push_back(Output::Rate(Box::new(release)));
+            self.let_go(call, rated);
         }
+    }
+
+    /// What was kept for this is used by nobody.
+    fn let_go(&mut self, call: &Call, rated: Rated) {
+        let (ticket, info) = (Ticket(0), call.info.clone());
+        let release = RateQuestion { ticket, deadline: call.started_at, call: info, rated, kind: RateKind::Release };
+        self.out.push_back(Output::Rate(Box::new(release)));
     }
 }
 
@@ -221,6 +225,24 @@ impl Step<'_, '_> {
         }
     }
 
+    /// A plan is over, or another begins: what its numbers were granted and nobody has used is let go, and refusals and
+    /// failures are no answer to whoever asks anew. What is answered late comes too late.
+    pub(crate) fn forget_answers(&mut self) {
+        let Some(rating) = &mut self.call.rating else { return };
+        rating.held = None;
+        let (late, asked) = core::mem::take(&mut rating.asked).into_iter().partition(|asked| asked.leg.is_none());
+        rating.asked = asked;
+        let late: Vec<Asked> = late;
+        let ready = core::mem::take(&mut rating.ready);
+        for asked in &late {
+            self.desk.by_ticket.remove(&asked.ticket);
+        }
+        let unused = ready.into_values().filter_map(|ready| Some(ready.ok()?.rated));
+        for rated in late.into_iter().map(|asked| asked.rated).chain(unused) {
+            self.desk.let_go(self.call, rated);
+        }
+    }
+
     /// A target's failure, with the rater's status and words where they are its.
     pub(crate) fn in_its_words(&self, target: &Target, cause: Cause) -> CauseInfo {
         let refused = self.rated_number(target).and_then(|number| {
@@ -257,9 +279,12 @@ impl Step<'_, '_> {
 
     /// A leg comes with what it may use: it goes on being paid for here.
     pub(crate) fn bring_grant(&mut self, no: LegNo, granted: Option<Box<Granted>>) {
-        let Some(granted) = granted else { return };
+        let Some(mut granted) = granted else { return };
         self.call.rating.get_or_insert_default();
         let now = self.now();
+        // A question that was out stays behind, and so does its answer.
+        let again = Some(now + AGAIN).filter(|again| granted.ends_at.is_some_and(|ends| *again < ends));
+        granted.ask_at = granted.ask_at.or(again);
         if let Some(leg) = self.call.leg_mut(no) {
             leg.granted = Some(granted);
         }
@@ -298,7 +323,11 @@ impl Step<'_, '_> {
                 let grant = Grant { seconds, recheck_before_s: seconds / 2 };
                 Ok(Granted::new(Rated { unasked: true, ..rated }, grant))
             }
-            (RateVerdict::Failed, None) => Err(CauseInfo::local(Cause::RaterFailed)),
+            (RateVerdict::Failed, None) => {
+                // It may have kept something, or may yet: nobody will use it.
+                self.desk.let_go(self.call, rated);
+                Err(CauseInfo::local(Cause::RaterFailed))
+            }
         };
         let Some(rating) = &mut self.call.rating else { return };
         rating.ready.insert(number, ready);
