@@ -14,6 +14,7 @@ use crate::serve::operator_token;
 use model::{BrandId, DigestAlgorithm, Instant, Transport};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, btree_map::Entry};
+use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -109,6 +110,8 @@ fn config(dir: &Path, sip: SocketAddr, http: SocketAddr) -> Result<Config, Failu
         config.media.ports = PortRange::ANY;
     }
     config.sip.drain_s = DRAIN_S;
+    config.limits.route_deadline_ms = PATIENCE_MS;
+    config.limits.register_deadline_ms = PATIENCE_MS;
     config.http.listen = http;
     config.data.dir = dir.to_owned();
     Ok(config)
@@ -118,27 +121,36 @@ fn has_ipv6() -> bool {
     std::net::UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
 }
 
+/// How long a question to plugins may take: a newcomer's machine builds and calls at once, and a call that comes late
+/// teaches more than a 503.
+const PATIENCE_MS: u32 = 1_000;
+/// Where free SIP ports are looked for: below the ports that systems give to whoever asks for any (from 32,768 up), so
+/// that nobody is given it between the look and the listening, and above those of media.
+const SIP_PORTS: std::ops::Range<u16> = 30_000..32_700;
+/// Ports that are tried.
+const PORT_TRIES: u16 = 200;
+
 /// A port that is free for UDP and TCP on each of these addresses, so that a phone needs to know only one.
 fn free_port(ips: &[IpAddr]) -> Result<u16, Failure> {
-    let refused = |e: std::io::Error| Failure::start(format!("no free SIP port: {e}"));
+    let span = SIP_PORTS.end - SIP_PORTS.start;
+    let begin = (RandomState::new().hash_one(()) % u64::from(span)) as u16;
     let mut last = std::io::Error::from(std::io::ErrorKind::AddrInUse);
-    for _ in 0..32 {
-        let Some(first) = ips.first() else { break };
-        let probe = std::net::UdpSocket::bind((*first, 0)).map_err(refused)?;
-        let port = probe.local_addr().map_err(refused)?.port();
-        let rest = ips.iter().enumerate().try_for_each(|(i, ip)| {
+    for n in 0..PORT_TRIES {
+        let port = SIP_PORTS.start + (begin + n) % span;
+        let free = ips.iter().try_for_each(|ip| {
             let _tcp = std::net::TcpListener::bind((*ip, port))?;
-            if i > 0 && !(ip.is_ipv6() && ip.is_unspecified()) {
+            // The wildcard of IPv6 would find that of IPv4 in its way; we open it for IPv6 alone.
+            if !(ip.is_ipv6() && ip.is_unspecified()) {
                 let _udp = std::net::UdpSocket::bind((*ip, port))?;
             }
             Ok(())
         });
-        match rest {
+        match free {
             Ok(()) => return Ok(port),
             Err(e) => last = e,
         }
     }
-    Err(refused(last))
+    Err(Failure::start(format!("no free SIP port: {last}")))
 }
 
 /// User names and passwords: made at the first start, the same ever after.

@@ -33,6 +33,7 @@ pub use sipp::{Figures, Sipp};
 pub use switch::{Run, Switch, binary};
 pub use ua::{Dialog, Message, Ua, sdp};
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 /// The guest that misbehaves as it is configured to.
@@ -69,16 +70,21 @@ pub fn until_or<T>(what: &str, mut look: impl FnMut() -> Option<T>, explain: imp
     }
 }
 
+/// Where free ports are looked for: below those that the system gives to whoever asks for any, which might give one away
+/// between the look and the listening.
+const PORTS: std::ops::Range<u16> = 25_000..30_000;
+
 /// A UDP and TCP port of this address that was free a moment ago.
 ///
 /// # Panics
 /// When there is none.
 #[must_use]
 pub fn free_port(ip: std::net::IpAddr) -> u16 {
-    for _ in 0..32 {
-        let tcp = std::net::TcpListener::bind((ip, 0)).expect("a TCP port");
-        let port = tcp.local_addr().expect("bound").port();
-        if std::net::UdpSocket::bind((ip, port)).is_ok() {
+    let span = PORTS.end - PORTS.start;
+    let begin = (RandomState::new().hash_one(()) % u64::from(span)) as u16;
+    for n in 0..span {
+        let port = PORTS.start + (begin + n) % span;
+        if std::net::TcpListener::bind((ip, port)).is_ok() && std::net::UdpSocket::bind((ip, port)).is_ok() {
             return port;
         }
     }

@@ -68,6 +68,7 @@ impl Office {
         let config = format!(
             "[sip]\nlisten = [{listen}]\ndefault_domain = \"{DOMAIN}\"\n{sip}[http]\nlisten = \"127.0.0.1:0\"\n\
              [media]\nstreams_max = 32\nports = \"0\"\n[limits]\nnotify_gap_ms = 100\n\
+             route_deadline_ms = 1000\nregister_deadline_ms = 1000\n\
              [tls]\ncertificates = [{{ domain = \"localhost\", cert = {:?}, key = {:?} }}]\n{sections}",
             certificate.cert(),
             certificate.key(),
