@@ -1,9 +1,11 @@
 //! Overload: new work is answered 503 before queues grow; work that began is never refused.
 //!
-//! The shell says how late the shard is. What counts is the least lateness within an interval: a pause of the machine
-//! passes, a queue that stands does not. Above the limit the share of new requests that are taken falls in proportion,
-//! well below it the share grows back step by step, so the shard settles where it is just not late. Which requests
-//! are taken is counted out evenly, not drawn.
+//! The shell says how late the shard is. Whether anything is shed is decided by the least lateness within an interval: a
+//! pause of the machine passes, a queue that stands does not. While it is, the share of new requests that are taken
+//! follows from how late the shard is now: all up to half the limit, hardly any from one and a half times the limit on,
+//! and in between evenly less; never much more than of late. So the queue settles near the limit, whatever is offered and whatever a request costs.
+//! A share that was changed step by step did not: what it changed showed only when the queue before it was worked off,
+//! and the calls it took came back as further messages. Which requests are taken is counted out evenly, not drawn.
 
 use core::time::Duration;
 use model::Instant;
@@ -31,13 +33,13 @@ pub struct ShedderConfig {
     pub interval_ms: u32,
     /// The least share of new requests that is taken, in thousandths: never nothing, or nobody would see it end.
     pub share_min: u32,
-    /// How much the share grows in an interval that was not late, in thousandths of what is taken.
-    pub growth: u32,
+    /// After so many intervals in a row in which the shard was hardly late it sheds no more.
+    pub calm_intervals: u32,
 }
 
 impl Default for ShedderConfig {
     fn default() -> ShedderConfig {
-        ShedderConfig { lag_ms: 150, queued: 4_000, interval_ms: 100, share_min: 20, growth: 40 }
+        ShedderConfig { lag_ms: 150, queued: 4_000, interval_ms: 100, share_min: 20, calm_intervals: 10 }
     }
 }
 
@@ -57,20 +59,36 @@ const WHOLE: u32 = 1_000;
 const VALIDITY_INTERVALS: u32 = 10;
 /// Late intervals in a row before anything is shed.
 const LATE_MIN: u32 = 2;
+/// Lateness up to which everything is taken, and from which on hardly anything is, in thousandths of the limit.
+const TAKES_ALL: u32 = 500;
+const TAKES_LEAST: u32 = 1_500;
+/// Lateness that is none: the shard works off what comes.
+const CALM: u32 = 100;
+/// How much more is taken than of late when the shard is less late, one in so many: the calls that were taken come back
+/// with further messages, and a share that followed every pause of theirs would swing with them.
+const LEAP: u32 = 4;
+/// How much of the share that is told is that of the last interval: one in so many.
+const SMOOTHING: u32 = 8;
 
 /// Decides which new requests are taken.
 ///
 /// # Invariants
-/// `share` is from `share_min` to [`WHOLE`]; at [`WHOLE`] nothing is shed. `turn` is below [`WHOLE`].
+/// `share` and `told` are from `share_min` to [`WHOLE`]; at [`WHOLE`] nothing is shed, and where `sheds` is not set they
+/// are so. `turn` is below [`WHOLE`].
 #[derive(Debug)]
 pub struct Shedder {
     config: ShedderConfig,
     share: u32,
+    /// The share of late, for those who look and for neighbours.
+    told: u32,
     turn: u32,
     least: Option<Load>,
+    sheds: bool,
+    /// Late intervals in a row, and calm ones.
     late: u32,
+    calm: u32,
     set_at: Option<Instant>,
-    /// When the share changed last.
+    /// When the share that is told changed last.
     changed_at: Instant,
     shed: u64,
     began: u64,
@@ -84,9 +102,12 @@ impl Shedder {
         Shedder {
             config,
             share: WHOLE,
+            told: WHOLE,
             turn: 0,
             least: None,
+            sheds: false,
             late: 0,
+            calm: 0,
             set_at: None,
             changed_at: Instant::from_unix_nanos(0),
             shed: 0,
@@ -103,26 +124,39 @@ impl Shedder {
         let least = *least;
         let interval = Duration::from_millis(u64::from(self.config.interval_ms));
         let set_at = *self.set_at.get_or_insert(now);
-        if now.since(set_at) < interval {
-            return;
+        if now.since(set_at) >= interval {
+            self.least = None;
+            self.set_at = Some(now);
+            self.decide(self.excess(&least), now);
         }
-        self.least = None;
-        self.set_at = Some(now);
-        let excess = self.excess(&least);
-        let before = self.share;
+        self.share =
+            if self.sheds { self.share_at(self.excess(&load)).min(self.told + self.told / LEAP) } else { WHOLE };
+    }
+
+    /// At the end of an interval: whether anything is shed from now on, and what is told of it.
+    fn decide(&mut self, excess: u32, now: Instant) {
         self.late = if excess > WHOLE { self.late.saturating_add(1) } else { 0 };
-        if excess > WHOLE && (before < WHOLE || self.late >= LATE_MIN) {
-            // Twice as late as it may be: half is taken; but never less than half of what was, as lateness shows late.
-            let cut = (u64::from(before) * u64::from(WHOLE) / u64::from(excess)) as u32;
-            self.share = cut.max(before / 2).max(self.config.share_min.clamp(1, WHOLE));
-            self.began += u64::from(before == WHOLE);
-        } else if excess < WHOLE / 2 && before < WHOLE {
-            // Between half and the whole of the limit it stays as it is.
-            self.share = (before + (before * self.config.growth / WHOLE).max(1)).min(WHOLE);
+        self.calm = if excess < CALM { self.calm.saturating_add(1) } else { 0 };
+        let before = self.told;
+        if !self.sheds && self.late >= LATE_MIN {
+            self.sheds = true;
+            self.began += 1;
+            self.told = self.share_at(excess);
+        } else if self.sheds && self.calm >= self.config.calm_intervals {
+            self.sheds = false;
+            self.told = WHOLE;
+        } else if self.sheds {
+            self.told = (self.told * (SMOOTHING - 1) + self.share_at(excess)) / SMOOTHING;
         }
-        if self.share != before {
+        if self.told != before {
             self.changed_at = now;
         }
+    }
+
+    /// The share of new requests that is taken by a shard that is so late, in thousandths.
+    fn share_at(&self, excess: u32) -> u32 {
+        let left = TAKES_LEAST.saturating_sub(excess).min(TAKES_LEAST - TAKES_ALL);
+        (left * WHOLE / (TAKES_LEAST - TAKES_ALL)).max(self.config.share_min.clamp(1, WHOLE))
     }
 
     /// How late it is, in thousandths of what it may be.
@@ -152,7 +186,7 @@ impl Shedder {
     /// What neighbours are asked that speak RFC 7339, of the requests that they could leave out.
     #[must_use]
     pub fn report(&self) -> OverloadReport {
-        let percent = u8::try_from((WHOLE - self.share.min(WHOLE)).div_ceil(10)).unwrap_or(100);
+        let percent = u8::try_from((WHOLE - self.told.min(WHOLE)).div_ceil(10)).unwrap_or(100);
         // Said anew with every answer; a neighbour that hears nothing for so long sends as much as it likes.
         let validity_ms = if percent == 0 { 0 } else { self.config.interval_ms.saturating_mul(VALIDITY_INTERVALS) };
         OverloadReport { sequence: self.changed_at.unix_nanos() / 10_000, percent, validity_ms }
@@ -161,7 +195,7 @@ impl Shedder {
     /// The totals.
     #[must_use]
     pub fn counters(&self) -> ShedderCounters {
-        ShedderCounters { shed: self.shed, began: self.began, share: self.share }
+        ShedderCounters { shed: self.shed, began: self.began, share: self.told }
     }
 }
 

@@ -213,6 +213,12 @@ impl Net {
         NetCounters { connections: self.streams.len() as u64, ..self.counters }
     }
 
+    /// How long the datagrams that wait in the kernel have waited; zero unless a socket has more than a turn takes.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.udp.iter().map(|(listener, _)| listener.waited()).max().unwrap_or_default()
+    }
+
     /// Wakes [`Net::wait`] from another thread.
     #[must_use]
     pub fn waker(&self) -> Waker {
@@ -227,6 +233,12 @@ impl Net {
         let timeout = if self.has_pending() { Some(Duration::ZERO) } else { timeout };
         self.poller.wait(timeout, &mut self.scratch)?;
         self.turn.extend(self.scratch.drain(..));
+        for (index, (listener, _)) in self.udp.iter_mut().enumerate() {
+            let more = Token::Udp(index as u64).encode();
+            if !listener.waited().is_zero() && !self.turn.iter().any(|ready| ready.token == more) {
+                listener.is_dry();
+            }
+        }
         Ok(())
     }
 

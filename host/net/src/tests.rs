@@ -93,6 +93,34 @@ fn a_burst_of_datagrams_is_taken_whole_and_in_order() {
 }
 
 #[test]
+fn what_waits_in_the_kernel_is_known_until_it_was_taken() {
+    for ip in [V4, V6] {
+        let mut net = net(&[listen(Transport::Udp, ip)], &Limits::default());
+        let phone = UdpSocket::bind(SocketAddr::new(ip, 0)).unwrap();
+        let mut longest = Duration::ZERO;
+        let begun = std::time::Instant::now();
+        // The first long turn asks the kernel for its stamps, a later one reads them.
+        for _ in 0..3 {
+            for n in 0..200_u8 {
+                phone.send_to(&[n, b'.'], net.listeners()[0].bound).unwrap();
+            }
+            let mut got = 0;
+            while got < 200 {
+                net.wait(None).unwrap();
+                while let Some(Incoming::Message { flow, .. }) = net.next(START) {
+                    assert_eq!(flow.remote, phone.local_addr().unwrap());
+                    got += 1;
+                }
+                longest = longest.max(net.waited());
+            }
+            net.wait(Some(Duration::ZERO)).unwrap();
+            assert_eq!(net.waited(), Duration::ZERO, "nothing waits");
+        }
+        assert!(longest > Duration::ZERO && longest < begun.elapsed(), "{longest:?}");
+    }
+}
+
+#[test]
 fn a_phone_learns_its_address_by_stun_and_a_keep_alive_is_nobodys_business() {
     for ip in [V4, V6] {
         let mut net = net(&[listen(Transport::Udp, ip)], &Limits::default());

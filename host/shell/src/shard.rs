@@ -165,10 +165,12 @@ impl Shard {
         self.end();
     }
 
-    /// How late the shard is: what waits has waited since the turn before, and since this one began.
+    /// How late the shard is: what waits has waited since the turn before, and since this one began, or longer where a
+    /// socket has more than a turn takes.
     fn tell_load(&mut self, turn: Instant) {
         let now = self.clock.now();
-        let load = Load { lag: self.last_turn + now.since(turn), queued: self.asks.len() };
+        let lag = (self.last_turn + now.since(turn)).max(self.net.waited());
+        let load = Load { lag, queued: self.asks.len() };
         self.core.handle(Input::Load(load), now);
     }
 
