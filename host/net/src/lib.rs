@@ -11,6 +11,7 @@ mod connection;
 mod error;
 mod files;
 mod framing;
+mod gather;
 mod names;
 mod poller;
 mod ports;

@@ -5,7 +5,7 @@
 
 use core::mem::MaybeUninit;
 use core::time::Duration;
-use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -82,6 +82,16 @@ impl Poller {
 
     pub(crate) fn delete(&self, source: impl AsFd) -> io::Result<()> {
         Ok(epoll::delete(&self.epoll, source)?)
+    }
+
+    /// Sleeps so long and hears the waker only; sockets that become ready meanwhile are reported by the next wait.
+    pub(crate) fn pause(&self, pause: Duration) -> io::Result<()> {
+        let timeout = Timespec { tv_sec: pause.as_secs().cast_signed(), tv_nsec: i64::from(pause.subsec_nanos()) };
+        let mut waker = [PollFd::new(&self.waker.file, PollFlags::IN)];
+        match poll(&mut waker, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// Sleeps until a socket is ready, the waker is called or `timeout` passed. Adds to `ready`.

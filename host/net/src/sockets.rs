@@ -1,6 +1,7 @@
 //! All sockets of one shard behind one wait.
 
 use crate::config::{BoundListener, ListenerConfig, MediaPair, NetCounters, PacketKind, Surroundings};
+use crate::gather::Gather;
 use crate::poller::{Poller, Ready};
 use crate::ports::PortPool;
 use crate::tcp::{Arrived, Streams, Turn};
@@ -9,9 +10,10 @@ use crate::{NetError, TlsMaterial, Waker, socket, stun};
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
-use model::{Cidr, ConnectionId, Flow, Instant, Limits, MediaPortId, TlsName, Transmit, Transport};
+use model::{Cidr, ConnectionId, Flow, Limits, MediaPortId, TlsName, Transmit, Transport};
 use std::collections::VecDeque;
 use std::io;
+use std::time::Instant;
 
 /// Room for the largest UDP datagram.
 const BUFFER: usize = 65_536;
@@ -102,6 +104,7 @@ pub struct Net {
     in_turn: Option<usize>,
     failed: VecDeque<Flow>,
     buffer: Box<[u8]>,
+    gather: Gather,
     counters: NetCounters,
 }
 
@@ -135,6 +138,7 @@ impl Net {
             in_turn: None,
             failed: VecDeque::new(),
             buffer: vec![0; BUFFER].into_boxed_slice(),
+            gather: Gather::new(Instant::now()),
             counters: NetCounters::default(),
         };
         if let Some(tls) = around.tls {
@@ -225,13 +229,20 @@ impl Net {
         self.poller.waker()
     }
 
-    /// Sleeps until something came, the waker was called, or `timeout` passed; `None` sleeps without a limit.
+    /// Sleeps until something came, the waker was called, or `timeout` passed; `None` sleeps without a limit. Where media
+    /// packets are many they gather for a moment first.
     ///
     /// # Errors
     /// Only where the kernel refuses the wait itself.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let timeout = if self.has_pending() { Some(Duration::ZERO) } else { timeout };
+        let mut timeout = if self.has_pending() { Some(Duration::ZERO) } else { timeout };
+        let pause = self.gather.pause(Instant::now()).min(timeout.unwrap_or(Duration::MAX));
+        if !pause.is_zero() {
+            self.poller.pause(pause)?;
+            timeout = timeout.map(|t| t.saturating_sub(pause));
+        }
         self.poller.wait(timeout, &mut self.scratch)?;
+        self.gather.turn(Instant::now());
         self.turn.extend(self.scratch.drain(..));
         for (index, (listener, _)) in self.udp.iter_mut().enumerate() {
             let more = Token::Udp(index as u64).encode();
@@ -247,7 +258,7 @@ impl Net {
     }
 
     /// The next thing that came, until `None`; then [`Net::wait`] again.
-    pub fn next(&mut self, now: Instant) -> Option<Incoming<'_>> {
+    pub fn next(&mut self, now: model::Instant) -> Option<Incoming<'_>> {
         if let Some(flow) = self.failed.pop_front() {
             return Some(Incoming::FlowFailed { flow });
         }
@@ -260,6 +271,7 @@ impl Net {
             }
             Found::Media(index, from, count) => {
                 self.counters.media_received += 1;
+                self.gather.packet();
                 let kind = if index.is_multiple_of(2) { PacketKind::Rtp } else { PacketKind::Rtcp };
                 let packet = &mut self.buffer[..];
                 Some(Incoming::Media { port: MediaPortId(index as u64 / 2), kind, from, packet, len: count })
@@ -269,7 +281,7 @@ impl Net {
         }
     }
 
-    fn find(&mut self, now: Instant) -> Option<Found> {
+    fn find(&mut self, now: model::Instant) -> Option<Found> {
         loop {
             if let Some(arrived) = self.streams.next() {
                 return Some(Found::Arrived(arrived));
@@ -333,7 +345,7 @@ impl Net {
 
     /// Sends a message now, or queues it on its connection. A flow that cannot be sent on comes back as
     /// [`Incoming::FlowFailed`].
-    pub fn send(&mut self, transmit: Transmit, now: Instant) {
+    pub fn send(&mut self, transmit: Transmit, now: model::Instant) {
         match transmit.flow.transport {
             Transport::Udp => self.send_datagram(&transmit),
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
@@ -390,7 +402,7 @@ impl Net {
 
     /// When [`Net::handle_timeout`] is due.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<model::Instant> {
         self.streams.poll_timeout()
     }
 
@@ -400,7 +412,7 @@ impl Net {
     }
 
     /// Closes connections that broke a limit of time.
-    pub fn handle_timeout(&mut self, now: Instant) {
+    pub fn handle_timeout(&mut self, now: model::Instant) {
         self.streams.handle_timeout(&mut Turn { poller: &self.poller, counters: &mut self.counters, now });
     }
 }

@@ -387,6 +387,37 @@ fn pairs_are_even_and_odd_and_packets_are_relayed_in_place() {
     assert_eq!(gather(&mut net, 1, START), [Got::Media(MediaPortId(0), PacketKind::Rtcp, from, b"report".to_vec())]);
 }
 
+/// Enough for pauses between the turns; whatever their rhythm, each packet comes once.
+#[test]
+fn many_packets_gather_and_none_is_lost() {
+    let pool = PortPool::bind(&[media(V4, PortRange::Ephemeral, 4)]).unwrap();
+    let mut net = Net::bind(&[], pool, &Limits::default()).unwrap();
+    let pairs: Vec<_> = net.media_pairs().collect();
+    let alice = UdpSocket::bind((V4, 0)).unwrap();
+    let (mut sent, mut heard) = (0_u16, Vec::new());
+    while sent < 4_000 {
+        for pair in pairs.iter().cycle().take(20) {
+            alice.send_to(&sent.to_be_bytes(), pair.rtp).unwrap();
+            sent += 1;
+        }
+        let begun = std::time::Instant::now();
+        while heard.len() < usize::from(sent) {
+            assert!(begun.elapsed() < Duration::from_secs(5), "{} of {sent}", heard.len());
+            net.wait(Some(Duration::from_millis(50))).unwrap();
+            while let Some(Incoming::Media { packet, .. }) = net.next(START) {
+                heard.push(u16::from_be_bytes([packet[0], packet[1]]));
+            }
+        }
+    }
+    heard.sort_unstable();
+    assert_eq!(heard, (0..sent).collect::<Vec<_>>());
+    // What wakes the shard ends a pause as it ends a sleep.
+    let waker = net.waker();
+    let thread = std::thread::spawn(move || waker.wake());
+    net.wait(Some(Duration::from_secs(20))).unwrap();
+    thread.join().unwrap();
+}
+
 #[test]
 fn a_taken_media_port_is_passed_over_or_named() {
     // A run of free ports: the pool of one pair tells where the kernel has room.

@@ -33,6 +33,7 @@ mod published;
 mod recorder;
 mod recordings;
 mod registrations;
+mod scores;
 mod shard;
 mod start;
 mod told;

@@ -162,7 +162,8 @@ fn calls(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {
             values: &[("total", figures.core.ports_total as u64), ("free", figures.core.ports_free as u64)],
         },
     )?;
-    gauge(to, "strowger_media_streams", "Media streams open", figures.core.streams_open as u64)
+    gauge(to, "strowger_media_streams", "Media streams open", figures.core.streams_open as u64)?;
+    figures.scores.encode(to)
 }
 
 fn trunks(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {

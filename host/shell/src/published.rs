@@ -1,5 +1,6 @@
 //! What a shard shows of itself to other threads, without being asked.
 
+use crate::scores::Scores;
 use core::time::Duration;
 use net::NetCounters;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,6 +44,7 @@ pub struct Figures {
     /// Call records that wait in memory because the disk takes none.
     pub records_unwritten: usize,
     pub(crate) ask_latency: Latencies,
+    pub(crate) scores: Scores,
 }
 
 /// Where a shard leaves its figures.

@@ -372,6 +372,11 @@ impl Shard {
         if self.records.is_empty() {
             return;
         }
+        for record in &self.records {
+            if let CallRecord::Ended(cdr) = record {
+                self.figures.scores.observe(cdr);
+            }
+        }
         if let Err(error) = self.journal.append(&self.records) {
             let waiting = self.journal.unwritten();
             tracing::warn!(%error, waiting, "the call journal cannot be written: records wait in memory");

@@ -1,0 +1,114 @@
+//! When media packets are many, a shard leaves its sockets alone for a moment after each turn and takes what gathered
+//! meanwhile at once: falling asleep and being woken costs more than a packet, so it is paid for several (decisions 0211).
+//!
+//! It begins at rates at which a pause brings several packets and ends below them, so that where there is little traffic
+//! nothing waits. The pause is counted from the beginning of the last turn: a shard that is busy for longer does not pause
+//! at all. Signalling without media never waits.
+
+use core::time::Duration;
+use std::time::Instant;
+
+/// Longest pause: what a relay may add to a packet's way.
+const PAUSE: Duration = Duration::from_millis(1);
+/// Over what time the rate is counted.
+const WINDOW: Duration = Duration::from_millis(50);
+/// Tenths of a packet that a pause must bring before there are pauses, and while there are.
+const BEGIN: u128 = 15;
+const GO_ON: u128 = 7;
+
+/// # Invariants
+/// `pauses` is what the last whole window asks for.
+#[derive(Debug)]
+pub(crate) struct Gather {
+    /// When the window began.
+    since: Instant,
+    /// Packets in it.
+    packets: u32,
+    pauses: bool,
+    /// When the last turn began.
+    turn: Instant,
+}
+
+impl Gather {
+    pub(crate) fn new(now: Instant) -> Gather {
+        Gather { since: now, packets: 0, pauses: false, turn: now }
+    }
+
+    /// A media packet came.
+    pub(crate) fn packet(&mut self) {
+        self.packets = self.packets.saturating_add(1);
+    }
+
+    /// A turn begins.
+    pub(crate) fn turn(&mut self, now: Instant) {
+        self.turn = now;
+    }
+
+    /// How long the sockets may be left alone from `now` on; zero is not at all.
+    pub(crate) fn pause(&mut self, now: Instant) -> Duration {
+        let elapsed = now.saturating_duration_since(self.since);
+        if elapsed >= WINDOW {
+            let least = if self.pauses { GO_ON } else { BEGIN };
+            self.pauses = u128::from(self.packets) * PAUSE.as_nanos() * 10 >= least * elapsed.as_nanos();
+            self.packets = 0;
+            self.since = now;
+        }
+        if !self.pauses {
+            return Duration::ZERO;
+        }
+        PAUSE.saturating_sub(now.saturating_duration_since(self.turn))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pause after 200 ms of packets at a rate, asked for right at the beginning of a turn.
+    fn after(gather: &mut Gather, from: Instant, rate: u64) -> Duration {
+        let mut pause = Duration::ZERO;
+        for ms in 0..=200_u64 {
+            let now = from + Duration::from_millis(ms);
+            (0..(ms + 1) * rate / 1_000 - ms * rate / 1_000).for_each(|_| gather.packet());
+            gather.turn(now);
+            pause = gather.pause(now);
+        }
+        pause
+    }
+
+    #[test]
+    fn there_are_pauses_only_while_they_bring_several_packets() {
+        let start = Instant::now();
+        for (rate, pause) in [(0, 0), (100, 0), (1_000, 0), (1_400, 0), (2_000, 1), (100_000, 1)] {
+            let heard = after(&mut Gather::new(start), start, rate);
+            assert_eq!(heard, Duration::from_millis(pause), "{rate} a second");
+        }
+    }
+
+    #[test]
+    fn they_end_later_than_they_begin_and_silence_ends_them() {
+        let start = Instant::now();
+        let at = |s| start + Duration::from_secs(s);
+        let mut gather = Gather::new(start);
+        assert_eq!(after(&mut gather, at(0), 2_000), PAUSE);
+        assert_eq!(after(&mut gather, at(1), 1_000), PAUSE, "more than it takes to go on, less than to begin");
+        assert_eq!(after(&mut gather, at(2), 400), Duration::ZERO);
+        assert_eq!(after(&mut gather, at(3), 5_000), PAUSE);
+        gather.turn(at(60));
+        assert_eq!(gather.pause(at(60)), Duration::ZERO, "nothing for a minute");
+    }
+
+    #[test]
+    fn a_long_turn_is_followed_by_no_pause() {
+        let start = Instant::now();
+        let mut gather = Gather::new(start);
+        after(&mut gather, start, 5_000);
+        let turn = start + Duration::from_millis(210);
+        gather.turn(turn);
+        let later = |us| turn + Duration::from_micros(us);
+        assert_eq!(gather.pause(later(0)), PAUSE);
+        assert_eq!(gather.pause(later(400)), Duration::from_micros(600));
+        assert_eq!(gather.pause(later(1_000)), Duration::ZERO);
+        assert_eq!(gather.pause(later(9_000)), Duration::ZERO);
+    }
+}
