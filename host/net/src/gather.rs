@@ -91,7 +91,8 @@ mod tests {
         let at = |s| start + Duration::from_secs(s);
         let mut gather = Gather::new(start);
         assert_eq!(after(&mut gather, at(0), 2_000), PAUSE);
-        assert_eq!(after(&mut gather, at(1), 1_000), PAUSE, "more than it takes to go on, less than to begin");
+        let next = start + Duration::from_millis(201);
+        assert_eq!(after(&mut gather, next, 1_000), PAUSE, "more than it takes to go on, less than to begin");
         assert_eq!(after(&mut gather, at(2), 400), Duration::ZERO);
         assert_eq!(after(&mut gather, at(3), 5_000), PAUSE);
         gather.turn(at(60));
