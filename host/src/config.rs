@@ -203,11 +203,22 @@ pub(crate) struct Http {
     pub(crate) requests_per_minute: u32,
     /// Requests of each at once after a pause.
     pub(crate) requests_burst: u32,
+    /// The TLS proxies before the API, as `127.0.0.1` or `10.0.0.0/8`: what they say in `X-Forwarded-For` is believed.
+    /// Without them all who come through a proxy count as one when attempts to log in are counted.
+    pub(crate) trusted_proxies: Vec<Cidr>,
+    /// Whether `/metrics` needs no token from this machine itself. Leave it false behind a proxy on this machine.
+    pub(crate) metrics_without_token: bool,
 }
 
 impl Default for Http {
     fn default() -> Self {
-        Http { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), requests_per_minute: 6_000, requests_burst: 2_000 }
+        Http {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            requests_per_minute: 6_000,
+            requests_burst: 2_000,
+            trusted_proxies: Vec::new(),
+            metrics_without_token: false,
+        }
     }
 }
 

@@ -39,6 +39,8 @@ fn a_full_file_is_read() {
         servers = ["192.0.2.53:53", "[2001:db8::53]:53"]
         [http]
         listen = "[::1]:8080"
+        trusted_proxies = ["127.0.0.1", "10.0.0.0/8"]
+        metrics_without_token = true
         [store]
         url = "postgres://u:p@db/strowger"
         [limits]
@@ -169,6 +171,9 @@ fn defaults() -> Vec<(String, String)> {
         ("media.ports".into(), format!("`\"{}\"`", media.ports)),
         ("media.streams_max".into(), media.streams_max.to_string()),
         ("http.listen".into(), format!("`\"{}\"`", http.listen)),
+        ("http.requests_per_minute".into(), http.requests_per_minute.to_string()),
+        ("http.requests_burst".into(), http.requests_burst.to_string()),
+        ("http.metrics_without_token".into(), http.metrics_without_token.to_string()),
         ("data.dir".into(), format!("`\"{}\"`", data.dir.display())),
         ("plugins.memory_bytes_max".into(), plugins.memory_bytes_max.to_string()),
         ("plugins.hook_cpu_ms".into(), plugins.hook_cpu_ms.to_string()),

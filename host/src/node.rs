@@ -76,6 +76,8 @@ impl Opened {
         let (stop_http, stopped) = oneshot::channel::<()>();
         let rate = api::RateLimit { per_minute: config.http.requests_per_minute, burst: config.http.requests_burst };
         let api = Api::new(self.db.clone(), Arc::new(switch.clone())).trusting(trusted).limited(rate);
+        let api = api.behind(config.http.trusted_proxies.clone());
+        let api = api.showing_metrics_locally(config.http.metrics_without_token);
         let (stop_jobs, stopped_jobs) = watch::channel(false);
         let working = tokio::spawn(api.workers().map_err(Failure::start)?.run(stopped_jobs));
         let service = api.router().into_make_service_with_connect_info::<SocketAddr>();

@@ -8,8 +8,10 @@ use crate::problem::Problem;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use model::{AccountId, BrandId, CompanyId};
-use store::{Access, OpContext, PersonId, Rights, Role, Scope, Standing};
+use model::{AccountId, BrandId, CompanyId, Instant};
+use store::{
+    Access, ApiToken, Behind, OpContext, Person, PersonId, Principal, Rights, Role, Scope, Standing, StoreError,
+};
 
 /// Longest token looked up.
 const TOKEN_BYTES_MAX: usize = 1024;
@@ -30,6 +32,10 @@ pub(crate) struct Caller {
     pub(crate) person: Option<(PersonId, i64)>,
     /// A user's account: nothing else is there for it.
     pub(crate) account: Option<AccountId>,
+    /// Its row.
+    pub(crate) principal: Principal,
+    /// When its token is good no more.
+    pub(crate) ends: Option<Instant>,
     access: Access,
     rights: Option<Rights>,
 }
@@ -144,37 +150,82 @@ pub(crate) async fn identify(api: &Api, headers: &HeaderMap) -> Result<Caller, P
 
 async fn of_token(api: &Api, token: &str) -> Result<Option<Caller>, Problem> {
     let now = api.switch.now();
-    let found = api.db.tokens().authenticate(token).await?.filter(|t| t.expires_at.is_none_or(|end| end > now));
-    Ok(found.map(|token| Caller {
+    Ok(api.db.tokens().authenticate(token).await?.and_then(|token| token_caller(token, now)))
+}
+
+/// Who holds a token, if it is still good.
+fn token_caller(token: ApiToken, now: Instant) -> Option<Caller> {
+    if token.expires_at.is_some_and(|end| end <= now) {
+        return None;
+    }
+    Some(Caller {
         ctx: token.context(),
         actor: format!("token {} {}", token.id.0, token.name),
         impersonator: None,
         person: None,
         account: None,
-        access: match token.role {
-            Role::Admin => Access::Write,
-            Role::Reader => Access::Read,
-        },
+        principal: Principal::Token(token.id),
+        ends: token.expires_at,
+        access: access_of_role(token.role),
         rights: token.rights,
-    }))
+    })
 }
 
 async fn of_login(api: &Api, token: &str) -> Result<Option<Caller>, Problem> {
     let now = api.switch.now();
     let Some(login) = api.doors.login_of(token, now) else { return Ok(None) };
-    let found = api.db.people().of_login(login, now).await?.filter(|(person, _)| person.enabled);
-    Ok(found.map(|(person, impersonator)| Caller {
+    let Some((person, behind)) = api.db.people().of_login(login, now).await? else { return Ok(None) };
+    if let Some(behind) = &behind
+        && !may_act_as(api, behind, &person, now).await?
+    {
+        return Ok(None);
+    }
+    let caller = person_caller(person, login);
+    Ok(caller.map(|caller| Caller { impersonator: behind.map(|behind| behind.name), ..caller }))
+}
+
+/// A person who is logged in, if it may be.
+fn person_caller(person: Person, login: i64) -> Option<Caller> {
+    person.enabled.then(|| Caller {
         ctx: OpContext { scope: person.scope },
         actor: format!("person {} {}", person.id.0, person.name),
-        impersonator,
+        impersonator: None,
         person: Some((person.id, login)),
         account: match person.standing {
             Standing::User(account) => Some(account),
             Standing::Admin | Standing::Reader => None,
         },
+        principal: Principal::Person(person.id),
+        ends: None,
         access: access_of(person.standing),
         rights: person.rights,
-    }))
+    })
+}
+
+/// Whether whoever acts as a person could begin to do so now: it is there, is good, and may do all that the person may.
+async fn may_act_as(api: &Api, behind: &Behind, person: &Person, now: Instant) -> Result<bool, Problem> {
+    let everywhere = OpContext::platform();
+    let found = match behind.who {
+        Principal::Token(id) => api.db.tokens().get(&everywhere, id).await.map(|token| token_caller(token, now)),
+        Principal::Person(id) => api.db.people().get(&everywhere, id).await.map(|other| person_caller(other, 0)),
+        Principal::Switch => Ok(None),
+    };
+    match found {
+        Ok(Some(caller)) => {
+            let covers = caller.covers(access_of(person.standing), person.rights.as_ref()).is_ok();
+            Ok(covers && caller.may("people", Access::Write))
+        }
+        Ok(None) | Err(StoreError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// How much a token's role may do.
+pub(crate) const fn access_of_role(role: Role) -> Access {
+    match role {
+        Role::Admin => Access::Write,
+        Role::Reader => Access::Read,
+    }
 }
 
 /// How much a standing may do at most.

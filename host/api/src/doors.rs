@@ -11,6 +11,7 @@ use argon2::Argon2;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use core::fmt;
+use core::net::IpAddr;
 use core::time::Duration;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use model::Instant;
@@ -34,6 +35,9 @@ const NAME_RATE: RateLimit = RateLimit { per_minute: 10, burst: 10 };
 /// Attempts from one address; more than one person may sit behind it.
 const SOURCE_RATE: RateLimit = RateLimit { per_minute: 60, burst: 60 };
 
+/// Attempts to go on from one address: tokens cannot be guessed, so this only spares the database.
+const REFRESH_RATE: RateLimit = RateLimit { per_minute: 600, burst: 600 };
+
 const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
 const PREFIX: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
@@ -45,11 +49,20 @@ pub(crate) struct Doors {
     key: Option<[u8; 32]>,
     names: Rates,
     sources: Rates,
+    refreshes: Rates,
 }
 
 impl fmt::Debug for Doors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Doors(..)")
+    }
+}
+
+/// Whose address it is: an IPv6 network of 64 bits is one subscriber's (RFC 6177), who has every address in it.
+fn network(source: IpAddr) -> String {
+    match source {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("{:x}/64", u128::from(v6) >> 64),
     }
 }
 
@@ -73,18 +86,19 @@ impl Doors {
             key: key.or_else(own),
             names: Rates::new(NAME_RATE),
             sources: Rates::new(SOURCE_RATE),
+            refreshes: Rates::new(REFRESH_RATE),
         })
     }
 
     /// Counts an attempt to log in.
-    pub(crate) fn knock(&self, name: &str, source: Option<&str>, now: Instant) -> Result<(), Problem> {
-        self.knock_source(source, now)?;
-        self.names.take(name, now).map_err(Problem::too_many)
+    pub(crate) fn knock(&self, name: &str, source: Option<IpAddr>, now: Instant) -> Result<(), Problem> {
+        let counted = source.map_or(Ok(()), |source| self.sources.take(&network(source), now));
+        counted.and_then(|()| self.names.take(name, now)).map_err(Problem::too_many)
     }
 
-    /// Counts an attempt to go on.
-    pub(crate) fn knock_source(&self, source: Option<&str>, now: Instant) -> Result<(), Problem> {
-        source.map_or(Ok(()), |source| self.sources.take(source, now).map_err(Problem::too_many))
+    /// Counts an attempt to go on. Who fails to log in keeps nobody at the same address from going on.
+    pub(crate) fn knock_refresh(&self, source: Option<IpAddr>, now: Instant) -> Result<(), Problem> {
+        source.map_or(Ok(()), |source| self.refreshes.take(&network(source), now).map_err(Problem::too_many))
     }
 
     /// The hash of a new password, in the PHC form.
@@ -177,11 +191,24 @@ mod tests {
     #[test]
     fn one_name_is_tried_ten_times_a_minute() {
         let doors = Doors::new(None);
+        let (here, there) = ("192.0.2.1".parse().ok(), "192.0.2.2".parse().ok());
         for _ in 0..10 {
-            doors.knock("anna", Some("192.0.2.1"), NOW).unwrap();
+            doors.knock("anna", here, NOW).unwrap();
         }
-        assert_eq!(doors.knock("anna", Some("192.0.2.2"), NOW).unwrap_err().status, 429);
-        doors.knock("bert", Some("192.0.2.1"), NOW).unwrap();
-        doors.knock("anna", Some("192.0.2.1"), NOW + Duration::from_secs(7)).unwrap();
+        assert_eq!(doors.knock("anna", there, NOW).unwrap_err().status, 429);
+        doors.knock("bert", here, NOW).unwrap();
+        doors.knock("anna", here, NOW + Duration::from_secs(7)).unwrap();
+    }
+
+    #[test]
+    fn a_subscribers_network_is_one_source_and_going_on_is_counted_apart() {
+        let doors = Doors::new(None);
+        let from = |host: u16| format!("2001:db8:1:2::{host:x}").parse().ok();
+        for n in 0..60 {
+            doors.knock(&format!("n{n}"), from(n), NOW).unwrap();
+        }
+        assert_eq!(doors.knock("another", from(61), NOW).unwrap_err().status, 429);
+        doors.knock("another", "2001:db8:1:3::1".parse().ok(), NOW).unwrap();
+        doors.knock_refresh(from(61), NOW).unwrap();
     }
 }

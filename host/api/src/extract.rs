@@ -5,10 +5,14 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use core::time::Duration;
 use serde::de::DeserializeOwned;
 
 /// Largest JSON body.
 pub(crate) const JSON_BYTES_MAX: usize = 256 * 1024;
+
+/// How long a JSON body may take to come in. The gate has read a file before it comes here.
+pub(crate) const BODY_WAIT: Duration = Duration::from_secs(30);
 
 /// Largest component.
 pub(crate) const COMPONENT_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -39,7 +43,8 @@ impl<S: Send + Sync> FromRequest<S> for Raw {
 }
 
 async fn read<S: Send + Sync>(request: Request, state: &S, bytes_max: usize) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+    let read = tokio::time::timeout(BODY_WAIT, Bytes::from_request(request, state)).await;
+    read.map_err(|_| Problem::too_slow(BODY_WAIT))?.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(bytes_max),
         _ => Problem::malformed("The body broke off."),
     })

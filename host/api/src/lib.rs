@@ -16,6 +16,7 @@ mod node;
 mod nouns;
 mod openapi;
 mod ops;
+mod peer;
 mod problem;
 mod stamp;
 mod switch;
@@ -35,6 +36,7 @@ use axum::response::Response;
 use bundle::PublicKey;
 use core::fmt;
 use core::time::Duration;
+use model::Cidr;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use store::Db;
@@ -54,7 +56,13 @@ pub struct Api {
     doors: Arc<doors::Doors>,
     nouns: Arc<BTreeSet<String>>,
     rate: RateLimit,
-    streams: Arc<tokio::sync::Semaphore>,
+    streams: Arc<nouns::events::Places>,
+    /// Files that are on their way in.
+    uploads: Arc<tokio::sync::Semaphore>,
+    /// Whose word on where a request comes from is believed.
+    proxies: Arc<[Cidr]>,
+    /// Whether a scraper on this machine needs no token.
+    local_metrics: bool,
     heartbeat: Duration,
     /// Names this process in the numbers of events.
     epoch: u64,
@@ -75,11 +83,26 @@ impl Api {
     #[must_use]
     pub fn new(db: Db, switch: Arc<dyn Switch>) -> Api {
         let doors = doors::Doors::new(db.derived_key("access tokens"));
-        let (streams, epoch) = (tokio::sync::Semaphore::new(nouns::events::STREAMS_MAX), switch.now().unix_millis());
-        let (trusted, nouns) = (Arc::default(), Arc::default());
-        let (rate, heartbeat, streams) = (RATE, HEARTBEAT, Arc::new(streams));
+        let (uploads, epoch) = (tokio::sync::Semaphore::new(gate::UPLOADS_MAX), switch.now().unix_millis());
+        let (trusted, nouns, proxies, streams) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
+        let (rate, heartbeat, uploads) = (RATE, HEARTBEAT, Arc::new(uploads));
         let (jobs, calls_off) = (jobs::Bell::default(), jobs::Bell::default());
-        Api { db, switch, trusted, doors, nouns, rate, streams, heartbeat, epoch, jobs, calls_off }
+        Api {
+            db,
+            switch,
+            trusted,
+            doors,
+            nouns,
+            rate,
+            streams,
+            uploads,
+            proxies,
+            local_metrics: false,
+            heartbeat,
+            epoch,
+            jobs,
+            calls_off,
+        }
     }
 
     /// Takes plugins of these publishers only, but for what the platform's operator lets in unsigned by name.
@@ -92,6 +115,18 @@ impl Api {
     #[must_use]
     pub fn limited(self, rate: RateLimit) -> Api {
         Api { rate, ..self }
+    }
+
+    /// Believes what these proxies say about where a request comes from.
+    #[must_use]
+    pub fn behind(self, proxies: Vec<Cidr>) -> Api {
+        Api { proxies: proxies.into(), ..self }
+    }
+
+    /// Shows `/metrics`, and the warnings of `/healthz`, to whoever asks from this machine without a token.
+    #[must_use]
+    pub fn showing_metrics_locally(self, shows: bool) -> Api {
+        Api { local_metrics: shows, ..self }
     }
 
     /// Lets an event stream say this often that it lives, and looks at its caller's rights again.
@@ -108,7 +143,7 @@ impl Api {
         Workers::new(self.clone())
     }
 
-    /// Every route. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, or local scrapers need a token.
+    /// Every route. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, or nobody knows where requests come from.
     pub fn router(mut self) -> Router {
         let (routes, document) = openapi::routes();
         let paths = document.get("paths").and_then(serde_json::Value::as_object);

@@ -36,8 +36,8 @@ pub(crate) async fn healthz(State(api): State<Api>, request: Request) -> (Status
 
 /// The counters, in the Prometheus text format.
 ///
-/// For a platform token; without one, for a scraper on this machine itself. A request that a proxy passed on (it says
-/// so in `Forwarded` or `X-Forwarded-For`) is not from this machine.
+/// For a platform token; without one, where the configuration allows it, for a scraper on this machine itself. A request
+/// that a proxy passed on (it says so in `Forwarded` or `X-Forwarded-For`) is not from this machine.
 #[utoipa::path(get, path = "/metrics", tag = "operation", security(("token" = []), ()), responses(
     (status = 200, body = String, content_type = "text/plain; version=0.0.4"), crate::problem::Refusals))]
 pub(crate) async fn metrics(State(api): State<Api>, request: Request) -> Result<impl IntoResponse, Problem> {
@@ -45,11 +45,11 @@ pub(crate) async fn metrics(State(api): State<Api>, request: Request) -> Result<
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], api.switch.metrics()))
 }
 
-/// Refuses whoever is neither on this machine nor the platform's operator.
+/// Refuses whoever is not the platform's operator, nor on this machine where that is enough.
 async fn operates(api: &Api, request: Request) -> Result<(), Problem> {
     let (mut parts, _) = request.into_parts();
     let peer = ConnectInfo::<SocketAddr>::from_request_parts(&mut parts, api).await.ok();
-    if peer.is_some_and(|ConnectInfo(peer)| is_local(peer, &parts.headers)) {
+    if api.local_metrics && peer.is_some_and(|ConnectInfo(peer)| is_local(peer, &parts.headers)) {
         return Ok(());
     }
     let caller = auth::identify(api, &parts.headers).await?;

@@ -92,6 +92,12 @@ impl Problem {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
     }
 
+    /// 408: the body took longer than this to come.
+    pub(crate) fn too_slow(wait: Duration) -> Problem {
+        let detail = format!("The body must be here within {} s.", wait.as_secs());
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "The body came too slowly", detail)
+    }
+
     /// 405.
     pub(crate) fn not_allowed() -> Problem {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path has no such method", "")

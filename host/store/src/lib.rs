@@ -43,7 +43,7 @@ pub use nouns::job_runs::{JobRuns, Lease, Outlook, Step};
 pub use nouns::jobs::{Job, JobFilter, JobLine, JobState, Jobs, NewJob, Principal};
 pub use nouns::ledger::{Book, Ledger, LedgerError};
 pub use nouns::logins::{Login, Logins, Refreshed};
-pub use nouns::people::{NewPerson, People, Person, PersonId, Standing};
+pub use nouns::people::{Behind, NewPerson, People, Person, PersonChange, PersonId, Standing};
 pub use nouns::plugin_keys::PluginKeys;
 pub use nouns::plugins::{NewPlugin, Plugin, PluginAbout, Plugins};
 pub use nouns::policies::Policies;

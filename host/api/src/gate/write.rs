@@ -2,20 +2,21 @@
 
 use super::{ANSWER_BYTES_MAX, Gate, ROOT, is_json, mask, noun, shape, taken};
 use crate::auth::Caller;
-use crate::extract::{COMPONENT_BYTES_MAX, JSON_BYTES_MAX};
+use crate::extract::{BODY_WAIT, COMPONENT_BYTES_MAX, JSON_BYTES_MAX};
+use crate::peer::source_of;
 use crate::problem::Problem;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use core::time::Duration;
-use model::{BrandId, CompanyId, Instant};
+use model::{BrandId, Cidr, CompanyId, Instant};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use store::{Act, Deed, Known, OpContext, Outcome, RequestKey, Scope, Tenant};
+use tokio::sync::OwnedSemaphorePermit;
 use tower::ServiceExt as _;
 
 /// The client's name for one request.
@@ -24,8 +25,18 @@ const KEY: &str = "idempotency-key";
 const KEY_BYTES_MAX: usize = 128;
 /// How long a change waits for another of the same thing.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
-/// Nouns whose bodies are files: they stream, unless a key wants them compared.
+/// Nouns whose bodies are files.
 const FILES: &[&str] = &["plugins", "prefix-tables"];
+/// Those of them that no company's operator may bring, who is told so before the file is read.
+const OF_BRANDS: &[&str] = &["plugins", "prefix-tables"];
+/// Nouns that nobody changes in somebody else's name: what is made so would last longer than acting does.
+const OWN_NAME: &[&str] = &["people", "tokens"];
+/// Files that come in at once.
+pub(crate) const UPLOADS_MAX: usize = 4;
+/// How long a file waits for its place.
+const UPLOAD_WAIT: Duration = Duration::from_secs(5);
+/// How long a file may take to come in.
+const FILE_WAIT: Duration = Duration::from_secs(300);
 /// What is kept of a body in an audit line.
 const AUDIT_BYTES_MAX: usize = 64 * 1024;
 
@@ -48,7 +59,46 @@ impl Looked {
     }
 }
 
+/// A change that was asked for, whole: it goes on when whoever asked hangs up.
+struct Asked {
+    gate: Gate,
+    caller: Caller,
+    key: Option<String>,
+    template: String,
+    request: Request,
+    body: Bytes,
+    next: Next,
+    /// The place of a file among those that come in.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Asked {
+    async fn run(self) -> Result<Response, Problem> {
+        let Asked { gate, caller, key, template, request, body, next, place } = self;
+        // A file is no JSON, and nobody takes it for some.
+        let asked = place.is_none().then(|| body.clone());
+        let Some(key) = key else { return gate.change(&caller, None, (request, asked), (&template, next)).await };
+        let of = RequestKey { actor: &caller.actor, key: &key };
+        let print = fingerprint(&request, &body);
+        let keys = gate.api.db.idempotency();
+        if let Some(answer) = known(keys.begin(of, &print, gate.api.switch.now()).await?)? {
+            return Ok(answer);
+        }
+        let done = gate.change(&caller, Some(&key), (request, asked), (&template, next)).await;
+        let response = done.unwrap_or_else(IntoResponse::into_response);
+        let (parts, bytes) = taken(response).await?;
+        let again = parts.status.is_server_error() || parts.status == StatusCode::TOO_MANY_REQUESTS;
+        let kept = if again { keys.drop(of).await } else { keys.finish(of, parts.status.as_u16(), &bytes).await };
+        if let Err(error) = kept {
+            tracing::warn!(%error, "the answer to a request with a key is not kept");
+        }
+        Ok((parts, bytes).into_response())
+    }
+}
+
 impl Gate {
+    /// Takes a change in, and does it in a task of its own: an answer that nobody waits for any more ends neither the
+    /// change nor its line in the audit log.
     pub(super) async fn write(
         &self,
         caller: Caller,
@@ -56,27 +106,27 @@ impl Gate {
         request: Request,
         next: Next,
     ) -> Result<Response, Problem> {
+        let noun = noun(template);
+        if caller.impersonator.is_some() && OWN_NAME.contains(&noun) {
+            return Err(Problem::forbidden("Who acts as somebody else changes nothing of people and tokens."));
+        }
         let key = key_of(request.headers())?;
-        let (request, body) = buffered(request, template, key.is_some()).await?;
-        let Some(key) = key else { return self.change(&caller, None, (request, body), (template, next)).await };
-        let of = RequestKey { actor: &caller.actor, key: &key };
-        let print = fingerprint(&request, body.as_deref().unwrap_or_default());
-        if let Some(answer) = known(self.api.db.idempotency().begin(of, &print, self.api.switch.now()).await?)? {
-            return Ok(answer);
+        let file = *request.method() == Method::POST && FILES.contains(&noun);
+        if file && OF_BRANDS.contains(&noun) {
+            caller.needs_brand("Plugins and prefix tables are for a brand's operator.")?;
         }
-        let done = self.change(&caller, Some(&key), (request, body), (template, next)).await;
-        let response = done.unwrap_or_else(IntoResponse::into_response);
-        let (parts, bytes) = taken(response).await?;
-        let again = parts.status.is_server_error() || parts.status == StatusCode::TOO_MANY_REQUESTS;
-        let kept = if again {
-            self.api.db.idempotency().drop(of).await
-        } else {
-            self.api.db.idempotency().finish(of, parts.status.as_u16(), &bytes).await
-        };
-        if let Err(error) = kept {
-            tracing::warn!(%error, "the answer to a request with a key is not kept");
-        }
-        Ok((parts, bytes).into_response())
+        let place = if file { Some(self.upload().await?) } else { None };
+        let (request, body) = buffered(request, file).await?;
+        let template = template.to_owned();
+        let asked = Asked { gate: self.clone(), caller, key, template, request, body, next, place };
+        tokio::spawn(asked.run()).await.map_err(|_| Problem::internal())?
+    }
+
+    /// A place for a file.
+    async fn upload(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let busy = || Problem::unavailable("Too many files come in at once; try again.");
+        let place = tokio::time::timeout(UPLOAD_WAIT, Arc::clone(&self.api.uploads).acquire_owned()).await;
+        place.map_err(|_| busy())?.map_err(|_| busy())
     }
 
     /// One change, alone at its path.
@@ -89,15 +139,16 @@ impl Gate {
     ) -> Result<Response, Problem> {
         let path = request.uri().path().to_owned();
         let thing = template.contains('{');
+        let row = row_of(caller, template, &path);
         let busy = || Problem::unavailable("Another change of the same thing takes too long.");
-        let _alone = match thing {
-            true => Some(tokio::time::timeout(LOCK_WAIT, self.lock(&path).lock()).await.map_err(|_| busy())?),
-            false => None,
+        let _alone = match &row {
+            Some(row) => Some(tokio::time::timeout(LOCK_WAIT, self.lock(row).lock()).await.map_err(|_| busy())?),
+            None => None,
         };
         let before = if thing { self.look(caller, &path).await } else { Looked::Blind };
         precondition(request.headers(), &before)?;
         let whose = self.whose(caller, &path, before.bytes().or(body.as_deref())).await;
-        let deed = Deed { at: self.api.switch.now(), tenant: whose, ..deed(caller, key, &request) };
+        let deed = Deed { at: self.api.switch.now(), tenant: whose, ..deed(caller, key, &request, &self.api.proxies) };
         let (was, asked) = (before.bytes(), body.as_deref());
         let shown_at = |bytes: Option<&[u8]>| bytes.and_then(|bytes| shown(&path, bytes));
         let act = Act::new(Deed { before: shown_at(was), asked: shown_at(asked), ..deed });
@@ -181,13 +232,22 @@ fn said_of(noun: &str, id: Option<i64>, thing: Option<&[u8]>) -> (Option<BrandId
     (brand.map(BrandId), company.map(CompanyId))
 }
 
+/// The path of what a change is made to: of one's own things the one that administrators know them by.
+fn row_of(caller: &Caller, template: &str, path: &str) -> Option<String> {
+    match template.strip_prefix(ROOT) {
+        Some("me/password") => caller.person.map(|(person, _)| format!("{ROOT}people/{}", person.0)),
+        Some("me/account") => caller.account.map(|account| format!("{ROOT}accounts/{}", account.0)),
+        Some(_) | None => template.contains('{').then(|| path.to_owned()),
+    }
+}
+
 /// What is known of a deed from the request alone.
-fn deed(caller: &Caller, key: Option<&str>, request: &Request) -> Deed {
+fn deed(caller: &Caller, key: Option<&str>, request: &Request, proxies: &[Cidr]) -> Deed {
     Deed {
         at: Instant::from_unix_nanos(0),
         actor: caller.actor.clone(),
         impersonator: caller.impersonator.clone(),
-        source: source(request),
+        source: source_of(request, proxies).map(|source| source.to_string()),
         method: request.method().to_string(),
         path: request.uri().path_and_query().map_or_else(String::new, |p| p.as_str().to_owned()),
         tenant: Tenant::default(),
@@ -197,11 +257,6 @@ fn deed(caller: &Caller, key: Option<&str>, request: &Request) -> Deed {
     }
 }
 
-/// The address a request came from.
-pub(crate) fn source(request: &Request) -> Option<String> {
-    request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical().to_string())
-}
-
 fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(key) = headers.get(KEY) else { return Ok(None) };
     let key = key.to_str().ok().filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len()) && !key.contains(' '));
@@ -209,23 +264,20 @@ fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     key.map(|key| Some(key.to_owned())).ok_or_else(wrong)
 }
 
-/// The request with its body read; a file without a key is left to stream.
-async fn buffered(request: Request, template: &str, keyed: bool) -> Result<(Request, Option<Bytes>), Problem> {
-    let file = FILES.contains(&noun(template)) && *request.method() == Method::POST;
-    if file && !keyed {
-        return Ok((request, None));
-    }
-    let max = if file { COMPONENT_BYTES_MAX } else { JSON_BYTES_MAX };
+/// The request with its body read.
+async fn buffered(request: Request, file: bool) -> Result<(Request, Bytes), Problem> {
+    let (max, deadline) = if file { (COMPONENT_BYTES_MAX, FILE_WAIT) } else { (JSON_BYTES_MAX, BODY_WAIT) };
     let (parts, body) = request.into_parts();
     let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > max) {
         return Err(Problem::too_large(max));
     }
-    let bytes = to_bytes(body, max).await.map_err(|error| {
+    let read = tokio::time::timeout(deadline, to_bytes(body, max)).await.map_err(|_| Problem::too_slow(deadline))?;
+    let bytes = read.map_err(|error| {
         let full = core::error::Error::source(&error).is_some_and(|e| e.to_string().contains("length limit"));
         if full { Problem::too_large(max) } else { Problem::malformed("The body broke off.") }
     })?;
-    Ok((Request::from_parts(parts, Body::from(bytes.clone())), Some(bytes)))
+    Ok((Request::from_parts(parts, Body::from(bytes.clone())), bytes))
 }
 
 fn fingerprint(request: &Request, body: &[u8]) -> [u8; 32] {
@@ -279,4 +331,18 @@ fn shown(path: &str, bytes: &[u8]) -> Option<String> {
     let text = mask::masked(path, value).to_string();
     let whole = text.len() <= AUDIT_BYTES_MAX;
     Some(if whole { text } else { format!("{{\"omitted_bytes\":{}}}", text.len()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_given_up() {
+        for file in [false, true] {
+            let never = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
+            assert_eq!(buffered(Request::new(never), file).await.unwrap_err().status, 408, "file: {file}");
+        }
+    }
 }

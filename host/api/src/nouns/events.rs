@@ -12,21 +12,64 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
 use core::convert::Infallible;
 use futures_util::{Stream, stream};
-use model::Told;
+use model::{BrandId, Told};
 use serde::{Deserialize, Serialize};
 use shell::Since;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
-use store::Access;
-use tokio::sync::OwnedSemaphorePermit;
+use std::sync::{Arc, Mutex, PoisonError};
+use store::{Access, Scope};
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// Streams open at once.
-pub(crate) const STREAMS_MAX: usize = 500;
+/// Streams open at once, of all.
+const STREAMS_MAX: usize = 500;
+/// Of those, of one token or person.
+const ACTOR_STREAMS_MAX: usize = 8;
+/// Of those, of one brand and its companies; the platform's own count as one brand's.
+const BRAND_STREAMS_MAX: usize = 100;
 /// Events looked at in one go.
 const BATCH_MAX: usize = 256;
+
+/// Who listens: of whom, and of which brand.
+#[derive(Debug, Default)]
+pub(crate) struct Places(Mutex<Vec<(String, Option<BrandId>)>>);
+
+impl Places {
+    fn take(places: &Arc<Places>, caller: &Caller) -> Result<Place, Problem> {
+        let brand = match caller.ctx.scope {
+            Scope::Platform => None,
+            Scope::Brand(brand) | Scope::Company(brand, _) => Some(brand),
+        };
+        let mut taken = places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_actor = taken.iter().filter(|(actor, _)| *actor == caller.actor).count();
+        let of_brand = taken.iter().filter(|(_, of)| *of == brand).count();
+        if of_actor >= ACTOR_STREAMS_MAX {
+            return Err(Problem::unavailable(format!("You listen {ACTOR_STREAMS_MAX} times already.")));
+        }
+        if of_brand >= BRAND_STREAMS_MAX || taken.len() >= STREAMS_MAX {
+            return Err(Problem::unavailable("Too many listen already."));
+        }
+        let who = (caller.actor.clone(), brand);
+        taken.push(who.clone());
+        Ok(Place { places: Arc::clone(places), who })
+    }
+}
+
+/// A place among them, given back when it is dropped.
+struct Place {
+    places: Arc<Places>,
+    who: (String, Option<BrandId>),
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = taken.iter().position(|who| *who == self.who) {
+            taken.swap_remove(at);
+        }
+    }
+}
 
 /// Something that happened.
 #[derive(Serialize, ToSchema)]
@@ -91,7 +134,7 @@ struct Reader {
     over: bool,
     /// When the caller's rights were looked at.
     checked: Instant,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Reader {
@@ -181,8 +224,7 @@ async fn listen(
     Params(filter): Params<Filter>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let place = Arc::clone(&api.streams).try_acquire_owned();
-    let place = place.map_err(|_| Problem::unavailable("Too many listen already."))?;
+    let place = Places::take(&api.streams, &caller)?;
     let named = headers.get("last-event-id").and_then(|v| v.to_str().ok()).map(str::to_owned).or(filter.after);
     let after = after(&api, named.as_deref());
     let mut reader = Reader {

@@ -1,10 +1,10 @@
 //! Logging in, and the logins that are open.
 
 use super::{Listed, Many, Paging};
-use crate::auth::Caller;
+use crate::auth::{Caller, access_of};
 use crate::doors::{ACCESS_LIFE, LOGIN_LIFE};
 use crate::extract::{Body, Id, Params};
-use crate::gate::source_of;
+use crate::peer::source_of;
 use crate::problem::{LoginRefusals, Problem, Refusals};
 use crate::{Api, stamp::rfc3339};
 use axum::Json;
@@ -15,6 +15,11 @@ use serde::{Deserialize, Serialize};
 use store::{Refreshed, Scope};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// Longest login name, in characters.
+const NAME_CHARS_MAX: usize = 64;
+/// Longest name of a place, in characters: a domain's.
+const PLACE_CHARS_MAX: usize = 253;
 
 /// Who logs in. Somebody of a company names its SIP domain, somebody of a brand its name.
 #[derive(Deserialize, ToSchema)]
@@ -60,15 +65,25 @@ fn given(api: &Api, login: i64, refresh_token: String) -> Result<Json<LoggedIn>,
 #[utoipa::path(post, path = "/api/v1/login", tag = "logins", security(()), request_body = LogIn,
     responses((status = 200, body = LoggedIn), LoginRefusals))]
 pub(crate) async fn log_in(State(api): State<Api>, request: Request) -> Result<Json<LoggedIn>, Problem> {
-    let source = source_of(&request);
+    let source = source_of(&request, &api.proxies);
     let Body(body) = Body::<LogIn>::from_request(request, &api).await?;
     let now = api.switch.now();
-    let place = body.company.as_deref().or(body.brand.as_deref()).unwrap_or_default();
-    api.doors.knock(&format!("{}@{place}", body.name).to_lowercase(), source.as_deref(), now)?;
+    let (of, place) = match (&body.company, &body.brand) {
+        (Some(domain), _) => ("company", domain.as_str()),
+        (None, Some(name)) => ("brand", name.as_str()),
+        (None, None) => ("company", ""),
+    };
+    // Nobody has such a name, and nobody shall have the switch remember it.
+    for (field, text, most) in [("name", body.name.as_str(), NAME_CHARS_MAX), (of, place, PLACE_CHARS_MAX)] {
+        if text.chars().count() > most {
+            return Err(Problem::field(field, format!("expected at most {most} characters")));
+        }
+    }
+    api.doors.knock(&format!("{}@{place}", body.name).to_lowercase(), source, now)?;
     let found = api.db.people().named(body.brand.as_deref(), body.company.as_deref(), &body.name).await?;
     let fits = api.doors.fits(body.password, found.as_ref().map(|p| p.password.as_str())).await?;
     let Some(person) = found.filter(|person| fits && person.enabled) else {
-        tracing::info!(source = source.as_deref().unwrap_or("-"), "a login was refused");
+        tracing::info!(?source, "a login was refused");
         return Err(Problem::unauthenticated());
     };
     let (login, refresh) = api.db.logins().open(person.id, None, now, LOGIN_LIFE).await?;
@@ -79,10 +94,10 @@ pub(crate) async fn log_in(State(api): State<Api>, request: Request) -> Result<J
 #[utoipa::path(post, path = "/api/v1/login/refresh", tag = "logins", security(()), request_body = Refresh,
     responses((status = 200, body = LoggedIn), LoginRefusals))]
 pub(crate) async fn refresh(State(api): State<Api>, request: Request) -> Result<Json<LoggedIn>, Problem> {
-    let source = source_of(&request);
+    let source = source_of(&request, &api.proxies);
     let Body(body) = Body::<Refresh>::from_request(request, &api).await?;
     let now = api.switch.now();
-    api.doors.knock_source(source.as_deref(), now)?;
+    api.doors.knock_refresh(source, now)?;
     match api.db.logins().refresh(&body.refresh_token, now, LOGIN_LIFE).await? {
         Refreshed::Goes(login, secret) => given(&api, login, secret),
         Refreshed::Unknown => Err(Problem::unauthenticated()),
@@ -137,14 +152,24 @@ async fn list(State(api): State<Api>, caller: Caller, Params(paging): Params<Pag
     Ok(Many::page(api.db.logins().list(&caller.ctx, api.switch.now(), page).await?, page, |l| l.id))
 }
 
-/// Ends a login: its tokens are worth nothing from now on.
+/// Shows an open login.
+#[utoipa::path(get, path = "/logins/{id}", tag = "logins", params(("id" = i64, Path)),
+    responses((status = 200, body = Login), Refusals))]
+async fn show(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json<Login>, Problem> {
+    Ok(Json(api.db.logins().get(&caller.ctx, id, api.switch.now()).await?.into()))
+}
+
+/// Ends a login of somebody who may do no more than whoever ends it: its tokens are worth nothing from now on.
 #[utoipa::path(delete, path = "/logins/{id}", tag = "logins", params(("id" = i64, Path)),
     responses((status = 204, description = "Ended"), Refusals))]
 async fn delete(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
+    let login = api.db.logins().get(&caller.ctx, id, api.switch.now()).await?;
+    let person = api.db.people().get(&caller.ctx, login.person).await?;
+    caller.covers(access_of(person.standing), person.rights.as_ref())?;
     api.db.logins().delete(&caller.ctx, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(delete))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show, delete))
 }

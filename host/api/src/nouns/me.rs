@@ -94,13 +94,12 @@ async fn put_password(
     }
     check_password("new_password", &body.new_password)?;
     api.doors.knock(&caller.actor, None, api.switch.now())?;
-    let mut person = api.db.people().get(&caller.ctx, person).await?;
+    let person = api.db.people().get(&caller.ctx, person).await?;
     if !api.doors.fits(body.old_password, Some(&person.password)).await? {
         return Err(Problem::field("old_password", "it is another one"));
     }
-    person.password = api.doors.hash(body.new_password).await?;
-    let person = api.db.people().update(&caller.ctx, &person).await?;
-    api.db.logins().end_all(person.id).await?;
+    let password = api.doors.hash(body.new_password).await?;
+    api.db.people().put_password(&caller.ctx, &person, &password).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -123,6 +122,10 @@ async fn account(State(api): State<Api>, caller: Caller) -> Result<Json<Account>
     Ok(Json(own(&api, &caller).await?.into()))
 }
 
+fn not_forwards(error: serde_json::Error) -> Problem {
+    Problem::field("forwards", error.to_string())
+}
+
 /// Changes what a user may change of the account: the name shown, and where its calls go.
 #[utoipa::path(patch, path = "/me/account", tag = "me", request_body = PatchOwnAccount,
     responses((status = 200, body = Account), Refusals))]
@@ -131,13 +134,10 @@ async fn patch_account(
     caller: Caller,
     Body(body): Body<PatchOwnAccount>,
 ) -> Result<Json<Account>, Problem> {
-    let mut account = own(&api, &caller).await?;
-    account.display_name = body.display_name.unwrap_or(account.display_name);
-    if let Some(forwards) = body.forwards {
-        let read: Result<Vec<Forward>, _> = serde_json::from_value(forwards);
-        account.rules.forwards = read.map_err(|error| Problem::field("forwards", error.to_string()))?;
-    }
-    let account = api.db.accounts().update(&caller.ctx, &account).await?;
+    let id = caller.account.ok_or_else(|| Problem::not_found("account"))?;
+    let forwards: Option<Vec<Forward>> = body.forwards.map(serde_json::from_value).transpose().map_err(not_forwards)?;
+    let name = body.display_name.as_deref();
+    let account = api.db.accounts().change_own(&caller.ctx, id, name, forwards).await?;
     api.live().await?;
     Ok(Json(account.into()))
 }

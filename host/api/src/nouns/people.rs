@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use model::AccountId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use store::{NewPerson, PersonId, Scope, Standing};
+use store::{Behind, NewPerson, PersonChange, PersonId, Scope, Standing, StoreError};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -202,6 +202,14 @@ async fn add(
     Ok((StatusCode::CREATED, Json(api.db.people().create(&caller.ctx, new).await?.into())))
 }
 
+/// The person was there, with other rights than now: what was looked at is not so any more.
+fn overtaken(error: StoreError) -> Problem {
+    match error {
+        StoreError::NotFound { .. } => Problem::conflict("Somebody else changes this person; look again."),
+        other => other.into(),
+    }
+}
+
 /// Changes a person, who may do no more than whoever changes it, before and after.
 #[utoipa::path(patch, path = "/people/{id}", tag = "people", params(("id" = i64, Path)), request_body = PatchPerson,
     responses((status = 200, body = Person), Refusals))]
@@ -211,30 +219,27 @@ async fn patch(
     Id(id): Id,
     Body(body): Body<PatchPerson>,
 ) -> Result<Json<Person>, Problem> {
-    let mut person = api.db.people().get(&caller.ctx, PersonId(id)).await?;
+    let person = api.db.people().get(&caller.ctx, PersonId(id)).await?;
     caller.covers(access_of(person.standing), person.rights.as_ref())?;
-    person.standing = match (person.standing, body.role) {
-        (same, None) | (same @ Standing::User(_), Some(Role::User)) => same,
-        (Standing::Admin | Standing::Reader, Some(Role::Admin)) => Standing::Admin,
-        (Standing::Admin | Standing::Reader, Some(Role::Reader)) => Standing::Reader,
+    let standing = match (person.standing, body.role) {
+        (_, None) | (Standing::User(_), Some(Role::User)) => None,
+        (Standing::Admin | Standing::Reader, Some(Role::Admin)) => Some(Standing::Admin),
+        (Standing::Admin | Standing::Reader, Some(Role::Reader)) => Some(Standing::Reader),
         (_, Some(_)) => return Err(Problem::field("role", "a user stays a user, and nobody becomes one")),
     };
-    if let Some(named) = body.rights {
-        person.rights = rights(&api, named)?;
-    }
-    caller.covers(access_of(person.standing), person.rights.as_ref())?;
-    let renewed = body.password.is_some();
-    if let Some(password) = body.password {
-        check_password("password", &password)?;
-        person.password = api.doors.hash(password).await?;
-    }
-    person.name = body.name.unwrap_or(person.name);
-    person.enabled = body.enabled.unwrap_or(person.enabled);
-    let person = api.db.people().update(&caller.ctx, &person).await?;
-    if renewed || !person.enabled {
-        api.db.logins().end_all(person.id).await?;
-    }
-    Ok(Json(person.into()))
+    let rights = body.rights.map(|named| rights(&api, named)).transpose()?;
+    let wanted = rights.as_ref().unwrap_or(&person.rights).as_ref();
+    caller.covers(access_of(standing.unwrap_or(person.standing)), wanted)?;
+    let password = match body.password {
+        Some(password) => {
+            check_password("password", &password)?;
+            Some(api.doors.hash(password).await?)
+        }
+        None => None,
+    };
+    let change = PersonChange { name: body.name, standing, rights, password, enabled: body.enabled };
+    let changed = api.db.people().change(&caller.ctx, &person, &change).await;
+    Ok(Json(changed.map_err(overtaken)?.into()))
 }
 
 /// Removes a person; every login of theirs ends.
@@ -273,7 +278,8 @@ async fn impersonate(
         return Err(Problem::conflict("This person may not log in."));
     }
     let now = api.switch.now();
-    let (login, _) = api.db.logins().open(person.id, Some(&caller.actor), now, IMPERSONATION_LIFE).await?;
+    let behind = Behind { name: caller.actor, who: caller.principal };
+    let (login, _) = api.db.logins().open(person.id, Some(&behind), now, IMPERSONATION_LIFE).await?;
     let access_token = api.doors.token(login, now, IMPERSONATION_LIFE)?;
     Ok((StatusCode::CREATED, Json(Impersonation { access_token, expires_in: IMPERSONATION_LIFE.as_secs() })))
 }

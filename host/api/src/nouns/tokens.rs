@@ -3,9 +3,10 @@
 use super::cdrs::moment;
 use super::people::{Rights, rights, shown};
 use super::{Listed, Many, Paging};
+use crate::auth::{Caller, access_of_role};
 use crate::extract::{Body, Id, Params};
 use crate::problem::{Problem, Refusals};
-use crate::{Api, auth::Caller, stamp::rfc3339};
+use crate::{Api, stamp::rfc3339};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -88,7 +89,7 @@ pub(crate) struct AddToken {
     role: Role,
     /// What may be done with which noun, as `{"accounts": "read"}`; else all that the role has.
     rights: Option<Rights>,
-    /// When it is good no more, RFC 3339 or a date; else it is good until it is revoked.
+    /// When it is good no more, RFC 3339 or a date; else as long as its maker's, or until it is revoked.
     expires_at: Option<String>,
 }
 
@@ -100,7 +101,7 @@ async fn list(State(api): State<Api>, caller: Caller, Params(paging): Params<Pag
     Ok(Many::page(api.db.tokens().list(&caller.ctx, page).await?, page, |t| t.id.0))
 }
 
-/// Adds a token, which may do no more than its maker, and shows its secret this once.
+/// Adds a token, which may do no more and no longer than its maker, and shows its secret this once.
 #[utoipa::path(post, path = "/tokens", tag = "tokens", request_body = AddToken,
     responses((status = 201, body = AddedToken), Refusals))]
 async fn add(
@@ -109,26 +110,38 @@ async fn add(
     Body(body): Body<AddToken>,
 ) -> Result<(StatusCode, Json<AddedToken>), Problem> {
     let scope = caller.place(&api, body.brand, body.company).await?;
-    let (role, access) = match body.role {
-        Role::Admin => (store::Role::Admin, store::Access::Write),
-        Role::Reader => (store::Role::Reader, store::Access::Read),
+    let role = match body.role {
+        Role::Admin => store::Role::Admin,
+        Role::Reader => store::Role::Reader,
     };
     let rights = rights(&api, body.rights)?;
-    caller.covers(access, rights.as_ref())?;
-    let expires_at = moment("expires_at", body.expires_at.as_deref())?;
+    caller.covers(access_of_role(role), rights.as_ref())?;
+    let expires_at = moment("expires_at", body.expires_at.as_deref())?.or(caller.ends);
+    if expires_at > caller.ends && caller.ends.is_some() {
+        return Err(Problem::field("expires_at", "your own token is not good for so long"));
+    }
     let new = NewToken { scope, name: body.name, role, created_at: api.switch.now(), rights, expires_at };
     let (token, secret) = api.db.tokens().create(&caller.ctx, new).await?;
     Ok((StatusCode::CREATED, Json(AddedToken { token: token.into(), secret })))
 }
 
-/// Revokes a token: its next request is refused.
+/// Shows a token, without its secret.
+#[utoipa::path(get, path = "/tokens/{id}", tag = "tokens", params(("id" = i64, Path)),
+    responses((status = 200, body = Token), Refusals))]
+async fn show(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json<Token>, Problem> {
+    Ok(Json(api.db.tokens().get(&caller.ctx, TokenId(id)).await?.into()))
+}
+
+/// Revokes a token, which may do no more than whoever revokes it: its next request is refused.
 #[utoipa::path(delete, path = "/tokens/{id}", tag = "tokens", params(("id" = i64, Path)),
     responses((status = 204, description = "Revoked"), Refusals))]
 async fn delete(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
-    api.db.tokens().delete(&caller.ctx, TokenId(id)).await?;
+    let token = api.db.tokens().get(&caller.ctx, TokenId(id)).await?;
+    caller.covers(access_of_role(token.role), token.rights.as_ref())?;
+    api.db.tokens().delete(&caller.ctx, token.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(delete))
+    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(show, delete))
 }

@@ -19,7 +19,7 @@ pub(super) fn told(mut document: Value) -> Value {
             }
             add_responses(operation, &[("429", too_many()), ("503", refusal("The switch cannot do this now."))]);
             match (method.as_str(), open) {
-                (_, true) => add_responses(operation, &[("413", refusal("The body is too large."))]),
+                (_, true) => add_responses(operation, &bodies()),
                 ("get", false) => reads(operation),
                 (_, false) => writes(operation, tagged && method != "post"),
             }
@@ -31,6 +31,10 @@ pub(super) fn told(mut document: Value) -> Value {
 fn refusal(words: &str) -> Value {
     let schema = json!({"$ref": "#/components/schemas/Problem"});
     json!({"description": words, "content": {"application/problem+json": {"schema": schema}}})
+}
+
+fn bodies() -> [(&'static str, Value); 2] {
+    [("408", refusal("The body came too slowly.")), ("413", refusal("The body is too large."))]
 }
 
 fn too_many() -> Value {
@@ -69,7 +73,7 @@ fn writes(operation: &mut Map<String, Value>, tagged: bool) {
     let words =
         "The client's name for this request: sent again within a day, it is answered as before and not done again.";
     let mut parameters = vec![parameter("Idempotency-Key", "header", "^[!-~]+$", words)];
-    add_responses(operation, &[("413", refusal("The body is too large."))]);
+    add_responses(operation, &bodies());
     if tagged {
         let words = "Tags the client knows: if none is that of what is there, nothing is done.";
         parameters.push(parameter("If-Match", "header", TAG_PATTERN, words));

@@ -37,6 +37,10 @@ pub(crate) struct FakeSwitch {
     pub(crate) bans: Mutex<Vec<Ban>>,
     pub(crate) live: AtomicUsize,
     pub(crate) stuck: AtomicBool,
+    /// Whoever holds this holds up what is asked of the switch.
+    pub(crate) held: tokio::sync::Mutex<()>,
+    /// Told of everything that waits for that.
+    pub(crate) waits: tokio::sync::Notify,
     pub(crate) draining: AtomicBool,
     pub(crate) events: shell::LiveEvents,
 }
@@ -48,6 +52,8 @@ impl Switch for FakeSwitch {
     fn hangup(&self, call: CallId) -> Asked<'_, Result<bool, Gone>> {
         Box::pin(async move {
             self.hung_up.lock().unwrap().push(call);
+            self.waits.notify_one();
+            let _turn = self.held.lock().await;
             Ok(true)
         })
     }
@@ -119,6 +125,8 @@ impl Switch for FakeSwitch {
             if self.stuck.load(Ordering::SeqCst) {
                 return Err("the shard does not answer".to_owned());
             }
+            self.waits.notify_one();
+            let _turn = self.held.lock().await;
             self.live.fetch_add(1, Ordering::SeqCst);
             Ok(())
         })

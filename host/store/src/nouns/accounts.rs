@@ -4,7 +4,7 @@ use super::rules;
 use crate::sql::{args, in_scope, statements, stored, translated};
 use crate::{Db, OpContext, Page, StoreError, check};
 use core::net::SocketAddr;
-use model::{Account, AccountId, CompanyId, Ha1, MediaSecurity};
+use model::{Account, AccountId, CompanyId, Forward, Ha1, MediaSecurity};
 
 macro_rules! columns {
     () => {
@@ -23,6 +23,8 @@ statements! { "account";
     UPDATE = concat!("UPDATE accounts SET display_name = $4, ha1_md5 = $5, ha1_sha256 = $6, direct = $7,
         enabled = $8, media_security = $9, rules = $10
         WHERE id = $3 AND ", in_scope!(), " RETURNING ", columns!());
+    CHANGE_OWN = concat!("UPDATE accounts SET display_name = COALESCE(CAST($4 AS TEXT), display_name), rules = $5
+        WHERE id = $3 AND rules = $6 AND ", in_scope!(), " RETURNING ", columns!());
     DELETE = concat!("DELETE FROM accounts WHERE id = $3 AND ", in_scope!());
 }
 
@@ -165,6 +167,35 @@ impl Accounts<'_> {
         let row = tx.one::<AccountRow>(UPDATE, args).await?.ok_or(StoreError::NotFound { what: "account" })?;
         let (company, own) = (CompanyId(row.company_id), &account.rules);
         rules::has_ddi(&mut tx, ctx, company, own.outgoing_ddi.as_deref()).await?;
+        rules::note_uses(&mut tx, ctx, (company, rules::User::Account(row.id)), own.uses()).await?;
+        self.0.commit(tx).await?;
+        row.try_into()
+    }
+
+    /// Changes what an account's user may change, and nothing else: the name shown, and all forwards.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; a value breaks a rule or names what does not exist; somebody else changes the account's
+    /// rules at this moment.
+    pub async fn change_own(
+        &self,
+        ctx: &OpContext,
+        id: AccountId,
+        display_name: Option<&str>,
+        forwards: Option<Vec<Forward>>,
+    ) -> Result<Account, StoreError> {
+        display_name.map_or(Ok(()), check::display_name)?;
+        let missing = StoreError::NotFound { what: "account" };
+        let mut tx = self.0.begin().await?;
+        let row = tx.one::<AccountRow>(GET, args![ctx, id.0]).await?.ok_or(missing)?;
+        let was = row.rules.clone();
+        let mut own = Account::try_from(row)?.rules;
+        own.forwards = forwards.unwrap_or(own.forwards);
+        rules::checked(own.check())?;
+        let said = rules::text(&own)?;
+        let changed = tx.one::<AccountRow>(CHANGE_OWN, args![ctx, id.0, display_name, &said, &was]).await?;
+        let row = changed.ok_or(StoreError::Away { why: "somebody else changes the account".to_owned() })?;
+        let company = CompanyId(row.company_id);
         rules::note_uses(&mut tx, ctx, (company, rules::User::Account(row.id)), own.uses()).await?;
         self.0.commit(tx).await?;
         row.try_into()

@@ -2,7 +2,8 @@
 //!
 //! A refresh token that comes a second time was in two hands: the login ends there and then, for both.
 
-use super::people::PersonId;
+use super::jobs::Principal;
+use super::people::{Behind, PersonId};
 use crate::sql::{args, in_scope, instant, micros, statements};
 use crate::{Db, OpContext, Page, StoreError};
 use core::time::Duration;
@@ -14,7 +15,8 @@ pub(crate) const LOGINS_MAX: i64 = 20;
 
 statements! { "login";
     FORGET = "DELETE FROM logins WHERE expires_at <= $1";
-    CREATE = "INSERT INTO logins (person_id, impersonator, created_at, expires_at) VALUES ($1, $2, $3, $4) RETURNING id";
+    CREATE = "INSERT INTO logins (person_id, impersonator, created_at, expires_at, by_person, by_token)
+        VALUES ($1, $2, $3, $4, $5, $6) RETURNING id";
     SPARE = "DELETE FROM logins WHERE person_id = $1 AND id NOT IN
         (SELECT id FROM logins WHERE person_id = $1 ORDER BY id DESC LIMIT $2)";
     ADD_REFRESH = "INSERT INTO login_refreshes (hash, login_id, used) VALUES ($1, $2, CAST(0 AS BOOLEAN))";
@@ -26,6 +28,9 @@ statements! { "login";
     LIST = concat!("SELECT l.id, l.person_id, p.name, p.brand_id, p.company_id, l.impersonator, l.created_at, l.expires_at
         FROM logins l JOIN people p ON p.id = l.person_id WHERE l.id > $3 AND l.expires_at > $5 AND ",
         in_scope!("p.brand_id", "p.company_id"), " ORDER BY l.id LIMIT $4");
+    GET = concat!("SELECT l.id, l.person_id, p.name, p.brand_id, p.company_id, l.impersonator, l.created_at, l.expires_at
+        FROM logins l JOIN people p ON p.id = l.person_id WHERE l.id = $3 AND l.expires_at > $4 AND ",
+        in_scope!("p.brand_id", "p.company_id"));
     DELETE = concat!("DELETE FROM logins WHERE id = $3
         AND person_id IN (SELECT id FROM people WHERE ", in_scope!(), ")");
 }
@@ -99,14 +104,20 @@ impl Logins<'_> {
     pub async fn open(
         &self,
         person: PersonId,
-        impersonator: Option<&str>,
+        impersonator: Option<&Behind>,
         now: Instant,
         life: Duration,
     ) -> Result<(i64, Option<String>), StoreError> {
         let mut tx = self.0.begin().await?;
         tx.run(FORGET, &[micros(now).into()]).await?;
         let (made, ends) = (micros(now), micros(now + life));
-        let args = [person.0.into(), impersonator.into(), made.into(), ends.into()];
+        let (by_person, by_token) = match impersonator.map(|behind| behind.who) {
+            Some(Principal::Person(person)) => (Some(person.0), None),
+            Some(Principal::Token(token)) => (None, Some(token.0)),
+            Some(Principal::Switch) | None => (None, None),
+        };
+        let name = impersonator.map(|behind| behind.name.as_str());
+        let args = [person.0.into(), name.into(), made.into(), ends.into(), by_person.into(), by_token.into()];
         let login = crate::sql::stored("login", tx.one::<(i64,)>(CREATE, &args).await?.map(|(id,)| id))?;
         tx.run(SPARE, &[person.0.into(), LOGINS_MAX.into()]).await?;
         let mut refresh = None;
@@ -152,22 +163,21 @@ impl Logins<'_> {
         Ok(self.0.all::<LoginRow>(LIST, args).await?.into_iter().map(Into::into).collect())
     }
 
+    /// One open login.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn get(&self, ctx: &OpContext, login: i64, now: Instant) -> Result<Login, StoreError> {
+        let row = self.0.one::<LoginRow>(GET, args![ctx, login, micros(now)]).await?;
+        row.map(Into::into).ok_or(StoreError::NotFound { what: "login" })
+    }
+
     /// Ends a login.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
     pub async fn delete(&self, ctx: &OpContext, login: i64) -> Result<(), StoreError> {
         self.0.write(DELETE, args![ctx, login]).await
-    }
-
-    /// Ends every login of a person: the password was changed.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn end_all(&self, person: PersonId) -> Result<(), StoreError> {
-        let mut tx = self.0.begin().await?;
-        tx.run(END_ALL, &[person.0.into()]).await?;
-        self.0.commit(tx).await
     }
 }
 

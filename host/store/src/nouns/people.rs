@@ -2,6 +2,9 @@
 //!
 //! A login name is unique within its scope only: whoever makes one learns nothing of other tenants' people.
 
+use super::jobs::Principal;
+use super::logins;
+use super::tokens::TokenId;
 use crate::rights::{self, Rights};
 use crate::sql::{Arg, args, in_scope, instant, micros, statements, stored, translated};
 use crate::{Db, OpContext, Page, Scope, StoreError, check};
@@ -19,14 +22,19 @@ statements! { "person";
         OR EXISTS (SELECT 1 FROM accounts WHERE id = $3 AND company_id = $2 AND brand_id = $1) RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM people WHERE id = $3 AND ", in_scope!());
     LIST = concat!("SELECT ", columns!(), " FROM people WHERE id > $3 AND ", in_scope!(), " ORDER BY id LIMIT $4");
-    UPDATE = concat!("UPDATE people SET name = $4, role = $5, rights = $6, password = $7, enabled = $8
-        WHERE id = $3 AND ", in_scope!(), " RETURNING ", columns!());
+    CHANGE = concat!("UPDATE people SET name = COALESCE(CAST($4 AS TEXT), name), role = COALESCE(CAST($5 AS TEXT), role),
+        rights = CASE WHEN CAST($6 AS BOOLEAN) THEN CAST($7 AS TEXT) ELSE rights END,
+        password = COALESCE(CAST($8 AS TEXT), password),
+        enabled = CASE WHEN CAST($9 AS BIGINT) IS NULL THEN enabled ELSE CAST($9 AS BIGINT) <> 0 END
+        WHERE id = $3 AND role = $10 AND COALESCE(rights, '') = COALESCE(CAST($11 AS TEXT), '') AND ", in_scope!(),
+        " RETURNING ", columns!());
+    PUT_PASSWORD = concat!("UPDATE people SET password = $4 WHERE id = $3 AND password = $5 AND enabled AND ", in_scope!());
     DELETE = concat!("DELETE FROM people WHERE id = $3 AND ", in_scope!());
     BY_NAME = concat!("SELECT ", columns!(), " FROM people WHERE name = $3
         AND COALESCE(brand_id, 0) = COALESCE(CAST($1 AS BIGINT), 0)
         AND COALESCE(company_id, 0) = COALESCE(CAST($2 AS BIGINT), 0)");
     OF_LOGIN = "SELECT p.id, p.brand_id, p.company_id, p.account_id, p.name, p.role, p.rights, p.password, p.enabled,
-        p.created_at, l.impersonator FROM people p JOIN logins l ON l.person_id = p.id WHERE l.id = $1 AND l.expires_at > $2";
+        p.created_at, l.impersonator, l.by_person, l.by_token FROM people p JOIN logins l ON l.person_id = p.id WHERE l.id = $1 AND l.expires_at > $2";
     BRAND_NAMED = "SELECT id FROM brands WHERE name = $1";
     COMPANY_AT = "SELECT id, brand_id FROM companies WHERE domain = $1";
 }
@@ -103,6 +111,30 @@ pub struct NewPerson {
     pub created_at: Instant,
 }
 
+/// What changes of a person; what is not named stays as it is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PersonChange {
+    /// The login name.
+    pub name: Option<String>,
+    /// What the person is.
+    pub standing: Option<Standing>,
+    /// All rights; within, none = all that the standing has.
+    pub rights: Option<Option<Rights>>,
+    /// The password's hash.
+    pub password: Option<String>,
+    /// Whether the person may log in.
+    pub enabled: Option<bool>,
+}
+
+/// Who stands behind a person that is acted as.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Behind {
+    /// As audit lines have it.
+    pub name: String,
+    /// The row; the login goes with it.
+    pub who: Principal,
+}
+
 #[derive(sqlx::FromRow)]
 struct PersonRow {
     id: i64,
@@ -122,6 +154,8 @@ struct LoginRow {
     #[sqlx(flatten)]
     person: PersonRow,
     impersonator: Option<String>,
+    by_person: Option<i64>,
+    by_token: Option<i64>,
 }
 
 impl TryFrom<PersonRow> for Person {
@@ -194,16 +228,49 @@ impl People<'_> {
         translated(self.0.all::<PersonRow>(LIST, args![ctx, page.after, page.limit()]).await?)
     }
 
-    /// Changes everything but the scope, the account and the day it was made.
+    /// Changes what is named of a person and nothing else, if the person still may do what `was` may. A new password
+    /// ends every login, and so does switching off.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; the name is taken or breaks a rule.
-    pub async fn update(&self, ctx: &OpContext, person: &Person) -> Result<Person, StoreError> {
-        check::name("name", &person.name)?;
-        let rights = rights::text(person.rights.as_ref());
-        let (role, id) = (person.standing.text(), person.id.0);
-        let args = args![ctx, id, &person.name, role, rights.as_deref(), &person.password, person.enabled];
-        self.0.write_one::<PersonRow>(UPDATE, args).await?.try_into()
+    /// [`StoreError::NotFound`], also where role or rights are others by now; the name is taken or breaks a rule.
+    pub async fn change(&self, ctx: &OpContext, was: &Person, change: &PersonChange) -> Result<Person, StoreError> {
+        if let Some(name) = &change.name {
+            check::name("name", name)?;
+        }
+        let rights = rights::text(change.rights.as_ref().and_then(Option::as_ref));
+        let had = rights::text(was.rights.as_ref());
+        let args = args![
+            ctx,
+            was.id.0,
+            change.name.as_deref(),
+            change.standing.map(Standing::text),
+            change.rights.is_some(),
+            rights.as_deref(),
+            change.password.as_deref(),
+            change.enabled.map(i64::from),
+            was.standing.text(),
+            had.as_deref(),
+        ];
+        let mut tx = self.0.begin().await?;
+        let row = tx.one::<PersonRow>(CHANGE, args).await?.ok_or(StoreError::NotFound { what: "person" })?;
+        if change.password.is_some() || !row.enabled {
+            tx.run(logins::END_ALL, &[row.id.into()]).await?;
+        }
+        self.0.commit(tx).await?;
+        row.try_into()
+    }
+
+    /// Puts a new password in place of the one that `was` has, and ends every login.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], also where the person may not log in any more or the password is another one by now.
+    pub async fn put_password(&self, ctx: &OpContext, was: &Person, password: &str) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        if tx.run(PUT_PASSWORD, args![ctx, was.id.0, password, &was.password]).await? == 0 {
+            return Err(StoreError::NotFound { what: "person" });
+        }
+        tx.run(logins::END_ALL, &[was.id.0.into()]).await?;
+        self.0.commit(tx).await
     }
 
     /// Removes a person; what they were logged in with is worth nothing from now on.
@@ -245,8 +312,15 @@ impl People<'_> {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn of_login(&self, login: i64, now: Instant) -> Result<Option<(Person, Option<String>)>, StoreError> {
-        let row = self.0.one::<LoginRow>(OF_LOGIN, &[login.into(), micros(now).into()]).await?;
-        row.map(|row| Ok((row.person.try_into()?, row.impersonator))).transpose()
+    pub async fn of_login(&self, login: i64, now: Instant) -> Result<Option<(Person, Option<Behind>)>, StoreError> {
+        let Some(row) = self.0.one::<LoginRow>(OF_LOGIN, &[login.into(), micros(now).into()]).await? else {
+            return Ok(None);
+        };
+        let who = match (row.by_token, row.by_person) {
+            (Some(token), _) => Principal::Token(TokenId(token)),
+            (None, Some(person)) => Principal::Person(PersonId(person)),
+            (None, None) => Principal::Switch,
+        };
+        Ok(Some((row.person.try_into()?, row.impersonator.map(|name| Behind { name, who }))))
     }
 }

@@ -26,6 +26,7 @@ statements! { "token";
         rights = excluded.rights, expires_at = excluded.expires_at RETURNING ",
         columns!());
     BY_HASH = concat!("SELECT ", columns!(), " FROM api_tokens WHERE hash = $1");
+    GET = concat!("SELECT ", columns!(), " FROM api_tokens WHERE id = $3 AND ", in_scope!());
     LIST = concat!("SELECT ", columns!(), " FROM api_tokens WHERE id > $3 AND ", in_scope!(), " ORDER BY id LIMIT $4");
     DELETE = concat!("DELETE FROM api_tokens WHERE id = $3 AND ", in_scope!());
 }
@@ -183,6 +184,15 @@ impl Tokens<'_> {
         let hash = hash(secret);
         let row = self.0.one::<TokenRow>(BY_HASH, &[Arg::Bytes(&hash)]).await?;
         row.map(ApiToken::try_from).transpose()
+    }
+
+    /// One token.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn get(&self, ctx: &OpContext, id: TokenId) -> Result<ApiToken, StoreError> {
+        let row = self.0.one::<TokenRow>(GET, args![ctx, id.0]).await?;
+        row.ok_or(StoreError::NotFound { what: "token" })?.try_into()
     }
 
     /// The tokens in scope.
