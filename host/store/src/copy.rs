@@ -210,10 +210,7 @@ pub async fn restore(from: &Path, url: &str) -> Result<Content, StoreError> {
         return Err(StoreError::Broken { database: from.display().to_string(), why: fault.clone() });
     }
     if let Some(to) = sqlite_file(url) {
-        private_file(to, to).map_err(|_| not_empty(&to.display().to_string()))?;
-        std::fs::copy(from, to).map_err(|e| file_failed(to, &e))?;
-        Db::open(url).await?.close().await;
-        return look_into(to).await;
+        return put_in_place(from, to).await;
     }
     // An older backup is brought to this schema first, in a copy beside it.
     let work = PathBuf::from(format!("{}.restoring", from.display()));
@@ -222,6 +219,49 @@ pub async fn restore(from: &Path, url: &str) -> Result<Content, StoreError> {
     for left in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{left}", work.display()));
     }
+    done
+}
+
+/// What SQLite keeps beside a database file. A log that is left of an earlier file of that name would be played into the
+/// new one.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+fn beside(path: &Path, what: &str) -> PathBuf {
+    PathBuf::from(format!("{}{what}", path.display()))
+}
+
+/// Makes a SQLite database of a backup: whole and looked into before it has its name.
+async fn put_in_place(from: &Path, to: &Path) -> Result<Content, StoreError> {
+    if to.exists() {
+        return Err(not_empty(&to.display().to_string()));
+    }
+    if let Some(left) = BESIDE.iter().map(|what| beside(to, what)).find(|left| left.exists()) {
+        let why = format!("{} is left of an earlier database: move it away first", left.display());
+        return Err(StoreError::Invalid { what: "database file", why });
+    }
+    let part = beside(to, ".part");
+    let clear = || {
+        for what in BESIDE.iter().chain(&[""]) {
+            let _ = std::fs::remove_file(beside(&part, what));
+        }
+    };
+    clear();
+    private_file(&part, to)?;
+    let done = async {
+        let write = std::fs::OpenOptions::new().write(true).open(&part);
+        let copied = write.and_then(|mut file| std::io::copy(&mut std::fs::File::open(from)?, &mut file));
+        copied.map_err(|e| file_failed(&part, &e))?;
+        Db::open(&format!("sqlite:{}", part.display())).await?.close().await;
+        let content = look_into(&part).await?;
+        if let Some(fault) = content.faults.first() {
+            return Err(StoreError::Broken { database: part.display().to_string(), why: fault.clone() });
+        }
+        std::fs::File::open(&part).and_then(|file| file.sync_all()).map_err(|e| file_failed(&part, &e))?;
+        std::fs::rename(&part, to).map_err(|e| file_failed(to, &e))?;
+        Ok(content)
+    };
+    let done = done.await;
+    clear();
     done
 }
 

@@ -204,10 +204,10 @@ async fn add(
 
 /// The person was there, with other rights than now: what was looked at is not so any more.
 fn overtaken(error: StoreError) -> Problem {
-    match error {
-        StoreError::NotFound { .. } => Problem::conflict("Somebody else changes this person; look again."),
-        other => other.into(),
+    if matches!(error, StoreError::NotFound { .. }) {
+        return Problem::conflict("Somebody else changes this person; look again.");
     }
+    error.into()
 }
 
 /// Changes a person, who may do no more than whoever changes it, before and after.

@@ -154,6 +154,28 @@ async fn a_broken_backup_is_not_restored() {
     assert!(!place.dir.path().join("new.db").exists());
 }
 
+#[tokio::test]
+async fn what_is_left_of_an_earlier_database_is_not_played_into_a_restored_one() {
+    let place = Place::sqlite().await;
+    let file = place.dir.path().join("backup.db");
+    store::backup(&place.url, &file).await.unwrap();
+    let to = place.dir.path().join("new.db");
+    let url = format!("sqlite:{}", to.display());
+    for left in ["-wal", "-shm", "-journal"] {
+        let left = place.dir.path().join(format!("new.db{left}"));
+        std::fs::write(&left, "an old log").unwrap();
+        let sentence = store::restore(&file, &url).await.unwrap_err().to_string();
+        assert!(sentence.contains("is left of an earlier database"), "{sentence}");
+        assert!(!to.exists());
+        std::fs::remove_file(&left).unwrap();
+    }
+    let restored = store::restore(&file, &url).await.unwrap();
+    assert_eq!(store::look(&url).await.unwrap(), restored);
+    let names = std::fs::read_dir(place.dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let parts: Vec<String> = names.filter(|name| name.contains(".part")).collect();
+    assert_eq!(parts, Vec::<String>::new());
+}
+
 const OLD_ROWS: &str = "INSERT INTO brands (name, default_verdict) VALUES ('old', 'refuse');
     INSERT INTO companies (brand_id, name, domain, media) VALUES (1, 'old', 'old.example', 'anchor');";
 
