@@ -207,12 +207,14 @@ pub struct WalletView {
 pub enum LedgerAct {
     /// How the company pays, and what was charged since this midnight of its zone.
     Account(Instant, Option<String>),
-    /// Keep an amount for so long; the same key gives what was kept.
-    Reserve(String, Money, u32),
-    /// Keep so much in all from now on, and for so long.
-    Adjust(String, Money, u32),
-    /// Charge once for ever by this key, and let go what was kept under the other; gives what was charged.
-    Commit(String, Option<String>, Money, Vec<Attr>),
+    /// Keep an amount for so long; the same key gives what was kept. Of the day since this midnight of the company's
+    /// zone there is no more than its cap.
+    Reserve(String, Money, u32, Instant),
+    /// Keep so much in all from now on, and for so long, on the same terms.
+    Adjust(String, Money, u32, Instant),
+    /// Charge once for ever by this key, in the day since this midnight, and let go what was kept under the other; gives
+    /// what was charged.
+    Commit(String, Option<String>, Money, Vec<Attr>, Instant),
     /// Let go what is kept.
     Release(String),
 }
@@ -233,7 +235,7 @@ pub enum LedgerRefusal {
     NoWallet,
     /// A rule, in words: another currency, a negative amount.
     Invalid(String),
-    /// The balance does not reach; what is there to be kept.
+    /// The balance, or what is left of the day's cap, does not reach; what is there to be kept.
     Insufficient(i64),
     /// The reservation was charged or let go already.
     Closed,

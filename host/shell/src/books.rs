@@ -10,7 +10,7 @@ use model::{Charge, CompanyId, Directory, LedgerAct, LedgerRefusal, LedgerSaid, 
 use plugin::{Ledger, LedgerTold};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use store::{Db, Settlement, StoreError};
+use store::{Charging, Db, Settlement, StoreError};
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
@@ -19,6 +19,8 @@ use tokio::task::JoinSet;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Legs read at once, over all companies.
 const DUE_MAX: u32 = 256;
+/// Looks after which what was closed or settled long ago is forgotten.
+const FORGET_EVERY: u32 = 60;
 /// The first pause after a failure; it doubles.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
@@ -45,13 +47,18 @@ impl Books {
                 let seen = ledger.account(company, since, zone).await?;
                 return Ok(LedgerSaid::Account(Box::new(seen)));
             }
-            LedgerAct::Reserve(key, amount, ttl_s) => ledger.reserve(company, &key, &amount, ttl_s, now).await?,
-            LedgerAct::Adjust(key, amount, ttl_s) => ledger.adjust(company, &key, &amount, ttl_s, now).await?,
-            LedgerAct::Commit(key, reservation, amount, memo) => {
-                ledger.commit(company, &key, reservation.as_deref(), &amount, (&memo, now)).await?
+            LedgerAct::Reserve(key, amount, ttl_s, since) => {
+                ledger.reserve(company, &key, &amount, ttl_s, (now, since)).await?
+            }
+            LedgerAct::Adjust(key, amount, ttl_s, since) => {
+                ledger.adjust(company, &key, &amount, ttl_s, (now, since)).await?
+            }
+            LedgerAct::Commit(key, reservation, amount, memo, since) => {
+                let on = Charging { memo: &memo, now, since };
+                ledger.commit(company, &key, reservation.as_deref(), &amount, on).await?
             }
             LedgerAct::Release(key) => {
-                ledger.release(company, &key).await?;
+                ledger.release(company, &key, now).await?;
                 0
             }
         };
@@ -101,8 +108,11 @@ impl Settling {
         let busy = Busy::default();
         let mut tasks = JoinSet::new();
         let mut told = false;
+        let mut looks: u32 = 0;
         while !*stop.borrow_and_update() {
-            match self.look(&busy, &mut tasks).await {
+            let forget = looks.is_multiple_of(FORGET_EVERY);
+            looks = looks.wrapping_add(1);
+            match self.look(&busy, &mut tasks, forget).await {
                 Ok(()) => told = false,
                 Err(error) if !told => {
                     tracing::warn!(%error, "answered legs wait for their price");
@@ -118,11 +128,16 @@ impl Settling {
         }
     }
 
-    async fn look(&self, busy: &Busy, tasks: &mut JoinSet<()>) -> Result<(), StoreError> {
+    async fn look(&self, busy: &Busy, tasks: &mut JoinSet<()>, forget: bool) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.db.ledger().expire(now).await?;
+        if forget {
+            self.db.ledger().forget(now).await?;
+            self.db.settlements().forget(now).await?;
+        }
+        let working: Vec<i64> = lock(busy).iter().copied().collect();
         let mut by_company: BTreeMap<i64, Vec<(Settlement, Usage)>> = BTreeMap::new();
-        for (settlement, cdr) in self.db.settlements().due(now, DUE_MAX).await? {
+        for (settlement, cdr) in self.db.settlements().due(now, DUE_MAX, &working).await? {
             if let Some(used) = cdr.usage() {
                 by_company.entry(settlement.company).or_default().push((settlement, used));
             }

@@ -31,13 +31,16 @@ struct Inside {
     kept: BTreeMap<String, i64>,
     charged: BTreeMap<String, i64>,
     away: bool,
+    /// Of what was kept last.
+    ttl_s: u32,
 }
 
 impl Purse {
     fn of(method: &str, balance: i64) -> Arc<Purse> {
         let (kept, charged) = (BTreeMap::new(), BTreeMap::new());
         let (method, cap) = (method.to_owned(), None);
-        Arc::new(Purse(Mutex::new(Inside { method, balance, credit: 0, cap, spent: 0, kept, charged, away: false })))
+        let (credit, spent, ttl_s, away) = (0, 0, 0, false);
+        Arc::new(Purse(Mutex::new(Inside { method, balance, credit, cap, spent, kept, charged, away, ttl_s })))
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Inside) -> T) -> T {
@@ -73,18 +76,21 @@ impl Inside {
                 })));
             }
             LedgerAct::Reserve(key, ..) if self.kept.contains_key(&key) => self.kept[&key],
-            LedgerAct::Reserve(key, money, _) | LedgerAct::Adjust(key, money, _) => {
+            LedgerAct::Reserve(key, money, ttl_s, _) | LedgerAct::Adjust(key, money, ttl_s, _) => {
                 if money.micros < 0 {
                     return Err(LedgerRefusal::Invalid("amount".to_owned()));
                 }
-                let there = self.balance + self.credit - reserved + self.kept.get(&key).copied().unwrap_or(0);
-                if money.micros > there {
+                let day = self.cap.map_or(i64::MAX, |cap| cap - self.spent);
+                let there = (self.balance + self.credit).min(day) - reserved;
+                let more = money.micros - self.kept.get(&key).copied().unwrap_or(0);
+                if more > there && more > 0 {
                     return Err(LedgerRefusal::Insufficient(there));
                 }
                 self.kept.insert(key, money.micros);
+                self.ttl_s = ttl_s;
                 money.micros
             }
-            LedgerAct::Commit(key, reservation, money, _) => {
+            LedgerAct::Commit(key, reservation, money, ..) => {
                 reservation.and_then(|key| self.kept.remove(&key));
                 let fresh = !self.charged.contains_key(&key);
                 let charged = *self.charged.entry(key).or_insert(money.micros);
@@ -224,26 +230,97 @@ async fn what_costs_what() {
     assert!(quote("+33", late, 1).await.unwrap_err().contains("no-rate"));
     assert!(quote("+7", late, 1).await.unwrap_err().contains("bad-rate"));
     assert_eq!(authorize(&host, "c.1", "+33").await, RateVerdict::Deny(403, "No rate for this number".to_owned()));
-    assert_eq!(authorize(&host, "c.1", "+7").await, RateVerdict::Failed);
+    let senseless = RateVerdict::Deny(403, "The rate of this number makes no sense".to_owned());
+    assert_eq!(authorize(&host, "c.1", "+7").await, senseless, "an answer, and no failure that a policy lets pass");
     assert_eq!(purse.with(|p| (p.balance, p.kept.len())), (0, 0), "a price moves nothing");
 }
 
 #[tokio::test]
-async fn credit_caps_and_what_is_there_say_how_long() {
+async fn credit_and_caps_hold_for_all_calls_together() {
     let purse = Purse::of("postpaid", 0);
     let host = bank(&purse, PLAIN);
-    assert_eq!(authorize(&host, "c.1", "+4930").await, RateVerdict::Deny(402, "No credit".to_owned()));
-    assert_eq!(seconds(&authorize(&host, "c.1", "+1555").await), Some(10_800), "what costs nothing needs no money");
-    purse.with(|p| p.credit = 1_300_000);
-    assert_eq!(seconds(&authorize(&host, "c.1", "+4930").await), Some(60));
-    purse.with(|p| (p.credit, p.cap, p.spent) = (1_000_000_000, Some(5_000_000), 4_500_000));
-    assert_eq!(seconds(&authorize(&host, "c.1", "+4930").await), Some(20), "what is left of the day");
-    purse.with(|p| p.spent = 5_000_000);
-    assert_eq!(seconds(&authorize(&host, "c.1", "+4930").await), None);
-    purse.with(|p| (p.method, p.balance, p.credit, p.cap) = ("pseudo-prepaid".to_owned(), 700_000, 0, None));
+    let broke = RateVerdict::Deny(402, "No credit".to_owned());
+    assert_eq!(authorize(&host, "c.1", "+4930").await, broke);
+    assert_eq!(purse.with(|p| p.kept.len()), 0, "a call that never rings keeps nothing");
+    assert_eq!(seconds(&authorize(&host, "c.2", "+1555").await), Some(60), "what costs nothing needs no money");
+    // A minute costs 1.30: of a credit of 2.60 there are two calls, however many ask.
+    purse.with(|p| p.credit = 2_600_000);
+    let mut rung = 0;
+    for n in 10..20 {
+        rung += u32::from(seconds(&authorize(&host, &format!("c.{n}"), "+4930").await) == Some(60));
+    }
+    assert_eq!((rung, purse.kept()), (2, 2_600_000));
+    purse.with(|p| p.kept.clear());
+    // What is left of the day, over all calls.
+    purse.with(|p| (p.credit, p.cap, p.spent) = (1_000_000_000, Some(5_000_000), 2_800_000));
+    let mut talk = Vec::new();
+    for n in 20..24 {
+        talk.push(seconds(&authorize(&host, &format!("c.{n}"), "+4930").await));
+    }
+    assert_eq!(talk, [Some(60), Some(40), None, None]);
+    // Prepaid money under a cap holds the same way.
+    purse.with(|p| p.kept.clear());
+    purse.with(|p| (p.method, p.balance, p.credit) = ("prepaid".to_owned(), 90_000_000, 0));
+    assert_eq!(seconds(&authorize(&host, "c.30", "+4930").await), Some(60));
+    assert_eq!(seconds(&authorize(&host, "c.31", "+4930").await), Some(40));
+    assert_eq!(authorize(&host, "c.32", "+4930").await, broke);
+    // What is there at the beginning.
+    purse.with(|p| p.kept.clear());
+    purse.with(|p| (p.method, p.balance, p.cap) = ("pseudo-prepaid".to_owned(), 700_000, None));
     assert_eq!(seconds(&authorize(&host, "c.1", "+4930").await), Some(30));
     assert_eq!(purse.kept(), 0, "nothing is kept");
     assert_eq!(seconds(&extend(&host, "c.1", 29, 30).await), None);
+}
+
+#[tokio::test]
+async fn a_prepaid_call_lasts_as_its_money_and_what_is_kept_outlives_its_seconds() {
+    let purse = Purse::of("prepaid", 9_000_000_000);
+    let short = PLAIN.replace("\"grant_s\":60", "\"grant_s\":60,\"slack_s\":1,\"longest_s\":100");
+    let host = bank(&purse, &short);
+    assert_eq!(seconds(&authorize(&host, "c.1", "+4930").await), Some(60));
+    assert_eq!(purse.with(|p| p.ttl_s), 61);
+    // Asked at 40 for what ends at 120: eighty seconds, and the slack.
+    assert_eq!(seconds(&extend(&host, "c.1", 40, 60).await), Some(120), "whatever the longest call of others is");
+    assert_eq!(purse.with(|p| p.ttl_s), 81);
+    purse.with(|p| (p.method, p.credit) = ("postpaid".to_owned(), 1_000_000));
+    assert_eq!(seconds(&authorize(&host, "c.2", "+4930").await), Some(60));
+    assert_eq!(seconds(&extend(&host, "c.2", 40, 60).await), Some(100));
+    assert_eq!(seconds(&extend(&host, "c.2", 80, 100).await), None);
+}
+
+#[tokio::test]
+async fn without_wallet_plan_table_or_rate_nothing_passes_even_where_a_failure_would() {
+    let purse = Purse::of("postpaid", 0);
+    purse.with(|p| p.credit = 50_000_000);
+    let host = bank(&purse, &PLAIN.replace("\"grant_s\"", "\"open_s\":60,\"grant_s\""));
+    let denied = |verdict: &RateVerdict| matches!(verdict, RateVerdict::Deny(403, _));
+    let stranger = rate(&host, OTHER, rated("d.1", "+4930"), RateKind::Authorize).await.verdict;
+    assert!(denied(&stranger), "no wallet: {stranger:?}");
+    for (config, what) in [
+        (PLAIN.replace("\"retail\":{", "\"other\":{"), "no plan"),
+        (PLAIN.replace("\"table\":\"retail\"", "\"table\":\"gone\""), "no table"),
+    ] {
+        let host = bank(&purse, &config);
+        let said = authorize(&host, "c.1", "+4930").await;
+        assert!(denied(&said), "{what}: {said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_grant_is_by_the_dearer_of_the_rates_that_the_answer_may_have() {
+    let purse = Purse::of("prepaid", 1_300_000);
+    // By day and by night, split at this minute: one of the two counts now, the other may in three minutes.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() / 60;
+    let clock = |minutes: u64| format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60);
+    let (from, turn) = (clock(now + 1_440 - 60), clock(now + 2));
+    let rates = format!(
+        r#"{{"plans":{{"retail":{{"rates":[{{"table":"retail"}},
+        {{"table":"night","hours":"{from}-{turn}","weight":5}}]}}}},"grant_s":60}}"#
+    );
+    let host = bank(&purse, &rates);
+    // At night 0.60 a minute, then 1.20 and 0.10 for the answer.
+    assert_eq!(seconds(&authorize(&host, "c.1", "+4930").await), Some(60));
+    assert_eq!(purse.kept(), 1_300_000);
 }
 
 #[tokio::test]
@@ -258,8 +335,6 @@ async fn a_ledger_that_is_away_is_a_failure_and_no_answer() {
     assert!(settle(&host, "c.1", "+4930", 1_000).await.unwrap_err().contains("gone fishing"));
     purse.with(|p| p.away = false);
     assert_eq!(settle(&host, "c.1", "+4930", 1_000).await.expect("a charge").micros, 120_000);
-    // A company without a wallet, and one without a rater.
-    assert_eq!(rate(&host, OTHER, rated("d.1", "+4930"), RateKind::Authorize).await.verdict, RateVerdict::Failed);
     host.set_bindings(Vec::new()).expect("none");
     assert_eq!(authorize(&host, "c.9", "+4930").await, RateVerdict::Failed);
     assert_eq!(settle(&host, "c.9", "+4930", 1).await, Err("no rater is bound".to_owned()));

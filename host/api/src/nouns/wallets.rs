@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use model::{CallId, CompanyId, amount_of, amount_text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use store::{Book, Movement, NewWallet, Page, Settlement};
+use store::{Book, Movement, NewWallet, Settlement, SettlementPlace};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -171,6 +171,8 @@ pub(crate) struct Which {
     /// Those that have failed at least so often; 1 shows only what is in trouble.
     #[serde(default)]
     tries: u32,
+    /// `next` of the page before.
+    after: Option<String>,
     /// At most so many, 1 to 1000; else 100.
     limit: Option<u32>,
 }
@@ -307,8 +309,20 @@ async fn price(
 #[utoipa::path(get, path = "/settlements", tag = "money", params(Which),
     responses((status = 200, body = Many<Waiting>), Refusals))]
 async fn settlements(State(api): State<Api>, caller: Caller, Params(which): Params<Which>) -> Listed<Waiting> {
-    let page = Page { after: 0, limit: super::limit(which.limit)? };
-    Ok(Many::all(api.db.settlements().waiting(&caller.ctx, which.tries, page).await?))
+    let expected = || Problem::field("after", "expected what `next` of the page before says");
+    let after = which.after.as_deref().map(|text| place_of(text).ok_or_else(expected)).transpose()?;
+    let limit = super::limit(which.limit)?;
+    let rows = api.db.settlements().waiting(&caller.ctx, which.tries, after.as_ref(), limit.into()).await?;
+    let full = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+    let next = rows.last().filter(|_| full).map(|s| format!("{}.{}.{}", s.made_at.unix_nanos(), s.call, s.leg));
+    Ok(Many::of(rows, next))
+}
+
+/// Where a page of those that wait ended.
+fn place_of(text: &str) -> Option<SettlementPlace> {
+    let mut parts = text.splitn(3, '.');
+    let made_at = model::Instant::from_unix_nanos(parts.next()?.parse().ok()?);
+    Some((made_at, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// Tries one again at once.

@@ -79,6 +79,12 @@ impl Guest {
         self.park(told).await.map_err(error)
     }
 
+    /// The midnight of the company's zone.
+    fn midnight(&self) -> (Instant, Option<String>) {
+        let zone = self.directory.company(self.company).and_then(|company| company.rules.time_zone.clone());
+        (midnight(zone.as_deref(), self.clock.now_ms()), zone)
+    }
+
     async fn amount(&mut self, act: LedgerAct) -> Result<i64, Error> {
         match self.act(true, act).await? {
             LedgerSaid::Amount(micros) => Ok(micros),
@@ -89,8 +95,7 @@ impl Guest {
 
 impl Host for Guest {
     async fn balance(&mut self) -> Result<Account, Error> {
-        let zone = self.directory.company(self.company).and_then(|company| company.rules.time_zone.clone());
-        let since = midnight(zone.as_deref(), self.clock.now_ms());
+        let (since, zone) = self.midnight();
         match self.act(false, LedgerAct::Account(since, zone)).await? {
             LedgerSaid::Account(seen) => Ok(Account {
                 method: seen.method,
@@ -108,12 +113,12 @@ impl Host for Guest {
     }
 
     async fn reserve(&mut self, name: String, amount: Money, ttl_s: u32) -> Result<i64, Error> {
-        let act = LedgerAct::Reserve(key(&name), money(amount)?, ttl_s);
+        let act = LedgerAct::Reserve(key(&name), money(amount)?, ttl_s, self.midnight().0);
         self.amount(act).await
     }
 
     async fn adjust(&mut self, name: String, amount: Money, ttl_s: u32) -> Result<i64, Error> {
-        let act = LedgerAct::Adjust(key(&name), money(amount)?, ttl_s);
+        let act = LedgerAct::Adjust(key(&name), money(amount)?, ttl_s, self.midnight().0);
         self.amount(act).await
     }
 
@@ -128,7 +133,8 @@ impl Host for Guest {
         if memo.len() > MEMO_MAX || bytes > MEMO_BYTES_MAX {
             return Err(Error::LimitExceeded(format!("memo: {MEMO_MAX} entries, {MEMO_BYTES_MAX} bytes")));
         }
-        let act = LedgerAct::Commit(key(&name), reservation.map(|name| key(&name)), money(amount)?, memo);
+        let (reservation, since) = (reservation.map(|name| key(&name)), self.midnight().0);
+        let act = LedgerAct::Commit(key(&name), reservation, money(amount)?, memo, since);
         self.amount(act).await
     }
 

@@ -15,10 +15,12 @@ pub(crate) const KEY_BYTES_MAX: usize = 128;
 pub(crate) const RESERVE_MAX_S: u32 = 172_800;
 /// Most reservations let go in one transaction.
 const EXPIRE_MAX: i64 = 200;
+/// Most reservations forgotten in one transaction.
+const FORGET_MAX: i64 = 10_000;
 
 macro_rules! wallet {
     () => {
-        "brand_id, method, plan, currency, balance, reserved, credit, daily_cap"
+        "brand_id, method, plan, currency, balance, reserved, credit, daily_cap, spent_day, spent"
     };
 }
 
@@ -31,11 +33,16 @@ statements! { "wallet";
     KEEP = "INSERT INTO wallet_reservations (company_id, name, amount, state, made_at, expires_at)
         VALUES ($1, $2, $3, 'open', $4, $5) ON CONFLICT (company_id, name)
         DO UPDATE SET amount = excluded.amount, state = 'open', expires_at = excluded.expires_at";
+    CLOSED = "INSERT INTO wallet_reservations (company_id, name, amount, state, made_at, expires_at)
+        VALUES ($1, $2, 0, 'released', $3, $3) ON CONFLICT (company_id, name) DO NOTHING";
     CLOSE = "UPDATE wallet_reservations SET state = $3 WHERE company_id = $1 AND name = $2";
     MOVE = "INSERT INTO wallet_movements (company_id, brand_id, name, kind, amount, balance, at, memo)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     MOVED = "SELECT kind, amount FROM wallet_movements WHERE company_id = $1 AND name = $2";
     SET = "UPDATE wallets SET balance = $2, reserved = $3 WHERE company_id = $1";
+    SET_SPENT = "UPDATE wallets SET spent_day = $2, spent = $3 WHERE company_id = $1";
+    FORGET = "DELETE FROM wallet_reservations WHERE (company_id, name) IN (SELECT company_id, name FROM wallet_reservations
+        WHERE state IN ('charged', 'released', 'expired') AND expires_at <= $1 ORDER BY expires_at LIMIT $2)";
     ENDING = "SELECT company_id, name FROM wallet_reservations WHERE state = 'open' AND expires_at <= $1
         ORDER BY expires_at LIMIT $2";
     AUDIT = "SELECT w.company_id, w.balance,
@@ -56,6 +63,8 @@ struct WalletRow {
     reserved: i64,
     credit: i64,
     daily_cap: Option<i64>,
+    spent_day: i64,
+    spent: i64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -131,6 +140,17 @@ pub(crate) struct Moving<'a> {
     pub(crate) at: Instant,
 }
 
+/// What goes with a charge.
+#[derive(Clone, Copy, Debug)]
+pub struct Charging<'a> {
+    /// How it came to that.
+    pub memo: &'a [Attr],
+    /// When.
+    pub now: Instant,
+    /// The midnight of the company's zone before that.
+    pub since: Instant,
+}
+
 /// The operations of the switch on wallets.
 #[derive(Clone, Copy, Debug)]
 pub struct Ledger<'a>(pub(crate) &'a Db);
@@ -147,7 +167,11 @@ impl Ledger<'_> {
         time_zone: Option<String>,
     ) -> Result<WalletView, LedgerError> {
         let row = self.0.one::<WalletRow>(READ, &[company.0.into()]).await?.ok_or(LedgerRefusal::NoWallet)?;
-        let spent = self.0.one::<(i64,)>(SPENT, &[company.0.into(), micros(since).into()]).await?.map_or(0, |(n,)| n);
+        let spent = match row.spent_day == micros(since) {
+            true => row.spent,
+            // Nothing was charged in this day yet, or the zone is another.
+            false => spent_of(self.0.one(SPENT, &[company.0.into(), micros(since).into()]).await?),
+        };
         Ok(WalletView {
             method: row.method,
             plan: row.plan,
@@ -156,12 +180,13 @@ impl Ledger<'_> {
             reserved: row.reserved,
             credit: row.credit,
             daily_cap: row.daily_cap,
-            spent_today: spent.saturating_neg(),
+            spent_today: spent,
             time_zone,
         })
     }
 
-    /// Keeps an amount; a key that keeps something gives what it keeps.
+    /// Keeps an amount; a key that keeps something gives what it keeps. `since` is the company's midnight: what is charged
+    /// since then and what is kept stay together below the cap of a day.
     ///
     /// # Errors
     /// [`LedgerRefusal`]; the database failed, and nothing was done.
@@ -171,9 +196,9 @@ impl Ledger<'_> {
         key: &str,
         amount: &Money,
         ttl_s: u32,
-        now: Instant,
+        (now, since): (Instant, Instant),
     ) -> Result<i64, LedgerError> {
-        self.keep(company, key, amount, ttl_s, (now, false)).await
+        self.keep(company, key, amount, ttl_s, (now, since, false)).await
     }
 
     /// Keeps so much in all from now on.
@@ -186,9 +211,9 @@ impl Ledger<'_> {
         key: &str,
         amount: &Money,
         ttl_s: u32,
-        now: Instant,
+        (now, since): (Instant, Instant),
     ) -> Result<i64, LedgerError> {
-        self.keep(company, key, amount, ttl_s, (now, true)).await
+        self.keep(company, key, amount, ttl_s, (now, since, true)).await
     }
 
     async fn keep(
@@ -197,7 +222,7 @@ impl Ledger<'_> {
         key: &str,
         amount: &Money,
         ttl_s: u32,
-        (now, again): (Instant, bool),
+        (now, since, again): (Instant, Instant, bool),
     ) -> Result<i64, LedgerError> {
         check(key, amount)?;
         let mut tx = self.0.begin().await?;
@@ -216,7 +241,7 @@ impl Ledger<'_> {
             None => 0,
         };
         let more = amount.micros - kept;
-        let there = wallet.balance.saturating_add(wallet.credit).saturating_sub(wallet.reserved);
+        let there = there(&mut tx, company, &wallet, since).await?;
         if more > there && more > 0 {
             return Err(LedgerRefusal::Insufficient(there.max(0)).into());
         }
@@ -238,8 +263,9 @@ impl Ledger<'_> {
         key: &str,
         reservation: Option<&str>,
         amount: &Money,
-        (memo, now): (&[Attr], Instant),
+        on: Charging<'_>,
     ) -> Result<i64, LedgerError> {
+        let Charging { memo, now, since } = on;
         check(key, amount)?;
         let mut tx = self.0.begin().await?;
         let wallet = lock(&mut tx, company).await?;
@@ -257,25 +283,48 @@ impl Ledger<'_> {
         }
         let memo = serde_json::to_string(memo).unwrap_or_else(|_| "[]".to_owned()).replace('\0', "\u{fffd}");
         let moving = Moving { name: key, kind: "charge", amount: -amount.micros, memo: &memo, at: now };
+        let spent = spent(&mut tx, company, &wallet, since).await?.saturating_add(amount.micros);
         let balance = move_money(&mut tx, company, (wallet.brand_id, wallet.balance), moving).await?;
         set(&mut tx, company, balance, reserved).await?;
+        tx.run(SET_SPENT, &[company.0.into(), micros(since).into(), spent.into()]).await?;
         tx.commit().await?;
         Ok(amount.micros)
     }
 
-    /// Lets go what is kept; a key that keeps nothing is fine.
+    /// Lets go what is kept; a key that keeps nothing is fine, and keeps nothing from now on: whoever asks late for a call
+    /// that is over comes too late.
     ///
     /// # Errors
-    /// [`LedgerRefusal::NoWallet`]; the database failed.
-    pub async fn release(&self, company: CompanyId, key: &str) -> Result<(), LedgerError> {
+    /// As [`Ledger::reserve`].
+    pub async fn release(&self, company: CompanyId, key: &str, now: Instant) -> Result<(), LedgerError> {
+        check_key(key)?;
         let mut tx = self.0.begin().await?;
         let wallet = lock(&mut tx, company).await?;
         let kept = tx.one::<Kept>(RESERVATION, &[company.0.into(), key.into()]).await?;
-        let Some(kept) = kept.filter(|kept| kept.state == "open") else { return Ok(()) };
-        tx.run(CLOSE, &[company.0.into(), key.into(), "released".into()]).await?;
-        set(&mut tx, company, wallet.balance, wallet.reserved.saturating_sub(kept.amount)).await?;
+        match kept {
+            None => {
+                tx.run(CLOSED, &[company.0.into(), key.into(), micros(now).into()]).await?;
+            }
+            Some(kept) if kept.state == "open" || kept.state == "expired" => {
+                tx.run(CLOSE, &[company.0.into(), key.into(), "released".into()]).await?;
+                let open = if kept.state == "open" { kept.amount } else { 0 };
+                set(&mut tx, company, wallet.balance, wallet.reserved.saturating_sub(open)).await?;
+            }
+            Some(_) => return Ok(()),
+        }
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Forgets reservations whose time is over for longer than any lasts.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn forget(&self, now: Instant) -> Result<(), StoreError> {
+        let until = micros(now).saturating_sub(i64::from(RESERVE_MAX_S) * 1_000_000);
+        let mut tx = self.0.begin().await?;
+        tx.run(FORGET, &[until.into(), FORGET_MAX.into()]).await?;
+        tx.commit().await
     }
 
     /// Lets go what is kept longer than it may; gives how many reservations.
@@ -355,6 +404,28 @@ async fn set(tx: &mut Tx, company: CompanyId, balance: i64, reserved: i64) -> Re
     tx.run(SET, &[company.0.into(), balance.into(), reserved.into()]).await.map(|_| ())
 }
 
+/// What was charged since the company's midnight: the wallet's row knows, but for the first charge of a day.
+async fn spent(tx: &mut Tx, company: CompanyId, wallet: &WalletRow, since: Instant) -> Result<i64, StoreError> {
+    if wallet.spent_day == micros(since) {
+        return Ok(wallet.spent);
+    }
+    Ok(spent_of(tx.one(SPENT, &[company.0.into(), micros(since).into()]).await?))
+}
+
+fn spent_of(sum: Option<(i64,)>) -> i64 {
+    sum.map_or(0, |(sum,)| sum.saturating_neg())
+}
+
+/// What is there to be kept: of the balance with its credit, and of the day's cap.
+async fn there(tx: &mut Tx, company: CompanyId, wallet: &WalletRow, since: Instant) -> Result<i64, StoreError> {
+    let balance = wallet.balance.saturating_add(wallet.credit);
+    let day = match wallet.daily_cap {
+        Some(cap) => cap.saturating_sub(spent(tx, company, wallet, since).await?),
+        None => i64::MAX,
+    };
+    Ok(balance.min(day).saturating_sub(wallet.reserved))
+}
+
 async fn move_money(
     tx: &mut Tx,
     company: CompanyId,
@@ -377,10 +448,15 @@ async fn move_money(
     Ok(balance)
 }
 
-fn check(key: &str, amount: &Money) -> Result<(), LedgerRefusal> {
+fn check_key(key: &str) -> Result<(), LedgerRefusal> {
     if key.is_empty() || key.len() > KEY_BYTES_MAX || key.contains('\0') {
         return Err(LedgerRefusal::Invalid(format!("key: 1 to {KEY_BYTES_MAX} bytes")));
     }
+    Ok(())
+}
+
+fn check(key: &str, amount: &Money) -> Result<(), LedgerRefusal> {
+    check_key(key)?;
     if amount.micros < 0 {
         return Err(LedgerRefusal::Invalid("amount: zero or more".to_owned()));
     }

@@ -115,6 +115,7 @@ fn every_statement_on_tenant_rows_looks_at_the_scope() {
         ("settlements", "CHARGE", "the switch settles for every tenant"),
         ("settlements", "COUNT", "the switch counts for its metrics"),
         ("settlements", "DONE", "the switch settles for every tenant"),
+        ("settlements", "FORGET", "the switch forgets for every tenant"),
         ("settlements", "DUE", "the switch settles for every tenant"),
         ("settlements", "LATER", "the switch settles for every tenant"),
         ("settlements", "NEXT", "the switch settles for every tenant"),

@@ -3,9 +3,10 @@
 //! Plans are lists of prefix tables, each with the time in which it counts; a company's wallet names its plan and how it
 //! pays. No rate, no call.
 //!
-//! - **postpaid**: the call is charged when it is over; a credit limit and a cap for a day hold it.
 //! - **prepaid**: money is kept for `grant_s` seconds at a time, more ahead of their end; when nothing is left the call
-//!   ends. What was kept and not used is let go with the charge.
+//!   ends. What was kept and not used is let go with the charge. So all calls of a company together get no more than is
+//!   there, and in a day no more than its cap.
+//! - **postpaid**: the same, of what the credit allows, and no call lasts longer than `longest_s`.
 //! - **pseudo-prepaid**: what is there at the beginning says how long the call may last; nothing is kept.
 //!
 //! ```json
@@ -18,22 +19,28 @@
 mod plan;
 mod price;
 
-use plan::{Config, Found, carrier_cost};
+use plan::{Config, Found, Plan, carrier_cost};
 use strowger_sdk::billing::{Charge, Grant, Money, Rater, Target, Usage, Verdict, Wallet, deny, wallet};
 use strowger_sdk::{CallInfo, Error, Result, config, export_rater, failure, now_ms};
 
 /// How often keeping money is tried anew where another call was faster.
 const TRIES: usize = 4;
+/// Longest ringing: a call that is asked about now may be answered at the rate of then.
+const RINGING_MS: u64 = 180_000;
+/// Longest call of all: the host's most for a grant.
+const DAY_S: u32 = 86_400;
 
 struct Rating;
 
 impl Rater for Rating {
     fn authorize(_: CallInfo, target: Target) -> Result<Verdict> {
-        let config: Config = config()?;
-        let wallet = wallet()?;
-        let found = config.found(&wallet, &target.number, now_ms())?;
-        let Some(found) = found else { return Ok(deny(403, "No rate for this number")) };
-        config.grant(&wallet, &found, &target, 0)
+        match authorised(&target) {
+            // Nobody can say now: the policy of failure holds.
+            Err(error @ (Error::Unavailable(_) | Error::Timeout)) => Err(error),
+            // No wallet, no plan, no table, a rate that is none: that is an answer. No rate, no call.
+            Err(error) => Ok(deny(403, &said(&error))),
+            verdict => verdict,
+        }
     }
 
     fn extend(_: CallInfo, target: Target, used_ms: u64, granted_s: u32) -> Result<Verdict> {
@@ -42,8 +49,8 @@ impl Rater for Rating {
         // At the rate with which it began.
         let began = now_ms().saturating_sub(used_ms);
         let found = config.found(&wallet, &target.number, began)?;
-        let Some(found) = found else { return Ok(deny(403, "No rate for this number")) };
-        config.grant(&wallet, &found, &target, granted_s)
+        let Some(found) = found else { return Ok(no_rate()) };
+        config.grant(&wallet, &found, &target, (granted_s, u32::try_from(used_ms / 1_000).unwrap_or(u32::MAX)))
     }
 
     fn settle(used: Usage) -> Result<Charge> {
@@ -67,6 +74,36 @@ impl Rater for Rating {
         let wallet = wallet()?;
         let found = config.found(&wallet, &number, at_ms)?.ok_or_else(|| failure("no-rate", &number))?;
         config.charge(&wallet, &found, (&number, trunk.as_deref()), billed_ms)
+    }
+}
+
+fn authorised(target: &Target) -> Result<Verdict> {
+    let config: Config = config()?;
+    let wallet = wallet()?;
+    let now = now_ms();
+    let Some(mut found) = config.found(&wallet, &target.number, now)? else { return Ok(no_rate()) };
+    // It will be charged at the rate of its answer: granted is by the dearer of the two.
+    if config.plans.get(&wallet.plan).is_some_and(Plan::changes)
+        && let Some(then) = config.found(&wallet, &target.number, now + RINGING_MS)?
+    {
+        let costs = |found: &Found| found.rate.cost(u64::from(config.grant_s) * 1_000, found.rounding);
+        if costs(&then) > costs(&found) {
+            found = then;
+        }
+    }
+    config.grant(&wallet, &found, target, (0, 0))
+}
+
+fn no_rate() -> Verdict {
+    deny(403, "No rate for this number")
+}
+
+fn said(error: &Error) -> String {
+    match error {
+        Error::NotFound => "No wallet, or no table of rates".to_owned(),
+        Error::Other(info) if info.code == "no-plan" => "No such plan".to_owned(),
+        Error::Other(info) if info.code == "bad-rate" => "The rate of this number makes no sense".to_owned(),
+        _ => "The rater cannot price this call".to_owned(),
     }
 }
 
@@ -95,14 +132,15 @@ impl Config {
         Ok(Charge { total, carrier: carrier.map(money), lines })
     }
 
-    /// How long the call may last, where it may `granted_s` already.
-    fn grant(&self, wallet: &Wallet, found: &Found, target: &Target, granted_s: u32) -> Result<Verdict> {
+    /// How long the call may last, where it may `granted` seconds already and has used so many of them.
+    fn grant(&self, wallet: &Wallet, found: &Found, target: &Target, lasts: (u32, u32)) -> Result<Verdict> {
         match wallet.method.as_str() {
-            "prepaid" => self.keep(wallet, found, target, granted_s),
+            "prepaid" => self.keep(wallet, found, target, (DAY_S, lasts)),
+            "postpaid" => self.keep(wallet, found, target, (self.longest_s, lasts)),
             _ => {
                 let Some(seconds) = self.affordable(wallet, found, self.longest_s) else { return Ok(broke()) };
                 // What is there at the beginning says it, once.
-                if granted_s > 0 { Ok(broke()) } else { Ok(grant(seconds, 1)) }
+                if lasts.0 > 0 { Ok(broke()) } else { Ok(grant(seconds, 1)) }
             }
         }
     }
@@ -117,25 +155,34 @@ impl Config {
     }
 
     /// Keeps the price of `grant_s` seconds more, or of as many as there is money for.
-    fn keep(&self, wallet: &Wallet, found: &Found, target: &Target, granted_s: u32) -> Result<Verdict> {
+    fn keep(
+        &self,
+        wallet: &Wallet,
+        found: &Found,
+        target: &Target,
+        (longest_s, (granted_s, used_s)): (u32, (u32, u32)),
+    ) -> Result<Verdict> {
         let mut wallet = wallet.clone();
-        let wanted = granted_s.saturating_add(self.grant_s).min(self.longest_s.max(granted_s));
+        let wanted = granted_s.saturating_add(self.grant_s).min(longest_s.max(granted_s));
         // What is asked for again, its answer having been lost, keeps its own money already.
         let kept = wallet.reserve(&target.id, 0, self.slack_s)?;
         for _ in 0..TRIES {
             // What is kept for this call already is its own.
             let own = Wallet { reserved: wallet.reserved.saturating_sub(kept), ..wallet.clone() };
-            let Some(seconds) = self.affordable(&own, found, wanted).filter(|s| *s > granted_s) else {
-                return Ok(broke());
-            };
+            let Some(seconds) = self.affordable(&own, found, wanted).filter(|s| *s > granted_s) else { break };
             let price = found.rate.cost(u64::from(seconds) * 1_000, found.rounding);
-            let ttl_s = (seconds - granted_s).saturating_add(self.slack_s);
+            // It outlives the last second that is granted, from now on.
+            let ttl_s = seconds.saturating_sub(used_s).saturating_add(self.slack_s);
             match wallet.adjust(&target.id, price, ttl_s) {
                 Ok(_) => return Ok(grant(seconds, self.grant_s / 3)),
                 // Another call was faster.
                 Err(Error::LimitExceeded(_)) => wallet = strowger_sdk::billing::wallet()?,
                 Err(error) => return Err(error),
             }
+        }
+        if granted_s == 0 {
+            // It never rings: nothing is kept for it any more.
+            strowger_sdk::billing::release(&target.id)?;
         }
         Ok(broke())
     }

@@ -13,7 +13,7 @@ pub struct Config {
     #[serde(default)]
     #[allow(dead_code, reason = "the switch reads it")]
     pub open_s: Option<u32>,
-    /// A prepaid call is granted so many seconds at once.
+    /// Money is kept for so many seconds of a call at once.
     #[serde(default = "minute")]
     pub grant_s: u32,
     /// What is kept outlives its seconds by this: ringing, and the settlement.
@@ -85,6 +85,12 @@ pub struct Found {
 }
 
 impl Plan {
+    /// Whether its rates are not the same at all times.
+    pub fn changes(&self) -> bool {
+        let timed = |r: &Rates| r.from.is_some() || r.until.is_some() || r.days.is_some() || r.hours.is_some();
+        self.rates.iter().any(timed)
+    }
+
     fn rounding(&self) -> Rounding {
         Rounding { deductible: self.deductible, decimals: self.decimals }
     }
