@@ -9,7 +9,9 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use model::{AccountId, BrandId, CompanyId};
-use store::{Access, OpContext, PersonId, Rights, Role, Scope, Standing};
+use store::{
+    Access, ApiToken, Job, OpContext, Page, Person, PersonId, Principal, Rights, Role, Scope, Standing, StoreError, TokenId,
+};
 
 /// Longest token looked up.
 const TOKEN_BYTES_MAX: usize = 1024;
@@ -26,6 +28,8 @@ pub(crate) struct Caller {
     pub(crate) actor: String,
     /// Who stands behind the person that is acted as.
     pub(crate) impersonator: Option<String>,
+    /// The token.
+    pub(crate) token: Option<TokenId>,
     /// The person, and the login it came with.
     pub(crate) person: Option<(PersonId, i64)>,
     /// A user's account: nothing else is there for it.
@@ -35,6 +39,15 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Whose rights a job has that it asks for.
+    pub(crate) fn principal(&self) -> Principal {
+        match (self.person, self.token) {
+            (Some((person, _)), _) => Principal::Person(person),
+            (None, Some(token)) => Principal::Token(token),
+            (None, None) => Principal::Switch,
+        }
+    }
+
     /// Whether rows of this company exist for it.
     pub(crate) fn sees(&self, brand: BrandId, company: CompanyId) -> bool {
         match self.ctx.scope {
@@ -145,10 +158,15 @@ pub(crate) async fn identify(api: &Api, headers: &HeaderMap) -> Result<Caller, P
 async fn of_token(api: &Api, token: &str) -> Result<Option<Caller>, Problem> {
     let now = api.switch.now();
     let found = api.db.tokens().authenticate(token).await?.filter(|t| t.expires_at.is_none_or(|end| end > now));
-    Ok(found.map(|token| Caller {
+    Ok(found.map(by_token))
+}
+
+fn by_token(token: ApiToken) -> Caller {
+    Caller {
         ctx: token.context(),
         actor: format!("token {} {}", token.id.0, token.name),
         impersonator: None,
+        token: Some(token.id),
         person: None,
         account: None,
         access: match token.role {
@@ -156,17 +174,22 @@ async fn of_token(api: &Api, token: &str) -> Result<Option<Caller>, Problem> {
             Role::Reader => Access::Read,
         },
         rights: token.rights,
-    }))
+    }
 }
 
 async fn of_login(api: &Api, token: &str) -> Result<Option<Caller>, Problem> {
     let now = api.switch.now();
     let Some(login) = api.doors.login_of(token, now) else { return Ok(None) };
     let found = api.db.people().of_login(login, now).await?.filter(|(person, _)| person.enabled);
-    Ok(found.map(|(person, impersonator)| Caller {
+    Ok(found.map(|(person, impersonator)| by_person(person, (impersonator, login))))
+}
+
+fn by_person(person: Person, (impersonator, login): (Option<String>, i64)) -> Caller {
+    Caller {
         ctx: OpContext { scope: person.scope },
         actor: format!("person {} {}", person.id.0, person.name),
         impersonator,
+        token: None,
         person: Some((person.id, login)),
         account: match person.standing {
             Standing::User(account) => Some(account),
@@ -174,7 +197,25 @@ async fn of_login(api: &Api, token: &str) -> Result<Option<Caller>, Problem> {
         },
         access: access_of(person.standing),
         rights: person.rights,
-    }))
+    }
+}
+
+/// Who asked for a job, with the rights of now; none who may ask for nothing any more.
+pub(crate) async fn who_asked(api: &Api, job: &Job) -> Result<Option<Caller>, StoreError> {
+    let (everywhere, now) = (OpContext::platform(), api.switch.now());
+    match job.principal {
+        Principal::Switch => Ok(None),
+        Principal::Token(token) => {
+            let page = Page { after: token.0 - 1, limit: 1 };
+            let found = api.db.tokens().list(&everywhere, page).await?.into_iter().find(|t| t.id == token);
+            Ok(found.filter(|t| t.expires_at.is_none_or(|end| end > now)).map(by_token))
+        }
+        Principal::Person(person) => match api.db.people().get(&everywhere, person).await {
+            Ok(person) if person.enabled => Ok(Some(by_person(person, (job.impersonator.clone(), 0)))),
+            Ok(_) | Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        },
+    }
 }
 
 /// How much a standing may do at most.

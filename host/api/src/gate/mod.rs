@@ -9,7 +9,7 @@ pub(crate) mod rate;
 mod shape;
 mod write;
 
-pub(crate) use write::source as source_of;
+pub(crate) use write::{shown, source as source_of};
 
 use crate::problem::Problem;
 use crate::{Api, auth};

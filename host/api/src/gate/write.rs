@@ -25,7 +25,7 @@ const KEY_BYTES_MAX: usize = 128;
 /// How long a change waits for another of the same thing.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// Nouns whose bodies are files: they stream, unless a key wants them compared.
-const FILES: &[&str] = &["plugins", "prefix-tables"];
+const FILES: &[&str] = &["plugins", "prefix-tables", "imports"];
 /// What is kept of a body in an audit line.
 const AUDIT_BYTES_MAX: usize = 64 * 1024;
 
@@ -271,7 +271,7 @@ fn precondition(headers: &HeaderMap, before: &Looked) -> Result<(), Problem> {
 }
 
 /// JSON for an audit line: masked, and not too long.
-fn shown(path: &str, bytes: &[u8]) -> Option<String> {
+pub(crate) fn shown(path: &str, bytes: &[u8]) -> Option<String> {
     if bytes.is_empty() {
         return None;
     }

@@ -13,6 +13,7 @@ pub(crate) mod ddis;
 pub(crate) mod events;
 pub(crate) mod extensions;
 pub(crate) mod identities;
+pub(crate) mod imports;
 pub(crate) mod jobs;
 pub(crate) mod logins;
 pub(crate) mod mailboxes;
@@ -165,6 +166,21 @@ pub(crate) enum TargetKind {
     Conference,
     /// A public number, in E.164; the company pays.
     Number,
+}
+
+/// The words of where a number leads: its kind and its name.
+pub(crate) fn target_words(target: &RouteTarget) -> (&'static str, &str) {
+    match target {
+        RouteTarget::Account(name) => ("account", name),
+        RouteTarget::App(name) => ("app", name),
+        RouteTarget::Extension(name) => ("extension", name),
+        RouteTarget::HuntGroup(name) => ("hunt-group", name),
+        RouteTarget::ConditionalRoute(name) => ("conditional-route", name),
+        RouteTarget::Voicemail(name) => ("voicemail", name),
+        RouteTarget::Queue(name) => ("queue", name),
+        RouteTarget::Conference(name) => ("conference", name),
+        RouteTarget::Number(name) => ("number", name),
+    }
 }
 
 impl From<RouteTarget> for Target {

@@ -19,6 +19,7 @@ statements! { "ddi";
         WHERE id = $3 AND ", in_scope!("brand_id", "id"),
         " RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM ddis WHERE id = $3 AND ", in_scope!());
+    FIND = concat!("SELECT ", columns!(), " FROM ddis WHERE company_id = $3 AND e164 = $4 AND ", in_scope!());
     LIST = concat!("SELECT ", columns!(), " FROM ddis WHERE id > $3 AND ", in_scope!(),
         " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) ORDER BY id LIMIT $4");
     UPDATE = concat!("UPDATE ddis SET e164 = $4, extension = $5, account = $6, app = $7, voicemail = $8, rule_kind = $9,
@@ -103,6 +104,15 @@ impl Ddis<'_> {
     /// [`StoreError::NotFound`].
     pub async fn get(&self, ctx: &OpContext, id: DdiId) -> Result<Ddi, StoreError> {
         let row = self.0.one::<DdiRow>(GET, args![ctx, id.0]).await?;
+        row.ok_or(StoreError::NotFound { what: "ddi" })?.try_into()
+    }
+
+    /// One DDI of a company by number.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn find(&self, ctx: &OpContext, company: CompanyId, e164: &str) -> Result<Ddi, StoreError> {
+        let row = self.0.one::<DdiRow>(FIND, args![ctx, company.0, e164]).await?;
         row.ok_or(StoreError::NotFound { what: "ddi" })?.try_into()
     }
 

@@ -33,6 +33,7 @@ statements! { "extension";
         CAST($9 AS TEXT), CAST($10 AS TEXT), CAST($11 AS TEXT), CAST($12 AS TEXT) FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"),
         " RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM extensions WHERE id = $3 AND ", in_scope!());
+    FIND = concat!("SELECT ", columns!(), " FROM extensions WHERE company_id = $3 AND number = $4 AND ", in_scope!());
     LIST = concat!("SELECT ", columns!(), " FROM extensions WHERE id > $3 AND ", in_scope!(),
         " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) ORDER BY id LIMIT $4");
     UPDATE = concat!("UPDATE extensions SET number = $4, account = $5, app = $6, voicemail = $7, rule_kind = $8,
@@ -108,6 +109,15 @@ impl Extensions<'_> {
     /// [`StoreError::NotFound`].
     pub async fn get(&self, ctx: &OpContext, id: ExtensionId) -> Result<Extension, StoreError> {
         let row = self.0.one::<ExtensionRow>(GET, args![ctx, id.0]).await?;
+        row.ok_or(StoreError::NotFound { what: "extension" })?.try_into()
+    }
+
+    /// One extension of a company by number.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn find(&self, ctx: &OpContext, company: CompanyId, number: &str) -> Result<Extension, StoreError> {
+        let row = self.0.one::<ExtensionRow>(FIND, args![ctx, company.0, number]).await?;
         row.ok_or(StoreError::NotFound { what: "extension" })?.try_into()
     }
 
