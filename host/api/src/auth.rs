@@ -227,7 +227,11 @@ pub(crate) const fn access_of(standing: Standing) -> Access {
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let Some(authorization) = headers.get(header::AUTHORIZATION) else {
+        // What pages in browsers have for a WebSocket is no header.
+        return crate::nouns::socket::token(headers).filter(|token| token.len() <= TOKEN_BYTES_MAX);
+    };
+    let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= TOKEN_BYTES_MAX).then_some(token)
 }

@@ -26,6 +26,7 @@ pub(crate) mod recordings;
 pub(crate) mod registrations;
 pub(crate) mod rules;
 pub(crate) mod security;
+pub(crate) mod socket;
 pub(crate) mod tokens;
 pub(crate) mod translation_sets;
 pub(crate) mod trunks;
