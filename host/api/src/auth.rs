@@ -10,7 +10,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use model::{AccountId, BrandId, CompanyId};
 use store::{
-    Access, ApiToken, Job, OpContext, Page, Person, PersonId, Principal, Rights, Role, Scope, Standing, StoreError, TokenId,
+    Access, ApiToken, Job, OpContext, Page, Person, PersonId, Principal, Rights, Role, Scope, Standing, StoreError,
+    TokenId,
 };
 
 /// Longest token looked up.

@@ -4,7 +4,7 @@
 mod common;
 
 use axum::http::StatusCode;
-use common::{World, Working};
+use common::{Working, World};
 use core::time::Duration;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -66,8 +66,7 @@ async fn a_line_is_taken_in_or_refused_with_its_field_and_the_others_go_on() {
     let told = report(&world, &job).await;
     assert_eq!(told, report(&world, &dry).await, "a dry run says what the other says");
     let places: Vec<(i64, &str)> = told.iter().map(|(line, field, _)| (*line, field.as_str())).collect();
-    let expected =
-        [(1, "shoe size"), (3, "password"), (5, "password"), (7, "enabled"), (8, "username"), (9, "")];
+    let expected = [(1, "shoe size"), (3, "password"), (5, "password"), (7, "enabled"), (8, "username"), (9, "")];
     assert_eq!(places, expected, "{told:?}");
     let accounts = world.must("GET", "/api/v1/accounts?fields=username,display_name,enabled", Value::Null).await;
     assert_eq!(
@@ -272,8 +271,9 @@ async fn others_do_not_wait_for_a_large_file() {
     let of = format!("of=accounts&company={}", world.companies[0]);
     for (query, text, lines) in [(rates, prices, 100_000), (of, accounts, 3_000)] {
         let begun = Instant::now();
-        let asked =
-            world.ask_bytes(Some(&world.platform), "POST", &format!("/api/v1/imports?{query}"), text.into_bytes()).await;
+        let asked = world
+            .ask_bytes(Some(&world.platform), "POST", &format!("/api/v1/imports?{query}"), text.into_bytes())
+            .await;
         let job = asked.body["id"].as_i64().unwrap();
         let mut waits = Vec::new();
         let ended = loop {
@@ -289,7 +289,11 @@ async fn others_do_not_wait_for_a_large_file() {
         waits.sort();
         let longest = waits[waits.len() - 1];
         let median = waits[waits.len() / 2];
-        eprintln!("{lines} lines of {query}: {:?}; {} changes waited {median:?}, at most {longest:?}", begun.elapsed(), waits.len());
+        eprintln!(
+            "{lines} lines of {query}: {:?}; {} changes waited {median:?}, at most {longest:?}",
+            begun.elapsed(),
+            waits.len()
+        );
         assert_eq!((&ended["state"], &ended["result"]["added"]), (&json!("done"), &json!(lines)), "{ended}");
         assert!(longest < Duration::from_secs(1), "a change waited {longest:?}");
     }

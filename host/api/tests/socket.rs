@@ -128,7 +128,8 @@ async fn each_hears_its_own_and_goes_on_where_it_was() {
     }
     let companies: Vec<&Value> = heard.iter().skip(1).map(|e| &e["data"]["company"]).collect();
     assert_eq!(companies, [&json!(world.companies[1]), &json!(world.companies[0])], "{heard:?}");
-    let last = format!("Authorization: Bearer {}\r\nLast-Event-ID: {}", world.platform, heard[1]["id"].as_str().unwrap());
+    let last =
+        format!("Authorization: Bearer {}\r\nLast-Event-ID: {}", world.platform, heard[1]["id"].as_str().unwrap());
     let mut other = Client::open(at, "", &last).await;
     assert_eq!(other.event().await.unwrap()["kind"], "begin");
     assert_eq!(other.event().await.unwrap()["data"]["company"], world.companies[0]);

@@ -312,7 +312,10 @@ fn files_are_taken_in_and_written_by_jobs() {
         path.to_str().unwrap().to_owned()
     };
     let users = file("users.csv", "username,password,first_name,extension\n3001,long enough,Anna,301\n");
-    assert_eq!(demo.client(&["user", "import", &users, "--dry-run"]), "1 lines: 1 would be added, 0 would be changed.\n");
+    assert_eq!(
+        demo.client(&["user", "import", &users, "--dry-run"]),
+        "1 lines: 1 would be added, 0 would be changed.\n"
+    );
     assert!(!demo.client(&["account", "list"]).contains("3001"));
     assert_eq!(demo.client(&["user", "import", &users, "--atomic"]), "1 lines: 1 added, 0 changed.\n");
     assert!(demo.client(&["account", "list"]).contains("Anna"));

@@ -227,12 +227,7 @@ async fn prices(api: &Api, caller: &Caller, wanted: &Export) -> Result<Vec<Strin
 }
 
 /// A page of lines.
-async fn page(
-    api: &Api,
-    ctx: &OpContext,
-    (of, company): (Of, CompanyId),
-    after: i64,
-) -> Result<Lines, StoreError> {
+async fn page(api: &Api, ctx: &OpContext, (of, company): (Of, CompanyId), after: i64) -> Result<Lines, StoreError> {
     let page = Page { after, ..Page::first() };
     let full = |n: usize| n >= usize::try_from(page.limit).unwrap_or(usize::MAX);
     match of {
@@ -243,13 +238,13 @@ async fn page(
             let line = |row: &model::Account| {
                 let enabled = if row.enabled { "yes" } else { "no" };
                 if of == Of::Accounts {
-                    return text::written([&row.username, &row.display_name, enabled]);
+                    return text::written([row.username.as_str(), &row.display_name, enabled]);
                 }
                 let mut extensions = numbers.extensions.get(&row.username).cloned().unwrap_or_default().into_iter();
                 let first = extensions.next().unwrap_or_default();
                 let aliases = extensions.collect::<Vec<_>>().join(" ");
                 let ddi = numbers.ddis.get(&row.username).map_or("", String::as_str);
-                text::written([&row.username, &row.display_name, &first, &aliases, ddi, enabled])
+                text::written([row.username.as_str(), &row.display_name, &first, &aliases, ddi, enabled])
             };
             Ok((rows.iter().map(line).collect(), next))
         }

@@ -39,7 +39,7 @@ const TOO_SLOW: u16 = 4_429;
 
 type Io = TokioIo<Upgraded>;
 
-fn names<'h>(headers: &'h HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &'h str> {
+fn names(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).into_iter().filter_map(|v| v.to_str().ok());
     values.flat_map(|v| v.split(',')).map(str::trim)
 }

@@ -72,7 +72,9 @@ impl<'a> Doer<'a> {
 
     pub(super) async fn line(&self, cells: &Cells<'_>) -> Result<Done, Refusal> {
         match self.of {
-            Of::Accounts => self.account(cells, cell(cells, "display_name").map(str::to_owned)).await.map(|(done, _)| done),
+            Of::Accounts => {
+                self.account(cells, cell(cells, "display_name").map(str::to_owned)).await.map(|(done, _)| done)
+            }
             Of::Extensions => self.extension(cell(cells, "number").unwrap_or_default(), target(cells)?).await,
             Of::Ddis => self.ddi(cells).await,
             Of::Users => self.user(cells).await,

@@ -13,7 +13,7 @@ pub(crate) mod text;
 
 use super::{Broke, Run};
 use crate::auth;
-use apply::{Done, Doer, Refusal};
+use apply::{Doer, Done, Refusal};
 use core::time::Duration;
 use plan::{Of, Plan};
 use serde::{Deserialize, Serialize};
@@ -243,7 +243,8 @@ impl Import<'_> {
             _ => ATOMIC_LINES_POSTGRES,
         };
         let looked = self.pass(Pass::Look).await?;
-        let nothing = |why: String| Broke::Final(why, Some(Place { added: 0, changed: 0, ..looked.clone() }.result(self.plan)));
+        let nothing =
+            |why: String| Broke::Final(why, Some(Place { added: 0, changed: 0, ..looked.clone() }.result(self.plan)));
         if looked.faults > 0 {
             return Err(nothing(format!("{} lines are wrong; nothing was taken in", looked.faults)));
         }

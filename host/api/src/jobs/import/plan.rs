@@ -51,8 +51,12 @@ const USERS: &[Column] = &[
     column("login_password", &["portalpassword"]),
     ENABLED,
 ];
-const ACCOUNTS: &[Column] =
-    &[column("username", &["terminalname", "name", "user"]), PASSWORD, column("display_name", &["description"]), ENABLED];
+const ACCOUNTS: &[Column] = &[
+    column("username", &["terminalname", "name", "user"]),
+    PASSWORD,
+    column("display_name", &["description"]),
+    ENABLED,
+];
 const EXTENSIONS: &[Column] = &[column("number", &["extension", "extensionnumber"]), KIND, TARGET];
 const DDIS: &[Column] = &[
     column("e164", &["ddi", "number", "ddie164", "didnumber"]),
@@ -125,7 +129,8 @@ impl Of {
 
     /// The column that a heading means.
     pub(crate) fn column(self, heading: &str) -> Option<&'static str> {
-        let plain: String = heading.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+        let plain: String =
+            heading.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
         let own = |c: &&Column| c.name.chars().filter(char::is_ascii_alphanumeric).eq(plain.chars());
         let columns = self.columns();
         let found = columns.iter().find(own).or_else(|| columns.iter().find(|c| c.others.contains(&plain.as_str())));

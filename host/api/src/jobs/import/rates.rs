@@ -61,7 +61,11 @@ impl Table {
 /// A line of a table's own text, which no spreadsheet opens.
 fn table_line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
     let quoted = |cell: &str| {
-        if cell.contains([',', '"']) || cell != cell.trim() { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
+        if cell.contains([',', '"']) || cell != cell.trim() {
+            format!("\"{}\"", cell.replace('"', "\"\""))
+        } else {
+            cell.to_owned()
+        }
     };
     let mut line = cells.map(quoted).collect::<Vec<_>>().join(",");
     line.push('\n');
@@ -77,7 +81,9 @@ pub(super) async fn run(run: &Run, plan: &Plan, caller: &Caller) -> Result<Value
     let (db, name) = (&run.api.db, plan.table.clone().unwrap_or_default());
     let there = if plan.replace { None } else { current(run, plan, caller).await? };
     let mut table = match there {
-        Some(text) => tokio::task::spawn_blocking(move || Table::read(&text)).await.map_err(|e| failed(e.to_string()))?,
+        Some(text) => {
+            tokio::task::spawn_blocking(move || Table::read(&text)).await.map_err(|e| failed(e.to_string()))?
+        }
         None => Ok(Table::default()),
     }
     .map_err(failed)?;
@@ -208,9 +214,7 @@ fn line(
 /// As the rater reads amounts.
 fn is_money(text: &str) -> bool {
     let (whole, rest) = text.split_once('.').unwrap_or((text, "0"));
-    let plain = |text: &str, max: usize| {
-        (1..=max).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
-    };
+    let plain = |text: &str, max: usize| (1..=max).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     plain(whole, 9) && plain(rest, 6)
 }
 

@@ -222,15 +222,10 @@ mod tests {
     #[test]
     fn lines_are_the_same_however_they_are_cut() {
         let text = "\u{feff}a,b\r\n\r\n1,\"two\nlines, \"\"q\"\"\"\n\n 2 ,'=x\n3,'y\nend,";
-        let expected: Vec<(u64, Vec<String>)> = [
-            (1, ["a", "b"]),
-            (3, ["1", "two\nlines, \"q\""]),
-            (6, ["2", "=x"]),
-            (7, ["3", "'y"]),
-            (8, ["end", ""]),
-        ]
-        .map(|(line, cells)| (line, cells.map(str::to_owned).to_vec()))
-        .to_vec();
+        let expected: Vec<(u64, Vec<String>)> =
+            [(1, ["a", "b"]), (3, ["1", "two\nlines, \"q\""]), (6, ["2", "=x"]), (7, ["3", "'y"]), (8, ["end", ""])]
+                .map(|(line, cells)| (line, cells.map(str::to_owned).to_vec()))
+                .to_vec();
         for pieces in [4, 5, 7, 1_000] {
             assert_eq!(read_in(pieces, text).unwrap(), expected, "in pieces of {pieces}");
         }
