@@ -295,7 +295,8 @@ async fn others_do_not_wait_for_a_large_file() {
             waits.len()
         );
         assert_eq!((&ended["state"], &ended["result"]["added"]), (&json!("done"), &json!(lines)), "{ended}");
-        assert!(longest < Duration::from_secs(1), "a change waited {longest:?}");
+        // Much less on a machine of its own: what is asserted must hold on a crowded one.
+        assert!(longest < Duration::from_secs(3), "a change waited {longest:?}");
     }
     working.end().await;
 }

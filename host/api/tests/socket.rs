@@ -50,7 +50,7 @@ impl Client {
 
     async fn read(&mut self) -> bool {
         let mut piece = [0; 4_096];
-        let read = tokio::time::timeout(LONG, self.socket.read(&mut piece)).await.expect("nothing came").unwrap_or(0);
+        let read = tokio::time::timeout(LONG, self.socket.read(&mut piece)).await.unwrap().unwrap_or(0);
         self.buffer.extend_from_slice(&piece[..read]);
         read > 0
     }
