@@ -33,6 +33,7 @@ statements! { "job";
     NEXT = "SELECT MIN(due_at) FROM jobs WHERE state = 'waiting'";
     ADD_LINE = "INSERT INTO job_lines (job_id, line, field, detail) SELECT $1, CAST($2 AS BIGINT), $3, $4
         WHERE (SELECT COUNT(*) FROM job_lines WHERE job_id = $1) < $5";
+    UNSAY = "DELETE FROM job_lines WHERE job_id = $1";
     ADD_PIECE = "INSERT INTO job_pieces (job_id, piece, body) VALUES ($1, $2, $3)";
     PIECE = "SELECT body FROM job_pieces WHERE job_id = $1 AND piece = $2";
     DROP_PIECES = "DELETE FROM job_pieces WHERE job_id = $1";
@@ -188,6 +189,16 @@ impl JobRuns<'_> {
             let args = [job.into(), line.line.into(), (&field).into(), (&detail).into(), LINES_MAX.into()];
             tx.run(ADD_LINE, &args).await?;
         }
+        tx.commit().await
+    }
+
+    /// Forgets what an earlier run had to say: this one begins anew.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn unsay(&self, job: i64) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        tx.run(UNSAY, &[job.into()]).await?;
         tx.commit().await
     }
 

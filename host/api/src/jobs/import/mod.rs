@@ -171,6 +171,8 @@ impl Import<'_> {
         }
         if place.lines > 0 || pass == Pass::Whole {
             told.clear();
+        } else {
+            self.run.api.db.job_runs().unsay(self.run.job.id).await?;
         }
         let mut next = records.next().await?;
         while next.is_some() || !told.is_empty() {

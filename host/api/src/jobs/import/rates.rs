@@ -129,6 +129,7 @@ async fn lines(run: &Run, plan: &Plan, table: &mut Table) -> Result<Place, Broke
     let places = COLUMNS.map(|name| table.column(name));
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
     let mut place = Place::default();
+    run.api.db.job_runs().unsay(run.job.id).await?;
     while let Some(record) = records.next().await? {
         let done = line(&columns, &record, &mut seen).map(|(prefix, values)| put(table, &places, prefix, values));
         place.lines += 1;
