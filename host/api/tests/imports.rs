@@ -255,6 +255,30 @@ async fn a_job_that_is_interrupted_goes_on_where_it_was() {
     assert_eq!(world.must("GET", page, Value::Null).await["items"].as_array().unwrap().len(), 900);
 }
 
+#[tokio::test]
+async fn a_job_that_runs_is_called_off_and_what_it_did_stays() {
+    let world = World::new().await;
+    let mut file = "username,password\n".to_owned();
+    for n in 0..5_000 {
+        let _ = writeln!(file, "{n},long enough");
+    }
+    let path = format!("/api/v1/imports?of=accounts&company={}", world.companies[0]);
+    let asked = world.ask_bytes(Some(&world.platform), "POST", &path, file.into_bytes()).await;
+    let job = asked.body["id"].as_i64().unwrap();
+    let working = world.work();
+    while world.must("GET", &format!("/api/v1/jobs/{job}"), Value::Null).await["done"] == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    world.must("POST", &format!("/api/v1/jobs/{job}/cancel"), Value::Null).await;
+    let ended = world.ended(job).await;
+    assert_eq!((&ended["state"], &ended["error"]), (&json!("cancelled"), &Value::Null), "{ended}");
+    let done = ended["done"].as_u64().unwrap();
+    assert!(done > 0 && done < 5_000, "{ended}");
+    let out = exported(&world, &format!("accounts?company={}", world.companies[0])).await;
+    assert_eq!(out.lines().count() as u64, done + 1, "as far as it says that it is");
+    working.end().await;
+}
+
 /// 100,000 prices, and then accounts by the thousand, while somebody else changes things: nobody waits long.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn others_do_not_wait_for_a_large_file() {

@@ -159,7 +159,12 @@ impl Workers {
             tokio::select! {
                 done = &mut work => {
                     let why = |_| Broke::Passing("the run of this job broke; the log says why".to_owned());
-                    return self.end(&run, done.map_err(why).flatten()).await;
+                    let done = done.map_err(why).flatten();
+                    // The steps of a job that was called off are refused; that is no failure of its own.
+                    if done.is_err() && self.renew(&run).await == Outlook::CalledOff {
+                        return self.cancelled(&run).await;
+                    }
+                    return self.end(&run, done).await;
                 }
                 () = tokio::time::sleep(RENEW_EVERY) => match self.renew(&run).await {
                     Outlook::Going => {}
