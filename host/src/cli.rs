@@ -70,6 +70,9 @@ pub(crate) enum Command {
     /// SIP accounts
     #[command(subcommand)]
     Account(Account),
+    /// People with all they need: account, extensions, public number, login
+    #[command(subcommand)]
+    User(crate::cli_import::User),
     /// Match lists, schedules, calendars, call filters and call ACLs
     #[command(subcommand)]
     Rule(crate::cli_rule::Rule),
@@ -209,6 +212,31 @@ pub(crate) enum Table {
         /// The name that plugins use
         name: String,
         /// The file; its first line names the columns, `prefix` first
+        file: PathBuf,
+        /// The brand, by name or number [default: the only one there is]
+        #[arg(long)]
+        brand: Option<String>,
+    },
+    /// Take prices in: prefixes that are there are changed, new ones added
+    Import {
+        /// The name that plugins use
+        name: String,
+        /// The file: name, prefix, per-minute, connect, increment; its first line names the columns
+        file: PathBuf,
+        /// The brand, by name or number [default: the only one there is]
+        #[arg(long)]
+        brand: Option<String>,
+        /// Forget the prefixes that are not in the file
+        #[arg(long)]
+        replace: bool,
+        #[command(flatten)]
+        how: crate::cli_import::How,
+    },
+    /// Write a table to a file
+    Export {
+        /// The name that plugins use
+        name: String,
+        /// Where to; a file that is there is not written over
         file: PathBuf,
         /// The brand, by name or number [default: the only one there is]
         #[arg(long)]
@@ -427,6 +455,10 @@ pub(crate) enum Account {
         #[arg(long)]
         company: Option<String>,
     },
+    /// Take in a file with a line for each account
+    Import(crate::cli_import::Import),
+    /// Write a file with a line for each account
+    Export(crate::cli_import::Export),
 }
 
 /// A mistake on the command line in one sentence, or text that was asked for (`--help`, `--version`).

@@ -83,6 +83,10 @@ pub(crate) enum Ddi {
         #[arg(long, value_name = "WHICH", group = "change", value_parser = ["in", "out", "all", "none"])]
         record: Option<String>,
     },
+    /// Take in a file with a line for each public number
+    Import(crate::cli_import::Import),
+    /// Write a file with a line for each public number
+    Export(crate::cli_import::Export),
     /// Remove a public number
     Remove {
         /// The number, as +442079460000
@@ -122,6 +126,10 @@ pub(crate) enum Extension {
         #[arg(long)]
         company: Option<String>,
     },
+    /// Take in a file with a line for each extension
+    Import(crate::cli_import::Import),
+    /// Write a file with a line for each extension
+    Export(crate::cli_import::Export),
     /// Remove an extension that no public number or rule names
     Remove {
         /// The digits dialled

@@ -6,6 +6,7 @@
 
 mod author;
 mod cli;
+mod cli_import;
 mod cli_job;
 mod cli_mailbox;
 mod cli_money;
@@ -88,6 +89,7 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             | Command::Person(_)
             | Command::Login(_)
             | Command::Job(_)
+            | Command::User(_)
             | Command::Token(_)
             | Command::Audit(_)) => client::run(&cli.remote, command).await,
         }

@@ -10,7 +10,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use model::{AccountId, BrandId, CompanyId, Instant};
 use store::{
-    Access, ApiToken, Behind, OpContext, Person, PersonId, Principal, Rights, Role, Scope, Standing, StoreError,
+    Access, ApiToken, Behind, Job, OpContext, Person, PersonId, Principal, Rights, Role, Scope, Standing, StoreError,
+    TokenId,
 };
 
 /// Longest token looked up.
@@ -28,6 +29,8 @@ pub(crate) struct Caller {
     pub(crate) actor: String,
     /// Who stands behind the person that is acted as.
     pub(crate) impersonator: Option<String>,
+    /// The token.
+    pub(crate) token: Option<TokenId>,
     /// The person, and the login it came with.
     pub(crate) person: Option<(PersonId, i64)>,
     /// A user's account: nothing else is there for it.
@@ -41,6 +44,15 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Whose rights a job has that it asks for.
+    pub(crate) fn principal(&self) -> Principal {
+        match (self.person, self.token) {
+            (Some((person, _)), _) => Principal::Person(person),
+            (None, Some(token)) => Principal::Token(token),
+            (None, None) => Principal::Switch,
+        }
+    }
+
     /// Whether rows of this company exist for it.
     pub(crate) fn sees(&self, brand: BrandId, company: CompanyId) -> bool {
         match self.ctx.scope {
@@ -162,6 +174,7 @@ fn token_caller(token: ApiToken, now: Instant) -> Option<Caller> {
         ctx: token.context(),
         actor: format!("token {} {}", token.id.0, token.name),
         impersonator: None,
+        token: Some(token.id),
         person: None,
         account: None,
         principal: Principal::Token(token.id),
@@ -190,6 +203,7 @@ fn person_caller(person: Person, login: i64) -> Option<Caller> {
         ctx: OpContext { scope: person.scope },
         actor: format!("person {} {}", person.id.0, person.name),
         impersonator: None,
+        token: None,
         person: Some((person.id, login)),
         account: match person.standing {
             Standing::User(account) => Some(account),
@@ -228,6 +242,27 @@ pub(crate) const fn access_of_role(role: Role) -> Access {
     }
 }
 
+/// Who asked for a job, with the rights of now; none who may ask for nothing any more.
+pub(crate) async fn who_asked(api: &Api, job: &Job) -> Result<Option<Caller>, StoreError> {
+    let (everywhere, now) = (OpContext::platform(), api.switch.now());
+    match job.principal {
+        Principal::Switch => Ok(None),
+        Principal::Token(id) => match api.db.tokens().get(&everywhere, id).await {
+            Ok(token) => Ok(token_caller(token, now)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        },
+        Principal::Person(id) => match api.db.people().get(&everywhere, id).await {
+            Ok(person) => {
+                let caller = person_caller(person, 0);
+                Ok(caller.map(|caller| Caller { impersonator: job.impersonator.clone(), ..caller }))
+            }
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        },
+    }
+}
+
 /// How much a standing may do at most.
 pub(crate) const fn access_of(standing: Standing) -> Access {
     match standing {
@@ -237,7 +272,11 @@ pub(crate) const fn access_of(standing: Standing) -> Access {
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let Some(authorization) = headers.get(header::AUTHORIZATION) else {
+        // What pages in browsers have for a WebSocket is no header.
+        return crate::nouns::socket::token(headers).filter(|token| token.len() <= TOKEN_BYTES_MAX);
+    };
+    let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= TOKEN_BYTES_MAX).then_some(token)
 }

@@ -45,6 +45,7 @@ pub(crate) fn routes() -> (Router<Api>, Value) {
         .merge(nouns::events::routes())
         .merge(nouns::recordings::routes())
         .merge(nouns::jobs::routes())
+        .merge(nouns::imports::routes())
         .merge(nouns::translation_sets::routes())
         .merge(nouns::trunks::routes())
         .merge(nouns::wallets::routes())

@@ -267,3 +267,58 @@ async fn health_says_why_and_a_write_that_is_not_live_says_so() {
     refused(&late, 503, "");
     assert!(late.body["detail"].as_str().unwrap().contains("not live yet"), "{late:?}");
 }
+
+/// Page by page in the order of a name, up and down, however rows come and go between the pages.
+#[tokio::test]
+async fn lists_come_in_the_order_of_a_name() {
+    let world = World::new().await;
+    let company = world.companies[0];
+    for name in ["b", "d", "a", "e", "c"] {
+        world.must("POST", "/api/v1/accounts", json!({"company": company, "username": name})).await;
+        let number = format!("10{name}");
+        let to = json!({"kind": "account", "name": name});
+        world.must("POST", "/api/v1/extensions", json!({"company": company, "number": number, "target": to})).await;
+    }
+    for (path, column, expected) in [
+        ("accounts?order=username", "username", vec!["a", "b", "c", "d", "e"]),
+        ("accounts?order=-username", "username", vec!["e", "d", "c", "b", "a"]),
+        ("accounts?order=id", "username", vec!["b", "d", "a", "e", "c"]),
+        ("extensions?order=-number", "number", vec!["10e", "10d", "10c", "10b", "10a"]),
+        ("brands?order=-name", "name", vec!["zeta", "acme"]),
+        ("companies?order=name", "name", vec!["one", "three", "two"]),
+        ("companies?order=-name", "name", vec!["two", "three", "one"]),
+    ] {
+        let (mut seen, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = world.must("GET", &format!("/api/v1/{path}&limit=2{after}"), Value::Null).await;
+            seen.extend(page["items"].as_array().unwrap().iter().map(|i| i[column].as_str().unwrap().to_owned()));
+            let Some(next) = page["next"].as_str() else { break };
+            after = format!("&after={next}");
+        }
+        assert_eq!(seen, expected, "{path}");
+    }
+    // What the page before ended with is gone: the next one goes on all the same.
+    let page = world.must("GET", "/api/v1/accounts?order=username&limit=2", Value::Null).await;
+    let last = page["items"][1]["id"].as_i64().unwrap();
+    let number = world.must("GET", "/api/v1/extensions?order=number", Value::Null).await["items"][1]["id"].clone();
+    world.must("DELETE", &format!("/api/v1/extensions/{number}"), Value::Null).await;
+    world.must("DELETE", &format!("/api/v1/accounts/{last}"), Value::Null).await;
+    let after = format!("/api/v1/accounts?order=username&limit=2&after={}", page["next"].as_str().unwrap());
+    let names: Vec<Value> = world.must("GET", &after, Value::Null).await["items"].as_array().unwrap().to_vec();
+    assert_eq!(names.iter().map(|a| a["username"].as_str().unwrap()).collect::<Vec<_>>(), ["c", "d"]);
+    // A stranger's order shows no more than its own.
+    let stranger = Some(world.company_admins[2].as_str());
+    assert_eq!(
+        world.ask(stranger, "GET", "/api/v1/accounts?order=username", &Value::Null).await.body["items"],
+        json!([])
+    );
+    for (query, field) in [
+        ("order=password", "order"),
+        ("order=-id", "order"),
+        ("after=x", "after"),
+        ("order=username&after=5.!", "after"),
+    ] {
+        let refused = world.ask(Some(&world.platform), "GET", &format!("/api/v1/accounts?{query}"), &Value::Null).await;
+        assert_eq!((refused.status.as_u16(), &refused.body["errors"][0]["field"]), (422, &json!(field)), "{query}");
+    }
+}

@@ -161,6 +161,8 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
             "POST /api/v1/calls/{id}/recording",
             thing(v1(format!("/calls/{}/recording", call_id(company))), json!({"act": "pause"})),
         ),
+        ("POST /api/v1/imports", Case::Upload(v1(format!("/imports?of=accounts&company={company}")))),
+        ("GET /api/v1/exports/{of}", thing(v1(format!("/exports/accounts?company={company}")), Value::Null)),
         ("GET /api/v1/jobs", Case::List),
         ("GET /api/v1/jobs/{id}", thing(at("jobs", f.job), Value::Null)),
         ("GET /api/v1/jobs/{id}/report", thing(at("jobs", f.job) + "/report", Value::Null)),

@@ -41,3 +41,9 @@ pub use ports::PortPool;
 pub use socket::address_towards;
 pub use sockets::{Incoming, Net};
 pub use tls::TlsMaterial;
+
+/// WebSocket framing, for those who have a stream of their own.
+pub mod websocket {
+    pub use crate::upgrade::accept_key;
+    pub use crate::ws::{Frame, Opcode, WsFault, WsFramer, close, encode};
+}

@@ -76,20 +76,19 @@ fn answer(head: &[u8], origins: &[String]) -> Result<Bytes, (&'static str, &'sta
     if !origins.is_empty() && !values("Origin").any(|o| origins.iter().any(|known| known.eq_ignore_ascii_case(o))) {
         return Err(("403 Forbidden", "its origin may not connect"));
     }
-    let key = values("Sec-WebSocket-Key").next().unwrap_or_default();
-    if BASE64_STANDARD.decode(key).map_or(true, |k| k.len() != 16) {
-        return Err((BAD, "its WebSocket key is none"));
-    }
+    let key = values("Sec-WebSocket-Key").next().and_then(accept_key).ok_or((BAD, "its WebSocket key is none"))?;
     Ok(Bytes::from(format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\
          Sec-WebSocket-Protocol: sip\r\n\r\n",
-        accept_key(key)
+        key
     )))
 }
 
-/// Section 4.2.2 step 5.
-fn accept_key(key: &str) -> String {
-    BASE64_STANDARD.encode(Sha1::digest(format!("{key}{MAGIC}")))
+/// The answer to a client's key (section 4.2.2 step 5); none to what is no key.
+#[must_use]
+pub fn accept_key(key: &str) -> Option<String> {
+    let known = BASE64_STANDARD.decode(key).is_ok_and(|bytes| bytes.len() == 16);
+    known.then(|| BASE64_STANDARD.encode(Sha1::digest(format!("{key}{MAGIC}"))))
 }
 
 fn refusal(status: &str) -> Bytes {
@@ -117,7 +116,8 @@ mod tests {
     #[test]
     fn the_key_of_the_rfc() {
         // RFC 6455 section 1.3.
-        assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let answer = accept_key("dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(answer.as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! WebSocket framing for SIP, the server's side (RFC 6455, RFC 7118): no socket, no clock.
+//! WebSocket framing, the server's side (RFC 6455, RFC 7118): no socket, no clock.
 //!
 //! Own code and not a crate's: what exists wraps a stream and keeps buffers of its own per connection (tungstenite: 128
 //! KiB each way unless told otherwise), while a phone that only waits for a call shall cost a few hundred bytes. A
@@ -11,7 +11,7 @@ const CONTROL_MAX: usize = 125;
 
 /// One thing the peer sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Frame {
+pub enum Frame {
     /// A whole message, text or binary (RFC 7118 section 5.2 has both).
     Message(Bytes),
     /// A ping; the pong is to be sent.
@@ -22,9 +22,11 @@ pub(crate) enum Frame {
 
 /// Why the connection must be cut: the close code and the words for the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct WsFault {
-    pub(crate) code: u16,
-    pub(crate) why: &'static str,
+pub struct WsFault {
+    /// The close code (section 7.4).
+    pub code: u16,
+    /// The words.
+    pub why: &'static str,
 }
 
 const PROTOCOL: u16 = 1002;
@@ -58,7 +60,7 @@ struct Header {
 /// `buffer` begins at a frame; `message` is not empty or `begun` only between the first and the last frame of a
 /// message; neither grows beyond `message_max` and a header.
 #[derive(Clone, Debug)]
-pub(crate) struct WsFramer {
+pub struct WsFramer {
     buffer: BytesMut,
     message: BytesMut,
     begun: bool,
@@ -66,11 +68,14 @@ pub(crate) struct WsFramer {
 }
 
 impl WsFramer {
-    pub(crate) fn new(message_max: usize) -> WsFramer {
+    /// One that takes messages of at most so many bytes.
+    #[must_use]
+    pub fn new(message_max: usize) -> WsFramer {
         WsFramer { buffer: BytesMut::new(), message: BytesMut::new(), begun: false, message_max }
     }
 
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    /// Takes bytes of the stream.
+    pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -80,7 +85,11 @@ impl WsFramer {
     }
 
     /// The next thing, `None` if more bytes are needed.
-    pub(crate) fn next(&mut self) -> Result<Option<Frame>, WsFault> {
+    ///
+    /// # Errors
+    /// The peer broke the rules: the connection must be cut.
+    #[allow(clippy::should_implement_trait, reason = "it may go on after none")]
+    pub fn next(&mut self) -> Result<Option<Frame>, WsFault> {
         while let Some(header) = self.header()? {
             if self.buffer.len() < header.head_len + header.payload_len {
                 return Ok(None);
@@ -161,15 +170,22 @@ fn unmask(payload: &mut [u8], mask: [u8; 4]) {
 
 /// What a frame carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Opcode {
+pub enum Opcode {
+    /// Text.
     Text = 1,
+    /// Bytes.
     Binary = 2,
+    /// The end.
     Close = 8,
+    /// Are you there?
+    Ping = 9,
+    /// Yes.
     Pong = 10,
 }
 
 /// One whole frame of ours, unmasked as a server's are (section 5.1).
-pub(crate) fn encode(opcode: Opcode, payload: &[u8]) -> Bytes {
+#[must_use]
+pub fn encode(opcode: Opcode, payload: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(payload.len() + 10);
     out.push(0x80 | opcode as u8);
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
@@ -194,7 +210,8 @@ pub(crate) fn message(bytes: &[u8]) -> Bytes {
 }
 
 /// The close frame for a fault.
-pub(crate) fn close(fault: WsFault) -> Bytes {
+#[must_use]
+pub fn close(fault: WsFault) -> Bytes {
     encode(Opcode::Close, &fault.code.to_be_bytes())
 }
 

@@ -1,5 +1,6 @@
 //! `account add`, `account list`; `account set` is told with the rules.
 
+use super::imports;
 use super::remote::{Remote, json};
 use super::table::{rows, table, text};
 use crate::cli::Account;
@@ -9,6 +10,8 @@ use serde_json::{Value, json};
 pub(super) async fn run(remote: &Remote, command: &Account) -> Result<String, Failure> {
     match command {
         Account::List { company } => list(remote, company.as_deref()).await,
+        Account::Import(import) => imports::of_company(remote, "accounts", import).await,
+        Account::Export(export) => imports::out(remote, "accounts", export).await,
         Account::Set { username, company, rules } => {
             super::rules::account(remote, username, company.as_deref(), rules).await
         }

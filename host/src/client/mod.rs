@@ -5,6 +5,7 @@
 mod accounts;
 mod bans;
 mod calls;
+mod imports;
 mod jobs;
 mod mailboxes;
 mod money;
@@ -53,6 +54,7 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
         Command::Ddi(command) => numbers::ddi(&remote, command).await,
         Command::Extension(command) => numbers::extension(&remote, command).await,
         Command::Person(command) => people::person(&remote, command).await,
+        Command::User(command) => imports::user(&remote, command).await,
         Command::Job(command) => jobs::run(&remote, command).await,
         Command::Login(command) => people::login(&remote, command).await,
         Command::Token(command) => people::token(&remote, command).await,

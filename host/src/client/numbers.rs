@@ -1,5 +1,6 @@
 //! `extension` and `ddi`: the numbers of companies, and where they lead.
 
+use super::imports;
 use super::remote::{Remote, json};
 use super::rules::of_company;
 use super::table::{rows, table, text};
@@ -19,6 +20,8 @@ pub(super) async fn extension(remote: &Remote, command: &Extension) -> Result<St
             let cells = rows(&found, &["id", "number", "company", "target.kind", "target.name"]);
             Ok(table(&["ID", "NUMBER", "COMPANY", "LEADS TO", "NAME"], &cells, "No extensions."))
         }
+        Extension::Import(import) => imports::of_company(remote, "extensions", import).await,
+        Extension::Export(export) => imports::out(remote, "extensions", export).await,
         Extension::Add { number, to, company } => {
             let company = remote.one("companies", company.as_deref()).await?;
             let new = json!({ "company": company, "number": number, "target": target(to)? });
@@ -52,6 +55,8 @@ pub(super) async fn ddi(remote: &Remote, command: &Ddi) -> Result<String, Failur
             let fields = ["id", "e164", "company", "target.kind", "target.name", "call_filter", "record"];
             Ok(table(&heads, &rows(&ddis, &fields), "No public numbers."))
         }
+        Ddi::Import(import) => imports::of_company(remote, "ddis", import).await,
+        Ddi::Export(export) => imports::out(remote, "ddis", export).await,
         Ddi::Add { number, to, company } => {
             let company = remote.one("companies", company.as_deref()).await?;
             let new = json!({ "company": company, "e164": number, "target": target(to)? });

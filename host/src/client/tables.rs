@@ -1,5 +1,6 @@
-//! `table list`, `load`, `remove`.
+//! `table list`, `load`, `import`, `export`, `remove`.
 
+use super::imports;
 use super::remote::{Remote, json};
 use super::table::{rows, table, text};
 use crate::cli::Table;
@@ -18,6 +19,17 @@ pub(super) async fn run(remote: &Remote, command: &Table) -> Result<String, Fail
             Ok(table(&["ID", "NAME", "BRAND", "ROWS", "LOADED", "DIGEST"], &rows(&tables, &fields), "No tables."))
         }
         Table::Load { name, file, brand } => load(remote, name, file, brand.as_deref()).await,
+        Table::Import { name, file, brand, replace, how } => {
+            let brand = remote.one("brands", brand.as_deref()).await?.to_string();
+            let query = vec![("of", "rates".to_owned()), ("brand", brand), ("table", name.clone())];
+            let query = [query, vec![("replace", replace.to_string())]].concat();
+            imports::file_in(remote, query, file, how).await
+        }
+        Table::Export { name, file, brand } => {
+            let brand = remote.one("brands", brand.as_deref()).await?;
+            let path = format!("/exports/rates?brand={brand}&table={}", imports::escaped(name));
+            imports::file_out(remote, &path, file).await
+        }
         Table::Remove { table } => {
             let id = remote.one("prefix-tables", Some(table)).await?;
             remote.write(reqwest::Method::DELETE, &format!("/prefix-tables/{id}"), &Value::Null).await?;

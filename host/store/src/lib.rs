@@ -58,7 +58,7 @@ pub use nouns::voice_boxes::{Aged, BoxShut, KeptMessage, NewVoiceMessage, VoiceB
 pub use nouns::wallets::{Movement, NewWallet, Wallet, Wallets};
 pub use open::{MIGRATIONS_POSTGRES, MIGRATIONS_SQLITE};
 pub use rights::{Access, Rights};
-pub use scope::{OpContext, Page, Scope};
+pub use scope::{OpContext, Page, Scope, Sorted};
 pub use secrets::{BadKey, PlainSecret, SecretKey};
 pub use seed::{DemoAccount, DemoSeed, DemoTenant};
 pub use sql::Statement;

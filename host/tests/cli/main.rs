@@ -301,3 +301,48 @@ fn help_and_version_are_no_failure() {
         assert!(String::from_utf8(done.stdout).unwrap().contains("strowger"));
     }
 }
+
+#[test]
+fn files_are_taken_in_and_written_by_jobs() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = Demo::start(&dir.path().join("data"));
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let users = file("users.csv", "username,password,first_name,extension\n3001,long enough,Anna,301\n");
+    assert_eq!(
+        demo.client(&["user", "import", &users, "--dry-run"]),
+        "1 lines: 1 would be added, 0 would be changed.\n"
+    );
+    assert!(!demo.client(&["account", "list"]).contains("3001"));
+    assert_eq!(demo.client(&["user", "import", &users, "--atomic"]), "1 lines: 1 added, 0 changed.\n");
+    assert!(demo.client(&["account", "list"]).contains("Anna"));
+    assert!(demo.client(&["extension", "list"]).contains("301"));
+    let bad = file("bad.csv", "username,password\n3002,long enough\n3003,short\n");
+    let (code, sentence) = demo.refused(&["account", "import", &bad]);
+    assert!(code == 1 && sentence.contains("1 lines are wrong; the others are in"), "{code} {sentence}");
+    let jobs = demo.client(&["job", "list", "--state", "done"]);
+    assert!(jobs.contains("import"), "{jobs}");
+    let all: Value = serde_json::from_str(&demo.client(&["--json", "job", "list"])).unwrap();
+    let newest = all.as_array().unwrap().iter().find(|job| job["kind"] == "import").unwrap()["id"].to_string();
+    let shown = demo.client(&["job", "show", &newest]);
+    assert!(shown.contains("password") && shown.contains("3     "), "{shown}");
+    assert_eq!(demo.refused(&["job", "cancel", &newest]).0, 1, "it is done");
+    assert_eq!(demo.refused(&["job", "retry", &newest]).0, 1, "it is done");
+
+    let rates = file("rates.csv", "Germany,49,0.012,0.05,1\nFrance,33,0.01,,60\n");
+    let columns = ["--columns", "name,prefix,per-minute,connect,increment"];
+    let import = [&["table", "import", "retail", &rates][..], &columns].concat();
+    assert_eq!(demo.client(&import), "2 lines: 2 added, 0 changed.\n");
+    assert!(demo.client(&["table", "list"]).contains("retail"));
+    let out = dir.path().join("out.csv");
+    demo.client(&["table", "export", "retail", out.to_str().unwrap()]);
+    assert_eq!(std::fs::read_to_string(&out).unwrap().lines().count(), 3);
+    let out = dir.path().join("users-out.csv");
+    demo.client(&["user", "export", out.to_str().unwrap()]);
+    assert!(std::fs::read_to_string(&out).unwrap().contains("3001,Anna,301"));
+    assert_eq!(demo.refused(&["user", "export", out.to_str().unwrap()]).0, 2, "it is not written over");
+    demo.stop();
+}

@@ -9,7 +9,7 @@ pub(crate) mod rate;
 mod shape;
 mod write;
 
-pub(crate) use write::UPLOADS_MAX;
+pub(crate) use write::{UPLOADS_MAX, shown};
 
 use crate::problem::Problem;
 use crate::{Api, auth};

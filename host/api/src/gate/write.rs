@@ -26,7 +26,9 @@ const KEY_BYTES_MAX: usize = 128;
 /// How long a change waits for another of the same thing.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// Nouns whose bodies are files.
-const FILES: &[&str] = &["plugins", "prefix-tables"];
+const FILES: &[&str] = &["plugins", "prefix-tables", "imports"];
+/// Those of them that are taken as they come, unless a key wants them compared.
+const STREAMED: &[&str] = &["imports"];
 /// Those of them that no company's operator may bring, who is told so before the file is read.
 const OF_BRANDS: &[&str] = &["plugins", "prefix-tables"];
 /// Nouns that nobody changes in somebody else's name: what is made so would last longer than acting does.
@@ -117,7 +119,8 @@ impl Gate {
         }
         let place = if file { Some(self.upload().await?) } else { None };
         let (max, deadline) = if file { (COMPONENT_BYTES_MAX, FILE_WAIT) } else { (JSON_BYTES_MAX, BODY_WAIT) };
-        let (request, body) = buffered(request, max, deadline).await?;
+        let streams = file && key.is_none() && STREAMED.contains(&noun);
+        let (request, body) = if streams { (request, Bytes::new()) } else { buffered(request, max, deadline).await? };
         let template = template.to_owned();
         let asked = Asked { gate: self.clone(), caller, key, template, request, body, next, place };
         tokio::spawn(asked.run()).await.map_err(|_| Problem::internal())?
@@ -323,7 +326,7 @@ fn precondition(headers: &HeaderMap, before: &Looked) -> Result<(), Problem> {
 }
 
 /// JSON for an audit line: masked, and not too long.
-fn shown(path: &str, bytes: &[u8]) -> Option<String> {
+pub(crate) fn shown(path: &str, bytes: &[u8]) -> Option<String> {
     if bytes.is_empty() {
         return None;
     }

@@ -4,9 +4,11 @@
 //! and never after a refusal that will not go away. One that ended its process again and again is left alone too. Its work
 //! is dropped where it stands when the job is called off: what it had not committed is not so.
 
+pub(crate) mod import;
 mod sweep;
 
 use crate::Api;
+use axum::Router;
 use core::time::Duration;
 use model::{BrandId, CompanyId, Instant, Told};
 use serde_json::Value;
@@ -49,6 +51,8 @@ impl From<StoreError> for Broke {
 pub(crate) struct Run {
     pub(crate) api: Api,
     pub(crate) job: Arc<Job>,
+    /// The endpoints without the gate.
+    pub(crate) inside: Router,
     holder: Arc<str>,
 }
 
@@ -62,6 +66,7 @@ impl Run {
     async fn work(self) -> Result<Value, Broke> {
         match self.job.kind.as_str() {
             sweep::KIND => sweep::run(&self).await,
+            import::KIND => import::run(&self).await,
             other => Err(Broke::Final(format!("this switch knows no jobs of the kind {other}"), None)),
         }
     }
@@ -71,6 +76,7 @@ impl Run {
 #[derive(Debug)]
 pub struct Workers {
     api: Api,
+    inside: Router,
     /// Names this process in leases.
     process: String,
 }
@@ -79,7 +85,8 @@ impl Workers {
     pub(crate) fn new(api: Api) -> Result<Workers, getrandom::Error> {
         let mut bytes = [0; 8];
         getrandom::fill(&mut bytes)?;
-        Ok(Workers { api, process: format!("{:016x}", u64::from_le_bytes(bytes)) })
+        let inside = crate::openapi::routes().0.with_state(api.clone());
+        Ok(Workers { api, inside, process: format!("{:016x}", u64::from_le_bytes(bytes)) })
     }
 
     /// Does jobs until `stop` holds true; those under way then are given back and done by the next process.
@@ -140,7 +147,7 @@ impl Workers {
 
     /// Does a job, or gives it back.
     async fn take(&self, job: Arc<Job>, holder: Arc<str>, stop: &mut watch::Receiver<bool>) {
-        let run = Run { api: self.api.clone(), job: Arc::clone(&job), holder };
+        let run = Run { api: self.api.clone(), job: Arc::clone(&job), inside: self.inside.clone(), holder };
         tell(&self.api, &job, "job-started", JobState::Running);
         if job.tries > TRIES_MAX {
             let why = format!("it was begun {TRIES_MAX} times and ended none of them");
@@ -152,7 +159,12 @@ impl Workers {
             tokio::select! {
                 done = &mut work => {
                     let why = |_| Broke::Passing("the run of this job broke; the log says why".to_owned());
-                    return self.end(&run, done.map_err(why).flatten()).await;
+                    let done = done.map_err(why).flatten();
+                    // The steps of a job that was called off are refused; that is no failure of its own.
+                    if done.is_err() && self.renew(&run).await == Outlook::CalledOff {
+                        return self.cancelled(&run).await;
+                    }
+                    return self.end(&run, done).await;
                 }
                 () = tokio::time::sleep(RENEW_EVERY) => match self.renew(&run).await {
                     Outlook::Going => {}

@@ -1,7 +1,7 @@
 //! Accounts: SIP credentials of a company. A password comes in and only its digest secrets stay.
 
 use super::security::Security;
-use super::{InCompany, Listed, Many};
+use super::{InCompany, InOrder, Listed, Many};
 use crate::extract::{Body, Id, Params};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller, credentials};
@@ -120,12 +120,17 @@ fn check_password(password: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Lists accounts.
+/// Lists accounts, by `id` or by `username`.
 #[utoipa::path(get, path = "/accounts", tag = "accounts", params(InCompany),
     responses((status = 200, body = Many<Account>), Refusals))]
 async fn list(State(api): State<Api>, caller: Caller, Params(filter): Params<InCompany>) -> Listed<Account> {
-    let page = filter.page()?;
-    Ok(Many::page(api.db.accounts().list(&caller.ctx, filter.company(), page).await?, page, |a| a.id.0))
+    let (of, rows) = (filter.company(), api.db.accounts());
+    Ok(match filter.by("username")? {
+        InOrder::Ids(page) => Many::page(rows.list(&caller.ctx, of, page).await?, page, |a| a.id.0),
+        InOrder::Names(page) => {
+            Many::sorted(rows.sorted(&caller.ctx, of, &page).await?, &page, |a| (a.username.as_str(), a.id.0))
+        }
+    })
 }
 
 /// Shows an account.

@@ -1,6 +1,6 @@
 //! Brands: resellers, the unit of isolation. The platform's operator makes them; each sees its own.
 
-use super::{Listed, Many, Paging};
+use super::{InOrder, Listed, Many, Ordered};
 use crate::extract::{Body, Id, Params};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller};
@@ -74,12 +74,17 @@ pub(crate) struct PatchBrand {
     default_verdict: Option<Verdict>,
 }
 
-/// Lists brands.
-#[utoipa::path(get, path = "/brands", tag = "brands", params(Paging),
+/// Lists brands, by `id` or by `name`.
+#[utoipa::path(get, path = "/brands", tag = "brands", params(Ordered),
     responses((status = 200, body = Many<Brand>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(paging): Params<Paging>) -> Listed<Brand> {
-    let page = paging.page()?;
-    Ok(Many::page(api.db.brands().list(&caller.ctx, page).await?, page, |b| b.id.0))
+async fn list(State(api): State<Api>, caller: Caller, Params(wanted): Params<Ordered>) -> Listed<Brand> {
+    let rows = api.db.brands();
+    Ok(match wanted.by("name")? {
+        InOrder::Ids(page) => Many::page(rows.list(&caller.ctx, page).await?, page, |b| b.id.0),
+        InOrder::Names(page) => {
+            Many::sorted(rows.sorted(&caller.ctx, &page).await?, &page, |b| (b.name.as_str(), b.id.0))
+        }
+    })
 }
 
 /// Shows a brand.

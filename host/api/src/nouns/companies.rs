@@ -1,7 +1,7 @@
 //! Companies: clients of a brand, the tenants of calls.
 
 use super::security::Security;
-use super::{Listed, Many, limit};
+use super::{InOrder, Listed, Many, in_order};
 use crate::extract::{Body, Id, Params};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller};
@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use model::{BrandId, CompanyId, CompanyKind, CompanyRules, MediaPath};
 use serde::{Deserialize, Serialize};
-use store::{NewCompany, Page};
+use store::NewCompany;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -203,19 +203,25 @@ pub(crate) struct PatchCompany {
 pub(crate) struct Filter {
     /// Of this brand.
     brand: Option<i64>,
+    /// A column to order by, from the last to the first with a `-` before it; else by `id`.
+    order: Option<String>,
     /// `next` of the page before.
-    after: Option<i64>,
+    after: Option<String>,
     /// At most so many, 1 to 1000; else 100.
     limit: Option<u32>,
 }
 
-/// Lists companies.
+/// Lists companies, by `id` or by `name`.
 #[utoipa::path(get, path = "/companies", tag = "companies", params(Filter),
     responses((status = 200, body = Many<Company>), Refusals))]
 async fn list(State(api): State<Api>, caller: Caller, Params(filter): Params<Filter>) -> Listed<Company> {
-    let page = Page { after: filter.after.unwrap_or(0), limit: limit(filter.limit)? };
-    let rows = api.db.companies().list(&caller.ctx, filter.brand.map(BrandId), page).await?;
-    Ok(Many::page(rows, page, |c| c.id.0))
+    let (of, rows) = (filter.brand.map(BrandId), api.db.companies());
+    Ok(match in_order((filter.order.as_deref(), filter.after.as_deref(), filter.limit), "name")? {
+        InOrder::Ids(page) => Many::page(rows.list(&caller.ctx, of, page).await?, page, |c| c.id.0),
+        InOrder::Names(page) => {
+            Many::sorted(rows.sorted(&caller.ctx, of, &page).await?, &page, |c| (c.name.as_str(), c.id.0))
+        }
+    })
 }
 
 /// Shows a company.

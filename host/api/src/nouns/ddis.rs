@@ -1,6 +1,6 @@
 //! DDIs: the public numbers of a company.
 
-use super::{InCompany, Listed, Many, Target};
+use super::{InCompany, InOrder, Listed, Many, Target};
 use crate::extract::{Body, Id, Params};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller};
@@ -70,12 +70,17 @@ pub(crate) struct PatchDdi {
     record: Option<String>,
 }
 
-/// Lists DDIs.
+/// Lists DDIs, by `id` or by `e164`.
 #[utoipa::path(get, path = "/ddis", tag = "ddis", params(InCompany),
     responses((status = 200, body = Many<Ddi>), Refusals))]
 async fn list(State(api): State<Api>, caller: Caller, Params(filter): Params<InCompany>) -> Listed<Ddi> {
-    let page = filter.page()?;
-    Ok(Many::page(api.db.ddis().list(&caller.ctx, filter.company(), page).await?, page, |e| e.id.0))
+    let (of, rows) = (filter.company(), api.db.ddis());
+    Ok(match filter.by("e164")? {
+        InOrder::Ids(page) => Many::page(rows.list(&caller.ctx, of, page).await?, page, |e| e.id.0),
+        InOrder::Names(page) => {
+            Many::sorted(rows.sorted(&caller.ctx, of, &page).await?, &page, |e| (e.e164.as_str(), e.id.0))
+        }
+    })
 }
 
 /// Shows a DDI.

@@ -1,17 +1,19 @@
-//! What happens now: calls and registrations as they come, for as long as somebody listens.
+//! What happens now: calls, registrations and jobs as they come, for as long as somebody listens.
 //!
-//! Server-sent events. Each has a number; `Last-Event-ID` goes on after it, as browsers do by themselves. The ring that
-//! they come from is bounded: a reader that is too slow, or comes back too late, hears `lost` and begins anew.
+//! Server-sent events, or a WebSocket ([`super::socket`]) where the client asks for one. Each event has a number;
+//! `Last-Event-ID` goes on after it, as browsers do by themselves. The ring that they come from is bounded: a reader that is
+//! too slow, or comes back too late, hears `lost` and begins anew.
 
 use crate::auth::{self, Caller};
 use crate::extract::Params;
 use crate::problem::{Problem, Refusals};
 use crate::{Api, stamp::rfc3339};
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
 use core::convert::Infallible;
-use futures_util::{Stream, stream};
+use futures_util::stream;
 use model::{BrandId, Told};
 use serde::{Deserialize, Serialize};
 use shell::Since;
@@ -122,15 +124,31 @@ fn noun_of(kind: &str) -> &'static str {
     }
 }
 
+/// What a reader hears.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// Nothing happened for a while, and the reader may still listen.
+    Alive,
+    /// Where it begins: a number to go on from, although nothing happened yet.
+    Begin(String),
+    /// Something happened.
+    Event(String, Arc<Told>),
+    /// Events were lost: it begins anew from this number, and this stream is over.
+    Lost(String),
+}
+
+/// What is said of events that were lost.
+pub(crate) const LOST: &str = "events were lost: read what is there now, and go on from here";
+
 /// One reader.
-struct Reader {
+pub(crate) struct Reader {
     api: Api,
     caller: Caller,
     headers: HeaderMap,
     company: Option<i64>,
     waits: bool,
     after: u64,
-    ready: VecDeque<Event>,
+    ready: VecDeque<Heard>,
     over: bool,
     /// When the caller's rights were looked at.
     checked: Instant,
@@ -149,20 +167,17 @@ impl Reader {
         match self.api.switch.events().since(self.after, BATCH_MAX) {
             Since::Lost(newest) => {
                 self.over = true;
-                let words = "events were lost: read what is there now, and go on from here";
-                self.ready.push_back(Event::default().event("lost").id(self.number(newest)).data(words));
+                self.ready.push_back(Heard::Lost(self.number(newest)));
                 true
             }
             Since::Events(events) => {
                 let Some((last, _)) = events.last() else { return false };
                 self.after = *last;
-                let seen: Vec<&(u64, Arc<Told>)> = events.iter().filter(|(_, told)| self.sees(told)).collect();
-                let shown = |(number, told): &(u64, Arc<Told>)| {
-                    let event = Event::default().event(told.kind).id(self.number(*number));
-                    event.json_data(Happening::from(&**told)).ok()
-                };
-                let shown: Vec<Event> = seen.into_iter().filter_map(shown).collect();
-                self.ready.extend(shown);
+                for (number, told) in events {
+                    if self.sees(&told) {
+                        self.ready.push_back(Heard::Event(self.number(number), told));
+                    }
+                }
                 true
             }
         }
@@ -173,19 +188,21 @@ impl Reader {
         format!("{}-{number}", self.api.epoch)
     }
 
-    async fn next(mut self) -> Option<(Result<Event, Infallible>, Reader)> {
+    /// What comes next; none when the stream is over.
+    pub(crate) async fn next(&mut self) -> Option<Heard> {
         loop {
             // A token that was revoked or a right that was taken ends it, however much happens.
             if self.checked.elapsed() >= self.api.heartbeat {
-                self.checked = Instant::now();
+                // Noted when it is done: whoever interrupts it hears nothing before it is.
                 self.caller = auth::identify(&self.api, &self.headers).await.ok()?;
+                self.checked = Instant::now();
                 if !self.caller.may("events", Access::Read) {
                     return None;
                 }
-                return Some((Ok(Event::default().comment("alive")), self));
+                return Some(Heard::Alive);
             }
-            if let Some(event) = self.ready.pop_front() {
-                return Some((Ok(event), self));
+            if let Some(heard) = self.ready.pop_front() {
+                return Some(heard);
             }
             if self.over {
                 return None;
@@ -198,6 +215,29 @@ impl Reader {
             }
             let rest = self.api.heartbeat.saturating_sub(self.checked.elapsed());
             self.api.switch.events().comes(self.after, rest).await;
+        }
+    }
+
+    /// Whether it heard all there is, and is not kept from hearing more.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.over || !self.waits
+    }
+
+    /// How often a reader that hears nothing hears that it lives.
+    pub(crate) fn heartbeat(&self) -> core::time::Duration {
+        self.api.heartbeat
+    }
+}
+
+/// As a server-sent event.
+fn shown(heard: Heard) -> Event {
+    match heard {
+        Heard::Alive => Event::default().comment("alive"),
+        Heard::Begin(id) => Event::default().event("begin").id(id).data(""),
+        Heard::Lost(id) => Event::default().event("lost").id(id).data(LOST),
+        Heard::Event(id, told) => {
+            let event = Event::default().event(told.kind).id(id);
+            event.json_data(Happening::from(&*told)).unwrap_or_default()
         }
     }
 }
@@ -215,16 +255,22 @@ fn after(api: &Api, named: Option<&str>) -> u64 {
 
 /// Tells what happens, as it happens: server-sent events, named by their kind, each a `Happening`. Calls need rights on
 /// `calls`, registrations on `registrations`, jobs on `jobs`.
+///
+/// A client that asks for a WebSocket (RFC 6455) with the subprotocol `strowger-events` gets one, whose text messages are
+/// `{"id", "kind", "data"}`. Where it can set no header, it offers `bearer.TOKEN` as another subprotocol. It closes with
+/// 4401 when the token is good no more, 4408 when the client answered no ping, 4429 when it read too slowly and lost events.
 #[utoipa::path(get, path = "/events", tag = "events", params(Filter,
     ("Last-Event-ID" = Option<String>, Header, description = "Goes on after this event.")),
-    responses((status = 200, content_type = "text/event-stream", body = String, description = "Events"), Refusals))]
+    responses((status = 101, description = "A WebSocket"),
+        (status = 200, content_type = "text/event-stream", body = String, description = "Events"), Refusals))]
 async fn listen(
     State(api): State<Api>,
     caller: Caller,
     Params(filter): Params<Filter>,
-    headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    mut request: Request,
+) -> Result<Response, Problem> {
     let place = Places::take(&api.streams, &caller)?;
+    let headers = request.headers().clone();
     let named = headers.get("last-event-id").and_then(|v| v.to_str().ok()).map(str::to_owned).or(filter.after);
     let after = after(&api, named.as_deref());
     let mut reader = Reader {
@@ -240,11 +286,16 @@ async fn listen(
         headers,
     };
     if after < u64::MAX - 1 {
-        // A number to go on from, although nothing happened yet.
-        let begin = Event::default().event("begin").id(reader.number(after)).data("");
-        reader.ready.push_back(begin);
+        reader.ready.push_back(Heard::Begin(reader.number(after)));
     }
-    Ok(Sse::new(stream::unfold(reader, Reader::next)))
+    if super::socket::is_asked_for(request.headers()) {
+        return super::socket::opened(reader, &mut request);
+    }
+    let stream = stream::unfold(reader, |mut reader| async move {
+        let heard = reader.next().await?;
+        Some((Ok::<_, Infallible>(shown(heard)), reader))
+    });
+    Ok(Sse::new(stream).into_response())
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {

@@ -1,6 +1,6 @@
 //! Extensions: the short numbers of a company.
 
-use super::{InCompany, Listed, Many, Target};
+use super::{InCompany, InOrder, Listed, Many, Target};
 use crate::extract::{Body, Id, Params};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller};
@@ -50,12 +50,17 @@ pub(crate) struct PatchExtension {
     target: Option<Target>,
 }
 
-/// Lists extensions.
+/// Lists extensions, by `id` or by `number`.
 #[utoipa::path(get, path = "/extensions", tag = "extensions", params(InCompany),
     responses((status = 200, body = Many<Extension>), Refusals))]
 async fn list(State(api): State<Api>, caller: Caller, Params(filter): Params<InCompany>) -> Listed<Extension> {
-    let page = filter.page()?;
-    Ok(Many::page(api.db.extensions().list(&caller.ctx, filter.company(), page).await?, page, |e| e.id.0))
+    let (of, rows) = (filter.company(), api.db.extensions());
+    Ok(match filter.by("number")? {
+        InOrder::Ids(page) => Many::page(rows.list(&caller.ctx, of, page).await?, page, |e| e.id.0),
+        InOrder::Names(page) => {
+            Many::sorted(rows.sorted(&caller.ctx, of, &page).await?, &page, |e| (e.number.as_str(), e.id.0))
+        }
+    })
 }
 
 /// Shows an extension.

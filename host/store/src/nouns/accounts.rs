@@ -2,7 +2,7 @@
 
 use super::rules;
 use crate::sql::{args, in_scope, statements, stored, translated};
-use crate::{Db, OpContext, Page, StoreError, check};
+use crate::{Db, OpContext, Page, Sorted, StoreError, check};
 use core::net::SocketAddr;
 use model::{Account, AccountId, CompanyId, Forward, Ha1, MediaSecurity};
 
@@ -18,6 +18,10 @@ statements! { "account";
         WHERE id = $3 AND ", in_scope!("brand_id", "id"), " RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $3 AND ", in_scope!());
     FIND = concat!("SELECT ", columns!(), " FROM accounts WHERE company_id = $3 AND username = $4 AND ", in_scope!());
+    SORTED = concat!("SELECT ", columns!(), " FROM accounts WHERE ", in_scope!(), " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5)
+        AND (CAST($6 AS TEXT) IS NULL OR (username, id) > ($6, CAST($3 AS BIGINT))) ORDER BY username, id LIMIT $4");
+    SORTED_DOWN = concat!("SELECT ", columns!(), " FROM accounts WHERE ", in_scope!(), " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5)
+        AND (CAST($6 AS TEXT) IS NULL OR (username, id) < ($6, CAST($3 AS BIGINT))) ORDER BY username DESC, id DESC LIMIT $4");
     LIST = concat!("SELECT ", columns!(), " FROM accounts WHERE id > $3 AND ", in_scope!(),
         " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) ORDER BY id LIMIT $4");
     UPDATE = concat!("UPDATE accounts SET display_name = $4, ha1_md5 = $5, ha1_sha256 = $6, direct = $7,
@@ -140,6 +144,20 @@ impl Accounts<'_> {
     ) -> Result<Vec<Account>, StoreError> {
         let args = args![ctx, page.after, page.limit(), company.map(|c| c.0)];
         translated(self.0.all::<AccountRow>(LIST, args).await?)
+    }
+
+    /// As [`Accounts::list`], in the order of their names.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sorted(
+        &self,
+        ctx: &OpContext,
+        company: Option<CompanyId>,
+        page: &Sorted,
+    ) -> Result<Vec<Account>, StoreError> {
+        let args = args![ctx, page.id(), page.limit(), company.map(|c| c.0), page.name()];
+        translated(self.0.all::<AccountRow>(page.of(SORTED, SORTED_DOWN), args).await?)
     }
 
     /// Changes everything but the company and the user name, to which the digest secrets are bound.

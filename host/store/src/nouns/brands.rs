@@ -1,7 +1,7 @@
 //! Brands: resellers, the unit of isolation. Only the platform's operator makes or removes one.
 
 use crate::sql::{statements, stored, translated};
-use crate::{Db, OpContext, Page, StoreError, check};
+use crate::{Db, OpContext, Page, Sorted, StoreError, check};
 use model::{Brand, BrandId, BrandRules, CompanyKind, DefaultVerdict};
 
 macro_rules! columns {
@@ -13,6 +13,10 @@ macro_rules! columns {
 statements! { "brand";
     CREATE = concat!("INSERT INTO brands (name, default_verdict) VALUES ($1, $2) RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM brands WHERE (CAST($1 AS BIGINT) IS NULL OR id = $1) AND id = $2");
+    SORTED = concat!("SELECT ", columns!(), " FROM brands WHERE (CAST($1 AS BIGINT) IS NULL OR id = $1)
+        AND (CAST($4 AS TEXT) IS NULL OR (name, id) > ($4, CAST($2 AS BIGINT))) ORDER BY name, id LIMIT $3");
+    SORTED_DOWN = concat!("SELECT ", columns!(), " FROM brands WHERE (CAST($1 AS BIGINT) IS NULL OR id = $1)
+        AND (CAST($4 AS TEXT) IS NULL OR (name, id) < ($4, CAST($2 AS BIGINT))) ORDER BY name DESC, id DESC LIMIT $3");
     LIST = concat!("SELECT ", columns!(), " FROM brands WHERE (CAST($1 AS BIGINT) IS NULL OR id = $1)
         AND id > $2 ORDER BY id LIMIT $3");
     UPDATE = concat!("UPDATE brands SET name = $2, default_verdict = $3 WHERE id = $4
@@ -104,6 +108,15 @@ impl Brands<'_> {
     pub async fn list(&self, ctx: &OpContext, page: Page) -> Result<Vec<Brand>, StoreError> {
         let args = [ctx.brand_id().into(), page.after.into(), page.limit().into()];
         translated(self.0.all::<BrandRow>(LIST, &args).await?)
+    }
+
+    /// As [`Brands::list`], in the order of their names.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sorted(&self, ctx: &OpContext, page: &Sorted) -> Result<Vec<Brand>, StoreError> {
+        let args = [ctx.brand_id().into(), page.id().into(), page.limit().into(), page.name().into()];
+        translated(self.0.all::<BrandRow>(page.of(SORTED, SORTED_DOWN), &args).await?)
     }
 
     /// Changes the name and the default verdict.

@@ -2,7 +2,7 @@
 
 use super::rules;
 use crate::sql::{args, in_scope, statements, stored, translated};
-use crate::{Db, OpContext, Page, StoreError, check};
+use crate::{Db, OpContext, Page, Sorted, StoreError, check};
 use model::{BrandId, Company, CompanyId, CompanyKind, Handling, MediaPath, MediaSecurity};
 
 macro_rules! columns {
@@ -17,6 +17,10 @@ statements! { "company";
         SELECT id, $4, $5, $6, CAST($7 AS BIGINT), $8, CAST($9 AS BOOLEAN), $10 FROM brands WHERE id = $3
         AND (CAST($1 AS BIGINT) IS NULL OR id = $1) AND CAST($2 AS BIGINT) IS NULL RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"));
+    SORTED = concat!("SELECT ", columns!(), " FROM companies WHERE ", in_scope!("brand_id", "id"), " AND (CAST($5 AS BIGINT) IS NULL OR brand_id = $5)
+        AND (CAST($6 AS TEXT) IS NULL OR (name, id) > ($6, CAST($3 AS BIGINT))) ORDER BY name, id LIMIT $4");
+    SORTED_DOWN = concat!("SELECT ", columns!(), " FROM companies WHERE ", in_scope!("brand_id", "id"), " AND (CAST($5 AS BIGINT) IS NULL OR brand_id = $5)
+        AND (CAST($6 AS TEXT) IS NULL OR (name, id) < ($6, CAST($3 AS BIGINT))) ORDER BY name DESC, id DESC LIMIT $4");
     LIST = concat!("SELECT ", columns!(), " FROM companies WHERE id > $3 AND ", in_scope!("brand_id", "id"),
         " AND (CAST($5 AS BIGINT) IS NULL OR brand_id = $5) ORDER BY id LIMIT $4");
     // The digest secrets of its accounts are bound to the realm: with accounts, the domain stays.
@@ -169,6 +173,20 @@ impl Companies<'_> {
     pub async fn list(&self, ctx: &OpContext, brand: Option<BrandId>, page: Page) -> Result<Vec<Company>, StoreError> {
         let args = args![ctx, page.after, page.limit(), brand.map(|b| b.0)];
         translated(self.0.all::<CompanyRow>(LIST, args).await?)
+    }
+
+    /// As [`Companies::list`], in the order of their names.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sorted(
+        &self,
+        ctx: &OpContext,
+        brand: Option<BrandId>,
+        page: &Sorted,
+    ) -> Result<Vec<Company>, StoreError> {
+        let args = args![ctx, page.id(), page.limit(), brand.map(|b| b.0), page.name()];
+        translated(self.0.all::<CompanyRow>(page.of(SORTED, SORTED_DOWN), args).await?)
     }
 
     /// Changes everything but the brand and the kind.

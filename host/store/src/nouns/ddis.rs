@@ -3,7 +3,7 @@
 use super::rules::{self, User};
 use super::targets::{TargetColumns, TargetRow, target_columns};
 use crate::sql::{args, in_scope, statements, stored, translated};
-use crate::{Db, OpContext, Page, StoreError, check};
+use crate::{Db, OpContext, Page, Sorted, StoreError, check};
 use model::{CompanyId, Ddi, DdiId, DdiRecording, RouteTarget, RuleKind, Used};
 
 macro_rules! columns {
@@ -19,6 +19,11 @@ statements! { "ddi";
         WHERE id = $3 AND ", in_scope!("brand_id", "id"),
         " RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM ddis WHERE id = $3 AND ", in_scope!());
+    FIND = concat!("SELECT ", columns!(), " FROM ddis WHERE company_id = $3 AND e164 = $4 AND ", in_scope!());
+    SORTED = concat!("SELECT ", columns!(), " FROM ddis WHERE ", in_scope!(), " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5)
+        AND (CAST($6 AS TEXT) IS NULL OR (e164, id) > ($6, CAST($3 AS BIGINT))) ORDER BY e164, id LIMIT $4");
+    SORTED_DOWN = concat!("SELECT ", columns!(), " FROM ddis WHERE ", in_scope!(), " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5)
+        AND (CAST($6 AS TEXT) IS NULL OR (e164, id) < ($6, CAST($3 AS BIGINT))) ORDER BY e164 DESC, id DESC LIMIT $4");
     LIST = concat!("SELECT ", columns!(), " FROM ddis WHERE id > $3 AND ", in_scope!(),
         " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) ORDER BY id LIMIT $4");
     UPDATE = concat!("UPDATE ddis SET e164 = $4, extension = $5, account = $6, app = $7, voicemail = $8, rule_kind = $9,
@@ -103,6 +108,29 @@ impl Ddis<'_> {
     /// [`StoreError::NotFound`].
     pub async fn get(&self, ctx: &OpContext, id: DdiId) -> Result<Ddi, StoreError> {
         let row = self.0.one::<DdiRow>(GET, args![ctx, id.0]).await?;
+        row.ok_or(StoreError::NotFound { what: "ddi" })?.try_into()
+    }
+
+    /// As [`Ddis::list`], in the order of their names.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sorted(
+        &self,
+        ctx: &OpContext,
+        company: Option<CompanyId>,
+        page: &Sorted,
+    ) -> Result<Vec<Ddi>, StoreError> {
+        let args = args![ctx, page.id(), page.limit(), company.map(|c| c.0), page.name()];
+        translated(self.0.all::<DdiRow>(page.of(SORTED, SORTED_DOWN), args).await?)
+    }
+
+    /// One DDI of a company by number.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn find(&self, ctx: &OpContext, company: CompanyId, e164: &str) -> Result<Ddi, StoreError> {
+        let row = self.0.one::<DdiRow>(FIND, args![ctx, company.0, e164]).await?;
         row.ok_or(StoreError::NotFound { what: "ddi" })?.try_into()
     }
 

@@ -2,7 +2,7 @@
 
 use super::targets::{TargetColumns, TargetRow, target_columns};
 use crate::sql::{args, in_scope, statements, translated};
-use crate::{Db, OpContext, Page, StoreError, check};
+use crate::{Db, OpContext, Page, Sorted, StoreError, check};
 use model::{CompanyId, Extension, ExtensionId, RouteTarget};
 
 macro_rules! columns {
@@ -33,6 +33,11 @@ statements! { "extension";
         CAST($9 AS TEXT), CAST($10 AS TEXT), CAST($11 AS TEXT), CAST($12 AS TEXT) FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"),
         " RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM extensions WHERE id = $3 AND ", in_scope!());
+    FIND = concat!("SELECT ", columns!(), " FROM extensions WHERE company_id = $3 AND number = $4 AND ", in_scope!());
+    SORTED = concat!("SELECT ", columns!(), " FROM extensions WHERE ", in_scope!(), " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5)
+        AND (CAST($6 AS TEXT) IS NULL OR (number, id) > ($6, CAST($3 AS BIGINT))) ORDER BY number, id LIMIT $4");
+    SORTED_DOWN = concat!("SELECT ", columns!(), " FROM extensions WHERE ", in_scope!(), " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5)
+        AND (CAST($6 AS TEXT) IS NULL OR (number, id) < ($6, CAST($3 AS BIGINT))) ORDER BY number DESC, id DESC LIMIT $4");
     LIST = concat!("SELECT ", columns!(), " FROM extensions WHERE id > $3 AND ", in_scope!(),
         " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) ORDER BY id LIMIT $4");
     UPDATE = concat!("UPDATE extensions SET number = $4, account = $5, app = $6, voicemail = $7, rule_kind = $8,
@@ -108,6 +113,29 @@ impl Extensions<'_> {
     /// [`StoreError::NotFound`].
     pub async fn get(&self, ctx: &OpContext, id: ExtensionId) -> Result<Extension, StoreError> {
         let row = self.0.one::<ExtensionRow>(GET, args![ctx, id.0]).await?;
+        row.ok_or(StoreError::NotFound { what: "extension" })?.try_into()
+    }
+
+    /// As [`Extensions::list`], in the order of their names.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sorted(
+        &self,
+        ctx: &OpContext,
+        company: Option<CompanyId>,
+        page: &Sorted,
+    ) -> Result<Vec<Extension>, StoreError> {
+        let args = args![ctx, page.id(), page.limit(), company.map(|c| c.0), page.name()];
+        translated(self.0.all::<ExtensionRow>(page.of(SORTED, SORTED_DOWN), args).await?)
+    }
+
+    /// One extension of a company by number.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn find(&self, ctx: &OpContext, company: CompanyId, number: &str) -> Result<Extension, StoreError> {
+        let row = self.0.one::<ExtensionRow>(FIND, args![ctx, company.0, number]).await?;
         row.ok_or(StoreError::NotFound { what: "extension" })?.try_into()
     }
 

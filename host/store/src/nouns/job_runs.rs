@@ -33,10 +33,11 @@ statements! { "job";
     NEXT = "SELECT MIN(due_at) FROM jobs WHERE state = 'waiting'";
     ADD_LINE = "INSERT INTO job_lines (job_id, line, field, detail) SELECT $1, CAST($2 AS BIGINT), $3, $4
         WHERE (SELECT COUNT(*) FROM job_lines WHERE job_id = $1) < $5";
+    UNSAY = "DELETE FROM job_lines WHERE job_id = $1";
     ADD_PIECE = "INSERT INTO job_pieces (job_id, piece, body) VALUES ($1, $2, $3)";
     PIECE = "SELECT body FROM job_pieces WHERE job_id = $1 AND piece = $2";
     DROP_PIECES = "DELETE FROM job_pieces WHERE job_id = $1";
-    READY = "UPDATE jobs SET state = 'waiting', due_at = $2 WHERE id = $1 AND state = 'loading' RETURNING id";
+    READY = "UPDATE jobs SET state = 'waiting', due_at = $2, total = $3 WHERE id = $1 AND state = 'loading' RETURNING id";
     DROP_LOADING = "DELETE FROM jobs WHERE id = $1 AND state = 'loading'";
     SWEEP = "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE (state IN ('done', 'failed', 'cancelled')
         AND ended_at < $1) OR (state = 'loading' AND made_at < $2) ORDER BY id LIMIT $3)";
@@ -191,6 +192,16 @@ impl JobRuns<'_> {
         tx.commit().await
     }
 
+    /// Forgets what an earlier run had to say: this one begins anew.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn unsay(&self, job: i64) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        tx.run(UNSAY, &[job.into()]).await?;
+        tx.commit().await
+    }
+
     /// Keeps a piece of what a job is to work on, sealed: it may hold passwords.
     ///
     /// # Errors
@@ -228,12 +239,13 @@ impl JobRuns<'_> {
         self.0.inner.key.as_ref().ok_or_else(|| StoreError::Invalid { what: "file", why: why() })
     }
 
-    /// Everything that the job is to work on is there.
+    /// Everything that the job is to work on is there; about how many parts that is.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]: it is not being loaded.
-    pub async fn ready(&self, job: i64, now: Instant) -> Result<(), StoreError> {
-        self.changed(READY, &[job.into(), micros(now).into()]).await
+    pub async fn ready(&self, job: i64, now: Instant, total: Option<u64>) -> Result<(), StoreError> {
+        let total = total.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        self.changed(READY, &[job.into(), micros(now).into(), total.into()]).await
     }
 
     /// Forgets a job whose file broke off.

@@ -183,7 +183,7 @@ on_both! {
         runs.add_piece(job.id, 1, b"two").await.unwrap();
         assert_eq!(claim(&db, "a", at(20)).await, None, "its file is on its way");
         assert!(db.jobs().cancel(&CTX, job.id, at(20)).await.is_err());
-        runs.ready(job.id, at(20)).await.unwrap();
+        runs.ready(job.id, at(20), Some(9)).await.unwrap();
         assert_eq!(claim(&db, "a", at(20)).await, Some(job.id));
         assert_eq!(runs.piece(job.id, 1).await.unwrap().as_deref(), Some(&b"two"[..]));
         assert_eq!(runs.piece(job.id, 2).await.unwrap(), None);
