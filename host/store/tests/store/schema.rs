@@ -262,7 +262,10 @@ fn plain_index(sql: &str) -> String {
     let unique = if sql.contains("UNIQUE") { "unique " } else { "" };
     let name = sql.split("INDEX ").nth(1).unwrap().split(' ').next().unwrap();
     let columns: String = sql[sql.find('(').unwrap()..].chars().filter(|c| !c.is_whitespace()).collect();
-    format!("{unique}index {name}{columns}")
+    // PostgreSQL writes conditions in brackets, and with types.
+    let (columns, when) = columns.split_once("WHERE").unwrap_or((&columns, ""));
+    let when = when.to_lowercase().replace("::text", "").replace(['(', ')'], "");
+    format!("{unique}index {name}{columns}{when}")
 }
 
 #[tokio::test]
