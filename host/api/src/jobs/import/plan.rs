@@ -43,7 +43,7 @@ const USERS: &[Column] = &[
     column("username", &["terminalname", "terminal", "user"]),
     PASSWORD,
     column("first_name", &["name"]),
-    column("last_name", &["lastname", "surname"]),
+    column("last_name", &["surname"]),
     column("display_name", &[]),
     column("extension", &["extensionnumber"]),
     column("aliases", &["useralias", "useraliases", "alias"]),
