@@ -9,7 +9,7 @@ pub(crate) mod rate;
 mod shape;
 mod write;
 
-pub(crate) use write::{UPLOADS_MAX, shown};
+pub(crate) use write::{FILE_WAIT, UPLOADS_MAX, shown};
 
 use crate::problem::Problem;
 use crate::{Api, auth};

@@ -38,7 +38,7 @@ pub(crate) const UPLOADS_MAX: usize = 4;
 /// How long a file waits for its place.
 const UPLOAD_WAIT: Duration = Duration::from_secs(5);
 /// How long a file may take to come in.
-const FILE_WAIT: Duration = Duration::from_secs(300);
+pub(crate) const FILE_WAIT: Duration = Duration::from_secs(300);
 /// What is kept of a body in an audit line.
 const AUDIT_BYTES_MAX: usize = 64 * 1024;
 

@@ -4,6 +4,7 @@
 
 use super::jobs::Job;
 use crate::extract::Params;
+use crate::gate::FILE_WAIT;
 use crate::jobs::import::plan::{Of, Plan};
 use crate::jobs::import::{BYTES_MAX, KIND, rates, text};
 use crate::problem::{Problem, Refusals};
@@ -112,7 +113,8 @@ async fn import(
     let job = api.db.jobs().create(&caller.ctx, new).await?;
     let heading = u64::from(plan.columns.is_none());
     let runs = api.db.job_runs();
-    match load(&api, job.id, request).await {
+    let loaded = tokio::time::timeout(FILE_WAIT, load(&api, job.id, request)).await;
+    match loaded.unwrap_or_else(|_| Err(Problem::too_slow(FILE_WAIT))) {
         Ok(lines) => runs.ready(job.id, api.switch.now(), Some(lines.saturating_sub(heading))).await?,
         Err(problem) => {
             runs.broke_off(job.id).await?;
