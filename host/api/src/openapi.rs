@@ -108,4 +108,23 @@ mod tests {
             .collect();
         assert!(silent.is_empty(), "{silent:?}");
     }
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn references<'a>(it: &'a serde_json::Value, found: &mut Vec<&'a str>) {
+            match it {
+                serde_json::Value::Object(fields) => fields.iter().for_each(|(name, value)| match value.as_str() {
+                    Some(target) if name == "$ref" => found.push(target),
+                    _ => references(value, found),
+                }),
+                serde_json::Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+                _ => {}
+            }
+        }
+        let document = super::document();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(!found.is_empty());
+        found.retain(|target| target.strip_prefix('#').and_then(|pointer| document.pointer(pointer)).is_none());
+        assert!(found.is_empty(), "{found:?}");
+    }
 }

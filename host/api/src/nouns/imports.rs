@@ -33,6 +33,7 @@ const PIECE: usize = 256 * 1024;
 pub(crate) struct Import {
     /// What its lines are: `users` (each with account, extensions, public number, login), `accounts`, `extensions`,
     /// `ddis`, `rates`.
+    #[param(inline)]
     of: Of,
     /// The company they belong to; a company's token may leave it out.
     company: Option<i64>,
