@@ -9,27 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 const SEEDS: &str = "200";
-/// What the simulation is built from.
-const PARTS: &[&str] = &[
-    "host/model",
-    "host/sip/message",
-    "host/sip/transaction",
-    "host/sip/auth",
-    "host/sip/dialog",
-    "host/sip/proxy",
-    "host/sip/stir",
-    "host/sip/trunk",
-    "host/sip/registrar",
-    "host/sip/events",
-    "host/admission",
-    "host/policy",
-    "host/media/sdp",
-    "host/media/rtp",
-    "host/media/engine",
-    "host/call",
-    "host/switch",
-    "tests/sim",
-];
+/// What is planted into, and all that it is built from.
+const ROOT_PART: &str = "tests/sim";
 
 type Outcome<T> = Result<T, String>;
 
@@ -52,13 +33,14 @@ fn run() -> Outcome<()> {
     if patches.is_empty() {
         return Err("there is no fault to plant".to_owned());
     }
+    let parts = parts(root)?;
     let mut escaped = Vec::new();
     for patch in &patches {
         let name = patch.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let text = read(patch)?;
         let rule = text.lines().find_map(|l| l.strip_prefix("Rule: ")).ok_or(format!("{name}: no line Rule:"))?;
         let tree = home.join("tree");
-        sync(root, &tree)?;
+        sync(root, &tree, &parts)?;
         apply(&text, &tree).map_err(|why| format!("{name}: {why}"))?;
         build(&tree, &home.join("build")).map_err(|why| format!("{name}: {why}"))?;
         match caught(&home.join("build/debug/sim"), rule)? {
@@ -86,20 +68,46 @@ fn list(dir: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(entries.flatten().map(|entry| entry.path()).collect())
 }
 
+/// The folders of `ROOT_PART` and of every crate of the workspace that it, or one of those, names in its manifest (used
+/// or not: cargo reads the manifests of optional ones too).
+fn parts(root: &Path) -> Outcome<Vec<String>> {
+    let workspace = read(&root.join("Cargo.toml"))?;
+    let mut parts = vec![ROOT_PART.to_owned()];
+    let mut next = 0;
+    while let Some(part) = parts.get(next) {
+        let manifest = read(&root.join(part).join("Cargo.toml"))?;
+        let named = manifest.lines().filter_map(|line| line.split(['.', ' ']).next());
+        let folders = named.filter_map(|name| folder(&workspace, name)).map(str::to_owned);
+        for folder in folders.collect::<Vec<_>>() {
+            if !parts.contains(&folder) {
+                parts.push(folder);
+            }
+        }
+        next += 1;
+    }
+    Ok(parts)
+}
+
+/// Where the workspace says that its crate of this name lies.
+fn folder<'a>(workspace: &'a str, name: &str) -> Option<&'a str> {
+    let line = workspace.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(" = {")))?;
+    line.split_once("path = \"")?.1.split('"').next()
+}
+
 /// Makes `tree` a workspace of the parts, as they are now.
-fn sync(root: &Path, tree: &Path) -> Outcome<()> {
+fn sync(root: &Path, tree: &Path, parts: &[String]) -> Outcome<()> {
     let mut wanted = BTreeSet::new();
-    for part in PARTS {
+    for part in parts {
         copy(&root.join(part), &tree.join(part), &mut wanted)?;
     }
-    let manifest = reduced(&read(&root.join("Cargo.toml"))?)?;
+    let manifest = reduced(&read(&root.join("Cargo.toml"))?, parts)?;
     for (name, text) in [("Cargo.toml", manifest), ("rust-toolchain.toml", read(&root.join("rust-toolchain.toml"))?)] {
         write(&tree.join(name), text.as_bytes())?;
     }
     if !tree.join("Cargo.lock").is_file() {
         write(&tree.join("Cargo.lock"), read(&root.join("Cargo.lock"))?.as_bytes())?;
     }
-    for part in PARTS {
+    for part in parts {
         remove_others(&tree.join(part), &wanted)?;
     }
     Ok(())
@@ -139,10 +147,10 @@ fn remove_others(dir: &Path, wanted: &BTreeSet<PathBuf>) -> Outcome<()> {
 }
 
 /// The workspace's manifest with the parts as its only members.
-fn reduced(manifest: &str) -> Outcome<String> {
+fn reduced(manifest: &str, parts: &[String]) -> Outcome<String> {
     let (before, rest) = manifest.split_once("members = [").ok_or("the workspace has no members")?;
     let (_, after) = rest.split_once("\n]").ok_or("the list of members has no end")?;
-    let members: Vec<String> = PARTS.iter().map(|part| format!("\"{part}\"")).collect();
+    let members: Vec<String> = parts.iter().map(|part| format!("\"{part}\"")).collect();
     let after: Vec<&str> = after.lines().filter(|l| !l.starts_with("exclude")).collect();
     Ok(format!("{before}members = [{}]{}\n", members.join(", "), after.join("\n")))
 }
