@@ -111,14 +111,13 @@ mod tests {
     #[test]
     fn every_reference_leads_somewhere() {
         fn references<'a>(it: &'a serde_json::Value, found: &mut Vec<&'a str>) {
-            match it {
-                serde_json::Value::Object(fields) => fields.iter().for_each(|(name, value)| match value.as_str() {
+            for (name, value) in it.as_object().into_iter().flatten() {
+                match value.as_str() {
                     Some(target) if name == "$ref" => found.push(target),
                     _ => references(value, found),
-                }),
-                serde_json::Value::Array(items) => items.iter().for_each(|item| references(item, found)),
-                _ => {}
+                }
             }
+            it.as_array().into_iter().flatten().for_each(|item| references(item, found));
         }
         let document = super::document();
         let mut found = Vec::new();
