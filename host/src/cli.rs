@@ -181,6 +181,23 @@ pub(crate) enum Plugin {
         #[arg(long, conflicts_with = "plugin")]
         end: bool,
     },
+    /// Record what a binding's plugin is asked and told, for `plugin replay`; without options, show how far it is
+    Record {
+        /// The binding's name, or its number
+        binding: String,
+        /// Begin: its next so many questions or calls
+        #[arg(long, value_name = "N", conflicts_with_all = ["save", "end"])]
+        calls: Option<usize>,
+        /// With --calls: only of so many of a hundred calls
+        #[arg(long, value_name = "PERCENT", requires = "calls")]
+        share: Option<u8>,
+        /// Write what there is to a file; it holds what calls hold: numbers, names, digits
+        #[arg(long, value_name = "FILE", conflicts_with = "end")]
+        save: Option<PathBuf>,
+        /// End it, and forget it
+        #[arg(long)]
+        end: bool,
+    },
     /// Say what a plugin may use of what it asks for
     Grant {
         /// The plugin: NAME (its newest version) or NAME@VERSION
@@ -313,6 +330,17 @@ pub(crate) enum Author {
         /// The first of them
         #[arg(long, value_name = "N", default_value_t = 1)]
         seed: u64,
+    },
+    /// Ask a recording's questions (`plugin record BINDING --save FILE`) of a component, and say what it answers otherwise
+    Replay {
+        /// The recording
+        recording: PathBuf,
+        /// Whom to ask: a component, a bundle, or a folder with component.wasm
+        #[arg(long, value_name = "FILE")]
+        component: PathBuf,
+        /// Secrets by name, a JSON object: a recording has none, and a component is told `[secret]` without
+        #[arg(long, value_name = "FILE")]
+        secrets: Option<PathBuf>,
     },
     /// Make a publisher's key
     Keygen {

@@ -101,6 +101,22 @@ impl Switch for Handle {
         })
     }
 
+    fn record_plugin(&self, binding: BindingId, sample: shell::Sample) -> Result<(), shell::RecordRefusal> {
+        self.plugins().record(binding, sample)
+    }
+
+    fn plugin_recording(&self, binding: BindingId) -> Option<shell::RecordingState> {
+        self.plugins().recording(binding)
+    }
+
+    fn plugin_recording_file(&self, binding: BindingId) -> Option<String> {
+        self.plugins().recording_file(binding)
+    }
+
+    fn forget_plugin_recording(&self, binding: BindingId) -> bool {
+        self.plugins().forget_recording(binding)
+    }
+
     fn unready(&self) -> Vec<String> {
         self.health().unready()
     }

@@ -111,6 +111,17 @@ pub trait Switch: Send + Sync + 'static {
     fn quote(&self, priced: Priced) -> Asked<'_, Result<Charge, String>>;
     /// How a binding's version on trial does; `None` where there is none.
     fn trial(&self, binding: BindingId) -> Option<Trial>;
+    /// Begins to record what a binding's plugin is asked and told.
+    ///
+    /// # Errors
+    /// Why nothing is recorded.
+    fn record_plugin(&self, binding: BindingId, sample: shell::Sample) -> Result<(), shell::RecordRefusal>;
+    /// How far such a recording has come.
+    fn plugin_recording(&self, binding: BindingId) -> Option<shell::RecordingState>;
+    /// Such a recording as a file.
+    fn plugin_recording_file(&self, binding: BindingId) -> Option<String>;
+    /// Ends such a recording, and forgets it; whether there was one.
+    fn forget_plugin_recording(&self, binding: BindingId) -> bool;
     /// Why the switch takes no calls; empty = ready.
     fn unready(&self) -> Vec<String>;
     /// What is wrong although calls are taken.

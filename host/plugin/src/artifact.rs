@@ -96,7 +96,7 @@ impl Point {
     }
 
     /// Whether its guests run on the hooks engine: fresh for a question, and never waiting.
-    const fn is_hook(self) -> bool {
+    pub(crate) const fn is_hook(self) -> bool {
         matches!(self, Point::Router | Point::Registration | Point::Feature)
     }
 }

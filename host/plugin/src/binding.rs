@@ -180,7 +180,7 @@ impl Counters {
 }
 
 impl Bound {
-    fn new(spec: BindingSpec, host: &HostConfig, events: Arc<EventQueue>) -> Result<Bound, BindError> {
+    pub(crate) fn new(spec: BindingSpec, host: &HostConfig, events: Arc<EventQueue>) -> Result<Bound, BindError> {
         let config = serde_json::from_str(&spec.config_json)
             .map_err(|e| BindError::Config { binding: spec.name.clone(), reason: e.to_string() })?;
         let trial = spec.trial.as_ref().map(|trial| spec.on_trial(trial, host)).transpose()?;

@@ -6,6 +6,7 @@ use crate::bindings::router::strowger::types::types::{CallInfo, Error, HeaderOp}
 use crate::guest::Guest;
 use crate::mailbox::{Clips, Mailboxes};
 use crate::rules::{self, Broken};
+use crate::tape::taped;
 use crate::{AppMessage, convert};
 use core::time::Duration;
 use model::{AppError, AppId, AppReply, AppVerb, LegHandle, Limits, RequestId};
@@ -154,7 +155,11 @@ impl Guest {
     }
 
     /// Sends a verb and parks until its reply.
-    pub(crate) async fn verb(&mut self, mut verb: AppVerb) -> Verb<AppReply> {
+    pub(crate) async fn verb(&mut self, verb: AppVerb) -> Verb<AppReply> {
+        taped!(self, "call.verb", verb, self.sent(verb).await)
+    }
+
+    async fn sent(&mut self, mut verb: AppVerb) -> Verb<AppReply> {
         let script = self.script.as_mut().ok_or_else(denied)?;
         script.clips.fill(&mut verb)?;
         if script.verbs >= script.verbs_max {

@@ -3,6 +3,7 @@
 use crate::binding::Bound;
 use crate::capability::{Ledger, LineBudget, Purse};
 use crate::control::Script;
+use crate::tape::Tape;
 use crate::ticker::{Running, TICK, Ticker};
 use crate::tiers::Heavy;
 use crate::{Artifact, GuestClock, HostConfig};
@@ -34,6 +35,8 @@ pub(crate) struct Guest {
     /// What it may do with the company's money, and who keeps the books.
     pub(crate) purse: Purse,
     pub(crate) ledger: Option<Arc<dyn Ledger>>,
+    /// Whether it is recorded, or replayed.
+    pub(crate) tape: Tape,
     cpu: Cpu,
     limits: StoreLimits,
     ticker: Arc<Ticker>,
@@ -66,6 +69,7 @@ pub(crate) struct Seat<'a> {
     pub(crate) purse: Purse,
     pub(crate) cpu: Duration,
     pub(crate) heavy: &'a Heavy,
+    pub(crate) tape: Tape,
 }
 
 /// What a guest may compute at the front; a hook of a script engine takes less.
@@ -96,6 +100,7 @@ pub(crate) fn store(engine: &Engine, seat: Seat<'_>, config: &HostConfig, ticker
         script: seat.script,
         purse: seat.purse,
         ledger: config.ledger.clone(),
+        tape: seat.tape,
         cpu: Cpu { budget, left: budget, resumed: false, spent: false, since: began, heavy: seat.heavy.clone() },
         limits,
         ticker: Arc::clone(ticker),

@@ -6,6 +6,7 @@ use crate::chain::{self, Ask, Failure, chain_deadline};
 use crate::control::Line;
 use crate::engine::{self, Lane, LaneShape, Slots};
 use crate::mailbox::Mailboxes;
+use crate::recorder::Recorder;
 use crate::script::{self, Start};
 use crate::ticker::Ticker;
 use crate::tiers::Heavy;
@@ -62,6 +63,7 @@ pub(crate) struct Shared {
     running: Mutex<HashMap<AppId, RunningApp>>,
     /// Whoever keeps the mailboxes; known once the switch runs.
     pub(crate) mailboxes: OnceLock<Arc<dyn Mailboxes>>,
+    pub(crate) recorder: Recorder,
 }
 
 #[derive(Debug)]
@@ -135,6 +137,7 @@ impl Host {
             ticker,
             running: Mutex::default(),
             mailboxes: OnceLock::new(),
+            recorder: Recorder::default(),
         };
         Ok(Host(Arc::new(Inner {
             shared: Arc::new(shared),

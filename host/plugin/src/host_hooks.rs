@@ -1,16 +1,16 @@
 //! The points beside routing and call apps, as the shell asks and tells them.
 
-use super::Host;
+use super::{Host, Shared};
 use crate::binding::Whom;
 use crate::chain::chain_deadline;
 use crate::events;
 use crate::rater::{AskRater, Quote};
 use crate::register::AskRegister;
 use crate::tiers::Heavy;
-use crate::{LiveEvents, Point};
+use crate::{LiveEvents, Point, RecordRefusal, RecordingState, Sample};
 use model::{
-    BrandId, Charge, CompanyId, Directory, GRANT_MAX_S, Hooks, RateAnswer, RateQuestion, RateVerdict, RaterPolicy,
-    RegisterAnswer, RegisterAttempt, RegisterVerdict, Told, Usage,
+    BindingId, BrandId, Charge, CompanyId, Directory, GRANT_MAX_S, Hooks, RateAnswer, RateQuestion, RateVerdict,
+    RaterPolicy, RegisterAnswer, RegisterAttempt, RegisterVerdict, Told, Usage,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -119,6 +119,39 @@ impl Host {
             rater.insert(scope, RaterPolicy { open_s });
         }
         Hooks { router_io: scopes(Point::RouterIo), registration: scopes(Point::Registration), rater }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    /// Begins to record what a binding is asked and told; a recording of it that is there is forgotten.
+    ///
+    /// # Errors
+    /// [`RecordRefusal`]: why nothing is recorded.
+    pub fn record(&self, binding: BindingId, sample: Sample) -> Result<(), RecordRefusal> {
+        let generation = self.0.generation.load();
+        let bound = generation.all.iter().find(|bound| bound.spec.id == binding).ok_or(RecordRefusal::NotLive)?;
+        self.0.shared.recorder.start(bound, sample)
+    }
+
+    /// How far a binding's recording has come.
+    #[must_use]
+    pub fn recording(&self, binding: BindingId) -> Option<RecordingState> {
+        let generation = self.0.generation.load();
+        let live = generation.all.iter().find(|bound| bound.spec.id == binding);
+        self.0.shared.recorder.state(binding, live)
+    }
+
+    /// A binding's recording, as a file.
+    #[must_use]
+    pub fn recording_file(&self, binding: BindingId) -> Option<String> {
+        self.0.shared.recorder.file(binding)
+    }
+
+    /// Ends a binding's recording, and forgets it. False where there is none.
+    pub fn forget_recording(&self, binding: BindingId) -> bool {
+        self.0.shared.recorder.forget(binding)
     }
 
     /// What plugins keep.

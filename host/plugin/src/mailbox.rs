@@ -7,6 +7,7 @@ use crate::capability::Denied;
 use crate::control::Verb;
 use crate::convert;
 use crate::guest::Guest;
+use crate::tape::taped;
 use core::fmt;
 use core::time::Duration;
 use model::{
@@ -173,8 +174,8 @@ impl Guest {
     }
 }
 
-impl wit::Host for Guest {
-    async fn open(&mut self, account: String) -> Result<Verb<wit::VoiceBox>> {
+impl Guest {
+    async fn open_now(&mut self, account: String) -> Result<Verb<wit::VoiceBox>> {
         Ok(match self.of_box(account, BoxVerb::Open).await {
             Ok(BoxReply::Opened(found)) => Ok(voice_box(found)),
             Ok(reply) => unfit(&reply),
@@ -182,7 +183,7 @@ impl wit::Host for Guest {
         })
     }
 
-    async fn check_pin(&mut self, account: String, pin: String) -> Result<Verb<wit::PinCheck>> {
+    async fn check_pin_now(&mut self, account: String, pin: String) -> Result<Verb<wit::PinCheck>> {
         Ok(match self.of_box(account, BoxVerb::CheckPin(pin)).await {
             Ok(BoxReply::Pin(check)) => Ok(match check {
                 PinCheck::Right => wit::PinCheck::Right,
@@ -195,11 +196,11 @@ impl wit::Host for Guest {
         })
     }
 
-    async fn set_pin(&mut self, account: String, pin: String) -> Result<Verb<()>> {
+    async fn set_pin_now(&mut self, account: String, pin: String) -> Result<Verb<()>> {
         Ok(self.done_with_box(account, BoxVerb::SetPin(Some(pin))).await)
     }
 
-    async fn deposit(&mut self, account: String, what: wit::DepositSpec) -> Result<Verb<i64>> {
+    async fn deposit_now(&mut self, account: String, what: wit::DepositSpec) -> Result<Verb<i64>> {
         let recording = match self.own_recording(what.recording) {
             Ok(recording) => recording,
             Err(error) => return Ok(Err(error)),
@@ -208,7 +209,7 @@ impl wit::Host for Guest {
         Ok(self.kept_in_box(account, BoxVerb::Deposit(Deposit { recording, caller, caller_name, urgent })).await)
     }
 
-    async fn messages(&mut self, account: String, from: wit::Folder) -> Result<Verb<Vec<wit::Message>>> {
+    async fn messages_now(&mut self, account: String, from: wit::Folder) -> Result<Verb<Vec<wit::Message>>> {
         Ok(match self.of_box(account, BoxVerb::Messages(Some(folder(from)))).await {
             Ok(BoxReply::Messages(list)) => Ok(list.into_iter().map(message).collect()),
             Ok(reply) => unfit(&reply),
@@ -216,23 +217,23 @@ impl wit::Host for Guest {
         })
     }
 
-    async fn move_message(&mut self, account: String, id: i64, to: wit::Folder) -> Result<Verb<()>> {
+    async fn move_message_now(&mut self, account: String, id: i64, to: wit::Folder) -> Result<Verb<()>> {
         Ok(self.done_with_box(account, BoxVerb::Move(id, folder(to))).await)
     }
 
-    async fn forward_message(&mut self, account: String, id: i64, to: String) -> Result<Verb<i64>> {
+    async fn forward_message_now(&mut self, account: String, id: i64, to: String) -> Result<Verb<i64>> {
         Ok(self.kept_in_box(account, BoxVerb::Forward(id, to)).await)
     }
 
-    async fn hear_message(&mut self, account: String, id: i64) -> Result<Verb<String>> {
+    async fn hear_message_now(&mut self, account: String, id: i64) -> Result<Verb<String>> {
         Ok(self.opened(account, BoxVerb::Hear(id)).await.and_then(|name| name.ok_or(Error::NotFound)))
     }
 
-    async fn hear_greeting(&mut self, account: String, kind: wit::Greeting) -> Result<Verb<Option<String>>> {
+    async fn hear_greeting_now(&mut self, account: String, kind: wit::Greeting) -> Result<Verb<Option<String>>> {
         Ok(self.opened(account, BoxVerb::HearGreeting(greeting(kind))).await)
     }
 
-    async fn hear_recording(&mut self, account: String, recording: String) -> Result<Verb<String>> {
+    async fn hear_recording_now(&mut self, account: String, recording: String) -> Result<Verb<String>> {
         let name = match self.own_recording(recording) {
             Ok(name) => name,
             Err(error) => return Ok(Err(error)),
@@ -240,7 +241,7 @@ impl wit::Host for Guest {
         Ok(self.opened(account, BoxVerb::HearRecording(name)).await.and_then(|name| name.ok_or(Error::NotFound)))
     }
 
-    async fn set_greeting(
+    async fn set_greeting_now(
         &mut self,
         account: String,
         kind: wit::Greeting,
@@ -251,6 +252,63 @@ impl wit::Host for Guest {
             Err(error) => return Ok(Err(error)),
         };
         Ok(self.done_with_box(account, BoxVerb::Greet(greeting(kind), recording)).await)
+    }
+}
+
+impl wit::Host for Guest {
+    async fn open(&mut self, account: String) -> Result<Verb<wit::VoiceBox>> {
+        Ok(taped!(self, "mailbox.open", (&account,), self.open_now(account).await?))
+    }
+
+    // A PIN is no part of a recording.
+    async fn check_pin(&mut self, account: String, pin: String) -> Result<Verb<wit::PinCheck>> {
+        self.conceal(&pin);
+        Ok(taped!(self, "mailbox.check-pin", (&account,), self.check_pin_now(account, pin).await?))
+    }
+
+    async fn set_pin(&mut self, account: String, pin: String) -> Result<Verb<()>> {
+        self.conceal(&pin);
+        Ok(taped!(self, "mailbox.set-pin", (&account,), self.set_pin_now(account, pin).await?))
+    }
+
+    async fn deposit(&mut self, account: String, what: wit::DepositSpec) -> Result<Verb<i64>> {
+        Ok(taped!(self, "mailbox.deposit", (&account, &what), self.deposit_now(account, what).await?))
+    }
+
+    async fn messages(&mut self, account: String, from: wit::Folder) -> Result<Verb<Vec<wit::Message>>> {
+        Ok(taped!(self, "mailbox.messages", (&account, from), self.messages_now(account, from).await?))
+    }
+
+    async fn move_message(&mut self, account: String, id: i64, to: wit::Folder) -> Result<Verb<()>> {
+        Ok(taped!(self, "mailbox.move-message", (&account, id, to), self.move_message_now(account, id, to).await?))
+    }
+
+    async fn forward_message(&mut self, account: String, id: i64, to: String) -> Result<Verb<i64>> {
+        let with = (account.clone(), id, to.clone());
+        Ok(taped!(self, "mailbox.forward-message", with, self.forward_message_now(account, id, to).await?))
+    }
+
+    async fn hear_message(&mut self, account: String, id: i64) -> Result<Verb<String>> {
+        Ok(taped!(self, "mailbox.hear-message", (&account, id), self.hear_message_now(account, id).await?))
+    }
+
+    async fn hear_greeting(&mut self, account: String, kind: wit::Greeting) -> Result<Verb<Option<String>>> {
+        Ok(taped!(self, "mailbox.hear-greeting", (&account, kind), self.hear_greeting_now(account, kind).await?))
+    }
+
+    async fn hear_recording(&mut self, account: String, recording: String) -> Result<Verb<String>> {
+        let with = (account.clone(), recording.clone());
+        Ok(taped!(self, "mailbox.hear-recording", with, self.hear_recording_now(account, recording).await?))
+    }
+
+    async fn set_greeting(
+        &mut self,
+        account: String,
+        kind: wit::Greeting,
+        recording: Option<String>,
+    ) -> Result<Verb<()>> {
+        let with = (account.clone(), kind, recording.clone());
+        Ok(taped!(self, "mailbox.set-greeting", with, self.set_greeting_now(account, kind, recording).await?))
     }
 }
 

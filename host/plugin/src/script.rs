@@ -2,16 +2,21 @@
 
 use crate::artifact::Linked;
 use crate::binding::Bound;
+use crate::bindings::app::CallAppPluginPre;
 use crate::bindings::router::strowger::types::types as wit;
 use crate::chain::{self, Failure};
 use crate::control::{Line, Script};
 use crate::convert;
 use crate::engine::Slot;
 use crate::guest::{self, Guest, Seat};
+use crate::hook::{self, Put};
 use crate::host::Shared;
+use crate::recorder::Outcome;
+use crate::tape::Tape;
 use crate::tiers::Heavy;
-use model::{AppFailure, AppOutcome, AppStart, Directory, LegHandle};
+use model::{AppArgs, AppFailure, AppOutcome, AppStart, CallInfo, Directory, LegHandle};
 use std::sync::Arc;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use wasmtime::Store;
 
@@ -49,9 +54,11 @@ impl Start {
             purse: crate::capability::Purse::None,
             cpu: config.app_cpu,
             heavy: &self.heavy,
+            tape: self.shared.recorder.begin(&self.bound, Some(self.start.call.call)),
         };
         let mut store = guest::store(&self.shared.apps, seat, config, &self.shared.ticker);
         let ended = timeout(config.app_life, self.script(&mut store)).await;
+        self.keep(&mut store, &ended);
         let outcome = match ended {
             Ok(Ok(Ok(status))) => match status {
                 Some(sip) if !(300..=699).contains(&sip) => Err(Failure::Invalid("run: status 300 to 699".to_owned())),
@@ -68,14 +75,47 @@ impl Start {
         outcome.map_err(app_failure)
     }
 
-    async fn script(&self, store: &mut Store<Guest>) -> wasmtime::Result<Result<Option<u16>, wit::Error>> {
+    async fn script(&self, store: &mut Store<Guest>) -> wasmtime::Result<Ended> {
         let Linked::App(pre) = &self.bound.linked else { return Err(wasmtime::Error::msg("no call app")) };
-        let plugin = pre.instantiate_async(&mut *store).await?;
-        let script = store.data_mut().script.as_mut();
-        let script = script.ok_or_else(|| wasmtime::Error::msg("no script"))?;
-        let caller = script.adopt(CALLER, self.start.call.clone(), "early")?;
-        plugin.strowger_call_app().call_run(store, caller, &self.start.args).await
+        enter(pre, store, &self.start.call, &self.start.args).await
     }
+
+    /// Keeps what was recorded.
+    fn keep(&self, store: &mut Store<Guest>, ended: &Result<wasmtime::Result<Ended>, Elapsed>) {
+        let Tape::Recording(take) = core::mem::take(&mut store.data_mut().tape) else { return };
+        let outcome = match ended {
+            Ok(Ok(ended)) => Some(outcome(ended)),
+            Ok(Err(error)) => hook::trapped(chain::failure(error, store.data())),
+            Err(_) => None,
+        };
+        let put = Put::App { call: self.start.call.clone(), args: self.start.args.clone() };
+        self.shared.recorder.finish(&self.bound, take, (Some(self.start.call.call), put), outcome);
+    }
+}
+
+/// What a script returns.
+pub(crate) type Ended = Result<Option<u16>, wit::Error>;
+
+/// As a recording keeps it.
+pub(crate) fn outcome(ended: &Ended) -> Outcome {
+    match ended {
+        Ok(status) => Outcome::Said(serde_json::to_value(status).unwrap_or_default()),
+        Err(error) => Outcome::Err(serde_json::to_value(error).unwrap_or_default()),
+    }
+}
+
+/// Instantiates, and runs the script.
+pub(crate) async fn enter(
+    pre: &CallAppPluginPre<Guest>,
+    store: &mut Store<Guest>,
+    call: &CallInfo,
+    args: &AppArgs,
+) -> wasmtime::Result<Ended> {
+    let plugin = pre.instantiate_async(&mut *store).await?;
+    let script = store.data_mut().script.as_mut();
+    let script = script.ok_or_else(|| wasmtime::Error::msg("no script"))?;
+    let caller = script.adopt(CALLER, call.clone(), "early")?;
+    plugin.strowger_call_app().call_run(store, caller, args).await
 }
 
 /// As the call engine hears it.

@@ -353,6 +353,12 @@ impl Handle {
         bindings.into_iter().find(|b| b.id == binding)?.trial
     }
 
+    /// The plugin host: recordings of what plugins are asked and told are kept there.
+    #[must_use]
+    pub fn plugins(&self) -> &plugin::Host {
+        &self.inner.plugins
+    }
+
     /// What a leg would cost, by the rater that would be asked about it.
     ///
     /// # Errors

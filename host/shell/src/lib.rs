@@ -48,6 +48,7 @@ pub use net::{
 };
 pub use plugin::Quote;
 pub use plugin::{LiveEvents, Since};
+pub use plugin::{RecordRefusal, RecordingState, Sample, TAKES_MAX};
 pub use proofs::IdentitySettings;
 pub use published::Figures;
 pub use recordings::{file_of as recording_file, remove_file as remove_recording};

@@ -5,6 +5,7 @@
 
 mod c;
 mod files;
+mod replay;
 mod scenario;
 mod script;
 mod template;
@@ -49,6 +50,9 @@ pub(crate) async fn run(command: &Author) -> Result<String, Failure> {
             };
             scenario::test(&wanted).await
         }
+        Author::Replay { recording, component, secrets } => {
+            replay::replay(recording, component, secrets.as_deref()).await
+        }
         Author::Keygen { file } => keygen(file),
         Author::Sign { file, key } => sign(file, key),
     }
@@ -58,6 +62,10 @@ pub(crate) async fn run(command: &Author) -> Result<String, Failure> {
 fn compile(component: &[u8]) -> Result<Arc<Artifact>, Failure> {
     let config = HostConfig { hooks_max: 1, apps_max: 1, hook_threads: 1, app_threads: 1, ..HostConfig::default() };
     let host = Host::new(config).map_err(Failure::start)?;
+    compile_on(&host, component)
+}
+
+fn compile_on(host: &Host, component: &[u8]) -> Result<Arc<Artifact>, Failure> {
     host.compile(component).map_err(Failure::refused)
 }
 

@@ -26,6 +26,10 @@ pub(super) async fn run(remote: &Remote, command: &Plugin) -> Result<String, Fai
         Plugin::Try { binding, plugin: Some(plugin), percent, config, .. } => {
             try_out(remote, binding, plugin, *percent, config.as_deref()).await
         }
+        Plugin::Record { binding, calls, share, save, end } => {
+            let begin = calls.map(|calls| json!({ "calls": calls, "percent": share }));
+            record(remote, binding, (begin, save.as_deref(), *end)).await
+        }
         Plugin::Secret { binding, name, remove } => secret(remote, binding, name.as_deref(), *remove).await,
         Plugin::Author(_) => Err(Failure::start("this command needs no switch")),
     }
@@ -178,6 +182,40 @@ async fn show_trial(remote: &Remote, binding: &str) -> Result<String, Failure> {
         out.push('\n');
     }
     Ok(out)
+}
+
+async fn record(
+    remote: &Remote,
+    binding: &str,
+    (begin, save, end): (Option<Value>, Option<&Path>, bool),
+) -> Result<String, Failure> {
+    let path = format!("/bindings/{}/recording", binding_id(remote, binding).await?);
+    if let Some(file) = save {
+        let bytes = remote.download(&format!("{path}/file"), file).await?;
+        let file = file.display();
+        if remote.json {
+            return Ok(json(&json!({ "file": file.to_string(), "bytes": bytes })));
+        }
+        return Ok(format!("{file}: {bytes} bytes.\nReplay it: strowger plugin replay {file} --component FILE\n"));
+    }
+    if end {
+        remote.write(reqwest::Method::DELETE, &path, &Value::Null).await?;
+        return Ok(format!("The recording of {binding} is gone.\n"));
+    }
+    let state = match begin {
+        Some(begin) => remote.write(reqwest::Method::PUT, &path, &begin).await?,
+        None => remote.get(&path, &[]).await?,
+    };
+    if remote.json {
+        return Ok(json(&state));
+    }
+    let said = |field| text(&state, field);
+    let over = if state["full"] == true { ", nothing more is recorded" } else { "" };
+    let left_out =
+        if state["left_out"] == 0 { String::new() } else { format!(", {} too large or too late", said("left_out")) };
+    let (calls, wanted, plugin) = (said("calls"), said("wanted"), said("plugin"));
+    let how = format!("strowger plugin record {binding} --save FILE");
+    Ok(format!("{calls} of {wanted} calls of {plugin} recorded{left_out}{over}.\nSave them: {how}\n"))
 }
 
 async fn secret(remote: &Remote, binding: &str, name: Option<&str>, remove: bool) -> Result<String, Failure> {

@@ -170,7 +170,11 @@ impl Remote {
     /// not be taken for one.
     pub(crate) async fn download(&self, path: &str, file: &Path) -> Result<u64, Failure> {
         let fail = |e: std::io::Error| Failure::start(format!("cannot write {}: {e}", file.display()));
-        let mut to = std::fs::File::create_new(file).map_err(fail)?;
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut to = options.open(file).map_err(fail)?;
         let fetched = self.fetch(path, &mut to).await;
         let whole = fetched.and_then(|bytes| to.sync_all().map_err(fail).map(|()| bytes));
         if whole.is_err() {

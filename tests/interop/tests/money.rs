@@ -320,6 +320,44 @@ fn the_books_hold_whatever_becomes_of_the_rater_and_the_database() {
 }
 
 #[test]
+fn what_was_asked_about_a_paid_call_is_answered_alike_by_the_same_rater_and_otherwise_by_another() {
+    let mut bank = Bank::open();
+    let _ = bank.switch().cli(&["plugin", "record", "rater", "--calls", "20"]);
+    let mut call = bank.talk();
+    bank.hang_up(&mut call);
+    bank.holds("a recorded call");
+    let path = |name: &str| bank.dir.path().join(name).to_str().unwrap().to_owned();
+    let saved = bank.switch().cli(&["plugin", "record", "rater", "--save", &path("calls.jsonl")]);
+    let text = std::fs::read_to_string(path("calls.jsonl")).unwrap();
+    assert_eq!(saved["bytes"], text.len());
+    for word in ["{\"authorize\":", "{\"settle\":", "\"ledger.commit\"", "\"directory.longest-prefix\""] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    let before = bank.wallet();
+    let replay = |component: &str| {
+        let mut command = std::process::Command::new(interop::binary());
+        let output = command.args(["plugin", "replay", &path("calls.jsonl"), "--component", &path(component)]).output();
+        let output = output.unwrap();
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), said(&output.stdout), said(&output.stderr))
+    };
+    let (code, out, err) = replay("rating.splug");
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    assert!(out.ends_with("as rating@0.1.0 answered.\n"), "{out}");
+    let (code, out, err) = replay("cheat.wasm");
+    assert_eq!(code, Some(1), "{out}{err}");
+    let asked = text.lines().count() - 2;
+    assert_eq!(out.lines().count(), asked, "one line for each that differs: {out}");
+    assert!(out.starts_with("1 authorize (") && out.contains("): answer /: was {\"said\":{\"Rate\":"), "{out}");
+    assert!(err.contains(&format!("{asked} of {asked} differ from what rating@")), "{err}");
+    assert_eq!(bank.wallet(), before, "a replay moves no money");
+    std::fs::write(path("calls.jsonl"), &text[..text.len() / 2]).unwrap();
+    let (code, _, err) = replay("rating.splug");
+    assert_eq!(code, Some(1));
+    assert!(err.contains("the recording is cut off"), "{err}");
+}
+
+#[test]
 fn money_that_is_used_up_ends_the_call_and_refuses_the_next() {
     let mut bank = Bank::open();
     let left = |bank: &Bank| cents(&bank.wallet()["balance"]);

@@ -24,6 +24,7 @@ pub(crate) mod policies;
 pub(crate) mod prefix_tables;
 pub(crate) mod recordings;
 pub(crate) mod registrations;
+pub(crate) mod replays;
 pub(crate) mod rules;
 pub(crate) mod security;
 pub(crate) mod socket;

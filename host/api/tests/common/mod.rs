@@ -141,6 +141,19 @@ impl Switch for FakeSwitch {
     fn trial(&self, _: BindingId) -> Option<Trial> {
         Some(Trial { calls: 7, same: 6, different: 1, differences: vec!["x".to_owned()], ..Trial::default() })
     }
+    fn record_plugin(&self, _: BindingId, sample: shell::Sample) -> Result<(), shell::RecordRefusal> {
+        if sample.wanted < 1_000 { Ok(()) } else { Err(shell::RecordRefusal::TooMany) }
+    }
+    fn plugin_recording(&self, _: BindingId) -> Option<shell::RecordingState> {
+        let (plugin, full) = ("front@0.1.0".to_owned(), false);
+        Some(shell::RecordingState { plugin, takes: 3, wanted: 20, bytes: 4_096, left_out: 0, full })
+    }
+    fn plugin_recording_file(&self, _: BindingId) -> Option<String> {
+        Some("{}\n".to_owned())
+    }
+    fn forget_plugin_recording(&self, _: BindingId) -> bool {
+        true
+    }
     fn unready(&self) -> Vec<String> {
         if self.draining.load(Ordering::SeqCst) { vec!["draining".to_owned()] } else { Vec::new() }
     }

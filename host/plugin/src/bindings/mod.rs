@@ -11,6 +11,7 @@ pub(crate) mod router {
         world: "strowger:routing/router-io-plugin",
         imports: { "strowger:host/http.send": async },
         exports: { default: async },
+        additional_derives: [serde::Serialize, serde::Deserialize],
     });
 }
 
@@ -29,6 +30,7 @@ pub(crate) mod app {
             "strowger:call/mailbox": async | trappable,
         },
         exports: { default: async },
+        additional_derives: [serde::Serialize, serde::Deserialize],
         with: {
             "strowger:types": super::router::strowger::types,
             "strowger:host": super::router::strowger::host,
@@ -43,6 +45,7 @@ pub(crate) mod registration {
         path: ["../../wit/types", "../../wit/host", "../../wit/hooks"],
         world: "strowger:hooks/registration-plugin",
         exports: { default: async },
+        additional_derives: [serde::Serialize, serde::Deserialize],
         with: {
             "strowger:types": super::router::strowger::types,
             "strowger:host": super::router::strowger::host,
@@ -56,6 +59,7 @@ pub(crate) mod feature {
         path: ["../../wit/types", "../../wit/host", "../../wit/hooks"],
         world: "strowger:hooks/feature-plugin",
         exports: { default: async },
+        additional_derives: [serde::Serialize, serde::Deserialize],
         with: {
             "strowger:types": super::router::strowger::types,
             "strowger:host": super::router::strowger::host,
@@ -69,6 +73,7 @@ pub(crate) mod event_sink {
         path: ["../../wit/types", "../../wit/host", "../../wit/hooks"],
         world: "strowger:hooks/event-sink-plugin",
         exports: { default: async },
+        additional_derives: [serde::Serialize, serde::Deserialize],
         with: {
             "strowger:types": super::router::strowger::types,
             "strowger:host": super::router::strowger::host,
@@ -83,6 +88,7 @@ pub(crate) mod rater {
         world: "strowger:billing/rater-plugin",
         imports: { "strowger:billing/ledger": async },
         exports: { default: async },
+        additional_derives: [serde::Serialize, serde::Deserialize],
         with: {
             "strowger:types": super::router::strowger::types,
             "strowger:host": super::router::strowger::host,

@@ -2,6 +2,7 @@
 
 use crate::bindings::router::strowger::host::clock::{Host, Local};
 use crate::guest::Guest;
+use crate::tape::taped;
 use jiff::tz::TimeZone;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,18 +53,24 @@ impl GuestClock {
 
 impl Host for Guest {
     fn now_ms(&mut self) -> u64 {
-        self.clock.now_ms()
+        taped!(self, "clock.now-ms", (), self.clock.now_ms())
     }
 
     fn monotonic_ns(&mut self) -> u64 {
+        taped!(self, "clock.monotonic-ns", (), self.since_it_began())
+    }
+
+    fn local_time(&mut self, zone: String, at_ms: u64) -> Option<Local> {
+        taped!(self, "clock.local-time", (&zone, at_ms), local(&zone, at_ms))
+    }
+}
+
+impl Guest {
+    fn since_it_began(&self) -> u64 {
         if self.clock.stands() {
             return self.clock.now_ms().saturating_sub(self.began_ms).saturating_mul(1_000_000);
         }
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    fn local_time(&mut self, zone: String, at_ms: u64) -> Option<Local> {
-        local(&zone, at_ms)
     }
 }
 

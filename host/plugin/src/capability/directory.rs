@@ -3,6 +3,7 @@
 use crate::bindings::router::strowger::host::directory::Host;
 use crate::bindings::router::strowger::types::types::{Attr, Error};
 use crate::guest::Guest;
+use crate::tape::taped;
 use model::{CompanyId, Directory, RouteTarget};
 use serde::Serialize;
 use std::sync::Arc;
@@ -28,15 +29,19 @@ struct Ddi<'a> {
 
 impl Host for Guest {
     fn find(&mut self, kind: String, key: String) -> Result<Option<String>, Error> {
-        find(&self.directory, self.company, &kind, &key)
+        taped!(self, "directory.find", (&kind, &key), find(&self.directory, self.company, &kind, &key))
     }
 
     fn longest_prefix(&mut self, table: String, number: String) -> Result<Option<(String, Vec<Attr>)>, Error> {
-        Ok(self.prefix_table(&table)?.longest(&number).map(row))
+        taped!(self, "directory.longest-prefix", (&table, &number), {
+            self.prefix_table(&table).map(|table| table.longest(&number).map(row))
+        })
     }
 
     fn prefixes(&mut self, table: String, number: String) -> Result<Vec<(String, Vec<Attr>)>, Error> {
-        Ok(self.prefix_table(&table)?.all(&number).into_iter().map(row).collect())
+        taped!(self, "directory.prefixes", (&table, &number), {
+            self.prefix_table(&table).map(|table| table.all(&number).into_iter().map(row).collect())
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use crate::HostConfig;
 use crate::bindings::router::strowger::host::http::{Host, Request, Response};
 use crate::bindings::router::strowger::types::types::{Error, Header};
 use crate::guest::Guest;
+use crate::tape::taped;
 use bundle::{Grants, HttpGrant};
 use core::future::Future;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,6 +15,7 @@ use core::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url, redirect};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use tokio::runtime::{Builder, Runtime};
@@ -262,8 +264,24 @@ fn headers(list: Vec<Header>) -> Result<HeaderMap, Error> {
     Ok(map)
 }
 
+/// A request as a recording shows it: of header fields only the names, whose values are often keys.
+fn shown(request: &Request) -> (&str, &str, Vec<&str>, Cow<'_, str>, Option<&str>, u32) {
+    let names = request.headers.iter().map(|h| h.name.as_str()).collect();
+    let body = String::from_utf8_lossy(&request.body);
+    (&request.method, &request.url, names, body, request.auth_secret.as_deref(), request.timeout_ms)
+}
+
 impl Host for Guest {
     async fn send(&mut self, request: Request) -> Result<Response, Error> {
+        taped!(self, "http.send", shown(&request), self.send_out(request).await)
+    }
+}
+
+impl Guest {
+    async fn send_out(&mut self, request: Request) -> Result<Response, Error> {
+        if self.strayed() {
+            return Err(Error::Unavailable("a replay reaches nobody".to_owned()));
+        }
         let bearer = match &request.auth_secret {
             Some(name) => Some(self.secret(name)?.clone()),
             None => None,

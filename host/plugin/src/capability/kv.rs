@@ -3,6 +3,7 @@
 use crate::bindings::router::strowger::host::kv::Host;
 use crate::bindings::router::strowger::types::types::Error;
 use crate::guest::Guest;
+use crate::tape::taped;
 use tables::{KvEntry, KvError, KvSpace};
 
 /// Most keys one listing gives.
@@ -28,19 +29,29 @@ impl Guest {
 
 impl Host for Guest {
     fn get(&mut self, bucket: String, key: String) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self.bucket(&bucket)?.get(&key, self.clock.now_ms()))
+        taped!(self, "kv.get", (&bucket, &key), {
+            self.bucket(&bucket).map(|space| space.get(&key, self.clock.now_ms()))
+        })
     }
 
     fn put(&mut self, bucket: String, key: String, value: Vec<u8>, ttl_s: Option<u32>) -> Result<(), Error> {
-        self.bucket(&bucket)?.put(&key, KvEntry { value, expires_ms: self.until(ttl_s) }).map_err(error)
+        taped!(self, "kv.put", (&bucket, &key, &value, ttl_s), {
+            let entry = KvEntry { value, expires_ms: self.until(ttl_s) };
+            self.bucket(&bucket).and_then(|space| space.put(&key, entry).map_err(error))
+        })
     }
 
     fn delete(&mut self, bucket: String, key: String) -> Result<(), Error> {
-        self.bucket(&bucket)?.delete(&key).map_err(error)
+        taped!(self, "kv.delete", (&bucket, &key), {
+            self.bucket(&bucket).and_then(|space| space.delete(&key).map_err(error))
+        })
     }
 
     fn add(&mut self, bucket: String, key: String, delta: i64, ttl_s: Option<u32>) -> Result<i64, Error> {
-        self.bucket(&bucket)?.add(&key, delta, self.until(ttl_s), self.clock.now_ms()).map_err(error)
+        taped!(self, "kv.add", (&bucket, &key, delta, ttl_s), {
+            let (until, now) = (self.until(ttl_s), self.clock.now_ms());
+            self.bucket(&bucket).and_then(|space| space.add(&key, delta, until, now).map_err(error))
+        })
     }
 
     fn swap(
@@ -51,8 +62,11 @@ impl Host for Guest {
         value: Vec<u8>,
         ttl_s: Option<u32>,
     ) -> Result<bool, Error> {
-        let entry = KvEntry { value, expires_ms: self.until(ttl_s) };
-        self.bucket(&bucket)?.swap(&key, expect.as_deref(), entry, self.clock.now_ms()).map_err(error)
+        taped!(self, "kv.swap", (&bucket, &key, &expect, &value, ttl_s), {
+            let entry = KvEntry { value, expires_ms: self.until(ttl_s) };
+            let now = self.clock.now_ms();
+            self.bucket(&bucket).and_then(|space| space.swap(&key, expect.as_deref(), entry, now).map_err(error))
+        })
     }
 
     fn keys(
@@ -62,7 +76,10 @@ impl Host for Guest {
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<String>, Error> {
-        let limit = usize::try_from(limit.min(KEYS_MAX)).unwrap_or_default();
-        Ok(self.bucket(&bucket)?.keys(&prefix, after.as_deref(), limit, self.clock.now_ms()))
+        taped!(self, "kv.keys", (&bucket, &prefix, &after, limit), {
+            let limit = usize::try_from(limit.min(KEYS_MAX)).unwrap_or_default();
+            let now = self.clock.now_ms();
+            self.bucket(&bucket).map(|space| space.keys(&prefix, after.as_deref(), limit, now))
+        })
     }
 }

@@ -4,6 +4,7 @@
 use crate::bindings::rater::strowger::billing::ledger::{Account, Host, Money};
 use crate::bindings::router::strowger::types::types::{Attr, Error};
 use crate::guest::Guest;
+use crate::tape::taped;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
@@ -91,10 +92,8 @@ impl Guest {
             LedgerSaid::Account(_) => Err(Error::Unavailable("the ledger has said something else".to_owned())),
         }
     }
-}
 
-impl Host for Guest {
-    async fn balance(&mut self) -> Result<Account, Error> {
+    async fn balance_told(&mut self) -> Result<Account, Error> {
         let (since, zone) = self.midnight();
         match self.act(false, LedgerAct::Account(since, zone)).await? {
             LedgerSaid::Account(seen) => Ok(Account {
@@ -112,17 +111,17 @@ impl Host for Guest {
         }
     }
 
-    async fn reserve(&mut self, name: String, amount: Money, ttl_s: u32) -> Result<i64, Error> {
+    async fn reserve_now(&mut self, name: String, amount: Money, ttl_s: u32) -> Result<i64, Error> {
         let act = LedgerAct::Reserve(key(&name), money(amount)?, ttl_s, self.midnight().0);
         self.amount(act).await
     }
 
-    async fn adjust(&mut self, name: String, amount: Money, ttl_s: u32) -> Result<i64, Error> {
+    async fn adjust_now(&mut self, name: String, amount: Money, ttl_s: u32) -> Result<i64, Error> {
         let act = LedgerAct::Adjust(key(&name), money(amount)?, ttl_s, self.midnight().0);
         self.amount(act).await
     }
 
-    async fn commit(
+    async fn commit_now(
         &mut self,
         name: String,
         reservation: Option<String>,
@@ -138,9 +137,39 @@ impl Host for Guest {
         self.amount(act).await
     }
 
-    async fn release(&mut self, name: String) -> Result<(), Error> {
+    async fn release_now(&mut self, name: String) -> Result<(), Error> {
         let act = LedgerAct::Release(key(&name));
         self.amount(act).await.map(|_| ())
+    }
+}
+
+impl Host for Guest {
+    async fn balance(&mut self) -> Result<Account, Error> {
+        taped!(self, "ledger.balance", (), self.balance_told().await)
+    }
+
+    async fn reserve(&mut self, name: String, amount: Money, ttl_s: u32) -> Result<i64, Error> {
+        taped!(self, "ledger.reserve", (&name, &amount, ttl_s), self.reserve_now(name, amount, ttl_s).await)
+    }
+
+    async fn adjust(&mut self, name: String, amount: Money, ttl_s: u32) -> Result<i64, Error> {
+        taped!(self, "ledger.adjust", (&name, &amount, ttl_s), self.adjust_now(name, amount, ttl_s).await)
+    }
+
+    async fn commit(
+        &mut self,
+        name: String,
+        reservation: Option<String>,
+        amount: Money,
+        memo: Vec<Attr>,
+    ) -> Result<i64, Error> {
+        taped!(self, "ledger.commit", (&name, &reservation, &amount, &memo), {
+            self.commit_now(name, reservation, amount, memo).await
+        })
+    }
+
+    async fn release(&mut self, name: String) -> Result<(), Error> {
+        taped!(self, "ledger.release", (&name,), self.release_now(name).await)
     }
 }
 

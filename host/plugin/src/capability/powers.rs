@@ -2,6 +2,7 @@
 
 use crate::capability::http::HttpPower;
 use crate::capability::secrets::Secret;
+use crate::tape::SECRET;
 use crate::{BindingSpec, HostConfig};
 use arc_swap::ArcSwap;
 use bundle::Grants;
@@ -87,7 +88,36 @@ impl Powers {
         let known = self.secrets.values().flatten().map(Secret::reveal);
         // Shorter ones would tear up ordinary words, and tell what they are by it.
         known.filter(|secret| secret.len() >= HUSHED_MIN).fold(Cow::Borrowed(text), |text, secret| {
-            if text.contains(secret) { Cow::Owned(text.replace(secret, "[secret]")) } else { text }
+            if text.contains(secret) { Cow::Owned(text.replace(secret, SECRET)) } else { text }
+        })
+    }
+
+    /// Whether it knows one that is too short to be taken out of anything.
+    pub(crate) fn knows_a_short_secret(&self) -> bool {
+        self.secrets.values().flatten().any(|secret| (1..HUSHED_MIN).contains(&secret.reveal().len()))
+    }
+
+    /// The same for bytes; `None` where no secret is in them.
+    pub(crate) fn hushed_bytes(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let known = self.secrets.values().flatten().map(|secret| secret.reveal().as_bytes());
+        known.filter(|secret| secret.len() >= HUSHED_MIN).fold(None, |hushed, secret| {
+            let bytes = hushed.as_deref().unwrap_or(bytes);
+            let at = bytes.windows(secret.len()).position(|window| window == secret);
+            let Some(at) = at else { return hushed };
+            let (mut out, mut rest) = (bytes[..at].to_vec(), &bytes[at..]);
+            while let Some(first) = rest.first() {
+                match rest.strip_prefix(secret) {
+                    Some(behind) => {
+                        out.extend_from_slice(SECRET.as_bytes());
+                        rest = behind;
+                    }
+                    None => {
+                        out.push(*first);
+                        rest = &rest[1..];
+                    }
+                }
+            }
+            Some(out)
         })
     }
 

@@ -3,6 +3,7 @@
 use crate::bindings::router::strowger::host::secrets::Host;
 use crate::bindings::router::strowger::types::types::Error;
 use crate::guest::Guest;
+use crate::tape::{Cue, SECRET};
 use core::fmt;
 
 /// A secret of a binding. Shows nothing of itself but to the guest it was granted to and in an `Authorization` field.
@@ -37,7 +38,17 @@ impl Guest {
 
 impl Host for Guest {
     fn get(&mut self, name: String) -> Result<String, Error> {
-        self.secret(&name).map(|secret| secret.reveal().to_owned())
+        let cue = self.cue::<Result<String, Error>>("secrets.get", &(&name,));
+        if let Cue::Known(said) = cue {
+            // Whoever replays may have one of his own.
+            let own = self.bound.powers.secrets.get(&name).cloned().flatten();
+            return said.map(|masked| own.map_or(masked, |own| own.reveal().to_owned()));
+        }
+        let said = self.secret(&name).map(|secret| secret.reveal().to_owned());
+        // Whatever it is, however short: a recording holds none.
+        let shown = said.as_ref().map(|_| SECRET.to_owned()).map_err(Clone::clone);
+        self.keep(cue, &shown);
+        said
     }
 }
 
