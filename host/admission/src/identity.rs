@@ -46,6 +46,9 @@ fn number_of(value: HeaderValue<'_>) -> Option<String> {
     let uri = value.name_addr().ok()?.uri();
     let text = if uri.is_tel() { tel_number(uri) } else { uri.user_unescaped()?.into_owned() };
     // RFC 3966 section 5.1.1: separators are for people.
+    if text.bytes().all(|b| b.is_ascii_digit() || b == b'+') {
+        return Some(text);
+    }
     let looks_dialled = text.bytes().all(|b| b.is_ascii_digit() || b"+-.() ".contains(&b));
     Some(if looks_dialled { text.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect() } else { text })
 }

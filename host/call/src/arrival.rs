@@ -91,7 +91,7 @@ impl Arrival {
             company: company.id,
             company_name: company.name.clone(),
             account: self.account.as_ref().map(|account| account.username.clone()),
-            source_ip: self.flow.remote.ip().to_string(),
+            source_ip: sip_message::ip_text(self.flow.remote.ip()),
             caller: self.caller(),
             callee: callee_party(&self.callee_user, &company.domain),
             headers: visible_headers(&self.request),
@@ -149,6 +149,6 @@ pub fn visible_headers(request: &Message) -> Vec<Header> {
     request
         .places()
         .filter(|place| !is_hidden(place.name))
-        .map(|place| Header { name: place.written.to_owned(), value: place.value.text().into_owned() })
+        .map(|place| Header { name: place.written().to_owned(), value: place.value().text().into_owned() })
         .collect()
 }

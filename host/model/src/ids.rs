@@ -56,13 +56,17 @@ impl IdSource {
 
     /// The same at the end of a text.
     pub fn append_token(&mut self, len: usize, out: &mut String) {
-        let mut pool = 0_u64;
-        for i in 0..len {
-            if i % 12 == 0 {
-                pool = self.u64();
+        let mut left = len;
+        while left > 0 {
+            let mut pool = self.u64();
+            let mut letters = [0; 12];
+            for letter in &mut letters {
+                *letter = ALPHABET[(pool & 31) as usize];
+                pool >>= 5;
             }
-            out.push(char::from(ALPHABET[(pool & 31) as usize]));
-            pool >>= 5;
+            let some = left.min(letters.len());
+            out.push_str(core::str::from_utf8(&letters[..some]).unwrap_or_default());
+            left -= some;
         }
     }
 }

@@ -125,7 +125,8 @@ impl Bench {
         let credentials = format!("Authorization: {}\r\n", answer.expect("an answer"));
         let registered = self.give(&at, text(2, &credentials)).sent.pop().expect("a 200");
         assert!(registered.starts_with("SIP/2.0 200"), "{registered}");
-        self.wait(Duration::from_millis(10));
+        // Slow enough for the rate that an account has.
+        self.wait(Duration::from_millis(100));
     }
 
     /// INVITE, 180, 200, ACK, BYE of the caller; the plugin's answer is a plan with one account, media direct.

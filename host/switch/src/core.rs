@@ -52,6 +52,8 @@ pub struct Core {
     pub(crate) ids: IdSource,
     pub(crate) counters: Counters,
     pub(crate) out: VecDeque<Output>,
+    /// What follows the transmits of a step; empty between steps, and kept for its room.
+    later: VecDeque<call::Output>,
 }
 
 impl Core {
@@ -106,6 +108,7 @@ impl Core {
             ids,
             counters: Counters::default(),
             out: VecDeque::new(),
+            later: VecDeque::new(),
         }
     }
 
@@ -310,7 +313,6 @@ impl Core {
             let recording = RecordingId(piece.recording.number());
             self.out.push_back(Output::Recording(RecordingEvent::Sound(recording, piece.samples)));
         }
-        let mut later = VecDeque::new();
         while let Some(output) = self.calls.poll_output() {
             match output {
                 call::Output::Record(record) => self.out.push_back(Output::Record(record)),
@@ -322,7 +324,7 @@ impl Core {
                 | call::Output::AppStop { .. }
                 | call::Output::Recording(_)
                 | call::Output::Throw(_)
-                | call::Output::Event(_) => later.push_back(output),
+                | call::Output::Event(_) => self.later.push_back(output),
             }
         }
         while let Some(mut transmit) = self.transactions.poll_transmit() {
@@ -334,7 +336,9 @@ impl Core {
             self.out.push_back(Output::Transmit(transmit));
         }
         self.ask_for_hops();
-        self.out.extend(later.into_iter().map(Output::from));
+        while let Some(output) = self.later.pop_front() {
+            self.out.push_back(Output::from(output));
+        }
     }
 
     /// Lends the floors to the call engine.

@@ -51,9 +51,11 @@ impl Core {
     /// The checks of section 16.3 that the screen for user agents lacks: an INVITE that has been here before, and
     /// extensions that a proxy must know.
     pub(crate) fn screen_loops(&self, request: &Message) -> Result<(), Refusal> {
-        let own: Vec<_> = self.setup.listeners.iter().map(|l| l.local).collect();
-        if sip_proxy::is_loop(request, &own) {
+        if sip_proxy::is_loop(request, |address| self.setup.listeners.iter().any(|l| l.local == address)) {
             return Err((482, Vec::new()));
+        }
+        if request.header(Name::ProxyRequire).is_none() {
+            return Ok(());
         }
         let required: Vec<String> = request.values(Name::ProxyRequire).map(|v| v.text().into_owned()).collect();
         if !required.is_empty() {

@@ -122,7 +122,8 @@ pub(crate) fn body(message: &Message) -> Option<bytes::Bytes> {
 }
 
 fn contact_uri(config: &Config, flow: &Flow) -> String {
-    let mut uri = b"sip:".to_vec();
+    let mut uri = Vec::with_capacity(64 + config.contact_user.len());
+    uri.extend_from_slice(b"sip:");
     if !config.contact_user.is_empty() {
         uri.extend_from_slice(config.contact_user.as_bytes());
         uri.push(b'@');

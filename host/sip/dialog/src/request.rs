@@ -181,6 +181,7 @@ fn allows(config: &Config, method: Method<'_>) -> bool {
 
 /// The option tags that a request requires and we lack (section 8.2.2.3).
 pub(crate) fn unsupported(config: &Config, request: &Message) -> Option<String> {
+    request.header(Name::Require)?;
     let supported: Vec<&str> = config.supported.split(',').map(str::trim).filter(|tag| !tag.is_empty()).collect();
     let missing = request.unsupported_options(&supported);
     (!missing.is_empty()).then(|| missing.join(", "))

@@ -124,8 +124,7 @@ impl DialogPath {
 
 /// The URI of the first Contact.
 fn contact(message: &Message) -> Option<String> {
-    let value = message.values(Name::Contact).next()?;
-    let uri = value.name_addr().ok()?.uri();
+    let uri = message.contact()?.uri();
     uri.is_sip().then(|| uri.as_str().to_owned())
 }
 

@@ -35,18 +35,32 @@ pub(crate) fn is_host(host: &str) -> bool {
 
 /// Splits `host[:port]`; white space may stand around the colon, as Via lets it.
 pub(crate) fn host_port(text: &str) -> Option<(&str, Option<u16>)> {
-    // Nearly all there is: a name or an IPv4 address, then maybe a colon and digits.
-    let bytes = text.as_bytes();
-    let name = host_name_len(bytes);
-    match bytes.get(name) {
-        None if name > 0 => return Some((text, None)),
-        Some(b':') if name > 0 => {
-            if let Some(port) = bytes.get(name + 1..).and_then(digits) {
-                return Some((text.get(..name)?, Some(port)));
-            }
-        }
-        _ => {}
+    match plain_host_port(text.as_bytes()) {
+        Some((name_len, port)) => Some((text.get(..name_len)?, port)),
+        None => any_host_port(text),
     }
+}
+
+/// The length of the host in `host[:port]`, and the port; for what has no white space in it.
+pub(crate) fn host_and_port(text: &[u8]) -> Option<(usize, Option<u16>)> {
+    plain_host_port(text).or_else(|| {
+        let (host, port) = any_host_port(core::str::from_utf8(text).ok()?)?;
+        Some((host.len(), port))
+    })
+}
+
+/// Nearly all there is: a name or an IPv4 address, then maybe a colon and digits.
+fn plain_host_port(text: &[u8]) -> Option<(usize, Option<u16>)> {
+    let name = host_name_len(text);
+    match text.get(name) {
+        None if name > 0 => Some((name, None)),
+        Some(b':') if name > 0 => Some((name, Some(text.get(name + 1..).and_then(digits)?))),
+        _ => None,
+    }
+}
+
+#[cold]
+fn any_host_port(text: &str) -> Option<(&str, Option<u16>)> {
     let after = if text.starts_with('[') { memchr::memchr(b']', text.as_bytes())? + 1 } else { 0 };
     let colon = text.bytes().skip(after).position(|b| b == b':').map(|at| at + after);
     let (host, port) = match colon {

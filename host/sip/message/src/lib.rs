@@ -53,6 +53,6 @@ pub use uri::{Uri, UriRef, unescape};
 pub use value::{HeaderValue, ValueList};
 pub use via::{MAGIC_COOKIE, ViaRef};
 pub use write::{
-    RequestWriter, ResponseWriter, address_text, name_addr, push_address, push_ip, push_number, push_stamp, quoted,
-    via_value,
+    RequestWriter, ResponseWriter, address_text, ip_text, name_addr, push_address, push_ip, push_number, push_stamp,
+    quoted, via_value,
 };

@@ -31,8 +31,16 @@ pub(crate) struct Field {
 /// The first line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Start {
-    Request { method: Span, uri: Span },
-    Response { status: u16, reason: Span },
+    Request {
+        method: Span,
+        /// The method, if it is one that we know.
+        known: Option<Method<'static>>,
+        uri: Span,
+    },
+    Response {
+        status: u16,
+        reason: Span,
+    },
 }
 
 /// One SIP message. A clone shares it.
@@ -52,6 +60,8 @@ pub(crate) struct Parsed {
     pub(crate) fields: SmallVec<[Field; 16]>,
     pub(crate) first: First,
     pub(crate) body: Span,
+    /// Whether each field fills one line, which ends in CRLF.
+    pub(crate) plain: bool,
     pub(crate) known: OnceLock<Known>,
 }
 
@@ -68,6 +78,8 @@ const _: () = assert!(COUNT <= 128, "a bit for each known name");
 
 impl First {
     pub(crate) const NONE: First = First { at: [0; COUNT], repeated: 0 };
+    /// The index that stands for itself and every later one.
+    const VAGUE: usize = u8::MAX as usize - 1;
 
     /// Notes a field; earlier ones of the same name stay the first.
     pub(crate) fn note(&mut self, id: u8, index: usize) {
@@ -105,6 +117,26 @@ impl Message {
         }
     }
 
+    /// The whole line of a field that is written as we would write it (`Name: value`, CRLF), with its line end.
+    pub(crate) fn canonical_line(&self, field: &Field, name: &str) -> Option<&[u8]> {
+        let (start, value) = (field.start as usize, field.value);
+        let line = self.0.bytes.get(start..value.end as usize + 2)?;
+        let (head, tail) = (line.get(..name.len() + 2)?, line.get(line.len() - 2..)?);
+        let plain = usize::from(field.name_len) == name.len()
+            && value.start as usize == start + name.len() + 2
+            && head.starts_with(name.as_bytes())
+            && head.ends_with(b": ")
+            && tail == b"\r\n"
+            && (self.0.plain || !crate::scan::has_line_end(self.cut(value)));
+        plain.then_some(line)
+    }
+
+    /// The fields of a known name, as they lie in the index.
+    pub(crate) fn fields_of(&self, name: Name<'_>) -> impl Iterator<Item = &Field> {
+        let wanted = Wanted::new(name);
+        self.fields_from(wanted).filter(move |field| wanted.id != 0 && field.id == wanted.id)
+    }
+
     /// A header field's value.
     pub(crate) fn value_at(&self, span: Span) -> HeaderValue<'_> {
         match self.0.head.as_ref().and_then(|head| head.get(span.start as usize..span.end as usize)) {
@@ -140,7 +172,8 @@ impl Message {
     #[must_use]
     pub fn method(&self) -> Option<Method<'_>> {
         match self.0.start {
-            Start::Request { method, .. } => Some(Method::new(self.cut_str(method))),
+            Start::Request { known: Some(known), .. } => Some(known),
+            Start::Request { method, .. } => Some(Method::Other(self.cut_str(method))),
             Start::Response { .. } => None,
         }
     }
@@ -154,7 +187,8 @@ impl Message {
     /// The Request-URI, if it is a request and the URI can be read (the validity pass refuses it otherwise).
     #[must_use]
     pub fn request_uri(&self) -> Option<UriRef<'_>> {
-        UriRef::parse(self.request_uri_str()?).ok()
+        let parts = self.known().uri?;
+        Some(UriRef::again(self.request_uri_str()?, parts))
     }
 
     /// The Request-URI as written.
@@ -197,10 +231,16 @@ impl Message {
         Headers { message: self, wanted, fields: self.fields_from(wanted) }
     }
 
-    /// The fields from the first one on that may be what is wanted.
+    /// The fields that may be what is wanted, from the first one on: no other where the index tells that it is the only.
     fn fields_from(&self, wanted: Wanted<'_>) -> core::slice::Iter<'_, Field> {
-        let from = if wanted.id == 0 { 0 } else { self.0.first.of(wanted.id).unwrap_or(self.0.fields.len()) };
-        self.0.fields.get(from..).unwrap_or_default().iter()
+        let fields = self.0.fields.as_slice();
+        if wanted.id == 0 {
+            return fields.iter();
+        }
+        let Some(first) = self.0.first.of(wanted.id) else { return [].iter() };
+        let only = first < First::VAGUE && self.0.first.repeated & (1 << wanted.id) == 0;
+        let end = if only { first + 1 } else { fields.len() };
+        fields.get(first..end).unwrap_or_default().iter()
     }
 
     /// Every value of every field called `name`, comma lists split.
@@ -225,8 +265,15 @@ impl Message {
         self.cut_str(Span { start: field.start, end: field.start + u32::from(field.name_len) })
     }
 
-    fn required(&self, name: Name<'static>) -> Result<HeaderValue<'_>, ParseError> {
-        self.header(name).ok_or(ParseError::Missing(name))
+    /// The first field called so, and where its value lies.
+    pub(crate) fn required(&self, name: Name<'static>) -> Result<(Span, HeaderValue<'_>), ParseError> {
+        let first = self.0.first.of(name.id()).and_then(|at| self.0.fields.get(at));
+        // Past what the index tells exactly it has to be looked for.
+        let field = first.filter(|field| field.id == name.id()).or_else(|| {
+            let wanted = Wanted::new(name);
+            self.fields_from(wanted).find(|field| wanted.is(self, field))
+        });
+        field.map(|field| (field.value, self.value_at(field.value))).ok_or(ParseError::Missing(name))
     }
 
     /// Where a piece of the message lies.
@@ -241,18 +288,10 @@ impl Message {
         self.0.known.get_or_init(|| Known::read(self))
     }
 
-    pub(crate) fn read_name_addr(&self, name: Name<'static>) -> Result<NameAddrRef<'_>, ParseError> {
-        self.required(name)?.name_addr().map_err(|_| ParseError::Malformed(name))
-    }
-
     /// The first value of the first Via.
     pub fn top_via(&self) -> Result<ViaRef<'_>, ParseError> {
-        self.known().via.as_ref().map(|at| at.view(self)).map_err(|error| *error)
-    }
-
-    pub(crate) fn read_top_via(&self) -> Result<ViaRef<'_>, ParseError> {
-        let first = self.required(Name::Via)?.list().next();
-        first.ok_or(ParseError::Malformed(Name::Via)).and_then(ViaRef::of)
+        let via = self.known().via.as_ref().map_err(|error| *error)?;
+        Ok(ViaRef::again(self.cut_str(via.value), via.parts))
     }
 
     /// Every Via value in order, top first.
@@ -277,26 +316,45 @@ impl Message {
         self.known().call_id.map(|at| self.cut_str(at))
     }
 
-    pub(crate) fn read_call_id(&self) -> Result<&str, ParseError> {
-        let text = self.cut_str(self.span_of(self.required(Name::CallId)?.as_bytes()));
+    pub(crate) fn read_call_id(&self) -> Result<Span, ParseError> {
+        let (span, _) = self.required(Name::CallId)?;
+        let text = self.cut_str(span);
         let broken = text.is_empty() || crate::scan::has_blank(text.as_bytes());
-        if broken { Err(ParseError::Malformed(Name::CallId)) } else { Ok(text) }
+        if broken { Err(ParseError::Malformed(Name::CallId)) } else { Ok(span) }
+    }
+
+    /// The Contact, if there is one value that is no star and can be read, and nothing beside it.
+    pub(crate) fn only_contact(&self) -> Option<NameAddrRef<'_>> {
+        self.known().contact.as_ref().map(|at| at.view(self))
+    }
+
+    /// The first contact, if it can be read; of a star nothing can.
+    #[must_use]
+    pub fn contact(&self) -> Option<NameAddrRef<'_>> {
+        self.only_contact().or_else(|| self.values(Name::Contact).next()?.name_addr().ok())
+    }
+
+    /// The first Route value, if it can be read.
+    #[must_use]
+    pub fn top_route(&self) -> Option<NameAddrRef<'_>> {
+        self.known().route.as_ref().map(|at| at.view(self))
     }
 
     /// Whether every parameter of the top Via is well formed.
     pub(crate) fn top_via_is_sound(&self) -> Result<bool, ParseError> {
-        self.known().via.as_ref().map(crate::known::ViaAt::is_sound).map_err(|error| *error)
+        self.known().via.as_ref().map(|via| via.parts.is_sound()).map_err(|error| *error)
     }
 
     /// CSeq.
     pub fn cseq(&self) -> Result<CSeqRef<'_>, ParseError> {
         let at = self.known().cseq.as_ref().map_err(|error| *error)?;
-        Ok(CSeqRef { number: at.number, method: Method::new(self.cut_str(at.method)) })
+        let method = at.known.unwrap_or_else(|| Method::Other(self.cut_str(at.method)));
+        Ok(CSeqRef { number: at.number, method })
     }
 
     pub(crate) fn read_cseq(&self) -> Result<(u32, &str), ParseError> {
         let malformed = ParseError::Malformed(Name::CSeq);
-        let text = self.required(Name::CSeq)?.to_str().ok_or(malformed)?;
+        let text = self.required(Name::CSeq)?.1.to_str().ok_or(malformed)?;
         let (number, method) = split_before(text, is_lws);
         let method = crate::scan::trim_str(method);
         let number: u32 = crate::scan::digits(number.as_bytes()).ok_or(malformed)?;
@@ -308,6 +366,9 @@ impl Message {
 
     /// The contacts.
     pub fn contacts(&self) -> Result<Contacts<'_>, ParseError> {
+        if let Some(only) = self.only_contact() {
+            return Ok(Contacts::List(vec![only]));
+        }
         let malformed = ParseError::Malformed(Name::Contact);
         let mut star = false;
         let mut list = Vec::new();

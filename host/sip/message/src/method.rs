@@ -16,7 +16,12 @@ macro_rules! methods {
             /// The method that `text` spells.
             #[must_use]
             pub fn new(text: &'a str) -> Self {
-                match text { $($text => Method::$name,)* _ => Method::Other(text) }
+                Method::known(text).unwrap_or(Method::Other(text))
+            }
+
+            /// The method that `text` spells, if it is one of ours.
+            pub(crate) fn known(text: &str) -> Option<Method<'static>> {
+                match text { $($text => Some(Method::$name),)* _ => None }
             }
 
             /// Its spelling on the wire.

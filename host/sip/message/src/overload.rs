@@ -29,13 +29,13 @@ impl ViaRef<'_> {
     #[must_use]
     pub fn offers_overload_control(&self) -> bool {
         let loss = || self.params().get("oc-algo").is_none_or(names_loss);
-        self.marks().overload && self.params().find("oc").is_some_and(|oc| oc.value.is_none()) && loss()
+        self.speaks_of_overload() && self.params().find("oc").is_some_and(|oc| oc.value.is_none()) && loss()
     }
 
     /// What the server asks that answered with this Via; `None` where it asks nothing that can be understood.
     #[must_use]
     pub fn overload(&self) -> Option<OverloadReport> {
-        if !self.marks().overload {
+        if !self.speaks_of_overload() {
             return None;
         }
         let params = self.params();

@@ -1,6 +1,9 @@
 //! `;name=value` parameters of URIs and header values (RFC 3261 section 25.1), quote aware.
 
-use crate::scan::{cut, find_unquoted, param_name_len, param_value_len, trim_str};
+use crate::scan::{
+    cut, find_unquoted, is_lws, offset_in, param_name_end, param_name_len, param_value_end, param_value_len, trim_str,
+};
+use core::ops::Range;
 use std::borrow::Cow;
 
 /// One parameter.
@@ -60,11 +63,12 @@ impl<'a> Params<'a> {
     pub(crate) fn segments(self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let mut walk = self.walk();
         let all = core::iter::from_fn(move || walk.next_raw()?.ok());
-        all.map(|raw| (raw.name, raw.text)).filter(|(name, _)| !name.is_empty())
+        let cut = move |range: Range<usize>| self.rest.get(range).unwrap_or_default();
+        all.map(move |raw| (cut(raw.name), cut(raw.text))).filter(|(name, _)| !name.is_empty())
     }
 
     pub(crate) const fn walk(&self) -> Walk<'a> {
-        Walk { rest: self.rest }
+        Walk { text: self.rest, at: 0 }
     }
 
     /// Whether every parameter is well formed: the validity pass's question. Reading does not ask it.
@@ -79,33 +83,53 @@ impl<'a> Params<'a> {
     }
 }
 
-/// One parameter as it stands between two semicolons.
-pub(crate) struct Raw<'a> {
+/// Where one parameter lies, as it stands between two semicolons, in the text that is walked.
+pub(crate) struct Raw {
     /// Empty where nothing stands between them.
-    pub(crate) name: &'a str,
+    pub(crate) name: Range<usize>,
     /// Quotes included.
-    value: Option<&'a str>,
-    text: &'a str,
+    value: Option<Range<usize>>,
+    text: Range<usize>,
     /// Whether it is well formed.
     pub(crate) sound: bool,
 }
 
-impl<'a> Raw<'a> {
-    /// The parameter without the quotes of its value.
-    pub(crate) fn param(&self) -> Param<'a> {
-        let value = self.value.map(|v| v.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(v));
-        Param { name: self.name, value }
+impl Raw {
+    /// The value without the quotes of a quoted string.
+    pub(crate) fn value_in(&self, text: &str) -> Option<Range<usize>> {
+        let value = self.value.clone()?;
+        let quote = |at: usize| text.as_bytes().get(at) == Some(&b'"');
+        let quoted = value.len() >= 2 && quote(value.start) && quote(value.end - 1);
+        Some(if quoted { value.start + 1..value.end - 1 } else { value })
+    }
+
+    /// Whether its name is `name`, which is written in small letters.
+    pub(crate) fn is(&self, text: &str, name: &str) -> bool {
+        self.name.len() == name.len()
+            && text.as_bytes().get(self.name.clone()).is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()))
+    }
+
+    /// The parameter of `text` without the quotes of its value.
+    pub(crate) fn param<'a>(&self, text: &'a str) -> Param<'a> {
+        let cut = |range: Range<usize>| text.get(range).unwrap_or_default();
+        Param { name: cut(self.name.clone()), value: self.value_in(text).map(cut) }
     }
 
     /// What has white space, quotes or worse in it.
     #[cold]
-    fn rare(text: &'a str) -> Raw<'a> {
-        let (name, value) = match cut(text, b'=') {
+    fn rare(all: &str, text: Range<usize>) -> Raw {
+        let piece = all.get(text.clone()).unwrap_or_default();
+        let (name, value) = match cut(piece, b'=') {
             Some((name, value)) => (trim_str(name), Some(trim_str(value))),
-            None => (trim_str(text), None),
+            None => (trim_str(piece), None),
         };
         let named = !name.is_empty() && param_name_len(name.as_bytes()) == name.len();
-        Raw { name, value, text, sound: named && value.is_none_or(value_well_formed) }
+        let sound = named && value.is_none_or(value_well_formed);
+        let lies = |part: &str| {
+            let start = offset_in(all, part);
+            start..start + part.len()
+        };
+        Raw { name: lies(name), value: value.map(lies), text, sound }
     }
 }
 
@@ -157,7 +181,7 @@ impl<'a> Iterator for ParamIter<'a> {
         loop {
             let raw = self.0.next_raw()?.ok()?;
             if !raw.name.is_empty() {
-                return Some(raw.param());
+                return Some(raw.param(self.0.text));
             }
         }
     }
@@ -166,31 +190,40 @@ impl<'a> Iterator for ParamIter<'a> {
 /// Walks parameters, empty ones too.
 #[derive(Clone, Debug)]
 pub(crate) struct Walk<'a> {
-    rest: &'a str,
+    text: &'a str,
+    at: usize,
 }
 
-impl<'a> Walk<'a> {
+impl Walk<'_> {
     /// What stands between two semicolons; `Err` where a quote never closes.
-    pub(crate) fn next_raw(&mut self) -> Option<Result<Raw<'a>, ()>> {
-        let rest = trim_str(self.rest).strip_prefix(';')?;
-        let bytes = rest.as_bytes();
-        let name_len = param_name_len(bytes);
-        // Nearly all there is: a name, or a name and a value that has neither quotes nor white space.
-        let (value_at, end) = match bytes.get(name_len) {
-            Some(b'=') => (Some(name_len + 1), name_len + 1 + param_value_len(&bytes[name_len + 1..])),
-            _ => (None, name_len),
-        };
-        if name_len > 0 && matches!(bytes.get(end), None | Some(b';')) {
-            self.rest = rest.get(end..)?;
-            let (name, text) = (rest.get(..name_len)?, rest.get(..end)?);
-            return Some(Ok(Raw { name, value: value_at.and_then(|at| rest.get(at..end)), text, sound: true }));
+    pub(crate) fn next_raw(&mut self) -> Option<Result<Raw, ()>> {
+        let bytes = self.text.as_bytes();
+        while bytes.get(self.at).copied().is_some_and(is_lws) {
+            self.at += 1;
         }
-        let Ok(end) = find_unquoted(bytes, |b| b == b';') else {
-            self.rest = "";
+        if bytes.get(self.at) != Some(&b';') {
+            return None;
+        }
+        let start = self.at + 1;
+        let name_end = param_name_end(bytes, start);
+        // Nearly all there is: a name, or a name and a value that has neither quotes nor white space.
+        let (value, end) = match bytes.get(name_end) {
+            Some(b'=') => {
+                let end = param_value_end(bytes, name_end + 1);
+                (Some(name_end + 1..end), end)
+            }
+            _ => (None, name_end),
+        };
+        if name_end > start && matches!(bytes.get(end), None | Some(b';')) {
+            self.at = end;
+            return Some(Ok(Raw { name: start..name_end, value, text: start..end, sound: true }));
+        }
+        let Ok(found) = find_unquoted(&bytes[start..], |b| b == b';') else {
+            self.at = bytes.len();
             return Some(Err(()));
         };
-        let (text, rest) = rest.split_at(end.unwrap_or(rest.len()));
-        self.rest = rest;
-        Some(Ok(Raw::rare(text)))
+        let end = found.map_or(bytes.len(), |found| start + found);
+        self.at = end;
+        Some(Ok(Raw::rare(self.text, start..end)))
     }
 }

@@ -48,14 +48,13 @@ impl Message {
         if u32::try_from(bytes.len()).is_err() {
             return Err(Rejected { error: ParseError::TooLarge, answerable: None });
         }
-        let mut pass =
-            Pass { bytes: &bytes, error: None, fields: SmallVec::new(), first: First::NONE, content_length: None };
+        let mut pass = Pass::new(&bytes);
         if bytes.len() > limits.message_bytes_max {
             pass.error = Some(ParseError::TooLarge);
         }
         let (start, next) = pass.start_line(lead);
         let body = pass.header_block(next, limits.headers_max).and_then(|at| pass.body(at));
-        let Pass { error, fields, first, .. } = pass;
+        let Pass { error, fields, first, plain, .. } = pass;
         let body = body.unwrap_or(span(bytes.len(), bytes.len()));
         let whole = body.end as usize;
         let bytes = if whole < bytes.len() { bytes.slice(..whole) } else { bytes };
@@ -63,7 +62,7 @@ impl Message {
             return Err(Rejected { error: error.unwrap_or(ParseError::RequestLine), answerable: None });
         };
         let head = ByteString::try_from(bytes.slice(..body.start as usize)).ok();
-        let parsed = Parsed { bytes, head, start, fields, first, body, known: OnceLock::new() };
+        let parsed = Parsed { bytes, head, start, fields, first, body, plain, known: OnceLock::new() };
         let message = Message(Arc::new(parsed));
         match error {
             None => Ok(message),
@@ -98,9 +97,15 @@ struct Pass<'a> {
     fields: SmallVec<[Field; 16]>,
     first: First,
     content_length: Option<usize>,
+    plain: bool,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        let (error, content_length, plain) = (None, None, false);
+        Pass { bytes, error, fields: SmallVec::new(), first: First::NONE, content_length, plain }
+    }
+
     fn fail(&mut self, error: ParseError) {
         self.error.get_or_insert(error);
     }
@@ -137,6 +142,7 @@ impl Pass<'_> {
         let uri_len = memchr::memrchr(b' ', rest).unwrap_or(rest.len());
         let (uri, version) = (&rest[..uri_len], rest.get(uri_len + 1..).unwrap_or_default());
         let uri_start = from + method_len + 1;
+        let known = core::str::from_utf8(&line[..method_len]).ok().and_then(Method::known);
         let method = span(from, from + method_len);
         if !version.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"SIP/")) {
             self.fail(ParseError::RequestLine);
@@ -146,12 +152,13 @@ impl Pass<'_> {
         if uri.is_empty() || has_blank(uri) || core::str::from_utf8(uri).is_err() {
             self.fail(ParseError::RequestLine);
         }
-        Some(Start::Request { method, uri: span(uri_start, uri_start + uri_len) })
+        Some(Start::Request { method, known, uri: span(uri_start, uri_start + uri_len) })
     }
 
     /// Indexes the fields; gives where the body begins, if the empty line was found.
     fn header_block(&mut self, pos: usize, headers_max: usize) -> Option<usize> {
         if let Some(body) = self.plain_block(pos, headers_max) {
+            self.plain = true;
             return Some(body);
         }
         self.fields.clear();
@@ -163,22 +170,20 @@ impl Pass<'_> {
     /// there is anything else, or an error was noted: then the other reads it anew and has the say.
     fn plain_block(&mut self, pos: usize, headers_max: usize) -> Option<usize> {
         let (buf, mut start) = (self.bytes, pos);
-        for lf in memchr::memchr_iter(b'\n', buf.get(pos..)?) {
-            let end = (pos + lf).checked_sub(1).filter(|end| *end >= start && buf[*end] == b'\r')?;
-            if end == start {
-                // A CR that ends no line stands between two of them.
-                let lines = self.fields.len() + 1;
-                let bare = memchr::memchr_iter(b'\r', &buf[pos..end + 2]).count() != lines;
-                return (!bare).then_some(end + 2);
+        loop {
+            if buf.get(start..start + 2) == Some(b"\r\n") {
+                return Some(start + 2);
             }
-            let line = plain_line(buf, start, end)?;
-            if self.fields.len() == headers_max {
+            let line = plain_line(buf, start)?;
+            let name = buf.get(start..start + line.name_len)?;
+            let id = lookup(name);
+            // A name that is known is a token.
+            if self.fields.len() == headers_max || (id == 0 && !name.iter().copied().all(is_token_byte)) {
                 return None;
             }
-            self.field(line);
-            start = end + 2;
+            self.field(line, id);
+            start = line.next;
         }
-        None
     }
 
     fn any_block(&mut self, mut pos: usize, headers_max: usize) -> Option<usize> {
@@ -198,15 +203,14 @@ impl Pass<'_> {
                     return None;
                 }
                 Step::Field(line) => {
-                    self.field(line);
+                    self.field(line, lookup(&self.bytes[line.start..line.start + line.name_len]));
                     pos = line.next;
                 }
             }
         }
     }
 
-    fn field(&mut self, line: Line) {
-        let id = lookup(&self.bytes[line.start..line.start + line.name_len]);
+    fn field(&mut self, line: Line, id: u8) {
         if id == CONTENT_LENGTH {
             match (self.content_length, digits(&self.bytes[line.value_start..line.value_end])) {
                 (None, Some(length)) => self.content_length = Some(length),

@@ -1,6 +1,6 @@
 //! Where things lie in a message, for elements that pass it on with a few changes: they copy the bytes and splice.
 
-use crate::message::Start;
+use crate::message::{Field, Start};
 use crate::name::by_id;
 use crate::{HeaderValue, Message, Name, ViaRef};
 use core::net::SocketAddr;
@@ -9,16 +9,28 @@ use core::ops::Range;
 /// One header field and where it lies in [`Message::bytes`].
 #[derive(Clone, Debug)]
 pub struct Place<'a> {
+    message: &'a Message,
+    field: &'a Field,
     /// Its name; compact forms are known ones.
     pub name: Name<'a>,
-    /// Its name as written.
-    pub written: &'a str,
-    /// Its value, folds included.
-    pub value: HeaderValue<'a>,
     /// The whole logical line, line end included.
     pub line: Range<usize>,
     /// The value within the message.
     pub at: Range<usize>,
+}
+
+impl<'a> Place<'a> {
+    /// Its name as written.
+    #[must_use]
+    pub fn written(&self) -> &'a str {
+        self.message.name_of(self.field)
+    }
+
+    /// Its value, folds included.
+    #[must_use]
+    pub fn value(&self) -> HeaderValue<'a> {
+        self.message.value_at(self.field.value)
+    }
 }
 
 impl Message {
@@ -28,9 +40,8 @@ impl Message {
             self.0.fields.iter().skip(1).map(|next| next.start as usize).chain(core::iter::once(self.head_end()));
         self.0.fields.iter().zip(ends).map(|(field, end)| {
             let at = field.value.start as usize..field.value.end as usize;
-            let written = self.name_of(field);
-            let name = by_id(field.id).unwrap_or(Name::Other(written));
-            Place { name, written, value: self.value_at(field.value), line: field.start as usize..end, at }
+            let name = by_id(field.id).unwrap_or_else(|| Name::Other(self.name_of(field)));
+            Place { message: self, field, name, line: field.start as usize..end, at }
         })
     }
 
@@ -96,12 +107,13 @@ pub fn via_stamp(value: HeaderValue<'_>, source: SocketAddr) -> ViaStamp {
 }
 
 fn stamp_of(field: HeaderValue<'_>, via: &ViaRef<'_>, source: SocketAddr) -> ViaStamp {
+    // The first value of a field begins where the field's does, but for commas before it.
     let whole = field.as_bytes();
-    let offset = |text: &str| (text.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
-    let end = offset(via.params().as_str()) + via.params().as_str().len();
-    match via.marks().rport {
+    let begin = (via.as_str().as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
+    let end = begin + via.as_str().len();
+    match via.rport_at() {
         _ if via.received().is_some() => ViaStamp::Rewrite,
-        Some(rport) if rport.value.is_none() => ViaStamp::Rport(offset(rport.name) + rport.name.len()),
+        Some((name, None)) => ViaStamp::Rport(begin + usize::from(name.end)),
         Some(_) => ViaStamp::Rewrite,
         None if via.host_ip() == Some(source.ip().to_canonical()) => ViaStamp::True,
         // Without parameters there is no branch either: rare enough.

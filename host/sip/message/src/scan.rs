@@ -64,7 +64,7 @@ pub(crate) fn is_host_name(text: &[u8]) -> bool {
 
 /// How many bytes at the beginning may stand in a host name.
 pub(crate) fn host_name_len(text: &[u8]) -> usize {
-    text.iter().position(|b| CLASS[usize::from(*b)] & HOST == 0).unwrap_or(text.len())
+    host_name_end(text, 0)
 }
 
 /// Whether a byte is there that stands in no URI.
@@ -72,20 +72,81 @@ pub(crate) fn has_no_uri_byte(text: &[u8]) -> bool {
     text.iter().fold(0, |any, b| any | CLASS[usize::from(*b)]) & NO_URI != 0
 }
 
-/// Offset of the first byte of `text` from `from` on that tells parts of a URI apart or stands in none.
-pub(crate) fn next_uri_mark(text: &[u8], from: usize) -> Option<usize> {
-    let rest = text.get(from..)?;
-    rest.iter().position(|b| CLASS[usize::from(*b)] & URI_MARK != 0).map(|at| from + at)
+/// Offset of the first byte of `text` from `from` on that tells parts of a URI apart or stands in none; its length if
+/// there is none.
+pub(crate) fn next_uri_mark(text: &[u8], from: usize) -> usize {
+    skip(text, from, |class| class & URI_MARK == 0)
+}
+
+/// Offset of the first byte from `from` on whose class `goes_on` does not take; the length of `text` if there is none.
+fn skip(text: &[u8], from: usize, goes_on: impl Fn(u8) -> bool) -> usize {
+    let mut at = from;
+    while let Some(byte) = text.get(at)
+        && goes_on(CLASS[usize::from(*byte)])
+    {
+        at += 1;
+    }
+    at
+}
+
+/// Where `piece`, which was cut out of `text`, begins in it.
+pub(crate) fn offset_in(text: &str, piece: &str) -> usize {
+    (piece.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize)
+}
+
+/// Where a piece of a text lies in it. The texts are at most as long as what 16 bits tell.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Piece {
+    pub(crate) start: u16,
+    pub(crate) end: u16,
+}
+
+impl Piece {
+    pub(crate) const EMPTY: Piece = Piece { start: 0, end: 0 };
+
+    /// `None` where the text is too long.
+    pub(crate) fn new(start: usize, end: usize) -> Option<Piece> {
+        Some(Piece { start: u16::try_from(start).ok()?, end: u16::try_from(end).ok()? })
+    }
+
+    pub(crate) fn range(self) -> core::ops::Range<usize> {
+        usize::from(self.start)..usize::from(self.end)
+    }
+
+    /// The piece of the text that it was made for.
+    pub(crate) fn of(self, text: &str) -> &str {
+        text.get(self.range()).unwrap_or_default()
+    }
+}
+
+/// Where the name of a parameter ends that begins at `from`.
+pub(crate) fn param_name_end(text: &[u8], from: usize) -> usize {
+    skip(text, from, |class| class & PARAM != 0)
+}
+
+/// Where a parameter's value ends that begins at `from` and is not quoted.
+pub(crate) fn param_value_end(text: &[u8], from: usize) -> usize {
+    skip(text, from, |class| class & SPLITS == 0)
+}
+
+/// Where a token ends that begins at `from`.
+pub(crate) fn token_end(text: &[u8], from: usize) -> usize {
+    skip(text, from, |class| class & TOKEN != 0)
+}
+
+/// Where a host name ends that begins at `from`.
+pub(crate) fn host_name_end(text: &[u8], from: usize) -> usize {
+    skip(text, from, |class| class & HOST != 0)
 }
 
 /// How many bytes at the beginning may stand in the name of a parameter.
 pub(crate) fn param_name_len(text: &[u8]) -> usize {
-    text.iter().position(|b| CLASS[usize::from(*b)] & PARAM == 0).unwrap_or(text.len())
+    param_name_end(text, 0)
 }
 
 /// How many bytes at the beginning may stand in a parameter's value that is not quoted.
 pub(crate) fn param_value_len(text: &[u8]) -> usize {
-    text.iter().position(|b| CLASS[usize::from(*b)] & SPLITS != 0).unwrap_or(text.len())
+    param_value_end(text, 0)
 }
 
 /// Whether a blank or control byte is there.
@@ -111,6 +172,16 @@ pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
     {
         text = rest;
     }
+    while let [rest @ .., last] = text
+        && is_lws(*last)
+    {
+        text = rest;
+    }
+    text
+}
+
+/// `text` without linear white space at its end.
+pub(crate) fn trim_end(mut text: &[u8]) -> &[u8] {
     while let [rest @ .., last] = text
         && is_lws(*last)
     {
@@ -245,20 +316,81 @@ pub(crate) fn step(buf: &[u8], pos: usize) -> Step {
     Step::Field(Line { start: pos, name_len, value_start, value_end, next: end.next })
 }
 
-/// The header field that fills `buf[start..end]`, a line that is neither folded nor cut; `None` where [`step`] has to
-/// say what it is.
-pub(crate) fn plain_line(buf: &[u8], start: usize, end: usize) -> Option<Line> {
-    let line = buf.get(start..end)?;
-    let name_len = line.iter().position(|b| !is_token_byte(*b))?;
-    if name_len == 0 || name_len > usize::from(u16::MAX) || line.get(name_len) != Some(&b':') {
+/// The header field that begins at `start`, if its line is neither folded nor cut; `None` where [`step`] has to say
+/// what it is. What stands before the colon may be no token.
+pub(crate) fn plain_line(buf: &[u8], start: usize) -> Option<Line> {
+    let colon = find(buf, start, |eight| zeros(eight ^ (ONES * u64::from(b':'))), |b| b == b':');
+    let name_len = colon - start;
+    if name_len == 0 || name_len > usize::from(u16::MAX) || colon == buf.len() {
         return None;
     }
-    let value = line.get(name_len + 1..)?;
-    let skipped = value.iter().position(|b| !is_lws(*b)).unwrap_or(value.len());
-    let kept = value.iter().rposition(|b| !is_lws(*b)).map_or(skipped, |last| last + 1);
-    let value_start = start + name_len + 1;
-    let (value_start, value_end) = (value_start + skipped, value_start + kept);
-    Some(Line { start, name_len, value_start, value_end, next: end + 2 })
+    let mut value_start = colon + 1;
+    while matches!(buf.get(value_start), Some(b' ' | b'\t')) {
+        value_start += 1;
+    }
+    let end = control(buf, value_start);
+    let next = end + 2;
+    if buf.get(end..next) != Some(b"\r\n") || matches!(buf.get(next), Some(b' ' | b'\t')) {
+        return None;
+    }
+    let mut value_end = end;
+    while value_end > value_start && matches!(buf.get(value_end - 1), Some(b' ' | b'\t')) {
+        value_end -= 1;
+    }
+    Some(Line { start, name_len, value_start, value_end, next })
+}
+
+/// The byte 1 in each of eight.
+const ONES: u64 = u64::MAX / 255;
+
+/// The top bit of each of eight bytes that is 0; above the first such byte it may lie.
+const fn zeros(eight: u64) -> u64 {
+    eight.wrapping_sub(ONES) & !eight & (ONES * 0x80)
+}
+
+/// The top bit of each of eight bytes that is below a space; above the first such byte it may lie.
+const fn controls(eight: u64) -> u64 {
+    eight.wrapping_sub(ONES * 0x20) & !eight & (ONES * 0x80)
+}
+
+/// Offset of the first wanted byte from `from` on, eight at a time; the length of `buf` if there is none.
+fn find(buf: &[u8], from: usize, in_eight: impl Fn(u64) -> u64, wanted: impl Fn(u8) -> bool) -> usize {
+    let mut at = from;
+    while let Some(eight) = buf.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let found = in_eight(u64::from_le_bytes(*eight));
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while buf.get(at).is_some_and(|b| !wanted(*b)) {
+        at += 1;
+    }
+    at.min(buf.len())
+}
+
+/// Offset of the first control byte but the tab from `from` on; the length of `buf` if there is none.
+fn control(buf: &[u8], from: usize) -> usize {
+    let mut at = from;
+    loop {
+        at = find(buf, at, controls, |b| b < b' ');
+        if buf.get(at) != Some(&b'\t') {
+            return at;
+        }
+        at += 1;
+    }
+}
+
+/// Whether a byte is there that ends a line, or one that could be taken for such: CR, LF, NUL.
+pub(crate) fn has_line_end(text: &[u8]) -> bool {
+    let mut at = find(text, 0, controls, |b| b < b' ');
+    while let Some(byte) = text.get(at) {
+        if matches!(byte, b'\r' | b'\n' | 0) {
+            return true;
+        }
+        at = find(text, at + 1, controls, |b| b < b' ');
+    }
+    false
 }
 
 struct LineEnd {
@@ -296,6 +428,17 @@ pub(crate) fn digits<T: TryFrom<u64>>(text: &[u8]) -> Option<T> {
         return None;
     }
     let mut number = 0_u64;
+    if text.len() < 19 {
+        // Too short to overflow.
+        for byte in text {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                return None;
+            }
+            number = number * 10 + u64::from(digit);
+        }
+        return T::try_from(number).ok();
+    }
     for byte in text {
         if !byte.is_ascii_digit() {
             return None;

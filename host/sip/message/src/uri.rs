@@ -1,24 +1,26 @@
 //! URIs (RFC 3261 section 19.1, RFC 3966 `tel:`, RFC 5031 `urn:`), borrowed and owned.
 
 use crate::ParseError;
-use crate::host::{host_ip, host_port, is_host};
+use crate::host::{host_and_port, host_ip, is_host};
 use crate::params::Params;
-use crate::scan::next_uri_mark;
+use crate::scan::{Piece, next_uri_mark};
 use core::fmt;
 use core::net::{IpAddr, Ipv6Addr};
 use model::{HopTarget, Transport};
 use std::borrow::Cow;
 
 /// Where the parts of a URI lie in its text.
+///
+/// No datagram is longer than what 16 bits tell, and no URI either: a longer one is none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Parts {
-    scheme: u32,
-    user: Option<(u32, u32)>,
-    password: Option<(u32, u32)>,
-    host: (u32, u32),
+    scheme: u16,
+    user: Option<Piece>,
+    password: Option<Piece>,
+    host: Piece,
     port: Option<u16>,
-    params: u32,
-    headers: u32,
+    params: u16,
+    headers: u16,
 }
 
 /// A URI in a message.
@@ -47,8 +49,8 @@ impl<'a> UriRef<'a> {
         self.parts
     }
 
-    fn cut(&self, span: (u32, u32)) -> &'a str {
-        self.text.get(span.0 as usize..span.1 as usize).unwrap_or_default()
+    fn cut(&self, piece: Piece) -> &'a str {
+        piece.of(self.text)
     }
 
     /// The whole URI as written.
@@ -60,7 +62,7 @@ impl<'a> UriRef<'a> {
     /// The scheme as written, without the colon.
     #[must_use]
     pub fn scheme(&self) -> &'a str {
-        self.cut((0, self.parts.scheme))
+        self.cut(Piece { start: 0, end: self.parts.scheme })
     }
 
     /// Whether the scheme is `sip` or `sips`.
@@ -126,7 +128,7 @@ impl<'a> UriRef<'a> {
     /// The URI parameters.
     #[must_use]
     pub fn params(&self) -> Params<'a> {
-        Params::new(self.cut((self.parts.params, self.parts.headers)))
+        Params::new(self.cut(Piece { start: self.parts.params, end: self.parts.headers }))
     }
 
     /// The URI parameter `name`: its value, or `""` if it has none.
@@ -138,7 +140,7 @@ impl<'a> UriRef<'a> {
     /// The header fields after the `?`, without it: `Replaces=...&Priority=urgent`.
     #[must_use]
     pub fn headers(&self) -> Option<&'a str> {
-        self.text.get(self.parts.headers as usize..)?.strip_prefix('?')
+        self.text.get(usize::from(self.parts.headers)..)?.strip_prefix('?')
     }
 
     /// The header field `name` of the URI, `%`-escapes undone.
@@ -231,7 +233,7 @@ impl Uri {
     /// The same URI with `;name=value` (or `;name`) added; `Err` where that is no URI any more.
     pub fn with_param(self, name: &str, value: Option<&str>) -> Result<Uri, ParseError> {
         let mut text = self.text;
-        let tail = text.split_off(self.parts.headers as usize);
+        let tail = text.split_off(usize::from(self.parts.headers));
         text.push(';');
         text.push_str(name);
         if let Some(value) = value {
@@ -338,26 +340,19 @@ fn escape_user(user: &str, out: &mut String) {
 }
 
 fn parts(text: &str) -> Option<Parts> {
-    let end = u32::try_from(text.len()).ok()?;
-    // Nearly all there is.
-    let plain = text.as_bytes().get(..4).is_some_and(|head| head == b"sip:");
-    let colon = if plain { 3 } else { memchr::memchr(b':', text.as_bytes())? };
+    let bytes = text.as_bytes();
+    // Nearly all there is; and what has an end here fits into the offsets.
+    if bytes.starts_with(b"sip:") {
+        return whole(sip_parts(bytes, 4)?, bytes);
+    }
+    let end = u16::try_from(bytes.len()).ok()?;
+    let colon = memchr::memchr(b':', bytes)?;
     let scheme = text.get(..colon)?;
     let rest = colon + 1;
-    let span = |from: usize, to: usize| Some((u32::try_from(from).ok()?, u32::try_from(to).ok()?));
-    let mut parts = Parts {
-        scheme: u32::try_from(colon).ok()?,
-        user: None,
-        password: None,
-        host: (end, end),
-        port: None,
-        params: end,
-        headers: end,
-    };
-    if plain || scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips") {
-        return sip_parts(text, rest, parts);
+    if scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips") {
+        return whole(sip_parts(bytes, rest)?, bytes);
     }
-    if crate::scan::has_no_uri_byte(text.as_bytes()) {
+    if crate::scan::has_no_uri_byte(bytes) {
         return None;
     }
     let mut letters = scheme.bytes();
@@ -368,10 +363,13 @@ fn parts(text: &str) -> Option<Parts> {
     if rest == text.len() {
         return None;
     }
-    if scheme.eq_ignore_ascii_case("tel") {
-        let params = memchr::memchr(b';', text.as_bytes()).unwrap_or(text.len());
-        parts.user = span(rest, params);
-        parts.params = u32::try_from(params).ok()?;
+    let scheme = u16::try_from(colon).ok()?;
+    let mut parts =
+        Parts { scheme, user: None, password: None, host: Piece::EMPTY, port: None, params: end, headers: end };
+    if text.get(..colon)?.eq_ignore_ascii_case("tel") {
+        let params = memchr::memchr(b';', bytes).unwrap_or(bytes.len());
+        parts.user = Piece::new(rest, params);
+        parts.params = u16::try_from(params).ok()?;
         if params == rest {
             return None;
         }
@@ -379,42 +377,66 @@ fn parts(text: &str) -> Option<Parts> {
     Some(parts)
 }
 
-/// The parts of `sip:` and `sips:` after the scheme: `[user[:password]@]host[:port][;params][?headers]`.
-fn sip_parts(text: &str, rest: usize, mut parts: Parts) -> Option<Parts> {
-    let at = |offset: usize| u32::try_from(offset).ok();
-    let bytes = text.as_bytes();
-    let (mut host, mut signed) = (rest, false);
+/// The parts of a URI that ends where the text does.
+fn whole((parts, end): (Parts, usize), text: &[u8]) -> Option<Parts> {
+    (end == text.len()).then_some(parts)
+}
+
+/// The parts of a `sip:` URI that begins `text`, and where it ends: at the first byte that stands in no URI.
+pub(crate) fn plain_parts(text: &[u8]) -> Option<(Parts, usize)> {
+    if text.starts_with(b"sip:") { sip_parts(text, 4) } else { None }
+}
+
+/// The parts of `sip:` and `sips:` after the scheme: `[user[:password]@]host[:port][;params][?headers]`, and where they
+/// end.
+fn sip_parts(bytes: &[u8], rest: usize) -> Option<(Parts, usize)> {
+    let (mut host, mut user, mut password) = (rest, None, None);
     // Of what was met since the `@`, or since the scheme: the first of each.
-    let (mut colon, mut semicolon, mut question) = (None, None, None);
-    let mut from = rest;
-    while let Some(mark) = next_uri_mark(bytes, from) {
-        from = mark + 1;
-        match bytes[mark] {
-            b':' => colon = colon.or(Some(mark)),
-            b';' => semicolon = semicolon.or(Some(mark)),
-            b'?' => question = question.or(Some(mark)),
-            b'@' if !signed => {
-                let user_end = colon.unwrap_or(mark);
+    let mut met = Met::NONE;
+    let mut at = rest;
+    let end = loop {
+        at = next_uri_mark(bytes, at);
+        match bytes.get(at) {
+            Some(b':') => met.colon = met.colon.min(at),
+            Some(b';') => met.semicolon = met.semicolon.min(at),
+            Some(b'?') => met.question = met.question.min(at),
+            Some(b'@') if user.is_none() => {
+                let user_end = met.colon.min(at);
                 if user_end == rest {
                     return None;
                 }
-                parts.user = Some((at(rest)?, at(user_end)?));
-                if user_end < mark {
-                    parts.password = Some((at(user_end + 1)?, at(mark)?));
-                }
-                (host, signed) = (mark + 1, true);
-                (colon, semicolon, question) = (None, None, None);
+                user = Some(Piece::new(rest, user_end)?);
+                password = if user_end < at { Some(Piece::new(user_end + 1, at)?) } else { None };
+                (host, met) = (at + 1, Met::NONE);
             }
-            b'@' => {}
-            _ => return None,
+            Some(b'@') => {}
+            _ => break at,
         }
-    }
-    let question = question.unwrap_or(text.len());
-    let head = semicolon.map_or(question, |semicolon| semicolon.min(question));
-    let (name, port) = host_port(text.get(host..head)?)?;
-    parts.host = (at(host)?, at(host + name.len())?);
-    parts.port = port;
-    parts.params = at(head)?;
-    parts.headers = at(question)?;
-    Some(parts)
+        at += 1;
+    };
+    let question = met.question.min(end);
+    let head = met.semicolon.min(question);
+    let (name_len, port) = host_and_port(bytes.get(host..head)?)?;
+    let parts = Parts {
+        scheme: u16::try_from(rest - 1).ok()?,
+        user,
+        password,
+        host: Piece::new(host, host + name_len)?,
+        port,
+        params: u16::try_from(head).ok()?,
+        headers: u16::try_from(question).ok()?,
+    };
+    u16::try_from(end).ok()?;
+    Some((parts, end))
+}
+
+/// Where the marks of a URI were met first; past every end where there was none.
+struct Met {
+    colon: usize,
+    semicolon: usize,
+    question: usize,
+}
+
+impl Met {
+    const NONE: Met = Met { colon: usize::MAX, semicolon: usize::MAX, question: usize::MAX };
 }

@@ -26,8 +26,10 @@ impl Message {
     }
 
     fn validate_uri(&self) -> Result<(), ParseError> {
-        let Some(text) = self.request_uri_str() else { return Ok(()) };
-        let uri = crate::UriRef::parse(text).map_err(|_| ParseError::RequestUri)?;
+        if !self.is_request() {
+            return Ok(());
+        }
+        let uri = self.request_uri().ok_or(ParseError::RequestUri)?;
         let urn = uri.scheme().eq_ignore_ascii_case("urn");
         if !uri.is_sip() && !uri.is_tel() && !urn {
             return Err(ParseError::Scheme);
@@ -47,13 +49,13 @@ impl Message {
         let verdict = |sound: bool| if sound { Ok(()) } else { Err(ParseError::Malformed(Name::Via)) };
         let top_is_sound = self.top_via_is_sound()?;
         for (index, value) in self.headers(Name::Via).enumerate() {
-            if index == 0 && memchr::memchr(b',', value.as_bytes()).is_none() {
+            if index == 0 && !value.is_list() {
                 verdict(top_is_sound)?;
                 continue;
             }
             let mut list = value.list();
             while let Some(raw) = list.next_raw() {
-                verdict(ViaRef::of(raw)?.marks().sound)?;
+                verdict(ViaRef::of(raw)?.at().is_sound())?;
             }
         }
         Ok(())
@@ -81,6 +83,9 @@ impl Message {
         if register && !self.to()?.uri().is_sip() {
             return Err(ParseError::Malformed(Name::To));
         }
+        if let Some(only) = self.only_contact() {
+            return well_formed(only, Name::Contact);
+        }
         let (mut stars, mut others) = (0_u32, 0_u32);
         for value in self.values(Name::Contact) {
             if value == "*" {
@@ -96,8 +101,12 @@ impl Message {
 
     fn validate_routes(&self) -> Result<(), ParseError> {
         for name in [Name::Route, Name::RecordRoute] {
-            for value in self.values(name) {
-                let route = value.name_addr().map_err(|_| ParseError::Malformed(name))?;
+            for (index, value) in self.values(name).enumerate() {
+                let read = if index == 0 && name == Name::Route { self.top_route() } else { None };
+                let route = match read {
+                    Some(route) => route,
+                    None => value.name_addr().map_err(|_| ParseError::Malformed(name))?,
+                };
                 well_formed(route, name)?;
             }
         }

@@ -1,6 +1,6 @@
 //! One header field value where it lies in the message: raw bytes, maybe folded (RFC 3261 section 7.3.1).
 
-use crate::scan::{find_comma, trim, trim_str};
+use crate::scan::{find_comma, has_line_end, trim, trim_str};
 use crate::{AuthParams, NameAddrRef, ParseError};
 use core::fmt;
 use std::borrow::Cow;
@@ -66,7 +66,7 @@ impl<'a> HeaderValue<'a> {
     #[must_use]
     pub fn text(self) -> Cow<'a, str> {
         if let Some(text) = self.text
-            && memchr::memchr2(b'\r', b'\n', self.bytes).is_none()
+            && !has_line_end(self.bytes)
         {
             return Cow::Borrowed(text);
         }
@@ -79,7 +79,7 @@ impl<'a> HeaderValue<'a> {
     /// The bytes with each fold (line end and the white space after it) made one space.
     #[must_use]
     pub fn unfolded(self) -> Cow<'a, [u8]> {
-        if memchr::memchr2(b'\r', b'\n', self.bytes).is_none() {
+        if !has_line_end(self.bytes) || memchr::memchr2(b'\r', b'\n', self.bytes).is_none() {
             return Cow::Borrowed(self.bytes);
         }
         let mut out = Vec::with_capacity(self.bytes.len());
@@ -92,6 +92,11 @@ impl<'a> HeaderValue<'a> {
             out.extend_from_slice(line);
         }
         Cow::Owned(out)
+    }
+
+    /// Whether a comma outside quotes and brackets is there.
+    pub(crate) fn is_list(self) -> bool {
+        find_comma(self.bytes).is_some()
     }
 
     /// The values of a comma list; commas in quotes and angle brackets do not count, empty values are left out.

@@ -1,6 +1,6 @@
 //! Writers of new messages. Bodies are bytes; nothing a caller passes can add a line to the header block.
 
-use crate::scan::is_token_byte;
+use crate::scan::{has_line_end, is_token_byte};
 use crate::{Message, Method, Name, ParseError, ViaStamp, is_token, reason_phrase};
 use bytes::Bytes;
 use core::fmt::Display;
@@ -23,9 +23,9 @@ struct Block {
 }
 
 impl Block {
-    fn new(mut start_line: Vec<u8>) -> Self {
+    /// `start_line` has room for the rest already: [`HEAD_BYTES`].
+    fn new(start_line: Vec<u8>) -> Self {
         let start_end = start_line.len();
-        start_line.reserve(HEAD_BYTES);
         Block { head: start_line, start_end, content_type: None, body: Bytes::new() }
     }
 
@@ -44,8 +44,17 @@ impl Block {
 
     /// Adds fields of `message` as they are, folds made spaces.
     fn copy(&mut self, message: &Message, name: Name<'_>) {
-        for value in message.headers(name) {
-            self.line(name, &value.unfolded());
+        if name.id() == 0 {
+            for value in message.headers(name) {
+                self.line(name, &value.unfolded());
+            }
+            return;
+        }
+        for field in message.fields_of(name) {
+            match message.canonical_line(field, name.as_str()) {
+                Some(line) => self.head.extend_from_slice(line),
+                None => self.line(name, &message.value_at(field.value).unfolded()),
+            }
         }
     }
 
@@ -78,7 +87,7 @@ impl Block {
 /// A value that cannot end its line: each CR, LF and NUL becomes a space. Nearly every value is clean already.
 fn clean(value: &[u8]) -> Cow<'_, [u8]> {
     let ends_line = |b: &u8| matches!(b, b'\r' | b'\n' | 0);
-    if !value.iter().any(ends_line) {
+    if !has_line_end(value) {
         return Cow::Borrowed(crate::scan::trim(value));
     }
     let spaced: Vec<u8> = value.iter().map(|b| if ends_line(b) { b' ' } else { *b }).collect();
@@ -145,14 +154,19 @@ impl RequestWriter {
     /// Request-URI is escaped.
     #[must_use]
     pub fn new(method: &str, uri: &str) -> Self {
-        let mut line = token(method).into_bytes();
+        let mut line = Vec::with_capacity(HEAD_BYTES);
+        line.extend(method.bytes().filter(|b| is_token_byte(*b)));
         let method_len = line.len();
         line.push(b' ');
-        for byte in uri.bytes() {
-            match byte {
-                0..=b' ' | 0x7f => line.extend_from_slice(format!("%{byte:02X}").as_bytes()),
-                _ => line.push(byte),
+        if crate::scan::has_blank(uri.as_bytes()) {
+            for byte in uri.bytes() {
+                match byte {
+                    0..=b' ' | 0x7f => line.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+                    _ => line.push(byte),
+                }
             }
+        } else {
+            line.extend_from_slice(uri.as_bytes());
         }
         line.extend_from_slice(b" SIP/2.0\r\n");
         RequestWriter { block: Block::new(line), method_len, via_more: "" }
@@ -337,6 +351,9 @@ pub fn push_stamp(out: &mut Vec<u8>, stamp: ViaStamp, source: SocketAddr) {
 
 /// Appends a decimal number.
 pub fn push_number(out: &mut Vec<u8>, number: u32) {
+    if let Ok(digit @ 0..=9) = u8::try_from(number) {
+        return out.push(b'0' + digit);
+    }
     let mut digits = [0; 10];
     let (mut at, mut left) = (digits.len(), number);
     loop {
@@ -380,6 +397,14 @@ pub fn push_address(out: &mut Vec<u8>, address: SocketAddr) {
     }
     out.push(b':');
     push_number(out, u32::from(address.port()));
+}
+
+/// An address as text, without brackets.
+#[must_use]
+pub fn ip_text(ip: IpAddr) -> String {
+    let mut out = Vec::with_capacity(16);
+    push_ip(&mut out, ip);
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// `address:port` as text, an IPv6 address in brackets.

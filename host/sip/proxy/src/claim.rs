@@ -25,14 +25,13 @@ pub(crate) fn value_mark(value: &sip_message::HeaderValue<'_>) -> Option<Mark> {
 
 /// What `request` shows; the mark may be nobody's.
 pub(crate) fn read(request: &Message) -> Option<Claim> {
-    // Double Record-Route (RFC 5658): more than one may be ours.
-    let leading = |mark| request.values(Name::Route).take_while(|value| value_mark(value) == Some(mark)).count();
-    let routed = request.values(Name::Route).next().as_ref().and_then(value_mark);
+    let routed = request.top_route().and_then(|route| mark_of(&route.uri()));
     // A strict router put the first of ours into the Request-URI.
     let strict = request.request_uri().as_ref().and_then(mark_of);
-    match (strict, routed) {
-        (Some(mark), _) => Some(Claim { mark, routes: leading(mark), strict: true }),
-        (None, Some(mark)) => Some(Claim { mark, routes: leading(mark), strict: false }),
-        (None, None) => None,
-    }
+    let mark = strict.or(routed)?;
+    // Double Record-Route (RFC 5658): more than one may be ours.
+    let top = usize::from(routed == Some(mark));
+    let more = request.values(Name::Route).skip(1).take_while(|value| value_mark(value) == Some(mark));
+    let routes = if top == 0 { 0 } else { top + more.count() };
+    Some(Claim { mark, routes, strict: strict.is_some() })
 }

@@ -40,15 +40,15 @@ pub(crate) fn branch(mut base: String, hash: u64) -> String {
 
 /// Whether `request` has been here before and would go the same way: 482.
 #[must_use]
-pub fn is_loop(request: &Message, own: &[SocketAddr]) -> bool {
+pub fn is_loop(request: &Message, own: impl Fn(SocketAddr) -> bool) -> bool {
     let mut known = None;
     request.vias().flatten().any(|via| {
+        // Most branches are no proxy's, which is seen sooner than whose they are.
+        let Some((_, tail)) = via.branch().and_then(|branch| branch.rsplit_once('.')) else { return false };
         let Some(ip) = via.host_ip() else { return false };
-        let address = SocketAddr::new(ip, via.port().unwrap_or(5060));
-        if !own.contains(&address) {
+        if !own(SocketAddr::new(ip, via.port().unwrap_or(5060))) {
             return false;
         }
-        let Some((_, tail)) = via.branch().and_then(|branch| branch.rsplit_once('.')) else { return false };
         let hash = *known.get_or_insert_with(|| hash(request));
         u64::from_str_radix(tail, 16) == Ok(hash)
     })

@@ -91,8 +91,7 @@ impl Peer {
             Side::Caller => self.caller_moved.as_ref().unwrap_or(invite),
             Side::Callee => self.callee_moved.as_ref().or(self.answer.as_ref())?,
         };
-        let value = message.values(Name::Contact).next()?;
-        Some(value.name_addr().ok()?.uri().as_str().to_owned())
+        Some(message.contact()?.uri().as_str().to_owned())
     }
 
     /// The routes from us to `side`, nearest first: the Record-Routes beyond ours (section 12.1).

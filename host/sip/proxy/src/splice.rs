@@ -44,10 +44,10 @@ impl<'m> Copy<'m> {
     /// Leaves out the top Via: its value, or the line that has no other. `None` where there is none.
     fn without_top_via(&mut self, message: &Message) -> Option<()> {
         let via = message.places().find(|place| matches!(place.name, Name::Via))?;
-        let mut values = via.value.list();
+        let mut values = via.value().list();
         values.next()?;
         match values.next() {
-            Some(next) => self.without(via.at.start..via.at.start + offset(&via.value, &next)),
+            Some(next) => self.without(via.at.start..via.at.start + offset(&via.value(), &next)),
             None => self.without(via.line),
         }
         Some(())
@@ -162,7 +162,7 @@ pub(crate) fn request(message: &Message, hop: &Hop<'_>) -> Option<Bytes> {
             seen.length = true;
             copy.length(&place, body);
         } else if matches!(place.name, Name::Authorization | Name::ProxyAuthorization)
-            && is_ours(&place.value, hop.realm)
+            && is_ours(&place.value(), hop.realm)
             || hop.ops.iter().any(|op| drops(op, place.name))
         {
             copy.without(place.line);
@@ -252,7 +252,7 @@ fn stamp(copy: &mut Copy<'_>, stamp: ViaStamp, place: &sip_message::Place<'_>, s
             push_stamp(&mut copy.to, stamp, source);
         }
         ViaStamp::Rewrite => {
-            if let Some(told) = stamped_via(place.value, source) {
+            if let Some(told) = stamped_via(place.value(), source) {
                 copy.without(place.at.clone());
                 copy.put(&told);
             }
@@ -267,14 +267,14 @@ fn route(copy: &mut Copy<'_>, place: &sip_message::Place<'_>, routes: Routes<'_>
         Routes::Skip(most) if *seen >= most => return,
         Routes::Skip(most) => most - *seen,
     };
-    let mut values = place.value.list();
+    let mut values = place.value().list();
     let mut gone = 0;
     while gone < skip && values.next().is_some() {
         gone += 1;
     }
     *seen += gone;
     match values.next() {
-        Some(kept) => copy.without(place.at.start..place.at.start + offset(&place.value, &kept)),
+        Some(kept) => copy.without(place.at.start..place.at.start + offset(&place.value(), &kept)),
         None => copy.without(place.line.clone()),
     }
 }

@@ -21,7 +21,9 @@ pub(crate) fn server_id(out: &mut String, request: &Message, method: Method<'_>)
         let Some(branch) = via.branch() else { return false };
         out.push_str(branch);
         out.push(END);
-        out.extend(via.sent_by().chars().map(|c| c.to_ascii_lowercase()));
+        let host = out.len();
+        out.push_str(via.sent_by());
+        out[host..].make_ascii_lowercase();
     } else {
         let (Ok(from), Ok(call_id), Ok(cseq)) = (request.from(), request.call_id(), request.cseq()) else {
             return false;

@@ -99,11 +99,11 @@ fn a_request_that_comes_round_unchanged_is_a_loop_and_one_that_was_changed_spira
     let same = Target { request_uri: "sip:1002@demo.test".to_owned(), ..target(2, 1000) };
     let sent = kit.fork(key, vec![same]).remove(0);
     let own = [flow(1).local];
-    assert!(!is_loop(&message(INVITE), &own));
-    assert!(is_loop(&message(&sent.text), &own), "RFC 5393 section 4.2");
+    assert!(!is_loop(&message(INVITE), |address| own.contains(&address)));
+    assert!(is_loop(&message(&sent.text), |address| own.contains(&address)), "RFC 5393 section 4.2");
     let spiral = sent.text.replacen("INVITE sip:1002@", "INVITE sip:1003@", 1);
-    assert!(!is_loop(&message(&spiral), &own));
-    assert!(!is_loop(&message(&sent.text), &[flow(2).remote]), "somebody else's loop");
+    assert!(!is_loop(&message(&spiral), |address| own.contains(&address)));
+    assert!(!is_loop(&message(&sent.text), |address| address == flow(2).remote), "somebody else's loop");
 }
 
 #[test]
