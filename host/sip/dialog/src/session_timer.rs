@@ -110,7 +110,10 @@ impl SessionTimer {
     /// A 2xx to a request of ours (section 7.2).
     pub(crate) fn granted(&mut self, response: &Message, config: &Config, now: Instant) {
         match SessionExpires::of(response).filter(|granted| granted.interval_s > 0) {
-            Some(granted) => self.start(granted.interval_s.max(MIN_SE_FLOOR_S), granted.uac != Some(false), now),
+            Some(granted) => {
+                let interval_s = granted.interval_s.clamp(MIN_SE_FLOOR_S, INTERVAL_MAX_S);
+                self.start(interval_s, granted.uac != Some(false), now);
+            }
             // The other side has no timer: whether the session lives is found out by us alone.
             None if config.session_interval_s > 0 => {
                 let least = config.session_min_se_s.max(MIN_SE_FLOOR_S).max(self.floor_s);
@@ -125,16 +128,19 @@ impl SessionTimer {
         let knows = request.has_token(Name::Supported, "timer") || request.has_token(Name::Require, "timer");
         let asked = SessionExpires::of(request).filter(|asked| asked.interval_s > 0);
         let own_s = if self.interval_s > 0 { self.interval_s } else { config.session_interval_s };
+        // The answer is never longer than what was asked for (section 9), whatever minimum stands beside it.
+        let most = asked.map_or(INTERVAL_MAX_S, |asked| asked.interval_s.max(MIN_SE_FLOOR_S)).min(INTERVAL_MAX_S);
         let least = config.session_min_se_s.max(MIN_SE_FLOOR_S).max(min_se(request));
-        let interval_s = match asked {
-            Some(asked) if own_s > 0 => asked.interval_s.min(own_s).max(least),
-            Some(asked) => asked.interval_s.clamp(least, INTERVAL_MAX_S),
-            None if own_s > 0 => own_s.max(least),
+        let wanted = match asked {
+            Some(asked) if own_s > 0 => asked.interval_s.min(own_s),
+            Some(asked) => asked.interval_s,
+            None if own_s > 0 => own_s,
             None => {
                 *self = SessionTimer::default();
                 return Vec::new();
             }
         };
+        let interval_s = wanted.max(least).min(most);
         let uac = knows && asked.and_then(|asked| asked.uac).unwrap_or(true);
         self.start(interval_s, !uac, now);
         if !knows {

@@ -148,3 +148,27 @@ fn switched_off_it_still_follows_who_asks() {
     quiet.run_out().expect("an end");
     quiet.assert_empty();
 }
+
+#[test]
+fn a_minimum_longer_than_the_interval_makes_no_interval_longer() {
+    for own_s in [0, 1_800] {
+        for least in ["86401", "4294967295"] {
+            let mut pair = Pair::new(9);
+            pair.configure(B, |config| config.session_interval_s = own_s);
+            let keys = pair.connected();
+            let fields = format!("Supported: timer\r\nSession-Expires: 1800\r\nMin-SE: {least}\r\n");
+            let text = raw(&pair, A, keys, ("UPDATE", 10), &fields);
+            pair.inject(B, text);
+            let granted = pair.sent(B).next_back().and_then(session_expires);
+            assert_eq!(granted.as_deref(), Some("1800;refresher=uac"), "own {own_s}, Min-SE {least}");
+            let text = raw(&pair, A, keys, ("UPDATE", 11), "Supported: timer\r\nSession-Expires: 4294967295\r\n");
+            pair.inject(B, text);
+            let granted = pair.sent(B).next_back().and_then(session_expires);
+            let granted: u32 = granted.as_deref().and_then(|v| v.split(';').next()?.parse().ok()).expect("an interval");
+            assert!(granted <= 86_400, "{granted}");
+            pair.hangup(B, keys.1);
+            pair.run_out().expect("an end");
+            pair.assert_empty();
+        }
+    }
+}
