@@ -58,6 +58,8 @@ pub(crate) struct Call {
     /// Why the leg that ended last did.
     pub(crate) last_cause: Option<Cause>,
     pub(crate) started_at: Instant,
+    /// What is secret of the names by which watchers know its legs: see [`crate::lamps::Alias`].
+    pub(crate) watch_key: u128,
     /// When the engine's deadline queue will look at this call.
     pub(crate) armed: Option<Instant>,
 }
@@ -80,7 +82,7 @@ pub(crate) struct Carried {
 
 impl Call {
     /// A call with its caller's leg and nobody driving it yet.
-    pub(crate) fn new(info: CallInfo, caller: Leg, media: MediaPath, now: Instant) -> Call {
+    pub(crate) fn new(info: CallInfo, caller: Leg, media: MediaPath, watch_key: u128, now: Instant) -> Call {
         // Most calls have two; a Vec that grows takes room for four.
         let mut legs = Vec::with_capacity(2);
         legs.push(caller);
@@ -114,6 +116,7 @@ impl Call {
             speaks_for_itself: false,
             last_cause: None,
             started_at: now,
+            watch_key,
             armed: None,
         }
     }

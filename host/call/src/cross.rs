@@ -209,7 +209,7 @@ impl Engine {
         };
         let leg =
             Leg { account: Some(account.id), party: number.clone(), caller_shown: account.username.clone(), ..leg };
-        let mut served = Call::new(info, leg, call.tenant_media, floors.now);
+        let mut served = Call::new(info, leg, call.tenant_media, self.desk.ids.u128(), floors.now);
         served.caller_offer = theirs.map(|d| d.to_bytes());
         served.serves = Some(serves);
         served.private = call.private && party.role == LegRole::Caller;

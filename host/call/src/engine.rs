@@ -335,13 +335,9 @@ impl Engine {
     }
 
     /// The legs of an account as its own phones see them.
-    pub fn legs_of<'a>(
-        &'a self,
-        account: AccountId,
-        dialogs: &'a sip_dialog::Layer,
-    ) -> impl Iterator<Item = LegView> + 'a {
+    pub fn legs_of(&self, account: AccountId) -> impl Iterator<Item = LegView> {
         let legs = self.desk.lamps.of(account);
-        legs.filter_map(|(call, leg)| lamps::view(self.calls.get(&call)?, leg, dialogs))
+        legs.filter_map(|(call, leg)| lamps::view(self.calls.get(&call)?, leg))
     }
 
     /// Every live call.

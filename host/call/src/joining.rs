@@ -5,6 +5,7 @@ use crate::arrival::Arrival;
 use crate::cross::can_be_joined;
 use crate::engine::Engine;
 use crate::floors::Floors;
+use crate::lamps::Alias;
 use crate::leg::{Ending, Leg, LegNo, Progress};
 use crate::security::Security;
 use crate::stage::{Bridge, Stage, Waiting};
@@ -113,6 +114,11 @@ impl Engine {
 
     /// An INVITE with Replaces (RFC 3891 section 3).
     fn replace(&mut self, floors: &mut Floors<'_>, arrival: &Arrival, replaces: &Replaces) -> Result<(), u16> {
+        if let Some((call, leg)) = Alias::place(&replaces.call_id)
+            && self.calls.get(&call).is_some_and(|call| Alias::is_named(call, leg, replaces))
+        {
+            return self.take_watched(floors, arrival, replaces, (call, leg));
+        }
         let key = match floors.dialogs.named(replaces) {
             Named::Confirmed(_) if replaces.early_only => return Err(486),
             Named::Confirmed(key) | Named::EarlyOurs(key) => key,
@@ -131,6 +137,34 @@ impl Engine {
         }
         let mut done = Err(480);
         self.step(call, floors, |step| done = step.replaced_by(arrival, leg));
+        done
+    }
+
+    /// The same by the name that a lamp has told. Who watches may take what rings; what talks, only its own account may.
+    fn take_watched(
+        &mut self,
+        floors: &mut Floors<'_>,
+        arrival: &Arrival,
+        replaces: &Replaces,
+        (id, no): (CallId, LegNo),
+    ) -> Result<(), u16> {
+        let company = arrival.company.id;
+        let call = self.calls.get_mut(&id).filter(|c| c.info.company == company).ok_or(481_u16)?;
+        let leg = call.leg(no).filter(|leg| leg.is_alive()).ok_or(603_u16)?;
+        if !leg.is_answered() {
+            return self.take_ringing(floors, arrival, id, no);
+        }
+        if replaces.early_only {
+            return Err(486);
+        }
+        if leg.account != arrival.account_id() {
+            return Err(403);
+        }
+        if !can_be_joined(call, no) {
+            return Err(481);
+        }
+        let mut done = Err(480);
+        self.step(id, floors, |step| done = step.replaced_by(arrival, no));
         done
     }
 

@@ -2,10 +2,14 @@
 //!
 //! After each step of a call the engine lets [`Lamps`] look at its legs. What changed is named by account; who wants to
 //! know asks [`crate::Engine::legs_of`]. So nothing is kept that could differ from the calls themselves.
+//!
+//! A dialog's Call-ID and tags are all that a request within it needs (RFC 3261 section 12.2.2), so no watcher is told
+//! them. It is told an [`Alias`], by which an INVITE with Replaces may take the leg, and nothing else may be done.
 
 use crate::call::Call;
 use crate::leg::{Leg, LegNo, Progress};
 use model::{AccountId, CallId, LegRole};
+use sip_dialog::Replaces;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How far a leg has come, seen by its own party.
@@ -32,18 +36,51 @@ pub struct LegView {
     pub phase: LegPhase,
     /// Whether the party holds the other.
     pub held: bool,
-    /// The dialog's Call-ID.
-    pub call_id: String,
-    /// The party's tag, once it has one.
-    pub party_tag: Option<String>,
-    /// Our tag.
-    pub our_tag: Option<String>,
+    /// By what a watcher may take it.
+    pub alias: Alias,
     /// The other party's number.
     pub peer: String,
     /// The other party's name; empty for none.
     pub peer_name: String,
     /// The other party withheld who it is (RFC 3323).
     pub private: bool,
+}
+
+/// What a leg is called towards those who watch it: the form of a dialog's name (RFC 3891 section 3), and none of ours.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Alias {
+    /// In the place of the Call-ID.
+    pub call_id: String,
+    /// In the place of the party's tag.
+    pub party_tag: String,
+    /// In the place of our tag.
+    pub our_tag: String,
+}
+
+impl Alias {
+    fn of(call: &Call, no: LegNo) -> Alias {
+        let (party, ours) = (call.watch_key >> 64, call.watch_key & u128::from(u64::MAX));
+        Alias {
+            call_id: format!("{}-{no}", call.id),
+            party_tag: format!("w{party:016x}"),
+            our_tag: format!("w{ours:016x}"),
+        }
+    }
+
+    /// The leg that a Call-ID would be the alias of.
+    pub(crate) fn place(call_id: &str) -> Option<(CallId, LegNo)> {
+        let (call, leg) = call_id.split_once('-').filter(|(call, _)| call.len() == 32)?;
+        Some((call.parse().ok()?, leg.parse().ok()?))
+    }
+
+    /// Whether a Replaces names this leg by its alias. Which of the tags a watcher takes for whose is not told alike by
+    /// all phones.
+    pub(crate) fn is_named(call: &Call, no: LegNo, replaces: &Replaces) -> bool {
+        let alias = Alias::of(call, no);
+        let tags = (replaces.to_tag.as_str(), replaces.from_tag.as_str());
+        let own = (alias.our_tag.as_str(), alias.party_tag.as_str());
+        alias.call_id == replaces.call_id && (tags == own || tags == (own.1, own.0))
+    }
 }
 
 /// The legs that are to be seen.
@@ -114,25 +151,21 @@ fn phase(leg: &Leg) -> Option<LegPhase> {
 }
 
 /// One leg as its party sees it; `None` where it is not seen.
-pub(crate) fn view(call: &Call, no: LegNo, dialogs: &sip_dialog::Layer) -> Option<LegView> {
-    let leg = call.leg(no)?;
-    let key = leg.dialog?;
+pub(crate) fn view(call: &Call, no: LegNo) -> Option<LegView> {
+    let leg = call.leg(no).filter(|leg| leg.dialog.is_some())?;
     let called = leg.role == LegRole::Callee;
     let (peer, peer_name) = if called {
         (leg.caller_shown.clone(), call.info.caller.display.clone().unwrap_or_default())
     } else {
         (call.info.callee.user.clone(), String::new())
     };
-    let text = |tag: Option<&str>| tag.filter(|t| !t.is_empty()).map(str::to_owned);
     Some(LegView {
         call: call.id,
         leg: no,
         role: leg.role,
         phase: phase(leg)?,
         held: leg.held,
-        call_id: dialogs.call_id(key).unwrap_or_default().to_owned(),
-        party_tag: text(dialogs.remote_tag(key)),
-        our_tag: text(dialogs.local_tag(key)),
+        alias: Alias::of(call, no),
         peer,
         peer_name,
         private: called && withheld(call),

@@ -57,6 +57,6 @@ pub use arrival::{Arrival, FromTrunk, visible_headers};
 pub use engine::{Counters, Engine, Output};
 pub use floors::{Floors, Inside, Listener, Setup};
 pub use hops::Hops;
-pub use lamps::{LegPhase, LegView};
+pub use lamps::{Alias, LegPhase, LegView};
 pub use park::ParkedParty;
 pub use relaying::Anchors;

@@ -46,7 +46,7 @@ impl Call {
             ..fresh
         };
         let body = request.body_bytes();
-        let mut call = Call::new(info, caller, arrival.company.media, now);
+        let mut call = Call::new(info, caller, arrival.company.media, ids.u128(), now);
         call.max_forwards = u32::from(request.max_forwards().unwrap_or(70).saturating_sub(1));
         call.caller_offer = (!body.is_empty()).then_some(body);
         call.gruu.clone_from(&arrival.gruu);

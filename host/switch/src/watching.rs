@@ -121,7 +121,7 @@ impl Core {
     }
 
     fn facts(&self, key: &ResourceKey, account: AccountId, now: Instant) -> Option<Facts> {
-        let legs = || self.calls.legs_of(account, &self.dialogs);
+        let legs = || self.calls.legs_of(account);
         Some(match key.package {
             Package::Dialog => {
                 let domain = &self.directory.company(key.company)?.domain;
@@ -220,9 +220,9 @@ fn closed(user: &str) -> Dialog {
 fn dialog(leg: LegView, domain: &str) -> Dialog {
     Dialog {
         id: format!("{}-{}", leg.call, leg.leg),
-        call_id: leg.call_id,
-        local_tag: leg.party_tag,
-        remote_tag: leg.our_tag,
+        call_id: leg.alias.call_id,
+        local_tag: Some(leg.alias.party_tag),
+        remote_tag: Some(leg.alias.our_tag),
         direction: match leg.role {
             LegRole::Caller => Direction::Initiator,
             LegRole::Callee => Direction::Recipient,

@@ -278,7 +278,11 @@ impl Bed {
     fn party_says(&mut self, name: &str, words: &[&str]) {
         let now = self.now;
         let replaces = words.iter().find_map(|w| w.strip_prefix("takes=")).and_then(|of| {
-            let named = self.parties.iter().find(|p| p.name == of)?.named();
+            let named = match of {
+                // The dialog that its lamp was told of last.
+                "lamp" => events::lamp(self.heard(name).filter(|m| m.starts_with("NOTIFY ")).last()?)?,
+                of => self.parties.iter().find(|p| p.name == of)?.named(),
+            };
             Some(format!("+Replaces:{named}"))
         });
         let vouched = words.iter().find_map(|w| w.strip_prefix("vouched="));

@@ -57,6 +57,12 @@ pub(crate) fn request(party: &mut Party, method: &str, words: &[&str]) -> String
     )
 }
 
+/// The Replaces that a phone makes of the first dialog in a document, as RFC 4235 section 3.7.2 has it.
+pub(crate) fn lamp(notify: &str) -> Option<String> {
+    let of = |name: &str| notify.split_once(&format!(" {name}=\""))?.1.split('"').next();
+    Some(format!("{};to-tag={};from-tag={}", of("call-id")?, of("remote-tag")?, of("local-tag")?))
+}
+
 fn event_of(method: &str, rest: &[&str]) -> Option<String> {
     match method {
         "SUBSCRIBE" => rest.first().map(|e| (*e).to_owned()),

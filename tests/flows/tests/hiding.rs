@@ -77,3 +77,50 @@ fn a_transfer_tells_the_target_who_it_is_and_not_where() {
     assert_hidden(&bed, "carol", OF_ALICE);
     assert_hidden(&bed, "carol", OF_BOB);
 }
+
+/// All that a request within a dialog needs is its Call-ID and tags: whoever watches a phone hangs up none of its calls.
+#[test]
+fn a_lamp_is_told_no_name_of_a_dialog() {
+    let bed = play(&[
+        "carol > SUBSCRIBE 1002 dialog expires=600",
+        "carol > 200 other",
+        "alice > INVITE 1002 sdp",
+        "chain > connect 1002",
+        "bob > 180",
+        "carol > 200 other",
+        "bob > 200 sdp",
+        "alice > ACK",
+        "wait 5s",
+        "carol > 200 other",
+        "bob > INVITE hold",
+        "alice > 200 held",
+        "bob > ACK",
+        "wait 5s",
+    ]);
+    let names: Vec<&str> = bed.heard("bob").chain(bed.heard("alice")).flat_map(named).collect();
+    assert!(names.len() >= 6, "{names:?}");
+    let notified: Vec<&str> = bed.heard("carol").filter(|m| m.contains("<dialog ")).collect();
+    assert!(notified.len() >= 3, "{notified:?}");
+    assert!(
+        notified.iter().all(|m| m.contains("call-id=") && m.contains("local-tag=")),
+        "a pickup has nothing to name"
+    );
+    for message in notified {
+        let body = message.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        for name in &names {
+            assert!(!body.contains(name), "carol is told {name:?}:\n{message}");
+        }
+    }
+}
+
+/// The Call-ID and the tags of a message.
+fn named(message: &str) -> Vec<&str> {
+    let lines = message.lines().take_while(|l| !l.is_empty());
+    lines
+        .filter_map(|line| match line.split_once(": ")? {
+            ("Call-ID", id) => Some(id),
+            ("From" | "To", party) => party.split(";tag=").nth(1),
+            _ => None,
+        })
+        .collect()
+}
