@@ -13,7 +13,7 @@ use crate::bindings::router::strowger::host::{clock, config, directory, http, kv
 use crate::bindings::router::strowger::types::types;
 use crate::capability::{Allowed, Denied};
 use crate::guest::Guest;
-use crate::{ArtifactError, HostConfig};
+use crate::{ArtifactError, HostConfig, shape};
 use core::fmt;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
@@ -216,6 +216,7 @@ impl fmt::Debug for Linked {
 impl Linked {
     fn new(component: &Component, point: Point, allowed: Allowed) -> wasmtime::Result<Linked> {
         let pre: InstancePre<Guest> = linker(component.engine(), allowed)?.instantiate_pre(component)?;
+        shape::check(&pre, point)?;
         Ok(match point {
             Point::Router | Point::RouterIo => Linked::Router(RouterIoPluginPre::new(pre)?),
             Point::App => Linked::App(CallAppPluginPre::new(pre)?),

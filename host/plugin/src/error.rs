@@ -55,7 +55,7 @@ pub enum ArtifactError {
         known: String,
     },
     /// A known interface has another shape than this switch's.
-    #[error("the plugin does not fit the {point} contract: {reason}")]
+    #[error("the plugin does not fit the {point} contract: {reason}; rebuild it with this version's SDK")]
     Mismatch {
         /// The point that was tried.
         point: Point,

@@ -31,6 +31,7 @@ mod register;
 mod replay;
 mod rules;
 mod script;
+mod shape;
 mod sound;
 mod tape;
 mod ticker;

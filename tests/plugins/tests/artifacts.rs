@@ -5,8 +5,12 @@ use plugin_tests::{HOSTILE, PROBE, host, host_with};
 
 /// The component with every occurrence of a name replaced by one of the same length.
 fn renamed(from: &str, to: &str) -> Vec<u8> {
+    renamed_in(HOSTILE, from, to)
+}
+
+fn renamed_in(component: &[u8], from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
-    let mut bytes = HOSTILE.to_vec();
+    let mut bytes = component.to_vec();
     let mut at = 0;
     while let Some(found) = bytes[at..].windows(from.len()).position(|w| w == from.as_bytes()) {
         bytes[at + found..at + found + from.len()].copy_from_slice(to.as_bytes());
@@ -68,6 +72,38 @@ fn unknown_imports_exports_and_versions_are_named() {
     }
     let text = host.compile(&renamed("strowger:host/log@0.1.0", "strowger:host/sql@0.1.0")).expect_err("refused");
     assert!(text.to_string().starts_with("the plugin imports `strowger:host/sql@0.1.0`"));
+}
+
+#[test]
+fn types_of_another_version_are_refused_when_they_come_and_the_wit_item_is_named() {
+    let host = host();
+    let rater = Point::Rater;
+    for (component, from, to, point, item) in [
+        // A field of a record that it answers.
+        (HOSTILE, "ring-timeout-ms", "ring-timeout-us", Point::Router, "`route` of `strowger:routing/router@0.1.0`"),
+        // One of a record that it is given, and a case.
+        (PROBE, "user-agent", "user-angel", Point::Registration, "`register` of `strowger:hooks/registration@0.1.0`"),
+        (PROBE, "run-app", "run-ivr", Point::Feature, "`invoke` of `strowger:hooks/feature@0.1.0`"),
+        (shipped::RATING, "answered-at-ms", "answered-at-us", rater, "`settle` of `strowger:billing/rater@0.1.0`"),
+        (
+            shipped::RATING,
+            "recheck-before-s",
+            "recheck-before-m",
+            rater,
+            "`authorize` of `strowger:billing/rater@0.1.0`",
+        ),
+        // A function that is not there.
+        (PROBE, "deliver", "deliwer", Point::EventSink, "`strowger:hooks/event-sink@0.1.0` has no function `deliver`"),
+        // What it imports.
+        (HOSTILE, "by-remote", "by-remove", Point::Router, "`strowger:host/directory@0.1.0`"),
+    ] {
+        let refused = host.compile(&renamed_in(component, from, to)).expect_err(to);
+        let ArtifactError::Mismatch { point: said, reason } = &refused else { panic!("{to}: {refused}") };
+        assert_eq!(*said, point, "{to}: {reason}");
+        assert!(reason.contains(item), "{to}: {reason}");
+        assert!(reason.contains("has no function") || reason.contains(from), "{to}: {reason}");
+        assert!(refused.to_string().ends_with("rebuild it with this version's SDK"), "{refused}");
+    }
 }
 
 #[test]
