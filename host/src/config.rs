@@ -7,7 +7,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::str::FromStr;
 use core::time::Duration;
-use model::{Cidr, DigestAlgorithm, Limits, Transport};
+use model::{Cidr, DigestAlgorithm, Limits, Shards, Transport};
 use serde::Deserialize;
 use shell::{ClientCertificates, GuardConfig, ShedderConfig, TlsCertificate, TlsConfig};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, PartialEq, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
+    /// How the node uses its machine.
+    pub(crate) node: Machine,
     /// SIP: where to listen, and what to call ourselves.
     pub(crate) sip: Sip,
     /// Certificates for `tls` and `wss` listeners, authorities for what we connect to. SIGHUP reads the files anew.
@@ -47,6 +49,21 @@ impl Config {
     pub(crate) fn store_url(&self) -> String {
         let own = || format!("sqlite:{}", self.data.dir.join("strowger.db").display());
         self.store.url.clone().unwrap_or_else(own)
+    }
+}
+
+/// How the node uses its machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Machine {
+    /// Threads that serve calls, from 1 to 32. Each brand lives whole on one of them, so more than one helps only a node
+    /// with several brands, and takes cores from plugins. Limits and source rates are of each. It changes with a restart.
+    pub(crate) shards: u8,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Machine { shards: Shards::ALONE.count() }
     }
 }
 
@@ -440,6 +457,9 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
 
 /// What the types cannot say.
 fn check(config: &Config) -> Result<(), String> {
+    if !(1..=Shards::MAX).contains(&config.node.shards) {
+        return Err(format!("node.shards is {}: expected a number from 1 to {}", config.node.shards, Shards::MAX));
+    }
     if config.sip.listen.is_empty() {
         return Err("sip.listen names no listener: expected at least one, as [\"udp:0.0.0.0:5060\"]".to_owned());
     }

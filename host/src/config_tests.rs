@@ -156,9 +156,10 @@ fn reference_page() -> String {
 
 /// The defaults that are no number of [`Limits`], for people.
 fn defaults() -> Vec<(String, String)> {
-    let Config { sip, tls, media, dns, identity, http, store, data, limits, protection, overload, plugins } =
+    let Config { node, sip, tls, media, dns, identity, http, store, data, limits, protection, overload, plugins } =
         Config::default();
     let mut out: Vec<(String, String)> = vec![
+        ("node.shards".into(), node.shards.to_string()),
         ("sip.listen".into(), "`[\"udp:0.0.0.0:5060\", \"tcp:0.0.0.0:5060\"]`".into()),
         ("sip.digest".into(), "`[\"sha-256\", \"md5\"]`".into()),
         ("sip.server_name".into(), "`strowger/VERSION`".into()),

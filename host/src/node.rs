@@ -175,6 +175,7 @@ fn shell_config(config: &Config, prompts: Vec<(String, Vec<u8>)>) -> ShellConfig
     };
     let (t1, t2, t4) = config.sip.timers.durations();
     ShellConfig {
+        shards: config.node.shards,
         limits: config.limits.clone(),
         listeners: config.sip.listen.iter().map(listener).collect(),
         media: media_ips(config).into_iter().map(media).collect(),

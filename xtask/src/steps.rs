@@ -7,6 +7,8 @@ use std::time::Instant;
 
 /// Seeds of the simulation in CI.
 const CI_SEEDS: &str = "2000";
+/// The same of nodes of two and of three shards, each.
+const SHARD_SEEDS: &str = "400";
 /// Seeds of the two proxies in a row.
 const CHAIN_SEEDS: &str = "300";
 
@@ -128,5 +130,8 @@ fn fuzz() -> Result<(), String> {
 
 fn sim() -> Result<(), String> {
     crate::run::sim(&["--seeds".to_owned(), CI_SEEDS.to_owned()])?;
+    for shards in ["2", "3"] {
+        crate::run::sim(&["--shards", shards, "--seeds", SHARD_SEEDS].map(str::to_owned))?;
+    }
     crate::run::sim(&["--chain".to_owned(), "--seeds".to_owned(), CHAIN_SEEDS.to_owned()])
 }

@@ -1,7 +1,8 @@
 //! Which tenant a host part names.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use model::{Company, Directory};
+use sip_message::{Message, Method};
 use std::sync::Arc;
 
 /// Our own addresses, and the domain that stands in where a peer used one of them for a domain.
@@ -26,6 +27,31 @@ impl Domains {
         }
         let default = self.default_domain.as_deref().filter(|_| self.is_own_address(host))?;
         directory.company_by_domain(default)
+    }
+
+    /// The tenant named by the From domain (for REGISTER: by the To domain, RFC 3261 section 10.3 step 1).
+    #[must_use]
+    pub fn named<'d>(&self, directory: &'d Directory, request: &Message) -> Option<&'d Arc<Company>> {
+        let party = match request.method() {
+            Some(Method::Register) => request.to(),
+            Some(_) | None => request.from(),
+        };
+        self.company(directory, party.ok()?.uri().host())
+    }
+
+    /// The tenant for which a request from `remote` would be admitted, if anybody is: whose direct address it is, else
+    /// who is named.
+    #[must_use]
+    pub fn tenant<'d>(
+        &self,
+        directory: &'d Directory,
+        remote: SocketAddr,
+        request: &Message,
+    ) -> Option<&'d Arc<Company>> {
+        match directory.account_by_address(remote) {
+            Some(account) => directory.company(account.company),
+            None => self.named(directory, request),
+        }
     }
 
     /// Whether `host` is one of our addresses. A listener on every interface cannot tell, so with one any literal is.

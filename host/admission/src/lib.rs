@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use domain::Domains;
-pub use guard::{Guard, GuardConfig, GuardCounters, Rate, SCANNERS, UnknownDomain, Verdict};
+pub use guard::{Guard, GuardConfig, GuardCounters, Rate, SCANNERS, UnknownDomain, Verdict, Word};
 pub use identity::{Presented, presented};
 pub use overload::{Load, Shedder, ShedderConfig, ShedderCounters};
 pub use trunk::AdmittedTrunk;
@@ -164,6 +164,22 @@ impl Doorkeeper {
         self.guard.bans(|company| directory.company(company).map(|c| c.domain.clone()), now)
     }
 
+    /// What the other shards of the node are to be told of sources.
+    pub fn take_words(&mut self) -> Vec<Word> {
+        self.guard.take_words()
+    }
+
+    /// Another shard of the node says so of a source.
+    pub fn hear(&mut self, word: Word, now: Instant) {
+        self.guard.hear(word, now);
+    }
+
+    /// By what tenants are found.
+    #[must_use]
+    pub fn domains(&self) -> &Domains {
+        &self.domains
+    }
+
     /// Lets a source off; whether it was banned.
     pub fn unban(&mut self, source: IpAddr, now: Instant) -> bool {
         self.guard.lift(source, now)
@@ -243,14 +259,8 @@ impl Doorkeeper {
         admitted(directory, directory.company(account.company)?, account, "address")
     }
 
-    /// The tenant named by the From domain (for REGISTER: by the To domain, RFC 3261 section 10.3 step 1).
     fn company_of(&self, directory: &Directory, request: &Message) -> Option<Arc<Company>> {
-        let party = match request.method() {
-            Some(Method::Register) => request.to(),
-            Some(_) | None => request.from(),
-        };
-        let host = party.ok()?.uri().host().to_owned();
-        self.domains.company(directory, &host).cloned()
+        self.domains.named(directory, request).cloned()
     }
 
     fn known(&mut self, directory: &Directory, company: &Arc<Company>, user: &str, request: &Message) -> Admission {

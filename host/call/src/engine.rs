@@ -122,6 +122,8 @@ impl Engine {
     /// An engine without calls; `ids` names its calls.
     #[must_use]
     pub fn new(ids: IdSource) -> Engine {
+        // The plugin host is one for all shards of the node, and knows apps by their number.
+        let next_app = (u64::from(ids.shard()) << 56) + 1;
         Engine {
             calls: BTreeMap::new(),
             per_company: BTreeMap::new(),
@@ -138,7 +140,7 @@ impl Engine {
                 by_app: BTreeMap::new(),
                 lamps: Lamps::default(),
                 next_ticket: 1,
-                next_app: 1,
+                next_app,
                 slots: BTreeMap::new(),
                 rooms: Rooms::new(),
                 turns: BTreeMap::new(),

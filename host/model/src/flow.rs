@@ -91,9 +91,26 @@ impl Transport {
     }
 }
 
-/// One accepted or opened stream connection; never reused by a process.
+/// One accepted or opened stream connection; never reused by a process. It says which shard's it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ConnectionId(pub u64);
+
+impl ConnectionId {
+    /// Bits of the number that a shard counts up; the shard's own number stands above them.
+    const COUNTED: u32 = 48;
+
+    /// The connection `counted` of a shard.
+    #[must_use]
+    pub const fn of_shard(shard: u8, counted: u64) -> ConnectionId {
+        ConnectionId(((shard as u64) << ConnectionId::COUNTED) | (counted & ((1 << ConnectionId::COUNTED) - 1)))
+    }
+
+    /// The shard that accepted or opened it.
+    #[must_use]
+    pub const fn shard(self) -> u64 {
+        self.0 >> ConnectionId::COUNTED
+    }
+}
 
 /// A host name that a TLS peer must prove, kept by the shell under this number; never reused by a process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

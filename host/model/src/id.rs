@@ -51,7 +51,7 @@ macro_rules! shard_id {
 shard_id! {
     /// One question asked of the plugin chain; never reused within a shard.
     Ticket;
-    /// One running call-app instance; never reused within a shard.
+    /// One running call-app instance; never reused by a process: the upper eight bits are its shard's number.
     AppId;
     /// One verb of a call app that waits for its reply; counted up by the app's side.
     RequestId;

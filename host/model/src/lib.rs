@@ -27,6 +27,7 @@ mod question;
 mod recording;
 mod resolve;
 mod rules;
+mod shards;
 mod stir;
 mod time;
 mod translation;
@@ -80,6 +81,7 @@ pub use rules::{
     MatchListError, OutgoingDdiRule, OutgoingDdiRules, Period, Permission, RULE_ENTRIES_MAX, RecordingRules, RouteLock,
     Rule, RuleBody, RuleKind, Schedule, ServiceCodes, Span, StarService, Used, Way, Weekdays, dialled_service,
 };
+pub use shards::Shards;
 pub use stir::{Attestation, IdentityFailure, ProofQuestion, SIGNATURE_BYTES, Signer, TrunkStir, Verify, Vouched};
 pub use time::Instant;
 pub use translation::{RuleError, RuleList, TranslationLists, TranslationRule, TranslationSet};

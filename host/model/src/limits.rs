@@ -114,6 +114,8 @@ pub struct Limits {
     pub handshake_timeout_ms: u32,
     /// Most answers, app verbs and commands waiting for a shard; past it their senders wait.
     pub inbox_max: usize,
+    /// Most messages that wait from one shard of a node to another; past it they are lost as in a full socket buffer.
+    pub hand_overs_max: usize,
     /// Most subscriptions to events alive in a shard; past it a SUBSCRIBE gets 503.
     pub subscriptions_max: usize,
     /// Most subscriptions of one account.
@@ -199,6 +201,7 @@ impl Default for Limits {
             connections_per_source_max: 1_000,
             handshake_timeout_ms: 5_000,
             inbox_max: 16_384,
+            hand_overs_max: 8_192,
             subscriptions_max: 200_000,
             subscriptions_per_account_max: 200,
             subscriptions_per_resource_max: 1_000,

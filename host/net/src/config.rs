@@ -2,7 +2,7 @@
 
 use crate::tls::{TlsFailure, TlsMaterial};
 use core::net::{IpAddr, SocketAddr};
-use model::{Cidr, MediaPortId, Transport};
+use model::{Cidr, MediaPortId, Shards, Transport};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -56,6 +56,8 @@ pub struct Surroundings {
     pub local_nets: Vec<Cidr>,
     /// The origins whose pages may open a WebSocket; none = every origin.
     pub ws_origins: Vec<String>,
+    /// Whose sockets they are: where there are several shards each opens its own for the same listeners.
+    pub shards: Shards,
 }
 
 /// Certificates for what comes in and authorities for what goes out. Files are PEM.
@@ -181,6 +183,42 @@ pub struct NetCounters {
     pub media_send_failed: u64,
 }
 
+impl NetCounters {
+    /// The counts of all shards together.
+    #[must_use]
+    pub fn of_all(shards: impl IntoIterator<Item = NetCounters>) -> NetCounters {
+        shards.into_iter().reduce(NetCounters::plus).unwrap_or_default()
+    }
+
+    fn plus(mut self, other: NetCounters) -> NetCounters {
+        /// Does not compile when a field is forgotten.
+        macro_rules! add {
+            ($($field:ident),*) => {
+                let NetCounters { received: _, sent: _, tls_failed: _, $($field),* } = other;
+                $(self.$field += $field;)*
+            };
+        }
+        add!(
+            udp_send_failed,
+            stun_answered,
+            keepalives,
+            tls_handshakes,
+            connections,
+            accepted,
+            turned_away,
+            misbehaved,
+            connects_failed,
+            media_received,
+            media_sent,
+            media_send_failed
+        );
+        self.received.add(other.received);
+        self.sent.add(other.sent);
+        self.tls_failed.add(other.tls_failed);
+        self
+    }
+}
+
 /// A count for each transport.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ByTransport([u64; Transport::ALL.len()]);
@@ -199,6 +237,10 @@ impl ByTransport {
 
     pub(crate) fn of(&mut self, transport: Transport) -> &mut u64 {
         &mut self.0[transport as usize]
+    }
+
+    fn add(&mut self, other: ByTransport) {
+        self.0.iter_mut().zip(other.0).for_each(|(mine, others)| *mine += others);
     }
 }
 
@@ -237,6 +279,19 @@ impl TlsFailures {
             ("late", self.late),
             ("other", self.other),
         ]
+    }
+
+    fn add(&mut self, other: TlsFailures) {
+        let TlsFailures { nothing_in_common, wrong_name, untrusted, no_certificate, alert, garbled, late, other } =
+            other;
+        self.nothing_in_common += nothing_in_common;
+        self.wrong_name += wrong_name;
+        self.untrusted += untrusted;
+        self.no_certificate += no_certificate;
+        self.alert += alert;
+        self.garbled += garbled;
+        self.late += late;
+        self.other += other;
     }
 
     pub(crate) fn count(&mut self, failure: TlsFailure) {

@@ -3,7 +3,7 @@
 use crate::config::{MediaConfig, MediaPair, PortRange};
 use crate::{NetError, socket};
 use core::net::{IpAddr, SocketAddr};
-use model::MediaPortId;
+use model::{MediaPortId, Shards};
 use std::io;
 use std::net::UdpSocket;
 
@@ -40,6 +40,20 @@ impl PortPool {
             }
         }
         Ok(pool)
+    }
+
+    /// The pairs dealt out to so many shards, as evenly as they go.
+    #[must_use]
+    pub fn dealt(self, shards: Shards) -> Vec<PortPool> {
+        let mut pools: Vec<PortPool> = Shards::all(shards.count()).map(|_| PortPool::default()).collect();
+        let count = pools.len();
+        for (at, pair) in self.pairs.into_iter().enumerate() {
+            if let Some(pool) = pools.get_mut(at % count) {
+                let public = MediaPair { id: MediaPortId(pool.pairs.len() as u64), ..pair.public };
+                pool.pairs.push(Pair { public, ..pair });
+            }
+        }
+        pools
     }
 
     /// The pairs as peers reach them, by id.

@@ -30,8 +30,21 @@ fn open(address: SocketAddr, kind: Type, protocol: Protocol, class: u32) -> io::
     Ok(socket)
 }
 
-pub(crate) fn udp_sip(address: SocketAddr) -> io::Result<UdpSocket> {
+/// Fails where somebody has this address, whether or not they would share it. A node whose shards share its listeners
+/// must ask: else a second node on the same address would be given half of its messages instead of an error.
+pub(crate) fn is_free(address: SocketAddr, stream: bool) -> io::Result<()> {
+    let (kind, protocol) = if stream { (Type::STREAM, Protocol::TCP) } else { (Type::DGRAM, Protocol::UDP) };
+    let socket = open(address, kind, protocol, SIGNALLING_CLASS)?;
+    if stream {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())
+}
+
+/// `shared`: the other shards of this node open the same.
+pub(crate) fn udp_sip(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
     let socket = open(address, Type::DGRAM, Protocol::UDP, SIGNALLING_CLASS)?;
+    socket.set_reuse_port(shared)?;
     let _sized = socket.set_recv_buffer_size(SIP_BUFFER).and_then(|()| socket.set_send_buffer_size(SIP_BUFFER));
     socket.bind(&address.into())?;
     Ok(socket.into())
@@ -44,10 +57,12 @@ pub(crate) fn udp_media(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-pub(crate) fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
+/// `shared`: the other shards of this node open the same.
+pub(crate) fn tcp_listener(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     let socket = open(address, Type::STREAM, Protocol::TCP, SIGNALLING_CLASS)?;
     // So that a restart does not wait for the old connections' TIME-WAIT; it does not share a port that is listened on.
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
     socket.bind(&address.into())?;
     socket.listen(1_024)?;
     Ok(socket.into())

@@ -131,7 +131,7 @@ impl Net {
             poller: Poller::new().map_err(NetError::Poller)?,
             listeners: Vec::new(),
             udp: Vec::new(),
-            streams: Streams::new(limits.clone()),
+            streams: Streams::new(limits.clone(), around.shards.own()),
             ports,
             turn: VecDeque::new(),
             scratch: Vec::new(),
@@ -141,16 +141,16 @@ impl Net {
             gather: Gather::new(Instant::now()),
             counters: NetCounters::default(),
         };
-        if let Some(tls) = around.tls {
-            net.streams.secure(tls);
+        if let Some(tls) = &around.tls {
+            net.streams.secure(tls.clone());
         }
-        net.streams.allow_origins(around.ws_origins.into());
+        net.streams.allow_origins(around.ws_origins.as_slice().into());
         for config in listeners {
             if config.transport.is_secure() && !net.streams.can_accept_tls() {
                 let (transport, address) = (config.transport.name(), config.bind);
                 return Err(NetError::NoCertificate { transport, address });
             }
-            net.listen(config, &around.local_nets).map_err(|source| listener_error(config, source))?;
+            net.listen(config, &around).map_err(|source| listener_error(config, source))?;
         }
         for (index, pair) in net.ports.pairs.iter().enumerate() {
             let token = |rtcp: u64| Token::Media(index as u64 * 2 + rtcp).encode();
@@ -160,7 +160,11 @@ impl Net {
         Ok(net)
     }
 
-    fn listen(&mut self, config: &ListenerConfig, local_nets: &[Cidr]) -> io::Result<()> {
+    fn listen(&mut self, config: &ListenerConfig, around: &Surroundings) -> io::Result<()> {
+        let (local_nets, shared) = (&around.local_nets, !around.shards.is_alone());
+        if shared && around.shards.own() == 0 && config.bind.port() != 0 {
+            socket::is_free(config.bind, config.transport != Transport::Udp)?;
+        }
         let public = |bound: SocketAddr| BoundListener {
             transport: config.transport,
             bound,
@@ -174,13 +178,13 @@ impl Net {
         let index = self.listeners.len();
         match config.transport {
             Transport::Udp => {
-                let socket = socket::udp_sip(config.bind)?;
+                let socket = socket::udp_sip(config.bind, shared)?;
                 self.poller.add(&socket, Token::Udp(self.udp.len() as u64).encode(), false)?;
                 self.listeners.push(public(socket.local_addr()?));
                 self.udp.push((UdpListener::new(socket), index));
             }
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
-                let socket = socket::tcp_listener(config.bind)?;
+                let socket = socket::tcp_listener(config.bind, shared)?;
                 self.poller.add(&socket, Token::TcpListener(index as u64).encode(), false)?;
                 let public = public(socket.local_addr()?);
                 self.listeners.push(public.clone());

@@ -71,14 +71,16 @@ pub(crate) struct Streams {
     tls: Option<TlsMaterial>,
     /// Who may open a WebSocket; none = all.
     origins: Arc<[String]>,
+    shard: u8,
     next_id: u64,
     next_sweep: Option<Instant>,
     arrived: VecDeque<Arrived>,
 }
 
 impl Streams {
-    pub(crate) fn new(limits: Limits) -> Streams {
+    pub(crate) fn new(limits: Limits, shard: u8) -> Streams {
         Streams {
+            shard,
             parse_limits: ParseLimits::from(&limits),
             limits,
             listeners: Vec::new(),
@@ -130,7 +132,7 @@ impl Streams {
     }
 
     fn new_id(&mut self) -> ConnectionId {
-        let id = ConnectionId(self.next_id);
+        let id = ConnectionId::of_shard(self.shard, self.next_id);
         self.next_id += 1;
         id
     }

@@ -5,6 +5,7 @@
 //! the sweep removes it.
 
 use crate::command::Command;
+use crate::inboxes::WeakInboxes;
 use crate::recorder::Unfinished;
 use crate::recordings;
 use crate::{Clock, recorder::FOLDER as RECORDINGS};
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::{BoxShut, Db, NewVoiceMessage, StoreError};
 use tokio::runtime::Handle as Runtime;
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, oneshot, watch};
 
 /// Folder of the messages within the data folder.
 const MESSAGES: &str = "mailboxes";
@@ -39,8 +40,8 @@ struct Inner {
     db: Db,
     data: PathBuf,
     unfinished: Unfinished,
-    /// Weak: the shard holds the plugin host, which holds us.
-    shard: mpsc::WeakSender<Command>,
+    /// Weak: the shards hold the plugin host, which holds us.
+    shards: WeakInboxes,
     clock: Clock,
     runtime: Runtime,
     /// Held from the count to the lamp, so that an old count never comes last.
@@ -90,14 +91,9 @@ impl plugin::Mailboxes for Boxes {
 
 impl Boxes {
     /// Those of a node. Needs a runtime.
-    pub(crate) fn new(
-        (db, data): (Db, &Path),
-        unfinished: Unfinished,
-        shard: mpsc::WeakSender<Command>,
-        clock: Clock,
-    ) -> Boxes {
+    pub(crate) fn new((db, data): (Db, &Path), unfinished: Unfinished, shards: WeakInboxes, clock: Clock) -> Boxes {
         let (data, runtime, lamp) = (data.to_owned(), Runtime::current(), Mutex::new(()));
-        Boxes { inner: Arc::new(Inner { db, data, unfinished, shard, clock, runtime, lamp }) }
+        Boxes { inner: Arc::new(Inner { db, data, unfinished, shards, clock, runtime, lamp }) }
     }
 
     /// Does what is asked of a box, and tells its owner's phones.
@@ -284,11 +280,8 @@ impl Boxes {
     }
 
     async fn tell(&self, mailbox: Mailbox) {
-        let Some(shard) = self.inner.shard.upgrade() else { return };
-        let (done, told) = oneshot::channel();
-        if shard.send(Command::Mailbox(mailbox, done)).await.is_ok() {
-            let _gone = told.await;
-        }
+        let Some(shards) = self.inner.shards.upgrade() else { return };
+        let _gone = shards.ask(|done| Command::Mailbox(mailbox.clone(), done)).await;
     }
 
     /// Lights the lamps of a start, then forgets what becomes too old, until `stop` holds true.

@@ -3,14 +3,16 @@
 use crate::IdentitySettings;
 use core::net::SocketAddr;
 use core::time::Duration;
-use model::{Cidr, DigestAlgorithm, Limits};
+use model::{Cidr, DigestAlgorithm, Limits, Shards};
 use net::{ListenerConfig, MediaConfig, TlsConfig};
 use std::path::PathBuf;
 use switch::{GuardConfig, ShedderConfig};
 
-/// How a node's shard runs.
+/// How a node's shards run.
 #[derive(Clone, Debug)]
 pub struct ShellConfig {
+    /// How many shards: threads that serve calls, each with whole brands. From 1 to [`Shards::MAX`].
+    pub shards: u8,
     /// Every limit.
     pub limits: Limits,
     /// Where to listen for SIP.
@@ -60,6 +62,7 @@ impl ShellConfig {
     #[must_use]
     pub fn new(data_dir: PathBuf) -> ShellConfig {
         ShellConfig {
+            shards: Shards::ALONE.count(),
             limits: Limits::default(),
             listeners: Vec::new(),
             tls: TlsConfig::default(),

@@ -2,6 +2,7 @@
 
 use crate::command::Command;
 use crate::countries::CountryFile;
+use crate::inboxes::Inboxes;
 use crate::proofs::Trust;
 use bundle::Manifest;
 use core::time::Duration;
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::{BoundPlugin, BoundTrial, Db, OpContext, StoreError};
 use tables::PrefixTable;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 
 /// The first pause after the database failed; it doubles up to the longest.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
@@ -33,7 +34,7 @@ pub(crate) struct Applied {
 pub(crate) struct Feed {
     pub(crate) db: Db,
     pub(crate) plugins: plugin::Host,
-    pub(crate) inbox: mpsc::Sender<Command>,
+    pub(crate) inboxes: Inboxes,
     pub(crate) applied: watch::Sender<Applied>,
     /// Digests that do not compile, with the reason, so that each is tried and told once.
     pub(crate) refused: BTreeMap<String, String>,
@@ -68,7 +69,7 @@ impl Feed {
             }
             tokio::select! {
                 changed = versions.changed() => if changed.is_err() { return },
-                () = self.inbox.closed() => return,
+                () = self.inboxes.closed() => return,
             }
         }
     }
@@ -96,8 +97,7 @@ impl Feed {
         let directory = directory.with_hooks(self.plugins.hooks());
         let directory = Arc::new(directory);
         self.live.send_replace(Arc::clone(&directory));
-        let (done, live) = oneshot::channel();
-        if self.inbox.send(Command::Directory(directory, done)).await.is_err() || live.await.is_err() {
+        if self.inboxes.ask(|done| Command::Directory(Arc::clone(&directory), done)).await.is_err() {
             return Ok(false);
         }
         tracing::debug!(version, "the directory is live");

@@ -1,9 +1,10 @@
-//! What the faces hold of a running switch: every question goes to the shard's thread and comes back.
+//! What the faces hold of a running switch: every question goes to the shards' threads and comes back.
 
 use crate::boxes::Boxes;
 use crate::clock::Clock;
 use crate::command::Command;
 use crate::feed::Applied;
+use crate::inboxes::Inboxes;
 use crate::metrics;
 use crate::published::{Alive, Figures, Published};
 use core::net::IpAddr;
@@ -20,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use store::outbox::Outbox;
 use store::{Db, StoreError};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 /// How long new facts may need to become live before a caller is told that they are not.
 const LIVE_MAX: Duration = Duration::from_secs(10);
@@ -155,8 +156,9 @@ pub struct Drained {
 /// What all clones of a handle share.
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) inbox: mpsc::Sender<Command>,
-    pub(crate) published: Arc<Published>,
+    pub(crate) inboxes: Inboxes,
+    /// One for each shard, in their order; never empty.
+    pub(crate) published: Vec<Arc<Published>>,
     pub(crate) applied: watch::Receiver<Applied>,
     pub(crate) live: watch::Receiver<Arc<Directory>>,
     pub(crate) plugins: plugin::Host,
@@ -170,10 +172,30 @@ pub(crate) struct Inner {
     pub(crate) ending: Mutex<Ending>,
 }
 
+impl Inner {
+    /// The figures of each shard.
+    pub(crate) fn each(&self) -> Vec<Figures> {
+        self.published.iter().map(|shard| shard.figures()).collect()
+    }
+
+    /// The figures of all of them together.
+    pub(crate) fn figures(&self) -> Figures {
+        Figures::of_all(&self.each())
+    }
+
+    /// Returns when this was so of every shard.
+    async fn all_are(&self, reached: impl Fn(Alive) -> bool) {
+        for shard in &self.published {
+            let mut alive = shard.alive.subscribe();
+            let _gone = alive.wait_for(|alive| reached(*alive)).await;
+        }
+    }
+}
+
 /// What the end of the switch waits for.
 #[derive(Debug, Default)]
 pub(crate) struct Ending {
-    pub(crate) thread: Option<JoinHandle<()>>,
+    pub(crate) threads: Vec<JoinHandle<()>>,
     pub(crate) drain_stop: Option<watch::Sender<bool>>,
     pub(crate) drain_task: Option<tokio::task::JoinHandle<()>>,
 }
@@ -185,10 +207,9 @@ pub struct Handle {
 }
 
 impl Handle {
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Gone> {
-        let (send, receive) = oneshot::channel();
-        self.inner.inbox.send(command(send)).await.map_err(|_| Gone)?;
-        receive.await.map_err(|_| Gone)
+    /// Asks every shard; the answers in their order.
+    async fn ask<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Result<Vec<T>, Gone> {
+        self.inner.inboxes.ask(command).await
     }
 
     /// What happens now, for those who watch.
@@ -202,9 +223,8 @@ impl Handle {
     /// # Errors
     /// [`Gone`].
     pub async fn calls(&self, scope: CallScope) -> Result<Vec<CallSnapshot>, Gone> {
-        let mut calls = self.ask(Command::Calls).await?;
-        calls.retain(|call| scope.holds(call));
-        Ok(calls)
+        let calls = self.ask(Command::Calls).await?;
+        Ok(calls.into_iter().flatten().filter(|call| scope.holds(call)).collect())
     }
 
     /// The folder of the recordings.
@@ -218,7 +238,10 @@ impl Handle {
     /// # Errors
     /// [`Gone`]; within it, why it was not done.
     pub async fn tape(&self, call: CallId, leg: u16, act: TapeAct) -> Result<Result<(), TapeRefusal>, Gone> {
-        self.ask(|answer| Command::Tape(call, leg, act, answer)).await
+        let shards = self.ask(|answer| Command::Tape(call, leg, act, answer)).await?;
+        // The others have no such call.
+        let there = shards.into_iter().find(|said| *said != Err(TapeRefusal::Nothing));
+        Ok(there.unwrap_or(Err(TapeRefusal::Nothing)))
     }
 
     /// Ends a call; whether there was one.
@@ -226,7 +249,7 @@ impl Handle {
     /// # Errors
     /// [`Gone`].
     pub async fn hangup(&self, call: CallId) -> Result<bool, Gone> {
-        self.ask(|answer| Command::Hangup(call, answer)).await
+        Ok(self.ask(|answer| Command::Hangup(call, answer)).await?.contains(&true))
     }
 
     /// Reads certificates, keys and authorities anew: connections from now on use them, open ones go on with theirs.
@@ -236,7 +259,8 @@ impl Handle {
     pub async fn reload_tls(&self, config: TlsConfig) -> Result<(), ReloadError> {
         let loaded = tokio::task::spawn_blocking(move || TlsMaterial::load(&config)).await;
         let tls = loaded.map_err(|_| Gone)??;
-        Ok(self.ask(|done| Command::Secure(tls, done)).await?)
+        self.ask(|done| Command::Secure(tls.clone(), done)).await?;
+        Ok(())
     }
 
     /// Says what waits in a mailbox, whole; its phones are told.
@@ -244,7 +268,8 @@ impl Handle {
     /// # Errors
     /// [`Gone`].
     pub async fn mailbox(&self, mailbox: Mailbox) -> Result<(), Gone> {
-        self.ask(|done| Command::Mailbox(mailbox, done)).await
+        self.ask(|done| Command::Mailbox(mailbox.clone(), done)).await?;
+        Ok(())
     }
 
     /// Asks something of a voice mailbox; its phones are told what changes.
@@ -260,8 +285,9 @@ impl Handle {
     /// # Errors
     /// [`Gone`].
     pub async fn registrations(&self) -> Result<Vec<Registration>, Gone> {
-        let (snapshot, directory) = self.ask(Command::Registrations).await?;
-        Ok(crate::registrations::list(&snapshot, &directory))
+        let shards = self.ask(Command::Registrations).await?;
+        let each = shards.iter().map(|(snapshot, directory)| crate::registrations::list(snapshot, directory));
+        Ok(each.flatten().collect())
     }
 
     /// How every trunk is, by row.
@@ -269,7 +295,9 @@ impl Handle {
     /// # Errors
     /// The shard has ended.
     pub async fn trunks(&self) -> Result<Vec<TrunkStatus>, Gone> {
-        self.ask(Command::Trunks).await
+        let mut trunks: Vec<TrunkStatus> = self.ask(Command::Trunks).await?.into_iter().flatten().collect();
+        trunks.sort_by_key(|trunk| trunk.trunk);
+        Ok(trunks)
     }
 
     /// The sources that are not listened to.
@@ -277,7 +305,7 @@ impl Handle {
     /// # Errors
     /// [`Gone`].
     pub async fn bans(&self) -> Result<Vec<Ban>, Gone> {
-        self.ask(Command::Bans).await
+        Ok(once_each(self.ask(Command::Bans).await?))
     }
 
     /// Listens to a source again; whether it was banned.
@@ -285,7 +313,7 @@ impl Handle {
     /// # Errors
     /// [`Gone`].
     pub async fn unban(&self, source: IpAddr) -> Result<bool, Gone> {
-        self.ask(|answer| Command::Unban(source, answer)).await
+        Ok(self.ask(|answer| Command::Unban(source, answer)).await?.contains(&true))
     }
 
     /// Checks and compiles a component, away from the threads that serve calls.
@@ -324,7 +352,7 @@ impl Handle {
     /// The figures, not older than a fraction of a second.
     #[must_use]
     pub fn counters(&self) -> Figures {
-        self.inner.published.figures()
+        self.inner.figures()
     }
 
     /// The figures for Prometheus.
@@ -339,9 +367,9 @@ impl Handle {
         let applied = self.inner.applied.borrow().clone();
         Health {
             draining: self.inner.draining.load(Ordering::Acquire),
-            stopped: *self.inner.published.alive.borrow() == Alive::Gone,
+            stopped: self.inner.published.iter().any(|shard| *shard.alive.borrow() == Alive::Gone),
             stale_directory: applied.stale,
-            records_unwritten: self.inner.published.figures().records_unwritten,
+            records_unwritten: self.inner.figures().records_unwritten,
             bindings_broken: applied.broken,
         }
     }
@@ -380,10 +408,11 @@ impl Handle {
         &self.inner.listeners
     }
 
-    /// Returns when the shard has ended: after a drain, or because it failed.
+    /// Returns when a shard has ended: after a drain, or because it failed.
     pub async fn stopped(&self) {
-        let mut alive = self.inner.published.alive.subscribe();
-        let _gone = alive.wait_for(|a| *a == Alive::Gone).await;
+        if let Some(shard) = self.inner.published.first() {
+            shard.any_gone().await;
+        }
     }
 
     /// Takes no new calls, waits for those that are up until `deadline` has passed, ends what is left, and returns when
@@ -393,16 +422,14 @@ impl Handle {
         let until = tokio::time::Instant::now() + deadline;
         let mut calls_ended = 0;
         if self.ask(Command::Drain).await.is_ok() {
-            let mut alive = self.inner.published.alive.subscribe();
-            let over = alive.wait_for(|a| !matches!(a, Alive::Calls(_)));
+            let over = self.inner.all_are(|alive| !matches!(alive, Alive::Calls(_)));
             let late = tokio::time::timeout_at(until, over).await.is_err();
             if late {
-                calls_ended = self.ask(Command::EndAll).await.unwrap_or(0);
+                calls_ended = self.ask(Command::EndAll).await.unwrap_or_default().into_iter().sum();
             }
-            let mut alive = self.inner.published.alive.subscribe();
-            let parted = alive.wait_for(|a| matches!(a, Alive::Idle | Alive::Gone));
+            let parted = self.inner.all_are(|alive| matches!(alive, Alive::Idle | Alive::Gone));
             let parted = tokio::time::timeout(PARTING, parted).await.is_ok();
-            tracing::debug!(parted, calls_ended, "the shard is stopped");
+            tracing::debug!(parted, calls_ended, "the shards are stopped");
             let _gone = self.ask(Command::Stop).await;
         }
         self.finish().await;
@@ -411,13 +438,13 @@ impl Handle {
 
     async fn finish(&self) {
         let ending = std::mem::take(&mut *self.inner.ending.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Some(thread) = ending.thread {
+        for thread in ending.threads {
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;
             if !matches!(joined, Ok(Ok(()))) {
-                tracing::error!("the shard's thread had failed");
+                tracing::error!("a shard's thread had failed");
             }
         }
-        // Only now: the shard's last records are in the journal.
+        // Only now: the shards' last records are in the journal.
         if let Some(stop) = ending.drain_stop {
             stop.send_replace(true);
         }
@@ -425,4 +452,21 @@ impl Handle {
             let _failed = task.await;
         }
     }
+}
+
+/// A ban that every shard holds is one, with the hits of all of them.
+fn once_each(shards: Vec<Vec<Ban>>) -> Vec<Ban> {
+    let mut shards = shards.into_iter();
+    let mut once = shards.next().unwrap_or_default();
+    for ban in shards.flatten() {
+        match once.iter_mut().find(|known| known.source == ban.source && known.account == ban.account) {
+            Some(known) => {
+                known.hits += ban.hits;
+                known.until = known.until.max(ban.until);
+                known.since = known.since.min(ban.since);
+            }
+            None => once.push(ban),
+        }
+    }
+    once
 }

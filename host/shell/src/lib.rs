@@ -8,13 +8,15 @@
 //!  plugin::Host --Answer---> | Core  | --Transmit--> net
 //!  resolver ---Resolved----> |       | --Resolve--> resolver (the runtime's threads)
 //!  Handle --Command--------> |       | --Ask, AppStart, AppReply, AppStop--> plugin::Host (its own threads)
-//!  Feed --Directory--------> |_______| --Event--> log; registrations to a file; --Recording--> WAV files
+//!  Feed --Directory--------> |       | --Event--> log; registrations to a file; --Recording--> WAV files
+//!  Bridge --Handed, Told---> |_______| --HandOver, Tell--> Bridge (the other shards of the node)
 //! ```
 #![forbid(unsafe_code)]
 
 mod asks;
 mod books;
 mod boxes;
+mod bridge;
 mod clock;
 mod command;
 mod config;
@@ -24,6 +26,7 @@ mod feed;
 mod handle;
 mod hands;
 mod hops;
+mod inboxes;
 mod keep;
 mod kept_metrics;
 mod metrics;

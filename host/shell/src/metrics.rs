@@ -67,9 +67,11 @@ fn gauges(to: &mut DescriptorEncoder<'_>, series: &Series<'_>) -> fmt::Result {
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let to = &mut encoder;
-        let figures = self.0.published.figures();
+        let shards = self.0.each();
+        let figures = Figures::of_all(&shards);
         signalling(to, &figures)?;
         protection(to, &figures)?;
+        each(to, &shards)?;
         calls(to, &figures)?;
         trunks(to, &figures)?;
         sockets(to, &figures)?;
@@ -133,6 +135,25 @@ fn protection(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result 
     counter(to, "strowger_overload_begun", "Times that new work began to be shed", overload.began)?;
     gauge(to, "strowger_overload_share", "Share of new work that is taken, in thousandths", u64::from(overload.share))?;
     counter(to, "strowger_nat_pings", "Packets that keep phones behind NATs reachable", figures.core.nat_pings)
+}
+
+/// How the load is spread over the shards, and what goes between them.
+fn each(to: &mut DescriptorEncoder<'_>, shards: &[Figures]) -> fmt::Result {
+    let names: Vec<String> = (0..shards.len()).map(|shard| shard.to_string()).collect();
+    let values = |of: fn(&Figures) -> u64| -> Vec<(&str, u64)> {
+        names.iter().map(String::as_str).zip(shards.iter().map(of)).collect()
+    };
+    let label = "shard";
+    let (name, help) = ("strowger_shard_calls", "Calls up now, by shard");
+    gauges(to, &Series { name, help, label, values: &values(|f| f.core.calls_alive as u64) })?;
+    let (name, help) = ("strowger_shard_share", "Share of new work that is taken, in thousandths, by shard");
+    gauges(to, &Series { name, help, label, values: &values(|f| u64::from(f.core.overload.share)) })?;
+    let (name, help) = ("strowger_shard_handed_over", "Messages read by a shard that are another's, by the reader");
+    counters(to, &Series { name, help, label, values: &values(|f| f.core.handed_over) })?;
+    let (name, help) = ("strowger_shard_hand_overs_dropped", "Messages to other shards that found no room");
+    counters(to, &Series { name, help, label, values: &values(|f| f.hand_overs_dropped) })?;
+    let (name, help) = ("strowger_shard_astray", "What was admitted for a brand that lives on another shard");
+    counters(to, &Series { name, help, label, values: &values(|f| f.core.astray) })
 }
 
 fn calls(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {

@@ -18,6 +18,11 @@ pub(crate) struct Latencies {
 }
 
 impl Latencies {
+    fn add(&mut self, other: &Latencies) {
+        self.counts.iter_mut().zip(other.counts).for_each(|(mine, others)| *mine += others);
+        self.sum_us = self.sum_us.saturating_add(other.sum_us);
+    }
+
     pub(crate) fn observe(&mut self, took: Duration) {
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let bucket = HOOK_BUCKETS_US.iter().position(|bound| us <= *bound).unwrap_or(HOOK_BUCKETS_US.len());
@@ -43,8 +48,31 @@ pub struct Figures {
     pub apps_alive: usize,
     /// Call records that wait in memory because the disk takes none.
     pub records_unwritten: usize,
+    /// Messages and sendings between shards that found no room.
+    pub hand_overs_dropped: u64,
     pub(crate) ask_latency: Latencies,
     pub(crate) scores: Scores,
+}
+
+impl Figures {
+    /// The figures of all shards together.
+    pub(crate) fn of_all(shards: &[Figures]) -> Figures {
+        let mut all = Figures {
+            core: switch::Counters::of_all(shards.iter().map(|s| s.core)),
+            net: NetCounters::of_all(shards.iter().map(|s| s.net)),
+            ..Figures::default()
+        };
+        for shard in shards {
+            all.asked += shard.asked;
+            all.ask_failed += shard.ask_failed;
+            all.asks_pending += shard.asks_pending;
+            all.apps_alive += shard.apps_alive;
+            all.records_unwritten += shard.records_unwritten;
+            all.hand_overs_dropped += shard.hand_overs_dropped;
+            all.ask_latency.add(&shard.ask_latency);
+        }
+        all
+    }
 }
 
 /// Where a shard leaves its figures.
@@ -53,6 +81,8 @@ pub(crate) struct Published {
     figures: Mutex<Figures>,
     /// Calls alive, and whether every machine is at rest.
     pub(crate) alive: watch::Sender<Alive>,
+    /// Whether a shard of the node has ended; they share it.
+    any_gone: watch::Sender<bool>,
 }
 
 /// What a drain waits for.
@@ -69,8 +99,21 @@ pub(crate) enum Alive {
 }
 
 impl Published {
-    pub(crate) fn new() -> Arc<Published> {
-        Arc::new(Published { figures: Mutex::default(), alive: watch::Sender::new(Alive::Idle) })
+    /// One for each shard of a node.
+    pub(crate) fn of_node(shards: usize) -> Vec<Arc<Published>> {
+        let any_gone = watch::Sender::new(false);
+        let one = |_| Published {
+            figures: Mutex::default(),
+            alive: watch::Sender::new(Alive::Idle),
+            any_gone: any_gone.clone(),
+        };
+        (0..shards).map(one).map(Arc::new).collect()
+    }
+
+    /// Returns when a shard of the node has ended.
+    pub(crate) async fn any_gone(&self) {
+        let mut gone = self.any_gone.subscribe();
+        let _gone = gone.wait_for(|gone| *gone).await;
     }
 
     pub(crate) fn figures(&self) -> Figures {
@@ -84,5 +127,6 @@ impl Published {
 
     pub(crate) fn gone(&self) {
         self.alive.send_replace(Alive::Gone);
+        self.any_gone.send_replace(true);
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! The shard never copies more than the accounts that changed: a full table costs it nothing. What a crash can lose is
 //! what changed within [`GATHER`] and the one write under way; those phones register again by themselves.
+//!
+//! The shards of a node share the file, its writer and the secrets in it, and each hands over the accounts of its own
+//! brands: a restart with another number of shards deals the same bindings out anew.
 
 mod log;
 
@@ -14,7 +17,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
 use switch::{Core, RegistrarSnapshot};
 
 /// Changes are gathered for so long.
@@ -28,10 +30,14 @@ const FILE: &str = "registrations.log";
 
 /// What the writer is to do.
 enum Batch {
-    /// Begin a file with all of this.
-    All(RegistrarSnapshot),
-    /// Note these accounts.
-    Some(Changes),
+    /// Begin a file with this.
+    Begin(RegistrarSnapshot),
+    /// Begin a file with all that this shard has, once the others have said theirs.
+    All(usize, RegistrarSnapshot),
+    /// Note these accounts of this shard.
+    Some(usize, Changes),
+    /// Say when everything before is on the disk.
+    Done(SyncSender<()>),
 }
 
 /// Hands over the bindings of accounts that have changed.
@@ -44,21 +50,42 @@ pub(crate) struct Keeper {
     due: Option<Instant>,
     /// The writer lost its file and needs everything again.
     lost: Arc<AtomicBool>,
-    writer: Option<(SyncSender<Batch>, JoinHandle<()>)>,
+    writer: Option<SyncSender<Batch>>,
+    /// Which shard's it is.
+    own: usize,
+    /// There are others, and the writer waits for all of them.
+    among_others: bool,
 }
 
 impl Keeper {
-    /// Begins the file with what is bound now.
-    pub(crate) fn start(dir: &Path, now: RegistrarSnapshot) -> Result<Keeper, ShellError> {
-        let (send, receive) = sync_channel(BATCHES_MAX);
-        let lost = Arc::new(AtomicBool::new(false));
-        let mut writer = Writer { path: dir.join(FILE), log: None, lost: Arc::clone(&lost) };
-        let thread = std::thread::Builder::new()
+    /// Begins the file with what is bound now on each shard; a keeper for each.
+    pub(crate) fn start(dir: &Path, now: Vec<RegistrarSnapshot>) -> Result<Vec<Keeper>, ShellError> {
+        let (send, receive) = sync_channel(BATCHES_MAX * now.len().max(1));
+        let parts: Vec<Part> = now.iter().map(|_| Part::default()).collect();
+        let lost: Vec<Arc<AtomicBool>> = parts.iter().map(|part| Arc::clone(&part.lost)).collect();
+        let mut writer = Writer { path: dir.join(FILE), log: None, parts };
+        std::thread::Builder::new()
             .name("registrations".to_owned())
             .spawn(move || writer.run(&receive))
             .map_err(|e| ShellError::System { what: "a thread", why: e.to_string() })?;
-        let _taken = send.send(Batch::All(now));
-        Ok(Keeper { changed: BTreeSet::new(), due: None, lost, writer: Some((send, thread)) })
+        let among_others = now.len() > 1;
+        let _taken = send.send(Batch::Begin(merged(now)));
+        let keeper = |(own, lost)| Keeper {
+            changed: BTreeSet::new(),
+            due: None,
+            lost,
+            writer: Some(send.clone()),
+            own,
+            among_others,
+        };
+        Ok(lost.into_iter().enumerate().map(keeper).collect())
+    }
+
+    /// The writer may wait for this shard because of what befell another.
+    pub(crate) fn look(&mut self, now: Instant) {
+        if self.among_others && self.due.is_none() && self.lost.load(Ordering::Relaxed) {
+            self.due = Some(now + GATHER);
+        }
     }
 
     /// A binding of this account was added, refreshed or removed.
@@ -73,20 +100,21 @@ impl Keeper {
 
     /// Hands over what is due.
     pub(crate) fn keep(&mut self, core: &Core, now: Instant) {
-        let Some((writer, _)) = &self.writer else { return };
+        let Some(writer) = &self.writer else { return };
         let batch = if self.lost.swap(false, Ordering::Relaxed) {
             self.changed.clear();
-            Batch::All(core.registrations())
+            Batch::All(self.own, core.registrations())
         } else {
             let some = core::iter::from_fn(|| self.changed.pop_first()).take(ACCOUNTS_MAX);
-            Batch::Some(some.map(|account| (account, core.registrations_of(account))).collect())
+            Batch::Some(self.own, some.map(|account| (account, core.registrations_of(account))).collect())
         };
         match writer.try_send(batch) {
             Ok(()) => self.due = (!self.changed.is_empty()).then_some(now + PAUSE),
             Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => {
                 match batch {
-                    Batch::All(_) => self.lost.store(true, Ordering::Relaxed),
-                    Batch::Some(changes) => self.changed.extend(changes.iter().map(|(account, _)| *account)),
+                    Batch::All(..) => self.lost.store(true, Ordering::Relaxed),
+                    Batch::Some(_, changes) => self.changed.extend(changes.iter().map(|(account, _)| *account)),
+                    Batch::Begin(_) | Batch::Done(_) => {}
                 }
                 self.due = Some(now + GATHER);
             }
@@ -95,42 +123,101 @@ impl Keeper {
 
     /// Hands over the last changes; returns when they are on the disk.
     pub(crate) fn keep_at_end(&mut self, core: &Core) {
-        if let Some((writer, thread)) = self.writer.take() {
+        if let Some(writer) = self.writer.take() {
             let changed = core::mem::take(&mut self.changed).into_iter();
             let last = if self.lost.load(Ordering::Relaxed) {
-                Batch::All(core.registrations())
+                Batch::All(self.own, core.registrations())
             } else {
-                Batch::Some(changed.map(|account| (account, core.registrations_of(account))).collect())
+                Batch::Some(self.own, changed.map(|account| (account, core.registrations_of(account))).collect())
             };
-            let _gone = writer.send(last);
-            drop(writer);
-            if thread.join().is_err() {
+            let (done, written) = sync_channel(1);
+            if writer.send(last).is_err() || writer.send(Batch::Done(done)).is_err() || written.recv().is_err() {
                 tracing::error!("the thread that saves registrations had failed");
             }
         }
     }
 }
 
+/// What a shard has said since the file was lost.
+#[derive(Default)]
+struct Part {
+    all: Option<RegistrarSnapshot>,
+    /// It is asked for everything.
+    lost: Arc<AtomicBool>,
+}
+
+/// # Invariants
+/// While there is a log no part holds anything; without one, each part holds all of its shard, or asks for it, or it is on its way.
 struct Writer {
     path: PathBuf,
     log: Option<Log>,
-    lost: Arc<AtomicBool>,
+    parts: Vec<Part>,
 }
 
 impl Writer {
     fn run(&mut self, batches: &Receiver<Batch>) {
         while let Ok(batch) = batches.recv() {
             let done = match batch {
-                Batch::All(all) => Log::create(&self.path, all).map(|log| self.log = Some(log)),
-                Batch::Some(changes) => self.log.as_mut().map_or(Ok(()), |log| log.append(&changes)),
+                Batch::Begin(all) => Log::create(&self.path, all).map(|log| self.log = Some(log)),
+                Batch::All(own, all) => self.begin(own, all),
+                Batch::Some(own, changes) => match &mut self.log {
+                    Some(log) => log.append(&changes),
+                    None => {
+                        self.amend(own, changes);
+                        Ok(())
+                    }
+                },
+                Batch::Done(done) => {
+                    let _gone = done.send(());
+                    continue;
+                }
             };
             if let Err(error) = done {
                 tracing::warn!(%error, "registrations cannot be saved: after a restart phones are away until they register");
                 self.log = None;
+                self.parts.iter_mut().for_each(|part| part.all = None);
+                self.ask_missing();
             }
-            self.lost.fetch_or(self.log.is_none(), Ordering::Relaxed);
         }
     }
+
+    /// Asks the shards that have not said all they have.
+    fn ask_missing(&self) {
+        let missing = self.parts.iter().filter(|part| part.all.is_none());
+        missing.for_each(|part| part.lost.store(true, Ordering::Relaxed));
+    }
+
+    /// Takes all of one shard; begins the file when it is the last that was missing.
+    fn begin(&mut self, own: usize, all: RegistrarSnapshot) -> std::io::Result<()> {
+        if let Some(part) = self.parts.get_mut(own) {
+            part.all = Some(all);
+        }
+        // What is in the file stays good until the new one takes its place.
+        if self.log.take().is_some() {
+            self.ask_missing();
+        }
+        if self.parts.iter().any(|part| part.all.is_none()) {
+            return Ok(());
+        }
+        let parts = self.parts.iter_mut().filter_map(|part| part.all.take()).collect();
+        self.log = Some(Log::create(&self.path, merged(parts))?);
+        Ok(())
+    }
+
+    /// Notes changes of a shard that has said all while others have not.
+    fn amend(&mut self, own: usize, changes: Changes) {
+        let Some(all) = self.parts.get_mut(own).and_then(|part| part.all.as_mut()) else { return };
+        all.bindings.retain(|(account, _)| !changes.iter().any(|(changed, _)| changed == account));
+        all.bindings.extend(changes.into_iter().flat_map(|(account, now)| now.into_iter().map(move |b| (account, b))));
+    }
+}
+
+/// What the shards have, as one; their secrets are the same.
+fn merged(parts: Vec<RegistrarSnapshot>) -> RegistrarSnapshot {
+    let mut parts = parts.into_iter();
+    let mut whole = parts.next().unwrap_or_default();
+    whole.bindings.extend(parts.flat_map(|part| part.bindings));
+    whole
 }
 
 /// What an earlier process left. A file that cannot be read is put aside: it must not keep the switch from starting.

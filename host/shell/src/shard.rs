@@ -4,6 +4,7 @@
 //! the core; then what the core wants of the world. Records of the turn are on the disk before anything of it is sent.
 
 use crate::asks::Asks;
+use crate::bridge::{self, Bridge, Crossing};
 use crate::clock::Clock;
 use crate::command::Command;
 use crate::hands::Hands;
@@ -17,7 +18,7 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use model::{
     Answer, AppId, CallEvent, CallRecord, Directory, Explained, Instant, LockThrow, NextHop, Question, RateAnswer,
-    RateKind, RateQuestion, RegisterAnswer, RegisterQuestion, Resolved, Ticket, TrunkChange,
+    RateKind, RateQuestion, RegisterAnswer, RegisterQuestion, Resolved, Ticket, Transmit, TrunkChange,
 };
 use net::{Incoming, Net};
 use plugin::AppMessage;
@@ -36,6 +37,8 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 const OUTPUTS_MAX: usize = 256;
 /// After how many packets of one turn the core is told again how late it is.
 const LOAD_EVERY: usize = 64;
+/// How soon what had no room in another shard's queue is tried again.
+const RETRY: Duration = Duration::from_millis(5);
 /// Most commands and app messages of one kind taken in one turn.
 const TAKE_MAX: usize = 256;
 
@@ -65,6 +68,7 @@ pub(crate) struct Parts {
     pub(crate) whys: mpsc::Sender<Why>,
     pub(crate) locks: mpsc::Sender<LockThrow>,
     pub(crate) published: Arc<Published>,
+    pub(crate) bridge: Bridge,
 }
 
 /// # Invariants
@@ -86,6 +90,9 @@ pub(crate) struct Shard {
     locks: mpsc::Sender<LockThrow>,
     apps: (mpsc::UnboundedSender<AppMessage>, mpsc::UnboundedReceiver<AppMessage>),
     published: Arc<Published>,
+    bridge: Bridge,
+    /// How long what came from other shards had waited when it was taken, in this turn.
+    waited: Duration,
     asks: Asks<Answer>,
     registers: Asks<RegisterAnswer>,
     rates: Asks<RateAnswer>,
@@ -123,6 +130,8 @@ impl Shard {
             locks: parts.locks,
             apps: mpsc::unbounded_channel(),
             published: parts.published,
+            bridge: parts.bridge,
+            waited: Duration::ZERO,
             asks: Asks::new(waker.clone()),
             registers: Asks::new(waker.clone()),
             rates: Asks::new(waker.clone()),
@@ -153,6 +162,7 @@ impl Shard {
             let now = self.clock.now();
             self.tell_load(now);
             self.take_packets(now);
+            self.take_crossings(now);
             live = self.take_commands(now);
             self.take_app_messages(now);
             self.take_answers(now);
@@ -169,7 +179,8 @@ impl Shard {
     /// socket has more than a turn takes.
     fn tell_load(&mut self, turn: Instant) {
         let now = self.clock.now();
-        let lag = (self.last_turn + now.since(turn)).max(self.net.waited());
+        let waited = core::mem::take(&mut self.waited).max(self.net.waited());
+        let lag = (self.last_turn + now.since(turn)).max(waited);
         let load = Load { lag, queued: self.asks.len() };
         self.core.handle(Input::Load(load), now);
     }
@@ -178,8 +189,15 @@ impl Shard {
     fn sleep(&self) -> Option<Duration> {
         // Without open legs the journal's heartbeat writes nothing, but what waits for the disk is tried again.
         let heartbeat = (!self.core.is_idle() || self.journal.unwritten() > 0).then_some(self.heartbeat_at);
-        let due =
-            [self.core.poll_timeout(), self.net.poll_timeout(), self.show_at, self.keeper.poll_timeout(), heartbeat];
+        let kept = self.bridge.has_kept().then(|| self.clock.now() + RETRY);
+        let due = [
+            kept,
+            self.core.poll_timeout(),
+            self.net.poll_timeout(),
+            self.show_at,
+            self.keeper.poll_timeout(),
+            heartbeat,
+        ];
         let now = self.clock.now();
         due.into_iter().flatten().min().map(|at| at.since(now))
     }
@@ -190,7 +208,13 @@ impl Shard {
             taken += 1;
             match incoming {
                 Incoming::Message { flow, bytes } => self.core.handle(Input::Sip { flow, bytes }, now),
-                Incoming::FlowFailed { flow } => self.core.handle(Input::FlowFailed { flow }, now),
+                Incoming::FlowFailed { flow } => {
+                    // Whose calls and registrations were on a connection, any shard may be.
+                    if flow.connection.is_some() {
+                        self.bridge.tell_all(&Input::FlowFailed { flow });
+                    }
+                    self.core.handle(Input::FlowFailed { flow }, now);
+                }
                 Incoming::Media { port, kind, from, packet, len } => {
                     let kind = core_kind(kind);
                     if let Some(forward) = self.core.handle_media(port, kind, from, packet, len, now) {
@@ -206,6 +230,28 @@ impl Shard {
                 self.tell_load(now);
             }
         }
+    }
+
+    /// What the other shards have handed over, and what is to leave by connections of this one.
+    fn take_crossings(&mut self, now: Instant) {
+        if self.bridge.is_alone() {
+            return;
+        }
+        let Shard { bridge, core, net, waited, .. } = self;
+        let mut first = true;
+        let more = bridge.take(TAKE_MAX, |crossing| {
+            if core::mem::take(&mut first) {
+                *waited = bridge::age(&crossing, now);
+            }
+            match crossing {
+                Crossing::Input(input, _) => core.handle(input, now),
+                Crossing::Transmit(transmit) => net.send(transmit, now),
+            }
+        });
+        if more {
+            self.net.waker().wake();
+        }
+        self.collect();
     }
 
     fn take_commands(&mut self, now: Instant) -> bool {
@@ -366,6 +412,19 @@ impl Shard {
                 self.outputs = outputs;
             }
         }
+        self.bridge.wake();
+    }
+
+    /// Sends, where need be by a connection of another shard.
+    fn transmit(&mut self, transmit: Transmit, now: Instant) {
+        if !self.bridge.is_foreign(&transmit.flow) {
+            return self.net.send(transmit, now);
+        }
+        let flow = transmit.flow;
+        if !self.bridge.transmit(transmit) {
+            self.core.handle(Input::FlowFailed { flow }, now);
+            self.collect();
+        }
     }
 
     fn write_records(&mut self) {
@@ -386,7 +445,11 @@ impl Shard {
 
     fn carry_out(&mut self, output: Output, now: Instant) {
         match output {
-            Output::Transmit(transmit) => self.net.send(transmit, now),
+            Output::Transmit(transmit) => self.transmit(transmit, now),
+            Output::HandOver { shard, flow, message } => {
+                self.bridge.hand_over(shard, Input::Handed { flow, message });
+            }
+            Output::Tell(word) => self.bridge.tell_all(&Input::Told(word)),
             Output::Ask(question) => self.ask(question, now),
             Output::AskRegister(question) => self.ask_register(question, now),
             Output::Rate(question) => self.rate(*question, now),
@@ -502,6 +565,7 @@ impl Shard {
 
     /// Shows the figures, keeps the registrations, tells the journal that the process lives.
     fn look_after(&mut self, now: Instant) {
+        self.keeper.look(now);
         if self.keeper.poll_timeout().is_some_and(|at| at <= now) {
             self.keeper.keep(&self.core, now);
         }
@@ -529,6 +593,7 @@ impl Shard {
             asks_pending: self.asks.len(),
             apps_alive: self.apps_alive.len(),
             records_unwritten: self.journal.unwritten(),
+            hand_overs_dropped: self.bridge.dropped(),
             ..self.figures
         };
         let alive = match core.calls_alive {

@@ -1,13 +1,14 @@
-//! Puts a node's parts together and starts its shard's thread.
+//! Puts a node's parts together and starts the threads of its shards.
 
 use crate::books::Settling;
 use crate::boxes::Boxes;
+use crate::bridge::Bridge;
 use crate::clock::Clock;
-use crate::command::Command;
 use crate::countries::CountryFile;
 use crate::feed::{Applied, Feed};
 use crate::handle::{Ending, Handle, Inner};
 use crate::hands::Hands;
+use crate::inboxes::Inboxes;
 use crate::proofs::{Proofs, Trust};
 use crate::published::Published;
 use crate::recorder::{Recorder, Unfinished};
@@ -16,7 +17,7 @@ use crate::shard::{Parts, Shard};
 use crate::told::Why;
 use crate::{ShellConfig, ShellError, keep, prompts, recorder, recordings};
 use core::net::{IpAddr, SocketAddr};
-use model::{Cidr, Directory, LockThrow};
+use model::{Cidr, Directory, LockThrow, Shards};
 use net::{BoundListener, MediaConfig, Net, PortPool, Surroundings, TlsMaterial};
 use resolver::{ResolverSettings, Ways};
 use std::collections::BTreeMap;
@@ -40,48 +41,60 @@ pub struct Shell;
 
 impl Shell {
     /// Opens sockets and journal, reads the directory and the bindings once, restores registrations, and starts the
-    /// shard. Needs a tokio runtime, which then carries the feed and the CDR drain; calls are served by a thread of
+    /// shards. Needs a tokio runtime, which then carries the feed and the CDR drain; calls are served by threads of
     /// their own.
     ///
     /// # Errors
     /// [`ShellError`], one sentence; nothing is left running.
     pub async fn start(config: ShellConfig, db: Db, plugins: plugin::Host) -> Result<Handle, ShellError> {
         let prompts = prompts::load(&config.prompts, config.prompts_dir.as_deref())?;
-        let net = open_sockets(&config)?;
-        make_dir(&config.data_dir)?;
+        let nets = open_sockets(&config)?;
         let (outbox, drain) = open_outbox(&config).await?;
-        let (inbox, receiver) = mpsc::channel(config.limits.inbox_max.max(1));
+        let (inboxes, receivers) = Inboxes::new(nets.len(), config.limits.inbox_max);
         let clock = Clock::anchored();
         let trust = Arc::new(Trust::new(&config.identity, config.limits.proof_deadline(), clock)?);
-        let (feed, directory) = first_facts(&config, (&db, &plugins), inbox.clone(), &trust).await?;
+        let (feed, directory) = first_facts(&config, (&db, &plugins), inboxes.clone(), &trust).await?;
 
-        let (core, certificate) = first_core(&config, &net, &directory, (prompts, clock))?;
-        let keeper = Keeper::start(&config.data_dir, core.registrations())?;
-        let published = Published::new();
+        let certificate = dtls::Certificate::draw()
+            .map_err(|e| ShellError::System { what: "a certificate for browsers", why: e.to_string() })?;
+        let cores = new_cores(&config, &nets, &directory, (&prompts, clock, &certificate))?;
+        let keepers = Keeper::start(&config.data_dir, cores.iter().map(Core::registrations).collect())?;
+        let published = Published::of_node(nets.len());
+        let bridges = Bridge::between(nets.iter().map(Net::waker), config.limits.hand_overs_max, clock);
+        let listeners = nets.first().map(|net| net.listeners().to_vec()).unwrap_or_default();
+        let resolver = resolver::Resolver::new(resolver_settings(&config, &listeners));
         let (locks, thrown) = mpsc::channel(LOCKS_MAX);
         let (whys, explained) = mpsc::channel(config.limits.inbox_max.max(1));
-        let listeners = net.listeners().to_vec();
         let (finished, recorded) = mpsc::channel(recordings::FINISHED_MAX);
         let unfinished = Unfinished::default();
-        let boxes = Boxes::new((db.clone(), &config.data_dir), unfinished.clone(), inbox.downgrade(), clock);
+        let boxes = Boxes::new((db.clone(), &config.data_dir), unfinished.clone(), inboxes.downgrade(), clock);
         plugins.keep_mailboxes(Arc::new(boxes.clone()));
-        let thread = spawn(Parts {
-            core,
-            proofs: Proofs::new(trust, net.waker()),
-            hands: Hands::start(certificate, net.waker()).map_err(no_thread)?,
-            net,
-            clock,
-            directory,
-            plugins: plugins.clone(),
-            resolver: resolver::Resolver::new(resolver_settings(&config, &listeners)),
-            journal: outbox.journal(),
-            keeper,
-            recorder: Recorder::start(&config.data_dir, finished, unfinished.clone()).map_err(no_thread)?,
-            inbox: receiver,
-            whys,
-            locks,
-            published: Arc::clone(&published),
-        })?;
+        let each = nets.into_iter().zip(cores).zip(keepers.into_iter().zip(receivers)).zip(bridges).zip(&published);
+        let mut parts = Vec::new();
+        for ((((net, core), (keeper, inbox)), bridge), published) in each {
+            let finished = finished.clone();
+            parts.push(Parts {
+                core,
+                proofs: Proofs::new(Arc::clone(&trust), net.waker()),
+                hands: Hands::start(certificate.clone(), net.waker()).map_err(no_thread)?,
+                net,
+                clock,
+                directory: Arc::clone(&directory),
+                plugins: plugins.clone(),
+                resolver: resolver.clone(),
+                journal: outbox.journal(),
+                keeper,
+                recorder: Recorder::start(&config.data_dir, finished, unfinished.clone()).map_err(no_thread)?,
+                inbox,
+                whys: whys.clone(),
+                locks: locks.clone(),
+                published: Arc::clone(published),
+                bridge,
+            });
+        }
+        // What the runtime does ends when the last shard has.
+        drop((whys, locks, finished));
+        let threads = parts.into_iter().enumerate().map(spawn).collect::<Result<Vec<_>, _>>()?;
         let (applied, live) = (feed.applied.subscribe(), feed.live.subscribe());
         tokio::spawn(feed.follow());
         let (stop, stopping) = watch::channel(false);
@@ -97,9 +110,9 @@ impl Shell {
             drain,
         };
         let drain_task = tokio::spawn(work.run((db.clone(), clock), stopping));
-        let ending = Mutex::new(Ending { thread: Some(thread), drain_stop: Some(stop), drain_task: Some(drain_task) });
+        let ending = Mutex::new(Ending { threads, drain_stop: Some(stop), drain_task: Some(drain_task) });
         let inner = Inner {
-            inbox,
+            inboxes,
             published,
             applied,
             live,
@@ -121,13 +134,13 @@ impl Shell {
 async fn first_facts(
     config: &ShellConfig,
     (db, plugins): (&Db, &plugin::Host),
-    inbox: mpsc::Sender<Command>,
+    inboxes: Inboxes,
     trust: &Arc<Trust>,
 ) -> Result<(Feed, Arc<Directory>), ShellError> {
     let mut feed = Feed {
         db: db.clone(),
         plugins: plugins.clone(),
-        inbox,
+        inboxes,
         applied: watch::Sender::new(Applied::default()),
         live: watch::Sender::new(Arc::default()),
         refused: BTreeMap::new(),
@@ -143,22 +156,6 @@ async fn first_facts(
     feed.live.send_replace(Arc::clone(&directory));
     feed.applied.send_replace(Applied { version: directory.version(), stale: None, broken });
     Ok((feed, directory))
-}
-
-/// The core, with the registrations of the process before, and the certificate that browsers know it by.
-fn first_core(
-    config: &ShellConfig,
-    net: &Net,
-    directory: &Arc<Directory>,
-    (prompts, clock): (media::Prompts, Clock),
-) -> Result<(Core, dtls::Certificate), ShellError> {
-    let certificate = dtls::Certificate::draw()
-        .map_err(|e| ShellError::System { what: "a certificate for browsers", why: e.to_string() })?;
-    let mut core = new_core(config, net, directory, prompts, &certificate)?;
-    if let Some(snapshot) = registrations::load(&config.data_dir) {
-        core.restore_registrations(snapshot, clock.now());
-    }
-    Ok((core, certificate))
 }
 
 fn no_thread(error: std::io::Error) -> ShellError {
@@ -191,16 +188,30 @@ impl Background {
     }
 }
 
-fn open_sockets(config: &ShellConfig) -> Result<Net, ShellError> {
+/// The sockets of each shard: the first takes the listeners' ports, and the others share them.
+fn open_sockets(config: &ShellConfig) -> Result<Vec<Net>, ShellError> {
+    let count = usize::from(config.shards);
     let media: usize = config.media.iter().map(|m| m.pairs.saturating_mul(2)).sum();
-    net::raise_file_limit(media.saturating_add(config.listeners.len()), config.limits.connections_max)?;
-    let ports = PortPool::bind(&config.media)?;
-    let around = Surroundings {
-        tls: Some(TlsMaterial::load(&config.tls)?),
-        local_nets: config.local_nets.clone(),
-        ws_origins: config.ws_origins.clone(),
-    };
-    Ok(Net::open(&config.listeners, ports, &config.limits, around)?)
+    let listeners = config.listeners.len().saturating_mul(count);
+    net::raise_file_limit(media.saturating_add(listeners), config.limits.connections_max.saturating_mul(count))?;
+    let tls = TlsMaterial::load(&config.tls)?;
+    let all: Vec<Shards> = Shards::all(config.shards).collect();
+    let ports = PortPool::bind(&config.media)?.dealt(all.first().copied().unwrap_or_default());
+    let mut nets: Vec<Net> = Vec::new();
+    for (shards, ports) in all.into_iter().zip(ports) {
+        let around = Surroundings {
+            tls: Some(tls.clone()),
+            local_nets: config.local_nets.clone(),
+            ws_origins: config.ws_origins.clone(),
+            shards,
+        };
+        let mut listeners = config.listeners.clone();
+        if let Some(first) = nets.first() {
+            listeners.iter_mut().zip(first.listeners()).for_each(|(listener, open)| listener.bind = open.bound);
+        }
+        nets.push(Net::open(&listeners, ports, &config.limits, around)?);
+    }
+    Ok(nets)
 }
 
 fn resolver_settings(config: &ShellConfig, listeners: &[BoundListener]) -> ResolverSettings {
@@ -216,6 +227,7 @@ fn make_dir(path: &Path) -> Result<(), ShellError> {
 }
 
 async fn open_outbox(config: &ShellConfig) -> Result<(Outbox, store::outbox::Drain), ShellError> {
+    make_dir(&config.data_dir)?;
     let dir = config.data_dir.join(JOURNAL);
     let outbox = OutboxConfig { unwritten_max: config.limits.records_unwritten_max, ..OutboxConfig::default() };
     // It reads the whole journal that an earlier process left.
@@ -229,14 +241,33 @@ async fn open_outbox(config: &ShellConfig) -> Result<(Outbox, store::outbox::Dra
     Ok((outbox, drain))
 }
 
-fn new_core(
+/// The cores of all shards, with the registrations of an earlier process dealt out to them.
+fn new_cores(
     config: &ShellConfig,
-    net: &Net,
+    nets: &[Net],
     directory: &Arc<Directory>,
-    prompts: media::Prompts,
-    certificate: &dtls::Certificate,
-) -> Result<Core, ShellError> {
-    let core = CoreConfig {
+    (prompts, clock, certificate): (&media::Prompts, Clock, &dtls::Certificate),
+) -> Result<Vec<Core>, ShellError> {
+    let kept = registrations::load(&config.data_dir);
+    let mut cores: Vec<Core> = Vec::new();
+    for (shards, net) in Shards::all(config.shards).zip(nets) {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|e| ShellError::System { what: "random numbers", why: e.to_string() })?;
+        let ports = net.media_pairs().map(|p| MediaPort { id: p.id, rtp: p.rtp, rtcp: p.rtcp }).collect();
+        let core = core_config(config, net, shards, certificate);
+        let mut core = Core::new(core, Arc::clone(directory), ports, prompts.clone(), seed);
+        // The first run of a node: its first shard has drawn the secrets, which go to all.
+        let snapshot = kept.clone().or_else(|| cores.first().map(Core::registrations));
+        if let Some(snapshot) = snapshot {
+            core.restore_registrations(snapshot, clock.now());
+        }
+        cores.push(core);
+    }
+    Ok(cores)
+}
+
+fn core_config(config: &ShellConfig, net: &Net, shards: Shards, certificate: &dtls::Certificate) -> CoreConfig {
+    CoreConfig {
         limits: config.limits.clone(),
         listeners: net.listeners().iter().map(|l| Listener { transport: l.transport, local: l.advertised }).collect(),
         inside: net.listeners().iter().flat_map(inside).collect(),
@@ -252,12 +283,9 @@ fn new_core(
         t2: config.t2,
         t4: config.t4,
         codecs: Arc::new(opus::WithOpus::new(config.limits.opus_complexity)),
+        shards,
         ..CoreConfig::default()
-    };
-    let ports = net.media_pairs().map(|p| MediaPort { id: p.id, rtp: p.rtp, rtcp: p.rtcp }).collect();
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|e| ShellError::System { what: "random numbers", why: e.to_string() })?;
-    Ok(Core::new(core, Arc::clone(directory), ports, prompts, seed))
+    }
 }
 
 /// What the peers on our side of the NAT know a listener by.
@@ -279,10 +307,10 @@ fn inside_media<'a>(media: &'a MediaConfig, nets: &'a [Cidr]) -> impl Iterator<I
 }
 
 /// One thread per shard: it sleeps in its own epoll, and enters the runtime so that what it polls may use timers.
-fn spawn(parts: Parts) -> Result<JoinHandle<()>, ShellError> {
+fn spawn((shard, parts): (usize, Parts)) -> Result<JoinHandle<()>, ShellError> {
     let runtime = tokio::runtime::Handle::current();
     std::thread::Builder::new()
-        .name("shard-0".to_owned())
+        .name(format!("shard-{shard}"))
         .spawn(move || {
             let _entered = runtime.enter();
             Shard::new(parts).run();

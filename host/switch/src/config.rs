@@ -1,10 +1,10 @@
 //! What a shard is told once, when it starts.
 
-use admission::{GuardConfig, ShedderConfig};
+use admission::{Guard, GuardConfig, ShedderConfig};
 use call::{Inside, Listener};
 use core::net::SocketAddr;
 use core::time::Duration;
-use model::{DigestAlgorithm, Limits, Transport};
+use model::{DigestAlgorithm, Limits, Shards, Transport};
 use sip_message::ParseLimits;
 use std::sync::Arc;
 
@@ -45,6 +45,8 @@ pub struct CoreConfig {
     pub codecs: Arc<dyn rtp::codec::Codecs>,
     /// How long a media port rests after its stream closed, so that late packets reach nobody.
     pub port_rest: Duration,
+    /// Which of the node's shards this one is.
+    pub shards: Shards,
 }
 
 /// What each floor is told of it.
@@ -73,8 +75,14 @@ impl CoreConfig {
         }
     }
 
+    /// A guard, which is one of several where there are several shards.
+    pub(crate) fn guard(&self) -> Guard {
+        let guard = Guard::new(self.guard.clone());
+        if self.shards.is_alone() { guard } else { guard.among_others() }
+    }
+
     pub(crate) fn trunks(&self) -> sip_trunk::Config {
-        sip_trunk::Config { user_agent: self.server_name.clone(), ..sip_trunk::Config::default() }
+        sip_trunk::Config { user_agent: self.server_name.clone(), shards: self.shards, ..sip_trunk::Config::default() }
     }
 
     pub(crate) fn media(&self, prompts: media::Prompts) -> media::MediaConfig {
@@ -121,6 +129,7 @@ impl Default for CoreConfig {
             overload: ShedderConfig::default(),
             codecs: Arc::new(rtp::codec::Own),
             port_rest: Duration::from_secs(2),
+            shards: Shards::ALONE,
         }
     }
 }

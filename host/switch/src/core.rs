@@ -8,9 +8,10 @@ use crate::config::{CoreConfig, streams};
 use crate::counters::Counters;
 use crate::events::EventDesk;
 use crate::io::{Input, Output};
+use crate::others::Others;
 use crate::registering::Registering;
 use crate::trunks::Trunks;
-use admission::{Domains, Doorkeeper, Guard, Shedder};
+use admission::{Domains, Doorkeeper, Shedder};
 use bytes::Bytes;
 use call::{Engine, Floors, Setup};
 use model::{
@@ -49,6 +50,7 @@ pub struct Core {
     pub(crate) lookups: Lookups,
     pub(crate) trunks: Trunks,
     pub(crate) registering: Registering,
+    pub(crate) others: Others,
     pub(crate) ids: IdSource,
     pub(crate) counters: Counters,
     pub(crate) out: VecDeque<Output>,
@@ -66,7 +68,7 @@ impl Core {
         prompts: media::Prompts,
         seed: [u8; 32],
     ) -> Core {
-        let mut ids = IdSource::new(seed);
+        let mut ids = IdSource::of_shard(seed, config.shards);
         let mut secret = [0; 32];
         ids.fill(&mut secret);
         let limits = config.limits.clone();
@@ -75,6 +77,7 @@ impl Core {
         let mut transactions = sip_transaction::Layer::new(config.transactions(), ids.split());
         transactions.set_streams(streams(&config));
         let trunks = Trunks::new(sip_trunk::Layer::new(config.trunks(), ids.split()), &directory);
+        let others = Others::new(config.shards, &directory);
         Core {
             parse_limits: config.parse_limits(),
             directory,
@@ -87,7 +90,7 @@ impl Core {
             doorkeeper: Doorkeeper::new(
                 sip_auth::Authenticator::new(secret, limits.nonces_max, config.nonce_ttl).offering(&config.digest),
                 Domains::new(own, config.default_domain.clone()),
-                Guard::new(config.guard.clone()),
+                config.guard(),
             ),
             shedder: Shedder::new(config.overload),
             overload_told: false,
@@ -96,6 +99,7 @@ impl Core {
             trunks,
             registering: Registering::default(),
             lookups: Lookups::new(&limits),
+            others,
             setup: Setup {
                 limits,
                 listeners: config.listeners,
@@ -116,6 +120,8 @@ impl Core {
     pub fn handle(&mut self, input: Input, now: Instant) {
         match input {
             Input::Sip { flow, bytes } => self.receive(flow, bytes, now),
+            Input::Handed { flow, message } => self.handed(flow, message, now),
+            Input::Told(word) => self.told(word, now),
             Input::FlowFailed { flow } => {
                 self.transactions.handle_flow_failed(&flow, now);
                 self.registrar.remove_flow(&flow);
@@ -149,6 +155,7 @@ impl Core {
         }
         self.rise(now);
         self.sink();
+        self.tell_others();
     }
 
     /// The time of [`Core::poll_timeout`] has come.
@@ -168,6 +175,7 @@ impl Core {
         self.with_calls(now, Engine::handle_timeout);
         self.rise(now);
         self.sink();
+        self.tell_others();
     }
 
     /// When the shard wants to be woken.
@@ -243,7 +251,7 @@ impl Core {
         };
         match message.validate() {
             Ok(()) if self.drops(&flow, &message, now) => {}
-            Ok(()) => self.transactions.handle_message(flow, message, now),
+            Ok(()) => self.settle_owner(flow, message, now),
             Err(error) => self.reject(&flow, Some(&message), &error),
         }
     }
@@ -399,9 +407,16 @@ impl Core {
         self.registrar.kept(account)
     }
 
-    /// Puts kept bindings back; those that ran out meanwhile are left out.
+    /// Puts kept bindings back; those that ran out meanwhile, or whose brand lives on another shard, are left out.
     pub fn restore_registrations(&mut self, mut snapshot: registrar::Snapshot, now: Instant) {
-        let setup = &self.setup;
+        let (setup, shards, directory) = (&self.setup, self.others.shards(), &self.directory);
+        let is_ours = |account: AccountId| {
+            let account = directory.account_by_id(account);
+            let company = account.and_then(|account| directory.company(account.company));
+            // Whoever is nobody's any more waits on the first shard for somebody to ask.
+            company.map_or(shards.own() == 0, |company| shards.owns(company.brand))
+        };
+        snapshot.bindings.retain(|(account, _)| is_ours(*account));
         snapshot.bindings.retain_mut(|(_, binding)| {
             let flow = setup.rehomed(binding.flow);
             binding.flow = flow.unwrap_or(binding.flow);

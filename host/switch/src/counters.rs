@@ -11,6 +11,13 @@ pub struct Counters {
     pub sip_dropped: u64,
     /// Malformed requests that were answered.
     pub sip_rejected: u64,
+    /// Messages that were read here and are another shard's.
+    pub handed_over: u64,
+    /// Messages that another shard has read.
+    pub handed_in: u64,
+    /// Calls, registrations and subscriptions that were admitted for a brand that lives on another shard: 0 unless a
+    /// tenant was changed while the message was on its way.
+    pub astray: u64,
     /// Calls opened, answered, ended, and what the chain missed.
     pub calls: call::Counters,
     /// Calls alive.
@@ -53,4 +60,84 @@ pub struct Counters {
     pub registered: u64,
     /// Packets sent to keep phones behind NATs reachable.
     pub nat_pings: u64,
+}
+
+/// Adds every field of one to another's, and does not compile when one is forgotten.
+macro_rules! add {
+    ($to:expr, $from:expr, $kind:path { $($field:ident),* $(; $($kept:ident),*)? }) => {
+        let $kind { $($field),* $(, $($kept),*)? } = $from;
+        $($to.$field += $field;)*
+    };
+}
+
+impl Counters {
+    /// The figures of a node's shards together. What is a level of each, as the share of new work that is taken, is that
+    /// of the shard that is worst off; a ban is told to all and counted once.
+    #[must_use]
+    pub fn of_all(shards: impl IntoIterator<Item = Counters>) -> Counters {
+        shards.into_iter().reduce(Counters::plus).unwrap_or_default()
+    }
+
+    fn plus(mut self, other: Counters) -> Counters {
+        let mine = (self.guard.bans_now, self.overload.share);
+        add!(self, other, Counters {
+            sip_received, sip_sent, sip_dropped, sip_rejected, handed_over, handed_in, astray, calls_alive,
+            transactions_alive, dialogs_alive, proxied_alive, bindings_alive, streams_open, lookups_alive,
+            lookups_stale, ports_free, ports_total, subscriptions_alive, publications_alive, register_answers_stale,
+            registered, nat_pings;
+            calls, trunks, guard, overload, admission, events
+        });
+        add!(
+            self.calls,
+            calls,
+            call::Counters {
+                opened,
+                answered,
+                ended,
+                verdicts_late,
+                answers_stale,
+                app_messages_stale,
+                refused_by_limit
+            }
+        );
+        add!(
+            self.trunks,
+            trunks,
+            sip_trunk::Figures { calls, registered, unregistered, servers_up, servers_down, shed }
+        );
+        add!(
+            self.admission,
+            admission,
+            admission::Counters {
+                admitted,
+                challenged,
+                wrong_credentials,
+                replayed,
+                unknown_domains,
+                unknown_numbers,
+                foreign_nonces,
+                sources_refused
+            }
+        );
+        add!(self.events, events, sip_events::Counters { opened, refused_by_limit, notified, coalesced, failed });
+        add!(
+            self.guard,
+            guard,
+            admission::GuardCounters {
+                banned,
+                source_rate,
+                account_rate,
+                scanners,
+                unknown_domains,
+                banned_accounts,
+                bans,
+                bans_now,
+                sources
+            }
+        );
+        add!(self.overload, overload, admission::ShedderCounters { shed, began, share });
+        self.guard.bans_now = mine.0.max(guard.bans_now);
+        self.overload.share = mine.1.min(overload.share);
+        self
+    }
 }

@@ -105,7 +105,10 @@ impl Core {
     pub(crate) fn admit(&mut self, key: ServerKey, flow: &Flow, request: &Message, now: Instant) -> Option<Admitted> {
         match self.doorkeeper.admit(&self.directory, flow, request, now) {
             Admission::Admitted(admitted) => match of_carrier(&admitted, flow, request) {
-                Ok(()) => Some(admitted),
+                Ok(()) => {
+                    self.counters.astray += u64::from(!self.others.shards().owns(admitted.company().brand));
+                    Some(admitted)
+                }
                 Err(status) => {
                     self.answer(key, flow, request, status, &[], now);
                     None

@@ -1,11 +1,13 @@
 //! What goes into a shard and what comes out.
 
+use crate::others::Word;
 use bytes::Bytes;
 use model::{
     Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId, CallRecord,
     Directory, Flow, IdentityFailure, LockThrow, Mailbox, ProofQuestion, Question, RateAnswer, RateQuestion,
     RecordingEvent, RegisterAnswer, RegisterQuestion, RequestId, ResolveQuestion, Resolved, Ticket, Transmit,
 };
+use sip_message::Message;
 use std::sync::Arc;
 
 /// Something happened in the world.
@@ -18,6 +20,15 @@ pub enum Input {
         /// The bytes.
         bytes: Bytes,
     },
+    /// Another shard of the node has read a message that is ours.
+    Handed {
+        /// Where it came from.
+        flow: Flow,
+        /// What was read, sound and within the guard's rates.
+        message: Message,
+    },
+    /// Another shard of the node tells what all are to know.
+    Told(Word),
     /// A stream was closed or refused, or a datagram could not be sent.
     FlowFailed {
         /// Which.
@@ -93,6 +104,17 @@ pub enum Output {
     Record(CallRecord),
     /// Send.
     Transmit(Transmit),
+    /// A message that another shard of the node is to have.
+    HandOver {
+        /// Which.
+        shard: u8,
+        /// Where it came from.
+        flow: Flow,
+        /// It.
+        message: Message,
+    },
+    /// What every other shard of the node is to be told.
+    Tell(Word),
     /// A recording of a leg begins, has more sound, or is over.
     Recording(RecordingEvent),
     /// Ask the plugin chain; [`Input::Answered`] by the question's deadline, or the default verdict stands.

@@ -43,9 +43,11 @@ impl Core {
     /// The directory is new: trunks begin, change and end, and so do the identities their INVITEs answer with.
     pub(crate) fn apply_trunks(&mut self, now: Instant) {
         self.trunks.unseen = false;
+        self.others.learn_lines(&self.directory);
         self.trunks.layer.apply(&mut self.transactions, &self.directory, now);
         let mut known = core::mem::take(&mut self.trunks.identities);
-        for trunk in self.directory.trunks() {
+        let shards = self.others.shards();
+        for trunk in self.directory.trunks().filter(|trunk| shards.owns(trunk.brand)) {
             let who = trunk.credentials.as_ref().map(|c| (c.username.as_str(), &c.secret));
             if who.is_some() || known.contains(&trunk.id) {
                 self.dialogs.set_identity(IdentityKey(trunk.id.0), who);
@@ -58,7 +60,7 @@ impl Core {
         for gone in known {
             self.dialogs.set_identity(IdentityKey(gone.0), None);
         }
-        self.doorkeeper.set_peers(self.trunks.layer.peers());
+        self.peers_changed();
     }
 
     /// The trunks' deadlines.
@@ -96,7 +98,7 @@ impl Core {
         let hops = resolved.hops.as_deref().unwrap_or_default();
         let flows: Vec<Flow> = hops.iter().filter_map(|hop| self.setup.flow_for(hop)).collect();
         self.trunks.layer.handle_flows(&mut self.transactions, id, &flows, now);
-        self.doorkeeper.set_peers(self.trunks.layer.peers());
+        self.peers_changed();
         true
     }
 
@@ -122,6 +124,7 @@ impl Core {
         admitted: &AdmittedTrunk,
         now: Instant,
     ) {
+        self.counters.astray += u64::from(!self.others.shards().owns(admitted.company().brand));
         let arrival = Arrival {
             key,
             flow,

@@ -63,6 +63,9 @@ impl Core {
     /// The messages of a mailbox have changed.
     pub(crate) fn mailbox(&mut self, mailbox: &Mailbox, now: Instant) {
         let Some(account) = self.directory.account(mailbox.company, &mailbox.account).map(|a| a.id) else { return };
+        if !self.is_at_home(mailbox.company) {
+            return;
+        }
         let summary = Summary { voice: mailbox.voice, fax: mailbox.fax };
         let desk = &mut self.events;
         if summary == Summary::default() {

@@ -389,6 +389,8 @@ impl Bed {
                 Output::Prove(question) => self.proof = question.ticket,
                 Output::Rate(question) => self.rates.asked(question),
                 Output::Record(_)
+                | Output::HandOver { .. }
+                | Output::Tell(_)
                 | Output::Recording(_)
                 | Output::Throw(_)
                 | Output::AppReply { .. }

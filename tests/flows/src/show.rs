@@ -53,7 +53,7 @@ fn body(message: &str) -> String {
 /// What the switch wants of the world, but SIP.
 pub(crate) fn output(output: &Output) -> Option<String> {
     Some(match output {
-        Output::Transmit(_) => return None,
+        Output::Transmit(_) | Output::HandOver { .. } | Output::Tell(_) => return None,
         Output::Ask(question) => match &question.kind {
             QuestionKind::Route => {
                 let told = question.call.attrs.iter().filter(|(name, _)| name == "verstat" || name == "attestation");

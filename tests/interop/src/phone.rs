@@ -68,11 +68,27 @@ impl Phone {
 
     /// The same with more lines in its configuration; `only MODULE` stands for another module in the place of G.711.
     ///
-    ///
     /// # Panics
     /// When baresip (Debian: baresip-core) is not there.
     #[must_use]
     pub fn start_with(sip: Sip, (user, password): (&str, &str), plays: &[i16], more: &str) -> Phone {
+        let account = format!("<{}>;auth_pass={password}", sip.uri(user));
+        Phone::with_account(sip, (user, &account), plays, more)
+    }
+
+    /// The same for an account of this domain, which the switch serves but has no address of.
+    ///
+    /// # Panics
+    /// When baresip (Debian: baresip-core) is not there.
+    #[must_use]
+    pub fn of_domain(sip: Sip, domain: &str, (user, password): (&str, &str), plays: &[i16]) -> Phone {
+        let by = if sip.tcp { ";transport=tcp" } else { "" };
+        let outbound = format!("outbound=\"sip:{}{by}\"", sip.server);
+        let account = format!("<sip:{user}@{domain}{by}>;auth_pass={password};{outbound}");
+        Phone::with_account(sip, (user, &account), plays, "")
+    }
+
+    fn with_account(sip: Sip, (user, account): (&str, &str), plays: &[i16], more: &str) -> Phone {
         let dir = tempfile::tempdir().expect("a folder");
         let port = free_port(IpAddr::from([127, 0, 0, 1]));
         // It stops at the end of its file, so the file is longer than any test.
@@ -85,7 +101,7 @@ impl Phone {
         };
         std::fs::write(dir.path().join("config"), config).expect("its configuration");
         // Its account comes when somebody listens: nothing that it is told may be missed.
-        let account = format!("<{}>;auth_pass={password};answermode=manual;regint=600", sip.uri(user));
+        let account = format!("{account};answermode=manual;regint=600");
         std::fs::write(dir.path().join("accounts"), "").expect("no account yet");
         let mut command = Command::new("baresip");
         command.arg("-f").arg(dir.path());
@@ -161,7 +177,12 @@ impl Phone {
     /// Calls a number.
     pub fn dial(&mut self, number: &str) {
         let uri = self.sip.uri(number);
-        self.command("dial", &uri);
+        self.dial_uri(&uri);
+    }
+
+    /// Calls a URI.
+    pub fn dial_uri(&mut self, uri: &str) {
+        self.command("dial", uri);
     }
 
     /// Waits for the next event of a kind, as `CALL_ESTABLISHED`; those before it are not looked at again.

@@ -2,12 +2,12 @@
 
 use crate::dialog::{Dialog, Stage};
 use crate::journal::Journal;
+use crate::node::Node;
 use crate::phone::{Phone, label_of};
 use crate::rules::Broken;
 use core::net::IpAddr;
 use core::time::Duration;
 use model::{CallSnapshot, Instant, LegState};
-use switch::Core;
 
 /// A call that has stood unchanged for so long has settled.
 const SETTLED: Duration = Duration::from_secs(15);
@@ -16,7 +16,7 @@ const DEAF: Duration = Duration::from_secs(13);
 
 /// Checked in calm weather only. `switch` is where the switch's media ports are.
 pub(crate) fn check(
-    core: &Core,
+    core: &Node,
     phones: &[Phone],
     journal: &Journal,
     (switch, now): (IpAddr, Instant),

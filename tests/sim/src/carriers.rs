@@ -2,6 +2,7 @@
 //! and digest. A phone that is a carrier's server challenges what came by the trunk, and knows right from wrong.
 
 use crate::chance::Chance;
+use crate::node::Node;
 use crate::plan::{NOWHERE, PhonePlan};
 use crate::rules::Broken;
 use crate::text;
@@ -11,7 +12,6 @@ use model::{
     BrandId, DigestAlgorithm, Instant, Trunk, TrunkCredentials, TrunkHeaders, TrunkId, TrunkSecret, TrunkServer,
 };
 use sip_auth::{AuthFailure, Authenticator, Realm};
-use switch::Core;
 
 /// The trunk's name in plans.
 pub(crate) const NAME: &str = "carrier";
@@ -128,7 +128,7 @@ impl Desk {
 }
 
 /// The trunk never has more calls than it may, and none when nobody calls.
-pub(crate) fn check(core: &Core, plan: Option<&CarrierPlan>, at_rest: bool) -> Result<(), Broken> {
+pub(crate) fn check(core: &Node, plan: Option<&CarrierPlan>, at_rest: bool) -> Result<(), Broken> {
     for trunk in core.trunks() {
         let most = plan.and_then(|plan| plan.calls_max).unwrap_or(u32::MAX);
         let most = if at_rest { 0 } else { most };

@@ -129,6 +129,8 @@ pub(crate) struct Plan {
     pub(crate) disables: bool,
     /// A carrier, in some runs.
     pub(crate) carrier: Option<CarrierPlan>,
+    /// Shards of the switch. Where there are several, each company is a brand of its own, on another shard.
+    pub(crate) shards: u8,
 }
 
 impl Plan {
@@ -177,17 +179,26 @@ impl Plan {
             ports: if c.percent(10) { 6 } else { 400 },
             end_all: c.percent(15),
             disables,
+            shards: 1,
         };
         crate::swarm::thin(&mut plan, seed);
         plan
     }
 
+    /// A node of several shards comes back with another number of them.
+    pub(crate) fn restart_shards(&mut self) {
+        if self.shards > 1 {
+            self.shards = 2 + (self.shards - 1) % 3;
+        }
+    }
+
     /// The directory; `version` varies what may vary while calls run.
     pub(crate) fn directory(&self, version: u64, chance: &mut Chance) -> Directory {
-        let brand = Brand { id: BrandId(1), name: "b".to_owned(), default_verdict: self.verdict.clone() };
+        let of_company = |company: i64| BrandId(if self.shards > 1 { company } else { 1 });
+        let brand = |id| Brand { id, name: format!("b{id}"), default_verdict: self.verdict.clone() };
         let companies = DOMAINS.iter().zip(1_i64..).map(|(domain, id)| Company {
             id: CompanyId(id),
-            brand: BrandId(1),
+            brand: of_company(id),
             name: format!("c{id}"),
             domain: (*domain).to_owned(),
             media: if chance.percent(70) { MediaPath::Anchor } else { MediaPath::Direct },
@@ -226,7 +237,8 @@ impl Plan {
             number: "900".to_owned(),
             target: RouteTarget::App("menu".to_owned()),
         });
-        let built = Directory::build(version, vec![brand], companies, accounts, extensions.collect(), Vec::new());
+        let brands = if self.shards > 1 { vec![brand(BrandId(1)), brand(BrandId(2))] } else { vec![brand(BrandId(1))] };
+        let built = Directory::build(version, brands, companies, accounts, extensions.collect(), Vec::new());
         let trunks = self.carrier.iter().map(CarrierPlan::trunk).collect();
         match built.and_then(|directory| directory.with_trunks(Vec::new(), trunks)) {
             Ok(directory) => directory,

@@ -2,13 +2,14 @@
 
 use crate::dialog::Stage;
 use crate::journal::Journal;
+use crate::node::Node;
 use crate::phone::{Lamp, Phone};
 use crate::plan::account_id;
 use crate::text;
 use core::time::Duration;
 use model::{Cause, Instant, Limits};
 use std::collections::{BTreeMap, BTreeSet};
-use switch::{Core, Counters};
+use switch::Counters;
 
 const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
@@ -209,9 +210,13 @@ impl Rules {
     }
 
     /// After every step.
-    pub(crate) fn step(&self, figures: &Counters, limits: &Limits, now: Instant) -> Result<(), Broken> {
+    pub(crate) fn step(&self, figures: &Counters, (limits, shards): (&Limits, u8), now: Instant) -> Result<(), Broken> {
         self.check_2xx(now)?;
-        if figures.calls_alive > limits.calls_max {
+        if figures.astray > 0 {
+            return broken("astray", format!("what another shard's brand owns was taken: {figures:?}"));
+        }
+        // The limit is of each shard.
+        if figures.calls_alive > limits.calls_max * usize::from(shards) {
             return broken("limit", format!("{} calls, calls_max {}", figures.calls_alive, limits.calls_max));
         }
         if figures.streams_open > figures.ports_total || figures.ports_free > figures.ports_total {
@@ -222,7 +227,7 @@ impl Rules {
 }
 
 /// Limits that need a look at every call.
-pub(crate) fn check_calls(core: &Core, limits: &Limits) -> Result<(), Broken> {
+pub(crate) fn check_calls(core: &Node, limits: &Limits) -> Result<(), Broken> {
     let mut per_company: BTreeMap<_, usize> = BTreeMap::new();
     for call in core.calls() {
         let count = per_company.entry(call.company).or_default();
@@ -313,15 +318,14 @@ pub(crate) fn check_heard(phones: &[Phone], journal: &Journal, restarted: bool) 
 }
 
 /// At rest every table is empty and every port is back.
-pub(crate) fn check_rest(core: &Core) -> Result<(), Broken> {
-    let figures = core.counters();
+pub(crate) fn check_rest(figures: &Counters, is_idle: bool) -> Result<(), Broken> {
     if figures.ports_free != figures.ports_total {
         return broken("ports", format!("{} of {} ports are back", figures.ports_free, figures.ports_total));
     }
     if figures.subscriptions_alive > 0 {
         return broken("tables", format!("subscriptions are left: {figures:?}"));
     }
-    if !core.is_idle() || core.calls().next().is_some() {
+    if !is_idle {
         return broken("tables", format!("{figures:?}"));
     }
     Ok(())

@@ -124,7 +124,12 @@ impl Script {
             Output::Rate(_) => {}
             // The directory of the simulated world has no locks.
             Output::Throw(_) => {}
-            Output::Transmit(_) | Output::Record(_) | Output::Recording(_) | Output::Event(_) => {}
+            Output::Transmit(_)
+            | Output::HandOver { .. }
+            | Output::Tell(_)
+            | Output::Record(_)
+            | Output::Recording(_)
+            | Output::Event(_) => {}
         }
     }
 

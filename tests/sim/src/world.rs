@@ -7,6 +7,7 @@ use crate::coverage::Coverage;
 use crate::journal::Journal;
 use crate::nat::Nat;
 use crate::network::{Load, Network, Packet};
+use crate::node::{Node, media_port};
 use crate::phone::{Phone, Say};
 use crate::plan::{Deed, NOWHERE, Plan, account_id};
 use crate::recordings::Recordings;
@@ -17,12 +18,12 @@ use crate::text;
 use crate::trace::{self, Tally, Trace};
 use crate::truth;
 use bytes::Bytes;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::time::Duration;
 use model::{CompanyId, ConnectionId, Flow, Instant, MediaPortId, RecordingEvent, Transmit, Transport};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use switch::{Core, CoreConfig, Input, Listener, MediaPort, Output, PacketKind, Prompts};
+use switch::{Input, Output, PacketKind};
 
 const SWITCH: &str = "10.0.0.9:5060";
 /// How long calls stand in calm weather before everybody hangs up.
@@ -52,7 +53,13 @@ pub struct Outcome {
 /// Runs one seed; `keep` keeps the ladder.
 #[must_use]
 pub fn run(seed: u64, keep: bool) -> Outcome {
-    let mut world = World::new(seed, keep);
+    run_shards(seed, 1, keep)
+}
+
+/// The same with a node of several shards, on each of which one of the companies' brands lives, or none.
+#[must_use]
+pub fn run_shards(seed: u64, shards: u8, keep: bool) -> Outcome {
+    let mut world = World::new(Plan { shards, ..Plan::of(seed) }, seed, keep);
     // A panic of the switch is a broken rule like any other, and the seed that shows it is worth its name.
     let ended = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| world.live()));
     let broken = match ended {
@@ -81,7 +88,7 @@ struct World {
     chance: Chance,
     start: Instant,
     now: Instant,
-    core: Core,
+    core: Node,
     network: Network,
     phones: Vec<Phone>,
     /// The box before each phone, if there is one.
@@ -108,11 +115,10 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64, keep: bool) -> World {
-        let plan = Plan::of(seed);
+    fn new(plan: Plan, seed: u64, keep: bool) -> World {
         let mut chance = Chance::new(seed ^ 0x5357_4954_4348);
         let start = Instant::from_unix_nanos(1_800_000_000_000_000_000);
-        let core = new_core(&plan, &mut chance, 1);
+        let core = Node::new(&plan, &mut chance, 1, switch_address());
         let users = [0, 1].map(|company| {
             let mut users: Vec<String> =
                 plan.phones.iter().filter(|p| p.company == company).map(|p| p.user.clone()).collect();
@@ -203,7 +209,7 @@ impl World {
             self.check_bound()?;
         }
         self.watch_tail()?;
-        rules::check_rest(&self.core)?;
+        rules::check_rest(&self.core.counters(), self.core.is_idle() && self.core.calls().next().is_none())?;
         self.recordings.check_rest()?;
         carriers::check(&self.core, self.plan.carrier.as_ref(), true)?;
         self.journal.check_rest()?;
@@ -314,7 +320,7 @@ impl World {
             self.core.handle_timeout(now);
             self.drain()?;
         }
-        self.rules.step(&self.core.counters(), &self.plan.limits, now)
+        self.rules.step(&self.core.counters(), (&self.plan.limits, self.plan.shards), now)
     }
 
     fn carry_out(&mut self, task: Task) -> Result<(), Broken> {
@@ -332,7 +338,7 @@ impl World {
                 self.core.handle(Input::Directory(Arc::new(directory)), now);
             }
             Task::Deed(Deed::Operator) => {
-                let calls: Vec<_> = self.core.calls().map(|c| c.call).collect();
+                let calls = self.core.call_ids();
                 if let Some(call) = calls.get(self.chance.below(calls.len() as u64) as usize) {
                     self.core.handle(Input::Hangup { call: *call }, now);
                 }
@@ -377,8 +383,9 @@ impl World {
         self.count_calls();
         let kept = self.core.registrations();
         self.cores += 1;
-        self.core = new_core(&self.plan, &mut self.chance, self.directory_version);
-        self.core.restore_registrations(kept, self.now);
+        self.plan.restart_shards();
+        self.core = Node::new(&self.plan, &mut self.chance, self.directory_version, switch_address());
+        self.core.restore_registrations(&kept, self.now);
         self.journal.restart(self.now);
         self.rules.restart();
         self.script.restart();
@@ -511,10 +518,10 @@ impl World {
                 let port = MediaPortId(u64::from(packet.to.port().saturating_sub(20_000) / 2));
                 let len = bytes.len();
                 bytes.resize(len + ROOM, 0);
-                let forward = self.core.handle_media(port, PacketKind::Rtp, packet.from, &mut bytes, len, self.now);
-                if let Some(forward) = forward {
-                    bytes.truncate(forward.len);
-                    self.send_media(forward.port, forward.kind, forward.to, bytes);
+                let forward = self.core.handle_media(port, packet.from, (&mut bytes, len), self.now);
+                if let Some((port, kind, to, len)) = forward {
+                    bytes.truncate(len);
+                    self.send_media(port, kind, to, bytes);
                 }
                 self.drain()
             }
@@ -650,7 +657,7 @@ impl World {
         if kind == PacketKind::Rtcp {
             return;
         }
-        let from = media_port(port.0).rtp;
+        let from = media_port(switch_address(), port.0).rtp;
         let packet = Packet { from, to, connection: None, load: Load::Rtp(bytes) };
         self.network.send(packet, false, self.now);
     }
@@ -661,26 +668,4 @@ fn switch_address() -> SocketAddr {
         Ok(address) => address,
         Err(_) => unreachable!("a literal"),
     }
-}
-
-fn media_port(n: u64) -> MediaPort {
-    let ip: IpAddr = switch_address().ip();
-    let base = 20_000 + 2 * n as u16;
-    MediaPort { id: MediaPortId(n), rtp: SocketAddr::new(ip, base), rtcp: SocketAddr::new(ip, base + 1) }
-}
-
-fn new_core(plan: &Plan, chance: &mut Chance, version: u64) -> Core {
-    let listener = |transport| Listener { transport, local: switch_address() };
-    let config = CoreConfig {
-        limits: plan.limits.clone(),
-        listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
-        default_domain: Some(crate::plan::DOMAINS[0].to_owned()),
-        ..CoreConfig::default()
-    };
-    let directory = plan.directory(version, chance);
-    let mut seed = [0; 32];
-    for chunk in seed.chunks_mut(8) {
-        chunk.copy_from_slice(&chance.next().to_le_bytes());
-    }
-    Core::new(config, Arc::new(directory), (0..plan.ports).map(media_port).collect(), Prompts::default(), seed)
 }

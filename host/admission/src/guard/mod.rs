@@ -118,10 +118,27 @@ pub struct GuardCounters {
     pub sources: usize,
 }
 
+/// What the other shards of a node are told of a source, whatever of it they read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Word {
+    /// It is banned.
+    Banned {
+        /// An address of it.
+        source: IpAddr,
+        /// What it did.
+        why: Offence,
+    },
+    /// An account was admitted from there by its password.
+    Good {
+        /// An address of it.
+        source: IpAddr,
+    },
+}
+
 /// The guard of a shard.
 ///
 /// # Invariants
-/// Every table has its limit in [`GuardConfig`]. A trusted source is in none of them but by chance of having become
+/// `words` stays empty unless there is somebody to tell. Every table has its limit in [`GuardConfig`]. A trusted source is in none of them but by chance of having become
 /// trusted later, and then nothing in them counts.
 #[derive(Debug)]
 pub struct Guard {
@@ -133,6 +150,8 @@ pub struct Guard {
     bans: Bans,
     /// When it was asked last.
     seen: Instant,
+    /// What the other shards are to be told, where there are some.
+    words: Option<Vec<Word>>,
     counters: GuardCounters,
 }
 
@@ -148,8 +167,30 @@ impl Guard {
             pairs_banned: 0,
             bans: Bans::new(config.ban_first(), config.ban_max(), config.bans_max),
             seen: Instant::from_unix_nanos(0),
+            words: None,
             counters: GuardCounters::default(),
             config,
+        }
+    }
+
+    /// One of several shards, each of which counts what it reads: bans and whom to spare are told to the others.
+    #[must_use]
+    pub fn among_others(self) -> Guard {
+        Guard { words: Some(Vec::new()), ..self }
+    }
+
+    /// What the others are to be told since it was asked last.
+    pub fn take_words(&mut self) -> Vec<Word> {
+        self.words.as_mut().map(core::mem::take).unwrap_or_default()
+    }
+
+    /// Another shard says so of a source.
+    pub fn hear(&mut self, word: Word, now: Instant) {
+        match word {
+            Word::Banned { source, why } => {
+                self.bans.ban(Source::of(source), why, now);
+            }
+            Word::Good { source } => self.known.touch(Source::of(source)).good_until = now + GOOD_FOR,
         }
     }
 
@@ -229,7 +270,13 @@ impl Guard {
 
     /// An account was admitted from here by its password.
     pub fn succeeded(&mut self, address: IpAddr, now: Instant) {
-        self.known.touch(Source::of(address)).good_until = now + GOOD_FOR;
+        let known = self.known.touch(Source::of(address));
+        if let Some(words) = &mut self.words
+            && known.good_until < now + GOOD_FOR / 2
+        {
+            words.push(Word::Good { source: address });
+        }
+        known.good_until = now + GOOD_FOR;
     }
 
     /// Whether credentials of this account are not looked at from this source; counts it. `user` is asked for only if
@@ -277,7 +324,11 @@ impl Guard {
     }
 
     fn ban(&mut self, source: Source, why: Offence, now: Instant) {
-        self.counters.bans += u64::from(self.bans.ban(source, why, now));
+        let begun = self.bans.ban(source, why, now);
+        self.counters.bans += u64::from(begun);
+        if let Some(words) = self.words.as_mut().filter(|_| begun) {
+            words.push(Word::Banned { source: source.0, why });
+        }
     }
 
     /// The bans that hold. `domain` names a company's.

@@ -6,6 +6,7 @@ use core::time::Duration;
 use model::{AccountId, Directory, Flow, Instant, NatPing, Transport};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use switch::{Binding, Core, CoreConfig, Listener, Prompts, RegistrarSnapshot};
 
 const NOW: Instant = Instant::from_unix_nanos(1_000_000_000_000);
@@ -49,7 +50,7 @@ fn what_changed_comes_back_and_what_was_gathered_is_written_at_the_end() {
     let dir = tempfile::tempdir().unwrap();
     assert!(load(dir.path()).is_none());
     let mut core = core();
-    let mut keeper = Keeper::start(dir.path(), core.registrations()).unwrap();
+    let mut keeper = Keeper::start(dir.path(), vec![core.registrations()]).unwrap().remove(0);
     let one = RegistrarSnapshot { bindings: vec![(AccountId(1), binding("sip:a@x"))], ..RegistrarSnapshot::default() };
     core.restore_registrations(one, NOW);
     keeper.changed(AccountId(1), NOW);
@@ -65,10 +66,45 @@ fn what_changed_comes_back_and_what_was_gathered_is_written_at_the_end() {
 }
 
 #[test]
+fn shards_share_a_file_and_when_it_is_lost_each_says_all_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE);
+    let mut cores = [core(), core(), core()];
+    let mut keepers = Keeper::start(dir.path(), cores.iter().map(Core::registrations).collect()).unwrap();
+    let holds = |core: &mut Core, account: i64, contact: &str| {
+        let bindings = vec![(AccountId(account), binding(contact))];
+        core.restore_registrations(RegistrarSnapshot { bindings, ..RegistrarSnapshot::default() }, NOW);
+    };
+    holds(&mut cores[0], 1, "sip:a@x");
+    holds(&mut cores[2], 3, "sip:c@x");
+    keepers[0].changed(AccountId(1), NOW);
+    keepers[2].changed(AccountId(3), NOW);
+    (0..3).for_each(|shard| keepers[shard].keep(&cores[shard], NOW));
+    // The disk fails under the first shard's hands, and the others are asked for all they have as well.
+    (0..3).for_each(|shard| keepers[shard].lost.store(true, Ordering::Relaxed));
+    holds(&mut cores[1], 2, "sip:b@x");
+    keepers[1].changed(AccountId(2), NOW);
+    keepers[1].keep(&cores[1], NOW);
+    keepers[2].look(NOW);
+    assert_eq!(keepers[2].poll_timeout(), Some(NOW + Duration::from_secs(1)), "nothing of it has changed");
+    keepers[2].keep(&cores[2], NOW);
+    // One that has said all goes on while the writer waits for the first.
+    holds(&mut cores[2], 4, "sip:d@x");
+    keepers[2].changed(AccountId(4), NOW);
+    keepers[2].keep_at_end(&cores[2]);
+    assert_eq!(kept(&path), named(&[(1, "sip:a@x"), (3, "sip:c@x")]), "until then the old file holds");
+    keepers[0].keep_at_end(&cores[0]);
+    keepers[1].keep_at_end(&cores[1]);
+    let mut all = kept(&path);
+    all.sort();
+    assert_eq!(all, named(&[(1, "sip:a@x"), (2, "sip:b@x"), (3, "sip:c@x"), (4, "sip:d@x")]));
+}
+
+#[test]
 fn a_full_table_is_handed_over_in_parts() {
     let dir = tempfile::tempdir().unwrap();
     let mut core = core();
-    let mut keeper = Keeper::start(dir.path(), core.registrations()).unwrap();
+    let mut keeper = Keeper::start(dir.path(), vec![core.registrations()]).unwrap().remove(0);
     let all = (0..1_200).map(|n| (AccountId(n), binding("sip:a@x")));
     core.restore_registrations(RegistrarSnapshot { bindings: all.collect(), ..RegistrarSnapshot::default() }, NOW);
     (0..1_200).for_each(|n| keeper.changed(AccountId(n), NOW));

@@ -2,6 +2,7 @@
 //! (sections 16.4 and 16.12.1.2).
 
 use crate::mark::Mark;
+use model::IdSource;
 use sip_message::{Message, Name, UriRef};
 
 /// A request that shows a mark.
@@ -21,6 +22,15 @@ fn mark_of(uri: &UriRef<'_>) -> Option<Mark> {
 /// The mark of a Route or Record-Route value.
 pub(crate) fn value_mark(value: &sip_message::HeaderValue<'_>) -> Option<Mark> {
     mark_of(&value.name_addr().ok()?.uri())
+}
+
+/// Which of several shards drew the mark that a request within a dialog shows, if it shows one.
+#[must_use]
+pub fn shown_shard(request: &Message) -> Option<u8> {
+    let tagged = request.to().is_ok_and(|to| to.tag().is_some());
+    let claim = if tagged { read(request) } else { None }?;
+    let first = claim.mark.text()[0];
+    IdSource::shard_of(core::str::from_utf8(&[first]).ok()?)
 }
 
 /// What `request` shows; the mark may be nobody's.

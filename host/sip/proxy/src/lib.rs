@@ -26,6 +26,7 @@ mod target;
 mod tests;
 
 pub use bodies::{AsTheyAre, Bodies, Carried, Passage, Says};
+pub use claim::shown_shard;
 pub use config::Config;
 pub use event::{ContextKey, Event, Side, Withdrawn};
 pub use layer::{Below, Layer, Opening};

@@ -15,7 +15,7 @@ pub(crate) struct Mark(u128);
 
 impl Mark {
     pub(crate) fn draw(ids: &mut IdSource) -> Mark {
-        Mark(ids.u128() & ((1 << (5 * LEN)) - 1))
+        Mark(ids.letters(LEN as u32))
     }
 
     /// The mark that a URI's user part is, if it can be one.

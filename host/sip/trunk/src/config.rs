@@ -1,7 +1,7 @@
 //! What the layer is told, and what it says.
 
 use core::time::Duration;
-use model::{Flow, Instant, TrunkId, TrunkServer};
+use model::{Flow, Instant, Shards, TrunkId, TrunkServer};
 
 /// How the layer waits and speaks. No duration may be zero.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,6 +22,8 @@ pub struct Config {
     pub lookup_every: Duration,
     /// The first REGISTER and OPTIONS of a line leave within this time, spread evenly.
     pub start_spread: Duration,
+    /// Only the trunks of brands that live here get a line.
+    pub shards: Shards,
 }
 
 impl Default for Config {
@@ -35,6 +37,7 @@ impl Default for Config {
             retry_max: Duration::from_secs(1_800),
             lookup_every: Duration::from_secs(60),
             start_spread: Duration::from_secs(2),
+            shards: Shards::ALONE,
         }
     }
 }

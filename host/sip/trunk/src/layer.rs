@@ -6,7 +6,7 @@ use crate::throttle::Throttles;
 use crate::transact::{Cx, Lookups, Purpose, Transactions};
 use crate::{Config, Event, Figures, Lookup, LookupId, Outcome, Route};
 use core::net::{IpAddr, SocketAddr};
-use model::{Directory, Flow, IdSource, Instant, TrunkId, TrunkStatus};
+use model::{Directory, Flow, IdSource, Instant, Trunk, TrunkId, TrunkStatus};
 use sip_message::{Message, OverloadReport};
 use sip_transaction::{ClientKey, Failure};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -70,11 +70,13 @@ impl Layer {
         if self.draining {
             return;
         }
+        let shards = self.config.shards;
+        let wanted = |trunk: &Trunk| trunk.enabled && shards.owns(trunk.brand);
         let gone: Vec<TrunkId> = self
             .lines
             .keys()
             .copied()
-            .filter(|id| directory.trunk_by_id(*id).is_none_or(|trunk| !trunk.enabled))
+            .filter(|id| directory.trunk_by_id(*id).is_none_or(|trunk| !wanted(trunk)))
             .collect();
         for id in gone {
             self.stop(tx, id, now);
@@ -82,7 +84,7 @@ impl Layer {
                 self.tokens.remove(&line.token);
             }
         }
-        for trunk in directory.trunks().filter(|t| t.enabled) {
+        for trunk in directory.trunks().filter(|t| wanted(t)) {
             let id = trunk.id;
             if self.lines.get(&id).is_some_and(|line| line.trunk == *trunk) {
                 continue;

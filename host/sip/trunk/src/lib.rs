@@ -31,6 +31,7 @@ mod transact;
 pub use caps::Full;
 pub use config::{Config, Event, Figures, Lookup, LookupId, Outcome, Route};
 pub use layer::Layer;
+pub use line::token as line_token;
 
 #[cfg(test)]
 mod tests;

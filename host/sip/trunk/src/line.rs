@@ -60,7 +60,8 @@ struct Spot {
 
 /// Which line a call comes in by: the same for a trunk as long as its secret is, over restarts too, so that a carrier
 /// never has an older contact beside a newer one; and not to be guessed without the secret.
-pub(crate) fn token(trunk: &Trunk) -> String {
+#[must_use]
+pub fn token(trunk: &Trunk) -> String {
     let secret = match trunk.credentials.as_ref().map(|c| (&c.username, &c.secret)) {
         Some((user, TrunkSecret::Password(password))) => format!("{user}:{password}"),
         Some((user, TrunkSecret::Ha1 { ha1, .. })) => format!("{user}:{}", ha1.sha256),

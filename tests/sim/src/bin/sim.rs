@@ -1,5 +1,5 @@
 //! `sim --seeds N --from S`: each seed twice, the hashes compared. `sim --seed S --trace`: one ladder. With `--chain` the
-//! world of two proxies in a row.
+//! world of two proxies in a row, with `--shards N` a node of so many shards.
 
 use sim::{Broken, Outcome, Tally, coverage};
 use std::io::Write;
@@ -19,13 +19,24 @@ struct Args {
     keep_going: bool,
     /// Two proxies in a row.
     chain: bool,
+    /// Shards of the node.
+    shards: u64,
     /// Go on until this rule breaks.
     until: Option<String>,
 }
 
 fn args() -> Result<Args, String> {
-    let mut args =
-        Args { from: 0, seeds: 100, one: None, trace: false, threads: 2, keep_going: false, chain: false, until: None };
+    let mut args = Args {
+        from: 0,
+        seeds: 100,
+        one: None,
+        trace: false,
+        threads: 2,
+        keep_going: false,
+        chain: false,
+        shards: 1,
+        until: None,
+    };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
@@ -37,6 +48,7 @@ fn args() -> Result<Args, String> {
             "--threads" => args.threads = number()?.clamp(1, 64) as usize,
             "--trace" => args.trace = true,
             "--chain" => args.chain = true,
+            "--shards" => args.shards = number()?,
             "--keep-going" => args.keep_going = true,
             "--until" => {
                 args.until = Some(value()?);
@@ -44,10 +56,13 @@ fn args() -> Result<Args, String> {
             }
             _ => {
                 return Err(format!(
-                    "no argument {word:?}: --seeds N, --from S, --seed S, --trace, --threads N, --keep-going, --chain, --until RULE"
+                    "no argument {word:?}: --seeds N, --from S, --seed S, --trace, --threads N, --keep-going, --chain, --shards 1|2|3, --until RULE"
                 ));
             }
         }
+    }
+    if !(1..=3).contains(&args.shards) || (args.chain && args.shards > 1) {
+        return Err("--shards is 1, 2 or 3, and not of a chain".to_owned());
     }
     Ok(args)
 }
@@ -71,7 +86,12 @@ fn main() -> ExitCode {
 type World = fn(u64, bool) -> Outcome;
 
 fn world(args: &Args) -> World {
-    if args.chain { sim::run_chain } else { sim::run }
+    match args.shards {
+        _ if args.chain => sim::run_chain,
+        2 => |seed, keep| sim::run_shards(seed, 2, keep),
+        3 => |seed, keep| sim::run_shards(seed, 3, keep),
+        _ => sim::run,
+    }
 }
 
 /// Runs one seed and shows its ladder, or the end of it if it fails.

@@ -238,6 +238,8 @@ impl World {
                 | Output::AppStop { .. }
                 | Output::Recording(_)
                 | Output::Throw(_)
+                | Output::HandOver { .. }
+                | Output::Tell(_)
                 | Output::Event(_) => {}
             }
         }
@@ -389,7 +391,7 @@ impl World {
             }
         }
         for core in &self.cores {
-            crate::rules::check_rest(core)?;
+            crate::rules::check_rest(&core.counters(), core.is_idle() && core.calls().next().is_none())?;
         }
         let alive = self.phones.iter().flat_map(Phone::open).next();
         match alive {
