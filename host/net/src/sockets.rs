@@ -10,7 +10,7 @@ use crate::{NetError, TlsMaterial, Waker, socket, stun};
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
-use model::{Cidr, ConnectionId, Flow, Limits, MediaPortId, TlsName, Transmit, Transport};
+use model::{ConnectionId, Flow, Limits, MediaPortId, TlsName, Transmit, Transport};
 use std::collections::VecDeque;
 use std::io;
 use std::time::Instant;

@@ -57,20 +57,32 @@ pub struct Figures {
 impl Figures {
     /// The figures of all shards together.
     pub(crate) fn of_all(shards: &[Figures]) -> Figures {
-        let mut all = Figures {
-            core: switch::Counters::of_all(shards.iter().map(|s| s.core)),
-            net: NetCounters::of_all(shards.iter().map(|s| s.net)),
-            ..Figures::default()
-        };
+        let mut all = Figures::default();
         for shard in shards {
-            all.asked += shard.asked;
-            all.ask_failed += shard.ask_failed;
-            all.asks_pending += shard.asks_pending;
-            all.apps_alive += shard.apps_alive;
-            all.records_unwritten += shard.records_unwritten;
-            all.hand_overs_dropped += shard.hand_overs_dropped;
-            all.ask_latency.add(&shard.ask_latency);
+            // Does not compile when a field is forgotten.
+            let Figures {
+                core: _,
+                net: _,
+                asked,
+                ask_failed,
+                asks_pending,
+                apps_alive,
+                records_unwritten,
+                hand_overs_dropped,
+                ask_latency,
+                scores,
+            } = shard;
+            all.asked += asked;
+            all.ask_failed += ask_failed;
+            all.asks_pending += asks_pending;
+            all.apps_alive += apps_alive;
+            all.records_unwritten += records_unwritten;
+            all.hand_overs_dropped += hand_overs_dropped;
+            all.ask_latency.add(ask_latency);
+            all.scores.add(scores);
         }
+        all.core = switch::Counters::of_all(shards.iter().map(|s| s.core));
+        all.net = NetCounters::of_all(shards.iter().map(|s| s.net));
         all
     }
 }

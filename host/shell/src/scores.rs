@@ -24,6 +24,11 @@ impl Direction {
         }
         self.sum = self.sum.saturating_add(u64::from(score));
     }
+
+    fn add(&mut self, other: &Direction) {
+        self.counts.iter_mut().zip(other.counts).for_each(|(mine, others)| *mine += others);
+        self.sum = self.sum.saturating_add(other.sum);
+    }
 }
 
 /// Scores of legs that ended: what came from the party, and what it told us of what came to it.
@@ -39,6 +44,12 @@ impl Scores {
         let Some(media) = &cdr.media else { return };
         media.mos_in.into_iter().for_each(|score| self.heard.observe(score));
         media.mos_out.into_iter().for_each(|score| self.told.observe(score));
+    }
+
+    /// The other's are counted too.
+    pub(crate) fn add(&mut self, other: &Scores) {
+        self.heard.add(&other.heard);
+        self.told.add(&other.told);
     }
 
     /// `strowger_leg_mos{direction}`.

@@ -4,6 +4,7 @@ use crate::books::Settling;
 use crate::boxes::Boxes;
 use crate::bridge::Bridge;
 use crate::clock::Clock;
+use crate::command::Command;
 use crate::countries::CountryFile;
 use crate::feed::{Applied, Feed};
 use crate::handle::{Ending, Handle, Inner};
@@ -55,46 +56,34 @@ impl Shell {
         let trust = Arc::new(Trust::new(&config.identity, config.limits.proof_deadline(), clock)?);
         let (feed, directory) = first_facts(&config, (&db, &plugins), inboxes.clone(), &trust).await?;
 
-        let certificate = dtls::Certificate::draw()
-            .map_err(|e| ShellError::System { what: "a certificate for browsers", why: e.to_string() })?;
-        let cores = new_cores(&config, &nets, &directory, (&prompts, clock, &certificate))?;
+        let (cores, certificate) = new_cores(&config, &nets, &directory, (&prompts, clock))?;
         let keepers = Keeper::start(&config.data_dir, cores.iter().map(Core::registrations).collect())?;
         let published = Published::of_node(nets.len());
         let bridges = Bridge::between(nets.iter().map(Net::waker), config.limits.hand_overs_max, clock);
         let listeners = nets.first().map(|net| net.listeners().to_vec()).unwrap_or_default();
-        let resolver = resolver::Resolver::new(resolver_settings(&config, &listeners));
         let (locks, thrown) = mpsc::channel(LOCKS_MAX);
         let (whys, explained) = mpsc::channel(config.limits.inbox_max.max(1));
         let (finished, recorded) = mpsc::channel(recordings::FINISHED_MAX);
         let unfinished = Unfinished::default();
         let boxes = Boxes::new((db.clone(), &config.data_dir), unfinished.clone(), inboxes.downgrade(), clock);
         plugins.keep_mailboxes(Arc::new(boxes.clone()));
-        let each = nets.into_iter().zip(cores).zip(keepers.into_iter().zip(receivers)).zip(bridges).zip(&published);
-        let mut parts = Vec::new();
-        for ((((net, core), (keeper, inbox)), bridge), published) in each {
-            let finished = finished.clone();
-            parts.push(Parts {
-                core,
-                proofs: Proofs::new(Arc::clone(&trust), net.waker()),
-                hands: Hands::start(certificate.clone(), net.waker()).map_err(no_thread)?,
-                net,
-                clock,
-                directory: Arc::clone(&directory),
-                plugins: plugins.clone(),
-                resolver: resolver.clone(),
-                journal: outbox.journal(),
-                keeper,
-                recorder: Recorder::start(&config.data_dir, finished, unfinished.clone()).map_err(no_thread)?,
-                inbox,
-                whys: whys.clone(),
-                locks: locks.clone(),
-                published: Arc::clone(published),
-                bridge,
-            });
-        }
-        // What the runtime does ends when the last shard has.
-        drop((whys, locks, finished));
-        let threads = parts.into_iter().enumerate().map(spawn).collect::<Result<Vec<_>, _>>()?;
+        let shared = Shared {
+            config: &config,
+            trust,
+            certificate,
+            clock,
+            directory,
+            plugins: plugins.clone(),
+            resolver: resolver::Resolver::new(resolver_settings(&config, &listeners)),
+            outbox: outbox.clone(),
+            finished,
+            unfinished: unfinished.clone(),
+            whys,
+            locks,
+        };
+        let own = nets.into_iter().zip(cores).zip(keepers.into_iter().zip(receivers)).zip(bridges).zip(&published);
+        let threads =
+            shared.start(own.map(|(((pair, kept), bridge), published)| Own::new(pair, kept, bridge, published)))?;
         let (applied, live) = (feed.applied.subscribe(), feed.live.subscribe());
         tokio::spawn(feed.follow());
         let (stop, stopping) = watch::channel(false);
@@ -156,6 +145,73 @@ async fn first_facts(
     feed.live.send_replace(Arc::clone(&directory));
     feed.applied.send_replace(Applied { version: directory.version(), stale: None, broken });
     Ok((feed, directory))
+}
+
+/// What a shard has for itself.
+struct Own {
+    net: Net,
+    core: Core,
+    keeper: Keeper,
+    inbox: mpsc::Receiver<Command>,
+    bridge: Bridge,
+    published: Arc<Published>,
+}
+
+impl Own {
+    fn new(
+        (net, core): (Net, Core),
+        (keeper, inbox): (Keeper, mpsc::Receiver<Command>),
+        bridge: Bridge,
+        published: &Arc<Published>,
+    ) -> Own {
+        Own { net, core, keeper, inbox, bridge, published: Arc::clone(published) }
+    }
+}
+
+/// What all shards of a node have.
+struct Shared<'a> {
+    config: &'a ShellConfig,
+    trust: Arc<Trust>,
+    certificate: dtls::Certificate,
+    clock: Clock,
+    directory: Arc<Directory>,
+    plugins: plugin::Host,
+    resolver: resolver::Resolver,
+    outbox: Outbox,
+    finished: mpsc::Sender<PathBuf>,
+    unfinished: Unfinished,
+    whys: mpsc::Sender<Why>,
+    locks: mpsc::Sender<LockThrow>,
+}
+
+impl Shared<'_> {
+    /// The threads of all shards. What the runtime does ends when the last of them has, so nothing of this stays.
+    fn start(self, each: impl Iterator<Item = Own>) -> Result<Vec<JoinHandle<()>>, ShellError> {
+        let parts = each.map(|own| self.with(own)).collect::<Result<Vec<_>, _>>()?;
+        parts.into_iter().enumerate().map(spawn).collect()
+    }
+
+    fn with(&self, own: Own) -> Result<Parts, ShellError> {
+        let (finished, unfinished) = (self.finished.clone(), self.unfinished.clone());
+        Ok(Parts {
+            proofs: Proofs::new(Arc::clone(&self.trust), own.net.waker()),
+            hands: Hands::start(self.certificate.clone(), own.net.waker()).map_err(no_thread)?,
+            recorder: Recorder::start(&self.config.data_dir, finished, unfinished).map_err(no_thread)?,
+            core: own.core,
+            net: own.net,
+            keeper: own.keeper,
+            inbox: own.inbox,
+            bridge: own.bridge,
+            published: own.published,
+            clock: self.clock,
+            directory: Arc::clone(&self.directory),
+            plugins: self.plugins.clone(),
+            resolver: self.resolver.clone(),
+            journal: self.outbox.journal(),
+            whys: self.whys.clone(),
+            locks: self.locks.clone(),
+        })
+    }
 }
 
 fn no_thread(error: std::io::Error) -> ShellError {
@@ -241,20 +297,23 @@ async fn open_outbox(config: &ShellConfig) -> Result<(Outbox, store::outbox::Dra
     Ok((outbox, drain))
 }
 
-/// The cores of all shards, with the registrations of an earlier process dealt out to them.
+/// The cores of all shards, with the registrations of an earlier process dealt out to them, and the certificate that
+/// browsers know them by.
 fn new_cores(
     config: &ShellConfig,
     nets: &[Net],
     directory: &Arc<Directory>,
-    (prompts, clock, certificate): (&media::Prompts, Clock, &dtls::Certificate),
-) -> Result<Vec<Core>, ShellError> {
+    (prompts, clock): (&media::Prompts, Clock),
+) -> Result<(Vec<Core>, dtls::Certificate), ShellError> {
+    let certificate = dtls::Certificate::draw()
+        .map_err(|e| ShellError::System { what: "a certificate for browsers", why: e.to_string() })?;
     let kept = registrations::load(&config.data_dir);
     let mut cores: Vec<Core> = Vec::new();
     for (shards, net) in Shards::all(config.shards).zip(nets) {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|e| ShellError::System { what: "random numbers", why: e.to_string() })?;
         let ports = net.media_pairs().map(|p| MediaPort { id: p.id, rtp: p.rtp, rtcp: p.rtcp }).collect();
-        let core = core_config(config, net, shards, certificate);
+        let core = core_config(config, net, shards, &certificate);
         let mut core = Core::new(core, Arc::clone(directory), ports, prompts.clone(), seed);
         // The first run of a node: its first shard has drawn the secrets, which go to all.
         let snapshot = kept.clone().or_else(|| cores.first().map(Core::registrations));
@@ -263,7 +322,7 @@ fn new_cores(
         }
         cores.push(core);
     }
-    Ok(cores)
+    Ok((cores, certificate))
 }
 
 fn core_config(config: &ShellConfig, net: &Net, shards: Shards, certificate: &dtls::Certificate) -> CoreConfig {

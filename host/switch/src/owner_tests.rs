@@ -30,6 +30,7 @@ fn company(brand: BrandId, domain: &str) -> Company {
         media_security: MediaSecurity::Allow,
         codecs: Vec::new(),
         hold_music: None,
+        kind: model::CompanyKind::default(),
         rules: model::CompanyRules::default(),
     }
 }

@@ -70,6 +70,9 @@ impl Node {
             Input::Proved { ticket, proof } => {
                 (of(ticket.0), Input::Proved { ticket: Ticket(counted(ticket.0)), proof })
             }
+            Input::Rated { ticket, answer } => {
+                (of(ticket.0), Input::Rated { ticket: Ticket(counted(ticket.0)), answer })
+            }
             Input::Resolved(mut resolved) => {
                 let number = resolved.ticket.0;
                 resolved.ticket = ResolveTicket(counted(number));
@@ -225,6 +228,7 @@ fn numbered(mut output: Output, shard: usize) -> Output {
         Output::Ask(question) => question.ticket = Ticket(own(question.ticket.0)),
         Output::AskRegister(question) => question.ticket = Ticket(own(question.ticket.0)),
         Output::Prove(question) => question.ticket = Ticket(own(question.ticket.0)),
+        Output::Rate(question) => question.ticket = Ticket(own(question.ticket.0)),
         Output::Resolve(question) => question.ticket = ResolveTicket(own(question.ticket.0)),
         Output::Recording(RecordingEvent::Started(start)) => start.recording = RecordingId(own(start.recording.0)),
         Output::Recording(RecordingEvent::Sound(recording, _) | RecordingEvent::Ended(recording, _)) => {
@@ -237,6 +241,7 @@ fn numbered(mut output: Output, shard: usize) -> Output {
         | Output::AppStart { .. }
         | Output::AppReply { .. }
         | Output::AppStop { .. }
+        | Output::Throw(_)
         | Output::Event(_) => {}
     }
     output
