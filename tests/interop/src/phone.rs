@@ -154,6 +154,14 @@ impl Phone {
         }
     }
 
+    /// All that it said and was told.
+    ///
+    /// # Panics
+    /// Never where the phone lives.
+    pub fn tell(&mut self) -> String {
+        format!("{}: {}", self.user, story(&mut self.child, &self.messages))
+    }
+
     /// Gives a command and its answer.
     ///
     /// # Panics

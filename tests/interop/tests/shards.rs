@@ -2,7 +2,7 @@
 //! number of shards, carriers, connections.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
-use interop::{Phone, Rest, Run, Sip, Switch, Ua, audio, free_port, until};
+use interop::{Phone, Rest, Run, Sip, Switch, Ua, audio, free_port, until, until_or};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-const PASSWORD: &str = "correct horse";
+const PASSWORD: &str = "correct-horse";
 const DOMAINS: [&str; 2] = ["one.test", "two.test"];
 
 /// Phones at work share few cores with what else runs.
@@ -22,7 +22,7 @@ fn turn() -> MutexGuard<'static, ()> {
 /// A switch of so many shards on this port.
 fn switch(shards: u8, port: u16, data: &Path) -> Switch {
     let config = format!(
-        "[node]\nshards = {shards}\n[sip]\nlisten = [\"udp:127.0.0.1:{port}\", \"tcp:127.0.0.1:{port}\"]\n\
+        "[node]\nshards = {shards}\n[sip]\ndigest = [\"md5\"]\nlisten = [\"udp:127.0.0.1:{port}\", \"tcp:127.0.0.1:{port}\"]\n\
          [http]\nlisten = \"127.0.0.1:0\"\n[media]\nstreams_max = 200\nports = \"0\"\n"
     );
     Switch::start(&Run::Serve(config), data)
@@ -80,7 +80,12 @@ fn two_brands_call_on_two_shards_and_their_phones_are_known_after_a_restart_with
             Phone::of_domain(sip(domain == DOMAINS[1]), domain, ("b", PASSWORD), &twos),
         ]);
     }
-    let known = until("four registrations", || Some(registrations(node.rest())).filter(|all| all.len() == 4));
+    let four = || Some(registrations(node.rest())).filter(|all| all.len() == 4);
+    let story = || {
+        let said: Vec<String> = phones.iter_mut().flatten().map(Phone::tell).collect();
+        format!("{:?}\n{}\n{}", registrations(node.rest()), node.rest().metrics(), said.join("\n"))
+    };
+    let known = until_or("four registrations", four, story);
     for (phones, domain) in phones.iter_mut().zip(DOMAINS) {
         talk(phones, domain);
     }
@@ -203,7 +208,7 @@ fn a_second_node_on_the_same_port_is_refused_although_the_shards_share_it() {
     let _node = switch(2, port, &dir.path().join("data"));
     for (shards, transport) in [(1, "udp"), (2, "udp"), (2, "tcp")] {
         let config = format!(
-            "[node]\nshards = {shards}\n[sip]\nlisten = [\"{transport}:127.0.0.1:{port}\"]\n[http]\nlisten = \"127.0.0.1:0\"\n"
+            "[node]\nshards = {shards}\n[sip]\ndigest = [\"md5\"]\nlisten = [\"{transport}:127.0.0.1:{port}\"]\n[http]\nlisten = \"127.0.0.1:0\"\n"
         );
         let output = Switch::refused(&Run::Serve(config), &dir.path().join("other"));
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
