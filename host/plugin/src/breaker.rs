@@ -63,12 +63,15 @@ impl Breaker {
         true
     }
 
-    /// Takes note of an invocation. True when this one opened the breaker.
+    /// Takes note of an invocation. True when this one opened the breaker. While it is open only a probe counts: what was
+    /// asked before it opened says nothing of how the plugin is after its rest.
     pub(crate) fn report(&self, failed: bool, now: Instant) -> bool {
         let second = now.saturating_duration_since(self.origin).as_secs();
         let mut s = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if s.open_until.is_some() {
-            s.probe_since = None;
+            if s.probe_since.take().is_none() {
+                return false;
+            }
             if failed {
                 s.rest = (s.rest * 2).min(REST_MAX);
                 s.open_until = Some(now + s.rest);
@@ -160,6 +163,15 @@ mod tests {
             // One in five for one second in every 40: never twenty within the window.
             assert!(!b.report(i % 5 == 4, t + Duration::from_secs(40) * (i / 10)), "{i}");
         }
+    }
+
+    #[test]
+    fn what_was_under_way_when_it_opened_neither_prolongs_the_rest_nor_ends_it() {
+        let t = Instant::now();
+        let b = Breaker::new(t);
+        assert_eq!((0..12).filter(|_| b.report(true, t)).count(), 1);
+        b.report(false, t + MS);
+        assert!(b.is_open() && !b.admits(t + REST_MIN - MS) && b.admits(t + REST_MIN));
     }
 
     #[test]

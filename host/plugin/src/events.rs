@@ -115,6 +115,8 @@ impl EventQueue {
         let next = state.owner.upgrade().zip(state.waiting.front().map(|w| w.company)).zip(state.directory.clone());
         let Some(((bound, company), directory)) = next else {
             state.busy = false;
+            // A quiet queue keeps no image of the platform from being forgotten.
+            state.directory = None;
             return None;
         };
         let same = state.waiting.iter().take_while(|w| w.company == company).take(BATCH_MAX);
@@ -168,8 +170,8 @@ pub(crate) async fn deliver(queue: Arc<EventQueue>, shared: Arc<Shared>, heavy: 
         settle(&bound, said.as_ref().err());
         bound.counters.took(began.elapsed());
         let pause = queue.settle(first, said.ok().flatten());
-        // The binding may go while its task sleeps.
-        drop(bound);
+        // The binding may go while its task sleeps, and so may the facts.
+        drop((bound, directory));
         tokio::time::sleep(pause).await;
     }
 }
@@ -213,6 +215,7 @@ mod tests {
         assert!(push(&queue, 2) && !push(&queue, 2) && !push(&queue, 2));
         assert_eq!((ids(&queue), queue.figures()), (vec![2, 3], EventFigures { waiting: 2, told: 0, dead: 1 }));
         assert!(queue.batch().is_none(), "nobody owns it: the task ends");
+        assert!(queue.lock().directory.is_none(), "and holds no facts");
         assert!(push(&queue, 9), "and the next event asks for one again");
     }
 

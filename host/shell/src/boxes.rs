@@ -26,8 +26,33 @@ const WRITTEN_MAX: Duration = Duration::from_secs(5);
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// A file that nobody names is left alone for so long: its row may be on its way.
 const ORPHAN_AGE: Duration = Duration::from_secs(3_600);
+/// The first pause before a message's row is tried again; it doubles.
+const ROW_PAUSE_FIRST: Duration = Duration::from_millis(200);
+/// So often somebody waits for it; then it is tried without anybody.
+const ROW_TRIES: u32 = 5;
+/// The pause between those.
+const ROW_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// What comes before the samples of a recording.
 const WAV_HEADER: u64 = 44;
+
+/// The pauses between the tries that somebody waits for.
+#[derive(Debug, Default)]
+struct Pauses(u32);
+
+impl Pauses {
+    const fn is_first(&self) -> bool {
+        self.0 == 0
+    }
+
+    const fn is_over(&self) -> bool {
+        self.0 + 1 >= ROW_TRIES
+    }
+
+    fn next(&mut self) -> Duration {
+        self.0 += 1;
+        ROW_PAUSE_FIRST * 2_u32.pow(self.0 - 1)
+    }
+}
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
@@ -201,19 +226,59 @@ impl Boxes {
             urgent: deposit.urgent,
             file: deposit.recording,
         };
-        let added = self.inner.db.voice_boxes().add(whose, &new).await;
-        let shut = match added {
+        let mut tries = Pauses::default();
+        loop {
+            match self.enter(whose, &new, tries.is_first()).await {
+                Ok(kept) => return kept,
+                Err(error) if !tries.is_over() => {
+                    tracing::warn!(%error, "a message waits for the database");
+                    tokio::time::sleep(tries.next()).await;
+                }
+                Err(error) => {
+                    self.enter_later(whose.clone(), new);
+                    return Err(failed(error));
+                }
+            }
+        }
+    }
+
+    /// Writes a message's row. A passing trouble is an error and may be tried again: it costs nobody the message.
+    async fn enter(&self, whose: &BoxOwner, new: &NewVoiceMessage, first: bool) -> Result<BoxAnswer, StoreError> {
+        let boxes = self.inner.db.voice_boxes();
+        // A try whose answer was lost may have written it.
+        if !first && let Some(id) = boxes.by_file(whose.company, &new.file).await? {
+            self.light(whose).await;
+            return Ok(Ok(BoxReply::Kept(id)));
+        }
+        let shut = match boxes.add(whose, new).await {
             Ok(Ok(id)) => {
-                tracing::info!(account = whose.account, id, length_ms, "a message was left");
+                tracing::info!(account = whose.account, id, length_ms = new.length_ms, "a message was left");
                 self.light(whose).await;
-                return Ok(BoxReply::Kept(id));
+                return Ok(Ok(BoxReply::Kept(id)));
             }
             Ok(Err(BoxShut::Full)) => AppError::LimitExceeded("mailbox-messages-max".to_owned()),
             Ok(Err(BoxShut::Off)) => AppError::InvalidState("the mailbox takes no messages".to_owned()),
+            Err(error) if error.is_passing() => return Err(error),
             Err(error) => failed(error),
         };
-        self.forget(vec![(whose.company, new.file)]).await;
-        Err(shut)
+        self.forget(vec![(whose.company, new.file.clone())]).await;
+        Ok(Err(shut))
+    }
+
+    /// Goes on trying after whoever left the message has gone, until the sweep would take the file for forgotten.
+    fn enter_later(&self, whose: BoxOwner, new: NewVoiceMessage) {
+        let boxes = self.clone();
+        self.inner.runtime.spawn(async move {
+            let until = tokio::time::Instant::now() + ORPHAN_AGE / 2;
+            while tokio::time::Instant::now() < until {
+                tokio::time::sleep(ROW_PAUSE_MAX).await;
+                if boxes.enter(&whose, &new, false).await.is_ok() {
+                    return;
+                }
+            }
+            let path = boxes.message_path(whose.company, &new.file);
+            tracing::error!(path = %path.display(), "the database took no row for this message: save its file by hand");
+        });
     }
 
     async fn forward(&self, whose: &BoxOwner, id: i64, to: String) -> BoxAnswer {

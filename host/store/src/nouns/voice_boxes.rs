@@ -54,6 +54,8 @@ statements! { "mailbox";
     AGED = "SELECT m.id, m.account_id, a.company_id, a.brand_id, a.username, m.file, m.folder, m.received_at, m.moved_at,
             b.settings FROM voice_messages m JOIN accounts a ON a.id = m.account_id
         LEFT JOIN voice_boxes b ON b.account_id = m.account_id WHERE m.received_at < $1 AND m.id > $2 ORDER BY m.id LIMIT 1000";
+    BY_FILE = "SELECT m.id FROM voice_messages m JOIN accounts a ON a.id = m.account_id WHERE a.company_id = $1
+        AND m.file = $2 ORDER BY m.id LIMIT 1";
     FILES = "SELECT m.file FROM voice_messages m JOIN accounts a ON a.id = m.account_id WHERE a.company_id = $1
         UNION SELECT b.greeting_unavailable FROM voice_boxes b JOIN accounts a ON a.id = b.account_id
             WHERE a.company_id = $1 AND b.greeting_unavailable IS NOT NULL
@@ -460,6 +462,15 @@ impl VoiceBoxes<'_> {
     pub async fn files(&self, company: CompanyId) -> Result<Vec<String>, StoreError> {
         let rows = self.0.all::<(String,)>(FILES, &[company.0.into()]).await?;
         Ok(rows.into_iter().map(|(file,)| file).collect())
+    }
+
+    /// The first message of a company whose sound is in this file.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn by_file(&self, company: CompanyId, file: &str) -> Result<Option<i64>, StoreError> {
+        let rows = self.0.all::<(i64,)>(BY_FILE, &[company.0.into(), file.into()]).await?;
+        Ok(rows.first().map(|(id,)| *id))
     }
 }
 

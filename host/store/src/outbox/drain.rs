@@ -150,10 +150,11 @@ impl Drain {
                 Glance::Alive(_) => {}
             }
         }
+        self.store(db, &ended).await?;
+        // After the database has the others, so that a chunk that is read again is not set aside again.
         for line in &chunk.damaged {
             self.set_aside(line)?;
         }
-        self.store(db, &ended).await?;
         if let Some(reading) = self.readings.get_mut(index) {
             reading.offset = chunk.end;
         }
@@ -170,16 +171,20 @@ impl Drain {
             Ok(()) => {}
             Err(error) if !error.is_about_the_row() => return Err(error),
             Err(_) => {
+                let mut refused = Vec::new();
                 for cdr in cdrs {
                     match db.cdrs().insert(std::slice::from_ref(cdr)).await {
                         Err(error) if error.is_about_the_row() => {
                             tracing::error!(call = %cdr.call, leg = cdr.leg, %error, "the database refuses a CDR");
                             let mut line = Vec::new();
                             line::encode(&mut line, &model::CallRecord::Ended(cdr.clone())).map_err(disk)?;
-                            self.set_aside(line.trim_ascii_end())?;
+                            refused.push(line);
                         }
                         other => other?,
                     }
+                }
+                for line in refused {
+                    self.set_aside(line.trim_ascii_end())?;
                 }
             }
         }

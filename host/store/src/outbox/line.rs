@@ -78,6 +78,23 @@ pub(crate) fn decode(line: &[u8]) -> Option<Entry> {
     serde_json::from_slice(intact(line)?).ok()
 }
 
+/// A line that is as it was written, though by a program that knew more than this one: the leg that it ends, if it names
+/// one. `None` for a damaged line.
+pub(crate) fn foreign(line: &[u8]) -> Option<Option<(CallId, u16)>> {
+    #[derive(Deserialize)]
+    struct Leg {
+        call: CallId,
+        leg: u16,
+    }
+    #[derive(Deserialize)]
+    struct Ended {
+        ended: Leg,
+    }
+    let json = intact(line)?;
+    serde_json::from_slice::<serde::de::IgnoredAny>(json).ok()?;
+    Some(serde_json::from_slice(json).ok().map(|Ended { ended }| (ended.call, ended.leg)))
+}
+
 /// Reads of one line what the drain needs.
 pub(crate) fn glance(line: &[u8]) -> Option<Glance> {
     serde_json::from_slice(intact(line)?).ok()

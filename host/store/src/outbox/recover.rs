@@ -90,7 +90,8 @@ pub(super) fn recover(dir: &Path) -> io::Result<Recovery> {
     Ok(Recovery { recovered, segments, next })
 }
 
-/// Reads a segment and cuts what follows its last intact line.
+/// Reads a segment and cuts what follows its last intact line. A line that is intact and says nothing to this program, as
+/// that of a newer one, stays: the drain sets it aside.
 fn read_segment(seq: u64, path: PathBuf, legs: &mut Legs, recovered: &mut Recovered) -> io::Result<Segment> {
     let mut file = OpenOptions::new().read(true).write(true).open(&path)?;
     let mut bytes = Vec::new();
@@ -102,7 +103,13 @@ fn read_segment(seq: u64, path: PathBuf, legs: &mut Legs, recovered: &mut Recove
                 legs.take(entry);
                 (good, damaged_before_good) = (end, damaged);
             }
-            None => damaged += 1,
+            None => {
+                damaged += 1;
+                if let Some(ends) = line::foreign(line) {
+                    legs.ended.extend(ends);
+                    (good, damaged_before_good) = (end, damaged);
+                }
+            }
         }
     }
     if damaged_before_good > 0 {

@@ -193,6 +193,25 @@ fn a_damaged_line_costs_itself_only() {
 }
 
 #[test]
+fn a_line_of_a_newer_program_is_not_cut_and_ends_its_leg() {
+    let dir = Folder::new();
+    let (outbox, drain) = Outbox::open(&dir.0, OutboxConfig::default()).unwrap();
+    let mut journal = outbox.journal();
+    journal.append(&[answered(1, 1), ended(1, 2)]).unwrap();
+    drop((journal, drain, outbox));
+    let path = &segments(&dir.0)[0];
+    let old = std::fs::read(path).unwrap();
+    let lines: Vec<&[u8]> = line::lines(&old).map(|(_, line)| line).collect();
+    let json = String::from_utf8(lines[1].to_vec()).unwrap().split_off(9).replace("normal-clearing", "not-known-yet");
+    let mut bytes = [lines[0], b"\n"].concat();
+    bytes.extend(format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())).into_bytes());
+    std::fs::write(path, &bytes).unwrap();
+    let (outbox, _drain) = Outbox::open(&dir.0, OutboxConfig::default()).unwrap();
+    let recovered = super::Recovered { lines_damaged: 1, ..super::Recovered::default() };
+    assert_eq!((outbox.recovered(), std::fs::read(path).unwrap()), (recovered, bytes));
+}
+
+#[test]
 fn a_full_disk_is_reported_and_what_waited_is_written_later() {
     let dir = Folder::new();
     let (outbox, drain) = Outbox::open(&dir.0, small()).unwrap();
