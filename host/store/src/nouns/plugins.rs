@@ -28,7 +28,8 @@ statements! { "plugin";
             WHERE COALESCE(p.brand_id, 0) = COALESCE(CAST($1 AS BIGINT), 0) AND p.name = $2 ORDER BY p.id DESC LIMIT 1))
         ON CONFLICT DO NOTHING RETURNING ", columns!());
     FIND_DIGEST = concat!("SELECT ", columns!(), " FROM plugins
-        WHERE COALESCE(brand_id, 0) = COALESCE(CAST($1 AS BIGINT), 0) AND name = $2 AND digest = $3");
+        WHERE COALESCE(brand_id, 0) = COALESCE(CAST($1 AS BIGINT), 0) AND name = $2 AND digest = $3
+            AND version = $4");
     PRUNE = "DELETE FROM plugins WHERE COALESCE(brand_id, 0) = COALESCE(CAST($1 AS BIGINT), 0) AND name = $2
         AND id NOT IN (SELECT id FROM plugins WHERE COALESCE(brand_id, 0) = COALESCE(CAST($1 AS BIGINT), 0)
             AND name = $2 ORDER BY id DESC LIMIT $3)
@@ -140,11 +141,12 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
 pub struct Plugins<'a>(pub(crate) &'a Db);
 
 impl Plugins<'_> {
-    /// Installs a component. The same component under the same name and owner is there already and is given back;
+    /// Installs a component. The same component under the same name, version and owner is there already and is given back;
     /// older versions of the name beyond the last three go, unless a binding uses or may roll back to them.
     ///
     /// # Errors
-    /// A company's operator, or a brand's for another brand or the platform; a name that breaks a rule.
+    /// A company's operator, or a brand's for another brand or the platform; a name that breaks a rule; the same version
+    /// with another manifest, schema or publisher ([`StoreError::Conflict`]).
     pub async fn install(&self, ctx: &OpContext, new: NewPlugin) -> Result<Plugin, StoreError> {
         ctx.needs_brand("install a plugin")?;
         if ctx.brand_id().is_some() && ctx.brand_id() != new.brand.map(|b| b.0) {
@@ -168,12 +170,16 @@ impl Plugins<'_> {
                 row
             }
             None => tx
-                .one::<PluginRow>(FIND_DIGEST, &[owner, name, (&digest).into()])
+                .one::<PluginRow>(FIND_DIGEST, &[owner, name, (&digest).into(), version])
                 .await?
                 .ok_or(StoreError::NotFound { what: "plugin" })?,
         };
         self.0.commit(tx).await?;
-        row.try_into()
+        let plugin = Plugin::try_from(row)?;
+        if plugin.about != new.about {
+            return Err(StoreError::Conflict { what: "version with another manifest, schema or publisher" });
+        }
+        Ok(plugin)
     }
 
     /// One installed version.

@@ -30,6 +30,25 @@ on_both! {
         assert_eq!(db.plugins().list(&CTX, Page::first()).await.unwrap(), [one]);
     }
 
+    async fn a_release_that_leaves_the_component_as_it_was_is_a_version_of_its_own(place: Place) {
+        let db = &place.db;
+        let release = |version: &str, manifest: &str| NewPlugin {
+            brand: None,
+            name: "router".to_owned(),
+            version: version.to_owned(),
+            bytes: b"the component".to_vec(),
+            installed_at: at(1),
+            about: store::PluginAbout { manifest: Some(manifest.to_owned()), ..store::PluginAbout::default() },
+        };
+        let plugins = db.plugins();
+        let one = plugins.install(&CTX, release("1.0.0", r#"{"needs":["http"]}"#)).await.unwrap();
+        let two = plugins.install(&CTX, release("1.0.1", "{}")).await.unwrap();
+        assert_eq!((one.digest == two.digest, one.id == two.id), (true, false));
+        assert_eq!(two.about.manifest.as_deref(), Some("{}"), "the need was taken away");
+        let other = plugins.install(&CTX, release("1.0.1", r#"{"needs":["http"]}"#)).await;
+        assert!(matches!(other, Err(StoreError::Conflict { .. })), "{other:?}");
+    }
+
     async fn the_last_three_versions_and_the_bound_ones_are_kept(place: Place) {
         let db = &place.db;
         let acme = brand(db, "acme").await;
