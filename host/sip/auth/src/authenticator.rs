@@ -92,15 +92,11 @@ impl Authenticator {
         let nonce = self.nonces.mint(realm, now);
         let realm = escape(realm.name);
         let stale = if stale { ", stale=true" } else { "" };
-        self.offered
-            .iter()
-            .map(|algorithm| {
-                format!(
-                    r#"Digest realm="{realm}", nonce="{nonce}", algorithm={}, qop="auth"{stale}"#,
-                    algorithm.token()
-                )
-            })
-            .collect()
+        let value = |algorithm: &Algorithm| {
+            let head = ["Digest realm=\"", &realm, "\", nonce=\"", &nonce, "\", algorithm="];
+            head.concat() + algorithm.token() + ", qop=\"auth\"" + stale
+        };
+        self.offered.iter().map(value).collect()
     }
 
     /// Verifies the values of Authorization or Proxy-Authorization for `realm`. Values for other realms are skipped

@@ -15,24 +15,25 @@ impl<'a> Params<'a> {
     /// # Errors
     /// Where the list breaks the grammar or names a parameter twice.
     pub(crate) fn read(value: &'a str) -> Result<Option<Params<'a>>, &'static str> {
-        let value = value.trim();
-        let (scheme, rest) = value.split_once([' ', '\t']).unwrap_or((value, ""));
+        let value = trim_start(value);
+        let blank = value.bytes().position(|b| matches!(b, b' ' | b'\t')).unwrap_or(value.len());
+        let (scheme, rest) = value.split_at(blank);
         if !scheme.eq_ignore_ascii_case("Digest") {
             return Ok(None);
         }
         let mut params: Vec<(&str, &str)> = Vec::with_capacity(12);
-        let mut rest = rest.trim_start();
+        let mut rest = trim_start(rest);
         while !rest.is_empty() {
-            let (name, after) = rest.split_once('=').ok_or("parameter without a value")?;
-            let name = name.trim();
-            let (found, after) = read_value(after.trim_start())?;
+            let equals = rest.bytes().position(|b| b == b'=').ok_or("parameter without a value")?;
+            let name = rest[..equals].trim_ascii_end();
+            let (found, after) = read_value(trim_start(&rest[equals + 1..]))?;
             if params.len() >= PARAMS_MAX || params.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
                 return Err("repeated or too many parameters");
             }
             params.push((name, found));
-            let after = after.trim_start();
+            let after = trim_start(after);
             rest = match after.strip_prefix(',') {
-                Some(next) => next.trim_start(),
+                Some(next) => trim_start(next),
                 None if after.is_empty() => "",
                 None => return Err("no comma between parameters"),
             };
@@ -49,20 +50,25 @@ impl<'a> Params<'a> {
 /// The value at the start of `text`, and what comes after it.
 fn read_value(text: &str) -> Result<(&str, &str), &'static str> {
     let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find(',').unwrap_or(text.len());
+        let end = text.bytes().position(|b| b == b',').unwrap_or(text.len());
         let (value, after) = text.split_at(end);
-        return Ok((value.trim_end(), after));
+        return Ok((value.trim_ascii_end(), after));
     };
-    let mut escaped = false;
-    for (at, c) in quoted.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return Ok((&quoted[..at], &quoted[at + 1..])),
-            _ => {}
+    let mut at = 0;
+    while let Some(byte) = quoted.as_bytes().get(at) {
+        match byte {
+            b'"' => return Ok((&quoted[..at], &quoted[at + 1..])),
+            // What is escaped may be longer than a byte: none of its others is a quote or a backslash.
+            b'\\' => at += 2,
+            _ => at += 1,
         }
     }
     Err("unterminated quoted string")
+}
+
+/// `text` without white space at its start.
+fn trim_start(text: &str) -> &str {
+    text.trim_ascii_start()
 }
 
 /// Removes the backslashes of a quoted string's inside.

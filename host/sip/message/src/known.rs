@@ -18,6 +18,8 @@ pub(crate) struct Known {
     pub(crate) from: Result<At<NameAddrAt>, ParseError>,
     pub(crate) to: Result<At<NameAddrAt>, ParseError>,
     pub(crate) via: Result<At<ViaAt>, ParseError>,
+    /// Whether another Via value follows the top one.
+    pub(crate) more_vias: bool,
     pub(crate) cseq: Result<CSeqAt, ParseError>,
     pub(crate) call_id: Result<Span, ParseError>,
     /// If there is one that can be read and nothing beside it; see [`Message::only_contact`].
@@ -44,12 +46,14 @@ pub(crate) struct CSeqAt {
 
 impl Known {
     pub(crate) fn read(message: &Message) -> Known {
+        let (via, more_vias) = top_via(message);
         Known {
             uri: message.request_uri_str().and_then(|text| UriRef::parse(text).ok()).map(|uri| uri.parts()),
             from: party(message, Name::From),
             to: party(message, Name::To),
             call_id: message.read_call_id(),
-            via: top_via(message),
+            via,
+            more_vias,
             cseq: message.read_cseq().map(|(number, method)| CSeqAt {
                 number,
                 method: message.span_of(method.as_bytes()),
@@ -67,11 +71,20 @@ fn party(message: &Message, name: Name<'static>) -> Result<At<NameAddrAt>, Parse
     Ok(At { value, parts })
 }
 
-fn top_via(message: &Message) -> Result<At<ViaAt>, ParseError> {
+fn top_via(message: &Message) -> (Result<At<ViaAt>, ParseError>, bool) {
     let malformed = ParseError::Malformed(Name::Via);
-    let first = message.required(Name::Via)?.1.list().next().ok_or(malformed)?;
-    let parts = first.to_str().and_then(ViaAt::read).ok_or(malformed)?;
-    Ok(At { value: message.span_of(first.as_bytes()), parts })
+    let mut list = match message.required(Name::Via) {
+        Ok((_, field)) => field.list(),
+        Err(missing) => return (Err(missing), false),
+    };
+    let first = list.next();
+    let fields = || message.is_repeated(Name::Via) && message.values(Name::Via).nth(1).is_some();
+    let more = list.next().is_some() || fields();
+    let read = first.and_then(|first| {
+        let parts = first.to_str().and_then(ViaAt::read)?;
+        Some(At { value: message.span_of(first.as_bytes()), parts })
+    });
+    (read.ok_or(malformed), more)
 }
 
 fn only_contact(message: &Message) -> Option<At<NameAddrAt>> {

@@ -294,6 +294,12 @@ impl Message {
         Ok(ViaRef::again(self.cut_str(via.value), via.parts))
     }
 
+    /// Whether another Via value follows the top one.
+    #[must_use]
+    pub fn has_more_vias(&self) -> bool {
+        self.known().more_vias
+    }
+
     /// Every Via value in order, top first.
     pub fn vias(&self) -> impl Iterator<Item = Result<ViaRef<'_>, ParseError>> {
         let mut values = self.values(Name::Via);

@@ -16,10 +16,11 @@ impl UriRef<'_> {
         if !self.is_sip() {
             return self.as_str() == other.as_str();
         }
-        self.user().map(unescape) == other.user().map(unescape)
+        // The cheapest first.
+        self.port() == other.port()
+            && self.user().map(unescape) == other.user().map(unescape)
             && self.password().map(unescape) == other.password().map(unescape)
             && same_host(self, other)
-            && self.port() == other.port()
             && params_match(self.params(), other.params())
             && headers_match(self.headers(), other.headers())
     }

@@ -5,7 +5,7 @@ use crate::update::seconds;
 use crate::{Binding, Registrant, Registrar};
 use core::fmt::Write;
 use model::Instant;
-use sip_message::Uri;
+use sip_message::{Uri, push_number};
 
 /// One binding in a 200.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,10 +22,14 @@ impl Listed {
     /// The value of its Contact field.
     #[must_use]
     pub fn value(&self) -> String {
-        let mut out = String::with_capacity(self.contact.len() + self.more.len() + 24);
-        // Writing to a string does not fail.
-        let _ = write!(out, "<{}>;expires={}{}", self.contact, self.expires_s, self.more);
-        out
+        let mut out = Vec::with_capacity(self.contact.len() + self.more.len() + 24);
+        out.push(b'<');
+        out.extend_from_slice(self.contact.as_bytes());
+        out.extend_from_slice(b">;expires=");
+        push_number(&mut out, self.expires_s);
+        out.extend_from_slice(self.more.as_bytes());
+        // Texts and digits are UTF-8.
+        String::from_utf8(out).unwrap_or_default()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::timers::{Due, Key};
 use crate::{ClientKey, Event, write};
 use bytes::Bytes;
 use model::{Flow, IdMap, Instant};
-use sip_message::{Message, Method, Name, RequestWriter};
+use sip_message::{Message, Method, RequestWriter};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -308,7 +308,7 @@ impl Clients {
         let client = self.table.get(&key)?;
         // 8.1.3.3: another Via below ours means that the response is for somebody further back. For what we passed on
         // it is; for a request of our own it is a mistake.
-        let fits = client.passed_on == response.values(Name::Via).nth(1).is_some();
+        let fits = client.passed_on == response.has_more_vias();
         (fits && client.role == role).then_some(key)
     }
 

@@ -7,7 +7,7 @@ use crate::timers::{Due, Key, Timers};
 use crate::{ClientKey, Event, Failure, ServerKey};
 use bytes::Bytes;
 use core::net::SocketAddr;
-use model::{Flow, IdSource, Transmit, Transport};
+use model::{Flow, IdSource, Transmit};
 use sip_message::MAGIC_COOKIE;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -30,7 +30,8 @@ pub(crate) struct Shared {
     pub(crate) alive: usize,
     pub(crate) events: VecDeque<Event>,
     pub(crate) transmits: VecDeque<Transmit>,
-    flows: BTreeSet<(Transport, SocketAddr, Key)>,
+    /// By [`far_end`].
+    flows: BTreeSet<(u64, Key)>,
     last_key: u64,
 }
 
@@ -82,21 +83,21 @@ impl Shared {
     /// A transaction is over.
     pub(crate) fn close(&mut self, key: Key, flow: &Flow, due: &mut Due) {
         self.timers.set(key, due, None);
-        self.flows.remove(&(flow.transport, flow.remote, key));
+        self.flows.remove(&(far_end(flow), key));
         self.alive = self.alive.saturating_sub(1);
     }
 
     /// A transaction goes on by another flow.
     pub(crate) fn move_flow(&mut self, key: Key, from: &Flow, to: &Flow) {
-        self.flows.remove(&(from.transport, from.remote, key));
-        self.flows.insert((to.transport, to.remote, key));
+        self.flows.remove(&(far_end(from), key));
+        self.flows.insert((far_end(to), key));
     }
 
-    /// The transactions that send to `flow`'s remote address, in order of their keys.
+    /// The transactions that send to `flow`'s remote address, in order of their keys, and maybe some that do not:
+    /// [`same_path`] tells.
     pub(crate) fn on_flow(&self, flow: &Flow) -> Vec<Key> {
-        let ends = (flow.transport, flow.remote);
-        let range = (ends.0, ends.1, Key::MIN)..=(ends.0, ends.1, Key::MAX);
-        self.flows.range(range).map(|(_, _, key)| *key).collect()
+        let end = far_end(flow);
+        self.flows.range((end, Key::MIN)..=(end, Key::MAX)).map(|(_, key)| *key).collect()
     }
 
     pub(crate) fn count_failure(&mut self, why: Failure) {
@@ -108,7 +109,7 @@ impl Shared {
 
     fn open(&mut self, key: Key, flow: &Flow) {
         self.alive += 1;
-        self.flows.insert((flow.transport, flow.remote, key));
+        self.flows.insert((far_end(flow), key));
     }
 
     fn next_key(&mut self) -> u64 {
@@ -122,9 +123,27 @@ impl Shared {
     }
 }
 
+/// One number for the transport and remote address of a flow, as it is compared with each step through a tree. An IPv4
+/// address has its own; IPv6 addresses may share one.
+fn far_end(flow: &Flow) -> u64 {
+    let transport = u64::from(flow.transport as u8);
+    let port = u64::from(flow.remote.port());
+    match flow.remote {
+        SocketAddr::V4(v4) => (transport << 48) | (u64::from(v4.ip().to_bits()) << 16) | port,
+        SocketAddr::V6(v6) => {
+            let ip = v6.ip().to_bits();
+            let folded = (ip as u64).rotate_left(32) ^ (ip >> 64) as u64 ^ (port << 16) ^ transport;
+            folded | (1 << 63)
+        }
+    }
+}
+
 /// Whether a failure of `failed` means `used`. A stream fails by connection; `None` on either side means any
 /// connection between the two addresses.
 pub(crate) fn same_path(used: &Flow, failed: &Flow) -> bool {
+    if (used.transport, used.remote) != (failed.transport, failed.remote) {
+        return false;
+    }
     match (used.connection, failed.connection) {
         (Some(one), Some(two)) => one == two,
         (None, _) | (_, None) => used.transport.is_reliable() || used.local == failed.local,

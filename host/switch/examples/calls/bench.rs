@@ -1,7 +1,5 @@
-//! What one call costs the pure shard: `calls b2bua 1000` runs so many calls through a core, caller and callee played
-//! by prepared bytes. Under `valgrind --tool=callgrind --toggle-collect='*switch::core::Core::handle*'` it counts the
-//! switch's own instructions and nothing else; the difference of two counts leaves out the start.
-#![allow(clippy::expect_used, clippy::wildcard_enum_match_arm)]
+//! A core, and a caller, a callee and phones that are prepared bytes: what the example counts and the test of costs too.
+#![allow(clippy::expect_used, clippy::wildcard_enum_match_arm, dead_code, missing_docs, unreachable_pub)]
 
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -19,40 +17,17 @@ const CALLEE: &str = "10.0.0.2:5060";
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8 101\r\n\
                    a=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=sendrecv\r\n";
 
-fn main() {
-    let mut args = std::env::args().skip(1);
-    let (scenario, count) = (args.next().unwrap_or_default(), args.next().and_then(|n| n.parse().ok()).unwrap_or(100));
-    let mut bench = Bench::new();
-    for n in 0..count {
-        match scenario.as_str() {
-            "b2bua" => bench.call(n, Handling::B2bua),
-            "proxy" => bench.call(n, Handling::Proxy),
-            "hold-b2bua" => bench.answered(n, Handling::B2bua).0,
-            "hold-proxy" => bench.answered(n, Handling::Proxy).0,
-            "options" => bench.options(n),
-            "register" => bench.register(n),
-            _ => return eprintln!("usage: calls b2bua|proxy|hold-b2bua|hold-proxy|options|register [COUNT]"),
-        }
-    }
-    if scenario.starts_with("hold-") {
-        // Every transaction is over; what is left is what a call costs that is held.
-        bench.wait(Duration::from_secs(40));
-        eprintln!("{} calls held", bench.core.counters().calls_alive);
-        std::process::exit(0);
-    }
-    assert!(bench.core.counters().calls_alive == 0, "every call is over");
-    eprintln!("{count} x {scenario}: {} messages in, {} out", bench.received, bench.sent);
-}
-
-struct Bench {
-    core: Core,
+pub struct Bench {
+    pub core: Core,
     now: Instant,
-    received: u64,
-    sent: u64,
+    pub received: u64,
+    pub sent: u64,
+    /// Told when the core begins to work and when it is done.
+    pub meter: fn(bool),
 }
 
 impl Bench {
-    fn new() -> Bench {
+    pub fn new() -> Bench {
         let config = CoreConfig {
             listeners: vec![Listener { transport: Transport::Udp, local: address(SWITCH) }],
             digest: vec![model::DigestAlgorithm::Md5],
@@ -64,13 +39,31 @@ impl Bench {
             rtcp: address(&format!("10.0.0.9:{}", 20_001 + 2 * n)),
         });
         let core = Core::new(config, Arc::new(directory()), ports.collect(), Prompts::default(), [9; 32]);
-        Bench { core, now: Instant::from_unix_nanos(1_800_000_000_000_000_000), received: 0, sent: 0 }
+        Bench { core, now: Instant::from_unix_nanos(1_800_000_000_000_000_000), received: 0, sent: 0, meter: |_| {} }
+    }
+
+    /// The `n`th unit of a scenario; `false` if there is none of that name.
+    pub fn play(&mut self, scenario: &str, n: u64) -> bool {
+        match scenario {
+            "b2bua" => self.call(n, Handling::B2bua),
+            "proxy" => self.call(n, Handling::Proxy),
+            "options" => self.options(n),
+            "register" => self.register(n),
+            _ => return false,
+        }
+        true
+    }
+
+    fn handle(&mut self, input: Input) {
+        (self.meter)(true);
+        self.core.handle(input, self.now);
+        (self.meter)(false);
     }
 
     fn give(&mut self, from: &str, text: String) -> Out {
         self.received += 1;
         let flow = Flow::new(Transport::Udp, address(SWITCH), address(from));
-        self.core.handle(Input::Sip { flow, bytes: Bytes::from(text) }, self.now);
+        self.handle(Input::Sip { flow, bytes: Bytes::from(text) });
         self.take()
     }
 
@@ -89,11 +82,13 @@ impl Bench {
         out
     }
 
-    fn wait(&mut self, time: Duration) {
+    pub fn wait(&mut self, time: Duration) {
         let until = self.now + time;
         while let Some(at) = self.core.poll_timeout().filter(|at| *at <= until) {
             self.now = at.max(self.now);
+            (self.meter)(true);
             self.core.handle_timeout(self.now);
+            (self.meter)(false);
             self.take();
         }
         self.now = until;
@@ -141,10 +136,10 @@ impl Bench {
     }
 
     /// A call up to its ACK: what it is reached at, its To and the Route that leads there.
-    fn answered(&mut self, n: u64, handling: Handling) -> ((), String, String, String) {
+    pub fn answered(&mut self, n: u64, handling: Handling) -> ((), String, String, String) {
         let asked = self.give(CALLER, request("INVITE", n, "sip:1002@10.0.0.9", "1 INVITE", "", SDP)).asked;
         let answer = Answer { decision: Some(plan(handling)), failed: false, attrs: Vec::new(), hooks: Vec::new() };
-        self.core.handle(Input::Answered { ticket: asked.expect("a question"), answer }, self.now);
+        self.handle(Input::Answered { ticket: asked.expect("a question"), answer });
         let invite = self.take().sent.pop().expect("an INVITE to the callee");
         self.wait(Duration::from_millis(5));
         let ringing = self.give(CALLEE, response(&invite, "180 Ringing", ""));
