@@ -5,7 +5,7 @@ use crate::leg::{Ending, LegNo, Progress};
 use crate::stage::Stage;
 use crate::step::Step;
 use bytes::Bytes;
-use sdp::Description;
+use sdp::{Description, Direction};
 use std::sync::Arc;
 
 /// Sent while another offer is under way (RFC 3261 section 14.2).
@@ -88,15 +88,20 @@ impl Step<'_, '_> {
         let now = self.now();
         let key = self.call.leg(to).and_then(|l| l.dialog).ok_or(REQUEST_PENDING)?;
         let (dialogs, below) = (&mut *self.floors.dialogs, &mut *self.floors.transactions);
-        let confirmed = dialogs.is_confirmed(key);
-        let sent = if dialogs.can_update(key) && (update || !confirmed) {
+        let (confirmed, early) = (dialogs.is_confirmed(key), dialogs.can_update(key));
+        let sent = if early && (update || !confirmed) {
             dialogs.update(below, key, offer, now)
         } else if confirmed {
             dialogs.reinvite(below, key, offer, now)
         } else {
-            return Err(NOT_ACCEPTABLE);
+            Err(sip_dialog::DialogError::WrongState)
         };
-        sent.map_err(|_| REQUEST_PENDING)
+        if sent.is_err()
+            && let Some(leg) = self.call.leg_mut(to)
+        {
+            leg.offer_fell();
+        }
+        sent.map_err(|_| if confirmed || early { REQUEST_PENDING } else { NOT_ACCEPTABLE })
     }
 
     /// The leg whose party hears this one's: across a bridge, or across early media.
@@ -125,16 +130,21 @@ impl Step<'_, '_> {
         }
     }
 
-    /// A party answered an offer of our own: a refresh, or what stood when it asked for one. Where the media does not pass
-    /// through us, what has changed is the other party's business.
+    /// A party answered an offer of our own: a refresh, or what stood when it asked for one. Whether it holds is the other
+    /// party's business; where the media does not pass through us, so is all that has changed.
     fn hear_news(&mut self, no: LegNo, answer: Arc<Description>) {
         let direct = self.call.leg(no).is_some_and(|l| l.stream.is_none());
         let before = self.call.leg(no).and_then(|l| l.theirs.as_deref()).map(sdp::remote_media);
         let moved = direct && before.is_some_and(|before| before != sdp::remote_media(&answer));
         self.hear_alone(no, answer);
-        let other = self.bridge_mut().filter(|b| moved && b.joins(no)).map(|b| b.other(no));
-        if let Some(other) = other {
+        let Some((holds, carried)) = self.call.leg(no).map(|l| (l.holds, l.spoken.is_none())) else { return };
+        let Some(other) = self.bridge_mut().filter(|b| b.joins(no)).map(|b| b.other(no)) else { return };
+        if holds != held {
+            self.hold_other(other, holds);
+        }
+        if moved || (holds != held && carried) {
             self.settle_news(no, other);
+        let held = self.call.leg(no).is_some_and(|l| l.holds);
         }
     }
 
@@ -144,6 +154,9 @@ impl Step<'_, '_> {
         let Some(from) = self.take_reoffer(no) else { return };
         if let Some(leg) = self.call.leg_mut(from) {
             leg.offered = None;
+        if let Some(leg) = self.call.leg_mut(no) {
+            leg.offer_fell();
+        }
         }
         self.refuse_reinvite(from, if status >= 400 { status } else { NOT_ACCEPTABLE });
     }
@@ -176,12 +189,20 @@ impl Step<'_, '_> {
         }
     }
 
-    /// A re-INVITE without an offer asks for ours: we repeat what stands.
+    /// A re-INVITE without an offer asks for ours: we repeat what stands, but for a hold of the party's own, which it may
+    /// want to end by this (RFC 6337 section 5.3). What limits it is a hold of the other party's.
     fn offer_again(&mut self, no: LegNo) {
-        match self.call.leg(no).and_then(|l| l.ours.clone()) {
-            Some(ours) => self.send_reinvite_answer(no, ours.to_bytes()),
-            None => self.refuse_reinvite(no, NOT_ACCEPTABLE),
-        }
+        let stands = self.call.leg(no).and_then(|l| Some((Description::clone(l.ours.as_deref()?), l.passes_by)));
+        let Some((mut ours, passes_by)) = stands else { return self.refuse_reinvite(no, NOT_ACCEPTABLE) };
+        let holder = self.peer_of(no).and_then(|other| self.call.leg(other)).filter(|other| other.holds);
+        let wanted = holder.and_then(|other| other.theirs.as_deref()).and_then(|d| sdp::remote_media(d).ok());
+        ours.set_direction(match wanted.map(|wanted| wanted.direction) {
+            None => Direction::SendRecv,
+            Some(Direction::RecvOnly | Direction::Inactive) if !self.plays_on_hold(no) => Direction::Inactive,
+            Some(_) => Direction::SendOnly,
+        });
+        let offer = if passes_by { self.offer_theirs(no, ours) } else { self.say_offer(no, ours) };
+        self.send_reinvite_answer(no, offer);
     }
 
     /// Nobody is behind this leg but the switch: we answer by ourselves.

@@ -37,7 +37,9 @@ pub(crate) struct Line {
     origin: sdp::Origin,
     sip_call_id: String,
     held: bool,
+    former: Option<(Arc<Description>, bool)>,
     taped: bool,
+    holds: bool,
     halted: bool,
     security: Security,
     /// What it may use, where it is paid for.
@@ -440,7 +442,9 @@ impl Step<'_, '_> {
         if let Some(stream) = stream {
             self.desk.by_stream.remove(&stream);
         }
+            former: leg.former.take(),
         self.drop_carried(no);
+            holds: leg.holds,
         Some(line)
     }
 
@@ -457,7 +461,8 @@ impl Step<'_, '_> {
         leg.ours = line.ours;
         leg.passes_by = line.passes_by;
         leg.origin = line.origin;
-        leg.held = line.held;
+        leg.former = line.former;
+        (leg.held, leg.holds) = (line.held, line.holds);
         leg.taped = line.taped;
         leg.security = line.security;
         leg.spoken = None;

@@ -247,6 +247,7 @@ impl Step<'_, '_> {
                 let remote = sdp::remote_media(&offer).map_err(|_| Cause::NotAcceptable)?;
                 let said = self.say_answer(no, &remote, said)?;
                 self.listen_to(no, &offer);
+                self.holds_now(no);
                 if let Some(leg) = self.call.leg_mut(no) {
                     leg.theirs = Some(offer);
                 }

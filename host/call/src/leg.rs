@@ -47,6 +47,9 @@ pub(crate) struct Leg {
     pub(crate) theirs: Option<Arc<Description>>,
     /// Ours, as last sent to the peer.
     pub(crate) ours: Option<Arc<Description>>,
+    /// What stood before an offer that is out, and whether that passed by the switch: it stands again where the offer is
+    /// refused.
+    pub(crate) former: Option<(Arc<Description>, bool)>,
     /// Whether `ours` names the other party's own address and keys: media that passes by the switch. The party is then no
     /// business of `stream`, which may be open already for the offer that comes next.
     pub(crate) passes_by: bool,
@@ -68,6 +71,8 @@ pub(crate) struct Leg {
     pub(crate) room: Option<String>,
     /// Whether the peer has put us on hold.
     pub(crate) held: bool,
+    /// Whether it has done so of its own accord, and not by answering a hold of the other party's.
+    pub(crate) holds: bool,
     /// Who sent the call on to this leg, in order.
     pub(crate) forwarded: Vec<Forwarded>,
     /// Whether the party has sent a REFER that made a subscription: the next one is told apart by its id.
@@ -124,6 +129,7 @@ impl Leg {
             answered_at: None,
             theirs: None,
             ours: None,
+            former: None,
             passes_by: false,
             offered: None,
             spoken: None,
@@ -134,6 +140,7 @@ impl Leg {
             pressed: String::new(),
             room: None,
             held: false,
+            holds: false,
             forwarded: Vec::new(),
             referred: false,
             quality: None,
@@ -153,6 +160,20 @@ impl Leg {
     /// Whether a 2xx has gone or come.
     pub(crate) fn is_answered(&self) -> bool {
         matches!(self.progress, Progress::Accepted | Progress::Answered)
+    }
+
+    /// An offer is about to be written: what stands is kept until the party has answered.
+    pub(crate) fn keep_former(&mut self) {
+        if self.former.is_none() {
+            self.former = self.ours.clone().map(|ours| (ours, self.passes_by));
+        }
+    }
+
+    /// The party has refused our offer, or never got it.
+    pub(crate) fn offer_fell(&mut self) {
+        if let Some((ours, passes_by)) = self.former.take() {
+            (self.ours, self.passes_by) = (Some(ours), passes_by);
+        }
     }
 
     pub(crate) fn state(&self) -> LegState {

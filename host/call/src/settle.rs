@@ -77,10 +77,17 @@ impl Step<'_, '_> {
             theirs.set_direction(Direction::SendRecv);
         }
         let offer = match self.call.leg(to)?.address {
-            Some(address) => return Some(self.say_offer(to, sdp::anchor(&theirs, &[address]))),
+            Some(address) => {
+                let mut offer = sdp::anchor(&theirs, &[address]);
+                // Whoever is held goes on hearing: the music of its company.
+                if offer.direction() == Direction::Inactive && self.plays_on_hold(to) {
+                    offer.set_direction(Direction::SendOnly);
+                }
+                return Some(self.say_offer(to, offer));
+            }
             None => theirs,
         };
-        Some(self.say_theirs(to, offer))
+        Some(self.offer_theirs(to, offer))
     }
 
     /// A party answered: `true` where the answer was to an offer of this.

@@ -10,7 +10,7 @@ use crate::step::Step;
 use bytes::Bytes;
 use core::net::IpAddr;
 use model::{Cause, MediaPath};
-use sdp::{Codec, Description, MediaAddr};
+use sdp::{Codec, Description, Direction, MediaAddr};
 use std::sync::Arc;
 
 /// What a phone is offered beside what its caller has, where nothing says what is allowed: some have nothing else.
@@ -133,6 +133,7 @@ impl Step<'_, '_> {
                     self.answered_formats(&offer, &answer, sdp::anchor_answer(&offer, &answer, &[address]))?;
                 let said = self.say_answer(0, &remote, carried)?;
                 self.listen_to(0, &offer);
+                self.holds_now(0);
                 said
             }
             None => {
@@ -169,6 +170,11 @@ impl Step<'_, '_> {
         }
         self.listen_to(no, &answer);
         if let Some(leg) = self.call.leg_mut(no) {
+            // Who was not free to speak and hear does not say by its answer what it wants.
+            if leg.ours.as_ref().is_none_or(|ours| ours.direction() == Direction::SendRecv) {
+                leg.holds = leg.held;
+            }
+            leg.former = None;
             leg.theirs = Some(answer);
         }
         Ok(())
@@ -232,6 +238,14 @@ impl Step<'_, '_> {
         }
     }
 
+    /// The other party's own description as an offer, for media that passes by the switch.
+    pub(crate) fn offer_theirs(&mut self, no: LegNo, description: Description) -> Bytes {
+        if let Some(leg) = self.call.leg_mut(no) {
+            leg.keep_former();
+        }
+        self.say_theirs(no, description)
+    }
+
     /// Our offer on this leg, with the keys it shall have.
     pub(crate) fn say_offer(&mut self, no: LegNo, mut description: Description) -> Bytes {
         let wanted = self.call.legs.iter().filter(|l| l.no != no && l.is_alive()).any(|l| {
@@ -246,6 +260,7 @@ impl Step<'_, '_> {
             l.security.would_take(&remote).then_some(remote.secure)
         });
         if let Some(leg) = self.call.leg_mut(no) {
+            leg.keep_former();
             let wish = Wish { keys: wanted || shown.is_some(), only: shown == Some(true) };
             let said = leg.security.offer(wish, &mut self.desk.ids);
             if said.webrtc.is_some() {
@@ -273,9 +288,18 @@ impl Step<'_, '_> {
         if let Some(leg) = self.call.leg_mut(no) {
             let said = leg.security.answer(offer, &mut self.desk.ids)?;
             said.write(&mut answer);
+            // An offer of ours that waits for its second try is not what stands.
+            leg.former = None;
             self.use_keys(no);
         }
         Ok(self.say(no, answer, false))
+    }
+
+    /// What the party has offered is what it wants of its own accord.
+    pub(crate) fn holds_now(&mut self, no: LegNo) {
+        if let Some(leg) = self.call.leg_mut(no) {
+            leg.holds = leg.held;
+        }
     }
 
     /// Points the leg's stream at what its party described.
@@ -286,7 +310,7 @@ impl Step<'_, '_> {
         let Some(leg) = self.call.leg_mut(no) else { return };
         let Ok(remote) = sdp::remote_media(theirs) else { return };
         leg.held = remote.held;
-        let quiet = waits || remote.direction != sdp::Direction::SendRecv || remote.held;
+        let quiet = waits || remote.direction != Direction::SendRecv || remote.held;
         if let Some(stream) = leg.stream.filter(|_| !leg.passes_by) {
             self.floors.media.set_remote(stream, remote, now);
             self.floors.media.hold(stream, quiet, now);
@@ -361,7 +385,7 @@ impl Step<'_, '_> {
     /// The offer of a re-INVITE for the other leg; `None` where it cannot be used.
     pub(crate) fn carry_offer(&mut self, from: LegNo, to: LegNo, offer: &Description) -> Option<Bytes> {
         if self.call.leg(from)?.stream.is_none() {
-            return Some(self.say_theirs(to, offer.clone()));
+            return Some(self.offer_theirs(to, offer.clone()));
         }
         sdp::remote_media(offer).ok()?;
         self.check_offer(from, offer).ok()?;
@@ -372,8 +396,8 @@ impl Step<'_, '_> {
         let beside = if self.call.leg(to)?.theirs.as_ref().is_none_or(has_g711) { &[] } else { BESIDE };
         let mut carried = self.offered_formats(offer, sdp::anchor(offer, &[address]), beside).ok()?;
         // Whoever is held goes on hearing: the music of its company.
-        if carried.direction() == sdp::Direction::Inactive && self.plays_on_hold(to) {
-            carried.set_direction(sdp::Direction::SendOnly);
+        if carried.direction() == Direction::Inactive && self.plays_on_hold(to) {
+            carried.set_direction(Direction::SendOnly);
         }
         Some(self.say_offer(to, carried))
     }
@@ -389,17 +413,19 @@ impl Step<'_, '_> {
         let Some(address) = self.call.leg(from)?.address else {
             self.hear_answer(from, Arc::clone(offer)).ok()?;
             self.hear_answer(to, Arc::clone(&answer)).ok()?;
+            self.holds_now(from);
             return Some(self.say_theirs(from, Description::clone(&answer)));
         };
         let mut said = self.answered_formats(offer, &answer, sdp::anchor_answer(offer, &answer, &[address])).ok()?;
         let remote = sdp::remote_media(offer).ok()?;
-        if offer.direction() == sdp::Direction::Inactive {
-            said.set_direction(sdp::Direction::Inactive);
+        if offer.direction() == Direction::Inactive {
+            said.set_direction(Direction::Inactive);
         }
-        let held = offer.direction() != sdp::Direction::SendRecv;
+        let held = offer.direction() != Direction::SendRecv;
         self.hear_answer(to, answer).ok()?;
         let said = self.say_answer(from, &remote, said).ok()?;
         self.listen_to(from, offer);
+        self.holds_now(from);
         self.hold_other(to, remote.held);
         self.call.leg_mut(from)?.theirs = Some(Arc::clone(offer));
         let now = self.now();
@@ -427,10 +453,10 @@ impl Step<'_, '_> {
         let leg = self.call.leg_mut(no).ok_or(Cause::InternalError)?;
         leg.theirs = Some(Arc::clone(offer));
         let held = negotiated.remote.held;
-        leg.held = held;
+        (leg.held, leg.holds) = (held, held);
         if let Some(stream) = leg.stream {
             self.floors.media.set_remote(stream, negotiated.remote.clone(), now);
-            self.floors.media.hold(stream, negotiated.direction != sdp::Direction::SendRecv, now);
+            self.floors.media.hold(stream, negotiated.direction != Direction::SendRecv, now);
             self.floors.media.detect_digits(stream, true);
         }
         leg.spoken = Some(negotiated);

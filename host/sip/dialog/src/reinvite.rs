@@ -103,7 +103,8 @@ impl Usage {
             Phase::Confirmed(confirmed) => (true, confirmed.late.is_some()),
             Phase::Calling(_) | Phase::Ringing(_) | Phase::Leaving(_) | Phase::Over => (false, false),
         };
-        let free = self.offering.is_idle() && self.asked.is_none() && !late && !self.is_leaving();
+        let awaited = late || self.awaits_answer();
+        let free = self.offering.is_idle() && self.asked.is_none() && !awaited && !self.is_leaving();
         free && (confirmed || self.can_update())
     }
 
@@ -147,9 +148,6 @@ impl Usage {
         let Offering::Waiting(wish) = core::mem::take(&mut self.offering) else { return };
         let session = self.session.request_headers(cx.config);
         let offer = wish.offer.clone();
-        if offer.is_some() {
-            self.described.clone_from(&offer);
-        }
         let by = wish.by;
         let (flow, request) = offer_request(cx.config, self.early_or_own(), (by, offer), &session);
         let client = cx.send(self.early_or_own(), flow, request);
@@ -241,6 +239,10 @@ impl Usage {
             return self.stray_reinvite_done(client);
         }
         if self.confirmed().is_none() {
+        // Only now: one that is refused is not what stands, and no refresh may repeat it.
+        if wish.offer.is_some() {
+            self.described.clone_from(&wish.offer);
+        }
             return cx.events.push_back(Event::ReinviteFailed { key: self.key, status: 408 });
         }
         match why {

@@ -53,6 +53,36 @@ fn who_takes_no_update_is_refreshed_by_reinvite_with_the_same_description() {
 }
 
 #[test]
+fn a_refresh_does_not_repeat_an_offer_that_was_refused() {
+    let mut pair = Pair::new(2);
+    pair.configure(B, |config| {
+        config.allow = "INVITE, ACK, CANCEL, BYE".to_owned();
+        config.supported = String::new();
+        config.session_interval_s = 0;
+    });
+    let (a, b) = pair.connected();
+    pair.reinvite(A, a, "video").expect("sent");
+    pair.run(100);
+    pair.act(B, |end, now| end.dialogs.reject_reinvite(&mut end.tx, b, 488, now)).expect("refused");
+    pair.run(900_100);
+    assert_eq!(pair.ends[B].names(), ["Reinvited video", "Reinvited offer"], "{}", pair.ladder());
+    pair.answer(B, b, "answer").expect("answered");
+    pair.reinvite(A, a, "hold").expect_err("the answer is on its way");
+    pair.run(100);
+    // What was accepted is what stands from then on.
+    pair.reinvite(A, a, "hold").expect("sent");
+    pair.run(100);
+    pair.answer(B, b, "held").expect("answered");
+    pair.run(900_100);
+    assert_eq!(pair.ends[B].names()[2..], ["Reinvited hold", "Reinvited hold"], "{}", pair.ladder());
+    pair.answer(B, b, "held").expect("answered");
+    pair.run(100);
+    pair.hangup(A, a);
+    pair.run_out().expect("an end");
+    pair.assert_empty();
+}
+
+#[test]
 fn a_session_nobody_refreshes_ends_shortly_before_its_time() {
     let mut pair = Pair::new(3);
     let (a, b) = pair.connected();
