@@ -329,10 +329,10 @@ impl Step<'_, '_> {
         let Some(answer) = sdp.and_then(|b| Description::parse(b).ok()).filter(|d| sdp::remote_media(d).is_ok()) else {
             return self.branch_over(no, Ending::switch(Cause::NotAcceptable), false);
         };
-        self.stop_ringback();
         if let Err(cause) = self.hear_answer(no, Arc::new(answer)) {
             return self.branch_over(no, Ending::switch(cause), false);
         }
+        self.stop_ringback();
         if let Some(stream) = self.call.leg(no).and_then(|l| l.stream) {
             self.floors.media.detect_digits(stream, true);
         }

@@ -267,7 +267,8 @@ impl Step<'_, '_> {
         self.note_answered(no, Progress::Answered);
         if let Some(hunt) = self.hunt_mut() {
             hunt.ring_until = None;
-            let others: Vec<LegNo> = hunt.ringing.iter().copied().filter(|l| *l != no).collect();
+            // Should its answer be of no use, nobody else rings any more.
+            let others = core::mem::replace(&mut hunt.ringing, vec![no]).into_iter().filter(|l| *l != no);
             for other in others {
                 self.end_leg(other, Ending { cause: Cause::AnsweredElsewhere, sip: 487, by: EndedBy::Switch });
             }
