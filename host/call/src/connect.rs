@@ -391,8 +391,9 @@ impl Step<'_, '_> {
     /// Where the media of a leg that rings flows: as the plan says, unless a trunk of either side wants it here, or either
     /// is to be recorded.
     fn media_of(&mut self, no: LegNo) -> MediaPath {
-        let wanted = |leg: Option<&Leg>| leg.is_some_and(|l| l.taped || l.trunk.as_ref().is_some_and(|on| on.anchor));
-        if wanted(self.call.leg(no)) || wanted(self.call.leg(0)) {
+        let wanted = |leg: Option<&Leg>| leg.is_some_and(Leg::wants_anchor);
+        let served = self.call.serves.as_ref().is_some_and(|serves| serves.anchor);
+        if served || wanted(self.call.leg(no)) || wanted(self.call.leg(0)) {
             return MediaPath::Anchor;
         }
         self.hunt_mut().map_or(MediaPath::Anchor, |hunt| hunt.media)

@@ -10,6 +10,7 @@ use crate::security::Security;
 use crate::stage::{Bridge, Stage};
 use crate::step::Step;
 use crate::transfer::{DECLINE, Handing, Job, Serves};
+use crate::trunk::OnTrunk;
 use core::net::IpAddr;
 use core::time::Duration;
 use model::{
@@ -36,12 +37,14 @@ pub(crate) struct Line {
     passes_by: bool,
     origin: sdp::Origin,
     sip_call_id: String,
-    held: bool,
     former: Option<(Arc<Description>, bool)>,
-    taped: bool,
+    held: bool,
     holds: bool,
+    taped: bool,
     halted: bool,
     security: Security,
+    /// The carrier's place that it holds, wherever it goes.
+    trunk: Option<Box<OnTrunk>>,
     /// What it may use, where it is paid for.
     pub(crate) granted: Option<Box<crate::rating::Granted>>,
 }
@@ -202,7 +205,8 @@ impl Engine {
             LegRole::Caller => (party.caller_shown.clone(), call.info.caller.display.clone()),
             LegRole::Callee => (party.party.clone(), None),
         };
-        let serves = Serves { call: x, shown, display, referred_by, recall: matches!(goal, Goal::Back(_)) };
+        let recall = matches!(goal, Goal::Back(_));
+        let serves = Serves { call: x, shown, display, referred_by, anchor: party.wants_anchor(), recall };
         let leg = Leg {
             // Its own until it takes the party's dialog over.
             sip_call_id: format!("{}@{}", self.desk.ids.token(26), company.domain),
@@ -378,13 +382,19 @@ impl Engine {
         let call = self.calls.get(&x).ok_or(DECLINE)?;
         let party = call.leg(transferee).ok_or(DECLINE)?;
         let account = call.leg(transferor).and_then(|l| l.account).ok_or(DECLINE)?;
-        let theirs = party.theirs.clone();
+        let (theirs, anchor) = (party.theirs.clone(), party.wants_anchor());
         let rings = self.calls.get(&y).is_some_and(|c| matches!(c.stage, Stage::Hunting(_)));
         if !rings {
             return Err(DECLINE);
         }
-        let serves =
-            Serves { call: x, shown: party.party.clone(), display: None, referred_by: String::new(), recall: false };
+        let serves = Serves {
+            call: x,
+            shown: party.party.clone(),
+            display: None,
+            referred_by: String::new(),
+            anchor,
+            recall: false,
+        };
         self.accept_refer(floors, x, who, refer);
         if let Some(handing) = self.calls.get_mut(&x).and_then(|c| c.handing.as_mut()) {
             handing.to = y;
@@ -432,19 +442,20 @@ impl Step<'_, '_> {
             passes_by: leg.passes_by,
             origin: leg.origin,
             sip_call_id: leg.sip_call_id.clone(),
+            former: leg.former.take(),
             held: leg.held,
+            holds: leg.holds,
             taped: leg.taped,
             halted,
             security: leg.security.clone(),
+            trunk: leg.trunk.take(),
             granted: leg.granted.take(),
         };
         self.desk.by_dialog.remove(&dialog);
         if let Some(stream) = stream {
             self.desk.by_stream.remove(&stream);
         }
-            former: leg.former.take(),
         self.drop_carried(no);
-            holds: leg.holds,
         Some(line)
     }
 
@@ -465,11 +476,19 @@ impl Step<'_, '_> {
         (leg.held, leg.holds) = (line.held, line.holds);
         leg.taped = line.taped;
         leg.security = line.security;
+        // Whoever answers for the leg answers for a number outside: that is what its record names.
+        if let Some(number) = line.trunk.as_ref().and_then(|on| on.number()) {
+            number.clone_into(&mut leg.party);
+        }
+        let left = core::mem::replace(&mut leg.trunk, line.trunk);
         leg.spoken = None;
         leg.offered = None;
         leg.referred = false;
         if leg.answered_at.is_none() {
             leg.sip_call_id = line.sip_call_id;
+        }
+        if let Some(left) = left {
+            self.floors.trunks.call_ended(left.id);
         }
         self.desk.by_dialog.insert(line.dialog, (id, no));
         if let Some(stream) = line.stream {

@@ -153,13 +153,13 @@ impl Leg {
         }
     }
 
-    pub(crate) fn is_alive(&self) -> bool {
-        self.progress != Progress::Ended
+    /// Whether its media has to pass through the switch: it is to be recorded, or its trunk says so.
+    pub(crate) fn wants_anchor(&self) -> bool {
+        self.taped || self.trunk.as_ref().is_some_and(|on| on.anchor)
     }
 
-    /// Whether a 2xx has gone or come.
-    pub(crate) fn is_answered(&self) -> bool {
-        matches!(self.progress, Progress::Accepted | Progress::Answered)
+    pub(crate) fn is_alive(&self) -> bool {
+        self.progress != Progress::Ended
     }
 
     /// An offer is about to be written: what stands is kept until the party has answered.
@@ -174,6 +174,11 @@ impl Leg {
         if let Some((ours, passes_by)) = self.former.take() {
             (self.ours, self.passes_by) = (Some(ours), passes_by);
         }
+    }
+
+    /// Whether a 2xx has gone or come.
+    pub(crate) fn is_answered(&self) -> bool {
+        matches!(self.progress, Progress::Accepted | Progress::Answered)
     }
 
     pub(crate) fn state(&self) -> LegState {

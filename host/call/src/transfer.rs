@@ -51,6 +51,8 @@ pub(crate) struct Serves {
     pub(crate) display: Option<String>,
     /// The Referred-By of its INVITEs.
     pub(crate) referred_by: String,
+    /// Whether its party's media has to pass through the switch: a carrier's word, or a recording.
+    pub(crate) anchor: bool,
     /// Whether nobody is asked when the plan has run out.
     pub(crate) recall: bool,
 }

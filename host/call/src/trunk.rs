@@ -29,6 +29,13 @@ pub(crate) struct OnTrunk {
     pub(crate) out: Option<Outbound>,
 }
 
+impl OnTrunk {
+    /// The number that it went out to; `None` for a call that came in.
+    pub(crate) fn number(&self) -> Option<&str> {
+        self.out.as_ref().map(|out| out.number.as_str())
+    }
+}
+
 /// An INVITE to a carrier's server, and what is left to try.
 #[derive(Debug)]
 pub(crate) struct Outbound {
