@@ -59,13 +59,16 @@ pub(crate) struct Wish {
 /// SRTP on one leg.
 ///
 /// # Invariants
-/// `agreed` holds one of `ours` and what the party sends under. Without keys on both sides nothing is agreed.
+/// `agreed` holds one of `ours` and what the party sends under. Without keys on both sides nothing is agreed. `offered` is
+/// empty unless our own offer is the newest of either side.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Security {
     policy: MediaSecurity,
     /// The profile of the last description, `RTP/SAVP` or `RTP/AVP`.
     secure: bool,
     ours: Vec<Ours>,
+    /// All that our newest offer named: each answer to it is held against these, as a fork and a media server give several.
+    offered: Vec<Ours>,
     agreed: Option<Keys>,
     /// The party is a browser, as far as is known: its signalling comes by WebSocket, or it has shown DTLS.
     browser: bool,
@@ -132,6 +135,7 @@ impl Security {
     /// What we offer.
     pub(crate) fn offer(&mut self, wish: Wish, ids: &mut IdSource) -> Said {
         if self.agreed.is_some() {
+            self.offered.clone_from(&self.ours);
             return self.said();
         }
         let webrtc = self.is_browser() && self.policy != MediaSecurity::Forbid;
@@ -150,6 +154,7 @@ impl Security {
         } else if self.ours.is_empty() {
             self.ours = OFFERED.iter().zip(1..).map(|(suite, tag)| Ours { tag, key: draw(*suite, ids) }).collect();
         }
+        self.offered.clone_from(&self.ours);
         self.said()
     }
 
@@ -166,19 +171,20 @@ impl Security {
         }
         let chosen = answer.crypto.iter().find_map(|line| {
             let theirs = master(line)?;
-            let ours = self.ours.iter().find(|o| o.tag == line.tag && o.key.suite() == theirs.suite())?;
+            let ours = self.offered.iter().find(|o| o.tag == line.tag && o.key.suite() == theirs.suite())?;
             Some((*ours, theirs))
         });
         match chosen {
             Some((ours, theirs)) => {
                 self.ours = vec![ours];
                 self.agreed = Some(Keys { ours: ours.key, theirs });
-                self.secure = answer.secure;
+                // What has to be SRTP is offered as nothing else, in whatever profile it was answered.
+                self.secure = answer.secure || self.policy == MediaSecurity::Require;
                 Ok(())
             }
             // Keys that fit none of ours are a fault, not a wish for RTP in clear.
-            None if answer.secure || self.secure => Err(Cause::NotAcceptable),
-            None if !self.ours.is_empty() && !answer.crypto.is_empty() => Err(Cause::NotAcceptable),
+            None if answer.secure || self.secure || self.policy == MediaSecurity::Require => Err(Cause::NotAcceptable),
+            None if !self.offered.is_empty() && !answer.crypto.is_empty() => Err(Cause::NotAcceptable),
             None => {
                 self.clear();
                 Ok(())
@@ -191,6 +197,7 @@ impl Security {
     /// # Errors
     /// It takes only what the tenant forbids, or lacks what the tenant requires.
     pub(crate) fn answer(&mut self, offer: &RemoteMedia, ids: &mut IdSource) -> Result<Said, Cause> {
+        self.offered.clear();
         if let Some((theirs, certificate)) = self.browsers(offer) {
             self.clear();
             self.browser = true;
@@ -222,6 +229,7 @@ impl Security {
         if takes { Ok(()) } else { Err(Cause::NotAcceptable) }
     }
 
+    /// Nothing is agreed; what was offered stays, as another answer to it may come.
     fn clear(&mut self) {
         self.ours.clear();
         self.agreed = None;
@@ -337,5 +345,39 @@ mod tests {
         assert_ne!(second.lines[0].key, first.lines[0].key);
         leg.answer(&said("RTP/AVP", &[]), &mut ids).unwrap();
         assert!(leg.keys().is_none(), "agreed in clear");
+    }
+
+    #[test]
+    fn each_answer_to_one_offer_is_held_against_all_of_its_keys() {
+        let wish = Wish { keys: true, only: false };
+        let mut leg = Security::new(Allow);
+        let offered = leg.offer(wish, &mut ids());
+        // A media server answers with another of the keys than the phone that takes the call.
+        leg.hear_answer(&said("RTP/AVP", &[(1, Suite::AeadAes256Gcm, 1)])).unwrap();
+        assert_eq!(leg.keys().unwrap().ours.key_and_salt(), offered.lines[0].key);
+        leg.hear_answer(&said("RTP/AVP", &[(4, PHONE, 2)])).unwrap();
+        assert_eq!(leg.keys().unwrap().ours.key_and_salt(), offered.lines[3].key);
+        // One that has answered in clear is followed by one that has keys, ours or none of ours.
+        leg.hear_answer(&said("RTP/AVP", &[])).unwrap();
+        assert!(leg.keys().is_none(), "agreed in clear");
+        assert!(leg.clone().hear_answer(&said("RTP/AVP", &[(9, PHONE, 3)])).is_err(), "keys that fit none of ours");
+        leg.hear_answer(&said("RTP/AVP", &[(4, PHONE, 3)])).unwrap();
+        assert_eq!(leg.keys().unwrap().ours.key_and_salt(), offered.lines[3].key);
+        assert_eq!(leg.offer(wish, &mut ids()).lines.len(), 1, "the next offer names the key that stands");
+    }
+
+    #[test]
+    fn what_has_to_be_srtp_is_never_agreed_in_clear() {
+        let mut leg = Security::new(Require);
+        let mut ids = ids();
+        leg.offer(Wish::default(), &mut ids);
+        leg.hear_answer(&said("RTP/AVP", &[(4, PHONE, 1)])).unwrap();
+        let again = leg.offer(Wish::default(), &mut ids);
+        assert!(again.secure && again.lines.len() == 1, "offered as nothing but SRTP: {again:?}");
+        assert!(leg.hear_answer(&said("RTP/AVP", &[])).is_err() && leg.keys().is_some(), "in clear");
+        // The same where the party has offered keys in the profile of clear RTP.
+        leg.answer(&said("RTP/AVP", &[(7, PHONE, 2)]), &mut ids).unwrap();
+        leg.offer(Wish::default(), &mut ids);
+        assert!(leg.hear_answer(&said("RTP/AVP", &[])).is_err() && leg.keys().is_some(), "in clear");
     }
 }
