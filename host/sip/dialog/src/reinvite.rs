@@ -3,7 +3,7 @@
 
 use crate::ack::acknowledge;
 use crate::dialog::{Dialog, body};
-use crate::usage::{Asked, By, Cx, Early, Phase, Purpose, Role, Unacked, Usage};
+use crate::usage::{Asked, By, Cx, Early, Index, Phase, Purpose, Role, Unacked, Usage};
 use crate::write::{Reply, answer, invite_reply, offer_request};
 use crate::{DialogError, Ended, Event};
 use bytes::Bytes;
@@ -44,6 +44,8 @@ pub(crate) struct Wish {
 pub(crate) struct Sent {
     pub(crate) client: ClientKey,
     wish: Wish,
+    /// Which branch it went to, while the INVITE has no final response.
+    branch: String,
     /// When it is cancelled; `None` once it was, and for an UPDATE, which Timer F ends.
     pub(crate) give_up_at: Option<Instant>,
 }
@@ -150,10 +152,27 @@ impl Usage {
         let offer = wish.offer.clone();
         let by = wish.by;
         let (flow, request) = offer_request(cx.config, self.early_or_own(), (by, offer), &session);
-        let client = cx.send(self.early_or_own(), flow, request);
+        let dialog = self.early_or_own();
+        let branch = dialog.remote_tag.clone();
+        let client = cx.send(dialog, flow, request);
         cx.index.clients.insert(client, Purpose::Reinvite(self.key));
         let give_up_at = (by == By::Invite).then(|| cx.now + cx.config.reinvite_timeout);
-        self.offering = Offering::Sent(Sent { client, wish, give_up_at });
+        self.offering = Offering::Sent(Sent { client, wish, branch, give_up_at });
+    }
+
+    /// Forgets an offer of ours that is on its way to another branch than this; `true` where there was one. Its
+    /// transaction ends by itself.
+    pub(crate) fn forget_offer_to_other_than(&mut self, tag: &str, index: &mut Index) -> bool {
+        match core::mem::take(&mut self.offering) {
+            Offering::Sent(sent) if sent.branch != tag => {
+                index.clients.remove(&sent.client);
+                true
+            }
+            other @ (Offering::Idle | Offering::Waiting(_) | Offering::Sent(_) | Offering::Backoff(_, _)) => {
+                self.offering = other;
+                false
+            }
+        }
     }
 
     /// The dialog a request of ours goes out in: while we call, the branch whose answer we have.
@@ -220,6 +239,10 @@ impl Usage {
     }
 
     fn offer_accepted(&mut self, cx: &mut Cx<'_>, response: &Message, wish: &Wish) {
+        // Only now: one that is refused is not what stands, and no refresh may repeat it.
+        if wish.offer.is_some() {
+            self.described.clone_from(&wish.offer);
+        }
         self.early_or_own().path.refresh(response);
         self.peer.learn(response);
         if self.confirmed().is_some() {
@@ -239,10 +262,6 @@ impl Usage {
             return self.stray_reinvite_done(client);
         }
         if self.confirmed().is_none() {
-        // Only now: one that is refused is not what stands, and no refresh may repeat it.
-        if wish.offer.is_some() {
-            self.described.clone_from(&wish.offer);
-        }
             return cx.events.push_back(Event::ReinviteFailed { key: self.key, status: 408 });
         }
         match why {

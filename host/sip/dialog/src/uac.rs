@@ -174,6 +174,10 @@ impl Usage {
             self.disown(asked.server, cx.index);
             cx.events.push_back(Event::ReinviteCancelled { key: self.key });
         }
+        // Nor does an offer of ours to such a branch count, whatever it says to it: who wanted it may come again.
+        if self.forget_offer_to_other_than(&tag, cx.index) {
+            cx.events.push_back(Event::ReinviteFailed { key: self.key, status: 491 });
+        }
     }
 
     fn failed(&mut self, cx: &mut Cx<'_>, client: ClientKey, status: u16, why: Failed) {

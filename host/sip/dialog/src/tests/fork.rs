@@ -97,3 +97,27 @@ fn early_dialogs_are_bounded() {
     pair.run_out().expect("an end");
     pair.assert_empty();
 }
+
+#[test]
+fn an_offer_to_a_branch_that_loses_is_given_up_and_the_winner_talks_on() {
+    let mut pair = Pair::new(4);
+    let a = pair.invite();
+    let b = pair.arrival();
+    pair.act(B, |end, now| end.dialogs.progress(&mut end.tx, b, 180, None, &[], now)).expect("ringing");
+    pair.run(100);
+    let early = of_branch(&pair, "branch1", "183 Session Progress", "early");
+    pair.inject(A, early.replace("Content-Type", "Require: 100rel\r\nRSeq: 1\r\nContent-Type"));
+    pair.update(A, a, "hold").expect("sent");
+    let answer = of_branch(&pair, "branch2", "200 OK", "answer");
+    pair.inject(A, answer);
+    // The branch says now that there is no such dialog.
+    pair.run(1_000);
+    assert_eq!(pair.count("481 (2 UPDATE)") + pair.count("481 (3 UPDATE)"), 1, "{}", pair.ladder());
+    let names = pair.ends[A].names();
+    assert_eq!(names[2..], ["ReinviteFailed 491", "Answered answer"], "{}", pair.ladder());
+    assert!(pair.ends[A].dialogs.is_confirmed(a) && pair.ends[A].dialogs.can_offer(a));
+    pair.hangup(A, a);
+    pair.hangup(B, b);
+    pair.run_out().expect("an end");
+    pair.assert_empty();
+}
