@@ -64,7 +64,7 @@ impl Step<'_, '_> {
         if let Some(leg) = self.call.leg_mut(no) {
             leg.offered = Some(offer);
         }
-        self.call.reoffer = Some(Reoffer { from: no, to: other });
+        self.call.reoffer = Some(Reoffer { from: no, to: other, withdrawn: false });
         self.call.settling = None;
     }
 
@@ -117,12 +117,16 @@ impl Step<'_, '_> {
     pub(crate) fn reinvite_answered(&mut self, no: LegNo, body: &[u8]) {
         let Ok(answer) = Description::parse(body) else { return self.reinvite_failed(no, NOT_ACCEPTABLE) };
         let answer = Arc::new(answer);
-        let Some(from) = self.take_reoffer(no) else {
+        let Some(Reoffer { from, withdrawn, .. }) = self.take_reoffer(no) else {
             if !self.settled(no, &answer) {
                 self.hear_news(no, answer);
             }
             return;
         };
+        if withdrawn {
+            self.hear_alone(no, answer);
+            return self.settle_news(from, no);
+        }
         let Some(offer) = self.call.leg_mut(from).and_then(|l| l.offered.take()) else { return };
         match self.carry_answer(from, no, &offer, answer) {
             Some(carried) => self.send_reinvite_answer(from, carried),
@@ -136,6 +140,7 @@ impl Step<'_, '_> {
         let direct = self.call.leg(no).is_some_and(|l| l.stream.is_none());
         let before = self.call.leg(no).and_then(|l| l.theirs.as_deref()).map(sdp::remote_media);
         let moved = direct && before.is_some_and(|before| before != sdp::remote_media(&answer));
+        let held = self.call.leg(no).is_some_and(|l| l.holds);
         self.hear_alone(no, answer);
         let Some((holds, carried)) = self.call.leg(no).map(|l| (l.holds, l.spoken.is_none())) else { return };
         let Some(other) = self.bridge_mut().filter(|b| b.joins(no)).map(|b| b.other(no)) else { return };
@@ -144,34 +149,36 @@ impl Step<'_, '_> {
         }
         if moved || (holds != held && carried) {
             self.settle_news(no, other);
-        let held = self.call.leg(no).is_some_and(|l| l.holds);
         }
     }
 
     /// The other party refused the carried offer: so do we.
     pub(crate) fn reinvite_failed(&mut self, no: LegNo, status: u16) {
-        self.settle_refused(no);
-        let Some(from) = self.take_reoffer(no) else { return };
-        if let Some(leg) = self.call.leg_mut(from) {
-            leg.offered = None;
         if let Some(leg) = self.call.leg_mut(no) {
             leg.offer_fell();
         }
+        self.settle_refused(no);
+        let Some(Reoffer { from, .. }) = self.take_reoffer(no).filter(|reoffer| !reoffer.withdrawn) else { return };
+        if let Some(leg) = self.call.leg_mut(from) {
+            leg.offered = None;
         }
         self.refuse_reinvite(from, if status >= 400 { status } else { NOT_ACCEPTABLE });
     }
 
-    /// The party withdrew its offer while the other was being asked: the answer, when it comes, has no taker.
+    /// The party withdrew its offer while the other was being asked: the answer, when it comes, has no taker, and the
+    /// other party is told what stands.
     pub(crate) fn reinvite_withdrawn(&mut self, no: LegNo) {
-        self.call.reoffer.take_if(|reoffer| reoffer.from == no);
+        if let Some(reoffer) = self.call.reoffer.as_mut().filter(|reoffer| reoffer.from == no) {
+            reoffer.withdrawn = true;
+        }
         if let Some(leg) = self.call.leg_mut(no) {
             leg.offered = None;
         }
     }
 
-    /// The leg whose offer `answerer` was asked to answer.
-    fn take_reoffer(&mut self, answerer: LegNo) -> Option<LegNo> {
-        self.call.reoffer.take_if(|reoffer| reoffer.to == answerer).map(|reoffer| reoffer.from)
+    /// The offer that `answerer` was asked to answer.
+    fn take_reoffer(&mut self, answerer: LegNo) -> Option<Reoffer> {
+        self.call.reoffer.take_if(|reoffer| reoffer.to == answerer)
     }
 
     pub(crate) fn send_reinvite_answer(&mut self, no: LegNo, answer: Bytes) {

@@ -69,6 +69,8 @@ pub(crate) struct Call {
 pub(crate) struct Reoffer {
     pub(crate) from: LegNo,
     pub(crate) to: LegNo,
+    /// Whether its party has withdrawn it: the answer has no taker, and what stands is to be told again.
+    pub(crate) withdrawn: bool,
 }
 
 /// An INFO or MESSAGE on its way from one party to another.
