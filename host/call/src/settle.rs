@@ -112,6 +112,11 @@ impl Step<'_, '_> {
         self.call.settling.is_some_and(|s| s.asked.is_some())
     }
 
+    /// A leg is gone: nobody waits for its answer any more, nor is anybody told what it has described.
+    pub(crate) fn settle_without(&mut self, gone: LegNo) {
+        self.call.settling.take_if(|s| s.asked == Some(gone) || s.second == gone || s.source == gone);
+    }
+
     /// A party refused: the two go on as they are.
     pub(crate) fn settle_refused(&mut self, no: LegNo) {
         self.call.settling.take_if(|s| s.asked == Some(no));

@@ -89,6 +89,7 @@ impl Step<'_, '_> {
                 self.call.carried.push(one);
             }
         }
+        self.settle_without(ended);
         let Some(reoffer) = self.call.reoffer.take_if(|r| r.from == ended || r.to == ended) else { return };
         if reoffer.to == ended {
             if let Some(leg) = self.call.leg_mut(reoffer.from) {
