@@ -165,19 +165,31 @@ impl Step<'_, '_> {
                 done.map(drop).ok_or(TapeRefusal::State)
             }
             TapeAct::Pause | TapeAct::Resume => {
-                let recorded = |l: &Leg| l.stream.filter(|_| l.taping.is_some());
-                let streams: Vec<StreamId> = self.call.legs.iter().filter_map(recorded).collect();
                 let on = act == TapeAct::Pause;
-                if streams.is_empty() && self.call.tapes_halted == on {
+                if !self.is_taped() && self.call.tapes_halted == on {
                     return Err(TapeRefusal::State);
                 }
-                self.call.tapes_halted = on;
-                for stream in streams {
-                    self.floors.media.pause_recording(stream, on);
-                }
+                self.halt_tapes(on);
                 Ok(())
             }
         }
+    }
+
+    /// Halts what records in this call, whoever wanted it, and what will; or lets it go on.
+    pub(crate) fn halt_tapes(&mut self, on: bool) {
+        self.call.tapes_halted = on;
+        for stream in self.taped_streams() {
+            self.floors.media.pause_recording(stream, on);
+        }
+    }
+
+    /// Whether anybody records in this call.
+    pub(crate) fn is_taped(&self) -> bool {
+        !self.taped_streams().is_empty()
+    }
+
+    fn taped_streams(&self) -> Vec<StreamId> {
+        self.call.legs.iter().filter_map(|l: &Leg| l.stream.filter(|_| l.taping.is_some())).collect()
     }
 
     /// What its company lets the account of this leg do about recordings.

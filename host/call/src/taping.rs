@@ -51,10 +51,13 @@ impl Step<'_, '_> {
     }
 
     pub(crate) fn verb_record_pause(&mut self, leg: LegHandle, on: bool) -> Result<AppReply, AppError> {
-        let no = self.live(leg)?;
-        let stream = self.stream_of(no).filter(|_| self.call.leg(no).is_some_and(|l| l.taping.is_some()));
-        let done = stream.is_some_and(|stream| self.floors.media.pause_recording(stream, on));
-        if done { Ok(AppReply::Done) } else { Err(wrong("the leg is not being recorded")) }
+        self.live(leg)?;
+        // Whoever records in the call may hear the party; what was halted may go on also when nobody does any more.
+        if !self.is_taped() && (on || !self.call.tapes_halted) {
+            return Err(wrong("the leg is not being recorded"));
+        }
+        self.halt_tapes(on);
+        Ok(AppReply::Done)
     }
 
     pub(crate) fn verb_record_stop(&mut self, leg: LegHandle) -> Result<AppReply, AppError> {
