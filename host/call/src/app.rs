@@ -177,7 +177,7 @@ impl Step<'_, '_> {
             })
             .collect();
         let now = self.now();
-        self.note_answered(no, Progress::Accepted);
+        self.note_accepted(no, key);
         let sent = self.floors.dialogs.accept(self.floors.transactions, key, Some(body), &headers, now);
         sent.map(|()| Begin::Waits(Waiting::Answer { leg: no })).map_err(|_| wrong("the leg has ended"))
     }

@@ -311,7 +311,7 @@ impl Step<'_, '_> {
             Ok(answer) => answer,
             Err(cause) => return self.end_call(Ending::switch(cause)),
         };
-        self.note_answered(0, Progress::Accepted);
+        self.note_accepted(0, key);
         let body = answer.clone().filter(|_| !settled);
         if self.floors.dialogs.accept(self.floors.transactions, key, body, &[], now).is_err() {
             return self.end_call(Ending::switch(Cause::TransportFailed));

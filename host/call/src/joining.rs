@@ -361,7 +361,7 @@ impl Step<'_, '_> {
             Ok(body) => body,
             Err(cause) => return self.end_call(Ending::switch(cause)),
         };
-        self.note_answered(0, Progress::Accepted);
+        self.note_accepted(0, key);
         if self.floors.dialogs.accept(self.floors.transactions, key, body, &[], now).is_err() {
             return self.end_call(Ending::switch(Cause::TransportFailed));
         }

@@ -87,6 +87,7 @@ impl Step<'_, '_> {
                 self.dialog_gone(leg);
                 self.party_ended(leg, Ending { cause: Cause::Cancelled, sip: 487, by: EndedBy::Caller });
             }
+            Event::Accepted { .. } => self.note_answered(leg, Progress::Accepted),
             Event::Confirmed { sdp, .. } => self.caller_confirmed(leg, sdp.as_deref()),
             Event::Reinvited { offer, update, .. } => self.reinvited(leg, offer.as_deref(), update),
             Event::ReinviteCancelled { .. } => self.reinvite_withdrawn(leg),
@@ -222,6 +223,14 @@ impl Step<'_, '_> {
             return Ending { cause: Cause::Cancelled, sip: 487, by: ending.by };
         }
         ending
+    }
+
+    /// Notes that a caller is about to be answered. Where its 2xx has to wait for a PRACK, it is when that leaves: a caller
+    /// that gives up before was never answered.
+    pub(crate) fn note_accepted(&mut self, no: LegNo, key: sip_dialog::DialogKey) {
+        if !self.floors.dialogs.holds_2xx(key) {
+            self.note_answered(no, Progress::Accepted);
+        }
     }
 
     /// Notes an answered leg and makes it durable before the 2xx leaves.

@@ -43,6 +43,11 @@ pub enum Event {
         /// The usage.
         key: DialogKey,
     },
+    /// UAS: a 2xx that had to wait ([`crate::Layer::holds_2xx`]) has left.
+    Accepted {
+        /// The usage, confirmed now.
+        key: DialogKey,
+    },
     /// UAS: our 2xx is acknowledged.
     Confirmed {
         /// The usage.
@@ -117,6 +122,7 @@ impl Event {
             | Event::Answered { key, .. }
             | Event::Failed { key, .. }
             | Event::Cancelled { key }
+            | Event::Accepted { key }
             | Event::Confirmed { key, .. }
             | Event::Reinvited { key, .. }
             | Event::ReinviteCancelled { key }

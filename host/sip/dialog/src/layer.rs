@@ -468,6 +468,12 @@ impl Layer {
         self.usages.get(&key).and_then(|usage| usage.reliable.as_ref()).is_some_and(|r| r.has_described())
     }
 
+    /// Whether [`Layer::accept`] would keep its 2xx back now; [`Event::Accepted`] says then when it has left.
+    #[must_use]
+    pub fn holds_2xx(&self, key: DialogKey) -> bool {
+        self.usages.get(&key).is_some_and(|usage| usage.holds_2xx())
+    }
+
     /// The Min-SE with which an INVITE outside a dialog is to be answered 422 (RFC 4028 section 5), if it is.
     #[must_use]
     pub fn session_too_short(&self, request: &Message) -> Option<u32> {

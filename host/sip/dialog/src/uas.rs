@@ -61,13 +61,26 @@ impl Usage {
             return Err(DialogError::WrongState);
         }
         ringing.accept = Some(said);
-        self.accept_if_free(cx);
+        self.send_accept(cx);
         Ok(())
     }
 
-    /// Sends the 200 that waits, if nothing keeps it back any more.
+    /// Whether a 200 would have to wait now.
+    pub(crate) fn holds_2xx(&self) -> bool {
+        self.asked.is_some() || self.reliable.as_ref().is_some_and(|reliable| reliable.holds_2xx())
+    }
+
+    /// Sends the 200 that waits, if nothing keeps it back any more, and says so.
     pub(crate) fn accept_if_free(&mut self, cx: &mut Cx<'_>) {
-        let held = self.asked.is_some() || self.reliable.as_ref().is_some_and(|reliable| reliable.holds_2xx());
+        let waits = matches!(&self.phase, Phase::Ringing(ringing) if ringing.accept.is_some());
+        if waits && !self.holds_2xx() {
+            self.send_accept(cx);
+            cx.events.push_back(Event::Accepted { key: self.key });
+        }
+    }
+
+    fn send_accept(&mut self, cx: &mut Cx<'_>) {
+        let held = self.holds_2xx();
         let Phase::Ringing(ringing) = &mut self.phase else { return };
         let Some(said) = ringing.accept.take_if(|_| !held) else { return };
         let Phase::Ringing(ringing) = core::mem::replace(&mut self.phase, Phase::Confirmed(Box::default())) else {

@@ -366,6 +366,7 @@ pub(super) fn name(event: &Event) -> String {
             format!("Failed {status} {why}")
         }
         Event::Cancelled { .. } => "Cancelled".to_owned(),
+        Event::Accepted { .. } => "Accepted".to_owned(),
         Event::Confirmed { sdp, .. } => format!("Confirmed {}", show(sdp.as_ref())),
         Event::Reinvited { offer, .. } => format!("Reinvited {}", show(offer.as_ref())),
         Event::ReinviteCancelled { .. } => "ReinviteCancelled".to_owned(),

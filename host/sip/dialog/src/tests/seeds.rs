@@ -27,7 +27,11 @@ impl Belief {
     fn learn(&mut self, event: &Event) {
         assert!(!self.over, "an event after the end: {event:?}");
         match event {
-            Event::Progress { .. } | Event::Confirmed { .. } | Event::Request { .. } | Event::Response { .. } => {}
+            Event::Progress { .. }
+            | Event::Accepted { .. }
+            | Event::Confirmed { .. }
+            | Event::Request { .. }
+            | Event::Response { .. } => {}
             Event::Answered { sdp, .. } => {
                 self.up = true;
                 self.media = ("offer".to_owned(), text(sdp.as_ref()));
