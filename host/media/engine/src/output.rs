@@ -2,7 +2,8 @@
 //!
 //! A stream that was never played to has no `Output`: packets pass with the sender's own SSRC, and RTCP with them.
 //! The first prompt, tone or echo makes one, and from then on the party hears one SSRC with sequence numbers and
-//! timestamps that go on, whoever speaks (RFC 3550 section 5.1).
+//! timestamps that go on, whoever speaks (RFC 3550 section 5.1). So does, under SRTP, a source that the key has no place
+//! for, or that has left its row of numbers.
 
 use core::time::Duration;
 use model::{IdSource, Instant};
@@ -15,7 +16,7 @@ pub(crate) const FRAME: usize = 160;
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// Frames of our own at most this far apart are one talk spurt.
 const SPURT_GAP: Duration = Duration::from_millis(60);
-/// Relayed packets at most this far behind the newest may still pass.
+/// Relayed packets at most this far behind the newest may still pass; what is further behind is no late packet.
 const REORDER: u16 = 1_000;
 
 /// How one relayed source is mapped onto ours.
@@ -43,6 +44,8 @@ pub(crate) struct Output {
     octets: u32,
     report_at: Option<Instant>,
     mapping: Option<Mapping>,
+    /// The number that would come next from a relayed source which has left its row.
+    strayed: Option<u16>,
     /// The clock of our own frames.
     clock: u32,
 }
@@ -70,6 +73,7 @@ impl Output {
             octets: 0,
             report_at: None,
             mapping: None,
+            strayed: None,
             clock: 8_000,
         }
     }
@@ -106,13 +110,20 @@ impl Output {
         self.timestamp = self.timestamp.wrapping_add(duration.saturating_sub(self.clock / 50));
     }
 
-    /// Fits a relayed packet in; `None` for one that is older than what was sent before its source began.
+    /// Fits a relayed packet in; `None` for one that is older than what was sent before its source began. A source whose
+    /// numbers have gone elsewhere (it began anew, or went on unheard through a long hold) is taken up again with its second
+    /// packet there, as a new one (RFC 3550 section A.1).
     pub(crate) fn relay(&mut self, header: &Header, now: Instant) -> Option<Mapped> {
         let known = self.mapping.filter(|m| m.ssrc == header.ssrc);
+        let strayed = self.strayed.take();
+        let known = known.filter(|m| !self.is_astray(m, header) || strayed != Some(header.sequence));
         let mut mapping = known.unwrap_or_else(|| self.map(header, now));
         let sequence = header.sequence.wrapping_add(mapping.sequence_offset);
         let timestamp = header.timestamp.wrapping_add(mapping.timestamp_offset);
         if !is_after(sequence, mapping.floor) {
+            if self.is_astray(&mapping, header) {
+                self.strayed = Some(header.sequence.wrapping_add(1));
+            }
             return None;
         }
         if is_after(sequence, self.sequence) {
@@ -128,6 +139,12 @@ impl Output {
         self.own = false;
         self.count(header.payload.len(), now);
         Some(Mapped { sequence, timestamp, ssrc: self.ssrc, first: known.is_none() })
+    }
+
+    /// Whether a packet is too far behind to be a late one.
+    const fn is_astray(&self, mapping: &Mapping, header: &Header) -> bool {
+        let sequence = header.sequence.wrapping_add(mapping.sequence_offset);
+        !is_after(sequence, mapping.floor) && self.sequence.wrapping_sub(sequence) > REORDER
     }
 
     fn map(&self, header: &Header, now: Instant) -> Mapping {
@@ -242,6 +259,31 @@ mod tests {
         for n in 103..140_000_u32 {
             assert!(out.relay(&packet(7, n as u16, n * 160), at(60)).is_some(), "{n}");
         }
+    }
+
+    #[test]
+    fn a_source_whose_numbers_went_elsewhere_is_heard_again() {
+        let mut out = output();
+        out.own_frame(0, 8_000, 160, at(0));
+        let mut last = None;
+        for n in 100..5_000_u16 {
+            last = out.relay(&packet(7, n, u32::from(n) * 160), at(20));
+        }
+        let last = last.unwrap();
+        // Twelve minutes of hold: the numbers went on, more than half of the way round.
+        for (round, jump) in [40_000_u16, 20_000].into_iter().enumerate() {
+            assert_eq!(out.relay(&packet(7, jump, 9), at(720_000)), None, "one may be a stray");
+            let again = out.relay(&packet(7, jump + 1, 169), at(720_020)).unwrap();
+            assert_eq!((again.sequence, again.first), (last.sequence + 1 + round as u16 * 2, true));
+            let next = out.relay(&packet(7, jump + 2, 329), at(720_040)).unwrap();
+            assert_eq!((next.sequence, next.first), (again.sequence + 1, false));
+            assert_eq!(next.timestamp, again.timestamp.wrapping_add(160));
+        }
+        // Late packets of the row before do not bring it back, nor do strays that do not follow each other.
+        for stray in [4_999, 3_000, 18_000, 10_000] {
+            assert_eq!(out.relay(&packet(7, stray, 1), at(720_050)), None);
+        }
+        assert_eq!(out.relay(&packet(7, 20_003, 489), at(720_060)).map(|m| m.first), Some(false));
     }
 
     #[test]

@@ -101,6 +101,11 @@ impl Engine {
         }
         // What the switch plays has the floor; the bridge is heard again after it.
         let to = peer.destination(now).filter(|_| !peer.is_spoken_to())?;
+        // One key has places for so many sources, and each source one row of numbers: a party that uses them up, or leaves
+        // its row, is heard as ours from then on, so that whoever speaks after it is heard too.
+        if peer.output.is_none() && peer.secured.as_ref().is_some_and(|secured| !secured.has_room_for(header)) {
+            peer.output_mut(&mut self.ids);
+        }
         if let Some(output) = peer.output.as_mut() {
             rewrite(output, header, buffer, now)?;
             self.transmits.extend(report(peer, &self.cname, now));
@@ -142,6 +147,7 @@ impl Engine {
         let (to, kind) = peer.rtcp_destination(now).filter(|_| peer.output.is_none())?;
         peer.quality.told(name, now);
         let len = match &mut peer.secured {
+            Some(secured) if !secured.has_room_for_rtcp(buffer.get(..len)?) => return None,
             Some(secured) => secured.seal_rtcp(buffer, len)?,
             None => len,
         };

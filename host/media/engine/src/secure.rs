@@ -74,6 +74,16 @@ impl Secured {
         self.receiver.unprotect_rtcp(packet).ok()
     }
 
+    /// Whether what another party sends can go out under its own source. Where not, it has to be ours.
+    pub(crate) fn has_room_for(&self, header: &rtp::Header) -> bool {
+        self.sender.has_room_for(header.ssrc, header.sequence)
+    }
+
+    /// The same for RTCP.
+    pub(crate) fn has_room_for_rtcp(&self, compound: &[u8]) -> bool {
+        self.sender.has_room_for_rtcp(compound)
+    }
+
     /// Hides an RTP packet in its buffer and gives its length.
     pub(crate) fn seal(&mut self, buffer: &mut [u8], len: usize) -> Option<usize> {
         self.sender.protect(buffer, len).ok()

@@ -172,3 +172,52 @@ fn reports_are_shown_and_hidden_on_the_way() {
     assert_eq!(of_b.receiver.unprotect_rtcp(&mut bytes), Ok(8));
     assert_eq!(bytes[..8], report);
 }
+
+#[test]
+fn a_party_cannot_use_up_the_other_ones_sources() {
+    let mut desk = Desk::new();
+    let (mut a, b) = (desk.party("10.0.0.1:4000", "0"), desk.party("10.0.0.2:5000", "0"));
+    let mut of_b = ends(Suite::AesCm128Sha1_80, 2);
+    desk.engine.secure(b.id, Some(&of_b.keys), desk.now);
+    desk.engine.connect(a.id, b.id);
+    let clear = next(&mut a, &[1; 160]);
+    assert!(handle(&mut desk, &a, &clear, PacketKind::Rtp).is_some());
+    let through = (2..200_u8).filter(|ssrc| {
+        let report = [0x80, 201, 0, 1, 0, 0, 9, *ssrc];
+        handle(&mut desk, &a, &report, PacketKind::Rtcp).is_some()
+    });
+    assert_eq!(through.count(), 15, "half of the places");
+    // Nor by as many sources of sound, each after a pause.
+    for ssrc in 0..100 {
+        desk.now = desk.now + core::time::Duration::from_secs(1);
+        a.ssrc = 0x5000 + ssrc;
+        for n in 0..2 {
+            let clear = next(&mut a, &[n; 160]);
+            let (_, bytes) = handle(&mut desk, &a, &clear, PacketKind::Rtp).expect("heard");
+            assert_eq!(shown(&mut of_b.receiver, &bytes)[12..], [n; 160]);
+        }
+    }
+    desk.engine.play(b.id, &[model::Prompt::Tone("ring".to_owned())], false, desk.now).expect("a prompt");
+}
+
+#[test]
+fn a_source_that_begins_anew_is_heard_under_keys() {
+    let mut desk = Desk::new();
+    let (mut a, b) = (desk.party("10.0.0.1:4000", "0"), desk.party("10.0.0.2:5000", "0"));
+    let mut of_b = ends(Suite::AeadAes128Gcm, 2);
+    desk.engine.secure(b.id, Some(&of_b.keys), desk.now);
+    desk.engine.connect(a.id, b.id);
+    a.sequence = 20_000;
+    for n in 0..3 {
+        let clear = next(&mut a, &[n; 160]);
+        let (_, bytes) = handle(&mut desk, &a, &clear, PacketKind::Rtp).expect("heard");
+        assert_eq!(shown(&mut of_b.receiver, &bytes)[12..], [n; 160]);
+    }
+    // Its gateway begins anew under the same source: thousands behind.
+    a.sequence = 5_000;
+    for n in 0..3 {
+        let clear = next(&mut a, &[n; 160]);
+        let (_, bytes) = handle(&mut desk, &a, &clear, PacketKind::Rtp).expect("heard");
+        assert_eq!(shown(&mut of_b.receiver, &bytes)[12..], [n; 160]);
+    }
+}

@@ -68,6 +68,23 @@ pub struct Receiver {
 }
 
 impl Sender {
+    /// Whether an RTP packet of another's numbers may go out under this key: of a source that has its place, or finds one
+    /// and leaves as many for others, and whose numbers go on.
+    #[must_use]
+    pub fn has_room_for(&self, ssrc: u32, sequence: u16) -> bool {
+        match self.sources.known(ssrc) {
+            Some(source) => !source.rtp.has_left(sequence),
+            None => self.sources.0.len() < SOURCES_MAX / 2,
+        }
+    }
+
+    /// The same for an RTCP compound.
+    #[must_use]
+    pub fn has_room_for_rtcp(&self, compound: &[u8]) -> bool {
+        let known = rtcp_ssrc(compound).is_ok_and(|ssrc| self.sources.known(ssrc).is_some());
+        known || self.sources.0.len() < SOURCES_MAX / 2
+    }
+
     /// Ready to send under this key.
     #[must_use]
     pub fn new(master: &MasterKey) -> Sender {

@@ -3,6 +3,9 @@
 /// Packets so far behind the newest are refused.
 const WINDOW: u64 = 128;
 
+/// Packets further behind the newest are none of a late packet's: their source has begun anew.
+const LATE: u64 = 1_000;
+
 /// What is known of the packet numbers of one source.
 ///
 /// # Invariants
@@ -38,6 +41,11 @@ impl Window {
         }
         let behind = self.newest - index;
         behind < WINDOW && self.seen >> behind & 1 == 0
+    }
+
+    /// Whether the source of a packet with this number has left its row: far more than a late one is.
+    pub(crate) fn has_left(&self, sequence: u16) -> bool {
+        self.seen != 0 && self.newest.saturating_sub(self.index_of(sequence)) > LATE
     }
 
     /// Notes a packet.
