@@ -263,11 +263,11 @@ impl Step<'_, '_> {
             leg.keep_former();
             let wish = Wish { keys: wanted || shown.is_some(), only: shown == Some(true) };
             let said = leg.security.offer(wish, &mut self.desk.ids);
-            if said.webrtc.is_some() {
-                match &leg.ours {
-                    Some(last) => description.keep_lines_of(last),
-                    None => description.keep_audio_only(),
-                }
+            match &leg.ours {
+                // An offer has no fewer lines than the party knows of (RFC 3264 section 8).
+                Some(last) => description.keep_lines_of(last),
+                None if said.webrtc.is_some() => description.keep_audio_only(),
+                None => {}
             }
             said.write(&mut description);
             if said.webrtc.is_some() {

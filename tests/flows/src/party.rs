@@ -72,7 +72,8 @@ impl Party {
         format!("SIP/2.0/UDP {};branch=z9hG4bK-{}-{};rport", self.address, self.name, self.branch)
     }
 
-    /// A session description in the named form: `sdp`, `hold`, `srtp` (nothing else), `keys` (SRTP if you like).
+    /// A session description in the named form: `sdp`, `hold`, `srtp` (nothing else), `keys` (SRTP if you like), `film`
+    /// (with video).
     fn sdp(&mut self, form: &str, tag: &str) -> String {
         self.version += 1;
         let (ip, version) = (self.address.ip(), self.version);
@@ -82,6 +83,7 @@ impl Party {
             "inactive" => "a=inactive\r\n",
             _ => "",
         };
+        let video = if form == "film" { "m=video 4002 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n" } else { "" };
         let profile = if form == "srtp" { "RTP/SAVP" } else { "RTP/AVP" };
         let keys = match form {
             "srtp" | "keys" => format!("a=crypto:{tag} AES_CM_128_HMAC_SHA1_80 inline:{}\r\n", "A".repeat(40)),
@@ -89,7 +91,7 @@ impl Party {
         };
         format!(
             "v=0\r\no={} 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 {profile} 0 8 101\r\n\
-             a=rtpmap:101 telephone-event/8000\r\n{direction}{keys}",
+             a=rtpmap:101 telephone-event/8000\r\n{direction}{keys}{video}",
             self.name
         )
     }
@@ -120,7 +122,8 @@ impl Party {
         if let Some(text) = words.iter().find_map(|w| w.strip_prefix("text=")) {
             return format!("Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n{text}", text.len());
         }
-        let form = words.iter().copied().find(|w| ["sdp", "hold", "held", "inactive", "srtp", "keys"].contains(w));
+        let form =
+            words.iter().copied().find(|w| ["sdp", "hold", "held", "inactive", "srtp", "keys", "film"].contains(w));
         match form {
             Some(form) => {
                 let last = offer.and_then(|o| o.rsplit_once("a=crypto:")).and_then(|(_, line)| line.split(' ').next());

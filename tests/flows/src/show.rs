@@ -47,6 +47,8 @@ fn body(message: &str) -> String {
         0 => String::new(),
         count => format!(" keys={count}"),
     };
+    let video = value("m=video ").split(' ').next().filter(|port| !port.is_empty());
+    let keys = video.map_or(keys.clone(), |port| format!("{keys} video={port}"));
     format!(" [{address} {media}{}{keys}]", direction.map(|d| format!(" {d}")).unwrap_or_default())
 }
 
