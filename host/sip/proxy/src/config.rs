@@ -18,6 +18,8 @@ pub struct Config {
     pub listeners: Vec<(Transport, SocketAddr)>,
     /// Most requests within dialogs on their way at once; past it one is answered 503.
     pub passes_max: usize,
+    /// Most dialogs of one branch that are remembered: a callee may answer with one To-tag after the other.
+    pub forks_max: usize,
 }
 
 impl Default for Config {
@@ -28,6 +30,7 @@ impl Default for Config {
             breadth: 60,
             listeners: Vec::new(),
             passes_max: 100_000,
+            forks_max: 16,
         }
     }
 }

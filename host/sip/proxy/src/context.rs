@@ -254,7 +254,7 @@ impl Context {
             *timer_c = cx.now + cx.config.timer_c;
         }
         let (token, withdrawn) = (branch.target.token, branch.withdrawn.is_some());
-        let at = self.hear(index, response, flow, false);
+        let at = self.hear(cx.config.forks_max, index, (response, flow), false);
         if self.phase != Phase::Searching || withdrawn {
             return;
         }
@@ -275,7 +275,7 @@ impl Context {
         if first {
             cx.timers.remove(&(armed, Timer::C(cx.key, index)));
         }
-        let Some(at) = self.hear(index, &response, flow, true) else { return };
+        let Some(at) = self.hear(cx.config.forks_max, index, (&response, flow), true) else { return };
         if self.phase == Phase::Refused || (self.closed && first) {
             return self.too_late(cx, at);
         }
@@ -297,14 +297,15 @@ impl Context {
         }
     }
 
-    /// Notes the dialog a response is of; gives its place.
-    fn hear(&mut self, branch: u16, response: &Message, flow: Flow, answered: bool) -> Option<usize> {
+    /// Notes the dialog a response is of; gives its place. Past `most` of a branch an early dialog is not noted, and one
+    /// that answers takes the place of the oldest that is early.
+    fn hear(&mut self, most: usize, branch: u16, (response, flow): (&Message, Flow), answered: bool) -> Option<usize> {
         let tag = response.to().ok()?.tag()?;
         let at = match self.peers.iter().position(|peer| &*peer.tag == tag && peer.branch == branch) {
             Some(at) => at,
             None => {
                 let caller_cseq = self.request.cseq().map_or(1, |cseq| cseq.number);
-                self.peers.push(Peer {
+                let fresh = Peer {
                     tag: Box::from(tag),
                     branch,
                     flow,
@@ -317,8 +318,16 @@ impl Context {
                     callee_moved: None,
                     said: None,
                     offer: None,
-                });
-                self.peers.len() - 1
+                };
+                if self.peers.iter().filter(|peer| peer.branch == branch).count() < most {
+                    self.peers.push(fresh);
+                    self.peers.len() - 1
+                } else {
+                    let early = |peer: &Peer| peer.branch == branch && peer.answer.is_none();
+                    let at = self.peers.iter().position(early).filter(|_| answered)?;
+                    *self.peers.get_mut(at)? = fresh;
+                    at
+                }
             }
         };
         let peer = self.peers.get_mut(at)?;

@@ -267,7 +267,8 @@ impl Layer {
         // There is no way to refuse an ACK.
         let body = context.carried_within(below.bodies, key, place, request).unwrap_or_default();
         let body = body.as_deref();
-        let passing = Passing { request, claim, source: flow.remote, way, branch: &branch, body };
+        let recorded = context.recorded(place, request, claim);
+        let passing = Passing { request, claim, source: flow.remote, way, branch: &branch, body, recorded };
         if let Some(Onward { flow, wire }) = onward(&passing, &self.config) {
             tx.send(flow, wire);
         }
@@ -427,6 +428,12 @@ impl Layer {
             && self.events.is_empty()
     }
 
+    /// Whether a request shows the mark of a live call.
+    #[must_use]
+    pub fn knows(&self, request: &Message) -> bool {
+        self.claimed(request).is_some()
+    }
+
     /// The live call that a request shows the mark of.
     fn claimed(&self, request: &Message) -> Option<(claim::Claim, ContextKey)> {
         // What begins something has to be admitted, whatever it shows.
@@ -447,11 +454,7 @@ impl Layer {
         let context = self.contexts.get_mut(&key).ok_or_else(|| refused(481))?;
         // A mark alone opens nothing: it is of one dialog, and the tags must name it.
         let place = context.place(request).ok_or_else(|| refused(481))?;
-        request.next_max_forwards().map_err(|_| refused(483))?;
-        let required: Vec<_> = request.values(Name::ProxyRequire).map(|value| value.text()).collect();
-        if !required.is_empty() {
-            return Err((420, vec![("Unsupported", required.join(", "))]));
-        }
+        screen(request)?;
         if self.passes.len() >= self.config.passes_max {
             return Err((503, vec![("Retry-After", "5".to_owned())]));
         }
@@ -467,7 +470,8 @@ impl Layer {
         let way = context.flow_to(place.peer, place.from.other());
         let branch = tx.stateless_branch();
         let body = body.as_deref();
-        let passing = Passing { request, claim, source: flow.remote, way, branch: &branch, body };
+        let recorded = context.recorded(place, request, claim);
+        let passing = Passing { request, claim, source: flow.remote, way, branch: &branch, body, recorded };
         let Some(onward) = onward(&passing, &self.config) else { return Err(refused(481)) };
         let invite = request.is_method(Method::Invite);
         if let Some(peer) = context.peers.get_mut(place.peer) {
@@ -681,6 +685,20 @@ impl Layer {
 
 /// A refusal: status and header fields.
 type Refusal = (u16, Vec<(&'static str, String)>);
+
+/// What no request passes with (section 16.3).
+fn screen(request: &Message) -> Result<(), Refusal> {
+    request.next_max_forwards().map_err(|_| refused(483))?;
+    // Whoever is referred calls at its own cost, past what the sender may call (RFC 3515 section 2.4.2).
+    if request.is_method(Method::Refer) {
+        return Err(refused(603));
+    }
+    let required: Vec<_> = request.values(Name::ProxyRequire).map(|value| value.text()).collect();
+    if !required.is_empty() {
+        return Err((420, vec![("Unsupported", required.join(", "))]));
+    }
+    Ok(())
+}
 
 fn refused(status: u16) -> Refusal {
     (status, Vec::new())

@@ -66,6 +66,13 @@ impl Context {
         }
     }
 
+    /// The routes to the other side, where a request names some beyond ours and the dialog has its route set.
+    pub(crate) fn recorded(&self, place: Place, request: &Message, claim: Claim) -> Option<Vec<String>> {
+        request.values(Name::Route).nth(claim.routes)?;
+        let peer = self.peers.get(place.peer).filter(|peer| peer.answer.is_some())?;
+        Some(peer.routes(place.from.other(), self.mark, &self.request))
+    }
+
     /// Whether these are the caller's tag and a callee's.
     pub(crate) fn is_between(&self, caller: &str, callee: &str) -> bool {
         let own = self.request.from().ok().and_then(|from| from.tag());
@@ -90,12 +97,17 @@ pub(crate) struct Passing<'a> {
     pub(crate) branch: &'a str,
     /// The body that goes on instead.
     pub(crate) body: Option<&'a [u8]>,
+    /// The routes that the other side has recorded; `None` while they are not known, or where none is named.
+    pub(crate) recorded: Option<Vec<String>>,
 }
 
 /// Rewrites a request for its next hop; `None` if it names none.
 pub(crate) fn onward(passing: &Passing<'_>, config: &Config) -> Option<Onward> {
     let Passing { request, claim, .. } = passing;
     let max_forwards = request.next_max_forwards().ok()?;
+    if passing.recorded.as_ref().is_some_and(|known| !are_recorded(request, *claim, known)) {
+        return straight(passing, max_forwards);
+    }
     let next = request.values(Name::Route).nth(claim.routes);
     let plain = !claim.strict && next.as_ref().is_none_or(|next| !names_strict(next.as_bytes()));
     let rerouted = if plain { None } else { Some(reroute(request, *claim)?) };
@@ -104,6 +116,7 @@ pub(crate) fn onward(passing: &Passing<'_>, config: &Config) -> Option<Onward> {
         Some((_, routes, false)) => routes.first().cloned(),
         None => next.map(|value| value.text().into_owned()),
     };
+    let first = first.filter(|_| passing.recorded.is_some());
     let flow = toward(passing.way, first.as_deref(), config);
     let hop = Hop {
         uri: rerouted.as_ref().map(|(uri, ..)| uri.as_str()),
@@ -119,6 +132,37 @@ pub(crate) fn onward(passing: &Passing<'_>, config: &Config) -> Option<Onward> {
         body: passing.body,
     };
     Some(Onward { flow, wire: splice::request(request, &hop)? })
+}
+
+/// The same, past all routes: they are not those of the dialog, and would lead wherever the sender likes.
+fn straight(passing: &Passing<'_>, max_forwards: u8) -> Option<Onward> {
+    let Passing { request, claim, .. } = passing;
+    let uri = if claim.strict { Some(reroute(request, *claim)?.0) } else { None };
+    let hop = Hop {
+        uri: uri.as_deref(),
+        source: passing.source,
+        flow: &passing.way,
+        branch: passing.branch,
+        record: None,
+        routes: Routes::Replace(&[]),
+        max_forwards,
+        max_breadth: None,
+        realm: None,
+        ops: &[],
+        body: passing.body,
+    };
+    Some(Onward { flow: passing.way, wire: splice::request(request, &hop)? })
+}
+
+/// Whether every route beyond ours is one of these.
+fn are_recorded(request: &Message, claim: Claim, known: &[String]) -> bool {
+    let mut beyond: Vec<String> = owned(request, Name::Route).into_iter().skip(claim.routes).collect();
+    if claim.strict {
+        beyond.pop();
+    }
+    let uri = |route: &str| NameAddrRef::parse(route.as_bytes()).ok().map(|route| route.uri().as_str().to_owned());
+    let known: Vec<String> = known.iter().filter_map(|route| uri(route)).collect();
+    beyond.iter().all(|route| uri(route).is_some_and(|uri| known.iter().any(|k| k.eq_ignore_ascii_case(&uri))))
 }
 
 fn names_strict(route: &[u8]) -> bool {
@@ -144,7 +188,7 @@ fn reroute(request: &Message, claim: Claim) -> Option<(String, Vec<String>, bool
     Some((uri, routes, behind))
 }
 
-/// A Route that names an address is followed; any other way is the one that the other side's messages come by, which
+/// A recorded Route that names an address is followed; any other way is the one that the other side's messages come by, which
 /// passes NATs and needs nobody to be asked.
 fn toward(way: Flow, route: Option<&str>, config: &Config) -> Flow {
     let Some(route) = route else { return way };

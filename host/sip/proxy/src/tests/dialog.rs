@@ -97,6 +97,8 @@ fn a_strict_router_before_us_and_one_behind_us_get_what_they_understand() {
     assert_eq!(field(&sent.text, "Route"), None);
     let mut routes = recorded(&invite);
     routes.extend(["<sip:10.0.0.7>".to_owned(), "<sip:10.0.0.8;lr>".to_owned()]);
+    let (mut kit, invite) = past(&["<sip:10.0.0.8;lr>", "<sip:10.0.0.7>"]);
+    routes.splice(..1, recorded(&invite));
     let behind = kit.within("INFO", ("alice", "bob"), &routes, BOB);
     kit.hear(flow(1), &behind);
     let sent = kit.sent().remove(0);
@@ -106,9 +108,8 @@ fn a_strict_router_before_us_and_one_behind_us_get_what_they_understand() {
 }
 
 #[test]
-fn a_route_that_names_an_address_is_followed() {
-    let mut kit = Kit::new();
-    let (_, invite) = kit.talk();
+fn a_recorded_route_that_names_an_address_is_followed() {
+    let (mut kit, invite) = past(&["<sip:10.0.0.7:5080;lr>"]);
     let mut routes = recorded(&invite);
     routes.push("<sip:10.0.0.7:5080;lr>".to_owned());
     let info = kit.within("INFO", ("alice", "bob"), &routes, BOB);
@@ -116,6 +117,80 @@ fn a_route_that_names_an_address_is_followed() {
     let sent = kit.sent().remove(0);
     assert_eq!(sent.flow.remote.to_string(), "10.0.0.7:5080");
     assert_eq!(fields(&sent.text, "Route").collect::<Vec<_>>(), ["<sip:10.0.0.7:5080;lr>"]);
+}
+
+/// A call to bob by proxies beyond us that stay in the way; the one next to bob first.
+fn past(far: &[&str]) -> (Kit, Sent) {
+    let mut kit = Kit::new();
+    let key = kit.open();
+    let invite = kit.fork(key, vec![target(2, 1000)]).remove(0);
+    let fields: String = far.iter().map(|route| format!("Record-Route: {route}\r\n")).collect();
+    let ok = answer(&invite.text, 200, "bob").replacen("Record-Route", &format!("{fields}Record-Route"), 1);
+    kit.hear(flow(2), &ok);
+    let ack = kit.within("ACK", ("alice", "bob"), &recorded(&invite), BOB);
+    kit.hear(flow(1), &ack);
+    kit.sent();
+    (kit, invite)
+}
+
+#[test]
+fn a_route_that_nobody_recorded_leads_nowhere() {
+    for (method, foreign) in [
+        ("INFO", "<sip:10.0.0.5:5060;transport=tcp;lr>"),
+        ("ACK", "<sip:10.0.0.5;lr>"),
+        ("INVITE", "<sip:10.0.0.5>"),
+        ("MESSAGE", "<sip:carrier.test;lr>"),
+    ] {
+        for early in [false, true] {
+            let mut kit = Kit::new();
+            let invite = if early {
+                let key = kit.open();
+                let invite = kit.fork(key, vec![target(2, 1000)]).remove(0);
+                kit.hear(flow(2), &answer(&invite.text, 183, "bob"));
+                kit.sent();
+                invite
+            } else {
+                kit.talk().1
+            };
+            let mut routes = recorded(&invite);
+            routes.push(foreign.to_owned());
+            let request = kit.within(method, ("alice", "bob"), &routes, "sip:anything@10.0.0.5");
+            kit.hear(flow(1), &request);
+            let sent = kit.sent().remove(0);
+            assert_eq!(sent.flow.remote, flow(2).remote, "{method} {foreign} early {early}: {}", sent.text);
+            assert!(early || field(&sent.text, "Route").is_none(), "{}", sent.text);
+        }
+    }
+}
+
+#[test]
+fn nobody_is_referred_past_us() {
+    for (from, to, host) in [("alice", "bob", 1), ("bob", "alice", 2)] {
+        let mut kit = Kit::new();
+        let (_, invite) = kit.talk();
+        let refer = kit.within("REFER", (from, to), &recorded(&invite), BOB);
+        let refer = refer.replace("Max-F", "Refer-To: <sip:+49900@demo.test>\r\nMax-F");
+        kit.hear(flow(host), &refer);
+        assert_eq!(lines(&kit.sent()), [format!("603 > 10.0.0.{host}")]);
+    }
+}
+
+#[test]
+fn a_callee_with_ever_new_tags_is_remembered_so_often_and_no_more() {
+    let mut kit = Kit::new();
+    let key = kit.open();
+    let invite = kit.fork(key, vec![target(2, 1000)]).remove(0);
+    for n in 0..100 {
+        kit.hear(flow(2), &answer(&invite.text, 180, &format!("t{n}")));
+    }
+    assert_eq!(kit.sent().len(), 100, "each is passed on");
+    let known = |kit: &Kit, n: u32| kit.proxy.has_dialog("c1", ("alice", &format!("t{n}")));
+    assert_eq!((0..100).filter(|n| known(&kit, *n)).count(), 16);
+    kit.hear(flow(2), &answer(&invite.text, 200, "bob"));
+    assert!(kit.proxy.has_dialog("c1", ("alice", "bob")) && !known(&kit, 0), "who answers has a place");
+    let ack = kit.within("ACK", ("alice", "bob"), &recorded(&invite), BOB);
+    kit.hear(flow(1), &ack);
+    assert_eq!(lines(&kit.sent()), ["200 > 10.0.0.1", "ACK > 10.0.0.2"]);
 }
 
 #[test]
