@@ -247,12 +247,12 @@ impl Core {
         }
         let message = match Message::parse(bytes, &self.parse_limits) {
             Ok(message) => message,
-            Err(rejected) => return self.reject(&flow, rejected.answerable.as_ref(), &rejected.error),
+            Err(rejected) => return self.reject(&flow, rejected.answerable.as_ref(), &rejected.error, now),
         };
         match message.validate() {
-            Ok(()) if self.drops(&flow, &message, now) => {}
+            Ok(()) if self.begins_too_much(&flow, &message, now) => {}
             Ok(()) => self.settle_owner(flow, message, now),
-            Err(error) => self.reject(&flow, Some(&message), &error),
+            Err(error) => self.reject(&flow, Some(&message), &error, now),
         }
     }
 

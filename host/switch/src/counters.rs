@@ -11,6 +11,8 @@ pub struct Counters {
     pub sip_dropped: u64,
     /// Malformed requests that were answered.
     pub sip_rejected: u64,
+    /// Requests that were within no dialog we know and were answered 481 without state.
+    pub sip_strays: u64,
     /// Messages that were read here and are another shard's.
     pub handed_over: u64,
     /// Messages that another shard has read.
@@ -81,7 +83,7 @@ impl Counters {
     fn plus(mut self, other: Counters) -> Counters {
         let mine = (self.guard.bans_now, self.overload.share);
         add!(self, other, Counters {
-            sip_received, sip_sent, sip_dropped, sip_rejected, handed_over, handed_in, astray, calls_alive,
+            sip_received, sip_sent, sip_dropped, sip_rejected, sip_strays, handed_over, handed_in, astray, calls_alive,
             transactions_alive, dialogs_alive, proxied_alive, bindings_alive, streams_open, lookups_alive,
             lookups_stale, ports_free, ports_total, subscriptions_alive, publications_alive, register_answers_stale,
             registered, nat_pings;

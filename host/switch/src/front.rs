@@ -28,12 +28,16 @@ pub(crate) type Refusal = (u16, Vec<(&'static str, String)>);
 
 impl Core {
     /// Answers a message that is not to be processed, where it can and may be answered.
-    pub(crate) fn reject(&mut self, flow: &Flow, message: Option<&Message>, error: &ParseError) {
+    pub(crate) fn reject(&mut self, flow: &Flow, message: Option<&Message>, error: &ParseError, now: Instant) {
         let request = message.filter(|m| m.is_request() && !matches!(m.method(), Some(Method::Ack)));
         let (Some(request), Some(status)) = (request, error.status()) else {
             self.counters.sip_dropped += 1;
             return;
         };
+        if self.drops(flow, request, now) {
+            self.counters.sip_dropped += 1;
+            return;
+        }
         self.counters.sip_rejected += 1;
         let tag = self.ids.token(12);
         let response = ResponseWriter::to(request, status, &error.reason(), flow.remote).to_tag(&tag).finish();

@@ -3,7 +3,18 @@
 use crate::core::Core;
 use core::net::IpAddr;
 use model::{Ban, Flow, Instant};
-use sip_message::{Message, Method};
+use sip_message::{Message, Method, ResponseWriter, reason_phrase, respond_target};
+
+/// What becomes of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Judged {
+    /// It is taken.
+    Pass,
+    /// 481, without a transaction.
+    Stray,
+    /// No answer.
+    Drop,
+}
 
 impl Core {
     /// Whether nothing of this source is listened to. Asked before a byte is read.
@@ -11,13 +22,57 @@ impl Core {
         self.doorkeeper.is_banned(&self.directory, flow.remote.ip(), now)
     }
 
-    /// Whether a message gets no answer at all. Only requests that begin something are looked at: what belongs to a
-    /// dialog, an ACK and a CANCEL pass, and so does every response.
-    pub(crate) fn drops(&mut self, flow: &Flow, message: &Message, now: Instant) -> bool {
+    /// Whether a message that begins something gets no answer at all. Looked at where it is read, whosever it is.
+    pub(crate) fn begins_too_much(&mut self, flow: &Flow, message: &Message, now: Instant) -> bool {
         let begins = message.is_request()
             && !matches!(message.method(), Some(Method::Ack | Method::Cancel))
             && message.to().is_ok_and(|to| to.tag().is_none());
-        begins && self.doorkeeper.drops(&self.directory, flow.remote.ip(), message, now)
+        begins && self.drops(flow, message, now)
+    }
+
+    /// Takes a valid message that is this shard's.
+    pub(crate) fn take(&mut self, flow: Flow, message: Message, now: Instant) {
+        match self.judge(&flow, &message, now) {
+            Judged::Pass => self.transactions.handle_message(flow, message, now),
+            Judged::Stray => self.stray(&flow, &message),
+            Judged::Drop => {}
+        }
+    }
+
+    /// What becomes of it. What is within something that we know passes without a look at its source, and so does every
+    /// ACK and response; what is within nothing costs its source as much as what begins something, which has paid.
+    fn judge(&mut self, flow: &Flow, message: &Message, now: Instant) -> Judged {
+        let judged = match message.method() {
+            // The layer below answers a CANCEL without state where it fits no INVITE.
+            Some(Method::Cancel) if !self.transactions.knows(message) => Judged::Pass,
+            None | Some(Method::Ack | Method::Cancel) => return Judged::Pass,
+            Some(_) if message.to().is_ok_and(|to| to.tag().is_none()) => return Judged::Pass,
+            Some(_) if self.is_within(message) => return Judged::Pass,
+            Some(_) => Judged::Stray,
+        };
+        if self.drops(flow, message, now) { Judged::Drop } else { judged }
+    }
+
+    /// Whether a request gets no answer at all, since its source has sent too many.
+    pub(crate) fn drops(&mut self, flow: &Flow, request: &Message, now: Instant) -> bool {
+        self.doorkeeper.drops(&self.directory, flow.remote.ip(), request, now)
+    }
+
+    /// Whether a request with a To-tag is within a dialog, a subscription or a proxied call of ours, or repeats one that
+    /// was and has its answer.
+    fn is_within(&self, request: &Message) -> bool {
+        self.dialogs.find(request).is_some()
+            || self.proxies.knows(request)
+            || self.events.notifier.knows(request)
+            || self.transactions.knows(request)
+    }
+
+    /// Answers a request that is within nothing we know, and forgets it: a transaction for each would be a table that
+    /// strangers fill (RFC 3261 section 12.2.2).
+    fn stray(&mut self, flow: &Flow, request: &Message) {
+        self.counters.sip_strays += 1;
+        let response = ResponseWriter::to(request, 481, reason_phrase(481), flow.remote).finish();
+        self.transactions.send(respond_target(request, flow), response);
     }
 
     /// The sources that are not listened to.

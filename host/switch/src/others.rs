@@ -59,7 +59,7 @@ impl Core {
     pub(crate) fn settle_owner(&mut self, flow: Flow, message: Message, now: Instant) {
         let shards = self.others.shards;
         if shards.is_alone() {
-            return self.transactions.handle_message(flow, message, now);
+            return self.take(flow, message, now);
         }
         let around = Around {
             directory: &self.directory,
@@ -69,7 +69,7 @@ impl Core {
         };
         let shard = owner(&message, &flow, &around);
         if shard == shards.own() {
-            return self.transactions.handle_message(flow, message, now);
+            return self.take(flow, message, now);
         }
         self.counters.handed_over += 1;
         self.out.push_back(Output::HandOver { shard, flow, message });
@@ -78,7 +78,7 @@ impl Core {
     /// A message that another shard has read, and passed by its guard.
     pub(crate) fn handed(&mut self, flow: Flow, message: Message, now: Instant) {
         self.counters.handed_in += 1;
-        self.transactions.handle_message(flow, message, now);
+        self.take(flow, message, now);
     }
 
     /// Another shard knows something.

@@ -46,6 +46,12 @@ impl Layer {
         }
     }
 
+    /// Whether a request repeats one that a transaction of ours has, or is the CANCEL or ACK of one.
+    #[must_use]
+    pub fn knows(&self, request: &Message) -> bool {
+        self.servers.knows(request)
+    }
+
     /// The transport failed: connection refused or lost, or an ICMP error (section 17.1.4, 17.2.4).
     pub fn handle_flow_failed(&mut self, flow: &Flow, now: Instant) {
         for key in self.shared.on_flow(flow) {

@@ -129,6 +129,14 @@ impl Servers {
         }
     }
 
+    /// Whether a request repeats one that a transaction has, or is the CANCEL or ACK of one.
+    pub(crate) fn knows(&self, request: &Message) -> bool {
+        let Some(method) = request.method() else { return false };
+        let mut id = String::new();
+        let mut has = |method| matching::server_id(&mut id, request, method) && self.ids.contains_key(id.as_str());
+        has(method) || (method == Method::Cancel && has(Method::Invite))
+    }
+
     /// The transaction user answers.
     pub(crate) fn respond(
         &mut self,
