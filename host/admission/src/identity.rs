@@ -15,8 +15,8 @@ const WISHES_MAX: usize = 8;
 pub struct Presented {
     /// The number.
     pub user: String,
-    /// Whether the account owns every identity in the request: only then may the request go on as it is, to be shown to
-    /// somebody else by a proxy.
+    /// Whether the account owns every identity in the request, and it says nothing else of the caller or to the phone
+    /// that is called: only then may the request go on as it is, to be shown to somebody else by a proxy.
     pub all_owned: bool,
 }
 
@@ -31,14 +31,31 @@ pub fn presented(directory: &Directory, account: &Account, request: &Message) ->
         return Presented { user: said.unwrap_or_else(|| account.username.clone()), all_owned: false };
     }
     let mut found: Option<String> = None;
-    let mut all_owned = true;
+    let mut all_owned = SAID_FOR_OTHERS.into_iter().all(|name| request.header(name).is_none());
     for value in wishes.by_ref().take(WISHES_MAX) {
+        all_owned &= is_own_name(account, value);
         let own = number_of(value).and_then(|wish| owned(directory, account, &wish));
         all_owned &= own.is_some();
         found = found.or(own);
     }
     all_owned &= wishes.next().is_none();
     Presented { user: found.unwrap_or_else(|| account.username.clone()), all_owned }
+}
+
+/// What a phone may not say to another: who sent the call on, who vouches for it, how it is to ring or be answered.
+const SAID_FOR_OTHERS: [Name<'static>; 6] =
+    [Name::Diversion, Name::HistoryInfo, Name::Identity, Name::ReferredBy, Name::AlertInfo, Name::CallInfo];
+
+/// Whether an identity's display name is the account's, or its number once more, or none.
+fn is_own_name(account: &Account, value: HeaderValue<'_>) -> bool {
+    let Ok(party) = value.name_addr() else { return false };
+    let Some(name) = party.display() else { return true };
+    let name = name.trim();
+    let number = party.uri().user_unescaped();
+    name.is_empty()
+        || name == account.display_name
+        || name == account.username
+        || number.is_some_and(|number| number == name)
 }
 
 /// The number or user part of an identity.
@@ -51,6 +68,20 @@ fn number_of(value: HeaderValue<'_>) -> Option<String> {
     }
     let looks_dialled = text.bytes().all(|b| b.is_ascii_digit() || b"+-.() ".contains(&b));
     Some(if looks_dialled { text.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect() } else { text })
+}
+
+/// What a Request-URI dials, as the directory writes it: without escapes (`*21%23` is `*21#`, RFC 3261 section 19.1.2),
+/// and of a tel URI without the separators that are for people. `None` where it holds what nobody dials: blanks, control
+/// bytes, quotes and angle brackets.
+#[must_use]
+pub fn dialled(uri: UriRef<'_>) -> Option<String> {
+    let user = match uri.is_tel() {
+        true => tel_number(uri).chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')')).collect(),
+        false => uri.user_unescaped().unwrap_or_default().into_owned(),
+    };
+    let strange =
+        |c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | '"' | char::REPLACEMENT_CHARACTER);
+    (!user.contains(strange)).then_some(user)
 }
 
 fn tel_number(uri: UriRef<'_>) -> String {
@@ -204,13 +235,23 @@ mod tests {
     #[test]
     fn what_an_account_does_not_own_is_not_shown_to_anybody() {
         let directory = directory();
-        let alice = account(1, "alice", false);
+        let alice = Account { display_name: "Alice A.".to_owned(), ..account(1, "alice", false) };
         for (lines, all_owned) in [
             ("From: <sip:alice@acme.example>;tag=1", true),
             ("P-Asserted-Identity: <sip:+3311@x>, <tel:+3312>\r\nFrom: <sip:201@x>;tag=1", true),
             ("P-Asserted-Identity: <sip:112@x>\r\nFrom: <sip:alice@x>;tag=1", false),
             ("Remote-Party-ID: <sip:bob@x>\r\nFrom: <sip:alice@x>;tag=1", false),
             ("From: <sip:anonymous@anonymous.invalid>;tag=1", false),
+            ("From: \"Alice A.\" <sip:alice@x>;tag=1", true),
+            ("From: \"201\" <sip:201@x>;tag=1", true),
+            ("From: \"Police 110\" <sip:alice@x>;tag=1", false),
+            ("P-Asserted-Identity: \"CEO\" <sip:201@x>\r\nFrom: <sip:alice@x>;tag=1", false),
+            ("Diversion: <sip:boss@x>\r\nFrom: <sip:alice@x>;tag=1", false),
+            ("History-Info: <sip:boss@x>;index=1\r\nFrom: <sip:alice@x>;tag=1", false),
+            ("Referred-By: <sip:boss@x>\r\nFrom: <sip:alice@x>;tag=1", false),
+            ("Identity: a.b.c;info=<https://x/y>\r\nFrom: <sip:alice@x>;tag=1", false),
+            ("Alert-Info: <http://x>;info=alert-autoanswer\r\nFrom: <sip:alice@x>;tag=1", false),
+            ("Call-Info: <sip:x>;answer-after=0\r\nFrom: <sip:alice@x>;tag=1", false),
         ] {
             assert_eq!(presented(&directory, &alice, &invite(lines)).all_owned, all_owned, "{lines}");
         }

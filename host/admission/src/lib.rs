@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 pub use domain::Domains;
 pub use guard::{Guard, GuardConfig, GuardCounters, Rate, SCANNERS, UnknownDomain, Verdict, Word};
-pub use identity::{Presented, presented};
+pub use identity::{Presented, dialled, presented};
 pub use overload::{Load, Shedder, ShedderConfig, ShedderCounters};
 pub use trunk::AdmittedTrunk;
 

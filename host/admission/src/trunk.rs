@@ -111,7 +111,7 @@ fn ddi_of<'d>(directory: &'d Directory, trunk: &Trunk, number: &str) -> Option<(
 /// says beside it (RFC 7315 section 4.2 P-Called-Party-ID, then To).
 fn dialled(request: &Message, by_line: bool) -> Vec<String> {
     if !by_line {
-        return request.request_uri().and_then(|uri| uri.user().map(str::to_owned)).into_iter().collect();
+        return request.request_uri().and_then(crate::dialled).into_iter().collect();
     }
     let called = first(request, Name::PCalledPartyId).and_then(|(user, _)| user);
     let to = request.to().ok().and_then(|to| number_of(&to));

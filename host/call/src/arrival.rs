@@ -140,7 +140,11 @@ pub(crate) fn callee_party(user: &str, domain: &str) -> Party {
 
 /// `sip:user@domain`, of parts that need no escapes.
 pub(crate) fn sip_uri(user: &str, domain: &str) -> String {
-    ["sip:", user, "@", domain].concat()
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"+-_.*".contains(&b);
+    if user.bytes().all(plain) {
+        return ["sip:", user, "@", domain].concat();
+    }
+    format!("sip:{}@{domain}", crate::identity::escaped(user))
 }
 
 /// The header fields of a request that a plugin may see: no credentials, and nothing that is the switch's own.

@@ -1,5 +1,6 @@
 //! One device of an account: a GRUU rings it alone (RFC 5627), and if its flow fails its next flow is tried (RFC 5626).
 
+use crate::arrival::sip_uri;
 use crate::leg::{Ending, LegNo};
 use crate::step::Step;
 use crate::target::{Branch, PLAIN};
@@ -82,7 +83,7 @@ impl Step<'_, '_> {
             return false;
         };
         let domain = self.floors.directory.company(self.call.info.company).map_or("", |c| c.domain.as_str());
-        let branch = Branch::of_binding(next, account, (&format!("sip:{party}@{domain}"), &party));
+        let branch = Branch::of_binding(next, account, (&sip_uri(&party, domain), &party));
         flows.tried.push(branch.request_uri.clone());
         self.end_leg(no, *ending);
         let Some(hunt) = self.hunt_mut() else { return true };

@@ -4,6 +4,7 @@
 //! The trunk's layer says which servers there are and in what order; the servers of one target are tried one after the
 //! other, each as a leg of its own, and the plan goes on when none is left.
 
+use crate::arrival::sip_uri;
 use crate::leg::{Ending, LegNo, Progress};
 use crate::proving::OurWord;
 use crate::step::{Step, cause_info};
@@ -138,8 +139,8 @@ impl Step<'_, '_> {
         let patience = Duration::from_millis(u64::from(trunk.answer_ms));
         Branch {
             flow: route.flow,
-            request_uri: format!("sip:{number}@{}{transport}", route.host),
-            to_uri: format!("sip:{number}@{}", route.host),
+            request_uri: sip_uri(&number, &route.host) + &transport,
+            to_uri: sip_uri(&number, &route.host),
             account: None,
             q: 1000,
             party: number,

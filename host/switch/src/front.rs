@@ -7,7 +7,7 @@ use admission::{Admission, Admitted};
 use bytes::Bytes;
 use call::Arrival;
 use model::{CompanyKind, Flow, Instant, Transport};
-use sip_message::{Message, Method, Name, ParseError, ResponseWriter, reason_phrase};
+use sip_message::{Message, Method, Name, ParseError, ResponseWriter, UriRef, reason_phrase};
 use sip_transaction::ServerKey;
 use std::sync::Arc;
 
@@ -140,13 +140,21 @@ impl Core {
         }
         let Some(admitted) = self.admit(key, &flow, request, now) else { return };
         let Some(uri) = request.request_uri() else { return self.answer(key, &flow, request, 400, &[], now) };
-        if uri.user().is_none_or(str::is_empty) {
+        let service = is_emergency_service(uri);
+        if !service && uri.user().is_none_or(str::is_empty) {
             return self.answer(key, &flow, request, 484, &[], now);
         }
-        if !self.doorkeeper.serves(&self.directory, admitted.company(), uri.host()) {
+        // A tel URI names no domain: it is dialled within the caller's (RFC 3966 section 5.1.5).
+        let without_domain = service || uri.is_tel();
+        if !without_domain && !self.doorkeeper.serves(&self.directory, admitted.company(), uri.host()) {
             return self.answer(key, &flow, request, 404, &[], now);
         }
-        let Some((user, gruu)) = self.called(uri, admitted.company().id, now) else {
+        let called = match service {
+            // Whichever of its services is called: the first of the company's numbers for them.
+            true => admitted.company().rules.emergency.first().map(|e| (e.number.clone(), None)),
+            false => self.called(uri, admitted.company().id, now),
+        };
+        let Some((user, gruu)) = called else {
             return self.answer(key, &flow, request, 404, &[], now);
         };
         let presented = admission::presented(&self.directory, admitted.account(), request);
@@ -242,10 +250,20 @@ fn of_carrier(admitted: &Admitted, flow: &Flow, request: &Message) -> Result<(),
     if admitted.verified() == "address" { Ok(()) } else { Err(403) }
 }
 
+/// Whether a URI is the emergency service, or one of its parts such as `urn:service:sos.fire` (RFC 5031 section 4.2).
+fn is_emergency_service(uri: UriRef<'_>) -> bool {
+    const SOS: &str = "urn:service:sos";
+    let text = uri.as_str();
+    let rest =
+        text.get(..SOS.len()).filter(|start| start.eq_ignore_ascii_case(SOS)).and_then(|_| text.get(SOS.len()..));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 /// The checks of RFC 3261 section 8.2 that need no state.
 fn screen(request: &Message) -> Result<(), Refusal> {
     let scheme = request.request_uri().map_or("", |uri| uri.scheme());
-    if !["sip", "sips", "tel"].iter().any(|s| scheme.eq_ignore_ascii_case(s)) {
+    let service = request.is_method(Method::Invite) && request.request_uri().is_some_and(is_emergency_service);
+    if !service && !["sip", "sips", "tel"].iter().any(|s| scheme.eq_ignore_ascii_case(s)) {
         return Err((416, Vec::new()));
     }
     if request.max_forwards() == Some(0) && !matches!(request.method(), Some(Method::Options | Method::Register)) {

@@ -14,7 +14,7 @@ impl Core {
         now: Instant,
     ) -> Option<(String, Option<GruuTarget>)> {
         let user = uri.user().unwrap_or_default();
-        let Some(gr) = uri.param("gr") else { return Some((user.to_owned(), None)) };
+        let Some(gr) = uri.param("gr") else { return Some((admission::dialled(uri)?, None)) };
         if gr.is_empty() {
             let target = self.registrar.temporary_gruu(user, now)?;
             let account = self.directory.account_by_id(target.account)?;
