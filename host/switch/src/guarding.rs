@@ -44,10 +44,10 @@ impl Core {
     fn judge(&mut self, flow: &Flow, message: &Message, now: Instant) -> Judged {
         let judged = match message.method() {
             // The layer below answers a CANCEL without state where it fits no INVITE.
-            Some(Method::Cancel) if !self.transactions.knows(message) => Judged::Pass,
+            Some(Method::Cancel) if !self.transactions.knows(flow, message) => Judged::Pass,
             None | Some(Method::Ack | Method::Cancel) => return Judged::Pass,
             Some(_) if message.to().is_ok_and(|to| to.tag().is_none()) => return Judged::Pass,
-            Some(_) if self.is_within(message) => return Judged::Pass,
+            Some(_) if self.is_within(flow, message) => return Judged::Pass,
             Some(_) => Judged::Stray,
         };
         if self.drops(flow, message, now) { Judged::Drop } else { judged }
@@ -60,11 +60,11 @@ impl Core {
 
     /// Whether a request with a To-tag is within a dialog, a subscription or a proxied call of ours, or repeats one that
     /// was and has its answer.
-    fn is_within(&self, request: &Message) -> bool {
+    fn is_within(&self, flow: &Flow, request: &Message) -> bool {
         self.dialogs.find(request).is_some()
             || self.proxies.knows(request)
             || self.events.notifier.knows(request)
-            || self.transactions.knows(request)
+            || self.transactions.knows(flow, request)
     }
 
     /// Answers a request that is within nothing we know, and forgets it: a transaction for each would be a table that

@@ -48,8 +48,8 @@ impl Layer {
 
     /// Whether a request repeats one that a transaction of ours has, or is the CANCEL or ACK of one.
     #[must_use]
-    pub fn knows(&self, request: &Message) -> bool {
-        self.servers.knows(request)
+    pub fn knows(&self, flow: &Flow, request: &Message) -> bool {
+        self.servers.knows(flow, request)
     }
 
     /// The transport failed: connection refused or lost, or an ICMP error (section 17.1.4, 17.2.4).

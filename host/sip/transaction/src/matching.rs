@@ -4,6 +4,7 @@
 //! that a look-up allocates nothing.
 
 use core::fmt::Write;
+use core::net::IpAddr;
 use sip_message::{Message, Method};
 
 const END: char = '\n';
@@ -12,9 +13,13 @@ const END: char = '\n';
 ///
 /// ACK and CANCEL are looked up as the INVITE they belong to. With the magic cookie: branch, sent-by and method. For
 /// phones of RFC 2543: Request-URI, From-tag, Call-ID, CSeq number, the whole top Via and the method. The To-tag is
-/// left out there, since the ACK has the one that our response gave.
-pub(crate) fn server_id(out: &mut String, request: &Message, method: Method<'_>) -> bool {
+/// left out there, since the ACK has the one that our response gave. And always the address it came from: phones behind
+/// two NATs may have the same private sent-by and count their branches alike.
+pub(crate) fn server_id(out: &mut String, source: IpAddr, request: &Message, method: Method<'_>) -> bool {
     out.clear();
+    // Writing into a String cannot fail.
+    let _ = write!(out, "{}", source.to_canonical());
+    out.push(END);
     let Ok(via) = request.top_via() else { return false };
     let method = if method == Method::Ack { Method::Invite } else { method };
     if via.has_magic_cookie() {

@@ -106,7 +106,7 @@ impl Servers {
     /// A request came.
     pub(crate) fn handle_request(&mut self, cx: &mut Shared, flow: Flow, request: Message, now: Instant) {
         let Some(method) = request.method() else { return };
-        if !matching::server_id(&mut self.scratch, &request, method) {
+        if !matching::server_id(&mut self.scratch, flow.remote.ip(), &request, method) {
             cx.counters.unusable += 1;
             return;
         }
@@ -130,10 +130,12 @@ impl Servers {
     }
 
     /// Whether a request repeats one that a transaction has, or is the CANCEL or ACK of one.
-    pub(crate) fn knows(&self, request: &Message) -> bool {
+    pub(crate) fn knows(&self, flow: &Flow, request: &Message) -> bool {
         let Some(method) = request.method() else { return false };
         let mut id = String::new();
-        let mut has = |method| matching::server_id(&mut id, request, method) && self.ids.contains_key(id.as_str());
+        let mut has = |method| {
+            matching::server_id(&mut id, flow.remote.ip(), request, method) && self.ids.contains_key(id.as_str())
+        };
         has(method) || (method == Method::Cancel && has(Method::Invite))
     }
 
@@ -232,7 +234,7 @@ impl Servers {
     /// Section 9.2: a CANCEL is answered here; above learns of it while the INVITE has no final response.
     fn cancel(&mut self, cx: &mut Shared, flow: Flow, request: Message, now: Instant) {
         let own_id = core::mem::take(&mut self.scratch);
-        let has_id = matching::server_id(&mut self.scratch, &request, Method::Invite);
+        let has_id = matching::server_id(&mut self.scratch, flow.remote.ip(), &request, Method::Invite);
         let invite = self.ids.get(self.scratch.as_str()).copied().filter(|_| has_id);
         self.scratch = own_id;
         let found = invite.and_then(|key| Some((key, self.table.get(&key)?)));

@@ -190,3 +190,20 @@ fn twenty_thousand_transactions_come_and_go() {
     assert_eq!(events(&mut layer).len(), 10_000);
     assert!(layer.is_clean() && layer.is_empty());
 }
+
+#[test]
+fn phones_behind_two_nats_may_count_their_branches_alike() {
+    let mut layer = layer();
+    let options = incoming("OPTIONS", "z9hG4bK1");
+    let (first, _) = receive(&mut layer, &options, ms(0));
+    let from = |ip: [u8; 4]| Flow { remote: (ip, 5060).into(), ..udp() };
+    layer.handle_message(from([198, 51, 100, 7]), parse(options.clone()), ms(10));
+    let Some(Event::Request { key: second, request, flow }) = layer.poll_event() else { panic!("taken for a copy") };
+    assert_ne!(first, second);
+    assert_eq!(layer.respond(second, reply(&request, 200), ms(20)), Ok(()));
+    assert_eq!(sent(&mut layer)[0].flow.remote.ip(), flow.remote.ip(), "each is answered where it is");
+    // Nor does a stranger who guesses the branch cancel another's call.
+    let (_, _) = receive(&mut layer, &incoming("INVITE", "z9hG4bK2"), ms(30));
+    layer.handle_message(from([198, 51, 100, 7]), parse(incoming("CANCEL", "z9hG4bK2")), ms(40));
+    assert_eq!((lines(&mut layer), events(&mut layer)), (vec!["481".to_owned()], vec![]));
+}
