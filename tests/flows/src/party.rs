@@ -144,6 +144,11 @@ impl Party {
              To: <sip:{number}@demo.test>\r\nCall-ID: call-{}\r\nCSeq: {} INVITE\r\nContact: <sip:{}@{}>\r\n{body}",
             self.number, self.local_tag, self.name, self.cseq, self.number, self.address
         );
+        // Another Request-URI, as it is.
+        let message = match words.iter().find_map(|w| w.strip_prefix("uri=")) {
+            Some(uri) => message.replacen(&format!("sip:{number}@demo.test{gruu}"), uri, 1),
+            None => message,
+        };
         self.sent_invite = Some(message.clone());
         message
     }
