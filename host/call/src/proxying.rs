@@ -295,7 +295,9 @@ impl Step<'_, '_> {
         let Asked { mut target, name, .. } = proxying.asked.swap_remove(at);
         let setup = self.floors.setup;
         let found = resolved.hops.as_ref().map_err(|why| why.cause());
-        let flows = found.map(|hops| hops.iter().filter_map(|hop| setup.flow_for(hop)).collect::<Vec<_>>());
+        let (floors, company) = (&*self.floors, self.call.info.company);
+        let flow = |hop| setup.flow_for(hop).filter(|flow| target::may_reach(floors, company, flow).is_ok());
+        let flows = found.map(|hops| hops.iter().filter_map(flow).collect::<Vec<_>>());
         let found = flows.and_then(|mut flows| {
             self.floors.hops.sort(&mut flows, now);
             let first = flows.first().ok_or(Cause::NextHopUnknown)?.remote.ip();

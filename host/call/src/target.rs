@@ -3,7 +3,7 @@
 use crate::arrival::sip_uri;
 use crate::floors::Floors;
 use crate::trunk::ToCarrier;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use model::{AccountId, Cause, CompanyId, Endpoint, Flow, HeaderPolicy, Transport};
 use sip_message::UriRef;
 
@@ -47,7 +47,7 @@ pub(crate) const PLAIN: HeaderPolicy = HeaderPolicy {
 pub(crate) fn branches(floors: &Floors<'_>, company: CompanyId, endpoint: &Endpoint) -> Result<Vec<Branch>, Cause> {
     match endpoint {
         Endpoint::Account(name) => of_account(floors, company, name),
-        Endpoint::Uri(uri) => of_uri(floors, uri).map(|b| vec![b]),
+        Endpoint::Uri(uri) => of_uri(floors, company, uri).map(|b| vec![b]),
         // One server after the other: `Step::ring_trunk`.
         Endpoint::Trunk { .. } => Err(Cause::PlanInvalid),
     }
@@ -92,7 +92,7 @@ fn of_account(floors: &Floors<'_>, company: CompanyId, name: &str) -> Result<Vec
 }
 
 /// Literal addresses only: names are looked up by the shell in a later issue, never on a shard.
-fn of_uri(floors: &Floors<'_>, text: &str) -> Result<Branch, Cause> {
+fn of_uri(floors: &Floors<'_>, company: CompanyId, text: &str) -> Result<Branch, Cause> {
     let uri = UriRef::parse(text).map_err(|_| Cause::PlanInvalid)?;
     let ip = uri.host_ip().ok_or(Cause::PlanInvalid)?;
     let transport = match uri.param("transport") {
@@ -102,6 +102,7 @@ fn of_uri(floors: &Floors<'_>, text: &str) -> Result<Branch, Cause> {
     };
     let flow =
         floors.setup.flow_to(transport, SocketAddr::new(ip, uri.port_or_default())).ok_or(Cause::TransportFailed)?;
+    may_reach(floors, company, &flow)?;
     let party = uri.user().unwrap_or_default().to_owned();
     let (request_uri, to_uri) = (text.to_owned(), text.to_owned());
     Ok(Branch {
@@ -116,4 +117,37 @@ fn of_uri(floors: &Floors<'_>, text: &str) -> Result<Branch, Cause> {
         route_set: Vec::new(),
         device: None,
     })
+}
+
+/// Whether a plan of this company may name the place that a flow leads to. Whoever is sent an INVITE from here takes it for
+/// the switch's: so it may not be another brand's carrier or telephone system, nor the switch itself, nor what only the
+/// machine or its own network reaches.
+///
+/// # Errors
+/// [`Cause::Forbidden`].
+pub(crate) fn may_reach(floors: &Floors<'_>, company: CompanyId, flow: &Flow) -> Result<(), Cause> {
+    let (from, to) = (flow.local.ip().to_canonical(), flow.remote.ip().to_canonical());
+    let brand = floors.directory.company(company).map(|c| c.brand).ok_or(Cause::Forbidden)?;
+    let itself = floors.setup.listeners.iter().any(|l| l.local == flow.remote) || flow.remote == flow.local;
+    let nowhere = to.is_unspecified() || to.is_multicast();
+    // What is near the switch is reached from a listener that is there too, or not at all.
+    let inside = nearness(to) > if from.is_unspecified() { 1 } else { nearness(from) };
+    if itself || nowhere || inside || floors.directory.is_other_brands(brand, to) {
+        return Err(Cause::Forbidden);
+    }
+    Ok(())
+}
+
+/// How near to the machine an address is: the world, a private network, a link, the machine itself.
+fn nearness(ip: IpAddr) -> u8 {
+    let (host, link, private) = match ip {
+        IpAddr::V4(ip) => (ip.is_loopback(), ip.is_link_local(), ip.is_private()),
+        IpAddr::V6(ip) => (ip.is_loopback(), ip.is_unicast_link_local(), ip.is_unique_local()),
+    };
+    match (host, link, private) {
+        (true, ..) => 3,
+        (_, true, _) => 2,
+        (.., true) => 1,
+        (false, false, false) => 0,
+    }
 }

@@ -440,6 +440,12 @@ impl Directory {
         self.direct.range(ports).any(|(_, account)| account.enabled)
     }
 
+    /// The companies whose enabled accounts with direct connectivity are at this address.
+    pub(crate) fn directs_at(&self, address: IpAddr) -> impl Iterator<Item = CompanyId> {
+        let ports = SocketAddr::new(address, 0)..=SocketAddr::new(address, u16::MAX);
+        self.direct.range(ports).filter(|(_, account)| account.enabled).map(|(_, account)| account.company)
+    }
+
     /// An extension of a company.
     #[must_use]
     pub fn extension(&self, company: CompanyId, number: &str) -> Option<&Arc<Extension>> {

@@ -252,6 +252,17 @@ impl Directory {
     }
 }
 
+impl Directory {
+    /// Whether calls of another brand than this come from the address, or go there: it is of a network or a server that
+    /// an enabled trunk of that brand names, or a direct account of it is there.
+    #[must_use]
+    pub fn is_other_brands(&self, brand: BrandId, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trunks.is_other_brands(brand, address)
+            || self.directs_at(address).any(|company| self.company(company).is_none_or(|c| c.brand != brand))
+    }
+}
+
 /// The shortest prefix that a carrier's network has: IPv4, IPv6.
 const CARRIER_PREFIX_MIN: (u8, u8) = (8, 16);
 
@@ -296,6 +307,15 @@ impl TrunkTable {
             let here = IpNet::new(remote, *length).ok().and_then(|network| self.sources.get(&network.trunc()));
             here.is_some_and(|here| here.iter().any(|(_, id)| enabled(id)))
         })
+    }
+
+    fn is_other_brands(&self, brand: BrandId, address: IpAddr) -> bool {
+        let foreign = |trunk: &Trunk| trunk.enabled && trunk.brand != brand;
+        let at = |trunk: &Trunk| {
+            trunk.sources.iter().any(|source| source.network.contains(&address))
+                || trunk.servers.iter().any(|server| server.host.parse() == Ok(address))
+        };
+        self.trunks.values().any(|trunk| foreign(trunk) && at(trunk))
     }
 
     fn of(&self, here: &[(Option<SocketAddr>, TrunkId)], listener: Option<SocketAddr>) -> Vec<&Arc<Trunk>> {

@@ -508,6 +508,7 @@ fn directory_of(
     ruled: &Ruled,
 ) -> Directory {
     let brand = Brand { id: BrandId(1), name: "demo".to_owned(), default_verdict: DefaultVerdict::Refuse };
+    let rival = Brand { id: BrandId(2), name: "rival".to_owned(), ..brand.clone() };
     let company = Company {
         id: CompanyId(1),
         brand: BrandId(1),
@@ -557,7 +558,7 @@ fn directory_of(
     let (filter, record) = (&ruled.call_filter, ruled.record);
     let ddis = ddis.into_iter().map(|ddi| Ddi { call_filter: filter.clone(), target: target(&ddi), record, ..ddi });
     let extensions = ruled.extensions.iter().cloned().chain([extension]).collect();
-    Directory::build(1, vec![brand], vec![company], accounts.chain([erin]).collect(), extensions, ddis.collect())
+    Directory::build(1, vec![brand, rival], vec![company], accounts.chain([erin]).collect(), extensions, ddis.collect())
         .and_then(|directory| directory.with_lists(vec![list]))
         .and_then(|directory| directory.with_rules(ruled.rules.clone()))
         .map(|directory| directory.with_brand_rules([(BrandId(1), ruled.brand.clone())]))

@@ -53,7 +53,7 @@ fn trunk(id: TrunkId, name: &str, settings: &[&str]) -> Trunk {
     let credentials = value("auth").and_then(|auth| auth.split_once(':'));
     Trunk {
         id,
-        brand: BrandId(1),
+        brand: BrandId(number("brand").map_or(1, i64::from)),
         name: name.to_owned(),
         enabled: true,
         servers: servers
