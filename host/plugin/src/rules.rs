@@ -12,7 +12,7 @@ use model::{
 };
 
 /// Names that carry the transaction, the dialog, the body or credentials; with the compact forms of RFC 3261 7.3.3.
-const FORBIDDEN_HEADERS: [&str; 26] = [
+const FORBIDDEN_HEADERS: [&str; 37] = [
     "via",
     "v",
     "route",
@@ -39,6 +39,18 @@ const FORBIDDEN_HEADERS: [&str; 26] = [
     "www-authenticate",
     "proxy-authenticate",
     "path",
+    // What dialogs, reliable responses and session timers agree on, and who vouches for the caller.
+    "require",
+    "supported",
+    "k",
+    "session-expires",
+    "x",
+    "min-se",
+    "rack",
+    "rseq",
+    "replaces",
+    "identity",
+    "y",
 ];
 const HEADER_OPS_MAX: usize = 32;
 const HEADER_VALUE_MAX: usize = 1_024;

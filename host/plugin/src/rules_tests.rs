@@ -100,7 +100,25 @@ fn uris_are_literal_and_carry_no_headers() {
 
 #[test]
 fn the_switchs_own_headers_cannot_be_changed_in_any_spelling() {
-    for name in ["Via", "v", "ROUTE", "Record-Route", "Contact", "m", "Call-ID", "I", "CSeq", "From", "t", "L"] {
+    for name in [
+        "Via",
+        "v",
+        "ROUTE",
+        "Record-Route",
+        "Contact",
+        "m",
+        "Call-ID",
+        "I",
+        "CSeq",
+        "From",
+        "t",
+        "L",
+        "Require",
+        "Session-Expires",
+        "X",
+        "RAck",
+        "Identity",
+    ] {
         assert!(header_ops(set(name, "x")).is_err(), "{name}");
         assert!(header_ops(vec![WitHeaderOp::Remove(name.to_owned())]).is_err(), "{name}");
     }
