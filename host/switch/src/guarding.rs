@@ -61,8 +61,8 @@ impl Core {
     /// Whether a request with a To-tag is within a dialog, a subscription or a proxied call of ours, or repeats one that
     /// was and has its answer.
     fn is_within(&self, flow: &Flow, request: &Message) -> bool {
-        self.dialogs.find(request).is_some()
-            || self.proxies.knows(request)
+        self.proxies.knows(request)
+            || self.dialogs.find(request).is_some()
             || self.events.notifier.knows(request)
             || self.transactions.knows(flow, request)
     }

@@ -1,7 +1,7 @@
 //! The layer: the table of usages, the maps that find one, the timers that wake one.
 
 use crate::ack::{AckTable, repeated};
-use crate::dialog::{Dialog, call_id, from_tag, to_tag};
+use crate::dialog::{Dialog, call_id};
 use crate::request::failure_status;
 use crate::usage::{Cx, Index, Phase, Purpose, Ringing, Said, Usage};
 use crate::write::{Reply, stray_reply};
@@ -525,9 +525,10 @@ impl Layer {
     /// The usage a request of the remote is in (section 12.2.2).
     #[must_use]
     pub fn find(&self, request: &Message) -> Option<DialogKey> {
-        let key = *self.index.tags.get(&to_tag(request))?;
+        let (to, from) = (request.to().ok()?, request.from().ok()?);
+        let key = *self.index.tags.get(to.tag().unwrap_or_default())?;
         let usage = self.usages.get(&key)?;
-        usage.matches(call_id(request), &from_tag(request)).then_some(key)
+        usage.matches(call_id(request), from.tag().unwrap_or_default()).then_some(key)
     }
 
     /// The usage that has this tag of ours.
