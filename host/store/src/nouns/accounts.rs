@@ -1,9 +1,11 @@
 //! Accounts: SIP credentials. Only the digest secrets are kept, never a password.
 
 use super::rules;
+use super::trunks::keep_apart;
 use crate::sql::{args, in_scope, statements, stored, translated};
 use crate::{Db, OpContext, Page, Sorted, StoreError, check};
 use core::net::SocketAddr;
+use ipnet::IpNet;
 use model::{Account, AccountId, CompanyId, Forward, Ha1, MediaSecurity};
 
 macro_rules! columns {
@@ -83,6 +85,10 @@ pub struct NewAccount {
     pub enabled: bool,
 }
 
+fn network_of(direct: Option<SocketAddr>) -> Vec<IpNet> {
+    direct.map(|at| IpNet::from(at.ip().to_canonical())).into_iter().collect()
+}
+
 /// The operations on accounts.
 #[derive(Clone, Copy, Debug)]
 pub struct Accounts<'a>(pub(crate) &'a Db);
@@ -107,11 +113,11 @@ impl Accounts<'_> {
             direct.as_deref(),
             new.enabled,
         ];
-        match self.0.write_one::<AccountRow>(CREATE, args).await {
-            Ok(row) => row.try_into(),
-            Err(StoreError::NotFound { .. }) => Err(StoreError::NotFound { what: "company" }),
-            Err(other) => Err(other),
-        }
+        let mut tx = self.0.begin().await?;
+        let row = tx.one::<AccountRow>(CREATE, args).await?.ok_or(StoreError::NotFound { what: "company" })?;
+        keep_apart(&mut tx, ctx, ("direct", &network_of(new.direct))).await?;
+        self.0.commit(tx).await?;
+        row.try_into()
     }
 
     /// One account.
@@ -183,6 +189,7 @@ impl Accounts<'_> {
         ];
         let mut tx = self.0.begin().await?;
         let row = tx.one::<AccountRow>(UPDATE, args).await?.ok_or(StoreError::NotFound { what: "account" })?;
+        keep_apart(&mut tx, ctx, ("direct", &network_of(account.direct))).await?;
         let (company, own) = (CompanyId(row.company_id), &account.rules);
         rules::has_ddi(&mut tx, ctx, company, own.outgoing_ddi.as_deref()).await?;
         rules::note_uses(&mut tx, ctx, (company, rules::User::Account(row.id)), own.uses()).await?;

@@ -4,6 +4,8 @@ use super::translation_sets::brands_own;
 use crate::secrets::SecretKey;
 use crate::sql::{Arg, Tx, args, statements, stored};
 use crate::{Db, OpContext, Page, StoreError, check};
+use core::net::SocketAddr;
+use ipnet::IpNet;
 use model::{BrandId, TranslationSetId, Trunk, TrunkCredentials, TrunkId, TrunkSource};
 
 macro_rules! columns {
@@ -36,6 +38,8 @@ statements! { "trunk";
     RIVAL = "SELECT mine.network FROM trunk_sources mine JOIN trunk_sources theirs ON theirs.network = mine.network
         AND COALESCE(theirs.listener, '') = COALESCE(mine.listener, '') AND theirs.brand_id <> mine.brand_id
         WHERE mine.trunk_id = $1 LIMIT 1";
+    FOREIGN_SOURCES = "SELECT network FROM trunk_sources WHERE brand_id <> $1";
+    FOREIGN_DIRECTS = "SELECT direct FROM accounts WHERE direct IS NOT NULL AND brand_id <> $1";
 }
 
 #[derive(sqlx::FromRow)]
@@ -274,6 +278,36 @@ impl Trunks<'_> {
     }
 }
 
+/// Refuses networks that hold, or lie in, what another brand's calls come from: its carriers' networks, or where its
+/// direct accounts are. The nearest network and an account's own address go first when a call comes, whatever brand they
+/// are of, so they would take the other brand's calls. The platform's operator may say otherwise. To be asked within the
+/// transaction that has written already.
+pub(crate) async fn keep_apart(
+    tx: &mut Tx,
+    ctx: &OpContext,
+    (what, networks): (&'static str, &[IpNet]),
+) -> Result<(), StoreError> {
+    let Some(brand) = ctx.brand_id() else { return Ok(()) };
+    if networks.is_empty() {
+        return Ok(());
+    }
+    let sources = tx.all::<(String,)>(FOREIGN_SOURCES, &[brand.into()]).await?;
+    let directs = tx.all::<(String,)>(FOREIGN_DIRECTS, &[brand.into()]).await?;
+    let sources = sources.iter().filter_map(|(text,)| text.parse::<IpNet>().ok());
+    let directs = directs.iter().filter_map(|(text,)| text.parse::<SocketAddr>().ok()).map(|at| IpNet::from(at.ip()));
+    // Two accounts behind one address are told apart by their ports; a whole network is not.
+    let directs = directs.filter(|_| what == "sources");
+    for theirs in sources.chain(directs) {
+        if let Some(mine) = networks.iter().find(|mine| mine.contains(&theirs) || theirs.contains(*mine)) {
+            return Err(StoreError::Invalid {
+                what,
+                why: format!("{mine} is where another brand's calls come from: the platform's operator may share it"),
+            });
+        }
+    }
+    Ok(())
+}
+
 async fn replace_sources(
     tx: &mut Tx,
     ctx: &OpContext,
@@ -292,5 +326,7 @@ async fn replace_sources(
             why: format!("{network} is another brand's source already: name the listener, or a smaller network"),
         });
     }
+    let networks: Vec<IpNet> = sources.iter().map(|source| source.network.trunc()).collect();
+    keep_apart(tx, ctx, ("sources", &networks)).await?;
     tx.all::<SourceRow>(SOURCES, args![ctx, trunk, trunk]).await
 }

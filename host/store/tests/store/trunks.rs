@@ -1,12 +1,12 @@
 //! Trunks and translation sets: made, changed, removed; whose source an address is; what the database gives away.
 
-use crate::fixture::{CTX, Place, brand, company};
+use crate::fixture::{CTX, Place, brand, company, new_account};
 use crate::on_both;
 use model::{
     BrandId, RuleList, TranslationLists, TranslationRule, Trunk, TrunkCredentials, TrunkHeaders, TrunkId,
     TrunkRegistration, TrunkSecret, TrunkServer, TrunkSource,
 };
-use store::{Db, NewTranslationSet, OpContext, Page, SecretKey, StoreError};
+use store::{Db, NewAccount, NewTranslationSet, OpContext, Page, SecretKey, StoreError};
 
 pub fn trunk(brand: BrandId, name: &str) -> Trunk {
     Trunk {
@@ -116,6 +116,24 @@ on_both! {
         let same = with(rival.id, "x", vec![source("198.51.100.9/24", None)]);
         assert_eq!(field(db.trunks().create(&CTX, &same).await.unwrap_err()), "sources");
         assert_eq!(db.trunks().list(&OpContext::brand(rival.id), Page::first()).await.unwrap(), []);
+        // Nor a part of it, nor one that holds it, nor by another listener, nor an account in it; the platform may.
+        let theirs = OpContext::brand(rival.id);
+        for network in ["198.51.100.9/32", "198.51.0.0/16"] {
+            for listener in [None, here] {
+                let near = with(rival.id, "x", vec![source(network, listener)]);
+                assert_eq!(field(db.trunks().create(&theirs, &near).await.unwrap_err()), "sources", "{network}");
+            }
+        }
+        let south = company(db, rival.id, "south").await;
+        let phone = |at: &str| NewAccount { direct: Some(at.parse().unwrap()), ..new_account(south.id, "pbx") };
+        assert_eq!(field(db.accounts().create(&theirs, phone("198.51.100.9:5060")).await.unwrap_err()), "direct");
+        let elsewhere = db.accounts().create(&theirs, phone("203.0.113.9:5060")).await.unwrap();
+        let moved = model::Account { direct: Some("198.51.100.9:5060".parse().unwrap()), ..elsewhere };
+        assert_eq!(field(db.accounts().update(&theirs, &moved).await.unwrap_err()), "direct");
+        let around = with(acme.id, "around", vec![source("203.0.113.0/24", None)]);
+        let around = db.trunks().create(&OpContext::brand(acme.id), &around).await;
+        assert_eq!(field(around.unwrap_err()), "sources", "a direct account of another brand is in it");
+        assert_eq!(db.trunks().list(&theirs, Page::first()).await.unwrap(), []);
         let nearer = with(rival.id, "y", vec![source("198.51.100.9/32", None), source("198.51.100.0/24", here)]);
         let nearer = db.trunks().create(&CTX, &nearer).await.unwrap();
         let directory = db.directory().await.unwrap();
