@@ -454,7 +454,7 @@ impl Layer {
         let context = self.contexts.get_mut(&key).ok_or_else(|| refused(481))?;
         // A mark alone opens nothing: it is of one dialog, and the tags must name it.
         let place = context.place(request).ok_or_else(|| refused(481))?;
-        screen(request)?;
+        crate::pass::screen(request)?;
         if self.passes.len() >= self.config.passes_max {
             return Err((503, vec![("Retry-After", "5".to_owned())]));
         }
@@ -684,21 +684,7 @@ impl Layer {
 }
 
 /// A refusal: status and header fields.
-type Refusal = (u16, Vec<(&'static str, String)>);
-
-/// What no request passes with (section 16.3).
-fn screen(request: &Message) -> Result<(), Refusal> {
-    request.next_max_forwards().map_err(|_| refused(483))?;
-    // Whoever is referred calls at its own cost, past what the sender may call (RFC 3515 section 2.4.2).
-    if request.is_method(Method::Refer) {
-        return Err(refused(603));
-    }
-    let required: Vec<_> = request.values(Name::ProxyRequire).map(|value| value.text()).collect();
-    if !required.is_empty() {
-        return Err((420, vec![("Unsupported", required.join(", "))]));
-    }
-    Ok(())
-}
+pub(crate) type Refusal = (u16, Vec<(&'static str, String)>);
 
 fn refused(status: u16) -> Refusal {
     (status, Vec::new())

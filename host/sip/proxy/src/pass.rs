@@ -5,6 +5,7 @@ use crate::claim::Claim;
 use crate::config::Config;
 use crate::context::Context;
 use crate::event::{ContextKey, Side};
+use crate::layer::Refusal;
 use crate::splice::{self, Hop, Routes, is_strict, owned};
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -38,6 +39,20 @@ impl Pass {
     pub(crate) fn is_invite(&self) -> bool {
         self.request.is_method(Method::Invite)
     }
+}
+
+/// What no request passes with (section 16.3).
+pub(crate) fn screen(request: &Message) -> Result<(), Refusal> {
+    request.next_max_forwards().map_err(|_| (483, Vec::new()))?;
+    // Whoever is referred calls at its own cost, past what the sender may call (RFC 3515 section 2.4.2).
+    if request.is_method(Method::Refer) {
+        return Err((603, Vec::new()));
+    }
+    let required: Vec<_> = request.values(Name::ProxyRequire).map(|value| value.text()).collect();
+    if !required.is_empty() {
+        return Err((420, vec![("Unsupported", required.join(", "))]));
+    }
+    Ok(())
 }
 
 /// Where a request within a dialog is: who sent it, and to which of the callees it belongs.

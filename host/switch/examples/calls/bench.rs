@@ -168,7 +168,7 @@ fn request(method: &str, n: u64, uri: &str, cseq: &str, to: &str, body: &str) ->
     let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
     format!(
         "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER};branch={branch};rport\r\nMax-Forwards: 70\r\n\
-         From: \"Alice\" <sip:1001@10.0.0.9>;tag=a{n}\r\nTo: {to}\r\nCall-ID: {n}@10.0.0.1\r\nCSeq: {cseq}\r\n\
+         From: <sip:1001@10.0.0.9>;tag=a{n}\r\nTo: {to}\r\nCall-ID: {n}@10.0.0.1\r\nCSeq: {cseq}\r\n\
          Contact: <sip:1001@{CALLER}>\r\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS\r\nSupported: replaces\r\n\
          User-Agent: bench\r\n{kind}Content-Length: {}\r\n\r\n{body}",
         body.len()
