@@ -396,6 +396,25 @@ pub(crate) struct Bind {
 pub(crate) enum Call {
     /// List the calls that are up
     List,
+    /// Make a call for an account: its own phones ring first, then the number is called
+    Make {
+        /// Who calls: an extension that leads to an account, or an account's user name
+        caller: String,
+        /// The number, as the account would dial it
+        to: String,
+        /// Its company, by name or number [default: the only one there is]
+        #[arg(long)]
+        company: Option<String>,
+        /// What the account's phones show beside the number while they ring
+        #[arg(long)]
+        name: Option<String>,
+        /// Ask the account's phones to answer by themselves
+        #[arg(long)]
+        auto_answer: bool,
+        /// How long the account's phones ring, in seconds [default: as the switch is configured]
+        #[arg(long, value_name = "SECONDS")]
+        ring: Option<u32>,
+    },
     /// End a call
     Hangup {
         /// The call's id

@@ -3,8 +3,8 @@
 use crate::switch::{Asked, Component, Gone, Priced, Registration, Switch, Trial};
 use core::net::IpAddr;
 use model::{
-    AppError, Ban, BindingId, BoxOwner, BoxReply, BoxVerb, CallId, CallSnapshot, Charge, Instant, Mailbox, TapeAct,
-    TapeRefusal, TrunkStatus,
+    AppError, Ban, BindingId, BoxOwner, BoxReply, BoxVerb, CallId, CallSnapshot, Cause, Charge, Instant, Mailbox,
+    Summons, TapeAct, TapeRefusal, TrunkStatus,
 };
 use shell::{CallScope, Handle};
 use std::path::PathBuf;
@@ -37,6 +37,10 @@ impl Switch for Handle {
 
     fn hangup(&self, call: CallId) -> Asked<'_, Result<bool, Gone>> {
         Box::pin(async move { Ok(Handle::hangup(self, call).await?) })
+    }
+
+    fn summon(&self, wanted: Summons) -> Asked<'_, Result<Result<CallId, Cause>, Gone>> {
+        Box::pin(async move { Ok(Handle::summon(self, wanted).await?) })
     }
 
     fn tape(&self, call: CallId, leg: u16, act: TapeAct) -> Asked<'_, Result<Result<(), TapeRefusal>, Gone>> {

@@ -4,8 +4,8 @@ use core::future::Future;
 use core::net::IpAddr;
 use core::pin::Pin;
 use model::{
-    AccountId, AppError, Ban, BindingId, BoxOwner, BoxReply, BoxVerb, BrandId, CallId, CallSnapshot, Charge, CompanyId,
-    Instant, Mailbox, TapeAct, TapeRefusal, TrunkStatus,
+    AccountId, AppError, Ban, BindingId, BoxOwner, BoxReply, BoxVerb, BrandId, CallId, CallSnapshot, Cause, Charge,
+    CompanyId, Instant, Mailbox, Summons, TapeAct, TapeRefusal, TrunkStatus,
 };
 use std::path::PathBuf;
 
@@ -87,6 +87,8 @@ pub trait Switch: Send + Sync + 'static {
     fn calls(&self) -> Asked<'_, Result<Vec<CallSnapshot>, Gone>>;
     /// Ends a call; whether there was one.
     fn hangup(&self, call: CallId) -> Asked<'_, Result<bool, Gone>>;
+    /// Makes a call for an account; within, why nothing rings.
+    fn summon(&self, wanted: Summons) -> Asked<'_, Result<Result<CallId, Cause>, Gone>>;
     /// Does something about a call's recordings; within, why it was not done.
     fn tape(&self, call: CallId, leg: u16, act: TapeAct) -> Asked<'_, Result<Result<(), TapeRefusal>, Gone>>;
     /// The folder of the recordings.

@@ -219,6 +219,50 @@ async fn calls_are_seen_and_ended() {
 }
 
 #[tokio::test]
+async fn a_call_is_made_for_an_account_of_ones_own() {
+    let world = World::new().await;
+    let furniture = world.furnish().await;
+    let own = Some(world.company_admins[0].as_str());
+    let ask = async |body: Value| world.ask(own, "POST", "/api/v1/calls", &body).await;
+    let body = json!({"caller": "1001", "to": "+4420", "name": "Desk", "auto_answer": true, "ring_s": 20});
+    let made = ask(body).await;
+    assert_eq!(made.status, StatusCode::ACCEPTED, "{made:?}");
+    let expected =
+        json!({"id": model::CallId(0xca11).to_string(), "company": world.companies[0], "account": furniture.account});
+    assert_eq!(made.body, expected);
+    let wanted = model::Summons {
+        account: model::AccountId(furniture.account),
+        number: "+4420".to_owned(),
+        display: Some("Desk".to_owned()),
+        auto_answer: true,
+        ring: Some(core::time::Duration::from_secs(20)),
+    };
+    assert_eq!(*world.switch.summoned.lock().unwrap(), [wanted]);
+    let extension =
+        json!({"company": world.companies[0], "number": "88", "target": {"kind": "account", "name": "1001"}});
+    world.must("POST", "/api/v1/extensions", extension).await;
+    assert_eq!(ask(json!({"caller": "88", "to": "1002"})).await.body["account"], json!(furniture.account));
+    for (field, body) in [
+        ("to", json!({"caller": "1001", "to": ""})),
+        ("to", json!({"caller": "1001", "to": "1002@evil.example"})),
+        ("name", json!({"caller": "1001", "to": "1002", "name": "a\r\nb"})),
+        ("ring_s", json!({"caller": "1001", "to": "1002", "ring_s": 0})),
+    ] {
+        refused(&ask(body).await, 422, field);
+    }
+    refused(&ask(json!({"caller": "9999", "to": "1002"})).await, 404, "");
+    for (cause, status) in [
+        (model::Cause::NotRegistered, 409),
+        (model::Cause::CallsMaxOut, 409),
+        (model::Cause::LimitReached, 429),
+        (model::Cause::Draining, 503),
+    ] {
+        *world.switch.refuses.lock().unwrap() = Some(cause);
+        assert_eq!(ask(json!({"caller": "1001", "to": "1002"})).await.status.as_u16(), status, "{cause:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_public_number_is_assigned_by_the_brand_and_steered_by_the_company() {
     let world = World::new().await;
     let furniture = world.furnish().await;

@@ -188,6 +188,21 @@ async fn a_user_has_the_own_account_and_nothing_else() {
     let nonsense =
         world.ask(Some(&own), "PATCH", "/api/v1/me/account", &json!({"forwards": [{"when": "never"}]})).await;
     assert_eq!((nonsense.status.as_u16(), &nonsense.body["errors"][0]["field"]), (422, &json!("forwards")));
+    let made = world.ask(Some(&own), "POST", "/api/v1/me/calls", &json!({"to": "1002"})).await;
+    assert_eq!((made.status.as_u16(), &made.body["account"]), (202, &json!(furniture.account)), "{made:?}");
+    assert_eq!(world.switch.summoned.lock().unwrap()[0].account.0, furniture.account);
+    // Of the calls that are up one is of the own account.
+    let calls = world.switch.calls.lock().unwrap().clone();
+    let (mine, theirs) = (calls[0].call, calls[1].call);
+    for (at, account) in [(0, furniture.account), (1, other["id"].as_i64().unwrap())] {
+        world.switch.calls.lock().unwrap()[at].account = Some(model::AccountId(account));
+    }
+    let call = |id: model::CallId| format!("/api/v1/me/calls/{id}");
+    assert_eq!(status(&world, &own, "DELETE", &call(theirs), Value::Null).await, 404);
+    assert_eq!(status(&world, &own, "DELETE", &call(mine), Value::Null).await, 202);
+    assert_eq!(*world.switch.hung_up.lock().unwrap(), [mine]);
+    let others = json!({"caller": "1002", "to": "1001"});
+    assert_eq!(status(&world, &own, "POST", "/api/v1/calls", others).await, 403);
     for path in ["/api/v1/me/registrations", "/api/v1/me/cdrs"] {
         assert_eq!(status(&world, &own, "GET", path, Value::Null).await, 200, "{path}");
     }

@@ -154,6 +154,7 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("POST /api/v1/prefix-tables", Case::Upload(v1(format!("/prefix-tables?name=evil&brand={brand}")))),
         ("DELETE /api/v1/prefix-tables/{id}", thing(at("prefix-tables", f.table), Value::Null)),
         ("GET /api/v1/calls", Case::List),
+        ("POST /api/v1/calls", thing(v1("/calls".into()), json!({"company": company, "caller": "1001", "to": "666"}))),
         ("DELETE /api/v1/calls/{id}", thing(v1(format!("/calls/{}", call_id(company))), Value::Null)),
         ("GET /api/v1/calls/{id}/trace", thing(v1(format!("/calls/{}/trace", call_id(company))), Value::Null)),
         ("GET /api/v1/cdrs", Case::List),
@@ -207,6 +208,8 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("PATCH /api/v1/me/account", Case::Own),
         ("GET /api/v1/me/registrations", Case::Own),
         ("GET /api/v1/me/cdrs", Case::Own),
+        ("POST /api/v1/me/calls", Case::Own),
+        ("DELETE /api/v1/me/calls/{id}", Case::Own),
         ("GET /api/v1/tokens", Case::List),
         (
             "POST /api/v1/tokens",
@@ -451,6 +454,7 @@ async fn another_tenant_finds_nothing_and_changes_nothing() {
     }
     assert_eq!(everything(&world).await, before, "a stranger changed something");
     assert!(world.switch.hung_up.lock().unwrap().is_empty());
+    assert!(world.switch.summoned.lock().unwrap().is_empty(), "a stranger made a call");
 }
 
 /// No item of a stranger's list belongs to the first company; for another brand, nor to the first brand.

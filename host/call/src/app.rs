@@ -40,6 +40,7 @@ impl Step<'_, '_> {
             | Stage::Bridged(_)
             | Stage::Proxied(_)
             | Stage::Parked(_)
+            | Stage::Summoning(_)
             | Stage::Over => None,
         }
     }
@@ -141,10 +142,12 @@ impl Step<'_, '_> {
         Ok(AppReply::Done)
     }
 
-    /// A caller that was transferred to the app is answered already: the app need not know.
+    /// A caller that was transferred to the app, or was rung for its call, is answered already: the app need not know.
     fn came_answered(&self, no: LegNo) -> bool {
         let transferred = self.call.info.attrs.iter().any(|(name, _)| name == "transfer");
-        no == 0 && transferred && self.call.leg(no).is_some_and(|l| l.progress == Progress::Answered)
+        no == 0
+            && (transferred || self.call.summoned.is_some())
+            && self.call.leg(no).is_some_and(|l| l.progress == Progress::Answered)
     }
 
     fn verb_answer(&mut self, leg: LegHandle, ops: &[HeaderOp]) -> Begun {

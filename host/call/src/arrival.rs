@@ -105,6 +105,11 @@ impl Arrival {
         self.account.as_ref().and_then(|account| account.media_security).unwrap_or(self.company.media_security)
     }
 
+    /// The calling account and what it dials; `None` for a call from a carrier.
+    pub(crate) fn outward(&self) -> Option<(&Account, &str)> {
+        self.account.as_deref().map(|account| (account, self.callee_user.as_str()))
+    }
+
     /// The calling account's row.
     pub(crate) fn account_id(&self) -> Option<AccountId> {
         self.account.as_ref().map(|account| account.id)

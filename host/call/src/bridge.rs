@@ -34,12 +34,14 @@ impl Step<'_, '_> {
         let offer = Arc::new(offer);
         let Some(other) = self.peer_of(no) else {
             return match &self.call.stage {
-                Stage::Hunting(_) => self.refuse_reinvite(no, NOT_ACCEPTABLE),
+                Stage::Hunting(_) if self.call.summoned.is_none() => self.refuse_reinvite(no, NOT_ACCEPTABLE),
                 Stage::Deciding(_)
+                | Stage::Hunting(_)
                 | Stage::Bridged(_)
                 | Stage::App(_)
                 | Stage::Proxied(_)
                 | Stage::Parked(_)
+                | Stage::Summoning(_)
                 | Stage::Over => {
                     self.answer_reinvite_alone(no, &offer);
                 }

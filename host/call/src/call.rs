@@ -39,6 +39,8 @@ pub(crate) struct Call {
     pub(crate) carried: Vec<Carried>,
     /// A transfer of one of this call's parties that is under way.
     pub(crate) handing: Option<Box<Handing>>,
+    /// Set where the switch makes the call for its caller, whose own phones it rang first.
+    pub(crate) summoned: Option<crate::summon::Summoned>,
     /// Set while this call rings somebody for a transfer: its caller's leg stands in for the party of another call.
     pub(crate) serves: Option<Serves>,
     /// Two parties that were just joined are being offered each other's media.
@@ -108,6 +110,7 @@ impl Call {
             reoffer: None,
             carried: Vec::new(),
             handing: None,
+            summoned: None,
             serves: None,
             settling: None,
             unsaid: None,
@@ -155,6 +158,7 @@ impl Call {
             call: self.id,
             brand: self.info.brand,
             company: self.info.company,
+            account: self.leg(0).and_then(|l| l.account),
             caller: self.info.caller.user.clone(),
             callee: self.info.callee.user.clone(),
             app: match &self.stage {
@@ -164,6 +168,7 @@ impl Call {
                 | Stage::Bridged(_)
                 | Stage::Proxied(_)
                 | Stage::Parked(_)
+                | Stage::Summoning(_)
                 | Stage::Over => None,
             },
             started_at: self.started_at,

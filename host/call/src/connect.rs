@@ -24,7 +24,12 @@ impl Step<'_, '_> {
                 Some((_, Waiting::Dial(dial))) => Some(&mut dial.hunt),
                 Some(_) | None => None,
             },
-            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over => None,
+            Stage::Deciding(_)
+            | Stage::Bridged(_)
+            | Stage::Proxied(_)
+            | Stage::Parked(_)
+            | Stage::Summoning(_)
+            | Stage::Over => None,
         }
     }
 
@@ -98,7 +103,7 @@ impl Step<'_, '_> {
             self.target_failed(target, Cause::LimitReached);
             return None;
         }
-        let no = self.add_leg(target, &branch);
+        let no = self.add_leg(Some(target), &branch);
         if let Some(leg) = self.call.leg_mut(no) {
             leg.forwarded = forwarded.to_vec();
             if let Some(to) = &branch.carrier {
@@ -151,10 +156,11 @@ impl Step<'_, '_> {
         Some(no)
     }
 
-    fn add_leg(&mut self, target: &Target, branch: &Branch) -> LegNo {
+    /// A leg for a place that is about to ring.
+    pub(crate) fn add_leg(&mut self, target: Option<&Target>, branch: &Branch) -> LegNo {
         let no = LegNo::try_from(self.call.legs.len()).unwrap_or(LegNo::MAX);
         let own = self.call.serves.as_ref().map_or(&self.call.info.caller.user, |serves| &serves.shown);
-        let shown = target.caller_id.clone().unwrap_or_else(|| own.clone());
+        let shown = target.and_then(|t| t.caller_id.clone()).unwrap_or_else(|| own.clone());
         let domain = self.floors.directory.company(self.call.info.company).map_or("strowger", |c| c.domain.as_str());
         let sip_call_id = format!("{}@{domain}", self.desk.ids.token(26));
         let origin = sdp::Origin::new(self.desk.ids.u64());
@@ -228,6 +234,9 @@ impl Step<'_, '_> {
             self.desk.jobs.push_back(Job::Ringing { call, status });
             return;
         }
+        if self.call.summoned.is_some() {
+            return self.summoned_hears(no, sdp);
+        }
         let early = sdp.and_then(|body| self.early_media(no, body));
         let Some(hunt) = self.hunt_mut() else { return };
         let status = if early.is_some() { 183 } else { status };
@@ -260,6 +269,9 @@ impl Step<'_, '_> {
     /// A callee sent 2xx: it has won.
     pub(crate) fn callee_answered(&mut self, no: LegNo, sdp: Option<&[u8]>) {
         self.carrier_lives(no);
+        if matches!(self.call.stage, Stage::Summoning(_)) {
+            return self.own_phone_answered(no, sdp);
+        }
         let in_hunt = self.hunt_mut().is_some_and(|h| h.ringing.contains(&no));
         if !in_hunt {
             return self.end_leg(no, Ending::switch(Cause::AnsweredElsewhere));
@@ -279,6 +291,9 @@ impl Step<'_, '_> {
         self.forget_answers();
         if self.call.serves.is_some() {
             return self.answer_stand_in(no, sdp);
+        }
+        if self.call.summoned.is_some() {
+            return self.summoned_answered(no, sdp);
         }
         self.answer_caller_with(no, sdp);
     }
@@ -349,7 +364,7 @@ impl Step<'_, '_> {
     pub(crate) fn branch_over(&mut self, no: LegNo, ending: Ending, by_remote: bool) {
         let party = self.call.leg(no).map(|l| l.party.clone()).unwrap_or_default();
         self.end_leg(no, ending);
-        let Some(hunt) = self.hunt_mut() else { return };
+        let Some(hunt) = self.hunt_mut() else { return self.own_phone_over(no, ending) };
         hunt.failed(Some(no), party, cause_info(&ending, by_remote));
         if hunt.ringing.is_empty() {
             self.next_step();
@@ -382,9 +397,12 @@ impl Step<'_, '_> {
                 self.call.stage = Stage::App(run);
                 self.dial_failed();
             }
-            stage @ (Stage::Deciding(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over) => {
-                self.call.stage = stage
-            }
+            stage @ (Stage::Deciding(_)
+            | Stage::Bridged(_)
+            | Stage::Proxied(_)
+            | Stage::Parked(_)
+            | Stage::Summoning(_)
+            | Stage::Over) => self.call.stage = stage,
         }
     }
 

@@ -3,7 +3,7 @@
 
 use crate::arrival::callee_party;
 use crate::call::Call;
-use crate::engine::{Engine, Output};
+use crate::engine::Engine;
 use crate::floors::Floors;
 use crate::leg::{Ending, Leg, LegNo, Progress};
 use crate::security::Security;
@@ -14,8 +14,8 @@ use crate::trunk::OnTrunk;
 use core::net::IpAddr;
 use core::time::Duration;
 use model::{
-    AccountId, AppArgs, CallEvent, CallId, CallInfo, Cause, Decision, EndedBy, Endpoint, Header, LegRole, MediaPath,
-    Party, RingPlan, RingStep, Target,
+    AccountId, AppArgs, CallId, CallInfo, Cause, Decision, EndedBy, Endpoint, Header, LegRole, MediaPath, Party,
+    RingPlan, RingStep, Target,
 };
 use sdp::{Description, Direction};
 use sip_dialog::{DialogKey, InDialogAnswer, Named, Refer};
@@ -219,13 +219,7 @@ impl Engine {
         served.caller_offer = theirs.map(|d| d.to_bytes());
         served.serves = Some(serves);
         served.private = call.private && party.role == LegRole::Caller;
-        *self.per_company.entry(company.id).or_default() += 1;
-        *self.per_brand.entry(company.brand).or_default() += 1;
-        self.desk.counters.opened += 1;
-        let (caller, callee) = (served.info.caller.user.clone(), served.info.callee.user.clone());
-        let started = CallEvent::CallStarted { call: y, company: company.id, caller, callee };
-        self.desk.out.push_back(Output::Event(started));
-        self.calls.insert(y, Box::new(served));
+        self.enter(served);
         Some(y)
     }
 
@@ -419,7 +413,12 @@ pub(crate) fn can_be_joined(call: &mut Call, no: LegNo) -> bool {
         && match &call.stage {
             Stage::Bridged(bridge) => bridge.joins(no),
             Stage::App(_) => true,
-            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over => false,
+            Stage::Deciding(_)
+            | Stage::Hunting(_)
+            | Stage::Proxied(_)
+            | Stage::Parked(_)
+            | Stage::Summoning(_)
+            | Stage::Over => false,
         }
 }
 

@@ -183,6 +183,7 @@ impl Step<'_, '_> {
 
     pub(crate) fn start_app(&mut self, name: String, args: AppArgs) {
         self.leave_proxy();
+        self.summoned_speaks();
         let app = AppId(self.desk.next_app);
         self.desk.next_app += 1;
         self.desk.by_app.insert(app, self.call.id);

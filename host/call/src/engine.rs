@@ -8,6 +8,7 @@ use crate::leg::{Ending, LegNo};
 use crate::rooms::Rooms;
 use crate::stage::Stage;
 use crate::step::Step;
+use crate::summon::Pace;
 use crate::transfer::Job;
 use model::{
     AccountId, Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, BrandId, CallEvent,
@@ -96,6 +97,8 @@ pub(crate) struct Desk {
     pub(crate) rooms: Rooms,
     /// How many calls each hunt group that goes round has had; as many entries as there are such groups.
     pub(crate) turns: BTreeMap<(CompanyId, String), u64>,
+    /// Calls that were asked for from outside, of late.
+    pub(crate) pace: Pace,
     /// Recordings going on.
     pub(crate) recordings: usize,
     /// Work on two calls that a step has left.
@@ -144,6 +147,7 @@ impl Engine {
                 slots: BTreeMap::new(),
                 rooms: Rooms::new(),
                 turns: BTreeMap::new(),
+                pace: Pace::default(),
                 recordings: 0,
                 jobs: VecDeque::new(),
                 counters: Counters::default(),
@@ -157,8 +161,10 @@ impl Engine {
         if self.joins(floors, arrival) {
             return;
         }
-        let full =
-            self.cannot_open(floors, &arrival.company).or_else(|| self.tenant_full(floors, arrival)).or_else(|| {
+        let full = self
+            .cannot_open(floors, &arrival.company)
+            .or_else(|| self.tenant_full(floors, &arrival.company, arrival.outward()))
+            .or_else(|| {
                 let from = arrival.trunk.as_ref()?;
                 floors.trunks.call_arrives(from.trunk.id).err().map(|_| Cause::TrunkFull)
             });
@@ -178,14 +184,19 @@ impl Engine {
         if let Some(dialog) = call.leg(0).and_then(|l| l.dialog) {
             self.desk.by_dialog.insert(dialog, (id, 0));
         }
+        self.enter(call);
+        self.step(id, floors, |step| step.begin_call(arrival));
+    }
+
+    /// A call is one of the engine's from here on.
+    pub(crate) fn enter(&mut self, call: Call) {
         *self.per_company.entry(call.info.company).or_default() += 1;
         *self.per_brand.entry(call.info.brand).or_default() += 1;
         self.desk.counters.opened += 1;
         let (caller, callee) = (call.info.caller.user.clone(), call.info.callee.user.clone());
-        let started = CallEvent::CallStarted { call: id, company: call.info.company, caller, callee };
+        let started = CallEvent::CallStarted { call: call.id, company: call.info.company, caller, callee };
         self.desk.out.push_back(Output::Event(started));
-        self.calls.insert(id, Box::new(call));
-        self.step(id, floors, |step| step.begin_call(arrival));
+        self.calls.insert(call.id, Box::new(call));
     }
 
     /// Why the switch can open no call of this company now.

@@ -94,7 +94,7 @@ impl Engine {
         let found = self
             .calls
             .values()
-            .filter(|call| call.info.company == company)
+            .filter(|call| call.info.company == company && !matches!(call.stage, Stage::Summoning(_)))
             .filter_map(|call| call.legs.iter().find(rings).map(|leg| (call.started_at, call.id, leg.no)))
             .min();
         let (_, call, leg) = found.ok_or(404_u16)?;
@@ -318,7 +318,12 @@ impl Step<'_, '_> {
                 Some((_, Waiting::Dial(dial))) => dial.parent,
                 Some(_) | None => return Err(481),
             },
-            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over => {
+            Stage::Deciding(_)
+            | Stage::Bridged(_)
+            | Stage::Proxied(_)
+            | Stage::Parked(_)
+            | Stage::Summoning(_)
+            | Stage::Over => {
                 return Err(481);
             }
         };
@@ -339,8 +344,14 @@ impl Step<'_, '_> {
         match self.call.stage {
             Stage::App(_) => self.dial_joined(no),
             Stage::Hunting(_) if self.call.serves.is_some() => self.stand_in_joined(no),
+            Stage::Hunting(_) if self.call.summoned.is_some() => self.summoned_meets(no),
             Stage::Hunting(_) => self.caller_joined(no),
-            Stage::Deciding(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over => {}
+            Stage::Deciding(_)
+            | Stage::Bridged(_)
+            | Stage::Proxied(_)
+            | Stage::Parked(_)
+            | Stage::Summoning(_)
+            | Stage::Over => {}
         }
         Ok(())
     }

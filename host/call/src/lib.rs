@@ -8,7 +8,7 @@
 //! of the same company; [`Engine::park`] puts the other party of a bridged call into a slot, with music and a timeout back
 //! to the parker; [`Engine::retrieve`] takes it back for an INVITE; [`Engine::parked`] says who is parked in a company;
 //! [`Engine::snapshots`] shows every leg. The same is reached by dialled
-//! services ([`model::StarService`]), and by INVITE with Replaces.
+//! services ([`model::StarService`]), and by INVITE with Replaces. [`Engine::summon`] makes a call for an account.
 #![forbid(unsafe_code)]
 
 mod app;
@@ -45,6 +45,7 @@ mod settle;
 mod sound;
 mod stage;
 mod step;
+mod summon;
 mod tapes;
 mod taping;
 mod target;

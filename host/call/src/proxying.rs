@@ -166,6 +166,7 @@ impl Step<'_, '_> {
             | Stage::Bridged(_)
             | Stage::App(_)
             | Stage::Parked(_)
+            | Stage::Summoning(_)
             | Stage::Over => None,
         }
     }
@@ -501,6 +502,7 @@ impl Step<'_, '_> {
             | Stage::Bridged(_)
             | Stage::App(_)
             | Stage::Parked(_)
+            | Stage::Summoning(_)
             | Stage::Over) => {
                 self.call.stage = stage;
             }

@@ -162,9 +162,13 @@ fn carry(call: &mut Call, passage: &Passage<'_>) -> Option<Carried> {
 fn proxying(call: &mut Call) -> Option<&mut Proxying> {
     match &mut call.stage {
         Stage::Proxied(proxying) => Some(proxying),
-        Stage::Deciding(_) | Stage::Hunting(_) | Stage::Bridged(_) | Stage::App(_) | Stage::Parked(_) | Stage::Over => {
-            None
-        }
+        Stage::Deciding(_)
+        | Stage::Hunting(_)
+        | Stage::Bridged(_)
+        | Stage::App(_)
+        | Stage::Parked(_)
+        | Stage::Summoning(_)
+        | Stage::Over => None,
     }
 }
 

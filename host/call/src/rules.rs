@@ -6,7 +6,7 @@
 //! alone has its forwards. Where a plan rings several, in whatever order, it is a group: forwards of its members would
 //! take the call away from the others.
 
-use crate::arrival::{Arrival, callee_party};
+use crate::arrival::callee_party;
 use crate::engine::Engine;
 use crate::floors::Floors;
 use crate::hunt::Hunt;
@@ -84,13 +84,18 @@ impl Course {
 
 impl Engine {
     /// Why the tenant has no room for this call; there is always some for an emergency.
-    pub(crate) fn tenant_full(&self, floors: &Floors<'_>, arrival: &Arrival) -> Option<Cause> {
-        let company = &arrival.company;
+    /// `outward` is the account that calls, and what it dials.
+    pub(crate) fn tenant_full(
+        &self,
+        floors: &Floors<'_>,
+        company: &Company,
+        outward: Option<(&Account, &str)>,
+    ) -> Option<Cause> {
         let [brand, of_company] = self.calls_of(floors, company);
-        let Some(account) = arrival.account.as_deref() else {
+        let Some((account, dialled)) = outward else {
             return policy::full(Direction::In, &[brand, of_company]);
         };
-        if policy::emergency(&company.rules, &arrival.callee_user).is_some() {
+        if policy::emergency(&company.rules, dialled).is_some() {
             return None;
         }
         let of_account = (self.desk.lamps.calls_of(account.id, None), account.rules.calls_max);

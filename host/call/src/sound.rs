@@ -505,9 +505,10 @@ impl Step<'_, '_> {
         }
     }
 
-    /// Our own offer in a 2xx, for a caller that sent none.
+    /// Our own offer: in a 2xx, for a caller that sent none, and to a phone that rings for a call of its own.
     pub(crate) fn offer_by_ourselves(&mut self, no: LegNo) -> Result<Bytes, Cause> {
-        let address = self.open_stream(no, self.caller_address())?;
+        let party = self.call.leg(no).map_or_else(|| self.caller_address(), |l| l.signalling);
+        let address = self.open_stream(no, party)?;
         if let Some(stream) = self.call.leg(no).and_then(|l| l.stream) {
             self.floors.media.detect_digits(stream, true);
         }

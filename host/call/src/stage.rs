@@ -4,6 +4,7 @@ use crate::hunt::Hunt;
 use crate::leg::LegNo;
 use crate::proving::Proving;
 use crate::proxying::Proxying;
+use crate::summon::Summoning;
 use core::time::Duration;
 use media::JobId;
 use model::{AccountId, AppId, CollectSpec, Instant, LegRole, PlaybackSpec, RequestId, Ticket};
@@ -23,6 +24,8 @@ pub(crate) enum Stage {
     App(AppRun),
     /// One party waits in a slot to be taken back.
     Parked(Parked),
+    /// The switch calls for an account: its phones ring, or it hears that the call failed.
+    Summoning(Summoning),
     /// Every leg has ended; the engine forgets the call at the end of the step.
     Over,
 }
@@ -37,6 +40,7 @@ impl Stage {
             Stage::Proxied(p) => p.deadline(),
             Stage::App(run) => run.deadline(),
             Stage::Parked(p) => Some(p.until),
+            Stage::Summoning(s) => Some(s.until()),
             Stage::Over => None,
         }
     }

@@ -132,6 +132,7 @@ impl Step<'_, '_> {
             | Stage::Bridged(_)
             | Stage::Proxied(_)
             | Stage::Parked(_)
+            | Stage::Summoning(_)
             | Stage::Over => false,
             Stage::App(_) => true,
         };
@@ -180,6 +181,9 @@ impl Step<'_, '_> {
 
     /// Ends every leg and the call. A waiting app is told by its instance being dropped.
     pub(crate) fn end_call(&mut self, ending: Ending) {
+        if self.summoned_is_told(ending) {
+            return;
+        }
         let mut cause = ending.cause;
         self.drop_handing(ending);
         if self.call.live_legs().is_empty() {
@@ -204,7 +208,7 @@ impl Step<'_, '_> {
             Stage::Parked(parked) => {
                 self.desk.slots.remove(&(self.call.info.company, parked.slot));
             }
-            Stage::Hunting(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Over => {}
+            Stage::Hunting(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Summoning(_) | Stage::Over => {}
         }
         self.desk.out.push_back(Output::Event(CallEvent::CallEnded {
             call: self.call.id,
@@ -263,7 +267,12 @@ impl Step<'_, '_> {
                 Some((_, Waiting::Bridge(bridge))) => Some(bridge),
                 Some(_) | None => None,
             },
-            Stage::Deciding(_) | Stage::Hunting(_) | Stage::Proxied(_) | Stage::Parked(_) | Stage::Over => None,
+            Stage::Deciding(_)
+            | Stage::Hunting(_)
+            | Stage::Proxied(_)
+            | Stage::Parked(_)
+            | Stage::Summoning(_)
+            | Stage::Over => None,
         }
     }
 
@@ -290,6 +299,7 @@ impl Step<'_, '_> {
             Stage::Proxied(_) => self.proxy_deadline(),
             Stage::App(_) => self.app_deadline(),
             Stage::Parked(_) => self.parked_too_long(),
+            Stage::Summoning(_) => self.summoning_over(),
             Stage::Over => {}
         }
     }

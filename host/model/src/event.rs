@@ -37,6 +37,8 @@ pub struct CallSnapshot {
     pub brand: BrandId,
     /// The tenant.
     pub company: CompanyId,
+    /// The account that calls; none for a call from a carrier.
+    pub account: Option<AccountId>,
     /// Who calls.
     pub caller: String,
     /// Who is called.

@@ -29,6 +29,7 @@ mod resolve;
 mod rules;
 mod shards;
 mod stir;
+mod summons;
 mod time;
 mod translation;
 mod trunk;
@@ -83,6 +84,7 @@ pub use rules::{
 };
 pub use shards::Shards;
 pub use stir::{Attestation, IdentityFailure, ProofQuestion, SIGNATURE_BYTES, Signer, TrunkStir, Verify, Vouched};
+pub use summons::Summons;
 pub use time::Instant;
 pub use translation::{RuleError, RuleList, TranslationLists, TranslationRule, TranslationSet};
 pub use trunk::{Trunk, TrunkCredentials, TrunkHeaders, TrunkRegistration, TrunkSecret, TrunkServer, TrunkSource};

@@ -53,6 +53,12 @@ pub struct Limits {
     pub media_timeout_s: u32,
     /// How often a call is sent on by the contacts of a 3xx; 0 = a 3xx is a failure like any other.
     pub redirects_max: usize,
+    /// How long the phones of an account ring that a call is made for by the API, in seconds.
+    pub summons_ring_s: u32,
+    /// Most calls of one company that the API may begin in a second.
+    pub summons_per_second_max: u32,
+    /// How long whoever asked for such a call hears that it failed, in milliseconds.
+    pub failure_tone_ms: u32,
     /// How long a party waits in a slot before its parker is called back, in seconds.
     pub park_timeout_s: u32,
     /// Session interval that each leg is asked for, in seconds (RFC 4028); 0 asks for none.
@@ -172,6 +178,9 @@ impl Default for Limits {
             registers_waiting_max: 10_000,
             media_timeout_s: 60,
             redirects_max: 5,
+            summons_ring_s: 30,
+            summons_per_second_max: 10,
+            failure_tone_ms: 3_000,
             park_timeout_s: 120,
             session_interval_s: 1_800,
             session_min_se_s: 90,

@@ -1,7 +1,7 @@
 //! What other threads ask of a shard.
 
 use core::net::IpAddr;
-use model::{Ban, CallId, CallSnapshot, Directory, Mailbox, TapeAct, TapeRefusal, TrunkStatus};
+use model::{Ban, CallId, CallSnapshot, Cause, Directory, Mailbox, Summons, TapeAct, TapeRefusal, TrunkStatus};
 use net::TlsMaterial;
 use std::sync::Arc;
 use switch::RegistrarSnapshot;
@@ -16,6 +16,8 @@ pub(crate) enum Command {
     Calls(oneshot::Sender<Vec<CallSnapshot>>),
     /// End a call; whether there was one.
     Hangup(CallId, oneshot::Sender<bool>),
+    /// Make a call for an account; its id, or why nothing rings; nothing where its brand lives on another shard.
+    Summon(Summons, oneshot::Sender<Option<Result<CallId, Cause>>>),
     /// Do something about the recordings of a call; why not, if not.
     Tape(CallId, u16, TapeAct, oneshot::Sender<Result<(), TapeRefusal>>),
     /// What waits in a mailbox.

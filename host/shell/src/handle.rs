@@ -10,8 +10,8 @@ use crate::published::{Alive, Figures, Published};
 use core::net::IpAddr;
 use core::time::Duration;
 use model::{
-    AccountId, AppError, Ban, BindingId, BoxOwner, BoxReply, BoxVerb, BrandId, CallId, CallSnapshot, Charge, CompanyId,
-    Directory, Instant, Mailbox, TapeAct, TapeRefusal, TrunkStatus,
+    AccountId, AppError, Ban, BindingId, BoxOwner, BoxReply, BoxVerb, BrandId, CallId, CallSnapshot, Cause, Charge,
+    CompanyId, Directory, Instant, Mailbox, Summons, TapeAct, TapeRefusal, TrunkStatus,
 };
 use net::{BoundListener, NetError, TlsConfig, TlsMaterial};
 use plugin::{Artifact, ArtifactError, TrialFigures};
@@ -242,6 +242,16 @@ impl Handle {
         // The others have no such call.
         let there = shards.into_iter().find(|said| *said != Err(TapeRefusal::Nothing));
         Ok(there.unwrap_or(Err(TapeRefusal::Nothing)))
+    }
+
+    /// Makes a call for an account: its phones ring first.
+    ///
+    /// # Errors
+    /// [`Gone`]; within it, why nothing rings.
+    pub async fn summon(&self, wanted: Summons) -> Result<Result<CallId, Cause>, Gone> {
+        let shards = self.ask(|answer| Command::Summon(wanted.clone(), answer)).await?;
+        // The others do not have the account's brand.
+        Ok(shards.into_iter().flatten().next().unwrap_or(Err(Cause::NotFound)))
     }
 
     /// Ends a call; whether there was one.

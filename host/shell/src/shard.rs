@@ -287,6 +287,9 @@ impl Shard {
                 self.core.handle(Input::Hangup { call }, now);
                 let _gone = answer.send(known);
             }
+            Command::Summon(wanted, answer) => {
+                let _gone = answer.send(self.core.summon(&wanted, now));
+            }
             Command::Tape(call, leg, act, answer) => {
                 let _gone = answer.send(self.core.tape(call, leg, act, now));
             }

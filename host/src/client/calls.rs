@@ -1,7 +1,7 @@
-//! `call list`, `call hangup`, `cdr list`.
+//! `call list`, `call make`, `call hangup`, `cdr list`.
 
 use super::remote::{Remote, json};
-use super::table::{rows, table};
+use super::table::{rows, table, text};
 use crate::cli::{Call, Cdr};
 use crate::exit::Failure;
 use serde_json::Value;
@@ -16,6 +16,15 @@ pub(super) async fn call(remote: &Remote, command: &Call) -> Result<String, Fail
             let heads = ["CALL", "FROM", "TO", "STATE", "APP", "STARTED", "ANSWERED"];
             let fields = ["id", "caller", "callee", "state", "app", "started_at", "answered_at"];
             Ok(table(&heads, &rows(&calls, &fields), "No calls."))
+        }
+        Call::Make { caller, to, company, name, auto_answer, ring } => {
+            let company = remote.one("companies", company.as_deref()).await?;
+            let body = serde_json::json!({
+                "company": company, "caller": caller, "to": to, "name": name, "auto_answer": auto_answer, "ring_s": ring,
+            });
+            let made = remote.write(reqwest::Method::POST, "/calls", &body).await?;
+            let id = text(&made, "id");
+            Ok(if remote.json { json(&made) } else { format!("Call {id}: the phones of {caller} ring.\n") })
         }
         Call::Record { call, act, leg } => {
             check_id(call)?;

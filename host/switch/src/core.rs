@@ -15,8 +15,8 @@ use admission::{Domains, Doorkeeper, Shedder};
 use bytes::Bytes;
 use call::{Engine, Floors, Setup};
 use model::{
-    AccountId, CallId, CallSnapshot, Directory, Flow, IdSource, Instant, Lookups, MediaPortId, RecordingEvent,
-    RecordingId, TapeAct, TapeRefusal,
+    AccountId, CallId, CallSnapshot, Cause, Directory, Flow, IdSource, Instant, Lookups, MediaPortId, RecordingEvent,
+    RecordingId, Summons, TapeAct, TapeRefusal,
 };
 use registrar::Registrar;
 use sip_message::{Message, ParseLimits};
@@ -377,6 +377,21 @@ impl Core {
         self.rise(now);
         self.sink();
         done
+    }
+
+    /// Makes a call for an account: its phones ring first. Its id, or why nothing rings; `None` where the account's brand
+    /// lives on another shard.
+    pub fn summon(&mut self, wanted: &Summons, now: Instant) -> Option<Result<CallId, Cause>> {
+        let account = self.directory.account_by_id(wanted.account);
+        let company = account.and_then(|account| self.directory.company(account.company));
+        if company.is_none_or(|company| !self.others.shards().owns(company.brand)) {
+            return None;
+        }
+        let mut done = Err(Cause::InternalError);
+        self.with_calls(now, |calls, f| done = calls.summon(f, wanted));
+        self.rise(now);
+        self.sink();
+        Some(done)
     }
 
     /// Whether such a call is alive.

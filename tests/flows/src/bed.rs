@@ -15,8 +15,8 @@ use model::{
     Account, AccountId, Answer, AppId, AppOutcome, Brand, BrandId, CallId, Company, CompanyId, Ddi, Decision,
     DefaultVerdict, Directory, Endpoint, Extension, ExtensionId, Flow, Ha1, Handling, Hooks, Instant, Limits, Mailbox,
     MediaPath, MediaPortId, MediaSecurity, MessageCounts, NextHop, Refusal, RegisterAnswer, RegisterVerdict, RequestId,
-    ResolveFailure, ResolveTicket, Resolved, ResourceList, RingPlan, RingStep, RouteTarget, TapeAct, Target, Ticket,
-    Transport,
+    ResolveFailure, ResolveTicket, Resolved, ResourceList, RingPlan, RingStep, RouteTarget, Summons, TapeAct, Target,
+    Ticket, Transport,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -194,6 +194,7 @@ impl Bed {
                 calls.into_iter().for_each(|call| self.core.handle(Input::Hangup { call }, self.now));
             }
             ["operator", ">", "tape", leg, act] => return self.tape(leg, act),
+            ["operator", ">", "summon", account, number, words @ ..] => return self.summon(account, number, words),
             ["directory", ">", number, policy] => {
                 let security = MediaSecurity::from_word(policy).unwrap_or_else(|| panic!("no policy: {policy}"));
                 let directory = Arc::new(directory(Some((number, security)), None));
@@ -253,6 +254,22 @@ impl Bed {
         let mut seen = vec![done.map_or_else(|why| format!("refused: {why}"), |()| "done".to_owned())];
         seen.extend(self.seen());
         seen
+    }
+
+    /// Somebody asks for a call of an account.
+    fn summon(&mut self, account: &str, number: &str, words: &[&str]) -> Vec<String> {
+        let word = |key: &str| words.iter().find_map(|w| w.strip_prefix(key));
+        let id = account.parse::<i64>().map_or(0, |number| number - 1_000);
+        let wanted = Summons {
+            account: AccountId(id),
+            number: number.to_owned(),
+            display: word("name=").map(str::to_owned),
+            auto_answer: words.contains(&"auto"),
+            ring: word("ring=").map(duration),
+        };
+        let done = self.core.summon(&wanted, self.now);
+        let refused = done.map_or(Some("nobody's".to_owned()), |done| Some(format!("refused: {}", done.err()?.code())));
+        refused.into_iter().chain(self.seen()).collect()
     }
 
     /// A carrier calls the contact that was registered with it, for a number of ours.

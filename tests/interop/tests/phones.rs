@@ -94,6 +94,49 @@ fn call_and_hear(ip: IpAddr, tcp: bool) {
     pair.check_sound();
 }
 
+/// Click to call: the caller's own phone is called by the switch, and hears the other one ring before the two talk.
+#[test]
+fn a_phone_is_called_and_calls_the_other() {
+    let mut pair = Pair::v4();
+    let make = |pair: &Pair| {
+        let made = pair.switch.cli(&["call", "make", "1001", "1002", "--name", "Desk"]);
+        made["id"].as_str().expect("an id").to_owned()
+    };
+    let id = make(&pair);
+    let shown = pair.one.event("CALL_INCOMING");
+    assert!(shown["peeruri"].as_str().is_some_and(|uri| uri.starts_with("sip:1002@")), "{shown}");
+    pair.one.command("accept", "");
+    pair.one.event("CALL_ESTABLISHED");
+    pair.two.event("CALL_INCOMING");
+    pair.one.listen(2);
+    let ringing = pair.one.recorded();
+    pair.two.command("accept", "");
+    pair.two.event("CALL_ESTABLISHED");
+    pair.both_listen(4);
+    pair.two.command("hangup", "");
+    pair.one.event("CALL_CLOSED");
+    let cdrs = pair.cdrs(2);
+    assert_eq!(causes(&cdrs), ["caller normal-clearing 200", "callee normal-clearing 200"], "{cdrs:#?}");
+    for cdr in &cdrs {
+        let of = [&cdr["call"], &cdr["caller"], &cdr["callee"], &cdr["decided_by"]];
+        assert_eq!(of.map(|v| v.as_str().unwrap_or_default()), [&id, "1001", "1002", "extensions"], "{cdr:#}");
+    }
+    let (before, after) = (pair.one.heard(), pair.one.heard_after(ringing));
+    let tone = audio::find_tone(&before[..before.len() - after.len()], 425.0);
+    assert!(tone.1 >= 2, "1001 hears 1002 ring: {tone:?}");
+    let (at_one, at_two) = (audio::find(&after, &pair.twos), audio::find(&pair.two.heard(), &pair.ones));
+    assert!(at_one.same >= 8, "1001 hears 1002: {at_one:?}");
+    assert!(at_two.is_there(), "1002 hears 1001: {at_two:?}");
+
+    // Called off while the caller's own phone rings.
+    let id = make(&pair);
+    pair.one.event("CALL_INCOMING");
+    let _ = pair.switch.cli(&["call", "hangup", &id]);
+    pair.one.event("CALL_CLOSED");
+    let cdrs = pair.cdrs(4);
+    assert_eq!(causes(&cdrs[2..]), ["caller operator-hangup 480", "callee operator-hangup 480"], "{cdrs:#?}");
+}
+
 #[test]
 fn two_phones_hear_each_other_over_udp() {
     call_and_hear(Ipv4Addr::LOCALHOST.into(), false);

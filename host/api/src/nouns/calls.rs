@@ -1,7 +1,9 @@
-//! Live calls: list, hang up.
+//! Live calls: list, make, hang up.
 
 use super::cdrs::Cdr;
+use super::summons::{self, AddCall, AddedCall};
 use super::{Listed, Many};
+use crate::extract::Body;
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller, stamp::rfc3339};
 use axum::Json;
@@ -9,6 +11,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use model::{CallId, CallSnapshot, Explained, LegSnapshot, LegState};
 use serde::Serialize;
+use store::StoreError;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -19,6 +22,8 @@ pub(crate) struct Call {
     id: String,
     brand: i64,
     company: i64,
+    /// The account that calls; null for a call from a carrier.
+    account: Option<i64>,
     /// Who calls.
     caller: String,
     /// Who is called.
@@ -69,6 +74,7 @@ impl From<CallSnapshot> for Call {
             id: call.call.to_string(),
             brand: call.brand.0,
             company: call.company.0,
+            account: call.account.map(|account| account.0),
             caller: call.caller,
             callee: call.callee,
             state: furthest,
@@ -87,6 +93,26 @@ async fn list(State(api): State<Api>, caller: Caller) -> Listed<Call> {
     calls.retain(|c| caller.sees(c.brand, c.company));
     calls.sort_by_key(|c| (c.started_at, c.call));
     Ok(Many::all(calls))
+}
+
+/// Makes a call for an account, as click to call wants it: the account's own phones ring first, and when one is answered
+/// the number is called as if the account had dialled it there. `DELETE /calls/{id}` calls it off at any time.
+#[utoipa::path(post, path = "/calls", tag = "calls", request_body = AddCall,
+    responses((status = 202, description = "The account's phones ring", body = AddedCall), Refusals))]
+async fn add(
+    State(api): State<Api>,
+    caller: Caller,
+    Body(body): Body<AddCall>,
+) -> Result<(StatusCode, Json<AddedCall>), Problem> {
+    let company = api.db.companies().get(&caller.ctx, caller.company(body.company)?).await?;
+    let extension = match api.db.extensions().find(&caller.ctx, company.id, &body.caller).await {
+        Ok(extension) => extension.target.account().map(str::to_owned),
+        Err(StoreError::NotFound { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let username = extension.as_deref().unwrap_or(&body.caller);
+    let account = api.db.accounts().find(&caller.ctx, company.id, username).await?;
+    summons::begin(&api, account, body.into()).await
 }
 
 /// Ends a call: every leg is told, and the CDRs say that an operator did it.
@@ -175,5 +201,5 @@ async fn trace(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(hangup)).routes(routes!(trace))
+    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(hangup)).routes(routes!(trace))
 }

@@ -4,15 +4,16 @@ use super::accounts::Account;
 use super::cdrs::Cdr;
 use super::people::{Rights, check_password, shown};
 use super::registrations::Registration;
+use super::summons::{self, AddOwnCall, AddedCall};
 use super::{Listed, Many};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::Body;
 use crate::problem::{Problem, Refusals};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use model::Forward;
+use model::{CallId, Forward};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{CdrFilter, Scope};
@@ -160,6 +161,31 @@ async fn cdrs(State(api): State<Api>, caller: Caller) -> Listed<Cdr> {
     Ok(Many::all(api.db.cdrs().list(&caller.ctx, &wanted, None, CDRS_MAX).await?))
 }
 
+/// Makes a call for a user's account: its own phones ring first, then the number is called.
+#[utoipa::path(post, path = "/me/calls", tag = "me", request_body = AddOwnCall,
+    responses((status = 202, description = "One's phones ring", body = AddedCall), Refusals))]
+async fn add_call(
+    State(api): State<Api>,
+    caller: Caller,
+    Body(body): Body<AddOwnCall>,
+) -> Result<(StatusCode, Json<AddedCall>), Problem> {
+    summons::begin(&api, own(&api, &caller).await?, body).await
+}
+
+/// Calls off a call of a user's account: one that was made for it, or any other that it has.
+#[utoipa::path(delete, path = "/me/calls/{id}", tag = "me", params(("id" = String, Path, description = "The call's id")),
+    responses((status = 202, description = "Being ended"), Refusals))]
+async fn hang_up(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    let nothing = || Problem::not_found("call");
+    let account = own(&api, &caller).await?;
+    let id: CallId = id.parse().map_err(|_| nothing())?;
+    let calls = api.switch.calls().await?;
+    if !calls.iter().any(|c| c.call == id && c.account == Some(account.id)) {
+        return Err(nothing());
+    }
+    if api.switch.hangup(id).await? { Ok(StatusCode::ACCEPTED) } else { Err(nothing()) }
+}
+
 pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(show))
@@ -168,4 +194,6 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(account, patch_account))
         .routes(routes!(registrations))
         .routes(routes!(cdrs))
+        .routes(routes!(add_call))
+        .routes(routes!(hang_up))
 }

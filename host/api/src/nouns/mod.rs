@@ -28,6 +28,7 @@ pub(crate) mod replays;
 pub(crate) mod rules;
 pub(crate) mod security;
 pub(crate) mod socket;
+pub(crate) mod summons;
 pub(crate) mod tokens;
 pub(crate) mod translation_sets;
 pub(crate) mod trunks;

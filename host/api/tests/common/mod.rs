@@ -8,8 +8,9 @@ use axum::http::{Request, StatusCode};
 use core::net::IpAddr;
 use model::{
     AccountId, AppError, Ban, BindingId, BoxOwner, BoxReply, BoxSettings, BoxVerb, BrandId, CallId, CallSnapshot,
-    Channels, CompanyId, DefaultVerdict, Explained, Folder, Greeting, HookReport, Instant, LegSnapshot, LegState,
-    Mailbox, MediaPath, RecordedBy, RecordingId, RecordingStart, TapeAct, TapeRefusal, VoiceBox, VoiceMessage,
+    Cause, Channels, CompanyId, DefaultVerdict, Explained, Folder, Greeting, HookReport, Instant, LegSnapshot,
+    LegState, Mailbox, MediaPath, RecordedBy, RecordingId, RecordingStart, Summons, TapeAct, TapeRefusal, VoiceBox,
+    VoiceMessage,
 };
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -29,6 +30,9 @@ pub(crate) struct FakeSwitch {
     pub(crate) calls: Mutex<Vec<CallSnapshot>>,
     pub(crate) registrations: Mutex<Vec<Registration>>,
     pub(crate) hung_up: Mutex<Vec<CallId>>,
+    pub(crate) summoned: Mutex<Vec<Summons>>,
+    /// Why it makes no calls.
+    pub(crate) refuses: Mutex<Option<Cause>>,
     pub(crate) taped: Mutex<Vec<(CallId, u16, TapeAct)>>,
     pub(crate) recordings: std::path::PathBuf,
     pub(crate) trunks: Mutex<Vec<model::TrunkStatus>>,
@@ -55,6 +59,13 @@ impl Switch for FakeSwitch {
             self.waits.notify_one();
             let _turn = self.held.lock().await;
             Ok(true)
+        })
+    }
+    fn summon(&self, wanted: Summons) -> Asked<'_, Result<Result<CallId, Cause>, Gone>> {
+        Box::pin(async move {
+            let refusal = *self.refuses.lock().unwrap();
+            self.summoned.lock().unwrap().push(wanted);
+            Ok(refusal.map_or(Ok(CallId(0xca11)), Err))
         })
     }
     fn tape(&self, call: CallId, leg: u16, act: TapeAct) -> Asked<'_, Result<Result<(), TapeRefusal>, Gone>> {
@@ -508,6 +519,7 @@ fn call(brand: BrandId, company: CompanyId) -> CallSnapshot {
         call: call_id(company.0),
         brand,
         company,
+        account: None,
         caller: "1001".to_owned(),
         callee: "1002".to_owned(),
         app: None,
