@@ -28,6 +28,9 @@ const LIVE_MAX: Duration = Duration::from_secs(10);
 /// How long the last BYE and its answer may take once every call is over.
 const PARTING: Duration = Duration::from_secs(2);
 
+/// Why the store's news cannot be had where nothing else is known.
+const AWAY: &str = "the database does not answer";
+
 /// The shard has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the switch is stopping")]
@@ -378,7 +381,7 @@ impl Handle {
         Health {
             draining: self.inner.draining.load(Ordering::Acquire),
             stopped: self.inner.published.iter().any(|shard| *shard.alive.borrow() == Alive::Gone),
-            stale_directory: applied.stale,
+            stale_directory: applied.stale.or_else(|| self.inner.db.is_away().then(|| AWAY.to_owned())),
             records_unwritten: self.inner.figures().records_unwritten,
             bindings_broken: applied.broken,
         }

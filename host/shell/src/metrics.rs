@@ -369,6 +369,7 @@ fn outbox(to: &mut DescriptorEncoder<'_>, inner: &Inner, figures: &Figures) -> f
 fn feed(to: &mut DescriptorEncoder<'_>, inner: &Inner) -> fmt::Result {
     let applied = inner.applied.borrow().clone();
     gauge(to, "strowger_directory_version", "Change number of the store that is live", applied.version)?;
-    gauge(to, "strowger_directory_stale", "1 while the store's news cannot be read", applied.stale.is_some().into())?;
+    let stale = applied.stale.is_some() || inner.db.is_away();
+    gauge(to, "strowger_directory_stale", "1 while the store's news cannot be read", stale.into())?;
     gauge(to, "strowger_bindings_broken", "Plugin bindings that are not live", applied.broken.len() as u64)
 }

@@ -15,6 +15,7 @@ use crate::{Db, PlainSecret, StoreError, db::Inner};
 use model::{AccountId, BindingId, BrandId, BrandRules, CompanyId, CompanyPolicy, Directory, PluginId};
 use sqlx::postgres::PgListener;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -23,6 +24,8 @@ use tokio::sync::{Notify, watch};
 const POLL_SQLITE: Duration = Duration::from_millis(250);
 /// How often PostgreSQL is asked for the version although it should have told.
 const POLL_POSTGRES: Duration = Duration::from_secs(5);
+/// How often it is asked for while the database is away.
+const POLL_AWAY: Duration = Duration::from_millis(500);
 /// The channel that the trigger function notifies.
 const CHANNEL: &str = "strowger_changes";
 
@@ -191,6 +194,8 @@ impl From<BoundRow> for BoundPlugin {
 pub(crate) struct Watch {
     changed: Arc<Notify>,
     sender: Mutex<Option<watch::Sender<u64>>>,
+    /// Whether the last look at the version failed.
+    away: AtomicBool,
 }
 
 impl Watch {
@@ -270,6 +275,12 @@ impl Db {
         }
         receiver
     }
+
+    /// Whether [`Db::watch`] cannot be followed just now, because the database does not answer.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.inner.watch.away.load(Ordering::Acquire)
+    }
 }
 
 /// Tells every receiver of a new version until the database handle is gone.
@@ -282,7 +293,10 @@ async fn follow(inner: Weak<Inner>, changed: Arc<Notify>, sender: watch::Sender<
     let mut away = false;
     loop {
         let Some(held) = inner.upgrade() else { return };
-        let version = Db { inner: held }.version().await;
+        let db = Db { inner: held };
+        let version = db.version().await;
+        db.inner.watch.away.store(version.is_err(), Ordering::Release);
+        drop(db);
         match version {
             Ok(version) => {
                 away = false;
@@ -296,7 +310,7 @@ async fn follow(inner: Weak<Inner>, changed: Arc<Notify>, sender: watch::Sender<
         }
         tokio::select! {
             () = changed.notified() => {}
-            () = tokio::time::sleep(poll) => {}
+            () = tokio::time::sleep(if away { POLL_AWAY } else { poll }) => {}
             () = told(listener.as_mut()) => {}
         }
     }
@@ -308,7 +322,7 @@ struct Listener {
     stream: Option<PgListener>,
 }
 
-/// Returns when PostgreSQL told of a change or the connection was made again; never for SQLite or while it is away.
+/// Returns when PostgreSQL told of a change, or the connection broke or was made again; never for SQLite or while it is away.
 async fn told(listener: Option<&mut Listener>) {
     let Some(listener) = listener else { return std::future::pending().await };
     if listener.stream.is_none() {
@@ -322,8 +336,8 @@ async fn told(listener: Option<&mut Listener>) {
     if let Some(stream) = &mut listener.stream
         && stream.recv().await.is_err()
     {
+        // Away, or back already: look once.
         listener.stream = None;
-        std::future::pending().await
     }
 }
 

@@ -32,6 +32,12 @@ impl Rest {
         Rest { address, token: token.to_owned() }
     }
 
+    /// The same for somebody without a token.
+    #[must_use]
+    pub fn without_token(&self) -> Rest {
+        Rest { address: self.address, token: String::new() }
+    }
+
     /// One request; `path` is the whole path.
     ///
     /// # Errors
@@ -39,11 +45,12 @@ impl Rest {
     pub fn request(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> std::io::Result<Answer> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(PATIENCE * 4))?;
+        let token =
+            if self.token.is_empty() { String::new() } else { format!("Authorization: Bearer {}\r\n", self.token) };
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{token}Connection: close\r\n\
              Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
             self.address,
-            self.token,
             body.len()
         );
         stream.write_all(head.as_bytes())?;
