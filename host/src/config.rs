@@ -9,7 +9,7 @@ use core::str::FromStr;
 use core::time::Duration;
 use model::{Cidr, DigestAlgorithm, Limits, Shards, Transport};
 use serde::Deserialize;
-use shell::{ClientCertificates, GuardConfig, ShedderConfig, TlsCertificate, TlsConfig};
+use shell::{ClientCertificates, Dscp, GuardConfig, ShedderConfig, TlsCertificate, TlsConfig};
 use std::path::{Path, PathBuf};
 
 /// The whole file. Every section and every field may be left out.
@@ -83,6 +83,9 @@ pub(crate) struct Sip {
     /// The networks on our side of the NAT, as `10.0.0.0/8`: their peers are told this machine's own addresses, for SIP
     /// and for media, not the advertised ones.
     pub(crate) local_nets: Vec<Cidr>,
+    /// The mark (DSCP, RFC 4594) of SIP packets for the network's queues: a name as `cs3`, `af31` or `ef`, or a number from
+    /// `"0"` to `"63"`.
+    pub(crate) dscp: Dscp,
     /// The company domain that a request means when it is addressed to one of our own addresses.
     pub(crate) default_domain: Option<String>,
     /// What digest challenges offer, in this order: `sha-256`, `md5`. Some phones of before 2021 (baresip 1.0) give up
@@ -106,6 +109,7 @@ impl Default for Sip {
             ws_origins: Vec::new(),
             advertised: Vec::new(),
             local_nets: Vec::new(),
+            dscp: Dscp::CS3,
             default_domain: None,
             digest: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
             server_name: concat!("strowger/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -180,13 +184,16 @@ pub(crate) struct Media {
     pub(crate) ports: PortRange,
     /// How many streams' port pairs are bound per address family; fewer where `ports` has no room.
     pub(crate) streams_max: u16,
+    /// The mark (DSCP) of RTP and RTCP packets, as `sip.dscp`.
+    pub(crate) dscp: Dscp,
     /// A folder of `NAME.wav` files, and of such folders (`en/7`), that are added to the built-in prompts.
     pub(crate) prompts: Option<PathBuf>,
 }
 
 impl Default for Media {
     fn default() -> Self {
-        Media { address: Vec::new(), ports: PortRange { first: 20_000, last: 29_999 }, streams_max: 500, prompts: None }
+        let ports = PortRange { first: 20_000, last: 29_999 };
+        Media { address: Vec::new(), ports, streams_max: 500, dscp: Dscp::EF, prompts: None }
     }
 }
 

@@ -78,6 +78,10 @@ fn a_wrong_line_is_named_with_what_is_expected() {
     assert!(text.starts_with("strowger.toml:1:"), "{text}");
     let text = refusal("[media]\nports = \"9-1\"\n");
     assert!(text.starts_with("strowger.toml:2:9: ") && text.contains("20000-29999"), "{text}");
+    for (section, value) in [("sip", "cs8"), ("media", "64")] {
+        let text = refusal(&format!("[{section}]\ndscp = \"{value}\"\n"));
+        assert!(text.starts_with("strowger.toml:2:8: ") && text.contains(&format!("`{value}` is no DSCP")), "{text}");
+    }
     for text in [&text, &refusal("[data]\ndir = 5"), &refusal("x = ")] {
         assert_eq!(text.lines().count(), 1, "one sentence: {text}");
     }
@@ -161,6 +165,7 @@ fn defaults() -> Vec<(String, String)> {
     let mut out: Vec<(String, String)> = vec![
         ("node.shards".into(), node.shards.to_string()),
         ("sip.listen".into(), "`[\"udp:0.0.0.0:5060\", \"tcp:0.0.0.0:5060\"]`".into()),
+        ("sip.dscp".into(), format!("`\"{}\"`", sip.dscp)),
         ("sip.digest".into(), "`[\"sha-256\", \"md5\"]`".into()),
         ("sip.server_name".into(), "`strowger/VERSION`".into()),
         ("sip.unsolicited_mwi".into(), sip.unsolicited_mwi.to_string()),
@@ -171,6 +176,7 @@ fn defaults() -> Vec<(String, String)> {
         ("tls.client_certificates".into(), "`\"none\"`".into()),
         ("media.ports".into(), format!("`\"{}\"`", media.ports)),
         ("media.streams_max".into(), media.streams_max.to_string()),
+        ("media.dscp".into(), format!("`\"{}\"`", media.dscp)),
         ("http.listen".into(), format!("`\"{}\"`", http.listen)),
         ("http.requests_per_minute".into(), http.requests_per_minute.to_string()),
         ("http.requests_burst".into(), http.requests_burst.to_string()),

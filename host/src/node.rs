@@ -172,12 +172,14 @@ fn shell_config(config: &Config, prompts: Vec<(String, Vec<u8>)>) -> ShellConfig
             PortRange { first, last } => shell::PortRange::Range { first, last },
         },
         pairs: pairs(config),
+        dscp: config.media.dscp,
     };
     let (t1, t2, t4) = config.sip.timers.durations();
     ShellConfig {
         shards: config.node.shards,
         limits: config.limits.clone(),
         listeners: config.sip.listen.iter().map(listener).collect(),
+        dscp: config.sip.dscp,
         media: media_ips(config).into_iter().map(media).collect(),
         tls: config.tls.files(),
         local_nets: config.sip.local_nets.clone(),

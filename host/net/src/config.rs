@@ -1,5 +1,6 @@
 //! What to bind, what was bound, and what was counted.
 
+use crate::Dscp;
 use crate::tls::{TlsFailure, TlsMaterial};
 use core::net::{IpAddr, SocketAddr};
 use model::{Cidr, MediaPortId, Shards, Transport};
@@ -48,7 +49,7 @@ impl BoundListener {
 }
 
 /// What else the sockets of a shard are opened with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Surroundings {
     /// Certificates and authorities; without them no TLS in and none out.
     pub tls: Option<TlsMaterial>,
@@ -58,6 +59,20 @@ pub struct Surroundings {
     pub ws_origins: Vec<String>,
     /// Whose sockets they are: where there are several shards each opens its own for the same listeners.
     pub shards: Shards,
+    /// The mark of signalling.
+    pub signalling: Dscp,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Surroundings {
+            tls: None,
+            local_nets: Vec::new(),
+            ws_origins: Vec::new(),
+            shards: Shards::ALONE,
+            signalling: Dscp::CS3,
+        }
+    }
 }
 
 /// Certificates for what comes in and authorities for what goes out. Files are PEM.
@@ -126,6 +141,8 @@ pub struct MediaConfig {
     pub ports: PortRange,
     /// How many pairs to bind.
     pub pairs: usize,
+    /// The mark of RTP and RTCP.
+    pub dscp: Dscp,
 }
 
 /// One bound RTP/RTCP pair, as peers reach it.

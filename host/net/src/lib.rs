@@ -8,6 +8,7 @@
 
 mod config;
 mod connection;
+mod dscp;
 mod error;
 mod files;
 mod framing;
@@ -34,6 +35,7 @@ pub use config::{
     BoundListener, ByTransport, ClientCertificates, ListenerConfig, MediaConfig, MediaPair, NetCounters, PacketKind,
     PortRange, Surroundings, TlsCertificate, TlsConfig, TlsFailures,
 };
+pub use dscp::{Dscp, NoDscp};
 pub use error::NetError;
 pub use files::raise_file_limit;
 pub use poller::Waker;

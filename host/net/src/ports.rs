@@ -112,10 +112,10 @@ impl PortPool {
     }
 
     fn bind_free_pair(&mut self, config: &MediaConfig) -> io::Result<()> {
-        let one = socket::udp_media(SocketAddr::new(config.bind, 0))?;
+        let one = socket::udp_media(SocketAddr::new(config.bind, 0), config.dscp)?;
         let port = one.local_addr()?.port();
         // XOR 1: the RTCP port above an even one, the RTP port below an odd one.
-        let other = socket::udp_media(SocketAddr::new(config.bind, port ^ 1))?;
+        let other = socket::udp_media(SocketAddr::new(config.bind, port ^ 1), config.dscp)?;
         if port.is_multiple_of(2) {
             self.push(config, one, other, port)
         } else {
@@ -127,7 +127,7 @@ impl PortPool {
     fn bind_pair(&mut self, config: &MediaConfig, port: u16) -> Result<(), (SocketAddr, io::Error)> {
         let open = |port| {
             let address = SocketAddr::new(config.bind, port);
-            socket::udp_media(address).map_err(|e| (address, e))
+            socket::udp_media(address, config.dscp).map_err(|e| (address, e))
         };
         let (rtp, rtcp) = (open(port)?, open(port + 1)?);
         self.push(config, rtp, rtcp, port);

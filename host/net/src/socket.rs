@@ -1,5 +1,6 @@
 //! Makes sockets: non-blocking, IPv6 without the IPv4-mapped half, marked for the network's priority queues.
 
+use crate::Dscp;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 use model::Cidr;
@@ -11,20 +12,16 @@ use std::net::{TcpListener, UdpSocket};
 const SIP_BUFFER: usize = 4 << 20;
 /// Receive buffer asked for on a media socket: 100 packets of 20 ms and some.
 const MEDIA_BUFFER: usize = 256 << 10;
-/// DSCP CS3 for signalling (RFC 4594), shifted into the traffic class.
-const SIGNALLING_CLASS: u32 = 24 << 2;
-/// DSCP EF for voice (RFC 4594).
-const VOICE_CLASS: u32 = 46 << 2;
 
-fn open(address: SocketAddr, kind: Type, protocol: Protocol, class: u32) -> io::Result<Socket> {
+fn open(address: SocketAddr, kind: Type, protocol: Protocol, dscp: Dscp) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     socket.set_nonblocking(true)?;
     // The mark is a wish: a container may forbid it, and the call works without.
     let _marked = match address {
-        SocketAddr::V4(_) => socket.set_tos_v4(class),
+        SocketAddr::V4(_) => socket.set_tos_v4(dscp.class()),
         SocketAddr::V6(_) => {
             socket.set_only_v6(true)?;
-            socket.set_tclass_v6(class)
+            socket.set_tclass_v6(dscp.class())
         }
     };
     Ok(socket)
@@ -34,7 +31,7 @@ fn open(address: SocketAddr, kind: Type, protocol: Protocol, class: u32) -> io::
 /// must ask: else a second node on the same address would be given half of its messages instead of an error.
 pub(crate) fn is_free(address: SocketAddr, stream: bool) -> io::Result<()> {
     let (kind, protocol) = if stream { (Type::STREAM, Protocol::TCP) } else { (Type::DGRAM, Protocol::UDP) };
-    let socket = open(address, kind, protocol, SIGNALLING_CLASS)?;
+    let socket = open(address, kind, protocol, Dscp::CS3)?;
     if stream {
         socket.set_reuse_address(true)?;
     }
@@ -42,24 +39,24 @@ pub(crate) fn is_free(address: SocketAddr, stream: bool) -> io::Result<()> {
 }
 
 /// `shared`: the other shards of this node open the same.
-pub(crate) fn udp_sip(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
-    let socket = open(address, Type::DGRAM, Protocol::UDP, SIGNALLING_CLASS)?;
+pub(crate) fn udp_sip(address: SocketAddr, shared: bool, dscp: Dscp) -> io::Result<UdpSocket> {
+    let socket = open(address, Type::DGRAM, Protocol::UDP, dscp)?;
     socket.set_reuse_port(shared)?;
     let _sized = socket.set_recv_buffer_size(SIP_BUFFER).and_then(|()| socket.set_send_buffer_size(SIP_BUFFER));
     socket.bind(&address.into())?;
     Ok(socket.into())
 }
 
-pub(crate) fn udp_media(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = open(address, Type::DGRAM, Protocol::UDP, VOICE_CLASS)?;
+pub(crate) fn udp_media(address: SocketAddr, dscp: Dscp) -> io::Result<UdpSocket> {
+    let socket = open(address, Type::DGRAM, Protocol::UDP, dscp)?;
     let _sized = socket.set_recv_buffer_size(MEDIA_BUFFER);
     socket.bind(&address.into())?;
     Ok(socket.into())
 }
 
 /// `shared`: the other shards of this node open the same.
-pub(crate) fn tcp_listener(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
-    let socket = open(address, Type::STREAM, Protocol::TCP, SIGNALLING_CLASS)?;
+pub(crate) fn tcp_listener(address: SocketAddr, shared: bool, dscp: Dscp) -> io::Result<TcpListener> {
+    let socket = open(address, Type::STREAM, Protocol::TCP, dscp)?;
     // So that a restart does not wait for the old connections' TIME-WAIT; it does not share a port that is listened on.
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
@@ -69,8 +66,8 @@ pub(crate) fn tcp_listener(address: SocketAddr, shared: bool) -> io::Result<TcpL
 }
 
 /// Begins to connect; the socket becomes writable when it is decided.
-pub(crate) fn tcp_connect(from: Option<IpAddr>, remote: SocketAddr) -> io::Result<Socket> {
-    let socket = open(remote, Type::STREAM, Protocol::TCP, SIGNALLING_CLASS)?;
+pub(crate) fn tcp_connect(from: Option<IpAddr>, remote: SocketAddr, dscp: Dscp) -> io::Result<Socket> {
+    let socket = open(remote, Type::STREAM, Protocol::TCP, dscp)?;
     if let Some(ip) = from.filter(|ip| !ip.is_unspecified() && ip.is_ipv4() == remote.is_ipv4()) {
         socket.bind(&SocketAddr::new(ip, 0).into())?;
     }

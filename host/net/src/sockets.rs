@@ -145,6 +145,7 @@ impl Net {
             net.streams.secure(tls.clone());
         }
         net.streams.allow_origins(around.ws_origins.as_slice().into());
+        net.streams.dscp = around.signalling;
         for config in listeners {
             if config.transport.is_secure() && !net.streams.can_accept_tls() {
                 let (transport, address) = (config.transport.name(), config.bind);
@@ -178,13 +179,13 @@ impl Net {
         let index = self.listeners.len();
         match config.transport {
             Transport::Udp => {
-                let socket = socket::udp_sip(config.bind, shared)?;
+                let socket = socket::udp_sip(config.bind, shared, self.streams.dscp)?;
                 self.poller.add(&socket, Token::Udp(self.udp.len() as u64).encode(), false)?;
                 self.listeners.push(public(socket.local_addr()?));
                 self.udp.push((UdpListener::new(socket), index));
             }
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
-                let socket = socket::tcp_listener(config.bind, shared)?;
+                let socket = socket::tcp_listener(config.bind, shared, self.streams.dscp)?;
                 self.poller.add(&socket, Token::TcpListener(index as u64).encode(), false)?;
                 let public = public(socket.local_addr()?);
                 self.listeners.push(public.clone());

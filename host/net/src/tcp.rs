@@ -7,7 +7,7 @@ use crate::names::Names;
 use crate::poller::{Poller, Ready};
 use crate::sources::Sources;
 use crate::tls::{Tls, TlsMaterial};
-use crate::{socket, sockets};
+use crate::{Dscp, socket, sockets};
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -72,6 +72,8 @@ pub(crate) struct Streams {
     /// Who may open a WebSocket; none = all.
     origins: Arc<[String]>,
     shard: u8,
+    /// The mark of all signalling.
+    pub(crate) dscp: Dscp,
     next_id: u64,
     next_sweep: Option<Instant>,
     arrived: VecDeque<Arrived>,
@@ -90,6 +92,7 @@ impl Streams {
             names: Names::default(),
             tls: None,
             origins: Arc::from([]),
+            dscp: Dscp::CS3,
             next_id: 1,
             next_sweep: None,
             arrived: VecDeque::new(),
@@ -242,7 +245,7 @@ impl Streams {
         }
         let tls = if flow.transport.is_secure() { Some(Box::new(self.client(&flow)?)) } else { None };
         let listener = self.listeners.iter().find(|l| l.public.is_at(flow.local));
-        let opened = socket::tcp_connect(listener.map(|l| l.public.bound.ip()), flow.remote);
+        let opened = socket::tcp_connect(listener.map(|l| l.public.bound.ip()), flow.remote, self.dscp);
         let id = self.new_id();
         let added = opened.and_then(|socket| {
             let pinned = Flow { connection: Some(id), ..flow };

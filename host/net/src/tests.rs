@@ -352,7 +352,7 @@ fn connections_past_the_limit_are_turned_away() {
 }
 
 fn media(ip: IpAddr, ports: PortRange, pairs: usize) -> MediaConfig {
-    MediaConfig { bind: ip, advertised: None, ports, pairs }
+    MediaConfig { bind: ip, advertised: None, ports, pairs, dscp: crate::Dscp::EF }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::IdentitySettings;
 use core::net::SocketAddr;
 use core::time::Duration;
 use model::{Cidr, DigestAlgorithm, Limits, Shards};
-use net::{ListenerConfig, MediaConfig, TlsConfig};
+use net::{Dscp, ListenerConfig, MediaConfig, TlsConfig};
 use std::path::PathBuf;
 use switch::{GuardConfig, ShedderConfig};
 
@@ -23,6 +23,8 @@ pub struct ShellConfig {
     pub local_nets: Vec<Cidr>,
     /// The origins whose pages may open a WebSocket; none = every origin.
     pub ws_origins: Vec<String>,
+    /// The mark of signalling for the network's queues; media ports have their own.
+    pub dscp: Dscp,
     /// Which media ports to bind; none = signalling only.
     pub media: Vec<MediaConfig>,
     /// The name servers for next hops; none = those of `/etc/resolv.conf`.
@@ -68,6 +70,7 @@ impl ShellConfig {
             tls: TlsConfig::default(),
             local_nets: Vec::new(),
             ws_origins: Vec::new(),
+            dscp: Dscp::CS3,
             media: Vec::new(),
             dns_servers: Vec::new(),
             default_domain: None,

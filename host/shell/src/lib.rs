@@ -47,7 +47,8 @@ pub use config::ShellConfig;
 pub use error::ShellError;
 pub use handle::{CallScope, Drained, Gone, Handle, Health, NotLive, Registration, ReloadError};
 pub use net::{
-    BoundListener, ClientCertificates, ListenerConfig, MediaConfig, NetError, PortRange, TlsCertificate, TlsConfig,
+    BoundListener, ClientCertificates, Dscp, ListenerConfig, MediaConfig, NetError, PortRange, TlsCertificate,
+    TlsConfig,
 };
 pub use plugin::Quote;
 pub use plugin::{LiveEvents, Since};

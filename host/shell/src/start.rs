@@ -260,6 +260,7 @@ fn open_sockets(config: &ShellConfig) -> Result<Vec<Net>, ShellError> {
             local_nets: config.local_nets.clone(),
             ws_origins: config.ws_origins.clone(),
             shards,
+            signalling: config.dscp,
         };
         let mut listeners = config.listeners.clone();
         if let Some(first) = nets.first() {

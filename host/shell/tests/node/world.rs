@@ -27,7 +27,13 @@ fn config(dir: &Path) -> ShellConfig {
         listeners: Transport::ALL.map(listener).to_vec(),
         tls: tls(dir),
         // Ports rest after a call: enough for every call of a test.
-        media: vec![MediaConfig { bind: bind.ip(), advertised: None, ports: PortRange::Ephemeral, pairs: 16 }],
+        media: vec![MediaConfig {
+            bind: bind.ip(),
+            advertised: None,
+            ports: PortRange::Ephemeral,
+            pairs: 16,
+            dscp: shell::Dscp::EF,
+        }],
         ..ShellConfig::new(dir.join("data"))
     }
 }
