@@ -241,6 +241,7 @@ impl Engine {
             | media::Event::Beep { stream, .. }
             | media::Event::Quiet { stream }
             | media::Event::Unsecured { stream }
+            | media::Event::HandshakeLost { stream }
             | media::Event::Silent { stream } => *stream,
         };
         let Some(&(call, leg)) = self.desk.by_stream.get(&stream) else { return };

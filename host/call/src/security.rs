@@ -107,7 +107,7 @@ impl Security {
 
     /// Whether keys were agreed on, or how to find them.
     pub(crate) fn is_agreed(&self) -> bool {
-        self.agreed.is_some() || self.own.as_ref().is_some_and(|own| own.theirs().is_some())
+        self.agreed.is_some() || self.own.as_ref().is_some_and(|own| own.peer().is_some())
     }
 
     /// What an offer says of ICE and DTLS, where we would take it. An agent that makes no checks is not found by one that

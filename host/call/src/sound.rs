@@ -230,8 +230,8 @@ impl Step<'_, '_> {
         media.set_ice(stream, own.map(crate::webrtc::Own::ice));
         match own {
             Some(own) => {
-                if let Some(theirs) = own.theirs() {
-                    media.set_dtls(stream, own.active(), &theirs.fingerprints, now);
+                if let Some(peer) = own.peer() {
+                    media.set_dtls(stream, peer, now);
                 }
             }
             None => media.secure(stream, leg.security.keys(), now),

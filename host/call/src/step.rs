@@ -329,6 +329,7 @@ impl Step<'_, '_> {
             media::Event::Silent { .. } if self.call.leg(leg).is_none_or(|l| !l.is_answered()) => {}
             media::Event::Silent { .. } => self.media_over(leg, Cause::MediaTimeout),
             media::Event::Unsecured { .. } => self.media_over(leg, Cause::MediaUnsecured),
+            media::Event::HandshakeLost { .. } => self.media_over(leg, Cause::HandshakeLost),
         }
     }
 }

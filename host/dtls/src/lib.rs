@@ -63,8 +63,9 @@ impl Certificate {
         params.distinguished_name.push(rcgen::DnType::CommonName, "WebRTC");
         let der = params.self_signed(&key)?.der().to_vec();
         let config = Config::builder()
-            // ICE has shown that the party is where it says (RFC 8445), which is all that a cookie would show.
-            .use_server_cookie(false)
+            // RFC 6347 section 4.2.1. A check that passed shows that somebody knows the leg's password, not that what we send
+            // comes back to the address it came from: nothing is signed, and no certificate sent, for who has not shown that.
+            .use_server_cookie(true)
             .require_client_certificate(true)
             .flight_start_rto(RETRANSMIT)
             .handshake_timeout(HANDSHAKE)

@@ -47,7 +47,7 @@ fn only_keys(told: &[Told]) -> Found {
 fn each_comes_to_the_keys_of_the_other() {
     let (a, b) = (Certificate::draw().unwrap(), Certificate::draw().unwrap());
     assert_ne!(a.fingerprint(), b.fingerprint());
-    for lose in [&[][..], &[1], &[2, 3], &[4]] {
+    for lose in [&[][..], &[1], &[2, 3], &[4], &[2, 4, 6], &[4, 5, 7], &[6]] {
         let now = Instant::now();
         let mut client = Association::new(&a, true, vec![b.fingerprint()], now);
         let mut server = Association::new(&b, false, vec![a.fingerprint()], now);
@@ -70,6 +70,47 @@ fn a_certificate_that_the_description_does_not_name_comes_to_nothing() {
         let [_, of_server] = talk(&mut client, &mut server, &[]);
         assert!(matches!(of_server[..], [Told::Failed(_)]), "{of_server:?}");
     }
+}
+
+/// What it says now.
+fn said(association: &mut Association) -> Vec<Vec<u8>> {
+    core::iter::from_fn(|| association.poll())
+        .filter_map(|told| match told {
+            Told::Record(bytes) => Some(bytes),
+            Told::Keys(_) | Told::Failed(_) => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_stranger_gets_a_cookie_and_nothing_that_is_larger_than_what_he_sent() {
+    let (a, b) = (Certificate::draw().unwrap(), Certificate::draw().unwrap());
+    let mut now = Instant::now();
+    let mut client = Association::new(&a, true, vec![b.fingerprint()], now);
+    let mut server = Association::new(&b, false, vec![a.fingerprint()], now);
+    let mut hello = said(&mut client).concat();
+    let mut answer = Vec::new();
+    // As often as he says it: nothing but a cookie comes back.
+    for n in 0..4 {
+        server.handle_datagram(&hello, now);
+        answer = said(&mut server).concat();
+        // RFC 6347 section 4.2.1: a record of the handshake (22) with a HelloVerifyRequest (3).
+        assert!(answer.first() == Some(&22) && answer.get(13) == Some(&3), "{n}: {answer:?}");
+        assert!(answer.len() <= hello.len(), "{n}: {} bytes for {}", answer.len(), hello.len());
+        now = client.poll_timeout().unwrap();
+        client.handle_timeout(now);
+        hello = said(&mut client).concat();
+    }
+    client.handle_datagram(&answer, now);
+    server.handle_timeout(now + Duration::from_secs(5));
+    let later = said(&mut server).concat();
+    assert!(later.len() <= hello.len(), "{} bytes by itself", later.len());
+    // With the cookie there is a certificate, and still no more than three times what came (`media::ice`).
+    let again = said(&mut client).concat();
+    server.handle_datagram(&again, now + Duration::from_secs(5));
+    let flight = said(&mut server).concat();
+    assert!(flight.len() > 400, "{} bytes are no certificate", flight.len());
+    assert!(flight.len() <= 3 * (hello.len() + again.len()), "{} for {}, {}", flight.len(), hello.len(), again.len());
 }
 
 #[test]

@@ -102,6 +102,8 @@ catalogue! {
     NotAcceptable = "not-acceptable", 488, 88, Notice, "Check the codecs on both sides.";
     /// A browser's media came to no keys: its certificate is not the one it described, or the handshake failed (RFC 5763).
     MediaUnsecured = "media-unsecured", 488, 88, Notice, "The party's DTLS handshake failed: somebody stands between, or its software cannot do what it described.";
+    /// The switch itself could not finish a browser's handshake: its thread ended, or had no room.
+    HandshakeLost = "handshake-lost", 503, 42, Alarm, "See the log and the metrics of handshakes: either their thread broke, or more browsers begin than this machine can sign for.";
     /// The party was transferred to another, or transferred its call (RFC 3515, 3891).
     Transferred = "transferred", 200, 16, Normal, "Nothing to do.";
     /// Another phone of the company took the ringing call.

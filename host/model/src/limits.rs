@@ -77,6 +77,10 @@ pub struct Limits {
     pub room_members_max: usize,
     /// How hard Opus encoders try, 0 to 10: what each leg costs while the switch speaks Opus to it.
     pub opus_complexity: u8,
+    /// Most handshakes with browsers kept at once in a shard; past it a call of a browser ends with `handshake-lost`.
+    pub handshakes_max: usize,
+    /// Most of their records that wait to be read in a shard; past it records are lost, as they may be on any network.
+    pub handshake_queue_max: usize,
     /// Most digits collected at once.
     pub collect_digits_max: usize,
     /// Longest time an app may keep a leg after the leg ended, in milliseconds; then its instance is dropped.
@@ -190,6 +194,8 @@ impl Default for Limits {
             rooms_max: 5_000,
             room_members_max: 500,
             opus_complexity: 5,
+            handshakes_max: 20_000,
+            handshake_queue_max: 4_096,
             collect_digits_max: 64,
             app_drain_ms: 2_000,
             registration_min_s: 60,

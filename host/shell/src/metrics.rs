@@ -183,6 +183,23 @@ fn calls(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {
             values: &[("total", figures.core.ports_total as u64), ("free", figures.core.ports_free as u64)],
         },
     )?;
+    let hands = &figures.hands;
+    counters(
+        to,
+        &Series {
+            name: "strowger_handshakes",
+            help: "Handshakes with browsers: begun, that came to keys, that failed, that we could not finish",
+            label: "step",
+            values: &[("begun", hands.begun), ("keyed", hands.keyed), ("failed", hands.failed), ("lost", hands.lost)],
+        },
+    )?;
+    counter(to, "strowger_handshake_records_dropped", "Records of browsers that found no room", hands.dropped)?;
+    counter(
+        to,
+        "strowger_handshake_threads_lost",
+        "Threads of handshakes that ended and were replaced",
+        hands.threads,
+    )?;
     gauge(to, "strowger_media_streams", "Media streams open", figures.core.streams_open as u64)?;
     figures.scores.encode(to)
 }

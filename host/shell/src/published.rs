@@ -1,5 +1,6 @@
 //! What a shard shows of itself to other threads, without being asked.
 
+use crate::hands::HandsCounters;
 use crate::scores::Scores;
 use core::time::Duration;
 use net::NetCounters;
@@ -50,6 +51,7 @@ pub struct Figures {
     pub records_unwritten: usize,
     /// Messages and sendings between shards that found no room.
     pub hand_overs_dropped: u64,
+    pub(crate) hands: HandsCounters,
     pub(crate) ask_latency: Latencies,
     pub(crate) scores: Scores,
 }
@@ -69,6 +71,7 @@ impl Figures {
                 apps_alive,
                 records_unwritten,
                 hand_overs_dropped,
+                hands,
                 ask_latency,
                 scores,
             } = shard;
@@ -78,6 +81,7 @@ impl Figures {
             all.apps_alive += apps_alive;
             all.records_unwritten += records_unwritten;
             all.hand_overs_dropped += hand_overs_dropped;
+            all.hands.add(hands);
             all.ask_latency.add(ask_latency);
             all.scores.add(scores);
         }

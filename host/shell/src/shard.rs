@@ -361,8 +361,8 @@ impl Shard {
     }
 
     fn take_hops(&mut self, now: Instant) {
-        for (stream, done) in self.hands.done() {
-            self.core.handle_dtls(stream, done, now);
+        for (handshake, done) in self.hands.done() {
+            self.core.handle_dtls(handshake, done, now);
             self.collect();
         }
         for (ticket, proof) in self.proofs.answered() {
@@ -593,6 +593,7 @@ impl Shard {
         let figures = Figures {
             core,
             net: self.net.counters(),
+            hands: self.hands.counters(),
             asks_pending: self.asks.len(),
             apps_alive: self.apps_alive.len(),
             records_unwritten: self.journal.unwritten(),

@@ -195,7 +195,7 @@ impl Shared<'_> {
         let (finished, unfinished) = (self.finished.clone(), self.unfinished.clone());
         Ok(Parts {
             proofs: Proofs::new(Arc::clone(&self.trust), own.net.waker()),
-            hands: Hands::start(self.certificate.clone(), own.net.waker()).map_err(no_thread)?,
+            hands: Hands::start(self.certificate.clone(), own.net.waker(), &self.config.limits).map_err(no_thread)?,
             recorder: Recorder::start(&self.config.data_dir, finished, unfinished).map_err(no_thread)?,
             core: own.core,
             net: own.net,

@@ -214,8 +214,8 @@ impl Core {
     }
 
     /// What came of it.
-    pub fn handle_dtls(&mut self, stream: media::StreamId, done: media::FromDtls, now: Instant) {
-        self.media.handle_dtls(stream, done, now);
+    pub fn handle_dtls(&mut self, handshake: media::Handshake, done: media::FromDtls, now: Instant) {
+        self.media.handle_dtls(handshake, done, now);
         self.rise(now);
         self.sink();
     }

@@ -1,7 +1,7 @@
 //! The port of a browser's leg: whatever comes there (RFC 7983).
 
 use core::net::SocketAddr;
-use media::{Engine, Keys, MediaConfig, MediaPort, PacketKind, ToDtls};
+use media::{DtlsPeer, Engine, Keys, MediaConfig, MediaPort, PacketKind, ToDtls};
 use model::{IdSource, Instant, MediaPortId};
 use rtp::srtp::{GROWTH_MAX, MasterKey, Suite};
 use rtp::stun::{self, ANSWER_MAX, Request};
@@ -26,7 +26,8 @@ pub fn browser(data: &[u8]) {
     };
     let ours = sdp::Ice { ufrag: "abcd".to_owned(), pwd: "a password of twenty-two".to_owned() };
     engine.set_ice(browser, Some(&ours));
-    engine.set_dtls(browser, false, &[sdp::Fingerprint { hash: "sha-256".to_owned(), digest: vec![1; 32] }], now);
+    let fingerprints = vec![sdp::Fingerprint { hash: "sha-256".to_owned(), digest: vec![1; 32] }];
+    engine.set_dtls(browser, &DtlsPeer { active: false, fingerprints, tls_id: None }, now);
     engine.connect(browser, phone);
     // A party that passed its check and has keys: what follows is judged by all that there is to judge by.
     let check = stun::write_request("abcd:x", &ours.pwd, &[7; 12], &[(0x25, &[])]);
@@ -34,7 +35,8 @@ pub fn browser(data: &[u8]) {
     let _ = engine.handle_packet(port.id, PacketKind::Rtp, address(9), &mut buffer, check.len(), now);
     let key = |n| MasterKey::new(Suite::AeadAes128Gcm, &[n; 28]).expect("as long as the suite wants");
     let keys = Keys { ours: key(1), theirs: key(2) };
-    engine.handle_dtls(browser, media::FromDtls::Keys(Box::new(keys)), now);
+    let Some(ToDtls::Open { handshake, .. }) = engine.poll_dtls() else { return };
+    engine.handle_dtls(handshake, media::FromDtls::Keys(Box::new(keys)), now);
     let mut rest = data;
     while let Some((len, tail)) = rest.split_first() {
         let (datagram, next) = tail.split_at(tail.len().min(usize::from(*len)));

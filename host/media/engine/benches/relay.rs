@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 use criterion::{Criterion, criterion_group, criterion_main};
-use media::{Engine, FromDtls, Keys, MediaConfig, MediaPort, MediaPortId, PacketKind, StreamId};
+use media::{DtlsPeer, Engine, FromDtls, Keys, MediaConfig, MediaPort, MediaPortId, PacketKind, StreamId, ToDtls};
 use model::{IdSource, Instant, Prompt};
 use rtp::srtp::{GROWTH_MAX, MasterKey, Sender, Suite};
 use std::hint::black_box;
@@ -91,11 +91,14 @@ fn browser(c: &mut Criterion) {
     let (mut engine, streams) = engine(sdp::Codec::Pcmu);
     let ice = sdp::Ice { ufrag: "abcd".to_owned(), pwd: "a password of twenty-two".to_owned() };
     let check = rtp::stun::write_request("abcd:x", &ice.pwd, &[7; 12], &[(0x25, &[])]);
+    let peer = DtlsPeer { active: false, fingerprints: Vec::new(), tls_id: None };
     for (n, id) in streams.iter().enumerate().step_by(2) {
         engine.set_ice(*id, Some(&ice));
         let mut buffer = check.clone();
         let _ = engine.handle_packet(MediaPortId(n as u64), PacketKind::Rtp, party(n), &mut buffer, check.len(), NOW);
-        engine.handle_dtls(*id, FromDtls::Keys(Box::new(Keys { ours, theirs })), NOW);
+        engine.set_dtls(*id, &peer, NOW);
+        let Some(ToDtls::Open { handshake, .. }) = engine.poll_dtls() else { return };
+        engine.handle_dtls(handshake, FromDtls::Keys(Box::new(Keys { ours, theirs })), NOW);
     }
     while engine.poll_transmit().is_some() {}
     let mut packet = [0_u8; 172 + GROWTH_MAX];

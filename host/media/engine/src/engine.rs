@@ -38,6 +38,8 @@ pub struct Engine {
     pub(crate) events: VecDeque<Event>,
     /// For whoever shakes hands.
     pub(crate) dtls: VecDeque<crate::ToDtls>,
+    /// Handshakes begun so far.
+    pub(crate) handshakes: u64,
     /// Packets for ports that nobody holds.
     pub(crate) late: u64,
 }
@@ -60,6 +62,7 @@ impl Engine {
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             dtls: VecDeque::new(),
+            handshakes: 0,
             late: 0,
         }
     }

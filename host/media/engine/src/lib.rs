@@ -45,7 +45,7 @@ pub mod wav;
 pub use conference::{ConferenceId, GAIN_MAX, GAIN_ONE, JoinError};
 pub use config::{MediaConfig, MediaPort, Prompts};
 pub use engine::Engine;
-pub use ice::{FromDtls, ToDtls};
+pub use ice::{DtlsPeer, FromDtls, Handshake, ToDtls};
 pub use keys::KEYS_MAX;
 pub use model::{Channels, MediaPortId};
 pub use record::{RECORD_RATE, RecordEnd, Recordable, Recorded, RecordingId};

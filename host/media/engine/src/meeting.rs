@@ -5,7 +5,7 @@
 use crate::engine::Engine;
 use crate::ice::{Ice, raw};
 use crate::secure::Secured;
-use crate::{Event, FromDtls, StreamId, ToDtls};
+use crate::{DtlsPeer, Event, FromDtls, Handshake, StreamId, ToDtls};
 use core::net::SocketAddr;
 use model::{Instant, MediaPortId};
 use rtp::stun::{self, ANSWER_MAX};
@@ -31,20 +31,19 @@ impl Engine {
                 stream.secured = None;
             }
             (None, ice) => {
-                let was_open = ice.take().is_some_and(|ice| ice.is_open());
-                self.dtls.extend(was_open.then_some(ToDtls::Close { stream: id }));
+                let number = ice.take().and_then(|ice| ice.number());
+                self.dtls.extend(number.map(|number| ToDtls::Close { handshake: Handshake { stream: id, number } }));
             }
         }
     }
 
-    /// Names the party's certificate and who begins the handshake; after [`Engine::set_ice`]. Naming the same again changes
-    /// nothing; another one is another handshake, and until it is done there are the former keys.
-    pub fn set_dtls(&mut self, id: StreamId, active: bool, fingerprints: &[sdp::Fingerprint], now: Instant) {
+    /// Names the party's certificate and who begins the handshake; after [`Engine::set_ice`]. Where the association goes on
+    /// ([`DtlsPeer::goes_on`]) nothing changes; else it is another handshake, and until it is done there are the former keys.
+    pub fn set_dtls(&mut self, id: StreamId, peer: &DtlsPeer, now: Instant) {
         let Some(ice) = self.ports.get_mut(id).and_then(|s| s.ice.as_mut()) else { return };
-        if ice.meet(active, fingerprints) {
-            self.dtls.push_back(ToDtls::Close { stream: id });
-        }
-        self.dtls.extend(ice.begin(id, now));
+        let former = ice.meet(peer).map(|number| ToDtls::Close { handshake: Handshake { stream: id, number } });
+        self.dtls.extend(former);
+        self.dtls.extend(ice.begin(id, &mut self.handshakes, now));
     }
 
     /// What whoever shakes hands is to do next.
@@ -52,13 +51,14 @@ impl Engine {
         self.dtls.pop_front()
     }
 
-    /// What came of it. For a stream that is closed it is nothing.
-    pub fn handle_dtls(&mut self, id: StreamId, done: FromDtls, now: Instant) {
+    /// What came of it. For a stream that is closed, or in another handshake by now, it is nothing.
+    pub fn handle_dtls(&mut self, handshake: Handshake, done: FromDtls, now: Instant) {
+        let id = handshake.stream;
         let Some(stream) = self.ports.get_mut(id) else { return };
-        let Some(ice) = &stream.ice else { return };
+        let Some(ice) = stream.ice.as_mut().filter(|ice| ice.number() == Some(handshake.number)) else { return };
         match done {
             FromDtls::Record(bytes) => {
-                let transmit = ice.address(now).map(|to| raw(stream.port, to, &bytes));
+                let transmit = ice.tell_record(bytes.len(), now).map(|to| raw(stream.port, to, &bytes));
                 self.transmits.extend(transmit);
             }
             FromDtls::Keys(keys) => {
@@ -70,6 +70,7 @@ impl Engine {
                 stream.silence.heard_at = now;
             }
             FromDtls::Failed => self.events.push_back(Event::Unsecured { stream: id }),
+            FromDtls::Lost => self.events.push_back(Event::HandshakeLost { stream: id }),
         }
     }
 
@@ -83,12 +84,15 @@ impl Engine {
                 let mut out = [0; ANSWER_MAX];
                 let answer = ice.check(datagram, from, now, &mut out).and_then(|len| out.get(..len));
                 self.transmits.extend(answer.map(|bytes| raw(port, from, bytes)));
-                self.dtls.extend(ice.begin(stream.id, now));
+                self.dtls.extend(ice.begin(stream.id, &mut self.handshakes, now));
             }
-            stun::Kind::Dtls if ice.takes_record(from, now) => {
-                self.dtls.push_back(ToDtls::Record { stream: stream.id, bytes: datagram.into() });
-            }
-            stun::Kind::Dtls => stream.stats.strangers += 1,
+            stun::Kind::Dtls => match ice.takes_record(from, datagram.len(), now) {
+                Some(number) => {
+                    let handshake = Handshake { stream: stream.id, number };
+                    self.dtls.push_back(ToDtls::Record { handshake, bytes: datagram.into() });
+                }
+                None => stream.stats.strangers += 1,
+            },
             stun::Kind::Other => stream.stats.malformed += 1,
         }
         Seen::Done

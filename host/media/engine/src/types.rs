@@ -182,6 +182,11 @@ pub enum Event {
         /// Whose.
         stream: StreamId,
     },
+    /// Whoever shakes hands for us is gone or has no room: there will be no sound, and the party is not to blame.
+    HandshakeLost {
+        /// Whose.
+        stream: StreamId,
+    },
     /// A watched stream heard nothing for the media timeout. Told again after each further timeout.
     Silent {
         /// Whose.

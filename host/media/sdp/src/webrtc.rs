@@ -52,6 +52,8 @@ const OF_THE_SESSION: &[&str] = &[
 const FINGERPRINTS_MAX: usize = 8;
 /// Longest ufrag and password (RFC 8839 section 5.4).
 const ICE_WORD_MAX: usize = 256;
+/// Shortest name of an association (RFC 8842 section 4).
+const TLS_ID_MIN: usize = 20;
 /// RFC 8445 section 5.1.2.1: a host candidate, the only one of its kind, of component 1.
 const PRIORITY: u32 = (126 << 24) | (65_535 << 8) | 255;
 
@@ -72,7 +74,7 @@ impl fmt::Debug for Ice {
 }
 
 /// What a certificate is known by (RFC 8122 section 5).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Fingerprint {
     /// The hash function's name in lower case, as `sha-256`.
     pub hash: String,
@@ -132,10 +134,12 @@ pub struct Webrtc {
     pub ice: Ice,
     /// It answers checks and makes none.
     pub lite: bool,
-    /// Its certificates; never none.
+    /// Its certificates; never none, and in order, since theirs says nothing.
     pub fingerprints: Vec<Fingerprint>,
     /// Who begins the handshake.
     pub setup: Setup,
+    /// The name of its association, where it gives names (RFC 8842 section 4).
+    pub tls_id: Option<String>,
     /// The line's name.
     pub mid: Option<String>,
 }
@@ -149,6 +153,8 @@ pub struct OwnWebrtc {
     pub fingerprint: Fingerprint,
     /// Who begins the handshake.
     pub setup: Setup,
+    /// Our name of the association: in offers, and to a party that gives names.
+    pub tls_id: Option<String>,
     /// The line's name: the party's own, where it has given one.
     pub mid: String,
 }
@@ -181,12 +187,16 @@ pub(crate) fn line_webrtc(session: &Session, media: &Media) -> Option<Webrtc> {
     // RFC 4145 section 4: an offer without the word is active.
     let setup = value("setup").map_or(Some(Setup::Active), Setup::from_token)?;
     let mid = own("mid").and_then(|a| a.value.clone());
-    Some(Webrtc { ice, lite: whole("ice-lite").is_some(), fingerprints, setup, mid })
+    let tls_id = word("tls-id", TLS_ID_MIN);
+    Some(Webrtc { ice, lite: whole("ice-lite").is_some(), fingerprints, setup, tls_id, mid })
 }
 
 fn fingerprints(attributes: &[Attribute]) -> Vec<Fingerprint> {
     let values = attributes.iter().filter(|a| a.attribute == "fingerprint").filter_map(|a| a.value.as_deref());
-    values.take(FINGERPRINTS_MAX).filter_map(Fingerprint::parse).collect()
+    let mut fingerprints: Vec<Fingerprint> = values.take(FINGERPRINTS_MAX).filter_map(Fingerprint::parse).collect();
+    fingerprints.sort();
+    fingerprints.dedup();
+    fingerprints
 }
 
 /// Takes away what a browser said of its own transport and sources.
@@ -222,6 +232,7 @@ impl Description {
             ("candidate", candidate),
         ];
         media.attributes.extend(says.into_iter().map(|(name, value)| attribute(name, Some(value))));
+        media.attributes.extend(own.tls_id.clone().map(|id| attribute("tls-id", Some(id))));
         media.attributes.push(attribute("end-of-candidates", None));
         media.attributes.push(attribute("rtcp-mux", None));
     }

@@ -23,6 +23,7 @@ fn digits(desk: &mut Desk) -> String {
         Event::PlayEnded { .. }
         | Event::Silent { .. }
         | Event::Unsecured { .. }
+        | Event::HandshakeLost { .. }
         | Event::RecordEnded { .. }
         | Event::Beep { .. }
         | Event::Quiet { .. }

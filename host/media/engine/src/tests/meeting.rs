@@ -1,7 +1,7 @@
 //! A party that is found by ICE and keyed by DTLS: who is answered, who is heard, and what never passes.
 
 use super::kit::{Desk, Party, addr, packet};
-use crate::{Event, Forward, FromDtls, Keys, PacketKind, ToDtls};
+use crate::{DtlsPeer, Event, Forward, FromDtls, Handshake, Keys, PacketKind, ToDtls};
 use core::net::SocketAddr;
 use rtp::srtp::{GROWTH_MAX, MasterKey, Receiver, Sender, Suite};
 use rtp::stun;
@@ -15,6 +15,11 @@ fn ours() -> sdp::Ice {
 
 fn certificate(fill: u8) -> sdp::Fingerprint {
     sdp::Fingerprint { hash: "sha-256".to_owned(), digest: vec![fill; 32] }
+}
+
+/// A party that begins, and whose certificate is this one.
+fn peer(fill: u8) -> DtlsPeer {
+    DtlsPeer { active: false, fingerprints: vec![certificate(fill)], tls_id: None }
 }
 
 /// The browser's ends of the keys.
@@ -42,7 +47,7 @@ impl Meeting {
         let mut desk = Desk::new();
         let (browser, phone) = (desk.party(BROWSER, "0"), desk.party("10.0.0.2:5000", "0"));
         desk.engine.set_ice(browser.id, Some(&ours()));
-        desk.engine.set_dtls(browser.id, false, &[certificate(1)], desk.now);
+        desk.engine.set_dtls(browser.id, &peer(1), desk.now);
         desk.engine.connect(browser.id, phone.id);
         Meeting { desk, browser, phone }
     }
@@ -63,6 +68,21 @@ impl Meeting {
         let answers = self.desk.drain();
         assert!(answers.len() <= 1, "{answers:?}");
         answers.first().map(|a| (u16::from_be_bytes([a.bytes[0], a.bytes[1]]), a.to))
+    }
+
+    /// The handshake of this number.
+    fn handshake(&self, number: u64) -> Handshake {
+        Handshake { stream: self.browser.id, number }
+    }
+
+    /// What comes of the handshake of this number.
+    fn done(&mut self, number: u64, done: FromDtls) {
+        let handshake = self.handshake(number);
+        self.desk.engine.handle_dtls(handshake, done, self.desk.now);
+    }
+
+    fn keys(&mut self, number: u64, ends: &Ends) {
+        self.done(number, FromDtls::Keys(Box::new(ends.keys)));
     }
 
     fn asked(&mut self) -> Vec<ToDtls> {
@@ -88,7 +108,7 @@ impl Meeting {
         let mut m = Meeting::new();
         assert_eq!(m.check(BROWSER, &ours().pwd, &[NOMINATES]), Some((0x0101, addr(BROWSER))));
         let ends = ends(fill);
-        m.desk.engine.handle_dtls(m.browser.id, FromDtls::Keys(Box::new(ends.keys)), m.desk.now);
+        m.keys(1, &ends);
         let _ = m.asked();
         (m, ends)
     }
@@ -104,20 +124,21 @@ fn a_party_is_found_by_a_check_and_only_then_is_there_a_handshake() {
         (Some((0x0111, addr(BROWSER))), vec![])
     );
     assert_eq!(m.check(BROWSER, &ours().pwd, &[]), Some((0x0101, addr(BROWSER))));
-    let open = ToDtls::Open { stream: m.browser.id, active: false, fingerprints: vec![certificate(1)] };
+    let handshake = m.handshake(1);
+    let open = ToDtls::Open { handshake, active: false, fingerprints: vec![certificate(1)] };
     assert_eq!(m.asked(), [open]);
     assert!(m.from("192.0.2.66:50000", &record).is_none() && m.asked().is_empty(), "a record from elsewhere");
     assert!(m.from(BROWSER, &record).is_none());
-    assert_eq!(m.asked(), [ToDtls::Record { stream: m.browser.id, bytes: record.into() }]);
-    m.desk.engine.handle_dtls(m.browser.id, FromDtls::Record(vec![22; 900]), m.desk.now);
+    assert_eq!(m.asked(), [ToDtls::Record { handshake, bytes: record.into() }]);
+    m.done(1, FromDtls::Record(vec![22; 90]));
     let sent = m.desk.drain();
-    assert_eq!((sent[0].to, sent[0].bytes.len()), (addr(BROWSER), 900));
+    assert_eq!((sent[0].to, sent[0].bytes.len()), (addr(BROWSER), 90));
     let stats = m.desk.engine.stats(m.browser.id).unwrap();
     assert_eq!((stats.strangers, stats.packets_in), (2, 0));
     // The end of the stream is the end of the handshake; what comes of it later is nothing.
     let _ = m.desk.engine.close(m.browser.id, m.desk.now);
-    assert_eq!(m.asked(), [ToDtls::Close { stream: m.browser.id }]);
-    m.desk.engine.handle_dtls(m.browser.id, FromDtls::Record(vec![22; 9]), m.desk.now);
+    assert_eq!(m.asked(), [ToDtls::Close { handshake }]);
+    m.done(1, FromDtls::Record(vec![22; 9]));
     assert!(m.desk.drain().is_empty());
 }
 
@@ -131,7 +152,7 @@ fn without_keys_nothing_passes_and_with_them_nothing_in_clear() {
     assert!(m.desk.send(&mut phone, 0, &[5; 160]).is_none(), "and none is sent");
     m.phone = phone;
     let mut ends = ends(9);
-    m.desk.engine.handle_dtls(m.browser.id, FromDtls::Keys(Box::new(ends.keys)), m.desk.now);
+    m.keys(1, &ends);
     let hidden = m.hidden(&mut ends);
     let (forward, bytes) = m.from(BROWSER, &hidden).unwrap();
     assert_eq!((forward.to, &bytes[12..]), (addr("10.0.0.2:5000"), &[7; 160][..]));
@@ -189,17 +210,112 @@ fn new_credentials_end_the_old_checks_and_another_certificate_is_another_handsha
     let (mut m, mut ends) = Meeting::keyed(4);
     let fresh = sdp::Ice { ufrag: "oursoursours".to_owned(), pwd: "another password, as long".to_owned() };
     m.desk.engine.set_ice(m.browser.id, Some(&fresh));
-    m.desk.engine.set_dtls(m.browser.id, false, &[certificate(1)], m.desk.now);
+    m.desk.engine.set_dtls(m.browser.id, &peer(1), m.desk.now);
     assert!(m.asked().is_empty(), "the same certificate goes on");
     assert_eq!(m.check(BROWSER, &ours().pwd, &[]).unwrap().0, 0x0111);
     assert_eq!(m.check(BROWSER, &fresh.pwd, &[]).unwrap().0, 0x0101);
     let hidden = m.hidden(&mut ends);
     assert!(m.from(BROWSER, &hidden).is_some(), "the keys stand");
-    m.desk.engine.set_dtls(m.browser.id, false, &[certificate(2)], m.desk.now);
-    let open = ToDtls::Open { stream: m.browser.id, active: false, fingerprints: vec![certificate(2)] };
-    assert_eq!(m.asked(), [ToDtls::Close { stream: m.browser.id }, open]);
-    m.desk.engine.handle_dtls(m.browser.id, FromDtls::Failed, m.desk.now);
+    m.desk.engine.set_dtls(m.browser.id, &peer(2), m.desk.now);
+    let open = ToDtls::Open { handshake: m.handshake(2), active: false, fingerprints: vec![certificate(2)] };
+    assert_eq!(m.asked(), [ToDtls::Close { handshake: m.handshake(1) }, open]);
+    let hidden = m.hidden(&mut ends);
+    assert!(m.from(BROWSER, &hidden).is_some(), "the former keys stand until there are others");
+    m.done(2, FromDtls::Failed);
     assert_eq!(m.desk.events(), [Event::Unsecured { stream: m.browser.id }]);
+    m.done(2, FromDtls::Lost);
+    assert_eq!(m.desk.events(), [Event::HandshakeLost { stream: m.browser.id }]);
+}
+
+#[test]
+fn roles_certificates_and_names_say_whether_an_association_goes_on() {
+    let named = |name: &str| DtlsPeer { tls_id: Some(name.repeat(20)), ..peer(1) };
+    let active = DtlsPeer { active: true, ..peer(1) };
+    for (then, now, goes_on) in [
+        (peer(1), peer(1), true),
+        (peer(1), peer(2), false),
+        (peer(1), active, false),
+        (named("a"), named("a"), true),
+        (named("a"), named("b"), false),
+        (named("a"), peer(1), true),
+        (peer(1), named("a"), true),
+    ] {
+        assert_eq!(now.goes_on(&then), goes_on, "{then:?} {now:?}");
+        let mut m = Meeting::new();
+        let (id, at) = (m.browser.id, m.desk.now);
+        m.desk.engine.set_dtls(id, &then, at);
+        let _ = m.check(BROWSER, &ours().pwd, &[NOMINATES]);
+        let begun = m.asked().len();
+        m.desk.engine.set_dtls(id, &now, at);
+        assert_eq!((begun, m.asked().len()), (1, if goes_on { 0 } else { 2 }), "{then:?} {now:?}");
+    }
+    // A description that leaves the name out does not take it away.
+    let mut m = Meeting::new();
+    let (id, at) = (m.browser.id, m.desk.now);
+    let _ = m.check(BROWSER, &ours().pwd, &[NOMINATES]);
+    for (now, asks) in [(named("a"), 1), (peer(1), 0), (named("a"), 0), (named("b"), 2)] {
+        m.desk.engine.set_dtls(id, &now, at);
+        assert_eq!(m.asked().len(), asks, "{now:?}");
+    }
+}
+
+#[test]
+fn what_came_of_a_former_handshake_is_nothing_to_the_next() {
+    let mut m = Meeting::new();
+    let _ = m.check(BROWSER, &ours().pwd, &[NOMINATES]);
+    m.desk.engine.set_dtls(m.browser.id, &peer(2), m.desk.now);
+    let (mut former, mut present) = (ends(5), ends(6));
+    m.keys(1, &former);
+    m.done(1, FromDtls::Record(vec![22; 9]));
+    m.done(1, FromDtls::Failed);
+    m.done(1, FromDtls::Lost);
+    m.done(3, FromDtls::Failed);
+    assert!(m.desk.drain().is_empty() && m.desk.events().is_empty());
+    let hidden = m.hidden(&mut former);
+    assert!(m.from(BROWSER, &hidden).is_none(), "under keys of a certificate that is no longer the party's");
+    m.keys(2, &present);
+    let hidden = m.hidden(&mut present);
+    assert!(m.from(BROWSER, &hidden).is_some());
+    // The same where the stream stopped being a browser's meanwhile, and is one again.
+    m.desk.engine.set_ice(m.browser.id, None);
+    m.desk.engine.set_ice(m.browser.id, Some(&ours()));
+    m.desk.engine.set_dtls(m.browser.id, &peer(2), m.desk.now);
+    let _ = m.check(BROWSER, &ours().pwd, &[NOMINATES]);
+    let (one, other) = (m.handshake(2), m.handshake(3));
+    assert!(matches!(&m.asked()[..], [.., ToDtls::Close { handshake }, ToDtls::Open { handshake: next, .. }]
+        if *handshake == one && *next == other));
+    m.keys(2, &present);
+    let hidden = m.hidden(&mut present);
+    assert!(m.from(BROWSER, &hidden).is_none());
+}
+
+#[test]
+fn records_go_back_where_they_came_from_and_never_many_for_few() {
+    let (victim, other) = ("203.0.113.66:9", "198.51.100.9:40000");
+    let mut m = Meeting::new();
+    let check = |password: &str| stun::write_request("oursoursours:theirs", password, &[7; 12], &[NOMINATES]);
+    let heard = check(&ours().pwd).len();
+    // Somebody who knows the password writes another's address on a check: that is all we ever send there.
+    let _ = m.check(victim, &ours().pwd, &[NOMINATES]);
+    let mut told = 0;
+    for _ in 0..100 {
+        m.done(1, FromDtls::Record(vec![22; 60]));
+        let sent = m.desk.drain();
+        assert!(sent.iter().all(|t| t.to == addr(victim)));
+        told += sent.iter().map(|t| t.bytes.len()).sum::<usize>();
+    }
+    assert!(told > 0 && told <= 3 * heard, "{told} bytes for {heard}");
+    // Records are answered where they come from, whatever pair is named meanwhile.
+    let _ = m.check(other, &ours().pwd, &[]);
+    let _ = m.from(other, &[&[22, 254, 253][..], &[0; 200]].concat());
+    m.done(1, FromDtls::Record(vec![22; 600]));
+    let sent = m.desk.drain();
+    assert_eq!(sent.iter().map(|t| (t.to, t.bytes.len())).collect::<Vec<_>>(), [(addr(other), 600)]);
+    m.done(1, FromDtls::Record(vec![22; 600]));
+    assert!(m.desk.drain().is_empty(), "more than came thrice over");
+    let _ = m.from(other, &[&[22, 254, 253][..], &[0; 200]].concat());
+    m.done(1, FromDtls::Record(vec![22; 600]));
+    assert_eq!(m.desk.drain().len(), 1, "a repetition makes room");
 }
 
 #[test]
@@ -210,7 +326,7 @@ fn what_is_played_waits_until_it_can_be_heard() {
     assert!(m.desk.pass(400).is_empty() && m.desk.events().is_empty());
     let _ = m.check(BROWSER, &ours().pwd, &[NOMINATES]);
     let ends = ends(9);
-    m.desk.engine.handle_dtls(m.browser.id, FromDtls::Keys(Box::new(ends.keys)), m.desk.now);
+    m.keys(1, &ends);
     let sent = m.desk.pass(100);
     assert!(sent.len() >= 2 && sent.iter().all(|t| t.to == addr(BROWSER)), "{sent:?}");
     assert!(m.desk.events().iter().any(|e| matches!(e, Event::PlayEnded { .. })));

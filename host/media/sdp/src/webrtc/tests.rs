@@ -29,7 +29,7 @@ fn local() -> MediaAddr {
 fn own(setup: Setup) -> OwnWebrtc {
     let fingerprint = Fingerprint { hash: "sha-256".to_owned(), digest: vec![0xab; 32] };
     let ice = Ice { ufrag: "abcd".to_owned(), pwd: "p".repeat(24) };
-    OwnWebrtc { ice, fingerprint, setup, mid: "0".to_owned() }
+    OwnWebrtc { ice, fingerprint, setup, tls_id: Some("ours".repeat(6)), mid: "0".to_owned() }
 }
 
 fn text(description: &Description) -> String {
@@ -71,6 +71,19 @@ m=audio 4000 UDP/TLS/RTP/SAVPF 0\na=rtcp-mux\n";
 }
 
 #[test]
+fn certificates_are_a_set_and_a_name_that_is_too_short_is_none() {
+    let read = |lines: &str| {
+        let text = CHROMIUM.replace("a=setup:actpass\r\n", &format!("a=setup:actpass\r\n{lines}"));
+        *remote_media(&Description::parse(text.as_bytes()).unwrap()).unwrap().webrtc.unwrap()
+    };
+    let (one, other) = ("a=fingerprint:sha-256 01:02\r\n", "a=fingerprint:sha-512 03:04\r\n");
+    assert_eq!(read(&format!("{one}{other}{one}")).fingerprints, read(&format!("{other}{one}")).fingerprints);
+    assert_ne!(read(one).fingerprints, read(other).fingerprints);
+    assert_eq!(read("a=tls-id:91bbf309c0990a6bec11e38ba2933cee\r\n").tls_id.unwrap().len(), 32);
+    assert_eq!(read("a=tls-id:short\r\n").tls_id, None);
+}
+
+#[test]
 fn our_answer_to_a_browser() {
     let (mut answer, negotiated) = answer_local(&chromium(), local(), Codec::ALL).unwrap();
     answer.set_webrtc(&own(Setup::Passive));
@@ -84,6 +97,7 @@ fn our_answer_to_a_browser() {
         "a=mid:0\r\n",
         "a=setup:passive\r\n",
         "a=fingerprint:sha-256 AB:AB:",
+        "a=tls-id:oursoursoursoursoursours\r\n",
         "a=candidate:1 1 udp 2130706431 203.0.113.9 20000 typ host\r\n",
         "a=end-of-candidates\r\n",
         "a=rtcp-mux\r\n",
@@ -94,6 +108,7 @@ fn our_answer_to_a_browser() {
     assert_eq!(text.matches("a=rtcp-mux").count(), 1, "{text}");
     let again = remote_media(&Description::parse(text.as_bytes()).unwrap()).unwrap().webrtc.unwrap();
     assert_eq!((again.ice, again.lite, again.setup), (own(Setup::Passive).ice, true, Setup::Passive));
+    assert_eq!(again.tls_id, own(Setup::Passive).tls_id);
 }
 
 #[test]
