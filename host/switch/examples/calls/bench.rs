@@ -243,7 +243,7 @@ fn directory() -> Directory {
         id: AccountId(id),
         company: CompanyId(1),
         username: username.to_owned(),
-        display_name: String::new(),
+        display_name: "Alice".to_owned(),
         ha1: Ha1 { md5: String::new(), sha256: String::new() },
         direct: Some(address(at)),
         media_security: None,
