@@ -51,10 +51,11 @@ fn receive(socket: &UdpSocket) -> (Vec<u8>, i32) {
     let mut buffer = [0; 100];
     let mut into = [IoSliceMut::new(&mut buffer)];
     let got = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut into, Some(&mut space), MsgFlags::empty()).unwrap();
-    let class = got.cmsgs().unwrap().find_map(|message| match message {
-        ControlMessageOwned::Ipv4Tos(class) => Some(i32::from(class)),
-        ControlMessageOwned::Ipv6TClass(class) => Some(class),
-        _ => None,
+    let class = got.cmsgs().unwrap().find_map(|message| {
+        if let ControlMessageOwned::Ipv4Tos(class) = message {
+            return Some(i32::from(class));
+        }
+        if let ControlMessageOwned::Ipv6TClass(class) = message { Some(class) } else { None }
     });
     let len = got.bytes;
     (buffer[..len].to_vec(), class.expect("the kernel tells the class"))
