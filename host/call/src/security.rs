@@ -60,14 +60,14 @@ pub(crate) struct Wish {
 ///
 /// # Invariants
 /// `agreed` holds one of `ours` and what the party sends under. Without keys on both sides nothing is agreed. `offered` is
-/// empty unless our own offer is the newest of either side.
+/// what we named last.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Security {
     policy: MediaSecurity,
     /// The profile of the last description, `RTP/SAVP` or `RTP/AVP`.
     secure: bool,
     ours: Vec<Ours>,
-    /// All that our newest offer named: each answer to it is held against these, as a fork and a media server give several.
+    /// All that our newest description named: each answer to it is held against these, as a fork and a media server give several.
     offered: Vec<Ours>,
     agreed: Option<Keys>,
     /// The party is a browser, as far as is known: its signalling comes by WebSocket, or it has shown DTLS.
@@ -220,6 +220,8 @@ impl Security {
         self.ours = vec![Ours { tag, key: ours }];
         self.agreed = Some(Keys { ours, theirs });
         self.secure = offer.secure;
+        // What answers may be offered too: to a caller that has an answer already and is then told of another callee.
+        self.offered.clone_from(&self.ours);
         Ok(self.said())
     }
 
@@ -375,6 +377,10 @@ mod tests {
         let again = leg.offer(Wish::default(), &mut ids);
         assert!(again.secure && again.lines.len() == 1, "offered as nothing but SRTP: {again:?}");
         assert!(leg.hear_answer(&said("RTP/AVP", &[])).is_err() && leg.keys().is_some(), "in clear");
+        // What answered one offer may be said again as ours.
+        let mut told = leg.clone();
+        told.answer(&said("RTP/SAVP", &[(3, PHONE, 4)]), &mut ids).unwrap();
+        assert!(told.hear_answer(&said("RTP/SAVP", &[(3, PHONE, 5)])).is_ok());
         // The same where the party has offered keys in the profile of clear RTP.
         leg.answer(&said("RTP/AVP", &[(7, PHONE, 2)]), &mut ids).unwrap();
         leg.offer(Wish::default(), &mut ids);

@@ -90,10 +90,14 @@ fn a_stranger_gets_a_cookie_and_nothing_that_is_larger_than_what_he_sent() {
     let mut server = Association::new(&b, false, vec![a.fingerprint()], now);
     let mut hello = said(&mut client).concat();
     let mut answer = Vec::new();
-    // As often as he says it: nothing but a cookie comes back.
+    // As often as he says it: nothing but a cookie comes back, and not for each that comes soon after another.
     for n in 0..4 {
         server.handle_datagram(&hello, now);
-        answer = said(&mut server).concat();
+        let again = said(&mut server).concat();
+        assert!(n > 0 || !again.is_empty(), "the first is answered");
+        if !again.is_empty() {
+            answer = again;
+        }
         // RFC 6347 section 4.2.1: a record of the handshake (22) with a HelloVerifyRequest (3).
         assert!(answer.first() == Some(&22) && answer.get(13) == Some(&3), "{n}: {answer:?}");
         assert!(answer.len() <= hello.len(), "{n}: {} bytes for {}", answer.len(), hello.len());
