@@ -44,10 +44,6 @@ impl Pass {
 /// What no request passes with (section 16.3).
 pub(crate) fn screen(request: &Message) -> Result<(), Refusal> {
     request.next_max_forwards().map_err(|_| (483, Vec::new()))?;
-    // Whoever is referred calls at its own cost, past what the sender may call (RFC 3515 section 2.4.2).
-    if request.is_method(Method::Refer) {
-        return Err((603, Vec::new()));
-    }
     let required: Vec<_> = request.values(Name::ProxyRequire).map(|value| value.text()).collect();
     if !required.is_empty() {
         return Err((420, vec![("Unsupported", required.join(", "))]));
