@@ -122,6 +122,16 @@ fn every_statement_on_tenant_rows_looks_at_the_scope() {
         ("tokens", "CREATE", "the scope of the token is checked against the maker's before"),
         ("tokens", "PUT", "the scope of the token is checked against the maker's before"),
         ("trunks", "RIVAL", "an address can be one brand's only, whoever asks"),
+        (
+            "trunks",
+            "FOREIGN_SOURCES",
+            "an address can be one brand's only: those of the others are compared, never shown",
+        ),
+        (
+            "trunks",
+            "FOREIGN_DIRECTS",
+            "an address can be one brand's only: those of the others are compared, never shown",
+        ),
         ("tokens", "BY_HASH", "it finds out who asks"),
     ];
     let mut leaks = Vec::new();
