@@ -434,16 +434,18 @@ impl Handle {
         self.inner.draining.store(true, Ordering::Release);
         let until = tokio::time::Instant::now() + deadline;
         let mut calls_ended = 0;
-        if self.ask(Command::Drain).await.is_ok() {
+        // A shard that failed must not keep the others from being drained, nor the process from its end.
+        let living = self.inner.inboxes.ask_living(Command::Drain).await.len();
+        if living > 0 {
             let over = self.inner.all_are(|alive| !matches!(alive, Alive::Calls(_)));
             let late = tokio::time::timeout_at(until, over).await.is_err();
             if late {
-                calls_ended = self.ask(Command::EndAll).await.unwrap_or_default().into_iter().sum();
+                calls_ended = self.inner.inboxes.ask_living(Command::EndAll).await.into_iter().sum();
             }
             let parted = self.inner.all_are(|alive| matches!(alive, Alive::Idle | Alive::Gone));
             let parted = tokio::time::timeout(PARTING, parted).await.is_ok();
-            tracing::debug!(parted, calls_ended, "the shards are stopped");
-            let _gone = self.ask(Command::Stop).await;
+            tracing::debug!(parted, living, calls_ended, "the shards are stopped");
+            self.inner.inboxes.ask_living(Command::Stop).await;
         }
         self.finish().await;
         Drained { calls_ended }
