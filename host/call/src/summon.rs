@@ -204,7 +204,7 @@ impl Step<'_, '_> {
             }
         };
         let domain = self.own_company().map_or("invalid", |company| company.domain.as_str());
-        let from = sip_message::name_addr(wanted.display.as_deref(), format_args!("sip:{}@{domain}", wanted.number));
+        let from = sip_message::name_addr(wanted.display.as_deref(), sip_uri(&wanted.number, domain));
         let mut headers = vec![("Max-Forwards".to_owned(), "70".to_owned())];
         if wanted.auto_answer {
             // RFC 5373, and what phones knew before it.

@@ -32,7 +32,10 @@ pub(crate) fn sip(message: &str) -> String {
     let identity = field(message, "identity").map(crate::vouching::show).unwrap_or_default();
     let cause = field(message, "reason").and_then(|r| r.split("text=").nth(1)).map(|t| format!(" reason={t}"));
     let method = words.first().copied().unwrap_or_default();
-    format!("{method} {user}{body}{signed}{told}{identity}{}{}", state.unwrap_or_default(), cause.unwrap_or_default())
+    // `#` may stand in no SIP URI (RFC 3261 section 25.1): whoever wrote it there forgot to escape a dialled key.
+    let unsound = field(message, "from").filter(|from| from.contains('#')).map(|from| format!(" from={from}"));
+    let (state, cause, unsound) = (state.unwrap_or_default(), cause.unwrap_or_default(), unsound.unwrap_or_default());
+    format!("{method} {user}{body}{signed}{told}{identity}{state}{cause}{unsound}")
 }
 
 fn body(message: &str) -> String {
