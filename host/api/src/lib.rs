@@ -18,6 +18,7 @@ mod openapi;
 mod ops;
 mod peer;
 mod problem;
+mod soap;
 mod stamp;
 mod switch;
 
@@ -155,13 +156,15 @@ impl Api {
         let gate = gate::Gate::new(self.clone(), inside, self.rate);
         let guarded =
             routes.layer(from_fn_with_state(gate, gate::pass)).layer(DefaultBodyLimit::max(extract::JSON_BYTES_MAX));
-        Router::new()
+        let rest: Router = Router::new()
             .merge(guarded)
             .merge(open)
             .fallback(|| async { Problem::not_found("path") })
             .method_not_allowed_fallback(|| async { Problem::not_allowed() })
             .layer(from_fn(log))
-            .with_state(self)
+            .with_state(self);
+        // Before it, not in it: each of its envelopes is requests to the rest.
+        soap::routes(rest.clone()).layer(from_fn(log)).merge(rest)
     }
 
     /// Waits until what was written is live, so that the answer is true for the next call.
