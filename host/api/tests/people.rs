@@ -285,3 +285,25 @@ async fn the_audit_log_says_who_did_what_in_whose_name() {
     let older = world.must("GET", &format!("/api/v1/audit?limit=2&after={after}"), Value::Null).await;
     assert!(older["items"][0]["id"].as_i64().unwrap() < after.parse::<i64>().unwrap());
 }
+
+#[tokio::test]
+async fn a_token_that_ends_makes_nobody_who_does_not() {
+    let world = World::new().await;
+    let company = world.companies[0];
+    let body = json!({"company": company, "name": "soon", "role": "admin", "expires_at": "2099-01-01"});
+    let soon = world.must("POST", "/api/v1/tokens", body).await["secret"].as_str().unwrap().to_owned();
+    let body = json!({"company": company, "name": "eve", "password": PASSWORD, "role": "reader"});
+    assert_eq!(status(&world, &soon, "POST", "/api/v1/people", body.clone()).await, 403);
+    let eve = add(&world, body).await;
+    let path = format!("/api/v1/people/{eve}");
+    for change in [
+        json!({"password": "another password"}),
+        json!({"role": "admin"}),
+        json!({"rights": null}),
+        json!({"enabled": true}),
+    ] {
+        assert_eq!(status(&world, &soon, "PATCH", &path, change.clone()).await, 403, "{change}");
+    }
+    // What takes away, or names, gives nothing.
+    assert_eq!(status(&world, &soon, "PATCH", &path, json!({"enabled": false, "name": "eva"})).await, 200);
+}

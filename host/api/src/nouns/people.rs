@@ -150,6 +150,14 @@ pub(crate) fn check_password(field: &str, password: &str) -> Result<(), Problem>
     Ok(())
 }
 
+/// Refuses what would outlive the token it comes with: somebody who may log in for ever, made with a right that ends.
+fn lasting(caller: &Caller) -> Result<(), Problem> {
+    if caller.ends.is_none() {
+        return Ok(());
+    }
+    Err(Problem::forbidden("Your token ends, and a person does not: log in, or take a token without an end."))
+}
+
 /// Lists people.
 #[utoipa::path(get, path = "/people", tag = "people", params(Paging),
     responses((status = 200, body = Many<Person>), Refusals))]
@@ -165,7 +173,7 @@ async fn show(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json
     Ok(Json(api.db.people().get(&caller.ctx, PersonId(id)).await?.into()))
 }
 
-/// Adds a person, who may do no more than whoever adds it.
+/// Adds a person, who may do no more than whoever adds it. Not with a token that ends: a person does not.
 #[utoipa::path(post, path = "/people", tag = "people", request_body = AddPerson,
     responses((status = 201, body = Person), Refusals))]
 async fn add(
@@ -173,6 +181,7 @@ async fn add(
     caller: Caller,
     Body(body): Body<AddPerson>,
 ) -> Result<(StatusCode, Json<Person>), Problem> {
+    lasting(&caller)?;
     let scope = caller.place(&api, body.brand, body.company).await?;
     check_password("password", &body.password)?;
     let standing = match (body.role, body.account) {
@@ -221,6 +230,9 @@ async fn patch(
 ) -> Result<Json<Person>, Problem> {
     let person = api.db.people().get(&caller.ctx, PersonId(id)).await?;
     caller.covers(access_of(person.standing), person.rights.as_ref())?;
+    if body.password.is_some() || body.role.is_some() || body.rights.is_some() || body.enabled == Some(true) {
+        lasting(&caller)?;
+    }
     let standing = match (person.standing, body.role) {
         (_, None) | (Standing::User(_), Some(Role::User)) => None,
         (Standing::Admin | Standing::Reader, Some(Role::Admin)) => Some(Standing::Admin),
