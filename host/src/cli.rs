@@ -126,6 +126,9 @@ pub(crate) enum Command {
     /// Work that is done in the background
     #[command(subcommand)]
     Job(crate::cli_job::Job),
+    /// Jobs that come again and again
+    #[command(subcommand)]
+    Timetable(crate::cli_timetable::Timetable),
     /// Who changed what
     #[command(subcommand)]
     Audit(crate::cli_person::Audit),

@@ -1,6 +1,7 @@
 //! The words of `strowger job`.
 
 use clap::Subcommand;
+use std::path::PathBuf;
 
 /// Work that is done in the background.
 #[derive(Debug, Subcommand)]
@@ -18,6 +19,13 @@ pub(crate) enum Job {
     Show {
         /// The job's number
         job: i64,
+    },
+    /// Fetch the file that an export of a timetable wrote
+    File {
+        /// The job's number
+        job: i64,
+        /// Where to; a file that is there is not written over
+        file: PathBuf,
     },
     /// Call a job off; what it has done stays done
     Cancel {

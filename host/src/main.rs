@@ -14,6 +14,7 @@ mod cli_person;
 mod cli_recording;
 mod cli_rule;
 mod cli_tenant;
+mod cli_timetable;
 mod cli_translation;
 mod cli_trunk;
 mod client;
@@ -89,6 +90,7 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             | Command::Person(_)
             | Command::Login(_)
             | Command::Job(_)
+            | Command::Timetable(_)
             | Command::User(_)
             | Command::Token(_)
             | Command::Audit(_)) => client::run(&cli.remote, command).await,

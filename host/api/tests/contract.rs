@@ -183,6 +183,7 @@ async fn a_patch_changes_what_it_names() {
         (own("trunks", f.trunk), "name", json!("renamed")),
         (own("translation-sets", f.set), "name", json!("renamed")),
         (own("people", person), "enabled", json!(false)),
+        (own("timetables", f.timetable), "keep", json!(9)),
     ];
     let mut patched = std::collections::BTreeSet::new();
     for (path, field, value) in cases {

@@ -171,8 +171,14 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("GET /api/v1/jobs", Case::List),
         ("GET /api/v1/jobs/{id}", thing(at("jobs", f.job), Value::Null)),
         ("GET /api/v1/jobs/{id}/report", thing(at("jobs", f.job) + "/report", Value::Null)),
+        ("GET /api/v1/jobs/{id}/file", thing(at("jobs", f.job) + "/file", Value::Null)),
         ("POST /api/v1/jobs/{id}/cancel", thing(at("jobs", f.job) + "/cancel", Value::Null)),
         ("POST /api/v1/jobs/{id}/retry", thing(at("jobs", f.job) + "/retry", Value::Null)),
+        ("GET /api/v1/timetables", Case::List),
+        ("POST /api/v1/timetables", thing(v1("/timetables".into()), common::nightly(company))),
+        ("GET /api/v1/timetables/{id}", thing(at("timetables", f.timetable), Value::Null)),
+        ("PATCH /api/v1/timetables/{id}", thing(at("timetables", f.timetable), json!({"enabled": false}))),
+        ("DELETE /api/v1/timetables/{id}", thing(at("timetables", f.timetable), Value::Null)),
         ("GET /api/v1/registrations", Case::List),
         ("GET /api/v1/bans", Case::Platform),
         ("DELETE /api/v1/bans/{source}", Case::Platform),
@@ -273,6 +279,7 @@ fn the_document_and_the_cases_name_the_same_operations() {
         login: 0,
         recording: 1,
         job: 1,
+        timetable: 1,
     };
     let listed: BTreeSet<String> = cases(&world, nothing).keys().map(|k| (*k).to_owned()).collect();
     let (open, guarded): (Vec<_>, Vec<_>) = operations().into_iter().partition(|(_, open)| *open);
@@ -381,6 +388,7 @@ async fn everything(world: &World) -> String {
         "people",
         "logins",
         "jobs",
+        "timetables",
     ] {
         out += &world.must("GET", &format!("/api/v1/{noun}?limit=1000"), Value::Null).await.to_string();
     }
@@ -475,7 +483,7 @@ async fn what_is_not_there_and_what_is_not_yours_look_the_same() {
     let world = World::new().await;
     let furniture = world.furnish().await;
     let stranger = Some(world.company_admins[2].as_str());
-    for noun in ["accounts", "extensions", "ddis", "bindings", "trunks", "translation-sets", "people"] {
+    for noun in ["accounts", "extensions", "ddis", "bindings", "trunks", "translation-sets", "people", "timetables"] {
         let theirs = world.ask(stranger, "GET", &format!("/api/v1/{noun}/{}", furniture.account), &Value::Null).await;
         let nobodys = world.ask(stranger, "GET", &format!("/api/v1/{noun}/999999"), &Value::Null).await;
         assert_eq!((theirs.status, theirs.text), (nobodys.status, nobodys.text), "{noun}");

@@ -1,4 +1,4 @@
-//! `job list`, `show`, `cancel`, `retry`.
+//! `job list`, `show`, `file`, `cancel`, `retry`.
 
 use super::remote::{Remote, json};
 use super::table::{rows, table, text};
@@ -27,6 +27,7 @@ pub(super) async fn run(remote: &Remote, command: &Job) -> Result<String, Failur
             let shown = remote.get(&format!("/jobs/{job}"), &[]).await?;
             show(remote, &shown).await
         }
+        Job::File { job, file } => super::imports::file_out(remote, &format!("/jobs/{job}/file"), file).await,
         Job::Cancel { job } => act(remote, *job, "cancel").await,
         Job::Retry { job } => act(remote, *job, "retry").await,
     }

@@ -18,6 +18,7 @@ mod rules;
 mod table;
 mod tables;
 mod tenants;
+mod timetables;
 mod trace;
 mod translations;
 mod trunks;
@@ -56,6 +57,7 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
         Command::Person(command) => people::person(&remote, command).await,
         Command::User(command) => imports::user(&remote, command).await,
         Command::Job(command) => jobs::run(&remote, command).await,
+        Command::Timetable(command) => timetables::run(&remote, command).await,
         Command::Login(command) => people::login(&remote, command).await,
         Command::Token(command) => people::token(&remote, command).await,
         Command::Audit(command) => people::audit(&remote, command).await,

@@ -4,7 +4,7 @@ use crate::sql::{Arg, Pools, Row, Statement, Tx};
 use crate::{
     Accounts, Audit, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, Idempotency, Identities,
     JobRuns, Jobs, Ledger, Logins, People, PluginKeys, Plugins, Policies, PrefixTables, Recordings, Rules, SecretKey,
-    Settlements, StoreError, Tokens, TranslationSets, Trunks, VoiceBoxes, Wallets, feed::Watch, open,
+    Settlements, StoreError, Timetables, Tokens, TranslationSets, Trunks, VoiceBoxes, Wallets, feed::Watch, open,
 };
 use std::sync::Arc;
 
@@ -237,6 +237,12 @@ impl Db {
     #[must_use]
     pub const fn job_runs(&self) -> JobRuns<'_> {
         JobRuns(self)
+    }
+
+    /// The jobs that come again and again.
+    #[must_use]
+    pub const fn timetables(&self) -> Timetables<'_> {
+        Timetables(self)
     }
 
     /// The API tokens.

@@ -51,6 +51,7 @@ pub use nouns::prefix_tables::{NewPrefixTable, PrefixTableRow, PrefixTables};
 pub use nouns::recordings::{RecordedFile, Recording, Recordings};
 pub use nouns::rules::{NewRule, Rules};
 pub use nouns::settlements::{Place as SettlementPlace, Settlement, Settlements};
+pub use nouns::timetables::{Cadence, LastRun, Timetable, Timetables, Timing};
 pub use nouns::tokens::{ApiToken, NewToken, Role, TokenId, Tokens};
 pub use nouns::translation_sets::{NewTranslationSet, TranslationSets};
 pub use nouns::trunks::Trunks;
@@ -92,6 +93,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> 
         ("rules", nouns::rules::ALL),
         ("seed", seed::ALL),
         ("settlements", nouns::settlements::ALL),
+        ("timetables", nouns::timetables::ALL),
         ("tokens", nouns::tokens::ALL),
         ("translation_sets", nouns::translation_sets::ALL),
         ("trunks", nouns::trunks::ALL),

@@ -4,8 +4,10 @@
 //! and never after a refusal that will not go away. One that ended its process again and again is left alone too. Its work
 //! is dropped where it stands when the job is called off: what it had not committed is not so.
 
+pub(crate) mod export;
 pub(crate) mod import;
 mod sweep;
+pub(crate) mod timetable;
 
 use crate::Api;
 use axum::Router;
@@ -67,6 +69,7 @@ impl Run {
         match self.job.kind.as_str() {
             sweep::KIND => sweep::run(&self).await,
             import::KIND => import::run(&self).await,
+            export::KIND => export::run(&self).await,
             other => Err(Broke::Final(format!("this switch knows no jobs of the kind {other}"), None)),
         }
     }
@@ -125,6 +128,9 @@ impl Workers {
         let (runs, now) = (self.api.db.job_runs(), self.api.switch.now());
         runs.schedule(sweep::KIND, sweep::EVERY, now).await?;
         runs.come(now).await?;
+        if timetable::come(&self.api).await? > 0 {
+            self.api.jobs.notify_one();
+        }
         self.claim(holder).await
     }
 
@@ -134,7 +140,9 @@ impl Workers {
 
     /// Waits for a job that this node is asked for, until the next one's time, and no longer than `most`.
     async fn wait(&self, most: Duration, stop: &mut watch::Receiver<bool>) {
-        let next = self.api.db.job_runs().next().await.ok().flatten();
+        let job = self.api.db.job_runs().next().await.ok().flatten();
+        let time = self.api.db.timetables().next().await.ok().flatten();
+        let next = [job, time].into_iter().flatten().min();
         let now = self.api.switch.now();
         // One that is due already waits for another of its brand.
         let pause = next.filter(|due| *due > now).map_or(most, |due| due.since(now).min(most));

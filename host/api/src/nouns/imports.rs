@@ -6,7 +6,7 @@ use super::jobs::Job;
 use crate::extract::Params;
 use crate::gate::FILE_WAIT;
 use crate::jobs::import::plan::{Of, Plan};
-use crate::jobs::import::{BYTES_MAX, KIND, rates, text};
+use crate::jobs::import::{BYTES_MAX, KIND, PIECE, rates, text};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller};
 use axum::Json;
@@ -22,9 +22,6 @@ use std::collections::BTreeMap;
 use store::{Access, NewJob, OpContext, Page, Scope, StoreError};
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
-
-/// Bytes of a file that are kept as one piece.
-const PIECE: usize = 256 * 1024;
 
 /// What is to be taken in, and how.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -2,13 +2,18 @@
 
 use super::{Listed, Many};
 use crate::extract::{Id, Params};
+use crate::jobs::export::Plan;
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller, stamp::rfc3339};
 use axum::Json;
+use axum::body::Body as Bytes;
 use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream::try_unfold;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Access, JobFilter, JobState, Page, Scope};
+use store::{Access, JobFilter, JobState, Page, Scope, StoreError};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -53,6 +58,8 @@ pub(crate) struct Job {
     result: Option<Value>,
     /// Why it failed last.
     error: Option<String>,
+    /// The timetable that asked for it.
+    timetable: Option<i64>,
 }
 
 impl From<store::Job> for Job {
@@ -84,6 +91,7 @@ impl From<store::Job> for Job {
             total: j.total,
             result: j.result.map(said),
             error: j.error,
+            timetable: j.timetable,
         }
     }
 }
@@ -116,6 +124,8 @@ pub(crate) struct Which {
     state: Option<String>,
     /// Of this kind.
     kind: Option<String>,
+    /// That this timetable asked for.
+    timetable: Option<i64>,
     /// `next` of the page before.
     after: Option<i64>,
     /// At most so many, 1 to 1000; else 100.
@@ -132,7 +142,8 @@ async fn list(State(api): State<Api>, caller: Caller, Params(which): Params<Whic
         JobState::from_word(&word).ok_or_else(|| Problem::field("state", format!("expected one of {words}")))
     };
     let state = which.state.map(known).transpose()?;
-    let filter = JobFilter { company: which.company, state, kind: which.kind.as_deref() };
+    let (kind, timetable) = (which.kind.as_deref(), which.timetable);
+    let filter = JobFilter { company: which.company, state, kind, timetable };
     Ok(Many::page(api.db.jobs().list(&caller.ctx, filter, page).await?, page, |j| j.id))
 }
 
@@ -161,6 +172,25 @@ async fn report(State(api): State<Api>, caller: Caller, Id(id): Id, Params(pagin
     let page = Page { after: paging.after.unwrap_or(0), limit: super::limit(paging.limit)? };
     let job = api.db.jobs().get(&caller.ctx, id).await?;
     Ok(Many::page(api.db.jobs().lines(&caller.ctx, job.id, page).await?, page, |l| l.id))
+}
+
+/// Gives the file that an export of a timetable made, as it was then. For those who may read what is in it.
+#[utoipa::path(get, path = "/jobs/{id}/file", tag = "jobs", params(("id" = i64, Path)),
+    responses((status = 200, content_type = "text/csv", body = String), Refusals))]
+async fn file(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
+    let job = api.db.jobs().get(&caller.ctx, id).await?;
+    let plan = Plan::of_job(&job).filter(|_| job.state == JobState::Done);
+    let plan = plan.ok_or_else(|| Problem::not_found("file"))?;
+    for noun in plan.of.nouns() {
+        caller.check(noun, Access::Read)?;
+    }
+    let pieces = try_unfold((api, 0), move |(api, piece)| async move {
+        let found = api.db.job_runs().piece(id, piece).await?;
+        Ok::<_, StoreError>(found.map(|bytes| (bytes, (api, piece + 1))))
+    });
+    let named = format!("attachment; filename=\"{}-{id}.csv\"", plan.of.word());
+    let about = [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, named)];
+    Ok((about, Bytes::from_stream(pieces)).into_response())
 }
 
 /// The job, if the caller may also change what it changes.
@@ -202,6 +232,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(list))
         .routes(routes!(show))
         .routes(routes!(report))
+        .routes(routes!(file))
         .routes(routes!(cancel))
         .routes(routes!(retry))
 }

@@ -29,6 +29,7 @@ pub(crate) mod rules;
 pub(crate) mod security;
 pub(crate) mod socket;
 pub(crate) mod summons;
+pub(crate) mod timetables;
 pub(crate) mod tokens;
 pub(crate) mod translation_sets;
 pub(crate) mod trunks;

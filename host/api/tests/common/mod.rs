@@ -13,7 +13,7 @@ use model::{
     VoiceMessage,
 };
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use store::{
     Db, JobLine, NewBrand, NewCompany, NewJob, NewToken, OpContext, Page, Principal, RecordedFile, Role, Scope,
@@ -46,6 +46,8 @@ pub(crate) struct FakeSwitch {
     /// Told of everything that waits for that.
     pub(crate) waits: tokio::sync::Notify,
     pub(crate) draining: AtomicBool,
+    /// How far its clock was put on, in seconds.
+    pub(crate) ahead: AtomicU64,
     pub(crate) events: shell::LiveEvents,
 }
 
@@ -178,7 +180,8 @@ impl Switch for FakeSwitch {
         &self.events
     }
     fn now(&self) -> Instant {
-        Instant::from_unix_nanos(1_795_326_480_000_000_000)
+        let ahead = core::time::Duration::from_secs(self.ahead.load(Ordering::SeqCst));
+        Instant::from_unix_nanos(1_795_326_480_000_000_000) + ahead
     }
 }
 
@@ -450,6 +453,7 @@ impl World {
         let login = id(self.must("GET", "/api/v1/logins", Value::Null).await["items"][0].take());
         let recording = self.recorded(1, 0).await;
         let job = self.asked(0).await;
+        let timetable = id(self.must("POST", "/api/v1/timetables", nightly(company)).await);
         Furniture {
             account,
             extension,
@@ -465,6 +469,7 @@ impl World {
             login,
             recording,
             job,
+            timetable,
         }
     }
 }
@@ -499,6 +504,14 @@ pub(crate) struct Furniture {
     pub(crate) login: i64,
     pub(crate) recording: i64,
     pub(crate) job: i64,
+    pub(crate) timetable: i64,
+}
+
+/// A timetable of a company.
+pub(crate) fn nightly(company: i64) -> Value {
+    json!({
+        "company": company, "name": "nightly", "export": "accounts", "cron": "30 2 * * *", "zone": "Europe/Berlin",
+    })
 }
 
 async fn token(db: &Db, scope: Scope, role: Role) -> String {

@@ -1,6 +1,7 @@
 //! The reference's acceptance scenarios that are decided here, its reply codes, and properties of orders and ranges.
 
 mod calls;
+mod cron;
 mod numbers;
 mod properties;
 mod times;

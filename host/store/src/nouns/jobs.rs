@@ -10,7 +10,7 @@ pub(crate) const JOBS_MAX: i64 = 100;
 macro_rules! job_columns {
     () => {
         "id, brand_id, company_id, kind, noun, state, actor, impersonator, token_id, person_id, asked, made_at, due_at,
-        started_at, ended_at, tries, stop, done, faults, total, place, result, error"
+        started_at, ended_at, tries, stop, done, faults, total, place, result, error, timetable_id"
     };
 }
 pub(crate) use job_columns;
@@ -25,7 +25,7 @@ statements! { "job";
     GET = concat!("SELECT ", job_columns!(), " FROM jobs WHERE id = $3 AND ", in_scope!());
     LIST = concat!("SELECT ", job_columns!(), " FROM jobs WHERE id < $3 AND ", in_scope!(),
         " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) AND (CAST($6 AS TEXT) IS NULL OR state = $6)
-        AND (CAST($7 AS TEXT) IS NULL OR kind = $7) ORDER BY id DESC LIMIT $4");
+        AND (CAST($7 AS TEXT) IS NULL OR kind = $7) AND (CAST($8 AS BIGINT) IS NULL OR timetable_id = $8) ORDER BY id DESC LIMIT $4");
     CANCEL = concat!("UPDATE jobs SET state = CASE WHEN state = 'waiting' THEN 'cancelled' ELSE state END,
         ended_at = CASE WHEN state = 'waiting' THEN CAST($4 AS BIGINT) ELSE ended_at END,
         stop = TRUE WHERE id = $3 AND state IN ('waiting', 'running') AND ", in_scope!(), " RETURNING ", job_columns!());
@@ -94,6 +94,25 @@ pub enum Principal {
     Person(PersonId),
 }
 
+impl Principal {
+    pub(crate) fn of(token: Option<i64>, person: Option<i64>) -> Principal {
+        match (token, person) {
+            (Some(token), _) => Principal::Token(TokenId(token)),
+            (None, Some(person)) => Principal::Person(PersonId(person)),
+            (None, None) => Principal::Switch,
+        }
+    }
+
+    /// The rows of its token and its person.
+    pub(crate) const fn rows(self) -> (Option<i64>, Option<i64>) {
+        match self {
+            Principal::Switch => (None, None),
+            Principal::Token(token) => (Some(token.0), None),
+            Principal::Person(person) => (None, Some(person.0)),
+        }
+    }
+}
+
 /// A job.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Job {
@@ -139,6 +158,8 @@ pub struct Job {
     pub result: Option<String>,
     /// Why it failed last.
     pub error: Option<String>,
+    /// The timetable that asked for it.
+    pub timetable: Option<i64>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -166,6 +187,7 @@ pub(crate) struct JobRow {
     place: Option<String>,
     result: Option<String>,
     error: Option<String>,
+    timetable_id: Option<i64>,
 }
 
 impl TryFrom<JobRow> for Job {
@@ -180,11 +202,7 @@ impl TryFrom<JobRow> for Job {
             state: stored("state of a job", JobState::from_word(&row.state))?,
             actor: row.actor,
             impersonator: row.impersonator,
-            principal: match (row.token_id, row.person_id) {
-                (Some(token), _) => Principal::Token(TokenId(token)),
-                (None, Some(person)) => Principal::Person(PersonId(person)),
-                (None, None) => Principal::Switch,
-            },
+            principal: Principal::of(row.token_id, row.person_id),
             asked: row.asked,
             made_at: instant(row.made_at),
             due_at: instant(row.due_at),
@@ -198,6 +216,7 @@ impl TryFrom<JobRow> for Job {
             place: row.place,
             result: row.result,
             error: row.error,
+            timetable: row.timetable_id,
         })
     }
 }
@@ -234,6 +253,8 @@ pub struct JobFilter<'a> {
     pub state: Option<JobState>,
     /// Of this kind.
     pub kind: Option<&'a str>,
+    /// Of this timetable.
+    pub timetable: Option<i64>,
 }
 
 /// What a job has to say about a line of what it was given.
@@ -260,11 +281,7 @@ impl Jobs<'_> {
     /// The scope is wider than the asker's; the tenant has too many already.
     pub async fn create(&self, ctx: &OpContext, new: NewJob) -> Result<Job, StoreError> {
         let of = ctx.narrowed(new.scope)?;
-        let (token, person) = match new.principal {
-            Principal::Switch => (None, None),
-            Principal::Token(token) => (Some(token.0), None),
-            Principal::Person(person) => (None, Some(person.0)),
-        };
+        let (token, person) = new.principal.rows();
         let state = if new.loading { JobState::Loading } else { JobState::Waiting };
         let mut tx = self.0.begin().await?;
         let open = tx.one::<(i64,)>(OPEN, args![&of]).await?.map_or(0, |(n,)| n);
@@ -305,7 +322,7 @@ impl Jobs<'_> {
     pub async fn list(&self, ctx: &OpContext, which: JobFilter<'_>, page: Page) -> Result<Vec<Job>, StoreError> {
         let before = if page.after == 0 { i64::MAX } else { page.after };
         let state: Option<&str> = which.state.map(JobState::word);
-        let args = args![ctx, before, page.limit(), which.company, state, which.kind];
+        let args = args![ctx, before, page.limit(), which.company, state, which.kind, which.timetable];
         translated(self.0.all::<JobRow>(LIST, args).await?)
     }
 

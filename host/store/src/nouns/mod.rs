@@ -25,6 +25,7 @@ pub(crate) mod recordings;
 pub(crate) mod rules;
 pub(crate) mod settlements;
 pub(crate) mod targets;
+pub(crate) mod timetables;
 pub(crate) mod tokens;
 pub(crate) mod translation_sets;
 pub(crate) mod trunks;

@@ -134,7 +134,7 @@ on_both! {
         let a = Lease { job: job.id, holder: "a" };
         assert_eq!(db.job_runs().renew(a, at(60)).await.unwrap(), Outlook::CalledOff);
         assert!(db.job_runs().step(a, Step::default()).await.is_err(), "nothing more comes of it");
-        let of = JobFilter { company: Some(own.id.0), state: Some(JobState::Running), kind: Some("k") };
+        let of = JobFilter { company: Some(own.id.0), state: Some(JobState::Running), kind: Some("k"), timetable: None };
         assert_eq!(jobs.list(&mine, of, Page::first()).await.unwrap().len(), 1);
         assert!(jobs.list(&stranger, JobFilter::default(), Page::first()).await.unwrap().is_empty());
         db.companies().delete(&CTX, own.id).await.unwrap();

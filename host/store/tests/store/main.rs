@@ -21,5 +21,6 @@ mod rules;
 mod schema;
 mod scope;
 mod tenants;
+mod timetables;
 mod trunks;
 mod voice_boxes;

@@ -26,6 +26,8 @@ use tokio::time::Instant;
 pub(crate) const KIND: &str = "import";
 /// Most bytes of a file.
 pub(crate) const BYTES_MAX: u64 = 64 * 1_024 * 1_024;
+/// Bytes of a file that are kept as one piece.
+pub(crate) const PIECE: usize = 256 * 1024;
 /// Most lines of a file.
 const LINES_MAX: u64 = 1_000_000;
 /// Most lines of a file that is taken in whole or not at all, where one writer serves all.
