@@ -1,15 +1,17 @@
-//! When media packets are many, a shard leaves its sockets alone for a moment after each turn and takes what gathered
-//! meanwhile at once: falling asleep and being woken costs more than a packet, so it is paid for several (decisions 0211).
+//! When packets or messages are many, a shard leaves its sockets alone for a moment after each turn and takes what gathered
+//! meanwhile at once: falling asleep and being woken, and coming back to code that the caches have forgotten, costs more
+//! than a packet, so it is paid for several (decisions 0211, 0311).
 //!
-//! It begins at rates at which a pause brings several packets and ends below them, so that where there is little traffic
-//! nothing waits. The pause is counted from the beginning of the last turn: a shard that is busy for longer does not pause
-//! at all. Signalling without media never waits.
+//! It begins at rates at which a pause brings several and ends below them, so that where there is little traffic nothing
+//! waits. The pause is counted from the beginning of the last turn: a shard that is busy for longer does not pause at all.
 
 use core::time::Duration;
 use std::time::Instant;
 
-/// Longest pause: what a relay may add to a packet's way.
-const PAUSE: Duration = Duration::from_millis(1);
+/// Longest pause for media packets: what a relay may add to a packet's way.
+const MEDIA_PAUSE: Duration = Duration::from_millis(1);
+/// The same for SIP messages.
+const SIGNALLING_PAUSE: Duration = Duration::from_millis(2);
 /// Over what time the rate is counted.
 const WINDOW: Duration = Duration::from_millis(50);
 /// Tenths of a packet that a pause must bring before there are pauses, and while there are.
@@ -17,26 +19,53 @@ const BEGIN: u128 = 15;
 const GO_ON: u128 = 7;
 
 /// # Invariants
-/// `pauses` is what the last whole window asks for.
+/// A kind pauses if its last whole window asks for it.
 #[derive(Debug)]
 pub(crate) struct Gather {
     /// When the window began.
     since: Instant,
-    /// Packets in it.
-    packets: u32,
-    pauses: bool,
+    media: Kind,
+    signalling: Kind,
     /// When the last turn began.
     turn: Instant,
 }
 
+/// What comes, and waits for more of its kind.
+#[derive(Debug)]
+struct Kind {
+    longest: Duration,
+    /// How many came in this window.
+    came: u32,
+    pauses: bool,
+}
+
+impl Kind {
+    fn new(longest: Duration) -> Kind {
+        Kind { longest, came: 0, pauses: false }
+    }
+
+    /// A window of this length is over.
+    fn judge(&mut self, window: Duration) {
+        let least = if self.pauses { GO_ON } else { BEGIN };
+        let came = core::mem::take(&mut self.came);
+        self.pauses = u128::from(came) * self.longest.as_nanos() * 10 >= least * window.as_nanos();
+    }
+}
+
 impl Gather {
     pub(crate) fn new(now: Instant) -> Gather {
-        Gather { since: now, packets: 0, pauses: false, turn: now }
+        let (media, signalling) = (Kind::new(MEDIA_PAUSE), Kind::new(SIGNALLING_PAUSE));
+        Gather { since: now, media, signalling, turn: now }
     }
 
     /// A media packet came.
     pub(crate) fn packet(&mut self) {
-        self.packets = self.packets.saturating_add(1);
+        self.media.came = self.media.came.saturating_add(1);
+    }
+
+    /// A SIP message came.
+    pub(crate) fn message(&mut self) {
+        self.signalling.came = self.signalling.came.saturating_add(1);
     }
 
     /// A turn begins.
@@ -47,16 +76,14 @@ impl Gather {
     /// How long the sockets may be left alone from `now` on; zero is not at all.
     pub(crate) fn pause(&mut self, now: Instant) -> Duration {
         let elapsed = now.saturating_duration_since(self.since);
+        let kinds = [&mut self.media, &mut self.signalling];
         if elapsed >= WINDOW {
-            let least = if self.pauses { GO_ON } else { BEGIN };
-            self.pauses = u128::from(self.packets) * PAUSE.as_nanos() * 10 >= least * elapsed.as_nanos();
-            self.packets = 0;
             self.since = now;
+            kinds.into_iter().for_each(|kind| kind.judge(elapsed));
         }
-        if !self.pauses {
-            return Duration::ZERO;
-        }
-        PAUSE.saturating_sub(now.saturating_duration_since(self.turn))
+        let pausing = [&self.media, &self.signalling].into_iter().filter(|kind| kind.pauses);
+        let longest = pausing.map(|kind| kind.longest).min().unwrap_or_default();
+        longest.saturating_sub(now.saturating_duration_since(self.turn))
     }
 }
 
@@ -90,13 +117,30 @@ mod tests {
         let start = Instant::now();
         let at = |s| start + Duration::from_secs(s);
         let mut gather = Gather::new(start);
-        assert_eq!(after(&mut gather, at(0), 2_000), PAUSE);
+        assert_eq!(after(&mut gather, at(0), 2_000), MEDIA_PAUSE);
         let next = start + Duration::from_millis(201);
-        assert_eq!(after(&mut gather, next, 1_000), PAUSE, "more than it takes to go on, less than to begin");
+        assert_eq!(after(&mut gather, next, 1_000), MEDIA_PAUSE, "more than it takes to go on, less than to begin");
         assert_eq!(after(&mut gather, at(2), 400), Duration::ZERO);
-        assert_eq!(after(&mut gather, at(3), 5_000), PAUSE);
+        assert_eq!(after(&mut gather, at(3), 5_000), MEDIA_PAUSE);
         gather.turn(at(60));
         assert_eq!(gather.pause(at(60)), Duration::ZERO, "nothing for a minute");
+    }
+
+    #[test]
+    fn messages_wait_longer_and_media_packets_among_them_make_the_pause_theirs() {
+        let start = Instant::now();
+        let mut gather = Gather::new(start);
+        let mut pause = |messages: u32, packets: u32, ms: u64| {
+            (0..messages).for_each(|_| gather.message());
+            (0..packets).for_each(|_| gather.packet());
+            gather.turn(start + Duration::from_millis(ms));
+            gather.pause(start + Duration::from_millis(ms))
+        };
+        assert_eq!(pause(36, 0, 50), Duration::ZERO, "720 a second");
+        assert_eq!(pause(40, 0, 100), SIGNALLING_PAUSE, "800 a second");
+        assert_eq!(pause(40, 80, 150), MEDIA_PAUSE);
+        assert_eq!(pause(20, 10, 200), SIGNALLING_PAUSE, "less of both");
+        assert_eq!(pause(10, 0, 250), Duration::ZERO);
     }
 
     #[test]
@@ -107,7 +151,7 @@ mod tests {
         let turn = start + Duration::from_millis(210);
         gather.turn(turn);
         let later = |us| turn + Duration::from_micros(us);
-        assert_eq!(gather.pause(later(0)), PAUSE);
+        assert_eq!(gather.pause(later(0)), MEDIA_PAUSE);
         assert_eq!(gather.pause(later(400)), Duration::from_micros(600));
         assert_eq!(gather.pause(later(1_000)), Duration::ZERO);
         assert_eq!(gather.pause(later(9_000)), Duration::ZERO);

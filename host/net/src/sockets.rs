@@ -234,8 +234,8 @@ impl Net {
         self.poller.waker()
     }
 
-    /// Sleeps until something came, the waker was called, or `timeout` passed; `None` sleeps without a limit. Where media
-    /// packets are many they gather for a moment first.
+    /// Sleeps until something came, the waker was called, or `timeout` passed; `None` sleeps without a limit. Where packets
+    /// are many they gather for a moment first.
     ///
     /// # Errors
     /// Only where the kernel refuses the wait itself.
@@ -269,6 +269,7 @@ impl Net {
         }
         match self.find(now)? {
             Found::Datagram(listener, from, count) => {
+                self.gather.message();
                 *self.counters.received.of(Transport::Udp) += 1;
                 let local = self.listeners[self.udp[listener].1].towards(from);
                 let flow = Flow::new(Transport::Udp, local, from);
@@ -281,7 +282,10 @@ impl Net {
                 let packet = &mut self.buffer[..];
                 Some(Incoming::Media { port: MediaPortId(index as u64 / 2), kind, from, packet, len: count })
             }
-            Found::Arrived(Arrived::Message(flow, bytes)) => Some(Incoming::Message { flow, bytes }),
+            Found::Arrived(Arrived::Message(flow, bytes)) => {
+                self.gather.message();
+                Some(Incoming::Message { flow, bytes })
+            }
             Found::Arrived(Arrived::Failed(flow)) => Some(Incoming::FlowFailed { flow }),
         }
     }
