@@ -6,11 +6,14 @@ use crate::world::{Tenant, World};
 use interop::Ua;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// Where the other brand's phone is: a plan may not lead to another brand's address (decision 0289).
+const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// The other brand's calls a second.
 const RATE: u32 = 20;
 /// INVITEs timed in a round.
@@ -33,7 +36,7 @@ pub(crate) fn run() -> Report {
     world.route(good, &probe.routes());
     let plugin = world.rest.install("hostile", "1.0.0", interop::HOSTILE);
     let other = world.tenant("other", "direct");
-    let ua = Ua::new(world.switch.sip());
+    let ua = Ua::on(OTHER, world.switch.sip());
     world.account(other, "other", ua.address());
     probe.times(100);
     let mut arena = Arena { world, probe, other, plugin, ua: Some(ua) };

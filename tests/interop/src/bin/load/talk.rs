@@ -4,12 +4,14 @@
 use crate::world::{Tenant, World};
 use interop::{Dialog, Ua};
 use serde_json::json;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// Not that of the calls beside: a plan may not lead to an address of another brand (decision 0289).
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// One packet each 20 ms.
 const SLOTS: usize = 20;
 /// Header, and 160 samples of G.711.
@@ -45,7 +47,7 @@ struct Side {
 impl Talk {
     /// Sets the calls up, one after the other, and begins to talk.
     pub(crate) fn begin(world: &World, tenant: Tenant, calls: usize) -> Talk {
-        let (caller, callee) = (Ua::new(world.switch.sip()), Ua::new(world.switch.sip()));
+        let [caller, callee] = [(); 2].map(|()| Ua::on(ADDRESS, world.switch.sip()));
         world.account(tenant, "talker", caller.address());
         world.route(tenant, &json!({ "6*": format!("sip:{{number}}@{}", callee.address()) }));
         let mut sides = Vec::new();
