@@ -4,6 +4,7 @@
 //! std, so that it builds in a moment.
 
 mod contract;
+mod dist;
 mod install;
 mod languages;
 mod purity;
@@ -21,6 +22,7 @@ const USAGE: &str = "cargo xtask COMMAND
   purity          build floors 0-4 for wasm32-unknown-unknown and check that nothing is imported
   load [ARGS]     sipp load against the switch; --list names the scenarios
   bench           the criterion benchmarks of the hot paths
+  dist [--plain]  the binary that is shipped, trained by its own load (target/dist/strowger)
   install         only install what the tests need
 ";
 
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Some("purity") => purity::check(),
         Some("load") => run::load(rest),
         Some("bench") => run::bench(rest),
+        Some("dist") => dist::build(rest),
         Some("install") => install::everything(),
         Some("help" | "--help" | "-h") => {
             eprint!("{USAGE}");

@@ -11,6 +11,10 @@ const RATE: u32 = 100;
 const SECONDS: u32 = 60;
 const HOLD: Duration = Duration::from_secs(1);
 const RELAYED: usize = 200;
+/// Seconds of calls, calls a second, and calls with RTP of the training.
+const TRAINED: u32 = 30;
+const TRAINED_RATE: u32 = 50;
+const TALKERS: usize = 20;
 
 /// `calls`.
 pub(crate) fn direct() -> Report {
@@ -46,6 +50,32 @@ pub(crate) fn relayed() -> Report {
     report.zero("talkers not hung up with 200", heard.hangups_failed);
     report.measure("RTP delay p50, read each ms", quantile(&heard.delays_us, 0.5), "us");
     report.measure("RTP delay p99, read each ms", quantile(&heard.delays_us, 0.99), "us");
+    report
+}
+
+/// `train`: what `cargo xtask dist` shows the switch that counts. It must end by itself, since it writes its counts then;
+/// how well it keeps up is no verdict.
+pub(crate) fn train() -> Report {
+    let mut world = World::new(1_000, "");
+    let mut report = Report::default();
+    let tenant = world.tenant("load", "direct");
+    let talk = Talk::begin(&world, world.tenant("talk", "anchor"), TALKERS);
+    let (caller, callee) = (address(), address());
+    world.account(tenant, "sipp", caller);
+    world.route(tenant, &json!({ "5*": format!("sip:{{number}}@{callee}") }));
+    let _answering = Sipp::callee(callee);
+    let mut calling = Sipp::caller(caller, world.switch.sip(), "500", (TRAINED * TRAINED_RATE, TRAINED_RATE, HOLD));
+    let figures = calling.finish(Duration::from_secs(u64::from(TRAINED) * 3));
+    if figures.failed > 0 {
+        print!("{}", calling.errors());
+    }
+    report.figure("calls", figures.successful, "");
+    let heard = talk.end();
+    report.figure("RTP sent", heard.sent, "packets");
+    report.figure("RTP received", heard.received, "packets");
+    let switch = world.switch.child();
+    switch.terminate();
+    report.must("the switch ends by itself", switch.wait_for(Duration::from_secs(90)).success());
     report
 }
 
