@@ -36,7 +36,7 @@ fn install() -> Result<PathBuf, String> {
 }
 
 /// A demo switch of its own, gone with this value.
-struct Switch(Child);
+pub(crate) struct Switch(Child);
 
 impl Drop for Switch {
     fn drop(&mut self) {
@@ -46,8 +46,8 @@ impl Drop for Switch {
 }
 
 /// Starts the switch; gives its address and token.
-fn start(dir: &Path) -> Result<(Switch, String, String), String> {
-    let failed = |error: std::io::Error| format!("the switch for schemathesis: {error}");
+pub(crate) fn start(dir: &Path) -> Result<(Switch, String, String), String> {
+    let failed = |error: std::io::Error| format!("the switch: {error}");
     let binary = target_dir().join("debug/strowger");
     let mut command = Command::new(binary);
     command.args(["demo", "--sip", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"]).arg(dir);
@@ -57,7 +57,7 @@ fn start(dir: &Path) -> Result<(Switch, String, String), String> {
     // The file is the last thing that is written: then the API answers.
     while begun.elapsed() < START_MAX {
         if let Some(status) = switch.0.try_wait().map_err(failed)? {
-            return Err(format!("the switch for schemathesis ended: {status}"));
+            return Err(format!("the switch ended: {status}"));
         }
         let text = std::fs::read_to_string(dir.join("client.toml")).unwrap_or_default();
         let field = |name: &str| Some(text.lines().find_map(|l| l.strip_prefix(name))?.split('"').nth(1)?.to_owned());
@@ -66,7 +66,7 @@ fn start(dir: &Path) -> Result<(Switch, String, String), String> {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    Err("the switch for schemathesis did not start".to_owned())
+    Err("the switch did not start".to_owned())
 }
 
 /// The step.

@@ -9,6 +9,7 @@ mod install;
 mod languages;
 mod purity;
 mod run;
+mod soap;
 mod steps;
 
 use std::process::ExitCode;

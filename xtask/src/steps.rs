@@ -25,6 +25,7 @@ const STEPS: &[Step] = &[
     ("languages", "the plugins in JavaScript, Python and C, built to components", crate::languages::build),
     ("tests", "every test of the workspace, with real PostgreSQL, baresip, sipp, linphone and Chromium", tests),
     ("contract", "the API keeps what its document says, whatever it is asked", crate::contract::check),
+    ("soap", "the SOAP services as a client of others finds them", crate::soap::check),
     ("purity", "floors 0-4 import nothing", purity::check),
     ("guests", "the plugins and the SDK: format and lints", guests),
     ("sdk", "the SDK builds against wit/, and its examples hold", sdk),

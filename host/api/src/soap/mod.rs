@@ -125,8 +125,12 @@ struct Wanted {
 /// What a service can do, as WSDL 1.1; no secret.
 async fn described(Path(service): Path<String>, request: Request) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    let query = request.uri().query().filter(|query| query.starts_with("company=")).unwrap_or_default();
-    let at = format!("http://{host}{}{}{query}", request.uri().path(), if query.is_empty() { "" } else { "?" });
+    let named = request.uri().query().into_iter().flat_map(|query| query.split('&'));
+    let company = named.into_iter().find(|part| part.starts_with("company=")).map(|part| format!("?{part}"));
+    // A proxy that speaks TLS for us says so; whoever else says it misleads himself alone.
+    let secure = request.headers().get("x-forwarded-proto").is_some_and(|said| said == "https");
+    let scheme = if secure { "https" } else { "http" };
+    let at = format!("{scheme}://{host}{}{}", request.uri().path(), company.unwrap_or_default());
     match wsdl::of(&service, &at) {
         Some(text) => ([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], text).into_response(),
         None => Problem::not_found("service").into_response(),
