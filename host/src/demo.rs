@@ -1,11 +1,14 @@
 //! `demo`: a switch that is set up and ready: ten phones, an attendant at 100, an echo test at 101, a
 //! conference room at 102, voicemail at 103 and for whoever does not answer, a queue at 104.
 //!
+//! Beside it stand clients of the other three kinds (`demo_clients`).
+//!
 //! It listens for SIP on every address of the machine, so that phones beside it and on the LAN work, and for HTTP on
 //! loopback only. What it makes at the first start (passwords, token) stays in its data folder.
 
 use crate::client::{ClientFile, write_private};
 use crate::config::{Config, Listen, PortRange};
+use crate::demo_clients;
 use crate::exit::Failure;
 use crate::logs::Gate;
 use crate::node::Opened;
@@ -22,6 +25,8 @@ use store::{Db, DemoAccount, DemoSeed, NewBinding, NewPlugin, OpContext, StoreEr
 
 /// The demo company's SIP domain and digest realm. Phones need not know it: they register with the address.
 const DOMAIN: &str = "demo.strowger";
+/// The company whose phones a newcomer registers.
+const COMPANY: &str = "demo";
 const ACCOUNTS: core::ops::RangeInclusive<u32> = 1001..=1010;
 /// A demo is ended by Ctrl-C, and the person is waiting.
 const DRAIN_S: u32 = 3;
@@ -62,10 +67,14 @@ pub(crate) async fn run(plan: Plan, gate: &Gate) -> Result<(), Failure> {
     let config = config(&dir, plan.sip, plan.http)?;
     let opened = Opened::open(&config).await?;
     let accounts = passwords(&dir)?;
-    furnish(opened.db(), &accounts, opened.now()).await.map_err(Failure::start)?;
+    let phones: Vec<_> = accounts.iter().filter(|(user, _)| !is_other(user)).cloned().collect();
+    let others: Vec<_> = accounts.iter().filter(|(user, _)| is_other(user)).cloned().collect();
+    furnish(opened.db(), &phones, &others, opened.now()).await.map_err(Failure::start)?;
     let token = operator_token(&opened, &config).await?;
     let node = opened.start(&config, crate::prompts::prompts()).await?;
-    let client_file = ClientFile { url: node.url(), token: token.clone() }.write(&dir)?;
+    // There are several companies; whoever names none means the one with the ten phones.
+    let company = Some(COMPANY.to_owned());
+    let client_file = ClientFile { url: node.url(), token: token.clone(), company }.write(&dir)?;
     gate.open();
     let client = client_command((!is_default).then_some(&client_file));
     let block = ready::block(&Ready {
@@ -73,13 +82,19 @@ pub(crate) async fn run(plan: Plan, gate: &Gate) -> Result<(), Failure> {
         url: &node.url(),
         token: &token,
         data: &dir,
-        accounts: &accounts,
+        accounts: &phones,
+        others: &others,
         client: &client,
     });
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(block.as_bytes()).and_then(|()| out.flush());
     drop(out);
     node.run(false).await
+}
+
+/// Whether it is no phone of the telephone system's.
+fn is_other(user: &str) -> bool {
+    demo_clients::USERS.iter().any(|(other, _)| *other == user)
 }
 
 /// How a person who started this would call a client command.
@@ -163,7 +178,8 @@ fn passwords(dir: &Path) -> Result<Vec<(String, String)>, Failure> {
         Err(e) => return Err(unusable(e.to_string())),
     };
     let known = secrets.passwords.len();
-    for user in ACCOUNTS.map(|n| n.to_string()) {
+    let others = demo_clients::USERS.map(|(user, _)| user.to_owned());
+    for user in ACCOUNTS.map(|n| n.to_string()).chain(others) {
         if let Entry::Vacant(missing) = secrets.passwords.entry(user) {
             missing.insert(api::new_password().map_err(|e| Failure::start(format!("no randomness: {e}")))?);
         }
@@ -179,7 +195,12 @@ fn passwords(dir: &Path) -> Result<Vec<(String, String)>, Failure> {
 }
 
 /// Makes what is missing of the demo tenant; what the user changed stays.
-async fn furnish(db: &Db, accounts: &[(String, String)], now: Instant) -> Result<(), StoreError> {
+async fn furnish(
+    db: &Db,
+    accounts: &[(String, String)],
+    others: &[(String, String)],
+    now: Instant,
+) -> Result<(), StoreError> {
     let account = |(user, password): &(String, String)| DemoAccount {
         username: user.clone(),
         display_name: format!("Phone {user}"),
@@ -218,7 +239,10 @@ async fn furnish(db: &Db, accounts: &[(String, String)], now: Instant) -> Result
             )
         },
     ] {
-        shipped.furnish(db, brand, now).await?;
+        let plugin = shipped.furnish(db, brand, now).await?;
+        if plugin.name == "extensions" {
+            demo_clients::furnish(db, brand, plugin.id, others).await?;
+        }
     }
     Ok(())
 }
@@ -240,7 +264,7 @@ impl<'a> Shipped<'a> {
         Shipped { name, component, about: None, bindings }
     }
 
-    async fn furnish(&self, db: &Db, brand: BrandId, now: Instant) -> Result<(), StoreError> {
+    async fn furnish(&self, db: &Db, brand: BrandId, now: Instant) -> Result<store::Plugin, StoreError> {
         let about = match self.about {
             Some((manifest, schema)) => {
                 let broken = |why: String| StoreError::Invalid { what: "manifest", why };
@@ -263,7 +287,7 @@ impl<'a> Shipped<'a> {
         for (name, point, config) in self.bindings {
             bind(db, brand, &plugin, (name, point), config.to_string()).await?;
         }
-        Ok(())
+        Ok(plugin)
     }
 }
 

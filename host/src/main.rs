@@ -21,6 +21,7 @@ mod client;
 mod config;
 mod database;
 mod demo;
+mod demo_clients;
 mod exit;
 mod logs;
 mod node;

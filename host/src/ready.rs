@@ -1,5 +1,6 @@
 //! The block that `demo` prints when it is ready: everything a newcomer needs, and nothing else.
 
+use crate::demo_clients;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -16,6 +17,8 @@ pub(crate) struct Ready<'a> {
     pub(crate) data: &'a Path,
     /// User names and passwords.
     pub(crate) accounts: &'a [(String, String)],
+    /// The same of clients of other kinds.
+    pub(crate) others: &'a [(String, String)],
     /// How to call a client command, as `strowger` or `strowger --client FILE`.
     pub(crate) client: &'a str,
 }
@@ -34,6 +37,7 @@ pub(crate) fn block(ready: &Ready<'_>) -> String {
     for (user, password) in ready.accounts {
         let _ = writeln!(out, "    {user}  {password}");
     }
+    others(&mut out, ready);
     let first = ready.accounts.first().map_or("", |a| a.0.as_str());
     let last = ready.accounts.last().map_or("", |a| a.0.as_str());
     let second = ready.accounts.get(1).map_or("", |a| a.0.as_str());
@@ -47,6 +51,19 @@ pub(crate) fn block(ready: &Ready<'_>) -> String {
         url = ready.url,
     );
     out
+}
+
+/// The clients of the other kinds: whose line it is, and what is dialled there.
+fn others(out: &mut String, ready: &Ready<'_>) {
+    let (host, port) = demo_clients::CARRIER;
+    let _ = write!(out, "\n  Other clients (they call out by the trunk demo-carrier, which is {host}:{port})\n");
+    let kinds = ["residential", "retail"];
+    for (((user, password), kind), number) in ready.others.iter().zip(kinds).zip(demo_clients::NUMBERS) {
+        let domain = demo_clients::USERS.iter().find(|(name, _)| name == user).map_or("", |(_, domain)| domain);
+        let _ = writeln!(out, "    {kind:<11}  {user}@{domain}, password {password}, number {number}");
+    }
+    let (at, prefix) = (demo_clients::TRANSIT, demo_clients::PREFIX);
+    let _ = writeln!(out, "    wholesale    calls from {at} without a password; dial {prefix} and a number");
 }
 
 #[cfg(test)]
@@ -63,6 +80,7 @@ mod tests {
             token: "swg_1",
             data: Path::new("/d"),
             accounts: &accounts,
+            others: &[("2001".to_owned(), "s2001".to_owned()), ("3001".to_owned(), "s3001".to_owned())],
             client: "strowger",
         });
         for part in [
@@ -74,6 +92,9 @@ mod tests {
             "swg_1",
             "http://127.0.0.1:8080/healthz",
             "strowger call list",
+            "residential  2001@home.demo.strowger, password s2001, number +442079460201",
+            "retail       3001@line.demo.strowger",
+            "calls from 127.0.0.3:5070",
         ] {
             assert!(text.contains(part), "{part} is missing:\n{text}");
         }

@@ -16,7 +16,7 @@ pub(crate) async fn run(path: &Path, gate: &Gate) -> Result<(), Failure> {
     let opened = Opened::open(&config).await?;
     let token = operator_token(&opened, &config).await?;
     let node = opened.start(&config, crate::prompts::prompts()).await?;
-    let file = ClientFile { url: node.url(), token }.write(&config.data.dir)?;
+    let file = ClientFile { url: node.url(), token, company: None }.write(&config.data.dir)?;
     gate.open();
     tracing::info!(client_file = %file.display(), http = %node.url(), "ready");
     for listener in node.sip() {

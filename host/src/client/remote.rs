@@ -18,6 +18,9 @@ pub(crate) struct ClientFile {
     pub(crate) url: String,
     /// The platform token.
     pub(crate) token: String,
+    /// The company that is meant where none is named; without it, the only one there is.
+    #[serde(default)]
+    pub(crate) company: Option<String>,
 }
 
 impl ClientFile {
@@ -34,7 +37,10 @@ impl ClientFile {
     /// Writes one into `dir`, readable by its owner only.
     pub(crate) fn write(&self, dir: &Path) -> Result<PathBuf, Failure> {
         let path = dir.join(ClientFile::NAME);
-        let text = format!("url = {:?}\ntoken = {:?}\n", self.url, self.token);
+        let mut text = format!("url = {:?}\ntoken = {:?}\n", self.url, self.token);
+        if let Some(company) = &self.company {
+            text += &format!("company = {company:?}\n");
+        }
         write_private(&path, &text)?;
         Ok(path)
     }
@@ -60,6 +66,8 @@ pub(crate) struct Remote {
     url: String,
     token: String,
     client: reqwest::Client,
+    /// The company that is meant where none is named.
+    company: Option<String>,
     /// Print JSON.
     pub(crate) json: bool,
 }
@@ -70,11 +78,13 @@ impl Remote {
     /// # Errors
     /// When nothing says where the switch is.
     pub(crate) fn find(args: &Args) -> Result<Remote, Failure> {
-        let (url, token) = match (&args.url, &args.token) {
-            (Some(url), Some(token)) => (url.clone(), token.clone()),
+        let (url, token, company) = match (&args.url, &args.token) {
+            (Some(url), Some(token)) => (url.clone(), token.clone(), None),
             (url, token) => {
                 let file = Remote::file(args)?;
-                (url.clone().unwrap_or(file.url), token.clone().unwrap_or(file.token))
+                // Another switch, or somebody else's token, knows nothing of the file's company.
+                let company = file.company.filter(|_| url.is_none() && token.is_none());
+                (url.clone().unwrap_or(file.url), token.clone().unwrap_or(file.token), company)
             }
         };
         let url = url.trim_end_matches('/').to_owned();
@@ -82,7 +92,7 @@ impl Remote {
             return Err(Failure::start(format!("{url} is no address of a switch: expected http://HOST:PORT")));
         }
         let client = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).no_proxy().build().map_err(Failure::start)?;
-        Ok(Remote { url, token, client, json: args.json })
+        Ok(Remote { url, token, client, company, json: args.json })
     }
 
     fn file(args: &Args) -> Result<ClientFile, Failure> {
@@ -136,9 +146,13 @@ impl Remote {
         Ok(items)
     }
 
-    /// The row of `noun` (`companies`, `brands`) that `wanted` names by name or number; without `wanted`, the only one.
+    /// The row of `noun` (`companies`, `brands`) that `wanted` names by name or number; without `wanted`, the company of
+    /// the client file if it is still there, else the only one.
     pub(crate) async fn one(&self, noun: &str, wanted: Option<&str>) -> Result<i64, Failure> {
         let all = self.list(&format!("/{noun}"), &[], usize::MAX).await?;
+        let usual = self.company.as_deref().filter(|_| noun == "companies");
+        let usual = usual.filter(|usual| all.iter().any(|item| item["name"] == *usual));
+        let wanted = wanted.or(usual);
         let id = |item: &Value| item.get("id").and_then(Value::as_i64);
         let named = |item: &&Value| {
             wanted.is_none_or(|w| {

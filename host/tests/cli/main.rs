@@ -114,7 +114,8 @@ fn a_rule_is_added_named_changed_and_removed() {
     demo.client(&["company", "set", "demo", "--rules", r#"{"time_zone":"Europe/Madrid"}"#]);
     assert!(demo.client(&["company", "list"]).contains("Europe/Madrid"));
     assert_eq!(demo.refused(&["company", "set", "demo", "--rules", r#"{"time_zone":"Mars/Olympus"}"#]).0, 1);
-    assert_eq!(demo.client(&["ddi", "list"]), "No public numbers.\n");
+    let numbers = demo.client(&["ddi", "list"]);
+    assert!(numbers.contains("+442079460201") && numbers.contains("+442079460301"), "{numbers}");
     assert_eq!(demo.refused(&["ddi", "set", "+4420", "--call-filter", "x"]).0, 1);
     let group = r#"{"strategy":"ring-all","members":[{"to":{"kind":"account","name":"1001"}}]}"#;
     demo.client(&["rule", "add", "hunt-group", "sales", group]);
@@ -176,7 +177,7 @@ fn a_live_database_is_backed_up_and_restored() {
     demo.stop();
     let restored = run(&["--json", "db", "restore", &file, "--store", &new]);
     let content: Value = serde_json::from_slice(&restored.stdout).unwrap();
-    assert_eq!(content["tables"]["accounts"], 10, "{content}");
+    assert_eq!(content["tables"]["accounts"], 13, "{content}");
     let checked = run(&["--json", "db", "check", "--store", &new]);
     assert_eq!(serde_json::from_slice::<Value>(&checked.stdout).unwrap(), content);
     assert!(run(&["db", "migrate", "--store", &new]).status.success());
@@ -311,16 +312,16 @@ fn files_are_taken_in_and_written_by_jobs() {
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    let users = file("users.csv", "username,password,first_name,extension\n3001,long enough,Anna,301\n");
+    let users = file("users.csv", "username,password,first_name,extension\n4001,long enough,Anna,301\n");
     assert_eq!(
         demo.client(&["user", "import", &users, "--dry-run"]),
         "1 lines: 1 would be added, 0 would be changed.\n"
     );
-    assert!(!demo.client(&["account", "list"]).contains("3001"));
+    assert!(!demo.client(&["account", "list"]).contains("4001"));
     assert_eq!(demo.client(&["user", "import", &users, "--atomic"]), "1 lines: 1 added, 0 changed.\n");
     assert!(demo.client(&["account", "list"]).contains("Anna"));
     assert!(demo.client(&["extension", "list"]).contains("301"));
-    let bad = file("bad.csv", "username,password\n3002,long enough\n3003,short\n");
+    let bad = file("bad.csv", "username,password\n4002,long enough\n4003,short\n");
     let (code, sentence) = demo.refused(&["account", "import", &bad]);
     assert!(code == 1 && sentence.contains("1 lines are wrong; the others are in"), "{code} {sentence}");
     let jobs = demo.client(&["job", "list", "--state", "done"]);
@@ -342,7 +343,20 @@ fn files_are_taken_in_and_written_by_jobs() {
     assert_eq!(std::fs::read_to_string(&out).unwrap().lines().count(), 3);
     let out = dir.path().join("users-out.csv");
     demo.client(&["user", "export", out.to_str().unwrap()]);
-    assert!(std::fs::read_to_string(&out).unwrap().contains("3001,Anna,301"));
+    assert!(std::fs::read_to_string(&out).unwrap().contains("4001,Anna,301"));
     assert_eq!(demo.refused(&["user", "export", out.to_str().unwrap()]).0, 2, "it is not written over");
+    assert_eq!(demo.client(&["timetable", "list"]), "No timetables.\n");
+    let add = ["timetable", "add", "nightly", "--export", "users", "--cron", "30 2 * * *", "--zone", "Europe/Berlin"];
+    let added = demo.client(&add);
+    assert!(added.starts_with("Timetable nightly comes next at 20"), "{added}");
+    let listed = demo.client(&["timetable", "list"]);
+    assert!(listed.contains("nightly") && listed.contains("30 2 * * * (Europe/Berlin)"), "{listed}");
+    assert_eq!(
+        demo.client(&["timetable", "set", "nightly", "--enabled", "false"]),
+        "Timetable nightly is switched off.\n"
+    );
+    assert!(demo.client(&["timetable", "show", "nightly"]).contains("enabled     no"));
+    assert_eq!(demo.refused(&["timetable", "add", "often", "--export", "users", "--every", "5"]).0, 1);
+    demo.client(&["timetable", "remove", "nightly"]);
     demo.stop();
 }

@@ -47,8 +47,8 @@ fn a_second_start_on_the_same_data_has_the_same_accounts() {
     assert!(switch.child().wait().success());
     let again = Switch::demo(data.path());
     assert_eq!(again.password("1005"), password);
-    assert_eq!(again.rest().all("/accounts").len(), 10);
-    assert_eq!(again.rest().all("/bindings").len(), 9);
+    assert_eq!(again.rest().all("/accounts").len(), 13);
+    assert_eq!(again.rest().all("/bindings").len(), 12);
 }
 
 #[test]
