@@ -2,7 +2,8 @@
 
 use crate::hops::Hops;
 use core::net::{IpAddr, SocketAddr};
-use model::{Cidr, Directory, Flow, Instant, Limits, Lookups, NextHop, Transport};
+use model::{BrandId, Cidr, Directory, Flow, Instant, Limits, Lookups, NextHop, Transport};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A place where we receive SIP.
@@ -87,6 +88,26 @@ fn seen_from(inside: &[Inside], local: SocketAddr, remote: IpAddr) -> SocketAddr
     inside.iter().find(|i| i.outside == local && i.net.contains(remote)).map_or(local, |i| i.inside)
 }
 
+/// Where the carriers' servers are, as far as their names were looked up, with the brands whose trunks lead there.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Carriers(BTreeSet<(IpAddr, BrandId)>);
+
+impl Carriers {
+    /// These.
+    #[must_use]
+    pub fn new(known: impl IntoIterator<Item = (IpAddr, BrandId)>) -> Carriers {
+        Carriers(known.into_iter().map(|(address, brand)| (address.to_canonical(), brand)).collect())
+    }
+
+    /// Whether a trunk of another brand than this leads to the address.
+    #[must_use]
+    pub fn is_other_brands(&self, brand: BrandId, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let there = (address, BrandId(i64::MIN))..=(address, BrandId(i64::MAX));
+        self.0.range(there).any(|(_, whose)| *whose != brand)
+    }
+}
+
 /// The floors below, for one step.
 pub struct Floors<'a> {
     /// Transactions (RFC 3261 section 17).
@@ -105,6 +126,8 @@ pub struct Floors<'a> {
     pub lookups: &'a mut Lookups,
     /// Addresses that failed lately.
     pub hops: &'a Hops,
+    /// Where the carriers of all brands are.
+    pub carriers: &'a Carriers,
     /// The tenants' facts.
     pub directory: &'a Directory,
     /// Limits and listeners.

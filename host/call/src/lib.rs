@@ -56,7 +56,7 @@ mod within;
 
 pub use arrival::{Arrival, FromTrunk, visible_headers};
 pub use engine::{Counters, Engine, Output};
-pub use floors::{Floors, Inside, Listener, Setup};
+pub use floors::{Carriers, Floors, Inside, Listener, Setup};
 pub use hops::Hops;
 pub use lamps::{Alias, LegPhase, LegView};
 pub use park::ParkedParty;

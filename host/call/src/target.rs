@@ -3,7 +3,7 @@
 use crate::arrival::sip_uri;
 use crate::floors::Floors;
 use crate::trunk::ToCarrier;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use model::{AccountId, Cause, CompanyId, Endpoint, Flow, HeaderPolicy, Transport};
 use sip_message::UriRef;
 
@@ -128,11 +128,15 @@ fn of_uri(floors: &Floors<'_>, company: CompanyId, text: &str) -> Result<Branch,
 pub(crate) fn may_reach(floors: &Floors<'_>, company: CompanyId, flow: &Flow) -> Result<(), Cause> {
     let (from, to) = (flow.local.ip().to_canonical(), flow.remote.ip().to_canonical());
     let brand = floors.directory.company(company).map(|c| c.brand).ok_or(Cause::Forbidden)?;
-    let itself = floors.setup.listeners.iter().any(|l| l.local == flow.remote) || flow.remote == flow.local;
+    let own = |at: SocketAddr| at == flow.remote;
+    let itself = floors.setup.listeners.iter().any(|l| own(l.local))
+        || floors.setup.inside.iter().any(|i| own(i.inside) || own(i.outside))
+        || own(flow.local);
+    let others = floors.directory.is_other_brands(brand, to) || floors.carriers.is_other_brands(brand, to);
     let nowhere = to.is_unspecified() || to.is_multicast();
     // What is near the switch is reached from a listener that is there too, or not at all.
     let inside = nearness(to) > if from.is_unspecified() { 1 } else { nearness(from) };
-    if itself || nowhere || inside || floors.directory.is_other_brands(brand, to) {
+    if itself || nowhere || inside || others {
         return Err(Cause::Forbidden);
     }
     Ok(())
@@ -141,7 +145,7 @@ pub(crate) fn may_reach(floors: &Floors<'_>, company: CompanyId, flow: &Flow) ->
 /// How near to the machine an address is: the world, a private network, a link, the machine itself.
 fn nearness(ip: IpAddr) -> u8 {
     let (host, link, private) = match ip {
-        IpAddr::V4(ip) => (ip.is_loopback(), ip.is_link_local(), ip.is_private()),
+        IpAddr::V4(ip) => (ip.is_loopback() || ip.octets()[0] == 0, ip.is_link_local(), is_inner(ip)),
         IpAddr::V6(ip) => (ip.is_loopback(), ip.is_unicast_link_local(), ip.is_unique_local()),
     };
     match (host, link, private) {
@@ -149,5 +153,40 @@ fn nearness(ip: IpAddr) -> u8 {
         (_, true, _) => 2,
         (.., true) => 1,
         (false, false, false) => 0,
+    }
+}
+
+/// Networks that are nobody's on the Internet: private ones, and those that clouds and overlays use inside (RFC 1918, RFC
+/// 6598: 100.64/10, RFC 2544: 198.18/15).
+fn is_inner(ip: Ipv4Addr) -> bool {
+    let [first, second, ..] = ip.octets();
+    ip.is_private() || (first == 100 && second & 0xc0 == 64) || (first == 198 && second & 0xfe == 18)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clouds_use_inside_is_as_near_as_a_private_network() {
+        for (text, near) in [
+            ("192.0.2.1", 0),
+            ("100.63.255.255", 0),
+            ("100.64.0.1", 1),
+            ("100.127.255.255", 1),
+            ("100.128.0.0", 0),
+            ("198.17.255.255", 0),
+            ("198.18.0.1", 1),
+            ("198.19.255.255", 1),
+            ("198.20.0.0", 0),
+            ("10.1.2.3", 1),
+            ("fd00::1", 1),
+            ("169.254.1.1", 2),
+            ("0.1.2.3", 3),
+            ("127.0.0.1", 3),
+            ("2001:db8::1", 0),
+        ] {
+            assert_eq!(text.parse().map(nearness), Ok(near), "{text}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! the core; then what the core wants of the world. Records of the turn are on the disk before anything of it is sent.
 
 use crate::asks::Asks;
-use crate::bridge::{self, Bridge, Crossing};
+use crate::bridge::{self, Bridge, Crossing, Sent};
 use crate::clock::Clock;
 use crate::command::Command;
 use crate::hands::Hands;
@@ -210,8 +210,8 @@ impl Shard {
                 Incoming::Message { flow, bytes } => self.core.handle(Input::Sip { flow, bytes }, now),
                 Incoming::FlowFailed { flow } => {
                     // Whose calls and registrations were on a connection, any shard may be.
-                    if flow.connection.is_some() {
-                        self.bridge.tell_all(&Input::FlowFailed { flow });
+                    if let Some(connection) = flow.connection {
+                        self.bridge.tell_ended(connection, flow);
                     }
                     self.core.handle(Input::FlowFailed { flow }, now);
                 }
@@ -424,7 +424,7 @@ impl Shard {
             return self.net.send(transmit, now);
         }
         let flow = transmit.flow;
-        if !self.bridge.transmit(transmit) {
+        if self.bridge.transmit(transmit) == Sent::Gone {
             self.core.handle(Input::FlowFailed { flow }, now);
             self.collect();
         }
@@ -450,7 +450,10 @@ impl Shard {
         match output {
             Output::Transmit(transmit) => self.transmit(transmit, now),
             Output::HandOver { shard, flow, message } => {
-                self.bridge.hand_over(shard, Input::Handed { flow, message });
+                if let Some((flow, message)) = self.bridge.hand_over(shard, flow, message) {
+                    self.core.handle(Input::NotHanded { flow, message }, now);
+                    self.collect();
+                }
             }
             Output::Tell(word) => self.bridge.tell_all(&Input::Told(word)),
             Output::Ask(question) => self.ask(question, now),

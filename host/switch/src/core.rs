@@ -121,6 +121,7 @@ impl Core {
         match input {
             Input::Sip { flow, bytes } => self.receive(flow, bytes, now),
             Input::Handed { flow, message } => self.handed(flow, message, now),
+            Input::NotHanded { flow, message } => self.not_handed(&flow, &message),
             Input::Told(word) => self.told(word, now),
             Input::FlowFailed { flow } => {
                 self.transactions.handle_flow_failed(&flow, now);
@@ -360,6 +361,7 @@ impl Core {
             trunks: &mut self.trunks.layer,
             lookups: &mut self.lookups,
             hops: &self.hops,
+            carriers: self.others.carriers(),
             directory: &self.directory,
             setup: &self.setup,
             now,

@@ -27,6 +27,13 @@ pub enum Input {
         /// What was read, sound and within the guard's rates.
         message: Message,
     },
+    /// What was to be handed over found no room, and nobody will send it again.
+    NotHanded {
+        /// Where it came from.
+        flow: Flow,
+        /// It.
+        message: Message,
+    },
     /// Another shard of the node tells what all are to know.
     Told(Word),
     /// A stream was closed or refused, or a datagram could not be sent.

@@ -7,22 +7,26 @@
 use crate::core::Core;
 use crate::io::Output;
 use crate::owner::{Around, Lines, owner};
+use call::Carriers;
 use core::net::IpAddr;
-use model::{CompanyId, Directory, Flow, Instant, Shards};
-use sip_message::Message;
+use model::{BrandId, CompanyId, Directory, Flow, Instant, Shards};
+use sip_message::{Message, Method, ResponseWriter, reason_phrase, respond_target};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// When somebody may come again whose message found no room between shards, in seconds.
+const RETRY_AFTER_S: &str = "2";
 
 /// What shards of a node tell each other.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Word {
     /// What the guard knows of a source.
     Source(admission::Word),
-    /// The addresses of the carriers' servers of a shard's brands, whole.
+    /// The addresses of the carriers' servers of a shard's brands, each with the brand, whole.
     Peers {
         /// Whose they are.
         shard: u8,
         /// They.
-        addresses: BTreeSet<IpAddr>,
+        addresses: BTreeSet<(IpAddr, BrandId)>,
     },
 }
 
@@ -32,18 +36,26 @@ pub(crate) struct Others {
     shards: Shards,
     lines: Lines,
     /// The servers of carriers, by shard.
-    peers: BTreeMap<u8, BTreeSet<IpAddr>>,
+    peers: BTreeMap<u8, BTreeSet<(IpAddr, BrandId)>>,
+    /// All of them.
+    carriers: Carriers,
 }
 
 impl Others {
     pub(crate) fn new(shards: Shards, directory: &Directory) -> Others {
-        let mut others = Others { shards, lines: Lines::default(), peers: BTreeMap::new() };
+        let mut others =
+            Others { shards, lines: Lines::default(), peers: BTreeMap::new(), carriers: Carriers::default() };
         others.learn_lines(directory);
         others
     }
 
     pub(crate) fn shards(&self) -> Shards {
         self.shards
+    }
+
+    /// Where the carriers of all brands are.
+    pub(crate) fn carriers(&self) -> &Carriers {
+        &self.carriers
     }
 
     /// The directory is new.
@@ -81,6 +93,18 @@ impl Core {
         self.take(flow, message, now);
     }
 
+    /// The shard whose it is has no room for it: whoever asks is told to come later, instead of waiting for an answer that
+    /// never comes.
+    pub(crate) fn not_handed(&mut self, flow: &Flow, message: &Message) {
+        if !message.is_request() || matches!(message.method(), Some(Method::Ack)) {
+            return;
+        }
+        let tag = self.ids.token(12);
+        let writer = ResponseWriter::to(message, 503, reason_phrase(503), flow.remote).to_tag(&tag);
+        let response = writer.header("Retry-After", RETRY_AFTER_S).finish();
+        self.transactions.send(respond_target(message, flow), response);
+    }
+
     /// Another shard knows something.
     pub(crate) fn told(&mut self, word: Word, now: Instant) {
         match word {
@@ -104,7 +128,7 @@ impl Core {
     /// The carriers' servers may be others now.
     pub(crate) fn peers_changed(&mut self) {
         let shard = self.others.shards.own();
-        let addresses: BTreeSet<IpAddr> = self.trunks.layer.peers().collect();
+        let addresses: BTreeSet<(IpAddr, BrandId)> = self.trunks.layer.peers().collect();
         if !self.others.shards.is_alone() && self.others.peers.get(&shard) != Some(&addresses) {
             self.out.push_back(Output::Tell(Word::Peers { shard, addresses: addresses.clone() }));
         }
@@ -113,7 +137,8 @@ impl Core {
     }
 
     fn set_peers(&mut self) {
-        self.doorkeeper.set_peers(self.others.peers.values().flatten().copied());
+        self.others.carriers = Carriers::new(self.others.peers.values().flatten().copied());
+        self.doorkeeper.set_peers(self.others.peers.values().flatten().map(|(address, _)| *address));
     }
 
     /// Whether a company's brand lives on this shard.

@@ -97,3 +97,25 @@ fn a_phone_that_registered_at_an_address_we_left_is_reached_from_the_one_we_have
     let here = address("10.0.0.9:5060");
     assert_eq!(found.collect::<Vec<_>>(), [(1, here), (2, here)], "and nobody by a transport we do not have");
 }
+
+#[test]
+fn who_finds_no_room_between_shards_is_told_to_come_later() {
+    let mut core = core("10.0.0.9:5060");
+    let flow = Flow::new(Transport::Tcp, address("10.0.0.9:5060"), address("10.0.0.2:5060"));
+    let mut answer = |method: &str| {
+        let text = format!(
+            "{method} sip:1@10.0.0.9 SIP/2.0\r\nVia: SIP/2.0/TCP 10.0.0.2:5060;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
+             From: <sip:a@10.0.0.2>;tag=1\r\nTo: <sip:1@10.0.0.9>\r\nCall-ID: 1\r\nCSeq: 1 {method}\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        let message = sip_message::Message::parse(text.into(), &sip_message::ParseLimits::default()).unwrap();
+        core.handle(Input::NotHanded { flow, message }, START);
+        let out = core.poll_output()?;
+        let Output::Transmit(transmit) = out else { panic!("{out:?}") };
+        Some(String::from_utf8(transmit.bytes.to_vec()).unwrap())
+    };
+    let said = answer("INVITE").unwrap();
+    assert!(said.starts_with("SIP/2.0 503 ") && said.contains("Retry-After: 2\r\n"), "{said}");
+    assert!(said.contains("To: <sip:1@10.0.0.9>;tag="), "{said}");
+    assert_eq!(answer("ACK"), None);
+}

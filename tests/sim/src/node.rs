@@ -91,6 +91,7 @@ impl Node {
             | Input::Drain
             | Input::EndAll
             | Input::Handed { .. }
+            | Input::NotHanded { .. }
             | Input::Told(_)) => {
                 for shard in 0..self.cores.len() {
                     self.tell(shard, all.clone(), now);

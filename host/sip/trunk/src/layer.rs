@@ -6,7 +6,7 @@ use crate::throttle::Throttles;
 use crate::transact::{Cx, Lookups, Purpose, Transactions};
 use crate::{Config, Event, Figures, Lookup, LookupId, Outcome, Route};
 use core::net::{IpAddr, SocketAddr};
-use model::{Directory, Flow, IdSource, Instant, Trunk, TrunkId, TrunkStatus};
+use model::{BrandId, Directory, Flow, IdSource, Instant, Trunk, TrunkId, TrunkStatus};
 use sip_message::{Message, OverloadReport};
 use sip_transaction::{ClientKey, Failure};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -249,18 +249,23 @@ impl Layer {
         self.act(tx, trunk, now, |line, cx| line.report(flow, outcome, cx));
     }
 
-    /// The trunk whose registered contact has this user part. One without a secret must also come from its carrier's
-    /// own address, for its token could be guessed.
+    /// The trunk whose registered contact has this user part. Whoever hears a REGISTER knows that part, so where the
+    /// trunk says from which networks its carrier calls, or has no secret (so that the part could be guessed), the call must
+    /// come from there, or from one of its servers.
     #[must_use]
     pub fn line_called(&self, user: &str, remote: IpAddr) -> Option<TrunkId> {
         let id = *self.tokens.get(user)?;
         let line = self.lines.get(&id).filter(|line| line.registering.is_some())?;
-        (line.trunk.credentials.is_some() || line.speaks_from(remote)).then_some(id)
+        let anywhere = line.trunk.credentials.is_some() && line.trunk.sources.is_empty();
+        let remote = remote.to_canonical();
+        let within = || line.trunk.sources.iter().any(|source| source.network.contains(&remote));
+        (anywhere || line.speaks_from(remote) || within()).then_some(id)
     }
 
-    /// The addresses of every trunk's servers, as far as they are known; the same one may come twice.
-    pub fn peers(&self) -> impl Iterator<Item = IpAddr> {
-        self.lines.values().flat_map(Line::peers)
+    /// The addresses of every trunk's servers, as far as they are known, with the brand whose trunk it is; the same may
+    /// come twice.
+    pub fn peers(&self) -> impl Iterator<Item = (IpAddr, BrandId)> {
+        self.lines.values().flat_map(|line| line.peers().map(|address| (address, line.trunk.brand)))
     }
 
     /// How a trunk is.

@@ -95,3 +95,17 @@ fn a_line_without_a_secret_is_called_from_its_carrier_only() {
     assert_eq!(bed.layer.line_called(token, "203.0.113.1".parse().unwrap()), None);
     assert_eq!(bed.layer.line_called(token, "::ffff:198.51.100.1".parse().unwrap()), Some(TrunkId(1)));
 }
+
+#[test]
+fn a_line_whose_carrier_calls_from_known_networks_is_called_from_there_only() {
+    let mut bed = Bed::new();
+    let network = "192.0.2.0/24".parse().unwrap();
+    let sources = vec![model::TrunkSource { network, listener: None }];
+    bed.apply(vec![Trunk { sources, ..registering(1, vec![server("198.51.100.1", 0)], "a") }]);
+    bed.secs(2);
+    let contact = header(&bed.one().1, Name::Contact);
+    let token = contact.trim_start_matches("<sip:").split('@').next().unwrap();
+    for (from, known) in [("203.0.113.1", false), ("198.51.100.1", true), ("::ffff:192.0.2.77", true)] {
+        assert_eq!(bed.layer.line_called(token, from.parse().unwrap()).is_some(), known, "{from}");
+    }
+}
