@@ -15,6 +15,8 @@ use model::{
 };
 use net::{BoundListener, NetError, TlsConfig, TlsMaterial};
 use plugin::{Artifact, ArtifactError, TrialFigures};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -471,17 +473,50 @@ impl Handle {
 
 /// A ban that every shard holds is one, with the hits of all of them.
 fn once_each(shards: Vec<Vec<Ban>>) -> Vec<Ban> {
-    let mut shards = shards.into_iter();
-    let mut once = shards.next().unwrap_or_default();
-    for ban in shards.flatten() {
-        match once.iter_mut().find(|known| known.source == ban.source && known.account == ban.account) {
-            Some(known) => {
+    let mut places = BTreeMap::new();
+    let mut once: Vec<Ban> = Vec::new();
+    for ban in shards.into_iter().flatten() {
+        match places.entry((ban.source, ban.account.clone())) {
+            Entry::Occupied(place) => {
+                let known: &mut Ban = &mut once[*place.get()];
                 known.hits += ban.hits;
                 known.until = known.until.max(ban.until);
                 known.since = known.since.min(ban.since);
             }
-            None => once.push(ban),
+            Entry::Vacant(place) => {
+                place.insert(once.len());
+                once.push(ban);
+            }
         }
     }
     once
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bans_that_all_shards_hold_are_merged_without_comparing_each_with_each() {
+        let ban = |n: u32, account: Option<&str>, hits: u64, at: u64| Ban {
+            source: model::Cidr::single(IpAddr::from(n.to_be_bytes())),
+            account: account.map(str::to_owned),
+            why: model::Offence::Flood,
+            since: Instant::from_unix_nanos(at),
+            until: Instant::from_unix_nanos(at + 10),
+            hits,
+        };
+        let few = once_each(vec![
+            vec![ban(1, None, 2, 5), ban(2, None, 1, 5)],
+            vec![ban(1, None, 3, 4), ban(1, Some("a"), 7, 4)],
+        ]);
+        assert_eq!(few.iter().map(|b| b.hits).collect::<Vec<_>>(), [5, 1, 7]);
+        assert_eq!((few[0].since, few[0].until), (Instant::from_unix_nanos(4), Instant::from_unix_nanos(15)));
+        // Each with each would be 3 * 10^9 comparisons of two fields here: minutes in a test's build.
+        let many = |at| (0..60_000).map(|n| ban(n, None, 1, at)).collect::<Vec<_>>();
+        let began = std::time::Instant::now();
+        let all = once_each(vec![many(1), many(2)]);
+        assert!(all.len() == 60_000 && all.iter().all(|b| b.hits == 2), "{}", all.len());
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    }
 }
