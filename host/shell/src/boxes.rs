@@ -1,8 +1,9 @@
 //! Keeps the voice mailboxes: rows in the store, sound in files below `mailboxes/COMPANY/`, lamps lit by what the rows
 //! count. Plugins and API ask the same way ([`Boxes::carry`]); nothing here is on the path of a call.
 //!
-//! A message's file is the recording itself, moved. A crash between the move and the row leaves a file that nobody names;
-//! the sweep removes it.
+//! A message's file is the recording itself, moved. Beside it lies a note of what its row is to say (`NAME.json`), from
+//! before the move until the row is there: however long the database is away, and whoever is killed meanwhile, the next look
+//! writes the row. A file that neither a row nor a note names is removed by the sweep.
 
 use crate::command::Command;
 use crate::inboxes::WeakInboxes;
@@ -10,10 +11,15 @@ use crate::recorder::Unfinished;
 use crate::recordings;
 use crate::{Clock, recorder::FOLDER as RECORDINGS};
 use core::time::Duration;
-use model::{AppError, BoxOwner, BoxReply, BoxVerb, Clip, CompanyId, Deposit, Greeting, Mailbox, MessageCounts};
+use model::{
+    AppError, BoxOwner, BoxReply, BoxVerb, Clip, CompanyId, Deposit, Greeting, Instant, Mailbox, MessageCounts,
+};
 use plugin::BoxAnswer;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use store::{BoxShut, Db, NewVoiceMessage, StoreError};
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::{Mutex, oneshot, watch};
@@ -30,8 +36,10 @@ const ORPHAN_AGE: Duration = Duration::from_secs(3_600);
 const ROW_PAUSE_FIRST: Duration = Duration::from_millis(200);
 /// So often somebody waits for it; then it is tried without anybody.
 const ROW_TRIES: u32 = 5;
-/// The pause between those.
+/// How often rows that wait are tried.
 const ROW_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// The ending of notes.
+const NOTE: &str = "json";
 /// What comes before the samples of a recording.
 const WAV_HEADER: u64 = 44;
 
@@ -71,6 +79,45 @@ struct Inner {
     runtime: Runtime,
     /// Held from the count to the lamp, so that an old count never comes last.
     lamp: Mutex<()>,
+    /// Whether there may be notes whose rows nobody is writing.
+    noted: AtomicBool,
+    /// The files of messages that are being left: their notes have somebody.
+    leaving: std::sync::Mutex<BTreeSet<String>>,
+}
+
+/// What a message's row is to say.
+#[derive(Debug, Serialize, Deserialize)]
+struct Note {
+    whose: BoxOwner,
+    caller: String,
+    caller_name: Option<String>,
+    received_at: Instant,
+    length_ms: u64,
+    urgent: bool,
+}
+
+impl Note {
+    /// The row of the message in this file.
+    fn row(self, file: String) -> (BoxOwner, NewVoiceMessage) {
+        let Note { whose, caller, caller_name, received_at, length_ms, urgent } = self;
+        (whose, NewVoiceMessage { caller, caller_name, received_at, length_ms, urgent, file })
+    }
+}
+
+/// A message is being left; nobody else writes its row meanwhile.
+struct Leaving<'a>(&'a Inner, String);
+
+impl<'a> Leaving<'a> {
+    fn begin(inner: &'a Inner, file: &str) -> Leaving<'a> {
+        inner.leaving.lock().unwrap_or_else(PoisonError::into_inner).insert(file.to_owned());
+        Leaving(inner, file.to_owned())
+    }
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.leaving.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+    }
 }
 
 fn failed(error: StoreError) -> AppError {
@@ -97,6 +144,11 @@ fn disk(error: &std::io::Error, path: &Path) -> AppError {
     AppError::Unavailable("the message's sound cannot be read".to_owned())
 }
 
+fn cannot_keep(error: &std::io::Error, name: &str) -> AppError {
+    tracing::error!(%error, name, "a recording cannot be kept as a message");
+    AppError::InvalidArgument("recording: there is no such recording".to_owned())
+}
+
 /// Work with files goes to threads that may wait.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, AppError> {
     let lost = |_| AppError::Unavailable("the switch is stopping".to_owned());
@@ -118,7 +170,9 @@ impl Boxes {
     /// Those of a node. Needs a runtime.
     pub(crate) fn new((db, data): (Db, &Path), unfinished: Unfinished, shards: WeakInboxes, clock: Clock) -> Boxes {
         let (data, runtime, lamp) = (data.to_owned(), Runtime::current(), Mutex::new(()));
-        Boxes { inner: Arc::new(Inner { db, data, unfinished, shards, clock, runtime, lamp }) }
+        // What an earlier process left behind is looked for at once.
+        let (noted, leaving) = (AtomicBool::new(true), std::sync::Mutex::default());
+        Boxes { inner: Arc::new(Inner { db, data, unfinished, shards, clock, runtime, lamp, noted, leaving }) }
     }
 
     /// Does what is asked of a box, and tells its owner's phones.
@@ -197,45 +251,60 @@ impl Boxes {
         Ok(BoxReply::Sound(Some(blocking(read).await??)))
     }
 
-    /// Moves a recording to the messages; gives its length in milliseconds.
-    async fn take_over(&self, company: CompanyId, name: &str) -> Result<u64, AppError> {
+    /// How long a recording that has ended is, in milliseconds.
+    async fn length_ms(&self, company: CompanyId, name: &str) -> Result<u64, AppError> {
         self.written(name).await?;
+        let from = self.recording_path(company, name);
+        let length = blocking(move || std::fs::metadata(from)).await?;
+        let bytes = length.map_err(|e| cannot_keep(&e, name))?.len();
+        Ok(bytes.saturating_sub(WAV_HEADER) * 1_000 / (2 * u64::from(media::RECORD_RATE)))
+    }
+
+    /// Moves a recording to the messages, with a note if it is to have a row of its own.
+    async fn take_over(&self, company: CompanyId, name: &str, note: Option<Vec<u8>>) -> Result<(), AppError> {
         let (from, to) = (self.recording_path(company, name), self.message_path(company, name));
         let work = move || {
-            let bytes = std::fs::metadata(&from)?.len();
             if let Some(folder) = to.parent() {
                 std::fs::create_dir_all(folder)?;
             }
-            std::fs::rename(&from, &to)?;
-            Ok(bytes.saturating_sub(WAV_HEADER) * 1_000 / (2 * u64::from(media::RECORD_RATE)))
+            if let Some(note) = note {
+                std::fs::write(to.with_extension(NOTE), note)?;
+            }
+            std::fs::rename(&from, &to)
         };
-        let moved: std::io::Result<u64> = blocking(work).await?;
-        moved.map_err(|e| {
-            tracing::error!(error = %e, name, "a recording cannot be kept as a message");
-            AppError::InvalidArgument("recording: there is no such recording".to_owned())
-        })
+        blocking(work).await?.map_err(|e| cannot_keep(&e, name))
     }
 
     async fn deposit(&self, whose: &BoxOwner, deposit: Deposit) -> BoxAnswer {
-        let length_ms = self.take_over(whose.company, &deposit.recording).await?;
-        let new = NewVoiceMessage {
+        let length_ms = self.length_ms(whose.company, &deposit.recording).await?;
+        let file = deposit.recording;
+        let note = Note {
+            whose: whose.clone(),
             caller: deposit.caller,
             caller_name: deposit.caller_name,
             received_at: self.inner.clock.now(),
             length_ms,
             urgent: deposit.urgent,
-            file: deposit.recording,
         };
+        let text = serde_json::to_vec(&note).map_err(|e| AppError::Unavailable(e.to_string()))?;
+        let _leaving = Leaving::begin(&self.inner, &file);
+        self.take_over(whose.company, &file, Some(text)).await?;
+        let (_, new) = note.row(file);
         let mut tries = Pauses::default();
         loop {
             match self.enter(whose, &new, tries.is_first()).await {
-                Ok(kept) => return kept,
+                Ok(kept) => {
+                    self.forget_note(whose.company, &new.file).await;
+                    return kept;
+                }
                 Err(error) if !tries.is_over() => {
                     tracing::warn!(%error, "a message waits for the database");
                     tokio::time::sleep(tries.next()).await;
                 }
                 Err(error) => {
-                    self.enter_later(whose.clone(), new);
+                    let path = self.message_path(whose.company, &new.file);
+                    tracing::warn!(%error, path = %path.display(), "a message gets its row when the database is back");
+                    self.inner.noted.store(true, Ordering::Release);
                     return Err(failed(error));
                 }
             }
@@ -265,20 +334,58 @@ impl Boxes {
         Ok(Err(shut))
     }
 
-    /// Goes on trying after whoever left the message has gone, until the sweep would take the file for forgotten.
-    fn enter_later(&self, whose: BoxOwner, new: NewVoiceMessage) {
-        let boxes = self.clone();
-        self.inner.runtime.spawn(async move {
-            let until = tokio::time::Instant::now() + ORPHAN_AGE / 2;
-            while tokio::time::Instant::now() < until {
-                tokio::time::sleep(ROW_PAUSE_MAX).await;
-                if boxes.enter(&whose, &new, false).await.is_ok() {
-                    return;
+    /// Writes the rows of messages whose notes nobody looks after.
+    async fn enter_noted(&self) {
+        if !self.inner.noted.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let root = self.inner.data.join(MESSAGES);
+        let Ok(Ok(companies)) = blocking(move || std::fs::read_dir(&root).map(folders)).await else { return };
+        for (company, folder) in companies {
+            for file in blocking(move || notes(&folder)).await.unwrap_or_default() {
+                if let Err(error) = self.enter_one(company, &file).await {
+                    tracing::debug!(%error, file, "a message waits for the database");
+                    // The others would wait for the same.
+                    return self.inner.noted.store(true, Ordering::Release);
                 }
             }
-            let path = boxes.message_path(whose.company, &new.file);
-            tracing::error!(path = %path.display(), "the database took no row for this message: save its file by hand");
-        });
+        }
+    }
+
+    /// One of them.
+    async fn enter_one(&self, company: CompanyId, file: &str) -> Result<(), StoreError> {
+        if self.inner.leaving.lock().unwrap_or_else(PoisonError::into_inner).contains(file) {
+            // Whoever leaves it says so if the row is not written.
+            return Ok(());
+        }
+        let path = self.message_path(company, file);
+        let note = path.with_extension(NOTE);
+        let read =
+            blocking(move || std::fs::read(note).ok().and_then(|text| serde_json::from_slice::<Note>(&text).ok()));
+        let Ok(Some(note)) = read.await else {
+            tracing::error!(path = %path.display(), "the note of a message makes no sense: its file stays without a row");
+            return Ok(());
+        };
+        // Killed between the note and the move.
+        if !path.exists() && self.take_over(company, file, None).await.is_err() {
+            self.forget_note(company, file).await;
+            return Ok(());
+        }
+        let (whose, new) = note.row(file.to_owned());
+        // A refusal has removed the file, and has been told.
+        let _kept_or_refused = self.enter(&whose, &new, false).await?;
+        self.forget_note(company, file).await;
+        Ok(())
+    }
+
+    async fn forget_note(&self, company: CompanyId, file: &str) {
+        let note = self.message_path(company, file).with_extension(NOTE);
+        let _stopping = blocking(move || {
+            if let Err(error) = std::fs::remove_file(&note) {
+                tracing::warn!(%error, path = %note.display(), "the note of a message stays");
+            }
+        })
+        .await;
     }
 
     async fn forward(&self, whose: &BoxOwner, id: i64, to: String) -> BoxAnswer {
@@ -287,7 +394,7 @@ impl Boxes {
         let new = NewVoiceMessage {
             caller: kept.message.caller,
             caller_name: kept.message.caller_name,
-            received_at: model::Instant::from_unix_nanos(kept.message.received_ms.saturating_mul(1_000_000)),
+            received_at: Instant::from_unix_nanos(kept.message.received_ms.saturating_mul(1_000_000)),
             length_ms: kept.message.length_ms,
             urgent: kept.message.urgent,
             file: kept.file,
@@ -305,7 +412,8 @@ impl Boxes {
 
     async fn greet(&self, whose: &BoxOwner, kind: Greeting, recording: Option<String>) -> BoxAnswer {
         if let Some(name) = &recording {
-            self.take_over(whose.company, name).await?;
+            self.written(name).await?;
+            self.take_over(whose.company, name, None).await?;
         }
         let boxes = self.inner.db.voice_boxes();
         let before = boxes.greet(whose, kind, recording.as_deref()).await.map_err(failed)?;
@@ -359,11 +467,17 @@ impl Boxes {
             }
             Err(error) => tracing::warn!(%error, "lamps stay dark until a message comes or goes"),
         }
+        let mut swept = tokio::time::Instant::now();
         loop {
+            self.enter_noted().await;
             tokio::select! {
-                () = tokio::time::sleep(SWEEP_EVERY) => {}
+                () = tokio::time::sleep(ROW_PAUSE_MAX) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
+            if swept.elapsed() < SWEEP_EVERY {
+                continue;
+            }
+            swept = tokio::time::Instant::now();
             if let Err(error) = self.age().await {
                 tracing::warn!(%error, "old messages stay for now");
             }
@@ -414,6 +528,23 @@ fn old_files(folder: &Path) -> Vec<String> {
         let changed = e.metadata().and_then(|m| m.modified()).ok();
         changed.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ORPHAN_AGE)
     };
-    let name = |e: std::fs::DirEntry| Some(e.path().file_stem()?.to_str()?.to_owned());
+    let name = |e: std::fs::DirEntry| {
+        let path = e.path();
+        let sound = path.extension().is_some_and(|e| e == "wav") && !path.with_extension(NOTE).exists();
+        sound.then(|| Some(path.file_stem()?.to_str()?.to_owned())).flatten()
+    };
     entries.flatten().filter(old).filter_map(name).collect()
 }
+
+/// The files that have notes, by name.
+fn notes(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
+    let noted = entries.filter(|path| path.extension().is_some_and(|e| e == NOTE));
+    let mut files: Vec<String> = noted.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    files.sort();
+    files
+}
+
+#[cfg(test)]
+#[path = "boxes_tests.rs"]
+mod tests;
