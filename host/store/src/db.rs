@@ -1,5 +1,6 @@
 //! The database handle: cheap to clone, one door to every noun.
 
+use crate::apart::Refusals;
 use crate::sql::{Arg, Pools, Row, Statement, Tx};
 use crate::{
     Accounts, Audit, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, Idempotency, Identities,
@@ -22,6 +23,7 @@ pub(crate) struct Inner {
     pub(crate) pools: Pools,
     pub(crate) watch: Watch,
     pub(crate) key: Option<SecretKey>,
+    pub(crate) apart: Refusals,
 }
 
 impl Drop for Inner {
@@ -48,7 +50,7 @@ impl Db {
     /// As [`Db::open`].
     pub async fn open_keyed(url: &str, key: Option<SecretKey>) -> Result<Db, StoreError> {
         let pools = open::open(url).await?;
-        Ok(Db { inner: Arc::new(Inner { pools, watch: Watch::default(), key }) })
+        Ok(Db { inner: Arc::new(Inner { pools, watch: Watch::default(), key, apart: Refusals::default() }) })
     }
 
     /// Closes the pools and waits until their connections are gone; without it SQLite leaves its `-wal` file behind.

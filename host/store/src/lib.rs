@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod acting;
+mod apart;
 mod batch;
 mod check;
 mod copy;

@@ -115,7 +115,7 @@ impl Accounts<'_> {
         ];
         let mut tx = self.0.begin().await?;
         let row = tx.one::<AccountRow>(CREATE, args).await?.ok_or(StoreError::NotFound { what: "company" })?;
-        keep_apart(&mut tx, ctx, ("direct", &network_of(new.direct))).await?;
+        keep_apart((self.0, &mut tx), ctx, ("direct", &network_of(new.direct))).await?;
         self.0.commit(tx).await?;
         row.try_into()
     }
@@ -187,9 +187,12 @@ impl Accounts<'_> {
             account.media_security.map(MediaSecurity::word),
             &said,
         ];
+        let missing = StoreError::NotFound { what: "account" };
         let mut tx = self.0.begin().await?;
-        let row = tx.one::<AccountRow>(UPDATE, args).await?.ok_or(StoreError::NotFound { what: "account" })?;
-        keep_apart(&mut tx, ctx, ("direct", &network_of(account.direct))).await?;
+        let before = tx.one::<AccountRow>(GET, args![ctx, account.id.0]).await?.ok_or(missing.clone())?.direct;
+        let row = tx.one::<AccountRow>(UPDATE, args).await?.ok_or(missing)?;
+        let new = account.direct.filter(|_| direct != before);
+        keep_apart((self.0, &mut tx), ctx, ("direct", &network_of(new))).await?;
         let (company, own) = (CompanyId(row.company_id), &account.rules);
         rules::has_ddi(&mut tx, ctx, company, own.outgoing_ddi.as_deref()).await?;
         rules::note_uses(&mut tx, ctx, (company, rules::User::Account(row.id)), own.uses()).await?;

@@ -7,6 +7,7 @@ use crate::{Db, OpContext, Page, StoreError, check};
 use core::net::SocketAddr;
 use ipnet::IpNet;
 use model::{BrandId, TranslationSetId, Trunk, TrunkCredentials, TrunkId, TrunkSource};
+use std::time::Instant;
 
 macro_rules! columns {
     () => {
@@ -240,7 +241,7 @@ impl Trunks<'_> {
         // The first write moves the version, whose row is locked until the commit: two brands cannot take one source.
         let mut tx = self.0.begin().await?;
         let saved = tx.one::<TrunkRow>(statement, args).await?.ok_or(StoreError::NotFound { what: "trunk" })?;
-        let sources = replace_sources(&mut tx, ctx, saved.id, &trunk.sources).await?;
+        let sources = replace_sources((self.0, &mut tx), ctx, saved.id, &trunk.sources).await?;
         self.0.commit(tx).await?;
         saved.trunk(key, &sources)
     }
@@ -281,15 +282,25 @@ impl Trunks<'_> {
 /// Refuses networks that hold, or lie in, what another brand's calls come from: its carriers' networks, or where its
 /// direct accounts are. The nearest network and an account's own address go first when a call comes, whatever brand they
 /// are of, so they would take the other brand's calls. The platform's operator may say otherwise. To be asked within the
-/// transaction that has written already.
+/// transaction that has written already, about what was not there before: what the platform has shared, or what was so
+/// before, stays as it is.
+///
+/// Each refusal tells something of the other brands, so a brand has few of them an hour.
 pub(crate) async fn keep_apart(
-    tx: &mut Tx,
+    (db, tx): (&Db, &mut Tx),
     ctx: &OpContext,
     (what, networks): (&'static str, &[IpNet]),
 ) -> Result<(), StoreError> {
     let Some(brand) = ctx.brand_id() else { return Ok(()) };
     if networks.is_empty() {
         return Ok(());
+    }
+    if !db.inner.apart.may_ask(brand, Instant::now()) {
+        return Err(StoreError::Refused {
+            why:
+                "too many networks were asked for that are taken: come again in an hour, or ask the platform's operator"
+                    .to_owned(),
+        });
     }
     let sources = tx.all::<(String,)>(FOREIGN_SOURCES, &[brand.into()]).await?;
     let directs = tx.all::<(String,)>(FOREIGN_DIRECTS, &[brand.into()]).await?;
@@ -299,34 +310,35 @@ pub(crate) async fn keep_apart(
     let directs = directs.filter(|_| what == "sources");
     for theirs in sources.chain(directs) {
         if let Some(mine) = networks.iter().find(|mine| mine.contains(&theirs) || theirs.contains(*mine)) {
-            return Err(StoreError::Invalid {
-                what,
-                why: format!("{mine} is where another brand's calls come from: the platform's operator may share it"),
-            });
+            db.inner.apart.refused(brand, Instant::now());
+            return Err(StoreError::Invalid { what, why: format!("{mine} is taken: ask the platform's operator") });
         }
     }
     Ok(())
 }
 
 async fn replace_sources(
-    tx: &mut Tx,
+    (db, tx): (&Db, &mut Tx),
     ctx: &OpContext,
     trunk: i64,
     sources: &[TrunkSource],
 ) -> Result<Vec<SourceRow>, StoreError> {
+    let before = tx.all::<SourceRow>(SOURCES, args![ctx, trunk, trunk]).await?;
     tx.run(CLEAR_SOURCES, args![ctx, trunk]).await?;
     for (position, source) in (0_i64..).zip(sources) {
         let network = source.network.trunc().to_string();
         let listener = source.listener.map(|l| l.to_string());
         tx.run(ADD_SOURCE, args![ctx, trunk, position, &network, listener.as_deref()]).await?;
     }
+    let known = |network: &IpNet| before.iter().any(|row| row.network.parse() == Ok(*network));
+    let networks = sources.iter().map(|source| source.network.trunc());
+    let new: Vec<IpNet> = networks.filter(|network| !known(network)).collect();
+    keep_apart((db, tx), ctx, ("sources", &new)).await?;
     if let Some((network,)) = tx.one::<(String,)>(RIVAL, &[trunk.into()]).await? {
         return Err(StoreError::Invalid {
             what: "sources",
             why: format!("{network} is another brand's source already: name the listener, or a smaller network"),
         });
     }
-    let networks: Vec<IpNet> = sources.iter().map(|source| source.network.trunc()).collect();
-    keep_apart(tx, ctx, ("sources", &networks)).await?;
     tx.all::<SourceRow>(SOURCES, args![ctx, trunk, trunk]).await
 }

@@ -148,6 +148,39 @@ on_both! {
         assert_eq!(field(db.trunks().update(&CTX, &stolen).await.unwrap_err()), "sources");
     }
 
+    async fn what_was_shared_stays_and_can_be_changed_by_both(place: Place) {
+        let db = &place.db;
+        let (acme, rival) = (brand(db, "acme").await, brand(db, "rival").await);
+        let theirs = OpContext::brand(rival.id);
+        let with = |brand, network: &str| Trunk { sources: vec![source(network, None)], ..trunk(brand, "one") };
+        db.trunks().create(&CTX, &with(acme.id, "198.51.100.0/24")).await.unwrap();
+        // The platform's operator shares a part of it, by trunk and by account.
+        let shared = db.trunks().create(&CTX, &with(rival.id, "198.51.100.8/29")).await.unwrap();
+        let south = company(db, rival.id, "south").await;
+        let phone = NewAccount { direct: Some("198.51.100.20:5060".parse().unwrap()), ..new_account(south.id, "pbx") };
+        let phone = db.accounts().create(&CTX, phone).await.unwrap();
+        // Its own operator may turn it off and change all else, but not widen it.
+        let off = Trunk { enabled: false, calls_max: Some(3), ..shared };
+        assert_eq!(db.trunks().update(&theirs, &off).await.unwrap(), off);
+        let quiet = model::Account { enabled: false, ..phone };
+        assert_eq!(db.accounts().update(&theirs, &quiet).await.unwrap(), quiet);
+        let wider = Trunk { sources: vec![source("198.51.100.8/29", None), source("198.51.100.0/28", None)], ..off.clone() };
+        let StoreError::Invalid { why, .. } = db.trunks().update(&theirs, &wider).await.unwrap_err() else { panic!() };
+        assert_eq!(why, "198.51.100.0/28 is taken: ask the platform's operator");
+        let moved = model::Account { direct: Some("198.51.100.21:5060".parse().unwrap()), ..quiet.clone() };
+        assert_eq!(field(db.accounts().update(&theirs, &moved).await.unwrap_err()), "direct");
+        // Who goes on asking is told nothing more, but what he has he may still change.
+        for n in 2..20 {
+            let asked = Trunk { name: format!("t{n}"), ..with(rival.id, &format!("198.51.100.{n}/32")) };
+            assert_eq!(field(db.trunks().create(&theirs, &asked).await.unwrap_err()), "sources");
+        }
+        let free = Trunk { name: "two".to_owned(), ..with(rival.id, "192.0.2.0/24") };
+        let refused = db.trunks().create(&theirs, &free).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Refused { .. }), "{refused:?}");
+        assert_eq!(db.trunks().update(&theirs, &Trunk { enabled: true, ..off.clone() }).await.unwrap().calls_max, Some(3));
+        assert!(db.trunks().create(&CTX, &free).await.is_ok());
+    }
+
     async fn a_secret_is_sealed_and_another_key_does_not_open_it(place: Place) {
         let db = keyed(&place, 1).await;
         let acme = brand(&db, "acme").await;
