@@ -198,11 +198,8 @@ struct Comer {
 
 impl Step<'_, '_> {
     fn comer(&mut self, arrival: &Arrival) -> Result<Comer, u16> {
-        let body = arrival.request.body_bytes();
-        let offer = match body.is_empty() {
-            true => None,
-            false => Some(Arc::new(Description::parse(&body).map_err(|_| 488_u16)?)),
-        };
+        let offer = arrival.request.session_body().map(|body| Description::parse(&body).map_err(|_| 488_u16));
+        let offer = offer.transpose()?.map(Arc::new);
         let now = self.now();
         let request = arrival.request.clone();
         Ok(Comer { key: self.floors.dialogs.incoming(arrival.key, arrival.flow, request, now), offer })

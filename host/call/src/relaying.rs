@@ -132,13 +132,12 @@ fn carry(call: &mut Call, passage: &Passage<'_>) -> Option<Carried> {
     let said = match passage.says {
         Says::Nothing => Carried::AsItIs,
         Says::Offer => {
-            let Ok(offer) = Description::parse(passage.message.body()) else { return refused };
+            let Some(offer) = described(passage.message) else { return refused };
             let Some(shown) = relay.offered(&offer, address) else { return refused };
             Carried::Instead(shown)
         }
         Says::Answer(offer) => {
-            let offer = Description::parse(offer.body()).ok()?;
-            let answer = Description::parse(passage.message.body()).ok()?;
+            let (offer, answer) = (described(offer)?, described(passage.message)?);
             let shown = sdp::anchor_answer(&offer, &answer, &[address]).to_bytes();
             let (of_offer, of_answer) = (sdp::remote_media(&offer).ok(), sdp::remote_media(&answer).ok());
             let voice = relay.voice(passage.token, passage.tag)?;
@@ -157,6 +156,10 @@ fn carry(call: &mut Call, passage: &Passage<'_>) -> Option<Carried> {
         voice.answered = true;
     }
     Some(said)
+}
+
+fn described(message: &sip_message::Message) -> Option<Description> {
+    Description::parse(&message.session_body()?).ok()
 }
 
 fn proxying(call: &mut Call) -> Option<&mut Proxying> {

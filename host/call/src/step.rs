@@ -45,10 +45,9 @@ impl Call {
                 && floors.directory.ddi(&info.callee.user).is_some_and(|ddi| ddi.record.inward()),
             ..fresh
         };
-        let body = request.body_bytes();
         let mut call = Call::new(info, caller, arrival.company.media, ids.u128(), now);
         call.max_forwards = u32::from(request.max_forwards().unwrap_or(70).saturating_sub(1));
-        call.caller_offer = (!body.is_empty()).then_some(body);
+        call.caller_offer = request.session_body();
         call.gruu.clone_from(&arrival.gruu);
         call.private = crate::identity::wants_privacy(request);
         call.speaks_for_itself = arrival.speaks_for_itself();

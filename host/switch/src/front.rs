@@ -269,7 +269,7 @@ fn screen(request: &Message) -> Result<(), Refusal> {
     if request.max_forwards() == Some(0) && !matches!(request.method(), Some(Method::Options | Method::Register)) {
         return Err((483, Vec::new()));
     }
-    if matches!(request.method(), Some(Method::Invite)) && !request.body().is_empty() && !carries_sdp(request) {
+    if matches!(request.method(), Some(Method::Invite)) && !request.body().is_empty() && !request.carries_session() {
         return Err((415, vec![("Accept", ACCEPT.to_owned())]));
     }
     if matches!(request.method(), Some(Method::Invite)) && !takes_sdp(request) {
@@ -283,11 +283,4 @@ fn takes_sdp(request: &Message) -> bool {
     let ranges: Vec<String> = request.values(Name::Accept).map(|v| v.text().into_owned()).collect();
     let bare = |range: &str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     ranges.is_empty() || ranges.iter().any(|r| ["application/sdp", "application/*", "*/*"].contains(&bare(r).as_str()))
-}
-
-fn carries_sdp(request: &Message) -> bool {
-    let plain = request.header(Name::ContentEncoding).is_none_or(|v| v.eq_ignore_case("identity"));
-    let kind = request.content_type().unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    plain && kind.eq_ignore_ascii_case(ACCEPT)
 }

@@ -128,7 +128,11 @@ impl Party {
             Some(form) => {
                 let last = offer.and_then(|o| o.rsplit_once("a=crypto:")).and_then(|(_, line)| line.split(' ').next());
                 let sdp = self.sdp(form, last.unwrap_or("1"));
-                format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len())
+                let (kind, body) = match words.iter().find(|w| ["mixed", "strict"].contains(w)) {
+                    Some(form) => ("multipart/mixed;boundary=parts", mixed(&sdp, *form == "strict")),
+                    None => ("application/sdp", sdp),
+                };
+                format!("Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
             }
             None => "Content-Length: 0\r\n\r\n".to_owned(),
         }
@@ -374,4 +378,13 @@ impl Party {
             }
         }
     }
+}
+
+/// A description with the party's place beside it (RFC 6442), which must be understood where `strict`.
+fn mixed(sdp: &str, strict: bool) -> String {
+    let place = if strict { "Content-Disposition: render;handling=required\r\n" } else { "" };
+    format!(
+        "--parts\r\nContent-Type: application/pidf+xml\r\n{place}Content-ID: <me@phone.test>\r\n\r\n<presence/>\r\n\
+         --parts\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n--parts--\r\n"
+    )
 }

@@ -117,8 +117,7 @@ pub(crate) fn from_tag(message: &Message) -> String {
 
 /// The body, where there is one.
 pub(crate) fn body(message: &Message) -> Option<bytes::Bytes> {
-    let body = message.body_bytes();
-    (!body.is_empty()).then_some(body)
+    message.session_body()
 }
 
 fn contact_uri(config: &Config, flow: &Flow) -> String {

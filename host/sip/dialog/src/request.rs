@@ -1,7 +1,7 @@
 //! A request in a dialog: order, extensions, method (RFC 3261 sections 8.2, 12.2.2), and requests of the transaction
 //! user's own. INFO, MESSAGE and REFER are the transaction user's to answer; the rest is answered or begun here.
 
-use crate::dialog::{body, from_tag, in_order};
+use crate::dialog::{from_tag, in_order};
 use crate::usage::{Cx, Phase, Purpose, Usage, Waiting};
 use crate::write::{Reply, answer, answer_with, dialog_request};
 use crate::{Config, DialogError, Event, InDialog};
@@ -79,7 +79,7 @@ impl Usage {
     }
 
     fn offer_in_dialog(&mut self, cx: &mut Cx<'_>, server: ServerKey, flow: Flow, request: Message) {
-        if body(&request).is_some() && !request.is_content_type("application/sdp") {
+        if !request.body().is_empty() && !request.carries_session() {
             let headers = [("Accept".to_owned(), "application/sdp".to_owned())];
             return answer(cx, server, &request, flow, &Reply { headers: &headers, ..Reply::bare(415) });
         }

@@ -15,6 +15,7 @@ mod host;
 mod known;
 mod message;
 mod method;
+mod multipart;
 mod name;
 mod name_addr;
 mod overload;

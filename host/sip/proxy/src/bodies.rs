@@ -42,7 +42,7 @@ pub enum Says<'a> {
 pub enum Carried {
     /// It passes as it is.
     AsItIs,
-    /// This goes on instead.
+    /// This session description goes on instead; other parts of the body stay.
     Instead(Bytes),
     /// A request with it is refused with this status. A response passes as it is.
     Refused(u16),
@@ -66,7 +66,5 @@ impl Bodies for AsTheyAre {
 
 /// Whether a message has a session description.
 pub(crate) fn describes(message: &Message) -> bool {
-    const SDP: &str = "application/sdp";
-    let kind = message.content_type().and_then(|kind| kind.trim().get(..SDP.len()));
-    !message.body().is_empty() && kind.is_some_and(|kind| kind.eq_ignore_ascii_case(SDP))
+    !message.body().is_empty() && message.carries_session()
 }

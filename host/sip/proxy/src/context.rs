@@ -214,6 +214,7 @@ impl Context {
     /// Sections 16.6 steps 1 to 10.
     fn send(&self, cx: &mut Cx<'_>, target: &Target, flow: Flow, breadth: u32) -> Option<ClientKey> {
         let branch = loops::branch(cx.tx.stateless_branch(), self.loop_hash);
+        let body = target.body.as_ref().map(|session| self.request.with_session(session));
         let hop = Hop {
             uri: Some(&target.request_uri),
             source: self.flow.remote,
@@ -226,7 +227,7 @@ impl Context {
             max_breadth: Some(breadth),
             realm: Some(&self.realm),
             ops: &target.header_ops,
-            body: target.body.as_deref(),
+            body: body.as_deref(),
         };
         let wire = splice::request(&self.request, &hop)?;
         Some(cx.tx.forward(flow, &branch, (true, wire), cx.now))
@@ -367,7 +368,7 @@ impl Context {
         let from = Side::Callee;
         let passage = Passage { context: cx.key, token, tag: &peer.tag, from, message: response, says, accepts };
         match cx.bodies.carry(&passage) {
-            Carried::Instead(body) => Some(body),
+            Carried::Instead(session) => Some(response.with_session(&session)),
             Carried::AsItIs | Carried::Refused(_) => None,
         }
     }
@@ -391,7 +392,7 @@ impl Context {
         let token = self.branches.get(usize::from(peer.branch)).map_or(0, |branch| branch.target.token);
         let (from, accepts) = (place.from, false);
         match bodies.carry(&Passage { context: key, token, tag: &peer.tag, from, message: request, says, accepts }) {
-            Carried::Instead(body) => Ok(Some(body)),
+            Carried::Instead(session) => Ok(Some(request.with_session(&session))),
             Carried::AsItIs => Ok(None),
             Carried::Refused(status) => Err(status),
         }

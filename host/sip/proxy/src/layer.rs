@@ -553,7 +553,8 @@ impl Layer {
         };
         let (context, tag) = (pass.context, &*peer.tag);
         let passage = Passage { context, token, tag, from, message: response, says, accepts: false };
-        let Carried::Instead(body) = bodies.carry(&passage) else { return None };
+        let Carried::Instead(session) = bodies.carry(&passage) else { return None };
+        let body = response.with_session(&session);
         if response.status().is_some_and(|status| status >= 200) {
             pass.said = Some(body.clone());
         }
