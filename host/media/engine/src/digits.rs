@@ -8,8 +8,8 @@ use core::time::Duration;
 use rtp::Header;
 use rtp::event::TelephoneEvent;
 
-/// An event whose timestamp is at most so far before the last one's is late, not new (5 s at 8 kHz).
-const LATE: u32 = 40_000;
+/// An event whose timestamp is at most so many seconds before the last one's is late, not new.
+const LATE_S: u32 = 5;
 /// A press longer than the duration field goes on under a timestamp that is this much later (section 2.5.1.3).
 const SEGMENT: u32 = 0xffff;
 
@@ -30,8 +30,8 @@ impl Detector {
         Detector(None)
     }
 
-    /// Takes one event packet; gives the digit and how long the key is down, if the press is new.
-    pub(crate) fn handle(&mut self, header: &Header, payload: &[u8]) -> Option<(char, Duration)> {
+    /// Takes one event packet of this clock, in Hz; gives the digit and how long the key is down, if the press is new.
+    pub(crate) fn handle(&mut self, header: &Header, payload: &[u8], clock: u32) -> Option<(char, Duration)> {
         let event = TelephoneEvent::parse(payload)?;
         let digit = event.digit()?;
         let press = Press { ssrc: header.ssrc, timestamp: header.timestamp, code: event.code, ended: event.end };
@@ -41,7 +41,7 @@ impl Detector {
                 last.ended |= press.ended;
                 return None;
             }
-            if ahead.wrapping_neg() <= LATE {
+            if ahead.wrapping_neg() <= clock.saturating_mul(LATE_S) {
                 return None;
             }
             if ahead == SEGMENT && last.code == press.code && !last.ended && !header.marker {
@@ -50,7 +50,7 @@ impl Detector {
             }
         }
         self.0 = Some(press);
-        Some((digit, Duration::from_micros(u64::from(event.duration) * 125)))
+        Some((digit, Duration::from_micros(u64::from(event.duration) * 1_000_000 / u64::from(clock.max(1)))))
     }
 }
 
@@ -73,7 +73,7 @@ mod tests {
                 payload: 0..4,
             };
             let event = TelephoneEvent { code: code_of(*digit).unwrap(), end: *end, volume: 10, duration: 160 };
-            out.extend(detector.handle(&header, &event.to_bytes()).map(|(d, _)| d));
+            out.extend(detector.handle(&header, &event.to_bytes(), 8_000).map(|(d, _)| d));
         }
         out
     }
@@ -128,8 +128,10 @@ mod tests {
     fn tones_and_torn_packets_are_no_digits() {
         let mut detector = Detector::new();
         let header = Header { payload_type: 101, marker: true, sequence: 1, timestamp: 1, ssrc: 1, payload: 0..4 };
-        assert_eq!(detector.handle(&header, &[66, 0, 0, 160]), None);
-        assert_eq!(detector.handle(&header, &[1, 0, 0]), None);
-        assert_eq!(detector.handle(&header, &[1, 0, 3, 32]), Some(('1', Duration::from_millis(100))));
+        assert_eq!(detector.handle(&header, &[66, 0, 0, 160], 8_000), None);
+        assert_eq!(detector.handle(&header, &[1, 0, 0], 8_000), None);
+        assert_eq!(detector.handle(&header, &[1, 0, 3, 32], 8_000), Some(('1', Duration::from_millis(100))));
+        let wide = Header { timestamp: 50_000, ..header };
+        assert_eq!(detector.handle(&wide, &[1, 0, 0x12, 0xc0], 48_000), Some(('1', Duration::from_millis(100))));
     }
 }

@@ -12,7 +12,7 @@ pub const KEYS_MAX: usize = 64;
 const DOWN: u32 = 5;
 /// And up before the next: 60 ms.
 const UP: u32 = 3;
-/// Ticks of the event clock in 20 ms.
+/// Ticks of 8 kHz in 20 ms.
 const STEP: u32 = 160;
 /// The last packet of a press is sent so often (section 2.5.1.4).
 const ENDS: usize = 3;
@@ -47,7 +47,8 @@ enum Act {
 
 impl Sending {
     /// The next tick. Gives whether that was the last.
-    fn next(&mut self, as_event: bool) -> (Act, bool) {
+    /// `clock`: of the party's events, in Hz; `None` where it knows none.
+    fn next(&mut self, clock: Option<u32>) -> (Act, bool) {
         if self.wait > 0 {
             self.wait -= 1;
             return (Act::Nothing, self.keys.is_empty());
@@ -62,17 +63,22 @@ impl Sending {
             self.down = 0;
             self.wait = UP;
         }
-        let act = match code_of(key) {
-            Some(code) if as_event => {
-                let duration = (from + STEP) as u16;
+        let act = match (code_of(key), clock) {
+            (Some(code), Some(clock)) => {
+                let duration = u16::try_from(ticks(from + STEP, clock)).unwrap_or(u16::MAX);
                 let event = TelephoneEvent { code, end: false, volume: 10, duration };
                 Act::Event { payload: event.to_bytes(), first, last }
             }
-            Some(_) => Act::Sound(key, from as usize),
-            None => Act::Nothing,
+            (Some(_), None) => Act::Sound(key, from as usize),
+            (None, _) => Act::Nothing,
         };
         (act, false)
     }
+}
+
+/// So many ticks of 8 kHz in another clock's.
+fn ticks(of_8k: u32, clock: u32) -> u32 {
+    (u64::from(of_8k) * u64::from(clock) / 8_000).min(u64::from(u32::MAX)) as u32
 }
 
 impl Engine {
@@ -111,9 +117,9 @@ impl Engine {
     /// One tick of the keys of a stream.
     pub(crate) fn press_keys(&mut self, id: StreamId, now: Instant) {
         let Some(stream) = self.ports.get_mut(id) else { return };
-        let as_event = stream.has_events();
+        let clock = stream.remote.as_ref().and_then(sdp::RemoteMedia::events_clock);
         let Some(sending) = stream.sending.as_mut() else { return };
-        let (act, over) = sending.next(as_event);
+        let (act, over) = sending.next(clock);
         if over {
             let told = sending.told;
             stream.sending = None;
@@ -137,7 +143,7 @@ impl Engine {
                         self.transmits.extend(one);
                     }
                     if let Some(output) = self.ports.get_mut(id).and_then(|s| s.output.as_mut()) {
-                        output.event_over(DOWN * STEP);
+                        output.event_over(ticks(DOWN * STEP, clock.unwrap_or(8_000)));
                     }
                 }
             }

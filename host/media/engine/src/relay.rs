@@ -91,7 +91,7 @@ impl Engine {
                 return None;
             }
             Pass::Decode => return None,
-            Pass::Tones => {
+            Pass::Key => {
                 if let Some(Event::Digit { digit, .. }) = key {
                     self.queue_key(id, digit, now);
                 }
@@ -156,7 +156,8 @@ impl Engine {
 }
 
 fn digit(stream: &mut Stream, header: &Header, packet: &[u8]) -> Option<Event> {
-    let (digit, duration) = stream.detector.handle(header, packet.get(header.payload.clone())?)?;
+    let clock = stream.remote.as_ref().and_then(|r| r.payload(header.payload_type)).map_or(8_000, |p| p.clock);
+    let (digit, duration) = stream.detector.handle(header, packet.get(header.payload.clone())?, clock)?;
     stream.stats.digits += u64::from(stream.digits);
     Some(Event::Digit { stream: stream.id, digit, duration })
 }
@@ -175,7 +176,7 @@ fn rewrite(output: &mut Output, header: &Header, packet: &mut [u8], now: Instant
 fn apply(pass: Pass, header: &Header, packet: &mut [u8]) {
     let payload = header.payload.clone();
     match pass {
-        Pass::Same | Pass::Drop | Pass::Decode | Pass::Tones => {}
+        Pass::Same | Pass::Drop | Pass::Decode | Pass::Key => {}
         Pass::Retype(pt) => rtp::set_payload_type(packet, pt),
         Pass::ToAlaw(pt) => {
             rtp::set_payload_type(packet, pt);

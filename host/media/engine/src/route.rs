@@ -15,8 +15,8 @@ pub(crate) enum Pass {
     ToUlaw(u8),
     /// Nothing the other party takes: what it says is heard, and spoken anew in a format of the other's.
     Decode,
-    /// A key: the other party knows no events, so it hears tones.
-    Tones,
+    /// A key: the other party knows no events at this clock. It is pressed anew, as an event of its own clock or as tones.
+    Key,
     /// The number means something else to the other party.
     Drop,
 }
@@ -80,7 +80,7 @@ fn pass(payload: &Payload, to: &RemoteMedia, means: Means<'_>) -> Pass {
     let transcoded = match payload.codec() {
         Some(Codec::Pcmu) => target(Codec::Pcma).map(Pass::ToAlaw),
         Some(Codec::Pcma) => target(Codec::Pcmu).map(Pass::ToUlaw),
-        Some(Codec::TelephoneEvent) if to.dtmf_pt.is_none() && means.speaks => Some(Pass::Tones),
+        _ if payload.is_events() && means.speaks => Some(Pass::Key),
         Some(Codec::TelephoneEvent | Codec::G722 | Codec::Opus) | None => None,
     };
     let transcoded = transcoded.or_else(|| (means.speaks && (means.decodes)(payload)).then_some(Pass::Decode));
@@ -129,10 +129,13 @@ mod tests {
         let all = Means { decodes: &|p| p.encoding.eq_ignore_ascii_case("opus"), speaks: true };
         assert_eq!(Route::between(None, Some(&ulaw), all).of(8), Pass::Same);
         let deaf = party("0", &[]);
+        let wide = party("0 110", &["110 telephone-event/48000"]);
         for (from, to, pt, expected) in [
             (&opus, &ulaw, 101, Pass::Decode),
             (&opus, &ulaw, 0, Pass::Same),
-            (&ulaw, &deaf, 101, Pass::Tones),
+            (&ulaw, &deaf, 101, Pass::Key),
+            (&wide, &ulaw, 110, Pass::Key),
+            (&ulaw, &wide, 101, Pass::Key),
             (&ulaw, &deaf, 0, Pass::Same),
         ] {
             let route = Route::between(Some(from), Some(to), all);

@@ -301,9 +301,12 @@ impl Stream {
     #[inline]
     pub(crate) fn is_event(&self, pt: u8) -> bool {
         let Some(remote) = &self.remote else { return false };
-        let Some(own) = remote.dtmf_pt else { return false };
         let offered = Codec::TelephoneEvent.payload_type();
-        !self.is_opaque() && (pt == own || (pt == offered && remote.payload(offered).is_none()))
+        let own = match remote.payload(pt) {
+            Some(payload) => payload.is_events(),
+            None => pt == offered,
+        };
+        own && remote.dtmf_pt.is_some() && !self.is_opaque()
     }
 
     /// Whether silence is no fault: the call says so, or the party's description does.

@@ -5,7 +5,7 @@
 
 use crate::description::{attribute, is_live_audio};
 use crate::remote::payloads;
-use crate::{Description, Payload};
+use crate::{Codec, Description, Payload};
 use sdp_types::Attribute;
 
 /// Formats that the switch can offer by itself: name, RFC 3551's type if it has one, clock, channels.
@@ -101,7 +101,15 @@ pub fn offer_formats(
             out.extend(Some(added).filter(|p| can(p)));
         }
     }
+    // Who has keys at the clock of its own sound only has them at G.711's through us.
+    let at_8k = |p: &Payload| p.clock == 8_000;
+    let lacks = theirs.iter().any(Payload::is_events) && !theirs.iter().any(|p| p.is_events() && at_8k(p));
+    let taken = |pt: u8| theirs.iter().chain(&out).any(|p| p.pt == pt);
+    let events = Codec::TelephoneEvent.payload();
+    let number = core::iter::once(events.pt).chain(DYNAMIC.rev()).find(|pt| !taken(*pt));
+    let events = number.filter(|_| lacks && out.iter().any(at_8k)).map(|pt| Payload { pt, ..events });
     if !out.is_empty() {
+        out.extend(events);
         out.extend(theirs.iter().filter(|p| !p.is_sound()).cloned());
     }
     out
@@ -120,7 +128,11 @@ pub fn answer_formats(
         let own = own.or_else(|| offered.iter().find(|o| o.same_format(p)))?;
         Some(Payload { pt: own.pt, ..p.clone() })
     };
-    let common: Vec<Payload> = answered.iter().filter_map(as_offered).collect();
+    let mut common: Vec<Payload> = answered.iter().filter_map(as_offered).collect();
+    // Keys pass whatever clock either has them at.
+    if answered.iter().any(Payload::is_events) && !common.iter().any(Payload::is_events) {
+        common.extend(offered.iter().find(|p| p.is_events()).cloned());
+    }
     if common.iter().any(Payload::is_sound) {
         return Some(common);
     }
@@ -151,6 +163,7 @@ mod tests {
     }
 
     const EVENT: &str = "rtpmap:101 telephone-event/8000";
+    const WIDE: &str = "rtpmap:110 telephone-event/48000";
     const OPUS: &str = "rtpmap:111 opus/48000/2";
 
     #[test]
@@ -180,9 +193,12 @@ mod tests {
             ("9 101", "", "9=G722 8=PCMA 0=PCMU 127=opus 101=telephone-event"),
             ("0 101", "PCMA", "8=PCMA 101=telephone-event"),
             ("0 101", "opus", "127=opus 101=telephone-event"),
+            ("111 110", "", "111=opus 8=PCMA 0=PCMU 101=telephone-event 110=telephone-event"),
+            ("111 110", "opus", "111=opus 110=telephone-event"),
+            ("111 101 110", "", "111=opus 8=PCMA 0=PCMU 101=telephone-event 110=telephone-event"),
         ] {
             let allowed: Vec<String> = allowed.split_ascii_whitespace().map(str::to_owned).collect();
-            let theirs = line(formats, &[OPUS, EVENT]).formats();
+            let theirs = line(formats, &[OPUS, EVENT, WIDE]).formats();
             let made = offer_formats(&theirs, &allowed, &["opus"], &all);
             assert_eq!(names(&made), offered, "{formats} {allowed:?}");
             let added = made.iter().find(|p| p.pt == 127);
@@ -199,6 +215,8 @@ mod tests {
             ("18", "8", &[], None),
             ("9", "18", &[], None),
             ("111 9", "0 111", &[OPUS], Some("111=opus")),
+            ("111 110 0", "0 101", &[OPUS, EVENT, WIDE], Some("0=PCMU 110=telephone-event")),
+            ("9 110", "8 101", &[EVENT, WIDE], Some("9=G722 110=telephone-event")),
         ] {
             let answered = answer_formats(&line(offer, maps).formats(), &line(answer, maps).formats(), &can);
             assert_eq!(answered.as_deref().map(names).as_deref(), expected, "{offer} {answer}");

@@ -64,6 +64,11 @@ fn negotiate(offer: &Description, media: &Media, supported: &[Codec]) -> Option<
     }
     let mut payloads: Vec<Payload> = Vec::new();
     for payload in &offered.payloads {
+        if payload.is_events() {
+            let wanted = offered.dtmf_pt == Some(payload.pt) && supported.contains(&Codec::TelephoneEvent);
+            payloads.extend(Some(payload.clone()).filter(|_| wanted));
+            continue;
+        }
         let Some(codec) = payload.codec().filter(|c| supported.contains(c)) else { continue };
         // The same codec twice under two types would make the answer ambiguous.
         if !payloads.iter().any(|p| p.codec() == Some(codec)) {
@@ -78,7 +83,7 @@ fn negotiate(offer: &Description, media: &Media, supported: &[Codec]) -> Option<
             payloads.retain(|p| p.codec() != Some(dear));
         }
     }
-    let dtmf_pt = payloads.iter().find(|p| p.codec() == Some(Codec::TelephoneEvent)).map(|p| p.pt);
+    let dtmf_pt = offered.dtmf_pt.filter(|_| supported.contains(&Codec::TelephoneEvent));
     let direction = if offered.rtp.ip().is_unspecified() && offered.webrtc.is_none() {
         offered.direction.without_receiving().mirrored()
     } else {

@@ -31,7 +31,7 @@ pub(crate) fn line_media(description: &Description, media: &Media) -> Result<Rem
         rtp,
         rtcp: rtcp_addr(media, rtp),
         direction,
-        dtmf_pt: payloads.iter().find(|p| p.codec() == Some(Codec::TelephoneEvent)).map(|p| p.pt),
+        dtmf_pt: events_of(&payloads).map(|p| p.pt),
         ptime: value(&media.attributes, "ptime").and_then(|v| v.trim().parse().ok()),
         held: !direction.receives() || (ip.is_unspecified() && webrtc.is_none()),
         secure: is_secure_profile(&media.proto),
@@ -40,6 +40,12 @@ pub(crate) fn line_media(description: &Description, media: &Media) -> Result<Rem
         webrtc,
         payloads,
     })
+}
+
+/// The events that are used of these formats: a party of one clock for its sound may have them at that alone.
+fn events_of(payloads: &[Payload]) -> Option<&Payload> {
+    let usual = payloads.iter().find(|p| p.codec() == Some(Codec::TelephoneEvent));
+    usual.or_else(|| payloads.iter().find(|p| p.is_events()))
 }
 
 fn line_ip(description: &Description, media: &Media) -> Result<IpAddr, NoMedia> {

@@ -178,6 +178,12 @@ impl Payload {
         Codec::ALL.iter().find(is).copied()
     }
 
+    /// Whether it carries RFC 4733 events, at whatever clock.
+    #[must_use]
+    pub fn is_events(&self) -> bool {
+        self.encoding.eq_ignore_ascii_case(Codec::TelephoneEvent.encoding()) && self.channels == 1
+    }
+
     /// Whether both are the same format under possibly different payload types.
     #[must_use]
     pub fn same_format(&self, other: &Payload) -> bool {
@@ -198,7 +204,7 @@ pub struct RemoteMedia {
     pub direction: Direction,
     /// The formats it takes, best first.
     pub payloads: Vec<Payload>,
-    /// Its payload type for RFC 4733 events at 8 kHz.
+    /// Its payload type for RFC 4733 events: those at 8 kHz, else at whatever clock it has them.
     pub dtmf_pt: Option<u8>,
     /// `a=ptime`, in milliseconds.
     pub ptime: Option<u32>,
@@ -219,6 +225,12 @@ impl RemoteMedia {
     #[must_use]
     pub fn payload(&self, pt: u8) -> Option<&Payload> {
         self.payloads.iter().find(|p| p.pt == pt)
+    }
+
+    /// The clock of its events, in Hz; `None` where it knows none.
+    #[must_use]
+    pub fn events_clock(&self) -> Option<u32> {
+        self.dtmf_pt.and_then(|pt| self.payload(pt)).map(|p| p.clock.max(1))
     }
 
     /// The first sound format of its list that the switch speaks: what we play in.

@@ -65,3 +65,23 @@ fn a_key_that_is_down_already_is_not_told_to_who_listens_later() {
     press(&mut desk, &mut a, 101, 8);
     assert_eq!(digits(&mut desk), "");
 }
+
+#[test]
+fn keys_at_another_clock_are_heard_and_pressed_anew() {
+    let mut desk = Desk::new();
+    let mut a = desk.party("10.0.0.1:4000", "0 110");
+    let mut b = desk.party("10.0.0.2:5000", "0 101");
+    desk.engine.detect_digits(a.id, true);
+    desk.engine.connect(a.id, b.id);
+    let events = |sent: &[crate::MediaTransmit], pt: u8| -> Vec<(u8, u16)> {
+        let of = sent.iter().map(|t| &t.bytes[..]).filter(|b| b[1] & 0x7f == pt && b.len() == 16);
+        of.map(|b| (b[12], u16::from_be_bytes([b[14], b[15]]))).collect()
+    };
+    assert_eq!(press(&mut desk, &mut a, 110, 5), 0, "not as they are");
+    let sent = events(&desk.pass(300), 101);
+    assert_eq!(sent, [(5, 160), (5, 320), (5, 480), (5, 640), (5, 800), (5, 800), (5, 800), (5, 800)]);
+    assert_eq!(digits(&mut desk), "5");
+    assert_eq!(press(&mut desk, &mut b, 101, 7), 0);
+    let sent = events(&desk.pass(300), 110);
+    assert_eq!(sent, [(7, 960), (7, 1920), (7, 2880), (7, 3840), (7, 4800), (7, 4800), (7, 4800), (7, 4800)]);
+}

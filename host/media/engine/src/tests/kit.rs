@@ -45,6 +45,9 @@ pub(super) fn remote(rtp: SocketAddr, formats: &str, direction: &str) -> RemoteM
     for pt in formats.split(' ').filter(|pt| ["96", "101"].contains(pt)) {
         text.push_str(&format!("a=rtpmap:{pt} telephone-event/8000\n"));
     }
+    if formats.split(' ').any(|pt| pt == "110") {
+        text.push_str("a=rtpmap:110 telephone-event/48000\n");
+    }
     if formats.split(' ').any(|pt| pt == "111") {
         text.push_str("a=rtpmap:111 opus/48000/2\na=fmtp:111 useinbandfec=1\n");
     }
