@@ -84,7 +84,7 @@ pub fn dialled(uri: UriRef<'_>) -> Option<String> {
     (!user.contains(strange)).then_some(user)
 }
 
-fn tel_number(uri: UriRef<'_>) -> String {
+pub(crate) fn tel_number(uri: UriRef<'_>) -> String {
     let text = uri.as_str();
     let number = text.split_once(':').map_or(text, |(_, rest)| rest);
     number.split(';').next().unwrap_or_default().to_owned()

@@ -6,6 +6,7 @@
 //! is listened to at all, the [`Shedder`] how much new work is taken when the shard is late.
 #![forbid(unsafe_code)]
 
+mod digest_uri;
 mod domain;
 mod guard;
 mod identity;
@@ -89,6 +90,8 @@ pub struct Counters {
     pub replayed: u64,
     /// Domains that are nobody's.
     pub unknown_domains: u64,
+    /// Right answers to a challenge that were given for somebody else's number.
+    pub uris_changed: u64,
     /// Calls from carriers for numbers that are nobody's.
     pub unknown_numbers: u64,
     /// Nonces that were somebody else's.
@@ -227,6 +230,10 @@ impl Doorkeeper {
         let lookup = |user: &str| directory.account(company.id, user).map(|a| &a.ha1);
         let values = credentials.iter().map(AsRef::as_ref);
         match self.authenticator.verify(values, method.as_str(), realm, lookup, now) {
+            Ok(verified) if !digest_uri::means(&verified.uri, request) => {
+                self.counters.uris_changed += 1;
+                Admission::Refused(400)
+            }
             Ok(verified) => {
                 let admission = self.known(directory, &company, &verified.username, request);
                 if trusted { admission } else { self.within_rate(admission, source, request, now) }

@@ -116,6 +116,7 @@ impl Counters {
                 wrong_credentials,
                 replayed,
                 unknown_domains,
+                uris_changed,
                 unknown_numbers,
                 foreign_nonces,
                 sources_refused
