@@ -36,18 +36,21 @@ struct Kind {
     longest: Duration,
     /// How many came in this window.
     came: u32,
+    /// Whether the last whole window had any.
+    there: bool,
     pauses: bool,
 }
 
 impl Kind {
     fn new(longest: Duration) -> Kind {
-        Kind { longest, came: 0, pauses: false }
+        Kind { longest, came: 0, there: false, pauses: false }
     }
 
     /// A window of this length is over.
     fn judge(&mut self, window: Duration) {
         let least = if self.pauses { GO_ON } else { BEGIN };
         let came = core::mem::take(&mut self.came);
+        self.there = came > 0;
         self.pauses = u128::from(came) * self.longest.as_nanos() * 10 >= least * window.as_nanos();
     }
 }
@@ -81,8 +84,10 @@ impl Gather {
             self.since = now;
             kinds.into_iter().for_each(|kind| kind.judge(elapsed));
         }
-        let pausing = [&self.media, &self.signalling].into_iter().filter(|kind| kind.pauses);
-        let longest = pausing.map(|kind| kind.longest).min().unwrap_or_default();
+        let pauses = self.media.pauses || self.signalling.pauses;
+        // A packet that is there never waits longer than media packets may, whoever asks for the pause.
+        let longest = if self.media.there { self.media.longest } else { self.signalling.longest };
+        let longest = if pauses { longest } else { Duration::ZERO };
         longest.saturating_sub(now.saturating_duration_since(self.turn))
     }
 }
@@ -139,8 +144,9 @@ mod tests {
         assert_eq!(pause(36, 0, 50), Duration::ZERO, "720 a second");
         assert_eq!(pause(40, 0, 100), SIGNALLING_PAUSE, "800 a second");
         assert_eq!(pause(40, 80, 150), MEDIA_PAUSE);
-        assert_eq!(pause(20, 10, 200), SIGNALLING_PAUSE, "less of both");
-        assert_eq!(pause(10, 0, 250), Duration::ZERO);
+        assert_eq!(pause(20, 1, 200), MEDIA_PAUSE, "too few packets for a pause of their own");
+        assert_eq!(pause(20, 0, 250), SIGNALLING_PAUSE, "less than it takes to begin");
+        assert_eq!(pause(10, 0, 300), Duration::ZERO);
     }
 
     #[test]
