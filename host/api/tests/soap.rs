@@ -178,6 +178,22 @@ async fn what_is_not_kept_is_refused_and_nothing_is_half_done() {
     assert!(fault(&world, USERS, everybody).await.contains("everybody"));
     let empty = "<con:ManageUser><search/><deleteUser>1</deleteUser></con:ManageUser>";
     assert!(fault(&world, USERS, empty).await.contains("everybody"));
+    let nil = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:nil=\"true\"";
+    for (search, said) in [
+        ("<byUserName></byUserName>".to_owned(), "byUserName is empty"),
+        ("<byUserName> </byUserName>".to_owned(), "byUserName is empty"),
+        ("<byFuzzyUserNameOrAlias/>".to_owned(), "byFuzzyUserNameOrAlias is empty"),
+        ("<byUsername>x</byUsername>".to_owned(), "a search has no byUsername"),
+        (format!("<byUserName {nil}/><byFuzzyUserNameOrAlias {nil}/><byGroup {nil}/>"), "everybody"),
+    ] {
+        for what in
+            ["<deleteUser>true</deleteUser>", "<edit><property>sipPassword</property><value>a long one</value></edit>"]
+        {
+            let operation = format!("<con:ManageUser><search>{search}</search>{what}</con:ManageUser>");
+            let heard = fault(&world, USERS, &operation).await;
+            assert!(heard.contains(said), "{operation}: {heard}");
+        }
+    }
     assert_eq!(rows(&world, "accounts").await.len(), 1);
     for (operation, said) in [
         ("", "the Body is empty"),
@@ -199,6 +215,34 @@ async fn what_is_not_kept_is_refused_and_nothing_is_half_done() {
         let described = world.ask(None, "GET", &path, &Value::Null).await;
         assert_eq!(described.status.as_u16(), 404);
     }
+}
+
+#[tokio::test]
+async fn who_is_needed_elsewhere_stays_with_his_numbers() {
+    let world = World::new().await;
+    must(&world, USERS, &user("212", "<aliases>77</aliases>")).await;
+    let ring =
+        "<rings><expiration>10</expiration><type>delayed</type><position>0</position><userName>212</userName></rings>";
+    let group = format!(
+        "<con:AddCallGroup><callGroup><name>desk</name><extension>556</extension>{ring}</callGroup></con:AddCallGroup>"
+    );
+    must(&world, GROUPS, &group).await;
+    let company = &world.companies[0];
+    let ddi = json!({ "company": company, "e164": "+493012345", "target": { "kind": "hunt-group", "name": "desk" } });
+    world.must("POST", "/api/v1/ddis", ddi).await;
+    let numbers = |rows: Vec<Value>| -> BTreeSet<String> {
+        rows.iter().map(|row| row["number"].as_str().unwrap().to_owned()).collect()
+    };
+    let before = numbers(rows(&world, "extensions").await);
+    assert_eq!(before.iter().map(String::as_str).collect::<Vec<_>>(), ["212", "556", "77"]);
+
+    let remove =
+        "<con:ManageUser><search><byUserName>212</byUserName></search><deleteUser>true</deleteUser></con:ManageUser>";
+    let heard = fault(&world, USERS, remove).await;
+    assert!(heard.contains("user 212 failed after 0 were done"), "{heard}");
+    fault(&world, GROUPS, "<con:RemoveCallGroup><name>desk</name></con:RemoveCallGroup>").await;
+    assert_eq!(numbers(rows(&world, "extensions").await), before);
+    assert_eq!((rows(&world, "accounts").await.len(), rows(&world, "rules").await.len()), (1, 1));
 }
 
 #[tokio::test]

@@ -124,9 +124,10 @@ async fn remove(caller: &Caller<'_>, operation: &Element) -> Result<String, Faul
     let groups = caller.list("rules", &format!("&kind={KIND}")).await?;
     let group = groups.iter().find(|group| text(group, "name") == name);
     let group = group.ok_or_else(|| Fault::Client("there is no such group".to_owned()))?;
-    for row in caller.list("extensions", "").await?.iter().filter(|row| leads_to(row, KIND, name)) {
-        caller.ask(Method::DELETE, &format!("/extensions/{}", id(row)), None).await?;
-    }
-    caller.ask(Method::DELETE, &format!("/rules/{}", id(group)), None).await?;
+    let extensions = caller.list("extensions", "").await?;
+    let own = extensions.iter().filter(|row| leads_to(row, KIND, name));
+    let own: Vec<(i64, String)> = own.map(|row| (id(row), text(row, "number").to_owned())).collect();
+    let target = json!({ "kind": KIND, "name": name });
+    caller.remove_with_numbers(&own, &target, &format!("/rules/{}", id(group))).await?;
     Ok(String::new())
 }

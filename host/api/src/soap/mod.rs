@@ -66,7 +66,8 @@ enum Fault {
 impl Fault {
     fn refused(problem: &Problem) -> Fault {
         let said = if problem.detail.is_empty() { problem.title.clone() } else { problem.detail.clone() };
-        if problem.status >= 500 { Fault::Server(said) } else { Fault::Client(said) }
+        // Too many requests are no fault of what was asked: it may be asked again.
+        if problem.status >= 500 || problem.status == 429 { Fault::Server(said) } else { Fault::Client(said) }
     }
 
     /// Of a thing that this switch does not keep.
@@ -132,7 +133,11 @@ async fn described(Path(service): Path<String>, request: Request) -> Response {
     let scheme = if secure { "https" } else { "http" };
     let at = format!("{scheme}://{host}{}{}", request.uri().path(), company.unwrap_or_default());
     match wsdl::of(&service, &at) {
-        Some(text) => ([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], text).into_response(),
+        // It names the address that was asked: no cache may give it to somebody else.
+        Some(text) => {
+            let about = [(header::CONTENT_TYPE, "text/xml; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+            (about, text).into_response()
+        }
         None => Problem::not_found("service").into_response(),
     }
 }
@@ -143,7 +148,10 @@ async fn called(
     Query(wanted): Query<Wanted>,
     request: Request,
 ) -> Response {
-    match soap.answer(&service, wanted, request).await {
+    // A task of its own: what was begun is ended, and so is the login, also when whoever asked hangs up.
+    let done = tokio::spawn(async move { soap.answer(&service, wanted, request).await });
+    let broke = |_| Err(Fault::Server("the operation broke; the log says why".to_owned()));
+    match done.await.unwrap_or_else(broke) {
         Ok(body) => envelope(&body).into_response(),
         Err(fault) => fault.into_response(),
     }
@@ -204,7 +212,13 @@ impl<'a> Caller<'a> {
             caller.bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| unknown())?;
         }
         // Whoever is nobody hears so before his body is read.
-        caller.ask(Method::GET, "/me", None).await.map(|_| caller)
+        match caller.ask(Method::GET, "/me", None).await {
+            Ok(_) => Ok(caller),
+            Err(fault) => {
+                caller.leave().await;
+                Err(fault)
+            }
+        }
     }
 
     /// Logs in as `NAME@DOMAIN` of a company; gives the token.
@@ -294,6 +308,31 @@ impl<'a> Caller<'a> {
                 Some(next) => after = format!("&after={next}"),
                 None => return Ok(all),
             }
+        }
+    }
+
+    /// Removes a thing, and first the numbers that lead to it. They are put back where the thing stays.
+    async fn remove_with_numbers(&self, own: &[(i64, String)], target: &Value, path: &str) -> Result<(), Fault> {
+        let company = self.company().await?;
+        let mut gone = Vec::new();
+        let removed = async {
+            for (extension, number) in own {
+                self.ask(Method::DELETE, &format!("/extensions/{extension}"), None).await?;
+                gone.push(number.as_str());
+            }
+            self.ask(Method::DELETE, path, None).await.map(|_| ())
+        };
+        let Err(fault) = removed.await else { return Ok(()) };
+        let mut lost = Vec::new();
+        for number in gone {
+            let again = json!({ "company": company, "number": number, "target": target });
+            if self.ask(Method::POST, "/extensions", Some(again)).await.is_err() {
+                lost.push(number);
+            }
+        }
+        match lost.as_slice() {
+            [] => Err(fault),
+            lost => Err(fault.after(&format!("and these numbers are gone: {}", lost.join(", ")))),
         }
     }
 

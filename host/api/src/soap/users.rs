@@ -102,13 +102,43 @@ impl Found {
     }
 }
 
-/// Whom a search finds; without one, everybody.
-async fn found(caller: &Caller<'_>, search: Option<&Element>) -> Result<Vec<Found>, Fault> {
-    let said = |name: &str| search.and_then(|search| search.said(name));
-    if said("byGroup").is_some() {
-        return Err(Fault::not_kept("byGroup"));
+/// Whom a search means.
+#[derive(Clone, Copy, Default)]
+struct Whom<'a> {
+    exact: Option<&'a str>,
+    part: Option<&'a str>,
+}
+
+impl<'a> Whom<'a> {
+    /// What is asked for must be known and said: an empty name, or one that is misspelt, would mean everybody.
+    fn of(search: Option<&'a Element>) -> Result<Whom<'a>, Fault> {
+        let mut whom = Whom::default();
+        for child in search.into_iter().flat_map(|search| &search.children) {
+            let said = Some(child.text.as_str()).filter(|text| !child.nil && !text.trim().is_empty());
+            let known: String = child.name.chars().take(64).collect();
+            match child.name.as_str() {
+                "byUserName" => whom.exact = said,
+                "byFuzzyUserNameOrAlias" => whom.part = said,
+                // Clients write all three, and nil where they mean none.
+                "byGroup" if said.is_none() => continue,
+                "byGroup" => return Err(Fault::not_kept("byGroup")),
+                _ => return Err(Fault::Client(format!("a search has no {known}"))),
+            }
+            if said.is_none() && !child.nil {
+                return Err(Fault::Client(format!("{known} is empty: say whom, or leave it out")));
+            }
+        }
+        Ok(whom)
     }
-    let (exact, part) = (said("byUserName"), said("byFuzzyUserNameOrAlias"));
+
+    fn is_everybody(self) -> bool {
+        self.exact.is_none() && self.part.is_none()
+    }
+}
+
+/// Whom a search finds; without one, everybody.
+async fn found(caller: &Caller<'_>, whom: Whom<'_>) -> Result<Vec<Found>, Fault> {
+    let Whom { exact, part } = whom;
     let mut numbers: BTreeMap<String, Vec<(i64, String)>> = BTreeMap::new();
     for row in caller.list("extensions", "").await? {
         let target = row.get("target").unwrap_or(&Value::Null);
@@ -141,7 +171,7 @@ fn names(display: &str) -> (Option<&str>, Option<&str>) {
 
 async fn find(caller: &Caller<'_>, operation: &Element) -> Result<String, Fault> {
     let mut out = format!("<impl:FindUserResponse xmlns:impl=\"{}\"><users>", super::SPACE);
-    for user in found(caller, operation.child("search")).await? {
+    for user in found(caller, Whom::of(operation.child("search"))?).await? {
         let (first, last) = names(text(&user.account, "display_name"));
         out.push_str("<item>");
         xml::add(&mut out, "userName", Some(user.username()));
@@ -182,12 +212,15 @@ async fn manage(caller: &Caller<'_>, operation: &Element) -> Result<String, Faul
         }
     }
     let (edits, removes) = (edits(operation)?, is_true(operation, "deleteUser")? == Some(true));
-    let search = operation.child("search").filter(|search| !search.children.is_empty());
-    if removes && search.is_none() {
-        let why = "a deleteUser without a search would remove everybody: say whom";
+    let whom = Whom::of(operation.child("search"))?;
+    if whom.is_everybody() {
+        let why = "without byUserName or byFuzzyUserNameOrAlias this would be done to everybody: say whom";
         return Err(Fault::Client(why.to_owned()));
     }
-    for (done, user) in found(caller, search).await?.into_iter().enumerate() {
+    if removes && !edits.is_empty() {
+        return Err(Fault::Client("who is deleted is not edited: say one of the two".to_owned()));
+    }
+    for (done, user) in found(caller, whom).await?.into_iter().enumerate() {
         let changed = if removes { remove(caller, &user).await } else { change(caller, &user, &edits).await };
         let so_far = format!("user {} failed after {done} were done", user.username());
         changed.map_err(|fault| fault.after(&so_far))?;
@@ -213,9 +246,9 @@ async fn change(caller: &Caller<'_>, user: &Found, edits: &[(&str, &str)]) -> Re
     caller.ask(Method::PATCH, &format!("/accounts/{}", id(&user.account)), Some(body)).await.map(|_| ())
 }
 
+/// Removes a user with its numbers, or leaves both: a user who is still needed elsewhere keeps his numbers.
 async fn remove(caller: &Caller<'_>, user: &Found) -> Result<(), Fault> {
-    for (extension, _) in &user.extensions {
-        caller.ask(Method::DELETE, &format!("/extensions/{extension}"), None).await?;
-    }
-    caller.ask(Method::DELETE, &format!("/accounts/{}", id(&user.account)), None).await.map(|_| ())
+    let target = json!({ "kind": "account", "name": user.username() });
+    let account = format!("/accounts/{}", id(&user.account));
+    caller.remove_with_numbers(&user.extensions, &target, &account).await
 }

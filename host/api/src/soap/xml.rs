@@ -15,6 +15,8 @@ const ELEMENTS_MAX: usize = 10_000;
 const ATTRIBUTES_BYTES_MAX: usize = 4_096;
 /// Namespaces declared at once.
 const NAMESPACES_MAX: usize = 64;
+/// Longest namespace: each element keeps its own.
+const NAMESPACE_BYTES_MAX: usize = 256;
 
 /// An element.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -148,6 +150,9 @@ fn entity(name: &str) -> Result<char, String> {
 
 fn space_of(found: &ResolveResult<'_>) -> Result<String, String> {
     match found {
+        ResolveResult::Bound(Namespace(space)) if space.len() > NAMESPACE_BYTES_MAX => {
+            Err(format!("a namespace is longer than {NAMESPACE_BYTES_MAX} bytes"))
+        }
         ResolveResult::Bound(Namespace(space)) => Ok((*space).to_owned()),
         ResolveResult::Unbound => Ok(String::new()),
         ResolveResult::Unknown(_) => Err("a prefix is used that is not declared".to_owned()),
