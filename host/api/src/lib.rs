@@ -69,6 +69,8 @@ pub struct Api {
     epoch: u64,
     /// Rings when there is a job to do.
     jobs: jobs::Bell,
+    /// Rings when a timetable was made or changed.
+    times: jobs::Bell,
     /// Rings when a job is called off.
     calls_off: jobs::Bell,
 }
@@ -87,7 +89,7 @@ impl Api {
         let (uploads, epoch) = (tokio::sync::Semaphore::new(gate::UPLOADS_MAX), switch.now().unix_millis());
         let (trusted, nouns, proxies, streams) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
         let (rate, heartbeat, uploads) = (RATE, HEARTBEAT, Arc::new(uploads));
-        let (jobs, calls_off) = (jobs::Bell::default(), jobs::Bell::default());
+        let (jobs, times, calls_off) = (jobs::Bell::default(), jobs::Bell::default(), jobs::Bell::default());
         Api {
             db,
             switch,
@@ -103,6 +105,7 @@ impl Api {
             epoch,
             jobs,
             calls_off,
+            times,
         }
     }
 

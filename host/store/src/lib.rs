@@ -52,7 +52,7 @@ pub use nouns::prefix_tables::{NewPrefixTable, PrefixTableRow, PrefixTables};
 pub use nouns::recordings::{RecordedFile, Recording, Recordings};
 pub use nouns::rules::{NewRule, Rules};
 pub use nouns::settlements::{Place as SettlementPlace, Settlement, Settlements};
-pub use nouns::timetables::{Cadence, LastRun, Timetable, Timetables, Timing};
+pub use nouns::timetables::{Cadence, LastRun, Timetable, Timetables, Timing, When};
 pub use nouns::tokens::{ApiToken, NewToken, Role, TokenId, Tokens};
 pub use nouns::translation_sets::{NewTranslationSet, TranslationSets};
 pub use nouns::trunks::Trunks;

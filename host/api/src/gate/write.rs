@@ -32,7 +32,7 @@ const STREAMED: &[&str] = &["imports"];
 /// Those of them that no company's operator may bring, who is told so before the file is read.
 const OF_BRANDS: &[&str] = &["plugins", "prefix-tables"];
 /// Nouns that nobody changes in somebody else's name: what is made so would last longer than acting does.
-const OWN_NAME: &[&str] = &["people", "tokens"];
+const OWN_NAME: &[&str] = &["people", "tokens", "timetables"];
 /// Files that come in at once.
 pub(crate) const UPLOADS_MAX: usize = 4;
 /// How long a file waits for its place.
@@ -110,7 +110,9 @@ impl Gate {
     ) -> Result<Response, Problem> {
         let noun = noun(template);
         if caller.impersonator.is_some() && OWN_NAME.contains(&noun) {
-            return Err(Problem::forbidden("Who acts as somebody else changes nothing of people and tokens."));
+            return Err(Problem::forbidden(
+                "Who acts as somebody else changes nothing of people, tokens and timetables.",
+            ));
         }
         let key = key_of(request.headers())?;
         let file = *request.method() == Method::POST && FILES.contains(&noun);

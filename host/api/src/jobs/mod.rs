@@ -99,6 +99,7 @@ impl Workers {
         for hand in 0..WORKERS {
             all.spawn(Arc::clone(&shared).hand(hand, stop.clone()));
         }
+        all.spawn(Arc::clone(&shared).clock(stop));
         while all.join_next().await.is_some() {}
     }
 
@@ -108,11 +109,7 @@ impl Workers {
                 return;
             }
             let holder: Arc<str> = format!("{}-{hand}-{n}", self.process).into();
-            let found = match hand {
-                0 => self.clock_in(&holder).await,
-                _ => self.claim(&holder).await,
-            };
-            match found {
+            match self.claim(&holder).await {
                 Ok(Some(job)) => self.take(Arc::new(job), holder, &mut stop).await,
                 Ok(None) => self.wait(LOOK_EVERY, &mut stop).await,
                 Err(error) => {
@@ -123,15 +120,36 @@ impl Workers {
         }
     }
 
-    /// What the first hand does before it looks for a job: it keeps the schedules.
-    async fn clock_in(&self, holder: &str) -> Result<Option<Job>, StoreError> {
+    /// Asks for what comes again, when its time has come. Nobody's job keeps it from that.
+    async fn clock(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            if let Err(error) = self.look_at_the_clock().await {
+                tracing::warn!(%error, "what comes again waits for the database");
+            }
+            let next = self.api.db.timetables().next().await.ok().flatten();
+            let pause = self.until(next, LOOK_EVERY);
+            tokio::select! {
+                () = self.api.times.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+                () = ended(&mut stop) => {}
+            }
+        }
+    }
+
+    async fn look_at_the_clock(&self) -> Result<(), StoreError> {
         let (runs, now) = (self.api.db.job_runs(), self.api.switch.now());
         runs.schedule(sweep::KIND, sweep::EVERY, now).await?;
-        runs.come(now).await?;
-        if timetable::come(&self.api).await? > 0 {
+        let swept = runs.come(now).await? > 0;
+        if timetable::come(&self.api).await? > 0 || swept {
             self.api.jobs.notify_one();
         }
-        self.claim(holder).await
+        Ok(())
+    }
+
+    /// How long nothing is due, and no longer than `most`. What is due already waits for another.
+    fn until(&self, next: Option<Instant>, most: Duration) -> Duration {
+        let now = self.api.switch.now();
+        next.filter(|due| *due > now).map_or(most, |due| due.since(now).min(most))
     }
 
     async fn claim(&self, holder: &str) -> Result<Option<Job>, StoreError> {
@@ -140,12 +158,8 @@ impl Workers {
 
     /// Waits for a job that this node is asked for, until the next one's time, and no longer than `most`.
     async fn wait(&self, most: Duration, stop: &mut watch::Receiver<bool>) {
-        let job = self.api.db.job_runs().next().await.ok().flatten();
-        let time = self.api.db.timetables().next().await.ok().flatten();
-        let next = [job, time].into_iter().flatten().min();
-        let now = self.api.switch.now();
-        // One that is due already waits for another of its brand.
-        let pause = next.filter(|due| *due > now).map_or(most, |due| due.since(now).min(most));
+        let next = self.api.db.job_runs().next().await.ok().flatten();
+        let pause = self.until(next, most);
         tokio::select! {
             () = self.api.jobs.notified() => {}
             () = tokio::time::sleep(pause) => {}

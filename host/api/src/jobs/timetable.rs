@@ -33,7 +33,11 @@ pub(super) async fn come(api: &Api) -> Result<usize, StoreError> {
         let Some(seen) = api.db.timetables().due(now).await? else { break };
         let next = seen.timing.next_at.and_then(|due| next(&seen.timing.cadence, due, now));
         if next.is_none() {
-            tracing::warn!(timetable = seen.id, name = seen.timing.name, "a timetable has no next time");
+            tracing::warn!(
+                timetable = seen.id,
+                name = seen.timing.name,
+                "a timetable has no next time and is switched off"
+            );
         }
         match api.db.timetables().come(&seen, next, now).await? {
             Some(job) => {

@@ -184,19 +184,31 @@ async fn file(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Resp
     for noun in plan.of.nouns() {
         caller.check(noun, Access::Read)?;
     }
-    let pieces = try_unfold((api, 0), move |(api, piece)| async move {
-        let found = api.db.job_runs().piece(id, piece).await?;
-        Ok::<_, StoreError>(found.map(|bytes| (bytes, (api, piece + 1))))
+    let result: Option<serde_json::Value> = job.result.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let whole = result.and_then(|result| result.get("bytes")?.as_u64()).unwrap_or_default();
+    let pieces = try_unfold((api, 0, 0), move |(api, piece, given)| async move {
+        match api.db.job_runs().piece(id, piece).await? {
+            Some(bytes) => {
+                let given = given + bytes.len() as u64;
+                Ok(Some((bytes, (api, piece + 1, given))))
+            }
+            // It was forgotten while it was fetched: what is cut off must not look whole.
+            None if given < whole => Err(StoreError::NotFound { what: "file" }),
+            None => Ok(None),
+        }
     });
     let named = format!("attachment; filename=\"{}-{id}.csv\"", plan.of.word());
     let about = [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, named)];
     Ok((about, Bytes::from_stream(pieces)).into_response())
 }
 
-/// The job, if the caller may also change what it changes.
+/// The job, if the caller may also change what it changes; of one that only gives something out, if he may read it.
 async fn changed(api: &Api, caller: &Caller, id: i64) -> Result<store::Job, Problem> {
     let job = api.db.jobs().get(&caller.ctx, id).await?;
-    caller.check(&job.noun, Access::Write)?;
+    match Plan::of_job(&job) {
+        Some(plan) => plan.of.nouns().iter().try_for_each(|noun| caller.check(noun, Access::Read))?,
+        None => caller.check(&job.noun, Access::Write)?,
+    }
     Ok(job)
 }
 

@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use core::time::Duration;
 use model::Instant;
 use serde::{Deserialize, Serialize};
-use store::{Access, Cadence, Scope, Timing};
+use store::{Access, Cadence, Scope, Timing, When};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -287,7 +287,7 @@ async fn add(
     let keep = kept(body.keep.unwrap_or(KEEP))?;
     let new = Timing { keep, enabled, next_at, ..timing(&caller, body.name, &plan, cadence)? };
     let made = api.db.timetables().create(&caller.ctx, scope, &new, now).await?;
-    api.jobs.notify_one();
+    api.times.notify_one();
     Ok((StatusCode::CREATED, Json(made.into())))
 }
 
@@ -322,13 +322,13 @@ async fn patch(
     let enabled = body.enabled.unwrap_or(was.enabled);
     let kept_on = enabled && was.enabled && !changes;
     let next_at = match enabled {
-        false => None,
-        true if kept_on => was.next_at,
-        true => Some(first(&cadence, api.switch.now())?),
+        false => When::Never,
+        true if kept_on => When::AsItIs,
+        true => When::At(first(&cadence, api.switch.now())?),
     };
     let keep = kept(body.keep.unwrap_or(was.keep))?;
     let new = timing(&caller, body.name.unwrap_or_else(|| was.name.clone()), &plan, cadence)?;
-    let mut new = Timing { keep, enabled, next_at, ..new };
+    let mut new = Timing { keep, enabled, next_at: was.next_at, ..new };
     // A change that changes nothing leaves it whose it is.
     let as_was = Timing {
         actor: was.actor.clone(),
@@ -336,11 +336,11 @@ async fn patch(
         principal: was.principal,
         ..new.clone()
     };
-    if as_was == was {
+    if as_was == was && next_at == When::AsItIs {
         new = as_was;
     }
-    let changed = api.db.timetables().update(&caller.ctx, id, &new).await?;
-    api.jobs.notify_one();
+    let changed = api.db.timetables().update(&caller.ctx, id, &new, next_at).await?;
+    api.times.notify_one();
     Ok(Json(changed.into()))
 }
 
@@ -349,7 +349,9 @@ async fn patch(
     responses((status = 204, description = "Gone"), Refusals))]
 async fn delete(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
     let there = api.db.timetables().get(&caller.ctx, id).await?;
-    caller.check(&there.timing.noun, Access::Read)?;
+    for noun in plan(&there.timing).of.nouns() {
+        caller.check(noun, Access::Read)?;
+    }
     api.db.timetables().delete(&caller.ctx, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

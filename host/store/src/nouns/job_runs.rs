@@ -40,7 +40,7 @@ statements! { "job";
     READY = "UPDATE jobs SET state = 'waiting', due_at = $2, total = $3 WHERE id = $1 AND state = 'loading' RETURNING id";
     DROP_LOADING = "DELETE FROM jobs WHERE id = $1 AND state = 'loading'";
     SWEEP = "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE (state IN ('done', 'failed', 'cancelled')
-        AND ended_at < $1) OR (state = 'loading' AND made_at < $2) ORDER BY id LIMIT $3)";
+        AND ended_at < $1 AND timetable_id IS NULL) OR (state = 'loading' AND made_at < $2) ORDER BY id LIMIT $3)";
     SCHEDULE = "INSERT INTO job_schedules (name, every_us, next_at) VALUES ($1, $2, $3)
         ON CONFLICT (name) DO UPDATE SET every_us = excluded.every_us";
     COME = "UPDATE job_schedules SET next_at = $1 + every_us WHERE next_at <= $1

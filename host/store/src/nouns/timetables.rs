@@ -33,14 +33,16 @@ statements! { "timetable";
     LIST = concat!("SELECT ", columns!(), " WHERE t.id > $3 AND ", in_scope!("t.brand_id", "t.company_id"),
         " ORDER BY t.id LIMIT $4");
     UPDATE = concat!("UPDATE timetables SET name = $4, kind = $5, noun = $6, asked = $7, cron = $8, zone = $9, every_s = $10,
-        keep = $11, enabled = $12, actor = $13, impersonator = $14, token_id = $15, person_id = $16, next_at = $17
-        WHERE id = $3 AND ", in_scope!());
+        keep = $11, enabled = $12, actor = $13, impersonator = $14, token_id = $15, person_id = $16,
+        next_at = CASE WHEN $18 THEN next_at ELSE $17 END WHERE id = $3 AND ", in_scope!());
     DELETE = concat!("DELETE FROM timetables WHERE id = $3 AND ", in_scope!());
     DUE = concat!("SELECT ", columns!(), " WHERE t.enabled AND t.next_at <= $1 ORDER BY t.next_at, t.id LIMIT 1");
     NEXT = "SELECT MIN(next_at) FROM timetables WHERE enabled";
-    TAKE = "UPDATE timetables SET next_at = $3 WHERE id = $1 AND next_at = $2 AND enabled RETURNING id";
-    THIN = "DELETE FROM jobs WHERE timetable_id = $1 AND state IN ('done', 'failed', 'cancelled')
-        AND id NOT IN (SELECT id FROM jobs WHERE timetable_id = $1 ORDER BY id DESC LIMIT $2)";
+    TAKE = "UPDATE timetables SET next_at = $3, enabled = $4 WHERE id = $1 AND next_at = $2 AND enabled RETURNING id";
+    THIN = "DELETE FROM jobs WHERE timetable_id = $1 AND ((state = 'done' AND id NOT IN (SELECT id FROM jobs
+            WHERE timetable_id = $1 AND state = 'done' ORDER BY id DESC LIMIT $2))
+        OR (state IN ('failed', 'cancelled') AND id NOT IN (SELECT id FROM jobs
+            WHERE timetable_id = $1 AND state IN ('failed', 'cancelled') ORDER BY id DESC LIMIT $2)))";
     START = "INSERT INTO jobs (brand_id, company_id, kind, noun, state, actor, impersonator, token_id, person_id, asked,
         made_at, due_at, tries, stop, done, faults, timetable_id)
         SELECT t.brand_id, t.company_id, t.kind, t.noun, 'waiting', t.actor, t.impersonator, t.token_id, t.person_id, t.asked,
@@ -59,6 +61,17 @@ pub enum Cadence {
     Cron(String, String),
     /// Every so often; at least a minute.
     Every(Duration),
+}
+
+/// What a change says of the next time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum When {
+    /// It is not touched: whoever moved it on meanwhile has moved it on.
+    AsItIs,
+    /// It does not come.
+    Never,
+    /// Then.
+    At(Instant),
 }
 
 /// What a timetable asks for, and when.
@@ -255,11 +268,15 @@ impl Timetables<'_> {
         translated(self.0.all::<TimetableRow>(LIST, args![ctx, page.after, page.limit()]).await?)
     }
 
-    /// Changes a timetable.
+    /// Changes a timetable; of its next time only `next_at` says something.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; the name is another's.
-    pub async fn update(&self, ctx: &OpContext, id: i64, new: &Timing) -> Result<Timetable, StoreError> {
+    pub async fn update(&self, ctx: &OpContext, id: i64, new: &Timing, next_at: When) -> Result<Timetable, StoreError> {
+        let at = match next_at {
+            When::At(at) => Some(micros(at)),
+            When::Never | When::AsItIs => None,
+        };
         let (cron, zone, every) = cadence(&new.cadence);
         let (token, person) = new.principal.rows();
         let args = args![
@@ -278,7 +295,8 @@ impl Timetables<'_> {
             new.impersonator.as_deref(),
             token,
             person,
-            new.next_at.map(micros),
+            at,
+            next_at == When::AsItIs,
         ];
         self.0.write(UPDATE, args).await?;
         self.get(ctx, id).await
@@ -309,7 +327,8 @@ impl Timetables<'_> {
         Ok(self.0.one::<(Option<i64>,)>(NEXT, &[]).await?.and_then(|(at,)| at).map(instant))
     }
 
-    /// Asks for the job of a timetable that was due, and says when it comes next. Whoever comes second changes nothing,
+    /// Asks for the job of a timetable that was due, and says when it comes next; without a next time it is switched off.
+    /// Whoever comes second changes nothing,
     /// and the answer is none; so it is where the job of the time before is not done yet.
     ///
     /// # Errors
@@ -317,7 +336,7 @@ impl Timetables<'_> {
     pub async fn come(&self, seen: &Timetable, next: Option<Instant>, now: Instant) -> Result<Option<i64>, StoreError> {
         let Some(due) = seen.timing.next_at else { return Ok(None) };
         let mut tx = self.0.begin().await?;
-        let take = [seen.id.into(), micros(due).into(), Arg::from(next.map(micros))];
+        let take = [seen.id.into(), micros(due).into(), Arg::from(next.map(micros)), next.is_some().into()];
         if tx.one::<(i64,)>(TAKE, &take).await?.is_none() {
             return Ok(None);
         }

@@ -6,6 +6,7 @@ use model::{CompanyId, Instant};
 use std::time::Duration;
 use store::{
     Cadence, Db, JobFilter, JobState, Lease, OpContext, Page, Principal, Scope, StoreError, Timetable, Timing, TokenId,
+    When,
 };
 
 fn timing(name: &str, next: u64) -> Timing {
@@ -92,10 +93,37 @@ on_both! {
         db.timetables().create(&CTX, Scope::Platform, &never, at(1)).await.unwrap();
         assert_eq!((look(db, at(900), at(960)).await, db.timetables().next().await.unwrap()), (None, None));
         let on = timing("on", 200);
-        let on = db.timetables().update(&CTX, off.id, &on).await.unwrap();
+        let on = db.timetables().update(&CTX, off.id, &on, When::At(at(200))).await.unwrap();
         assert_eq!((on.timing.name.as_str(), on.timing.next_at), ("on", Some(at(200))));
         assert!(look(db, at(900), at(960)).await.is_some(), "what was missed comes once");
         assert_eq!(look(db, at(901), at(960)).await, None);
+        // Somebody renames what he read before its time came.
+        let named = db.timetables().update(&CTX, off.id, &timing("named", 200), When::AsItIs).await.unwrap();
+        assert_eq!((named.timing.name.as_str(), named.timing.next_at), ("named", Some(at(960))));
+        assert_eq!(look(db, at(902), at(960)).await, None, "a time comes once");
+        done(db, at(950)).await;
+        let seen = db.timetables().due(at(960)).await.unwrap().unwrap();
+        assert!(db.timetables().come(&seen, None, at(960)).await.unwrap().is_some());
+        let over = db.timetables().get(&CTX, off.id).await.unwrap().timing;
+        assert_eq!((over.enabled, over.next_at), (false, None), "what has no next time says so");
+    }
+
+    async fn files_outlast_failures_and_the_sweep(place: Place) {
+        let db = &place.db;
+        let made = db.timetables().create(&CTX, Scope::Platform, &timing("monthly", 100), at(1)).await.unwrap();
+        let first = look(db, at(100), at(160)).await.unwrap();
+        done(db, at(110)).await;
+        for n in 0..4 {
+            look(db, at(160 + n * 60), at(220 + n * 60)).await.unwrap();
+            let now = at(170 + n * 60);
+            let job = db.job_runs().claim("h", now, Duration::from_secs(30)).await.unwrap().unwrap();
+            let lease = Lease { job: job.id, holder: "h" };
+            db.job_runs().end(lease, (JobState::Failed, now), None, Some("no rights")).await.unwrap();
+        }
+        assert!(db.jobs().get(&CTX, first).await.is_ok(), "failures push no file out");
+        db.job_runs().sweep(at(1_000_000), at(1_000_000), 100).await.unwrap();
+        assert!(db.jobs().get(&CTX, first).await.is_ok(), "its timetable says how long it stays");
+        assert!(runs(db, &made).await <= 5);
     }
 
     async fn it_is_its_tenants_alone_and_they_are_few(place: Place) {
@@ -106,7 +134,7 @@ on_both! {
         let made = all.create(&mine, scope, &timing("nightly", 100), at(1)).await.unwrap();
         let gone = StoreError::NotFound { what: "timetable" };
         assert_eq!(all.get(&stranger, made.id).await, Err(gone.clone()));
-        assert_eq!(all.update(&stranger, made.id, &timing("x", 1)).await, Err(gone.clone()));
+        assert_eq!(all.update(&stranger, made.id, &timing("x", 1), When::Never).await, Err(gone.clone()));
         assert_eq!(all.delete(&stranger, made.id).await, Err(gone.clone()));
         assert!(all.list(&stranger, Page::first()).await.unwrap().is_empty());
         assert!(all.create(&stranger, scope, &timing("y", 1), at(1)).await.is_err(), "a scope that is not its own");
