@@ -11,6 +11,7 @@
 mod archive;
 mod grants;
 mod manifest;
+pub mod oci;
 mod schema;
 mod sign;
 mod tar;

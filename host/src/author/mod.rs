@@ -1,10 +1,11 @@
 //! The plugin author's commands: they need no running switch.
 //!
 //! `new` writes a plugin to begin with, `build` compiles and packs it, `check` says what a bundle or component is, `test`
-//! plays its scenarios, `keygen` and `sign` make its publisher known.
+//! plays its scenarios, `keygen` and `sign` make its publisher known, `publish` hands it to registries.
 
 mod c;
 mod files;
+mod layout;
 mod replay;
 mod scenario;
 mod script;
@@ -14,6 +15,7 @@ use crate::cli::{Author, Lang};
 use crate::exit::Failure;
 use bundle::{Bundle, SecretKey};
 use files::{pack, read, write};
+pub(crate) use layout::Place;
 use plugin::{Artifact, Host, HostConfig};
 use script::Script;
 use std::fmt::Write as _;
@@ -54,6 +56,7 @@ pub(crate) async fn run(command: &Author) -> Result<String, Failure> {
             replay::replay(recording, component, secrets.as_deref()).await
         }
         Author::Keygen { file } => keygen(file),
+        Author::Publish { file, place } => publish(file, place),
         Author::Sign { file, key } => sign(file, key),
     }
 }
@@ -132,6 +135,16 @@ fn keygen(file: &Path) -> Result<String, Failure> {
     let key = SecretKey::from_seed(seed);
     files::write_secret(file, key.reveal().as_bytes())?;
     Ok(format!("Secret key in {}.\nPublic key for `plugins.trusted_keys`: {}\n", file.display(), key.public()))
+}
+
+fn publish(file: &Path, place: &Path) -> Result<String, Failure> {
+    let expected = || Failure::start(format!("expected oci:DIR[:TAG], not {}", place.display()));
+    let place = Place::of(place).ok_or_else(expected)?;
+    let bytes = read(file)?;
+    let bundle = Bundle::open(&bytes, UNPACKED_MAX).map_err(Failure::refused)?;
+    let manifest = bundle.manifest();
+    let tag = place.publish(&bytes, &format!("{}-{}", manifest.id, manifest.version))?;
+    Ok(format!("{}@{} is published as {tag}.\n", manifest.id, manifest.version))
 }
 
 fn sign(file: &Path, key: &Path) -> Result<String, Failure> {

@@ -3,6 +3,7 @@
 use super::accounts::read_password;
 use super::remote::{Remote, json};
 use super::table::{rows, table, text};
+use crate::author::Place;
 use crate::cli::{Bind, Plugin};
 use crate::exit::Failure;
 use serde_json::{Map, Value, json};
@@ -61,7 +62,10 @@ async fn install(
     (name, version): (Option<&str>, Option<&str>),
     unsigned: bool,
 ) -> Result<String, Failure> {
-    let bytes = std::fs::read(file).map_err(|e| Failure::start(format!("cannot read {}: {e}", file.display())))?;
+    let bytes = match Place::of(file) {
+        Some(place) => place.bundle()?,
+        None => std::fs::read(file).map_err(|e| Failure::start(format!("cannot read {}: {e}", file.display())))?,
+    };
     let (mut name, mut version) = (name.map(str::to_owned), version.map(str::to_owned));
     if !bundle::Bundle::is(&bytes) {
         name = name.or_else(|| file.file_stem().map(|s| s.to_string_lossy().replace('_', "-")));
