@@ -197,7 +197,7 @@ async fn trace(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -
         return Err(Problem::not_found("call"));
     }
     let questions = questions.into_iter().map(Question::from).collect();
-    Ok(Json(Trace { call: call.to_string(), questions, legs: legs.into_iter().map(Cdr::from).collect() }))
+    Ok(Json(Trace { call: call.to_string(), questions, legs: super::cdrs::shown(legs, caller.ctx.scope) }))
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {

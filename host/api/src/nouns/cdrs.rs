@@ -61,7 +61,7 @@ pub(crate) struct Cdr {
 pub(crate) struct Charge {
     /// What the company pays, as `0.15`.
     cost: String,
-    /// What the carrier takes, where it is known.
+    /// What the carrier takes, where it is known; only its brand and the platform are told.
     carrier_cost: Option<String>,
     /// ISO 4217.
     currency: String,
@@ -69,11 +69,13 @@ pub(crate) struct Charge {
     lines: BTreeMap<String, String>,
 }
 
-impl From<model::Charge> for Charge {
-    fn from(charge: model::Charge) -> Self {
+impl Charge {
+    /// As whoever asks may see it: what a brand pays its carriers is none of its companies' business.
+    pub(crate) fn shown(charge: model::Charge, to: store::Scope) -> Charge {
+        let theirs = !matches!(to, store::Scope::Company(..));
         Charge {
             cost: amount_text(charge.micros),
-            carrier_cost: charge.carrier_micros.map(amount_text),
+            carrier_cost: charge.carrier_micros.filter(|_| theirs).map(amount_text),
             currency: charge.currency,
             lines: charge.lines.into_iter().collect(),
         }
@@ -119,8 +121,9 @@ impl From<model::MediaQuality> for MediaQuality {
     }
 }
 
-impl From<model::Cdr> for Cdr {
-    fn from(c: model::Cdr) -> Self {
+impl Cdr {
+    /// As whoever asks may see it.
+    pub(crate) fn shown(c: model::Cdr, to: store::Scope) -> Cdr {
         let billed_ms = c.billed_ms();
         let unsettled = c.charge.is_none() && c.rated.is_some() && c.answered_at.is_some();
         Cdr {
@@ -153,7 +156,7 @@ impl From<model::Cdr> for Cdr {
             },
             media: c.media.map(Into::into),
             identity: c.identity.map(model::Vouched::code),
-            charge: c.charge.map(Into::into),
+            charge: c.charge.map(|charge| Charge::shown(charge, to)),
             unsettled,
         }
     }
@@ -212,7 +215,7 @@ fn read(text: &str) -> Result<CdrCursor, Problem> {
 async fn list(State(api): State<Api>, caller: Caller, Params(filter): Params<Filter>) -> Listed<Cdr> {
     if let Some(call) = &filter.call {
         let call = call.parse().map_err(|_| Problem::field("call", "expected a call's id, 32 hex digits"))?;
-        return Ok(Many::all(api.db.cdrs().of_call(&caller.ctx, call).await?));
+        return Ok(Many::all(shown(api.db.cdrs().of_call(&caller.ctx, call).await?, caller.ctx.scope)));
     }
     let cause = filter.cause.as_deref().map(|code| {
         Cause::from_code(code).ok_or_else(|| Problem::field("cause", "expected a cause's code, as normal-clearing"))
@@ -229,7 +232,12 @@ async fn list(State(api): State<Api>, caller: Caller, Params(filter): Params<Fil
     let rows = api.db.cdrs().list(&caller.ctx, &wanted, after, limit).await?;
     let full = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
     let next = rows.last().filter(|_| full).map(|last| written(last.into()));
-    Ok(Many::of(rows, next))
+    Ok(Many::of(shown(rows, caller.ctx.scope), next))
+}
+
+/// CDRs as whoever asks may see them.
+pub(crate) fn shown(rows: Vec<model::Cdr>, to: store::Scope) -> Vec<Cdr> {
+    rows.into_iter().map(|row| Cdr::shown(row, to)).collect()
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {

@@ -158,7 +158,8 @@ async fn registrations(State(api): State<Api>, caller: Caller) -> Listed<Registr
 async fn cdrs(State(api): State<Api>, caller: Caller) -> Listed<Cdr> {
     let account = own(&api, &caller).await?;
     let wanted = CdrFilter { account: Some(account.id), ..CdrFilter::default() };
-    Ok(Many::all(api.db.cdrs().list(&caller.ctx, &wanted, None, CDRS_MAX).await?))
+    let rows = api.db.cdrs().list(&caller.ctx, &wanted, None, CDRS_MAX).await?;
+    Ok(Many::all(super::cdrs::shown(rows, caller.ctx.scope)))
 }
 
 /// Makes a call for a user's account: its own phones ring first, then the number is called.

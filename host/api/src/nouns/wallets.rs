@@ -302,7 +302,7 @@ async fn price(
         billed_ms: seconds.saturating_mul(1_000),
     };
     let charge = api.switch.quote(priced).await.map_err(|why| Problem::conflict(format!("The rater says: {why}.")))?;
-    Ok(Json(charge.into()))
+    Ok(Json(Charge::shown(charge, caller.ctx.scope)))
 }
 
 /// Answered legs that wait for their price, oldest first. They are tried until they are settled.
