@@ -102,6 +102,9 @@ impl Step<'_, '_> {
             AppVerb::Listen(leg, spec) => self.verb_listen(leg, &spec),
             AppVerb::Confer(leg, spec) => self.verb_confer(leg, spec),
             AppVerb::Leave(leg) => self.verb_leave(leg).map(Begin::Done),
+            AppVerb::Fork(leg, spec) => self.verb_fork(leg, spec).map(Begin::Done),
+            AppVerb::ForkAttend(leg, stop_on, max) => self.verb_fork_attend(leg, stop_on, max),
+            AppVerb::ForkStop(leg) => self.verb_fork_stop(leg).map(Begin::Done),
             AppVerb::Members(room) => self.verb_members(room).map(Begin::Done),
             AppVerb::Member(room, call, leg, change) => self.verb_member(room, (call, leg), change).map(Begin::Done),
         }
@@ -431,6 +434,10 @@ impl Step<'_, '_> {
             Some(Waiting::Confer { leg, stop_on, .. }) if *leg == no && stop_on.contains(digit) => {
                 self.confer_key(digit);
             }
+            Some(Waiting::Fork { leg, stop_on, .. }) if *leg == no => {
+                let wanted = stop_on.contains(digit);
+                self.fork_key(no, digit, wanted);
+            }
             Some(Waiting::Bridge(_)) => {}
             Some(_) | None => {
                 if let Some(leg) = self.call.leg_mut(no).filter(|l| l.typed.len() < TYPED_MAX) {
@@ -492,6 +499,10 @@ impl Step<'_, '_> {
                 let no = *leg;
                 self.leave_room(no);
                 self.confer_over(no, "max");
+            }
+            Some(Waiting::Fork { leg, .. }) => {
+                let no = *leg;
+                self.fork_attended(no, "max", None);
             }
             Some(Waiting::Answer { .. } | Waiting::Play { .. } | Waiting::Press { .. } | Waiting::Record { .. })
             | None => {}

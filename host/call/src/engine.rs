@@ -238,6 +238,7 @@ impl Engine {
             | media::Event::KeysSent { stream }
             | media::Event::Speaker { stream, .. }
             | media::Event::RecordEnded { stream, .. }
+            | media::Event::ForkOver { stream }
             | media::Event::Beep { stream, .. }
             | media::Event::Quiet { stream }
             | media::Event::Unsecured { stream }

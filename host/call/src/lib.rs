@@ -23,6 +23,7 @@ mod engine;
 mod explain;
 mod fallback;
 mod floors;
+mod forks;
 mod holding;
 mod hops;
 mod hunt;

@@ -174,6 +174,15 @@ pub(crate) enum Waiting {
         /// Its longest time.
         until: Instant,
     },
+    /// The end of a leg's line to a WebSocket.
+    Fork {
+        /// The leg.
+        leg: LegNo,
+        /// The digits that give the script the floor.
+        stop_on: String,
+        /// Its longest time.
+        until: Instant,
+    },
     /// The end of a leg's time in a room.
     Confer {
         /// The leg.
@@ -194,6 +203,7 @@ impl Waiting {
             Waiting::Echo { until, .. }
             | Waiting::Sleep { until }
             | Waiting::Listen { until, .. }
+            | Waiting::Fork { until, .. }
             | Waiting::Confer { until, .. } => Some(*until),
             Waiting::Dial(d) => d.hunt.ring_until,
             Waiting::Bridge(b) => b.until,
@@ -209,6 +219,7 @@ impl Waiting {
             | Waiting::Press { leg }
             | Waiting::Record { leg, .. }
             | Waiting::Listen { leg, .. }
+            | Waiting::Fork { leg, .. }
             | Waiting::Confer { leg, .. } => Some(*leg),
             Waiting::Collect(c) => Some(c.leg),
             Waiting::Playback(p) => Some(p.leg),

@@ -320,6 +320,7 @@ impl Step<'_, '_> {
             media::Event::PlayEnded { job, .. } => self.app_play_ended(leg, *job),
             media::Event::KeysSent { .. } => self.keys_sent(leg),
             media::Event::RecordEnded { end, by_silence, .. } => self.recording_ended(leg, end, *by_silence),
+            media::Event::ForkOver { .. } => self.fork_over(leg),
             media::Event::Beep { hertz, .. } => self.sounded(leg, Sounded::Beep(*hertz)),
             media::Event::Quiet { .. } => self.sounded(leg, Sounded::Silence),
             // Who asks for a room's members is told who speaks.

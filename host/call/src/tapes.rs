@@ -166,7 +166,7 @@ impl Step<'_, '_> {
             }
             TapeAct::Pause | TapeAct::Resume => {
                 let on = act == TapeAct::Pause;
-                if !self.is_taped() && self.call.tapes_halted == on {
+                if !self.is_taped() && !self.is_forked() && self.call.tapes_halted == on {
                     return Err(TapeRefusal::State);
                 }
                 self.halt_tapes(on);
@@ -178,6 +178,7 @@ impl Step<'_, '_> {
     /// Halts what records in this call, whoever wanted it, and what will; or lets it go on.
     pub(crate) fn halt_tapes(&mut self, on: bool) {
         self.call.tapes_halted = on;
+        self.halt_forks(on);
         for stream in self.taped_streams() {
             self.floors.media.pause_recording(stream, on);
         }
@@ -254,6 +255,7 @@ fn kind(error: &PlayError) -> PlayErrorKind {
         | PlayError::NoStream
         | PlayError::UnknownPrompt(_)
         | PlayError::NoKeys(_)
+        | PlayError::Forked
         | PlayError::Empty => PlayErrorKind::Unheard,
     }
 }

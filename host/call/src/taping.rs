@@ -12,9 +12,11 @@ use model::{
     RecordingDone, Sounded,
 };
 
-fn refused(error: &PlayError) -> AppError {
+pub(crate) fn refused(error: &PlayError) -> AppError {
     match error {
-        PlayError::Recorded | PlayError::NoCodec | PlayError::NoStream => AppError::InvalidState(error.to_string()),
+        PlayError::Recorded | PlayError::Forked | PlayError::NoCodec | PlayError::NoStream => {
+            AppError::InvalidState(error.to_string())
+        }
         PlayError::UnknownPrompt(_) | PlayError::NoKeys(_) | PlayError::Empty => {
             AppError::InvalidArgument(error.to_string())
         }
@@ -53,7 +55,7 @@ impl Step<'_, '_> {
     pub(crate) fn verb_record_pause(&mut self, leg: LegHandle, on: bool) -> Result<AppReply, AppError> {
         self.live(leg)?;
         // Whoever records in the call may hear the party; what was halted may go on also when nobody does any more.
-        if !self.is_taped() && (on || !self.call.tapes_halted) {
+        if !self.is_taped() && !self.is_forked() && (on || !self.call.tapes_halted) {
             return Err(wrong("the leg is not being recorded"));
         }
         self.halt_tapes(on);
@@ -204,6 +206,7 @@ impl Step<'_, '_> {
         if let Some(stream) = self.stream_of(no) {
             self.floors.media.stop_listening(stream);
             self.floors.media.stop_music(stream);
+            self.floors.media.stop_fork(stream);
         }
     }
 }

@@ -249,6 +249,68 @@ pub enum MemberChange {
     },
 }
 
+/// A leg's line to a WebSocket; never reused by a process. Whoever holds the connection gives it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct ForkId(pub u64);
+
+/// What of a leg's sound goes to the other end of a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ForkSpec {
+    /// Which line.
+    pub fork: ForkId,
+    /// Which sides.
+    pub channels: Channels,
+    /// Samples per second and channel, both ways: 8,000 or 16,000.
+    pub rate: u32,
+}
+
+/// What the other end of a line says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ForkIn {
+    /// Sound for the party: samples at the line's rate, one channel.
+    Sound(Vec<i16>),
+    /// Forget what was not heard yet.
+    Clear,
+    /// To be told back when all that came before it was heard.
+    Mark(String),
+    /// So much sound, either way, was not carried.
+    Dropped(Duration),
+    /// It ends once what came before is heard (`end`, `hangup`, `closed`), or now (`failed`); with the last words.
+    Over(&'static str, String),
+}
+
+/// What the other end of a line is told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ForkOut {
+    /// 20 ms of the leg; of two channels in turns, what the party says first.
+    Sound(Vec<i16>),
+    /// A key of the party.
+    Digit(char),
+    /// All that came before this mark was heard or cleared.
+    Mark(String),
+    /// So much of what came was not taken: too far ahead.
+    Overflow(Duration),
+    /// The line has ended; the last word.
+    Over,
+}
+
+/// How a line stands or ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ForkEnd {
+    /// `end`, `hangup`, `closed`, `failed`, `stopped`; or, of a line that goes on, `digit`, `max`.
+    pub ended_by: String,
+    /// The other end's last words, or why it failed.
+    pub note: String,
+    /// The key.
+    pub digit: Option<String>,
+    /// What was taken of the leg.
+    pub sent: Duration,
+    /// What the party heard.
+    pub heard: Duration,
+    /// What was lost, both ways.
+    pub dropped: Duration,
+}
+
 /// One verb.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum AppVerb {
@@ -296,6 +358,12 @@ pub enum AppVerb {
     Members(String),
     /// Change somebody in a room of the company.
     Member(String, crate::CallId, LegHandle, MemberChange),
+    /// Let a line that is open carry the leg's sound.
+    Fork(LegHandle, ForkSpec),
+    /// Wait for the end of the leg's line, for one of these keys, or so long.
+    ForkAttend(LegHandle, String, Duration),
+    /// End the leg's line.
+    ForkStop(LegHandle),
 }
 
 impl AppVerb {
@@ -322,7 +390,10 @@ impl AppVerb {
             | AppVerb::Confer(..)
             | AppVerb::Leave(_)
             | AppVerb::Members(_)
-            | AppVerb::Member(..) => &mut [],
+            | AppVerb::Member(..)
+            | AppVerb::Fork(..)
+            | AppVerb::ForkAttend(..)
+            | AppVerb::ForkStop(_) => &mut [],
         }
     }
 }
@@ -353,6 +424,8 @@ pub enum AppReply {
     Conferred(Conferred),
     /// Who is in the room.
     Members(Vec<RoomMember>),
+    /// How the line stands or ended.
+    Forked(ForkEnd),
 }
 
 /// Why a verb failed. Twin of `wit/types` `error`.

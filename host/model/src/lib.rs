@@ -38,8 +38,8 @@ mod voicemail;
 
 pub use app::{
     AppArgs, AppError, AppFailure, AppOutcome, AppReply, AppStart, AppVerb, BridgeSpec, Bridged, CollectSpec,
-    Collected, ConferSpec, Conferred, DialSpec, LegHandle, ListenSpec, MemberChange, PlaybackSpec, PlayedTo, Prompt,
-    RecordSpec, RecordingDone, RoomMember, Sounded,
+    Collected, ConferSpec, Conferred, DialSpec, ForkEnd, ForkId, ForkIn, ForkOut, ForkSpec, LegHandle, ListenSpec,
+    MemberChange, PlaybackSpec, PlayedTo, Prompt, RecordSpec, RecordingDone, RoomMember, Sounded,
 };
 pub use ban::{Ban, Offence};
 pub use billing::{

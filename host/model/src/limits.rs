@@ -71,6 +71,8 @@ pub struct Limits {
     pub recording_max_s: u32,
     /// Most recordings going on in a shard; past it a script is told.
     pub recordings_max: usize,
+    /// Most lines of legs to WebSockets (`call/voice`) open in a shard; past it a script is told.
+    pub forks_max: usize,
     /// Most conference rooms open in a shard.
     pub rooms_max: usize,
     /// Most members of one room.
@@ -191,6 +193,7 @@ impl Default for Limits {
             prompts_max: 32,
             recording_max_s: 10_800,
             recordings_max: 5_000,
+            forks_max: 1_000,
             rooms_max: 5_000,
             room_members_max: 500,
             opus_complexity: 5,

@@ -2,7 +2,7 @@
 //! binding, because what a binding is granted decides what its imports are.
 
 use crate::bindings::app::CallAppPluginPre;
-use crate::bindings::app::strowger::call::{control, mailbox, rooms, sound};
+use crate::bindings::app::strowger::call::{control, mailbox, rooms, sound, voice};
 use crate::bindings::event_sink::EventSinkPluginPre;
 use crate::bindings::feature::FeaturePluginPre;
 use crate::bindings::rater::RaterPluginPre;
@@ -25,7 +25,7 @@ use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 const VERSION: &str = bundle::WIT_VERSION;
 const HTTP: &str = "strowger:host/http";
 /// Every interface a guest may import.
-const IMPORTS: [&str; 14] = [
+const IMPORTS: [&str; 15] = [
     "strowger:types/types",
     "strowger:host/log",
     "strowger:host/config",
@@ -40,6 +40,7 @@ const IMPORTS: [&str; 14] = [
     "strowger:call/rooms",
     "strowger:billing/ledger",
     "strowger:call/mailbox",
+    "strowger:call/voice",
 ];
 /// Points that `wit/` describes and this version does not serve.
 const UNSERVED: [&str; 1] = ["hooks/sip-filter"];
@@ -288,6 +289,8 @@ fn linker(engine: &Engine, allowed: Allowed) -> wasmtime::Result<Linker<Guest>> 
     control::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     sound::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     rooms::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    // Whoever was granted no host is denied each.
+    voice::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     ledger::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     match allowed.kv {
         true => kv::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?,

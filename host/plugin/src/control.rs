@@ -3,13 +3,14 @@
 
 use crate::bindings::app::strowger::call::control as wit;
 use crate::bindings::router::strowger::types::types::{CallInfo, Error, HeaderOp};
+use crate::fork::{Forks, Held};
 use crate::guest::Guest;
 use crate::mailbox::{Clips, Mailboxes};
 use crate::rules::{self, Broken};
 use crate::tape::taped;
 use crate::{AppMessage, convert};
 use core::time::Duration;
-use model::{AppError, AppId, AppReply, AppVerb, LegHandle, Limits, RequestId};
+use model::{AppError, AppId, AppReply, AppVerb, ForkId, ForkIn, LegHandle, Limits, RequestId};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
@@ -67,6 +68,13 @@ impl Line {
         }
     }
 
+    /// The other end of a line speaks. Where nobody listens any more the line ends soon.
+    pub(crate) fn fork_said(&self, fork: ForkId, said: ForkIn) {
+        if let Some(to) = lock(&self.requests).as_ref() {
+            let _gone = to.send(AppMessage::Fork { fork, said });
+        }
+    }
+
     /// Silences the app for good.
     pub(crate) fn cut(&self) {
         lock(&self.requests).take();
@@ -89,6 +97,8 @@ pub(crate) struct Script {
     pub(crate) mailboxes: Option<Arc<dyn Mailboxes>>,
     /// What it has opened of them.
     pub(crate) clips: Clips,
+    /// The lines that it has opened; they end with it.
+    pub(crate) held: Held,
 }
 
 impl Script {
@@ -97,11 +107,12 @@ impl Script {
         limits: Arc<Limits>,
         verbs_max: u32,
         mailboxes: Option<Arc<dyn Mailboxes>>,
+        forks: Forks,
     ) -> Script {
         let mut legs = ResourceTable::new();
         legs.set_max_capacity(limits.legs_per_call_max.max(1));
-        let (verbs_max, clips) = (u64::from(verbs_max), Clips::default());
-        Script { line, limits, legs, verbs: 0, verbs_max, mailboxes, clips }
+        let (verbs_max, clips, held) = (u64::from(verbs_max), Clips::default(), Held::new(forks));
+        Script { line, limits, legs, verbs: 0, verbs_max, mailboxes, clips, held }
     }
 
     /// The handle of a leg that the guest shall own.
@@ -138,7 +149,17 @@ macro_rules! expect_reply {
 }
 pub(crate) use expect_reply;
 
+impl Script {
+    pub(crate) fn line(&self) -> Arc<Line> {
+        Arc::clone(&self.line)
+    }
+}
+
 impl Leg {
+    pub(crate) const fn call(&self) -> model::CallId {
+        self.info.call
+    }
+
     pub(crate) const fn handle(&self) -> LegHandle {
         self.handle
     }

@@ -5,6 +5,7 @@ use crate::binding::{Bound, Generation};
 use crate::chain::{self, Ask, Failure, chain_deadline};
 use crate::control::Line;
 use crate::engine::{self, Lane, LaneShape, Slots};
+use crate::fork::Forks;
 use crate::mailbox::Mailboxes;
 use crate::recorder::Recorder;
 use crate::script::{self, Start};
@@ -15,8 +16,8 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use model::{
-    Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, Directory, HookReport, Limits,
-    Question, RequestId,
+    Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, Directory, ForkId, ForkIn, ForkOut,
+    HookReport, Limits, Question, RequestId,
 };
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,6 +42,13 @@ pub enum AppMessage {
         /// The verb.
         verb: AppVerb,
     },
+    /// The other end of a line that it opened speaks. These come as fast as `wire` lets them.
+    Fork {
+        /// Which line.
+        fork: ForkId,
+        /// What it says.
+        said: ForkIn,
+    },
     /// It ended by itself or failed; the last message of an app. Never sent after [`Host::app_stop`].
     Ended {
         /// The app.
@@ -64,6 +72,8 @@ pub(crate) struct Shared {
     /// Whoever keeps the mailboxes; known once the switch runs.
     pub(crate) mailboxes: OnceLock<Arc<dyn Mailboxes>>,
     pub(crate) recorder: Recorder,
+    /// The lines of legs to WebSockets.
+    pub(crate) forks: Forks,
 }
 
 #[derive(Debug)]
@@ -138,6 +148,7 @@ impl Host {
             running: Mutex::default(),
             mailboxes: OnceLock::new(),
             recorder: Recorder::default(),
+            forks: Forks::default(),
         };
         Ok(Host(Arc::new(Inner {
             shared: Arc::new(shared),
@@ -298,6 +309,11 @@ impl Host {
         if !line.is_some_and(|line| line.reply(request, result)) {
             self.0.stale_replies.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Something for the other end of a line; it never waits, and what nobody takes is dropped.
+    pub fn fork_told(&self, fork: ForkId, told: ForkOut) {
+        self.0.shared.forks.tell(fork, told);
     }
 
     /// Drops the instance now, wherever it is (one that computes: within a millisecond). It says nothing more.

@@ -19,6 +19,7 @@ mod convert;
 mod engine;
 mod error;
 mod events;
+mod fork;
 mod guest;
 mod hook;
 mod host;
@@ -37,6 +38,7 @@ mod tape;
 mod ticker;
 mod tiers;
 mod trial;
+mod wire;
 
 pub use artifact::{Artifact, Digest, Point};
 pub use binding::{BindingSpec, Scope};

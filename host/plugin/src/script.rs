@@ -50,6 +50,7 @@ impl Start {
                 limits,
                 config.app_verbs_max,
                 self.shared.mailboxes.get().cloned(),
+                self.shared.forks.clone(),
             )),
             purse: crate::capability::Purse::None,
             cpu: config.app_cpu,

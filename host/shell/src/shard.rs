@@ -336,6 +336,9 @@ impl Shard {
                 Poll::Ready(Some(AppMessage::Request { app, request, verb })) => {
                     self.core.handle(Input::AppRequest { app, request, verb }, now);
                 }
+                Poll::Ready(Some(AppMessage::Fork { fork, said })) => {
+                    self.core.handle(Input::Fork { fork, said }, now);
+                }
                 Poll::Ready(Some(AppMessage::Ended { app, outcome })) => {
                     self.apps_alive.remove(&app);
                     self.core.handle(Input::AppEnded { app, outcome }, now);
@@ -472,6 +475,7 @@ impl Shard {
             }
             Output::Event(event) => self.tell(&event, now),
             Output::Recording(event) => self.recorder.take(event),
+            Output::Fork { fork, told } => self.plugins.fork_told(fork, told),
             Output::Throw(throw) => {
                 if let Err(error) = self.locks.try_send(throw) {
                     tracing::warn!(%error, "a route lock that was thrown by phone is not kept");

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `wit/` as this switch speaks it.
-const WIT: [(&str, &str); 26] = [
+const WIT: [(&str, &str); 27] = [
     ("billing/ledger.wit", include_str!("../../../wit/billing/ledger.wit")),
     ("billing/rater.wit", include_str!("../../../wit/billing/rater.wit")),
     ("billing/world.wit", include_str!("../../../wit/billing/world.wit")),
@@ -18,6 +18,7 @@ const WIT: [(&str, &str); 26] = [
     ("call/mailbox.wit", include_str!("../../../wit/call/mailbox.wit")),
     ("call/rooms.wit", include_str!("../../../wit/call/rooms.wit")),
     ("call/sound.wit", include_str!("../../../wit/call/sound.wit")),
+    ("call/voice.wit", include_str!("../../../wit/call/voice.wit")),
     ("call/world.wit", include_str!("../../../wit/call/world.wit")),
     ("hooks/event-sink.wit", include_str!("../../../wit/hooks/event-sink.wit")),
     ("hooks/feature.wit", include_str!("../../../wit/hooks/feature.wit")),

@@ -140,6 +140,7 @@ impl Core {
             Input::AppEnded { app, outcome } => {
                 self.with_calls(now, |calls, f| calls.handle_app_ended(f, app, outcome));
             }
+            Input::Fork { fork, said } => self.media.handle_fork(fork, said, now),
             Input::Directory(directory) => {
                 self.directory = directory;
                 self.apply_trunks(now);
@@ -321,6 +322,9 @@ impl Core {
         while let Some(piece) = self.media.poll_recorded() {
             let recording = RecordingId(piece.recording.number());
             self.out.push_back(Output::Recording(RecordingEvent::Sound(recording, piece.samples)));
+        }
+        while let Some((fork, told)) = self.media.poll_forked() {
+            self.out.push_back(Output::Fork { fork, told });
         }
         while let Some(output) = self.calls.poll_output() {
             match output {

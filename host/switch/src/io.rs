@@ -4,8 +4,9 @@ use crate::others::Word;
 use bytes::Bytes;
 use model::{
     Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId, CallRecord,
-    Directory, Flow, IdentityFailure, LockThrow, Mailbox, ProofQuestion, Question, RateAnswer, RateQuestion,
-    RecordingEvent, RegisterAnswer, RegisterQuestion, RequestId, ResolveQuestion, Resolved, Ticket, Transmit,
+    Directory, Flow, ForkId, ForkIn, ForkOut, IdentityFailure, LockThrow, Mailbox, ProofQuestion, Question, RateAnswer,
+    RateQuestion, RecordingEvent, RegisterAnswer, RegisterQuestion, RequestId, ResolveQuestion, Resolved, Ticket,
+    Transmit,
 };
 use sip_message::Message;
 use std::sync::Arc;
@@ -71,6 +72,13 @@ pub enum Input {
     },
     /// A lookup of [`Output::Resolve`] is done.
     Resolved(Resolved),
+    /// The other end of a leg's line speaks.
+    Fork {
+        /// Which line.
+        fork: ForkId,
+        /// What it says.
+        said: ForkIn,
+    },
     /// A call app asks for a verb.
     AppRequest {
         /// Which app.
@@ -124,6 +132,13 @@ pub enum Output {
     Tell(Word),
     /// A recording of a leg begins, has more sound, or is over.
     Recording(RecordingEvent),
+    /// For the other end of a leg's line.
+    Fork {
+        /// Which line.
+        fork: ForkId,
+        /// What it is told.
+        told: ForkOut,
+    },
     /// Ask the plugin chain; [`Input::Answered`] by the question's deadline, or the default verdict stands.
     Ask(Question),
     /// Ask the rater; [`Input::Rated`] by the question's deadline, or its policy of failure stands.

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const SHIPPED: [(&str, &[u8]); 10] = [
+const SHIPPED: [(&str, &[u8]); 11] = [
     ("attendant", shipped::ATTENDANT),
     ("conference", shipped::CONFERENCE),
     ("echo", shipped::ECHO),
@@ -15,6 +15,7 @@ const SHIPPED: [(&str, &[u8]); 10] = [
     ("lcr", shipped::LCR),
     ("queue", shipped::QUEUE),
     ("screening", shipped::SCREENING),
+    ("voice-agent", shipped::VOICE_AGENT),
     ("voicemail", shipped::VOICEMAIL),
 ];
 

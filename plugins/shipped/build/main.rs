@@ -20,6 +20,7 @@ fn main() {
         "queue",
         "rating",
         "screening",
+        "voice-agent",
         "voicemail",
     ];
     if let Err(message) = guests::build(&root, &packages) {

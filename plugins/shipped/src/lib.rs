@@ -64,6 +64,15 @@ pub const VOICEMAIL_MANIFEST: &str = include_str!("../../guests/voicemail/plugin
 /// The schema of its configuration.
 pub const VOICEMAIL_SCHEMA: &str = include_str!("../../guests/voicemail/config.schema.json");
 
+/// `plugins/guests/voice-agent`: lets a caller speak with whoever answers on a WebSocket.
+pub const VOICE_AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/voice-agent.wasm"));
+
+/// Its manifest.
+pub const VOICE_AGENT_MANIFEST: &str = include_str!("../../guests/voice-agent/plugin.toml");
+
+/// The schema of its configuration.
+pub const VOICE_AGENT_SCHEMA: &str = include_str!("../../guests/voice-agent/config.schema.json");
+
 /// `plugins/guests/fraud-guard`: caps on what accounts and companies call outside.
 pub const FRAUD_GUARD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fraud-guard.wasm"));
 

@@ -41,6 +41,7 @@ mod metrics;
 mod numbers;
 mod router;
 mod sound;
+mod voice;
 
 pub use app::{
     App, Call, Collect, Dial, Ended, Leg, beep, bridge, bridge_for, dial, file, is_hung_up, ringback, silence, sleep,
@@ -66,6 +67,8 @@ pub use sound::{
     Channels, Floor, Heard, Listened, Member, PlayList, Seat, Tape, Taped, digits, members, number, remove_member,
     set_member,
 };
+
+pub use voice::{LineEnd, LineSpec};
 
 #[doc(hidden)]
 pub use app::{AppGuest, run as __run_app};

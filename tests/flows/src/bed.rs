@@ -409,6 +409,7 @@ impl Bed {
                 | Output::HandOver { .. }
                 | Output::Tell(_)
                 | Output::Recording(_)
+                | Output::Fork { .. }
                 | Output::Throw(_)
                 | Output::AppReply { .. }
                 | Output::AppStop { .. }

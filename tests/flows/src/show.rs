@@ -100,7 +100,7 @@ pub(crate) fn output(output: &Output) -> Option<String> {
         Output::Recording(RecordingEvent::Started(start)) => {
             format!("recording of leg {} starts, {}", start.leg, start.channels.word())
         }
-        Output::Recording(RecordingEvent::Sound(..)) => return None,
+        Output::Recording(RecordingEvent::Sound(..)) | Output::Fork { .. } => return None,
         Output::Recording(RecordingEvent::Ended(_, length)) => format!("recording ends, {} ms", length.as_millis()),
         Output::Throw(throw) => format!("lock {} {}", throw.lock, if throw.open { "opens" } else { "closes" }),
         Output::Event(CallEvent::CallEnded { cause, .. }) => format!("event ended {}", cause.code()),
@@ -149,6 +149,7 @@ fn app_reply(reply: &AppReply) -> String {
             let one = |m: &RoomMember| format!(" {}{}", m.party, if m.muted { " (muted)" } else { "" });
             format!("members:{}", members.iter().map(one).collect::<String>())
         }
+        AppReply::Forked(line) => format!("line, ended by {} {}", line.ended_by, line.digit.as_deref().unwrap_or("-")),
         AppReply::Bridged(b) => format!("bridged, ended by {} after {} ms", b.ended_by, b.duration.as_millis()),
     }
 }

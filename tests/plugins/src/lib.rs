@@ -236,6 +236,7 @@ impl Engine {
                 (request, verb)
             }
             AppMessage::Ended { outcome, .. } => panic!("ended: {outcome:?}"),
+            AppMessage::Fork { said, .. } => panic!("a line says {said:?}"),
         }
     }
 
@@ -251,6 +252,7 @@ impl Engine {
         match self.message().await {
             AppMessage::Ended { outcome, .. } => outcome,
             AppMessage::Request { verb, .. } => panic!("still asks for {verb:?}"),
+            AppMessage::Fork { said, .. } => panic!("a line says {said:?}"),
         }
     }
 

@@ -85,6 +85,7 @@ impl Node {
                 (shard, Input::Hangup { call })
             }
             all @ (Input::FlowFailed { .. }
+            | Input::Fork { .. }
             | Input::Load(_)
             | Input::Directory(_)
             | Input::Mailbox(_)
@@ -242,6 +243,7 @@ fn numbered(mut output: Output, shard: usize) -> Output {
         | Output::AppStart { .. }
         | Output::AppReply { .. }
         | Output::AppStop { .. }
+        | Output::Fork { .. }
         | Output::Throw(_)
         | Output::Event(_) => {}
     }

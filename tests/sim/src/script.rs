@@ -129,6 +129,7 @@ impl Script {
             | Output::Tell(_)
             | Output::Record(_)
             | Output::Recording(_)
+            | Output::Fork { .. }
             | Output::Event(_) => {}
         }
     }

@@ -32,6 +32,9 @@ pub struct Engine {
     pub(crate) looks: Looks,
     pub(crate) conferences: BTreeMap<ConferenceId, Conference>,
     pub(crate) next_conference: u32,
+    /// Whose each open line is.
+    pub(crate) forks: BTreeMap<model::ForkId, StreamId>,
+    pub(crate) forked: VecDeque<(model::ForkId, model::ForkOut)>,
     pub(crate) recordings: u64,
     pub(crate) recorded: VecDeque<Recorded>,
     pub(crate) transmits: VecDeque<MediaTransmit>,
@@ -57,6 +60,8 @@ impl Engine {
             looks: Looks::new(),
             conferences: BTreeMap::new(),
             next_conference: 0,
+            forks: BTreeMap::new(),
+            forked: VecDeque::new(),
             recordings: 0,
             recorded: VecDeque::new(),
             transmits: VecDeque::new(),
@@ -190,12 +195,15 @@ impl Engine {
         let codecs = self.config.codecs.as_ref();
         let peer = self.ports.get(id).and_then(|s| s.peer).and_then(|p| self.ports.get(p));
         let peer_has_events = peer.map(|p| p.has_events());
-        let taped = peer.and_then(|p| p.recording.as_ref()).is_some_and(|r| r.wants_both());
+        let taped = peer.and_then(|p| p.recording.as_ref()).is_some_and(|r| r.wants_both())
+            || peer.and_then(|p| p.fork.as_ref()).is_some_and(|f| f.wants_both());
         let Some(stream) = self.ports.get_mut(id) else { return };
         let readable = !stream.is_opaque();
         let wants_keys = stream.digits || peer_has_events == Some(true);
         let by_ear = readable && stream.remote.is_some() && !stream.has_events() && wants_keys;
-        let listened = stream.conference.is_some() || stream.recording.is_some() || stream.listening.is_some();
+        let forked = stream.fork.as_ref().is_some_and(|f| f.is_open());
+        let listened =
+            forked || stream.conference.is_some() || stream.recording.is_some() || stream.listening.is_some();
         let needed = readable && (by_ear || taped || listened || (stream.peer.is_some() && stream.route.decodes()));
         if !needed {
             stream.ear = None;
@@ -271,6 +279,7 @@ impl Engine {
         self.leave(id);
         self.stop_music(id);
         self.stop_recording(id);
+        self.stop_fork(id);
         self.set_ice(id, None);
         let Some(stream) = self.ports.close(id, now, self.config.quarantine) else { return StreamStats::default() };
         self.settle_ticks(id);

@@ -160,11 +160,13 @@ impl Engine {
         self.play_sources(now);
         for id in &streams {
             self.play_frame(*id, now);
+            self.fork_speak(*id, now);
             self.press_keys(*id, now);
             self.pass_on(*id, now);
         }
         for id in &streams {
             self.record_tick(*id);
+            self.fork_tick(*id);
             self.listen_tick(*id);
         }
         streams.retain(|id| match self.ports.get_mut(*id) {
@@ -248,10 +250,14 @@ impl Engine {
         }
     }
 
-    /// Lets a recording know what its party is told.
+    /// Lets a recording and a line know what the party is told.
     fn say(&mut self, id: StreamId, frame: &[i16], rate: u32) {
-        if let Some(recording) = self.ports.get_mut(id).and_then(|s| s.recording.as_mut()) {
+        let Some(stream) = self.ports.get_mut(id) else { return };
+        if let Some(recording) = stream.recording.as_mut() {
             recording.say(frame, rate);
+        }
+        if let Some(line) = stream.fork.as_mut() {
+            line.say(frame, rate);
         }
     }
 

@@ -60,32 +60,54 @@ pub struct RecordEnd {
     pub length: Duration,
 }
 
-/// Sound of any rate at the recording's.
-#[derive(Debug, Default)]
+/// Sound of any rate at one.
+#[derive(Debug)]
 pub(crate) struct Narrow {
+    to: u32,
     resampler: Option<(u32, Resampler)>,
     frame: Vec<i16>,
 }
 
+/// At the recording's rate.
+impl Default for Narrow {
+    fn default() -> Self {
+        Narrow::to(RECORD_RATE)
+    }
+}
+
 impl Narrow {
-    /// A frame at 8 kHz, of 20 ms; empty for silence.
+    /// At this rate.
+    pub(crate) const fn to(rate: u32) -> Narrow {
+        Narrow { to: rate, resampler: None, frame: Vec::new() }
+    }
+
+    /// A frame at its rate, of 20 ms; empty for silence.
     pub(crate) fn of(&mut self, frame: &[i16], rate: u32) -> &[i16] {
         self.frame.clear();
-        if rate == RECORD_RATE || frame.is_empty() {
+        if rate == self.to || frame.is_empty() {
             self.frame.extend_from_slice(frame);
             return &self.frame;
         }
         if self.resampler.as_ref().is_none_or(|(from, _)| *from != rate) {
-            self.resampler = Resampler::new(rate, RECORD_RATE).map(|r| (rate, r));
+            self.resampler = Resampler::new(rate, self.to).map(|r| (rate, r));
         }
         if let Some((_, resampler)) = &mut self.resampler {
             resampler.run(frame, &mut self.frame);
         }
-        self.frame.resize(FRAME, 0);
+        self.frame.resize(self.to as usize / 50, 0);
         &self.frame
     }
 
-    fn sample(&self, at: usize) -> i16 {
+    /// Silence from now on.
+    pub(crate) fn clear(&mut self) {
+        self.frame.clear();
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.frame.is_empty()
+    }
+
+    pub(crate) fn sample(&self, at: usize) -> i16 {
         self.frame.get(at).copied().unwrap_or(0)
     }
 }

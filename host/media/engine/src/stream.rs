@@ -3,6 +3,7 @@
 use crate::conference::ConferenceId;
 use crate::digits::Detector;
 use crate::ear::Ear;
+use crate::fork::Fork;
 use crate::ice::Ice;
 use crate::keys::Sending;
 use crate::latch::Latch;
@@ -53,6 +54,8 @@ pub(crate) struct Stream {
     pub(crate) conference: Option<ConferenceId>,
     pub(crate) recording: Option<Box<Recording>>,
     pub(crate) listening: Option<Box<Listening>>,
+    /// Its line to another end that is no phone.
+    pub(crate) fork: Option<Box<Fork>>,
     /// Whether it stands in the list of what ticks.
     pub(crate) ticks: bool,
     pub(crate) output: Option<Output>,
@@ -108,6 +111,7 @@ impl Stream {
             conference: None,
             recording: None,
             listening: None,
+            fork: None,
             ticks: false,
             output: None,
             silence: Silence { heard_at: now, look_at: None, exempt: false },
@@ -148,11 +152,17 @@ impl Stream {
             || self.sending.is_some()
             || self.recording.is_some()
             || self.listening.is_some()
+            || self.fork.as_ref().is_some_and(|f| f.is_open())
             || self.ear.as_ref().is_some_and(|e| !e.rests())
     }
 
     /// What the switch says to it alone has the floor before any music.
     pub(crate) fn has_floor(&self) -> bool {
+        self.is_played_to() || self.fork.as_ref().is_some_and(|f| f.speaks())
+    }
+
+    /// Something plays for it, or keys are on their way to it: that comes before what the other end of its line says.
+    pub(crate) const fn is_played_to(&self) -> bool {
         self.player.is_some() || self.sending.is_some()
     }
 

@@ -2,6 +2,7 @@
 
 mod bridge;
 mod conference;
+mod fork;
 mod hygiene;
 mod keys;
 mod kit;

@@ -165,6 +165,11 @@ pub enum Event {
         /// The party was silent; else it is as long as it may be.
         by_silence: bool,
     },
+    /// The other end of a stream's line has ended it, and all that it said was heard.
+    ForkOver {
+        /// Whose.
+        stream: StreamId,
+    },
     /// The end of a beep.
     Beep {
         /// Whose.
@@ -214,6 +219,9 @@ pub enum PlayError {
     /// The stream is being recorded already.
     #[error("it is being recorded already")]
     Recorded,
+    /// The stream has a line already.
+    #[error("it has a line already")]
+    Forked,
     /// The list has no sound at all.
     #[error("nothing to be heard")]
     Empty,

@@ -28,6 +28,7 @@ pub(crate) mod app {
             "strowger:call/sound": async | trappable,
             "strowger:call/rooms": async | trappable,
             "strowger:call/mailbox": async | trappable,
+            "strowger:call/voice": async | trappable,
         },
         exports: { default: async },
         additional_derives: [serde::Serialize, serde::Deserialize],

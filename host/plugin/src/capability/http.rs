@@ -150,9 +150,9 @@ pub trait HttpScript: Send + Sync + core::fmt::Debug {
 }
 
 /// A task that does not outlive who waits for it.
-struct Under(JoinHandle<Result<Response, Error>>);
+pub(crate) struct Under<T>(pub(crate) JoinHandle<T>);
 
-impl Drop for Under {
+impl<T> Drop for Under<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -172,20 +172,38 @@ impl HttpClients {
         HttpClients { script: Some(script), ..HttpClients::new(256) }
     }
 
-    fn spawn(&self, exchange: impl Future<Output = Result<Response, Error>> + Send + 'static) -> Result<Under, Error> {
+    /// Answers in place of the network, where somebody does.
+    pub(crate) fn script(&self) -> Option<&dyn HttpScript> {
+        self.script.as_deref()
+    }
+
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        exchange: impl Future<Output = T> + Send + 'static,
+    ) -> Result<Under<T>, Error> {
+        Ok(Under(self.runtime()?.spawn(exchange)))
+    }
+
+    /// Lets a task run that ends by itself.
+    pub(crate) fn detach(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+        self.runtime().map(|runtime| drop(runtime.spawn(task)))
+    }
+
+    fn runtime(&self) -> Result<&Runtime, Error> {
         let carrier = self.carrier.get_or_init(|| {
             let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("plugin-http").enable_all().build();
             Carrier(runtime.map_err(|error| tracing::error!(%error, "no thread for plugins' requests")).ok())
         });
-        let runtime = carrier.0.as_ref().ok_or_else(|| Error::Unavailable("no thread for requests".to_owned()))?;
-        Ok(Under(runtime.spawn(exchange)))
+        carrier.0.as_ref().ok_or_else(|| Error::Unavailable("no thread for requests".to_owned()))
     }
 
-    fn client(&self, private: bool) -> Result<&Client, Error> {
+    pub(crate) fn client(&self, private: bool) -> Result<&Client, Error> {
         let make = || {
             Client::builder()
                 .dns_resolver(Arc::new(Guarded { private }))
                 .redirect(redirect::Policy::none())
+                // What becomes a WebSocket begins as HTTP/1.1.
+                .http1_only()
                 .no_proxy()
                 .connect_timeout(Duration::from_secs(5))
                 .pool_idle_timeout(Duration::from_secs(30))
@@ -202,8 +220,8 @@ impl HttpClients {
 #[derive(Debug)]
 pub(crate) struct HttpPower {
     grants: BTreeSet<HttpGrant>,
-    private: bool,
-    clients: HttpClients,
+    pub(crate) private: bool,
+    pub(crate) clients: HttpClients,
     own: Arc<Semaphore>,
 }
 
@@ -218,7 +236,7 @@ impl HttpPower {
     }
 
     /// The URL, if it may be asked.
-    fn admit(&self, method: &str, url: &str) -> Result<Url, Error> {
+    pub(crate) fn admit(&self, method: &str, url: &str) -> Result<Url, Error> {
         let url = Url::parse(url).map_err(|e| Error::InvalidArgument(format!("url: {e}")))?;
         let host = url.host_str().unwrap_or_default();
         let (Some(port), "http" | "https", false) = (url.port_or_known_default(), url.scheme(), host.is_empty()) else {
@@ -240,7 +258,7 @@ impl HttpPower {
         Ok(url)
     }
 
-    fn permits(&self) -> Result<[OwnedSemaphorePermit; 2], Error> {
+    pub(crate) fn permits(&self) -> Result<[OwnedSemaphorePermit; 2], Error> {
         let take = |s: &Arc<Semaphore>| {
             Arc::clone(s).try_acquire_owned().map_err(|_| Error::LimitExceeded("http-in-flight".to_owned()))
         };
@@ -336,7 +354,7 @@ async fn receive(mut response: reqwest::Response) -> Result<Response, Error> {
     Ok(Response { status, headers, body })
 }
 
-fn failure(error: reqwest::Error) -> Error {
+pub(crate) fn failure(error: reqwest::Error) -> Error {
     let text = words(&error);
     if error.is_timeout() {
         Error::Timeout

@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
 mod phone;
+mod voice;
 mod world;
 
 use core::time::Duration;

@@ -140,6 +140,8 @@ pub(super) struct Reply {
     pub(super) terminator: Option<String>,
     pub(super) ended_by: Option<String>,
     pub(super) duration_ms: Option<u64>,
+    /// The last words of a line's other end.
+    pub(super) note: Option<String>,
     /// `silence`, or a beep's frequency.
     pub(super) heard: Option<String>,
     /// So long it took.

@@ -44,6 +44,8 @@ impl Script {
         let said = tokio::time::timeout(PATIENCE, self.requests.recv()).await;
         match said {
             Ok(Some(AppMessage::Request { request, verb, .. })) => Ok(Said::Verb(request, verb)),
+            // Nobody is at the other end of a line here.
+            Ok(Some(AppMessage::Fork { .. })) => Err("a line spoke".to_owned()),
             Ok(Some(AppMessage::Ended { outcome, .. })) => Ok(Said::Ended(outcome)),
             Ok(None) => Err("the plugin host is gone".to_owned()),
             Err(_) => Err(format!("the plugin says nothing for {} s", PATIENCE.as_secs())),

@@ -3,8 +3,8 @@
 use super::form::Reply;
 use core::time::Duration;
 use model::{
-    AppError, AppReply, AppVerb, Bridged, CallInfo, Cause, CauseInfo, Collected, Conferred, LegHandle, PlayedTo,
-    RecordingDone, Sounded,
+    AppError, AppReply, AppVerb, Bridged, CallInfo, Cause, CauseInfo, Collected, Conferred, ForkEnd, LegHandle,
+    PlayedTo, RecordingDone, Sounded,
 };
 
 /// Why a leg hung up.
@@ -83,6 +83,14 @@ pub(super) fn to(
             let ended_by = says.ended_by.clone().unwrap_or_else(|| "removed".to_owned());
             AppReply::Conferred(Conferred { ended_by, digit })
         }
+        AppVerb::ForkAttend(..) | AppVerb::ForkStop(_) => AppReply::Forked(ForkEnd {
+            ended_by: says.ended_by.clone().unwrap_or_else(|| "end".to_owned()),
+            note: says.note.clone().unwrap_or_default(),
+            digit,
+            sent: duration,
+            heard: duration,
+            dropped: Duration::ZERO,
+        }),
         AppVerb::Members(_) => AppReply::Members(Vec::new()),
         AppVerb::Ring(_)
         | AppVerb::Answer(..)
@@ -94,6 +102,7 @@ pub(super) fn to(
         | AppVerb::Press(..)
         | AppVerb::RecordPause(..)
         | AppVerb::Leave(_)
+        | AppVerb::Fork(..)
         | AppVerb::Member(..) => AppReply::Done,
     }))
 }

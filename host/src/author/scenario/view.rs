@@ -81,6 +81,9 @@ pub(super) fn verb(verb: &AppVerb) -> View {
         | AppVerb::RecordStart(..)
         | AppVerb::RecordPause(..)
         | AppVerb::RecordStop(_)
+        | AppVerb::Fork(..)
+        | AppVerb::ForkAttend(..)
+        | AppVerb::ForkStop(_)
         | AppVerb::Listen(..) => sound(verb),
         AppVerb::Confer(..) | AppVerb::Leave(_) | AppVerb::Members(_) | AppVerb::Member(..) => room(verb),
     }
@@ -102,6 +105,13 @@ fn sound(verb: &AppVerb) -> View {
         AppVerb::Record(leg, s) => view("record", record(leg.0, s)),
         AppVerb::RecordStart(leg, s) => view("record-start", record(leg.0, s)),
         AppVerb::RecordPause(leg, on) => view("record-pause", json!({ "leg": leg.0, "on": on })),
+        AppVerb::Fork(leg, s) => {
+            view("open-line", json!({ "leg": leg.0, "channels": channels(s.channels), "rate": s.rate }))
+        }
+        AppVerb::ForkAttend(leg, stop_on, max) => {
+            view("attend-line", json!({ "leg": leg.0, "stop-on": stop_on, "max-ms": ms(*max) }))
+        }
+        AppVerb::ForkStop(leg) => view("close-line", json!({ "leg": leg.0 })),
         AppVerb::RecordStop(leg) => view("record-stop", json!({ "leg": leg.0 })),
         AppVerb::Listen(leg, s) => view(
             "listen",

@@ -237,6 +237,7 @@ impl World {
                 | Output::AppReply { .. }
                 | Output::AppStop { .. }
                 | Output::Recording(_)
+                | Output::Fork { .. }
                 | Output::Throw(_)
                 | Output::HandOver { .. }
                 | Output::Tell(_)

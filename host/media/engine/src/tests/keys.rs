@@ -28,6 +28,7 @@ fn digits(desk: &mut Desk) -> String {
         | Event::Beep { .. }
         | Event::Quiet { .. }
         | Event::KeysSent { .. }
+        | Event::ForkOver { .. }
         | Event::Speaker { .. } => None,
     };
     desk.events().into_iter().filter_map(digit).collect()
