@@ -1,4 +1,4 @@
-//! What the tests need beside Rust: Debian packages, wasm targets, cargo-deny, JsSIP.
+//! What the tests need beside Rust: Debian packages, wasm targets, cargo-deny, JsSIP, PJSIP.
 
 use crate::run::{cargo, go, has, read, root};
 use std::path::PathBuf;
@@ -22,15 +22,16 @@ pub(crate) fn everything() -> Result<(), String> {
     wasm_target()?;
     let wanted: Vec<&str> = PACKAGES.iter().map(|(package, _)| *package).collect();
     packages(&wanted)?;
-    peers()?;
+    peers(debian(PEERS).and_then(|()| jssip()))?;
+    peers(pjsip())?;
     deny()
 }
 
-/// Linphone, a browser, and JsSIP for it. In CI nothing may be missing.
-fn peers() -> Result<(), String> {
-    match debian(PEERS).and_then(|()| jssip()) {
+/// Linphone, a browser, and JsSIP for it; PJSIP. In CI nothing may be missing.
+fn peers(outcome: Result<(), String>) -> Result<(), String> {
+    match outcome {
         Err(words) if !in_ci() => {
-            eprintln!("xtask: the tests that need them are left out: {words}");
+            eprintln!("xtask: !!! the tests that need them are left out: {words}");
             Ok(())
         }
         done => done,
@@ -43,7 +44,8 @@ pub(crate) fn missing_peers() -> Vec<&'static str> {
         return Vec::new();
     }
     let programs = PEERS.iter().map(|(_, program)| *program).filter(|program| *program != "npm" && !has(program));
-    programs.chain((!npm_dir().join("node_modules/jssip").is_dir()).then_some("jssip")).collect()
+    let jssip = (!npm_dir().join("node_modules/jssip").is_dir()).then_some("jssip");
+    programs.chain(jssip).chain((!pjsip_dir().join(PINNED).is_file()).then_some("pjsua")).collect()
 }
 
 fn in_ci() -> bool {
@@ -66,6 +68,36 @@ fn jssip() -> Result<(), String> {
         std::fs::copy(from.join(name), to.join(name)).map_err(|error| format!("{name}: {error}"))?;
     }
     go(Command::new("npm").current_dir(&to).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))
+}
+
+/// In the folder of the environment: what it was made of, written when it is whole.
+const PINNED: &str = "pinned";
+
+fn pjsip_dir() -> PathBuf {
+    root().join("target/tools/pjsip")
+}
+
+/// PJSIP for Python, and PESQ, as their files pin them by version and hash, in target/tools/pjsip.
+fn pjsip() -> Result<(), String> {
+    let (from, tools) = (root().join("tests/interop/pjsip"), pjsip_dir());
+    let files = ["requirements.txt", "quality.txt"].map(|name| from.join(name));
+    let texts: Result<Vec<String>, String> =
+        files.iter().map(|f| std::fs::read_to_string(f).map_err(|e| format!("{}: {e}", f.display()))).collect();
+    let pinned = texts?.concat();
+    if std::fs::read_to_string(tools.join(PINNED)).is_ok_and(|is| is == pinned) {
+        return Ok(());
+    }
+    if !has("python3") {
+        return Err("python3 is not here".to_owned());
+    }
+    go(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&tools))?;
+    let hows: [&[&str]; 2] = [&["--only-binary", ":all:"], &["--no-build-isolation", "--no-deps"]];
+    for (file, how) in files.iter().zip(hows) {
+        let mut pip = Command::new(tools.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check", "--require-hashes"]).args(how);
+        go(pip.arg("-r").arg(file))?;
+    }
+    std::fs::write(tools.join(PINNED), pinned).map_err(|error| format!("{}: {error}", tools.display()))
 }
 
 /// The wasm target, by rustup.

@@ -23,7 +23,7 @@ const STEPS: &[Step] = &[
     ("doc", "the documentation builds without a warning", doc),
     ("deny", "licences, sources, one version of each crate", deny),
     ("languages", "the plugins in JavaScript, Python and C, built to components", crate::languages::build),
-    ("tests", "every test of the workspace, with real PostgreSQL, baresip, sipp, linphone and Chromium", tests),
+    ("tests", "every test of the workspace, with real PostgreSQL, baresip, PJSIP, sipp, linphone and Chromium", tests),
     ("contract", "the API keeps what its document says, whatever it is asked", crate::contract::check),
     ("soap", "the SOAP services as a client of others finds them", crate::soap::check),
     ("purity", "floors 0-4 import nothing", purity::check),

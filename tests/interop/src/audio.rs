@@ -88,7 +88,7 @@ pub fn write(path: &Path, samples: &[i16]) {
     file.finalize().expect("a whole WAV file");
 }
 
-/// Reads a WAV file of 8 kHz and one channel, or of 48 kHz and two, which is brought down to that.
+/// Reads a WAV file of 8 kHz and one channel, or of 16 kHz or of 48 kHz and two, which is brought down to that.
 ///
 /// # Panics
 /// When it cannot be read.
@@ -97,6 +97,7 @@ pub fn read(path: &Path) -> Vec<i16> {
     let file = hound::WavReader::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let of = match (file.spec().sample_rate, file.spec().channels) {
         (8_000, 1) => 1,
+        (16_000, 1) => 2,
         (48_000, 2) => 12,
         other => panic!("{}: {other:?}", path.display()),
     };

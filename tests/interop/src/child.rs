@@ -2,7 +2,7 @@
 
 use crate::{PATIENCE, until};
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -37,8 +37,22 @@ impl Child {
     /// # Panics
     /// When it cannot be started.
     pub fn start(command: &mut Command) -> Child {
+        Child::spawn(command.stdin(Stdio::null()))
+    }
+
+    /// Starts it, to be told things on standard input.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn told(command: &mut Command) -> (Child, ChildStdin) {
+        let mut child = Child::spawn(command.stdin(Stdio::piped()));
+        let input = child.process.stdin.take().expect("its standard input");
+        (child, input)
+    }
+
+    fn spawn(command: &mut Command) -> Child {
         let name = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap_or_else(|e| panic!("{name} does not start: {e}"));
         let out = gather(process.stdout.take());
         let err = gather(process.stderr.take());
@@ -49,6 +63,13 @@ impl Child {
     #[must_use]
     pub fn out(&self) -> String {
         self.out.lock().map(|s| s.clone()).unwrap_or_default()
+    }
+
+    /// What is on standard output after so many bytes, as far as lines are whole.
+    #[must_use]
+    pub fn out_after(&self, bytes: usize) -> String {
+        let out = self.out.lock().map(|s| s.get(bytes..).unwrap_or_default().to_owned()).unwrap_or_default();
+        out.rfind('\n').and_then(|end| out.get(..=end)).unwrap_or_default().to_owned()
     }
 
     /// Everything on standard error so far.

@@ -1,7 +1,7 @@
 //! The real binary against real phones: what interoperability tests and loads are made of.
 //!
 //! [`Switch`] starts `strowger demo` or `serve` on free ports with a folder of its own, [`Office`] one with a company and
-//! every transport. [`Phone`] is a baresip, [`Linphone`] a linphone, [`Browser`] a Chromium with JsSIP, [`Sipp`] a sipp,
+//! every transport. [`Phone`] is a baresip, [`Linphone`] a linphone, [`Pjsua`] a PJSIP, [`Browser`] a Chromium with JsSIP, [`Sipp`] a sipp,
 //! [`Ua`] a phone of our own for what those cannot say. [`audio`] makes sounds and finds them again in
 //! recordings. Nothing sleeps to be lucky: everything waits for the thing itself, for at most [`PATIENCE`]. Only
 //! processes that were started here are ended, by their id, and always.
@@ -12,10 +12,12 @@ pub mod audio;
 mod browser;
 mod certificate;
 mod child;
+mod forward;
 mod linphone;
 mod missing;
 mod office;
 mod phone;
+mod pjsip;
 mod rest;
 mod sipp;
 mod switch;
@@ -24,10 +26,12 @@ mod ua;
 pub use browser::{Browser, jssip};
 pub use certificate::Certificate;
 pub use child::{Child, CpuTime, Usage};
+pub use forward::{Fates, Forwarder};
 pub use linphone::Linphone;
 pub use missing::present;
 pub use office::{DOMAIN, Office, PASSWORD};
 pub use phone::{Phone, Sip};
+pub use pjsip::{Pjsua, score};
 pub use rest::{Answer, Rest};
 pub use sipp::{Figures, Sipp};
 pub use switch::{Run, Switch, binary};
@@ -57,13 +61,26 @@ pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
 ///
 /// # Panics
 /// When it does not come.
-pub fn until_or<T>(what: &str, mut look: impl FnMut() -> Option<T>, explain: impl FnOnce() -> String) -> T {
+pub fn until_or<T>(what: &str, look: impl FnMut() -> Option<T>, explain: impl FnOnce() -> String) -> T {
+    within(PATIENCE, what, look, explain)
+}
+
+/// The same, with more patience: for what must not come earlier.
+///
+/// # Panics
+/// When it does not come.
+pub fn within<T>(
+    patience: Duration,
+    what: &str,
+    mut look: impl FnMut() -> Option<T>,
+    explain: impl FnOnce() -> String,
+) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        if begun.elapsed() >= PATIENCE {
+        if begun.elapsed() >= patience {
             panic!("it never came: {what}\n{}", explain());
         }
         std::thread::sleep(Duration::from_millis(10));

@@ -1,9 +1,9 @@
 //! Which peers this machine has.
 
-use crate::jssip;
+use crate::{jssip, pjsip};
 use std::io::Write;
 
-/// Whether a test that needs these peers can be made: the names of programs, or `jssip`.
+/// Whether a test that needs these peers can be made: the names of programs, `jssip`, or `pjsua`.
 ///
 /// `STROWGER_WITHOUT`, a list with commas, names what may be missing; then the test says on standard error that it was
 /// left out, whatever is captured. `cargo xtask test` sets it where it may not install, never in CI.
@@ -26,6 +26,9 @@ pub fn present(test: &str, peers: &[&str]) -> bool {
 fn is_here(peer: &str) -> bool {
     if peer == "jssip" {
         return jssip().join("package.json").is_file();
+    }
+    if peer == "pjsua" {
+        return pjsip::environment().join("pinned").is_file();
     }
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(peer).is_file()))
 }

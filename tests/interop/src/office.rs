@@ -37,7 +37,16 @@ impl Office {
     /// When it does not start.
     #[must_use]
     pub fn configured(company: &Value, sections: &str) -> Office {
-        Office::begin(company, sections, "", false)
+        Office::begin(company, sections, "", "", false)
+    }
+
+    /// One whose sessions are refreshed by this interval, in seconds (RFC 4028).
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn with_sessions(company: &Value, seconds: u32) -> Office {
+        Office::begin(company, "", "", &format!("session_interval_s = {seconds}\n"), false)
     }
 
     /// One whose brand has what the demo's has: an attendant at 100, an echo at 101, a room at 102.
@@ -46,7 +55,7 @@ impl Office {
     /// When it does not start.
     #[must_use]
     pub fn furnished(company: &Value) -> Office {
-        Office::begin(company, "", MD5, true)
+        Office::begin(company, "", MD5, "", true)
     }
 
     /// One at which baresip can register too, which knows no other digest than MD5.
@@ -55,10 +64,10 @@ impl Office {
     /// When it does not start.
     #[must_use]
     pub fn for_phones(company: &Value) -> Office {
-        Office::begin(company, "", MD5, false)
+        Office::begin(company, "", MD5, "", false)
     }
 
-    fn begin(company: &Value, sections: &str, sip: &str, furnished: bool) -> Office {
+    fn begin(company: &Value, sections: &str, sip: &str, limits: &str, furnished: bool) -> Office {
         let data = tempfile::tempdir().expect("a folder");
         if furnished {
             drop(Switch::demo(&data.path().join("data")));
@@ -68,7 +77,7 @@ impl Office {
         let config = format!(
             "[sip]\nlisten = [{listen}]\ndefault_domain = \"{DOMAIN}\"\n{sip}[http]\nlisten = \"127.0.0.1:0\"\n\
              [media]\nstreams_max = 32\nports = \"0\"\n[limits]\nnotify_gap_ms = 100\n\
-             route_deadline_ms = 1000\nregister_deadline_ms = 1000\n\
+             route_deadline_ms = 1000\nregister_deadline_ms = 1000\n{limits}\
              [tls]\ncertificates = [{{ domain = \"localhost\", cert = {:?}, key = {:?} }}]\n{sections}",
             certificate.cert(),
             certificate.key(),
@@ -128,6 +137,11 @@ impl Office {
     pub fn account_with(&self, username: &str, password: &str) -> i64 {
         let account = json!({ "company": self.company, "username": username, "password": password });
         self.switch.rest().write("POST", "/accounts", &account)["id"].as_i64().expect("an id")
+    }
+
+    /// Changes the company: `{ "media_security": "require" }`.
+    pub fn change(&self, company: &Value) {
+        self.switch.rest().write("PATCH", &format!("/companies/{}", self.company), company);
     }
 
     /// The company's id.

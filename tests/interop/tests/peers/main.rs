@@ -1,9 +1,10 @@
-//! Peers of other makers at one switch: linphone, a browser, carriers that fail, a scanner; and two switches.
+//! Peers of other makers at one switch: linphone, PJSIP, a browser, carriers that fail, a scanner; and two switches.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod browser;
 mod carriers;
 mod linphone;
+mod pjsip;
 mod scanner;
 mod vouching;
 mod webrtc;
