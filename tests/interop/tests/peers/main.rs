@@ -5,6 +5,7 @@ mod browser;
 mod carriers;
 mod linphone;
 mod pjsip;
+mod quality;
 mod scanner;
 mod vouching;
 mod webrtc;
