@@ -10,7 +10,7 @@ use sip_message::{Message, Method, Name};
 use sip_transaction::{Failure, ServerKey};
 
 /// Most requests of the remote that may wait for the transaction user; past it one is told to come again later.
-const WAITING_MAX: usize = 8;
+const WAITING_MAX: usize = 32;
 
 /// What the other side has said that it can do.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
