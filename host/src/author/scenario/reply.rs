@@ -74,11 +74,7 @@ pub(super) fn to(
             digit,
         }),
         AppVerb::RecordStart(..) => AppReply::Recording(format!("{}-0-1", call.call)),
-        AppVerb::Listen(..) => AppReply::Sounded(match says.heard.as_deref() {
-            Some("silence") => Sounded::Silence,
-            Some(hz) => Sounded::Beep(hz.parse().map_err(|_| format!("{hz}: `silence`, or a frequency in Hz"))?),
-            None => Sounded::Nothing,
-        }),
+        AppVerb::Listen(..) => AppReply::Sounded(sounded(says)?),
         AppVerb::Confer(..) => {
             let ended_by = says.ended_by.clone().unwrap_or_else(|| "removed".to_owned());
             AppReply::Conferred(Conferred { ended_by, digit })
@@ -105,6 +101,14 @@ pub(super) fn to(
         | AppVerb::Fork(..)
         | AppVerb::Member(..) => AppReply::Done,
     }))
+}
+
+fn sounded(says: &Reply) -> Result<Sounded, String> {
+    Ok(match says.heard.as_deref() {
+        Some("silence") => Sounded::Silence,
+        Some(hz) => Sounded::Beep(hz.parse().map_err(|_| format!("{hz}: `silence`, or a frequency in Hz"))?),
+        None => Sounded::Nothing,
+    })
 }
 
 /// How long a verb takes on the scenario's clock.
