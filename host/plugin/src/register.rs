@@ -53,6 +53,10 @@ impl AskRegister {
             bound.counters.took(took);
             let (outcome, opinion) = match said {
                 Ok(Ok(opinion)) => (words(&opinion), opinion),
+                // A check that says it cannot judge has not been passed.
+                Ok(Err(words)) if bound.spec.mandatory => {
+                    (format!("err: {words}"), Opinion::Refuse(503, "A mandatory check failed".to_owned()))
+                }
                 Ok(Err(words)) => (format!("err: {words}"), Opinion::Next(Vec::new())),
                 Err(failure) if bound.spec.mandatory => {
                     (failure.words(), Opinion::Refuse(503, "A mandatory check failed".to_owned()))
