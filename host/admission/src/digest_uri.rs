@@ -5,6 +5,7 @@
 //! round, where a gateway has changed it), only the domain, with separators in a number. So only who is called is held
 //! against it, and only where both say so.
 
+use model::CompanyRules;
 use sip_message::{Message, Method, UriRef};
 
 /// Whether the digest's `uri` names nobody else than the Request-URI does.
@@ -19,6 +20,13 @@ pub(crate) fn means(uri: &str, request: &Message) -> bool {
         (Some(signed), Some(asked)) => signed == asked,
         (None, _) | (_, None) => true,
     }
+}
+
+/// Whether the request calls for help. A gateway that took a prefix off the number may have changed what the phone signed,
+/// and nobody gains by calling for help at another's cost.
+pub(crate) fn is_urgent(rules: &CompanyRules, request: &Message) -> bool {
+    let called = request.request_uri().and_then(|uri| called(&uri));
+    called.is_some_and(|number| rules.emergency.iter().any(|e| e.number == number))
 }
 
 /// Whom a URI calls, in one form.
@@ -62,6 +70,11 @@ mod tests {
             ("tel:112", "sip:113@acme.test", false),
         ] {
             assert_eq!(means(signed, &request("INVITE", asked)), same, "{signed} for {asked}");
+        }
+        let emergency = vec![model::EmergencyNumber { number: "112".to_owned(), dials: None, trunks: Vec::new() }];
+        let rules = CompanyRules { emergency, ..CompanyRules::default() };
+        for (asked, urgent) in [("sip:112@acme.test", true), ("sip:0112@acme.test", false), ("tel:112", true)] {
+            assert_eq!(is_urgent(&rules, &request("INVITE", asked)), urgent, "{asked}");
         }
         assert!(means("sip:1002@acme.test", &request("REGISTER", "sip:acme.test")));
     }

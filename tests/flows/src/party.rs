@@ -380,11 +380,12 @@ impl Party {
     }
 }
 
-/// A description with the party's place beside it (RFC 6442), which must be understood where `strict`.
+/// A description with the party's place beside it (RFC 6442), or, where `strict`, with what must be understood and is not.
 fn mixed(sdp: &str, strict: bool) -> String {
-    let place = if strict { "Content-Disposition: render;handling=required\r\n" } else { "" };
+    let place = "application/pidf+xml\r\nContent-Disposition: by-reference;handling=required\r\n";
+    let beside = if strict { "application/isup\r\nContent-Disposition: signal;handling=required\r\n" } else { place };
     format!(
-        "--parts\r\nContent-Type: application/pidf+xml\r\n{place}Content-ID: <me@phone.test>\r\n\r\n<presence/>\r\n\
+        "--parts\r\nContent-Type: {beside}Content-ID: <me@phone.test>\r\n\r\n<presence/>\r\n\
          --parts\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n--parts--\r\n"
     )
 }

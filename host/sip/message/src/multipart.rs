@@ -49,6 +49,13 @@ impl Message {
         }
     }
 
+    /// Whether a session description is in its body that can be read.
+    #[must_use]
+    pub fn has_session(&self) -> bool {
+        let plain = self.header(Name::ContentEncoding).is_none_or(|v| v.eq_ignore_case("identity"));
+        plain && self.inside().map_or_else(|| self.is_content_type(SDP), |inside| inside.session.is_some())
+    }
+
     /// The body with another session description in the place of its own.
     #[must_use]
     pub fn with_session(&self, session: &Bytes) -> Bytes {
@@ -97,9 +104,15 @@ fn look(body: &[u8], whole: Range<usize>, (boundary, depth): (&str, usize), insi
         } else if let Some(inner) = head.kind.as_deref().and_then(self::boundary).filter(|_| depth > 1) {
             look(body, content, (&inner, depth - 1), inside);
         } else {
-            inside.beyond |= head.disposition.as_deref().is_some_and(is_required);
+            inside.beyond |= !tells_of_a_caller(&kind) && head.disposition.as_deref().is_some_and(is_required);
         }
     }
+}
+
+/// Whether a part says where a caller is or what befell him (RFC 4119, 7852). It is for whoever takes an emergency call, and a
+/// call for help is not refused for what it tells.
+fn tells_of_a_caller(kind: &str) -> bool {
+    kind == "application/pidf+xml" || kind.starts_with("application/emergencycalldata.")
 }
 
 /// Whether a disposition says in so many words that the part must be understood. One that says nothing is let pass,

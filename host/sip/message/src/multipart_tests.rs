@@ -82,6 +82,22 @@ fn what_has_none_or_must_be_understood_is_told() {
 }
 
 #[test]
+fn a_call_for_help_is_not_refused_for_what_it_tells_and_what_is_described_is_known() {
+    let mixed = "multipart/mixed;boundary=b1";
+    let must = "Content-Disposition: by-reference; handling=required\r\n\r\n";
+    for (kind, carries) in [
+        ("application/pidf+xml", true),
+        ("application/EmergencyCallData.DeviceInfo+xml", true),
+        ("application/isup", false),
+    ] {
+        let body = format!("--b1\r\nContent-Type: {kind}\r\n{must}x\r\n{SESSION}--b1--");
+        let message = message(mixed, &body);
+        assert_eq!((message.carries_session(), message.has_session()), (carries, true), "{kind}");
+    }
+    assert!(!message(mixed, &format!("{PLACE}--b1--")).has_session());
+}
+
+#[test]
 fn another_description_takes_its_place_and_the_rest_stays() {
     let body = format!("{PLACE}{SESSION}--b1--\r\n");
     let new = message("multipart/mixed;boundary=b1", &body).with_session(&Bytes::from_static(b"v=1\r\n"));

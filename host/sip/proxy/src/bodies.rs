@@ -64,7 +64,7 @@ impl Bodies for AsTheyAre {
     }
 }
 
-/// Whether a message has a session description.
+/// Whether a message has a session description, whatever else there is beside it: what is described is relayed or it is not.
 pub(crate) fn describes(message: &Message) -> bool {
-    !message.body().is_empty() && message.carries_session()
+    !message.body().is_empty() && message.has_session()
 }
