@@ -330,9 +330,14 @@ async fn replace_sources(
         let listener = source.listener.map(|l| l.to_string());
         tx.run(ADD_SOURCE, args![ctx, trunk, position, &network, listener.as_deref()]).await?;
     }
-    let known = |network: &IpNet| before.iter().any(|row| row.network.parse() == Ok(*network));
-    let networks = sources.iter().map(|source| source.network.trunc());
-    let new: Vec<IpNet> = networks.filter(|network| !known(network)).collect();
+    // A network that was one listener's and is to be everybody's is new.
+    let covers =
+        |row: &SourceRow, listener: Option<&String>| row.listener.is_none() || row.listener.as_ref() == listener;
+    let known = |source: &&TrunkSource| {
+        let (network, listener) = (source.network.trunc(), source.listener.map(|l| l.to_string()));
+        before.iter().any(|row| row.network.parse() == Ok(network) && covers(row, listener.as_ref()))
+    };
+    let new: Vec<IpNet> = sources.iter().filter(|source| !known(source)).map(|s| s.network.trunc()).collect();
     keep_apart((db, tx), ctx, ("sources", &new)).await?;
     if let Some((network,)) = tx.one::<(String,)>(RIVAL, &[trunk.into()]).await? {
         return Err(StoreError::Invalid {

@@ -181,6 +181,19 @@ on_both! {
         assert!(db.trunks().create(&CTX, &free).await.is_ok());
     }
 
+    async fn what_was_shared_at_one_listener_is_not_shared_at_all(place: Place) {
+        let db = &place.db;
+        let (acme, rival) = (brand(db, "acme").await, brand(db, "rival").await);
+        let with = |brand, source| Trunk { sources: vec![source], ..trunk(brand, "one") };
+        db.trunks().create(&CTX, &with(acme.id, source("198.51.100.0/24", None))).await.unwrap();
+        let narrow = source("198.51.100.8/29", Some("192.0.2.1:5060"));
+        let shared = db.trunks().create(&CTX, &with(rival.id, narrow.clone())).await.unwrap();
+        let theirs = OpContext::brand(rival.id);
+        assert_eq!(db.trunks().update(&theirs, &shared).await.unwrap(), shared);
+        let wide = Trunk { sources: vec![source("198.51.100.8/29", None)], ..shared };
+        assert_eq!(field(db.trunks().update(&theirs, &wide).await.unwrap_err()), "sources");
+    }
+
     async fn a_secret_is_sealed_and_another_key_does_not_open_it(place: Place) {
         let db = keyed(&place, 1).await;
         let acme = brand(&db, "acme").await;
