@@ -99,12 +99,12 @@ impl Carriers {
         Carriers(known.into_iter().map(|(address, brand)| (address.to_canonical(), brand)).collect())
     }
 
-    /// Whether a trunk of another brand than this leads to the address.
+    /// Whether a trunk of another brand than this leads to the address, and none of its own.
     #[must_use]
     pub fn is_other_brands(&self, brand: BrandId, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let there = (address, BrandId(i64::MIN))..=(address, BrandId(i64::MAX));
-        self.0.range(there).any(|(_, whose)| *whose != brand)
+        !self.0.contains(&(address, brand)) && self.0.range(there).next().is_some()
     }
 }
 
