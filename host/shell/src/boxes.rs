@@ -268,7 +268,7 @@ impl Boxes {
                 std::fs::create_dir_all(folder)?;
             }
             if let Some(note) = note {
-                std::fs::write(to.with_extension(NOTE), note)?;
+                write_whole(&to.with_extension(NOTE), &note)?;
             }
             std::fs::rename(&from, &to)
         };
@@ -287,7 +287,7 @@ impl Boxes {
             urgent: deposit.urgent,
         };
         let text = serde_json::to_vec(&note).map_err(|e| AppError::Unavailable(e.to_string()))?;
-        let _leaving = Leaving::begin(&self.inner, &file);
+        let leaving = Leaving::begin(&self.inner, &file);
         self.take_over(whose.company, &file, Some(text)).await?;
         let (_, new) = note.row(file);
         let mut tries = Pauses::default();
@@ -304,6 +304,8 @@ impl Boxes {
                 Err(error) => {
                     let path = self.message_path(whose.company, &new.file);
                     tracing::warn!(%error, path = %path.display(), "a message gets its row when the database is back");
+                    // In this order: a look between the two must find it.
+                    drop(leaving);
                     self.inner.noted.store(true, Ordering::Release);
                     return Err(failed(error));
                 }
@@ -340,7 +342,15 @@ impl Boxes {
             return;
         }
         let root = self.inner.data.join(MESSAGES);
-        let Ok(Ok(companies)) = blocking(move || std::fs::read_dir(&root).map(folders)).await else { return };
+        let companies = match blocking(move || std::fs::read_dir(&root).map(folders)).await {
+            Ok(Ok(companies)) => companies,
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => return,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the folder of messages cannot be read");
+                return self.inner.noted.store(true, Ordering::Release);
+            }
+            Err(_) => return self.inner.noted.store(true, Ordering::Release),
+        };
         for (company, folder) in companies {
             for file in blocking(move || notes(&folder)).await.unwrap_or_default() {
                 if let Err(error) = self.enter_one(company, &file).await {
@@ -503,7 +513,15 @@ impl Boxes {
     /// Removes files that nobody has named for an hour.
     async fn remove_orphans(&self) {
         let root = self.inner.data.join(MESSAGES);
-        let Ok(Ok(companies)) = blocking(move || std::fs::read_dir(&root).map(folders)).await else { return };
+        let companies = match blocking(move || std::fs::read_dir(&root).map(folders)).await {
+            Ok(Ok(companies)) => companies,
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => return,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the folder of messages cannot be read");
+                return self.inner.noted.store(true, Ordering::Release);
+            }
+            Err(_) => return self.inner.noted.store(true, Ordering::Release),
+        };
         for (company, folder) in companies {
             let old = blocking(move || old_files(&folder)).await.unwrap_or_default();
             if old.is_empty() {
@@ -534,6 +552,16 @@ fn old_files(folder: &Path) -> Vec<String> {
         sound.then(|| Some(path.file_stem()?.to_str()?.to_owned())).flatten()
     };
     entries.flatten().filter(old).filter_map(name).collect()
+}
+
+/// Writes a file that is there whole or not at all, also after a power cut.
+fn write_whole(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    let fresh = path.with_extension("json-new");
+    let mut file = std::fs::File::create(&fresh)?;
+    std::io::Write::write_all(&mut file, text)?;
+    file.sync_all()?;
+    std::fs::rename(&fresh, path)?;
+    path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
 }
 
 /// The files that have notes, by name.
