@@ -425,6 +425,8 @@ pub(crate) fn can_be_joined(call: &mut Call, no: LegNo) -> bool {
 impl Step<'_, '_> {
     /// Takes a party out of this call, with its dialog and media; the leg is left without either.
     pub(crate) fn release_line(&mut self, no: LegNo) -> Option<Line> {
+        // What halts for this party goes on to be halted where it goes.
+        let forked = self.is_forked();
         self.hush(no);
         self.part(no);
         let halted = self.call.tapes_halted;
@@ -445,7 +447,7 @@ impl Step<'_, '_> {
             held: leg.held,
             holds: leg.holds,
             taped: leg.taped,
-            halted,
+            halted: halted && (leg.taped || forked),
             security: leg.security.clone(),
             trunk: leg.trunk.take(),
             granted: leg.granted.take(),
@@ -461,7 +463,9 @@ impl Step<'_, '_> {
     /// Gives a leg, which has none, a party with its dialog and media.
     pub(crate) fn take_line(&mut self, no: LegNo, line: Line) {
         let id = self.id();
-        self.call.tapes_halted |= line.halted && line.taped;
+        if line.halted {
+            self.halt_tapes(true);
+        }
         let Some(leg) = self.call.leg_mut(no) else { return };
         leg.dialog = Some(line.dialog);
         leg.stream = line.stream;

@@ -23,7 +23,7 @@ use sha1::{Digest, Sha1};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use wasmtime::Result;
 use wasmtime::component::Resource;
@@ -105,11 +105,13 @@ impl Forks {
 pub(crate) struct Held {
     forks: Forks,
     own: Vec<ForkId>,
+    /// Lets the line that was connected last begin: nothing is said on it before the shard knows it.
+    begins: Option<oneshot::Sender<()>>,
 }
 
 impl Held {
     pub(crate) const fn new(forks: Forks) -> Held {
-        Held { forks, own: Vec::new() }
+        Held { forks, own: Vec::new(), begins: None }
     }
 }
 
@@ -188,7 +190,7 @@ fn shown(spec: &voice::LineSpec) -> (&str, Option<&str>, u32, &str) {
 }
 
 impl Guest {
-    /// Connects to the other end and lets its task begin; gives the line's number.
+    /// Connects to the other end; gives the line's number. Its task begins when the shard has the line.
     async fn connect(&mut self, spec: &voice::LineSpec, (call, leg): (CallId, LegHandle)) -> Verb<u64> {
         if self.strayed() {
             return Err(Error::Unavailable("a replay reaches nobody".to_owned()));
@@ -221,6 +223,8 @@ impl Guest {
         let script = self.script.as_mut().ok_or_else(denied)?;
         let (fork, told, lost) = script.held.forks.begin();
         script.held.own.push(fork);
+        let (begins, begun) = oneshot::channel();
+        script.held.begins = Some(begins);
         let line = script.line();
         let hello = serde_json::json!({
             "event": "hello", "version": 1, "call": call.to_string(), "leg": leg.0, "encoding": "pcm_s16le",
@@ -229,7 +233,11 @@ impl Guest {
         let wire = Wire { hello: hello.to_string(), rate: spec.rate, told, lost };
         let said = move |said| line.fork_said(fork, said);
         let clients = self.bound.powers.http.clients.clone();
-        clients.detach(async move { wire::carry(wire::open(connection).await, wire, said).await })?;
+        clients.detach(async move {
+            if begun.await.is_ok() {
+                wire::carry(wire::open(connection).await, wire, said).await;
+            }
+        })?;
         Ok(fork.0)
     }
 
@@ -256,6 +264,10 @@ impl voice::Host for Guest {
         let spec = ForkSpec { fork, channels: channels(spec.channels), rate: spec.rate };
         let reply = self.verb(AppVerb::Fork(handle, spec)).await;
         self.note(&leg, &reply, None)?;
+        let begins = self.script.as_mut().and_then(|script| script.held.begins.take());
+        if let (Ok(_), Some(begins)) = (&reply, begins) {
+            let _given_up = begins.send(());
+        }
         if let (Err(_), Some(script)) = (&reply, &self.script) {
             script.held.forks.forget(fork);
         }

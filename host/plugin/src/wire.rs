@@ -73,6 +73,17 @@ fn fault<T>(why: impl Into<String>, code: CloseCode) -> Result<T, Fault> {
     Err(Fault(why.into(), code))
 }
 
+/// How the other end has left: without a word or by 1000 it was done, any other code is a failure of its own (RFC 6455
+/// section 7.4.1).
+fn parted(frame: Option<&CloseFrame>) -> (&'static str, String, CloseCode) {
+    match frame {
+        Some(frame) if frame.code != CloseCode::Normal => {
+            ("failed", format!("the other end closed with {}", u16::from(frame.code)), CloseCode::Normal)
+        }
+        Some(_) | None => ("closed", String::new(), CloseCode::Normal),
+    }
+}
+
 /// Carries a line until either side ends it; `said` takes what the other end says.
 pub(crate) async fn carry<S: AsyncRead + AsyncWrite + Unpin>(
     socket: WebSocketStream<S>,
@@ -92,7 +103,8 @@ pub(crate) async fn carry<S: AsyncRead + AsyncWrite + Unpin>(
             sent = out.flush(&mut sink), if out.waits() => sent.or_else(|e| fault(e.to_string(), CloseCode::Away)),
             _ = ping.tick() => taker.look(Instant::now()).map(|()| out.pings = true),
             got = stream.next() => match got {
-                None | Some(Ok(Message::Close(_))) => break Some(("closed", String::new(), CloseCode::Normal)),
+                None => break Some(("closed", String::new(), CloseCode::Normal)),
+                Some(Ok(Message::Close(frame))) => break Some(parted(frame.as_ref())),
                 Some(Err(error)) => fault(error.to_string(), CloseCode::Protocol),
                 Some(Ok(message)) => taker.take(message, Instant::now()).map(|took| {
                     took.into_iter().for_each(&said);

@@ -154,6 +154,14 @@ async fn one_that_breaks_a_rule_or_off_is_told_apart() {
     while let Some(Ok(_)) = ws.next().await {}
     drop(ws);
     assert_eq!(last(&desk.over().await), ("closed", ""));
+    // It closes because it failed.
+    let (desk, theirs) = line(1 << 16);
+    let mut ws = server(theirs).await;
+    let frame = tokio_tungstenite::tungstenite::protocol::CloseFrame { code: CloseCode::Error, reason: "".into() };
+    ws.close(Some(frame)).await.unwrap();
+    while let Some(Ok(_)) = ws.next().await {}
+    drop(ws);
+    assert_eq!(last(&desk.over().await), ("failed", "the other end closed with 1011"));
     // In the middle of a frame.
     let (desk, mut theirs) = line(1 << 16);
     theirs.write_all(&[0x82, 126, 0x10, 0, 1, 2, 3]).await.unwrap();

@@ -159,7 +159,7 @@ async fn a_voice_agent_hears_the_caller_and_is_heard() {
     let heard = talk(&sound, phone::sound_address(&answered), 250);
     let came = |n: &u16| heard.contains(&noise(*n));
     let whole = (0..200_u16).filter(came).count();
-    assert!(whole > 140, "of the first 200 packets {whole} came back as they were; {} came", heard.len());
+    assert!(whole > 100, "of the first 200 packets {whole} came back as they were; {} came", heard.len());
     let bye = alice.expect("BYE ");
     alice.answer(&bye, "200 OK", None);
     // It breaks off: the script knows, and the caller hears the busy tone instead of nothing.

@@ -55,7 +55,7 @@ impl App for Agent {
             Ok(()) => {
                 let end = caller.attend_line(&config.operator_key, seconds(config.max_s))?;
                 match end.ended_by.as_str() {
-                    "end" if !end.note.is_empty() => Some(end.note),
+                    "end" if is_account(&end.note) => Some(end.note),
                     "failed" | "digit" => config.operator,
                     _ => return over(caller, false),
                 }
@@ -68,6 +68,13 @@ impl App for Agent {
             None => over(caller, true),
         }
     }
+}
+
+/// Whether a note may be the name of an account. Nothing else is dialled for the other end: no address, and no plan of its
+/// own.
+fn is_account(note: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    (1..=64).contains(&note.len()) && note.bytes().all(plain)
 }
 
 /// The end of the call, with the busy tone where something went wrong.
