@@ -149,7 +149,7 @@ pub(crate) enum Plugin {
     List,
     /// Upload a bundle or a bare component; it is checked, compiled and kept, not yet bound
     Install {
-        /// The bundle, a .splug file, or the component, a .wasm file, or a bundle in an OCI layout: oci:DIR[:TAG]
+        /// The bundle, a .splug file, or the component, a .wasm file, or a bundle in an OCI layout: oci:DIR or oci:DIR:TAG
         file: PathBuf,
         /// Of a bare component: its name [default: the file's name without the ending]
         #[arg(long)]
@@ -354,7 +354,7 @@ pub(crate) enum Author {
     Publish {
         /// The bundle
         file: PathBuf,
-        /// The layout, made where there is none: oci:DIR[:TAG] [default tag: ID-VERSION]
+        /// The layout, made where there is none: oci:DIR or oci:DIR:TAG; without a tag ID-VERSION
         place: PathBuf,
     },
     /// Sign a bundle in place
