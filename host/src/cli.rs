@@ -99,6 +99,9 @@ pub(crate) enum Command {
     /// Answered legs that wait for their price
     #[command(subcommand)]
     Settlement(crate::cli_money::Settlement),
+    /// Countries, how numbers are written in them and what time it is there
+    #[command(subcommand)]
+    Country(crate::cli_translation::Country),
     /// How carriers write numbers
     #[command(subcommand)]
     Translation(crate::cli_translation::Translation),

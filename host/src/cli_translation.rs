@@ -32,13 +32,25 @@ pub(crate) enum Translation {
     },
 }
 
+/// Countries: the switch brings them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Country {
+    /// List the countries, with what their numbers begin with and their first time zone
+    List,
+    /// Show one country
+    Show {
+        /// Its two letters, as DE
+        code: String,
+    },
+}
+
 /// How numbers are written in a country.
 #[derive(Debug, Args)]
 pub(crate) struct Numbering {
-    /// The country code without +, as 49
-    #[arg(long, value_name = "CODE", requires = "international")]
+    /// The country: two letters (`country list` has them), or its code without +, as 49
+    #[arg(long, value_name = "CODE")]
     pub(crate) country: Option<String>,
-    /// What is dialled before a number of another country, as 00
+    /// What is dialled before a number of another country, as 00; known of a country of two letters, as is the rest
     #[arg(long, value_name = "PREFIX", requires = "country")]
     pub(crate) international: Option<String>,
     /// What is dialled before a number of another area, as 0

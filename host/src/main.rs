@@ -81,6 +81,7 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             | Command::Ddi(_)
             | Command::Extension(_)
             | Command::Recording(_)
+            | Command::Country(_)
             | Command::Translation(_)
             | Command::Wallet(_)
             | Command::Settlement(_)

@@ -51,6 +51,7 @@ pub(crate) fn routes() -> (Router<Api>, Value) {
         .merge(nouns::translation_sets::routes())
         .merge(nouns::trunks::routes())
         .merge(nouns::wallets::routes())
+        .merge(nouns::countries::routes())
         .merge(nouns::bans::routes());
     let (router, mut document) =
         OpenApiRouter::with_openapi(<Frame as utoipa::OpenApi>::openapi()).nest("/api/v1", v1).split_for_parts();

@@ -29,6 +29,8 @@ enum Case {
     Platform,
     /// A body of bytes.
     Upload(String),
+    /// What the switch brings: the same for all who may see it.
+    Known,
 }
 
 /// One line for each operation that needs a token.
@@ -228,6 +230,8 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("GET /api/v1/translation-sets/{id}", thing(at("translation-sets", f.set), Value::Null)),
         ("PATCH /api/v1/translation-sets/{id}", thing(at("translation-sets", f.set), json!({"name": "stolen"}))),
         ("DELETE /api/v1/translation-sets/{id}", thing(at("translation-sets", f.set), Value::Null)),
+        ("GET /api/v1/countries", Case::Known),
+        ("GET /api/v1/countries/{code}", Case::Known),
         ("GET /api/v1/trunks", Case::List),
         ("POST /api/v1/trunks", thing(v1("/trunks".into()), json!({"brand": brand, "name": "x"}))),
         ("GET /api/v1/trunks/{id}", thing(at("trunks", f.trunk), Value::Null)),
@@ -257,7 +261,7 @@ fn operations() -> BTreeMap<String, bool> {
 fn some_path(operation: &str) -> (&str, String) {
     let (method, path) = operation.split_once(' ').unwrap();
     let path = if path == "/api/v1/events" { "/api/v1/events?wait=false" } else { path };
-    (method, path.replace("{id}", "1").replace("{source}", "192.0.2.1"))
+    (method, path.replace("{id}", "1").replace("{source}", "192.0.2.1").replace("{code}", "DE"))
 }
 
 #[test]
@@ -353,7 +357,7 @@ async fn a_restricted_administrator_and_a_user_get_nothing_that_was_not_named() 
             }
             let there = match case {
                 Case::Thing(path, _) | Case::Upload(path) => path,
-                Case::List | Case::Stream | Case::Platform | Case::Own => some_path(operation).1,
+                Case::List | Case::Stream | Case::Platform | Case::Own | Case::Known => some_path(operation).1,
             };
             let answer = world.ask(Some(who), method, &there, &json!({})).await;
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{operation}: {answer:?}");
@@ -428,6 +432,12 @@ async fn another_tenant_finds_nothing_and_changes_nothing() {
                     let own = if *operation == "GET /api/v1/me" { 200 } else { 404 };
                     assert!([own, 422].contains(&answer.status.as_u16()), "{operation} as stranger {who}: {answer:?}");
                     assert!(!answer.text.contains("anna"), "{operation} as stranger {who}: {answer:?}");
+                }
+                Case::Known => {
+                    let path = some_path(operation).1;
+                    let answer = world.ask(Some(token), method, &path, &Value::Null).await;
+                    let platforms = world.ask(Some(&world.platform), method, &path, &Value::Null).await;
+                    assert_eq!((answer.status, answer.text), (StatusCode::OK, platforms.text), "{operation} as {who}");
                 }
                 Case::Stream => {
                     let ask = |after: String| format!("{path}?wait=false{after}");

@@ -53,12 +53,35 @@ async fn a_trunk_lives_and_dies_and_tells_no_secret() {
     let numbering = json!({"country_code": "49", "international_prefix": "00", "national_prefix": "0"});
     let made = world.ask(own, "POST", "/api/v1/translation-sets", &json!({"name": "de", "numbering": numbering})).await;
     assert_eq!(made.body["callee_in"][1], json!({"pattern": r"^0(\d+)$", "replacement": r"+49\1"}), "{made:?}");
+    // The same of two letters, and of an area of it.
+    let numbering = json!({"country": "de", "area_code": "30"});
+    let berlin = json!({"name": "berlin", "numbering": numbering});
+    let made = world.ask(own, "POST", "/api/v1/translation-sets", &berlin).await;
+    assert_eq!(made.body["callee_in"][1], json!({"pattern": r"^0(\d+)$", "replacement": r"+49\1"}), "{made:?}");
+    assert_eq!(made.body["callee_in"][2], json!({"pattern": r"^(\d+)$", "replacement": r"+4930\1"}), "{made:?}");
     let set = format!("/api/v1/translation-sets/{}", set.body["id"]);
     let changed = world.ask(own, "PATCH", &set, &json!({"callee_in": [], "name": "uk"})).await;
     assert_eq!((&changed.body["callee_in"], &changed.body["name"]), (&json!([]), &json!("uk")));
     assert_eq!(world.ask(own, "DELETE", &path, &Value::Null).await.status, StatusCode::NO_CONTENT);
     assert_eq!(world.ask(own, "DELETE", &set, &Value::Null).await.status, StatusCode::NO_CONTENT);
     assert_eq!(world.ask(own, "GET", &path, &Value::Null).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_countries_are_there() {
+    let world = World::new().await;
+    let all = world.must("GET", "/api/v1/countries?fields=code,prefixes", Value::Null).await;
+    assert_eq!(all["items"].as_array().map(Vec::len), Some(252));
+    let spain = world.ask(Some(&world.company_admins[0]), "GET", "/api/v1/countries/es", &Value::Null).await;
+    assert_eq!((&spain.body["prefixes"], &spain.body["time_zones"][0]), (&json!(["+34"]), &json!("Europe/Madrid")));
+    let nowhere = world.ask(Some(&world.platform), "GET", "/api/v1/countries/XX", &Value::Null).await;
+    assert_eq!(nowhere.status, StatusCode::NOT_FOUND);
+    // Each zone is one that a company may name.
+    for country in model::Country::all() {
+        for zone in &country.zones {
+            assert!(policy::is_zone(zone), "{} has no zone {zone}", country.code);
+        }
+    }
 }
 
 #[tokio::test]
@@ -150,6 +173,12 @@ async fn a_refusal_names_the_field() {
             "translation-sets",
             json!({"name": "x", "numbering": {"country_code": "x", "international_prefix": "00"}}),
             "numbering",
+        ),
+        ("translation-sets", json!({"name": "x", "numbering": {"country": "XX"}}), "numbering.country"),
+        (
+            "translation-sets",
+            json!({"name": "x", "numbering": {"country_code": "49"}}),
+            "numbering.international_prefix",
         ),
         ("translation-sets", json!({"name": "x", "callee_out": [{"pattern": "(", "replacement": ""}]}), "callee_out"),
         ("translation-sets", json!({"name": "x", "caller_in": [{"pattern": "1", "replacement": r"\1"}]}), "caller_in"),

@@ -9,6 +9,7 @@ mod billing;
 mod cause;
 mod cdr;
 mod cidr;
+mod country;
 mod directory;
 mod event;
 mod flow;
@@ -49,6 +50,7 @@ pub use billing::{
 pub use cause::{Cause, CauseInfo, Severity};
 pub use cdr::{CallRecord, Cdr, EndedBy, LegRole, MediaQuality};
 pub use cidr::{Cidr, CidrError};
+pub use country::Country;
 pub use directory::{
     Account, Brand, Company, Ddi, DefaultVerdict, DigestAlgorithm, Directory, Extension, Ha1, LookupError,
     ResourceList, RouteTarget, Tenant,

@@ -1,8 +1,8 @@
-//! `translation list`, `show`, `add`, `remove`.
+//! `translation list`, `show`, `add`, `remove`; `country list`, `show`.
 
 use super::remote::{Remote, json};
 use super::table::{rows, table, text};
-use crate::cli_translation::{Numbering, Translation};
+use crate::cli_translation::{Country, Numbering, Translation};
 use crate::exit::Failure;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -56,15 +56,72 @@ pub(super) async fn run(remote: &Remote, command: &Translation) -> Result<String
     }
 }
 
+/// What is said of the country; the server knows the rest of one of two letters.
 fn numbered(numbering: &Numbering) -> Option<Value> {
     let Numbering { country, international, national, area, length } = numbering;
-    Some(json!({
-        "country_code": country.as_ref()?,
-        "international_prefix": international.as_ref()?,
-        "national_prefix": national.as_deref().unwrap_or_default(),
-        "area_code": area.as_deref().unwrap_or_default(),
-        "national_length": length,
-    }))
+    let country = country.as_deref()?;
+    let mut facts = serde_json::Map::new();
+    let by = if country.bytes().all(|b| b.is_ascii_digit()) { "country_code" } else { "country" };
+    facts.insert(by.to_owned(), json!(country));
+    for (field, said) in [
+        ("international_prefix", json!(international)),
+        ("national_prefix", json!(national)),
+        ("area_code", json!(area)),
+        ("national_length", json!(length)),
+    ] {
+        if !said.is_null() {
+            facts.insert(field.to_owned(), said);
+        }
+    }
+    Some(Value::Object(facts))
+}
+
+pub(super) async fn country(remote: &Remote, command: &Country) -> Result<String, Failure> {
+    let list = |value: &Value, between: &str| {
+        value.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(between)
+    };
+    match command {
+        Country::List => {
+            let all = remote.list("/countries", &[], usize::MAX).await?;
+            if remote.json {
+                return Ok(json(&Value::Array(all)));
+            }
+            let cells: Vec<Vec<String>> = all
+                .iter()
+                .map(|country| {
+                    let zone = country["time_zones"][0].as_str().unwrap_or_default().to_owned();
+                    vec![
+                        text(country, "code"),
+                        text(country, "name"),
+                        shortened(&list(&country["prefixes"], " ")),
+                        zone,
+                    ]
+                })
+                .collect();
+            Ok(table(&["CODE", "NAME", "NUMBERS", "TIME ZONE"], &cells, "No countries."))
+        }
+        Country::Show { code } => {
+            let found = remote.get(&format!("/countries/{code}"), &[]).await?;
+            if remote.json {
+                return Ok(json(&found));
+            }
+            let facts = ["code", "name", "calling_code", "international_prefix", "national_prefix", "national_length"];
+            let mut cells: Vec<Vec<String>> =
+                facts.iter().map(|fact| vec![(*fact).to_owned(), text(&found, fact)]).collect();
+            cells.push(vec!["prefixes".to_owned(), list(&found["prefixes"], " ")]);
+            cells.push(vec!["time_zones".to_owned(), list(&found["time_zones"], " ")]);
+            Ok(table(&["FACT", "VALUE"], &cells, "Nothing is known."))
+        }
+    }
+}
+
+/// So much of a list as a table has room for.
+fn shortened(list: &str) -> String {
+    const ROOM: usize = 24;
+    match list.char_indices().nth(ROOM) {
+        Some((end, _)) => format!("{}..", &list[..end]),
+        None => list.to_owned(),
+    }
 }
 
 /// `LIST:PATTERN=REPLACEMENT`; the last `=` divides, for a replacement has none.
@@ -94,6 +151,22 @@ fn rules_of(set: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_country_is_named_by_letters_or_by_its_code() {
+        let said = |country: &str, area: Option<&str>| Numbering {
+            country: Some(country.to_owned()),
+            international: None,
+            national: None,
+            area: area.map(str::to_owned),
+            length: None,
+        };
+        assert_eq!(numbered(&said("DE", Some("30"))), Some(json!({ "country": "DE", "area_code": "30" })));
+        assert_eq!(numbered(&said("49", None)), Some(json!({ "country_code": "49" })));
+        assert_eq!(numbered(&Numbering { country: None, ..said("", None) }), None);
+        assert_eq!(shortened("+44"), "+44");
+        assert_eq!(shortened(&"+1204 ".repeat(9)).len(), 26);
+    }
 
     #[test]
     fn a_rule_is_read_or_refused() {

@@ -77,6 +77,11 @@ fn tenants_carriers_and_numbers_are_set_up_from_the_command_line() {
     demo.client(&[&["translation", "add", "german", "--brand", "second"], &german[..]].concat());
     assert!(demo.client(&["translation", "show", "german"]).contains("callee-out"));
     let rule = r"callee-out:^\+49(.*)$=0\1";
+    demo.client(&["translation", "add", "spanish", "--brand", "second", "--country", "ES"]);
+    assert!(demo.client(&["translation", "show", "spanish"]).contains(r"+34\1"));
+    assert!(demo.client(&["country", "list"]).contains("Europe/Madrid"));
+    assert!(demo.client(&["country", "show", "gg"]).contains("+441481"));
+    assert_eq!(demo.refused(&["country", "show", "xx"]).0, 1);
     demo.client(&["translation", "add", "own", "--brand", "second", "--rule", rule]);
     assert!(demo.client(&["translation", "show", "own"]).contains(r"0\1"));
     assert_eq!(demo.refused(&["translation", "add", "bad", "--brand", "second", "--rule", "x"]).0, 2);

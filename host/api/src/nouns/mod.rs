@@ -9,6 +9,7 @@ pub(crate) mod brands;
 pub(crate) mod calls;
 pub(crate) mod cdrs;
 pub(crate) mod companies;
+pub(crate) mod countries;
 pub(crate) mod ddis;
 pub(crate) mod events;
 pub(crate) mod extensions;

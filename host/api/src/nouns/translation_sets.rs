@@ -7,7 +7,7 @@ use crate::{Api, auth::Caller};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use model::{NumberingPlan, RuleList, TranslationLists, TranslationRule, TranslationSetId};
+use model::{Country, NumberingPlan, RuleList, TranslationLists, TranslationRule, TranslationSetId};
 use serde::{Deserialize, Serialize};
 use store::NewTranslationSet;
 use utoipa::ToSchema;
@@ -69,17 +69,19 @@ impl From<model::TranslationSet> for TranslationSet {
     }
 }
 
-/// How numbers are written in a country, and perhaps in one area of it: the lists are made from it.
+/// How numbers are written in a country, and perhaps in one area of it: the lists are made from it. What is not named is
+/// as in `country`; without one, `country_code` and `international_prefix` are needed.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Numbering {
+    /// Two letters (ISO 3166), as in `/countries`: `DE`.
+    country: Option<String>,
     /// Without `+`: `49`.
-    country_code: String,
+    country_code: Option<String>,
     /// What is dialled before a number of another country: `00`.
-    international_prefix: String,
+    international_prefix: Option<String>,
     /// What is dialled before a number of another area: `0`; else nothing.
-    #[serde(default)]
-    national_prefix: String,
+    national_prefix: Option<String>,
     /// The area whose numbers are dialled without it; else none.
     #[serde(default)]
     area_code: String,
@@ -89,14 +91,29 @@ pub(crate) struct Numbering {
 
 impl Numbering {
     fn lists(self) -> Result<TranslationLists, Problem> {
-        let plan = NumberingPlan {
-            country_code: self.country_code,
-            international_prefix: self.international_prefix,
-            national_prefix: self.national_prefix,
-            area_code: self.area_code,
-            national_length: self.national_length,
-        };
+        let plan = self.plan()?;
         plan.lists().map_err(|e| Problem::field("numbering", e.to_string()))
+    }
+
+    fn plan(self) -> Result<NumberingPlan, Problem> {
+        let unknown = |code: &str| Problem::field("numbering.country", format!("there is no country {code:?}"));
+        let country = self.country.map(|code| Country::of_code(&code).ok_or_else(|| unknown(&code))).transpose()?;
+        let known = country.map(|country| country.numbering(""));
+        let fact = |field: &str, said: Option<String>, known: Option<String>| {
+            said.or(known).ok_or_else(|| Problem::field(field, "name it, or a country"))
+        };
+        let of = |fact: fn(&NumberingPlan) -> &String| known.as_ref().map(|plan| fact(plan).clone());
+        Ok(NumberingPlan {
+            country_code: fact("numbering.country_code", self.country_code, of(|p| &p.country_code))?,
+            international_prefix: fact(
+                "numbering.international_prefix",
+                self.international_prefix,
+                of(|p| &p.international_prefix),
+            )?,
+            national_prefix: self.national_prefix.or(of(|p| &p.national_prefix)).unwrap_or_default(),
+            area_code: self.area_code,
+            national_length: self.national_length.or(known.as_ref().and_then(|plan| plan.national_length)),
+        })
     }
 }
 
