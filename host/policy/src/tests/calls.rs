@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::{
-    DaySpending, Direction, Origin, company_may_call, conditional, emergency, emergency_plan, forward, full,
-    goes_to_assistant, may_call, order, outgoing_ddi, ring_at_most, what_happened,
+    Direction, Origin, company_may_call, conditional, emergency, emergency_plan, forward, full, goes_to_assistant,
+    may_call, order, outgoing_ddi, ring_at_most, what_happened,
 };
 use core::time::Duration;
 use model::{
     Assistant, Calendar, CallAcl, CallAclRule, Cause, CauseInfo, Condition, ConditionalRoute, EmergencyNumber,
-    Endpoint, Forward, ForwardFrom, ForwardWhen, HuntGroup, HuntMember, HuntParty, HuntStrategy, IdSource, Instant,
-    MatchList, Permission, RouteLock, RuleBody, Way,
+    Endpoint, Forward, ForwardFrom, ForwardWhen, HuntGroup, HuntMember, HuntParty, HuntStrategy, IdSource, MatchList,
+    Permission, RouteLock, RuleBody, Way,
 };
 
 fn prefixes(all: &[&str]) -> RuleBody {
@@ -146,22 +146,6 @@ fn one_full_level_is_enough() {
         assert_eq!(full(direction, &[(10, Some(10)), (3, Some(4))]), Some(cause));
         assert_eq!(full(direction, &[(0, Some(0))]), Some(cause));
     }
-}
-
-/// Scenario 10: the cap is reached during a call, and raising it counts at once; the day is the tenant's.
-#[test]
-fn a_day_cap_counts_the_tenants_day_and_opens_when_it_is_raised() {
-    let at = |unix_s: u64| Instant::from_unix_nanos(unix_s * 1_000_000_000);
-    let madrid = Some("Europe/Madrid");
-    // 2026-11-22 22:59:59 UTC is the last second of that day in Madrid.
-    let (evening, late, next) = (at(1_795_380_000), at(1_795_388_399), at(1_795_388_400));
-    let spent = DaySpending::new(madrid, evening).spend(madrid, evening, 600_000).spend(madrid, late, 500_000);
-    assert!(spent.is_reached(madrid, late, Some(1_000_000)));
-    assert!(!spent.is_reached(madrid, late, Some(2_000_000)), "raised");
-    assert!(!spent.is_reached(madrid, late, None), "none");
-    assert!(!spent.is_reached(madrid, next, Some(1_000_000)), "a new day in Madrid");
-    assert_eq!(spent.spent(None, next), 1_100_000, "by UTC it is still the same day");
-    assert_eq!(spent.spend(madrid, next, 7).spent(madrid, next), 7);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! What is dialled, which number a carrier's call is for, and which number is shown.
 
 use super::*;
-use crate::{Candidate, Dialled, chosen, classify, external, inbound_ddi, shown_to};
+use crate::{Dialled, chosen, classify, external, shown_to};
 use model::{
-    BrandId, Company, CompanyKind, Ddi, DdiChoice, DdiId, MatchList, NumberingPlan, OutgoingDdiRule, OutgoingDdiRules,
-    RouteTarget, RuleBody, RuleList, TranslationLists, TranslationRule, TranslationSet, TranslationSetId, TrunkId,
+    BrandId, Company, CompanyKind, DdiChoice, MatchList, NumberingPlan, OutgoingDdiRule, OutgoingDdiRules, RuleBody,
+    TranslationLists, TranslationSet, TranslationSetId,
 };
 
 fn spain() -> TranslationLists {
@@ -48,40 +48,6 @@ fn what_is_dialled_is_a_star_code_the_companys_own_or_a_public_number() {
         assert_eq!(ask(kind, translation, dialled), found, "{kind:?} {dialled}");
     }
     assert_eq!(external(&super::numbers::spain(), "0044207946000012345678"), None, "too long");
-}
-
-fn ddi(id: i64, e164: &str) -> Ddi {
-    let target = RouteTarget::Account("1001".to_owned());
-    Ddi {
-        id: DdiId(id),
-        company: COMPANY,
-        e164: e164.to_owned(),
-        target,
-        call_filter: None,
-        record: model::DdiRecording::None,
-    }
-}
-
-/// Scenarios 1 and 2, and the replies of the appendix: 403 for nobody's trunk, 404 for nobody's number.
-#[test]
-fn the_first_candidate_that_knows_the_number_wins_unless_it_is_bound_to_another() {
-    let strip = TranslationRule { pattern: "^7(.*)$".to_owned(), replacement: "+\\1".to_owned() };
-    let prefixed = TranslationLists { callee_in: RuleList::new(vec![strip]).unwrap(), ..TranslationLists::default() };
-    let (national, numbers) = (spain(), [ddi(1, "+34944048182"), ddi(2, "+944048182")]);
-    let candidate = |trunk, brand, lists| Candidate { trunk: TrunkId(trunk), brand: BrandId(brand), lists };
-    let candidates = [candidate(1, 1, &national), candidate(2, 2, &prefixed), candidate(3, 1, &national)];
-    // The first is brand 1's and bound to trunk 3, the second brand 2's.
-    let known = |brand: BrandId, e164: &str| {
-        let of = |n: &Ddi| if n.id == DdiId(1) { (BrandId(1), Some(TrunkId(3))) } else { (BrandId(2), None) };
-        numbers.iter().find(|n| n.e164 == e164 && of(n).0 == brand).map(|n| (n, of(n).1))
-    };
-    let found =
-        |among: &[Candidate<'_>], dialled: &str| inbound_ddi(among, dialled, &known).map(|f| (f.ddi.id, f.trunk));
-    assert_eq!(found(&candidates, "944048182"), Ok((DdiId(1), TrunkId(3))), "bound to the other one");
-    assert_eq!(found(&candidates[..2], "944048182"), Ok((DdiId(1), TrunkId(1))), "which is not a candidate here");
-    assert_eq!(found(&candidates, "7944048182"), Ok((DdiId(2), TrunkId(2))), "the same address, another brand's form");
-    assert_eq!(found(&candidates, "900"), Err(404));
-    assert_eq!(found(&[], "944048182"), Err(403));
 }
 
 /// Outgoing DDI rules (4.1, 4.2): own, company's, by list, by prefix; what is not the company's is not shown.
