@@ -13,8 +13,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Calls in the test, and a second.
-const CALLS: u32 = 500;
-const RATE: u32 = 20;
+const CALLS: u32 = 2_500;
+const RATE: u32 = 100;
 
 /// A server of the test's own, on a socket in a folder of its own.
 struct Postgres {
