@@ -111,6 +111,39 @@ mod tests {
             .collect();
         assert!(silent.is_empty(), "{silent:?}");
     }
+
+    /// Two types of one name would be one schema in the document, and the other's clients would read the wrong thing.
+    #[test]
+    fn no_two_types_share_a_name() {
+        fn sources(dir: &std::path::Path, found: &mut Vec<String>) {
+            for entry in std::fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => sources(&path, found),
+                    false => found.push(std::fs::read_to_string(path).unwrap()),
+                }
+            }
+        }
+        let mut files = Vec::new();
+        sources(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut files);
+        let mut names = Vec::new();
+        for file in &files {
+            for derived in file.split("#[derive(").skip(1).filter(|text| {
+                text.split(")]").next().is_some_and(|list| list.split(", ").any(|name| name == "ToSchema"))
+            }) {
+                let said = derived.split("#[schema(as = ").nth(1).and_then(|rest| rest.split([')', ',']).next());
+                let head = derived.split(['{', ';']).next().unwrap_or_default();
+                let own = head.split_whitespace().skip_while(|word| !["struct", "enum"].contains(word)).nth(1);
+                let own = own.map(|name| name.split(['<', '(']).next().unwrap_or_default());
+                names.extend(said.filter(|_| head.contains("#[schema(as = ")).or(own).map(str::to_owned));
+            }
+        }
+        assert!(names.len() > 50, "{names:?}");
+        names.sort();
+        let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| &pair[0]).collect();
+        assert!(twice.is_empty(), "name one of them by #[schema(as = ..)]: {twice:?}");
+    }
+
     #[test]
     fn every_reference_leads_somewhere() {
         fn references<'a>(it: &'a serde_json::Value, found: &mut Vec<&'a str>) {

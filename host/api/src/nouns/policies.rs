@@ -21,6 +21,7 @@ pub(crate) struct Policy {
 /// How its phones register.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = RegistrationPolicy)]
 pub(crate) struct Registration {
     /// Shortest registration granted, in seconds, 1 to 3600; null = the switch's limit.
     min_s: Option<u32>,

@@ -19,6 +19,7 @@ const BRANDS: &str = "Translation sets are for a brand's operator.";
 /// One rule: the first of its list whose pattern matches rewrites the number.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TranslationRule)]
 pub(crate) struct Rule {
     /// A regular expression without look-around and back-references.
     pattern: String,

@@ -97,6 +97,7 @@ impl From<Server> for model::TrunkServer {
 /// A registration with the carrier.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TrunkRegistration)]
 pub(crate) struct Registration {
     /// The user part of the address of record.
     user: String,
