@@ -134,7 +134,7 @@ statements! { "directory";
     RULES_OF = of!(rules!(), "company_id");
     STAND = "SELECT c.version, (SELECT MAX(l.mark) FROM change_log l WHERE l.version = c.version) AS mark FROM changes c";
     MARK = "SELECT MAX(mark) AS mark FROM change_log WHERE version = $1";
-    SINCE = "SELECT DISTINCT noun, row_id, brand_id, company_id FROM change_log WHERE version > $1 LIMIT $2";
+    SINCE = "SELECT noun, row_id, brand_id, company_id FROM change_log WHERE version > $1 ORDER BY version LIMIT $2";
 }
 
 /// A noun of the directory; those that others name come before them.
