@@ -9,6 +9,7 @@ mod install;
 mod languages;
 mod purity;
 mod run;
+mod scale;
 mod soap;
 mod steps;
 
@@ -22,6 +23,7 @@ const USAGE: &str = "cargo xtask COMMAND
   sim [ARGS]      the simulation: --seeds N, --from SEED
   purity          build floors 0-4 for wasm32-unknown-unknown and check that nothing is imported
   load [ARGS]     sipp load against the switch; --list names the scenarios
+  scale [ARGS]    a large platform: memory, start, change to live, API times; --url postgres://... for PostgreSQL
   bench           the criterion benchmarks of the hot paths
   dist [--plain]  the binary that is shipped, trained by its own load (target/dist/strowger)
   install         only install what the tests need
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Some("sim") => run::sim(rest),
         Some("purity") => purity::check(),
         Some("load") => run::load(rest),
+        Some("scale") => scale::run(rest),
         Some("bench") => run::bench(rest),
         Some("dist") => dist::build(rest),
         Some("install") => install::everything(),

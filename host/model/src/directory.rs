@@ -2,7 +2,8 @@
 
 use crate::{
     AccountId, AccountRules, BrandId, BrandRules, CompanyId, CompanyKind, CompanyPolicy, CompanyRules, Countries,
-    DdiId, DdiRecording, ExtensionId, Handling, Hooks, MediaPath, MediaSecurity, RuleBody, RuleKind, Signer, Way,
+    DdiId, DdiRecording, ExtensionId, Handling, Hooks, MediaPath, MediaSecurity, Rule, RuleId, RuleKind, SharedMap,
+    Signer, Way,
 };
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
@@ -234,30 +235,37 @@ pub enum LookupError {
     },
 }
 
+/// A key within a company.
+pub(crate) type Named = (CompanyId, Box<str>);
+
 /// The snapshot of every tenant of this node.
 ///
 /// # Invariants
-/// Immutable once built; every account, extension and DDI belongs to a company that is present, and every company to
-/// a brand that is present. Every lookup below the domain takes the company first.
+/// Immutable once shared: whoever changes one changes a copy, which has in common with the first all that stayed. Every
+/// account, extension and DDI belongs to a company that is present, and every company to a brand that is present. Every
+/// lookup below the domain takes the company first. What is found by a name or number is also found by its row.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
-    version: u64,
-    brands: BTreeMap<BrandId, Arc<Brand>>,
-    companies: BTreeMap<CompanyId, Arc<Company>>,
-    domains: BTreeMap<String, CompanyId>,
-    accounts: BTreeMap<(CompanyId, String), Arc<Account>>,
-    accounts_by_id: BTreeMap<AccountId, Arc<Account>>,
-    direct: BTreeMap<SocketAddr, Arc<Account>>,
-    extensions: BTreeMap<(CompanyId, String), Arc<Extension>>,
-    ddis: BTreeMap<String, Arc<Ddi>>,
-    pub(crate) trunks: crate::trunk::TrunkTable,
-    lists: BTreeMap<(CompanyId, String), Arc<ResourceList>>,
-    hooks: Hooks,
-    policies: BTreeMap<CompanyId, Arc<CompanyPolicy>>,
+    pub(crate) version: u64,
+    pub(crate) brands: SharedMap<BrandId, Arc<Brand>>,
+    pub(crate) companies: SharedMap<CompanyId, Arc<Company>>,
+    pub(crate) domains: SharedMap<Box<str>, CompanyId>,
+    pub(crate) accounts: SharedMap<Named, Arc<Account>>,
+    pub(crate) accounts_by_id: SharedMap<AccountId, Arc<Account>>,
+    pub(crate) direct: SharedMap<SocketAddr, Arc<Account>>,
+    pub(crate) extensions: SharedMap<Named, Arc<Extension>>,
+    pub(crate) extensions_by_id: SharedMap<ExtensionId, Arc<Extension>>,
+    pub(crate) ddis: SharedMap<Box<str>, Arc<Ddi>>,
+    pub(crate) ddis_by_id: SharedMap<DdiId, Arc<Ddi>>,
+    pub(crate) trunks: Arc<crate::trunk::TrunkTable>,
+    pub(crate) lists: Arc<BTreeMap<(CompanyId, String), Arc<ResourceList>>>,
+    hooks: Arc<Hooks>,
+    pub(crate) policies: SharedMap<CompanyId, Arc<CompanyPolicy>>,
     countries: Arc<Countries>,
-    signers: BTreeMap<BrandId, Arc<dyn Signer>>,
-    pub(crate) rules: BTreeMap<(CompanyId, RuleKind, String), RuleBody>,
-    pub(crate) brand_rules: BTreeMap<BrandId, BrandRules>,
+    signers: Arc<BTreeMap<BrandId, Arc<dyn Signer>>>,
+    pub(crate) rules: SharedMap<(CompanyId, RuleKind, Box<str>), Arc<Rule>>,
+    pub(crate) rules_by_id: SharedMap<RuleId, Arc<Rule>>,
+    pub(crate) brand_rules: SharedMap<BrandId, Arc<BrandRules>>,
 }
 
 impl Directory {
@@ -274,37 +282,20 @@ impl Directory {
         ddis: Vec<Ddi>,
     ) -> Result<Directory, LookupError> {
         let mut d = Directory { version, ..Directory::default() };
-        d.brands = brands.into_iter().map(|b| (b.id, Arc::new(b))).collect();
-        for company in companies {
-            if !d.brands.contains_key(&company.brand) {
-                return Err(LookupError::Dangling { what: "company", id: company.id.0, missing: "brand" });
-            }
-            d.domains.insert(company.domain.to_ascii_lowercase(), company.id);
-            d.companies.insert(company.id, Arc::new(company));
+        for brand in brands {
+            d.put_brand(brand);
         }
-        let known = |d: &Directory, what, id: i64, company: CompanyId| {
-            if d.companies.contains_key(&company) {
-                Ok(())
-            } else {
-                Err(LookupError::Dangling { what, id, missing: "company" })
-            }
-        };
+        for company in companies {
+            d.put_company(company)?;
+        }
         for account in accounts {
-            known(&d, "account", account.id.0, account.company)?;
-            let account = Arc::new(account);
-            if let Some(direct) = account.direct {
-                d.direct.insert(direct, Arc::clone(&account));
-            }
-            d.accounts_by_id.insert(account.id, Arc::clone(&account));
-            d.accounts.insert((account.company, account.username.clone()), account);
+            d.put_account(account)?;
         }
         for extension in extensions {
-            known(&d, "extension", extension.id.0, extension.company)?;
-            d.extensions.insert((extension.company, extension.number.clone()), Arc::new(extension));
+            d.put_extension(extension)?;
         }
         for ddi in ddis {
-            known(&d, "ddi", ddi.id.0, ddi.company)?;
-            d.ddis.insert(ddi.e164.clone(), Arc::new(ddi));
+            d.put_ddi(ddi)?;
         }
         Ok(d)
     }
@@ -314,11 +305,12 @@ impl Directory {
     /// # Errors
     /// [`LookupError::Dangling`] when a list's company is missing; the list has no row of its own, so its id is 0.
     pub fn with_lists(mut self, lists: Vec<ResourceList>) -> Result<Directory, LookupError> {
+        let known = Arc::make_mut(&mut self.lists);
         for list in lists {
-            if !self.companies.contains_key(&list.company) {
+            if self.companies.get(&list.company).is_none() {
                 return Err(LookupError::Dangling { what: "list", id: 0, missing: "company" });
             }
-            self.lists.insert((list.company, list.name.clone()), Arc::new(list));
+            known.insert((list.company, list.name.clone()), Arc::new(list));
         }
         Ok(self)
     }
@@ -332,7 +324,7 @@ impl Directory {
     /// The same snapshot with what is bound at points that the switch asks only where somebody listens.
     #[must_use]
     pub fn with_hooks(self, hooks: Hooks) -> Directory {
-        Directory { hooks, ..self }
+        Directory { hooks: Arc::new(hooks), ..self }
     }
 
     /// Which tenants have such bindings.
@@ -358,7 +350,7 @@ impl Directory {
     /// With the keys of these brands; the others sign nothing.
     #[must_use]
     pub fn with_signers(mut self, signers: BTreeMap<BrandId, Arc<dyn Signer>>) -> Directory {
-        self.signers = signers;
+        self.signers = Arc::new(signers);
         self
     }
 
@@ -404,7 +396,7 @@ impl Directory {
     pub fn company_by_domain(&self, domain: &str) -> Option<&Arc<Company>> {
         let id = match self.domains.get(domain) {
             Some(id) => id,
-            None => self.domains.get(&domain.to_ascii_lowercase())?,
+            None => self.domains.get(domain.to_ascii_lowercase().as_str())?,
         };
         self.companies.get(id)
     }
@@ -412,13 +404,18 @@ impl Directory {
     /// An enabled account of a company by user name.
     #[must_use]
     pub fn account(&self, company: CompanyId, username: &str) -> Option<&Arc<Account>> {
-        self.accounts.get(&(company, username.to_owned())).filter(|a| a.enabled)
+        self.accounts.find(|(c, name)| (*c, &**name).cmp(&(company, username))).filter(|a| a.enabled)
     }
 
     /// The enabled accounts of a company, by user name.
     pub fn accounts_of(&self, company: CompanyId) -> impl Iterator<Item = &Arc<Account>> {
-        let of = self.accounts.range((company, String::new())..).take_while(move |((c, _), _)| *c == company);
-        of.map(|(_, account)| account).filter(|a| a.enabled)
+        self.every_account_of(company).filter(|a| a.enabled)
+    }
+
+    /// The accounts of a company, enabled or not, by user name.
+    pub(crate) fn every_account_of(&self, company: CompanyId) -> impl Iterator<Item = &Arc<Account>> {
+        let of = self.accounts.starting(move |(c, _)| c.cmp(&company)).take_while(move |((c, _), _)| *c == company);
+        of.map(|(_, account)| account)
     }
 
     /// An account by row, enabled or not.
@@ -436,20 +433,24 @@ impl Directory {
     /// Whether an enabled account with direct connectivity is at this address, at whatever port.
     #[must_use]
     pub fn is_direct(&self, address: IpAddr) -> bool {
-        let ports = SocketAddr::new(address, 0)..=SocketAddr::new(address, u16::MAX);
-        self.direct.range(ports).any(|(_, account)| account.enabled)
+        self.at(address).any(|account| account.enabled)
     }
 
     /// The companies whose enabled accounts with direct connectivity are at this address.
     pub(crate) fn directs_at(&self, address: IpAddr) -> impl Iterator<Item = CompanyId> {
-        let ports = SocketAddr::new(address, 0)..=SocketAddr::new(address, u16::MAX);
-        self.direct.range(ports).filter(|(_, account)| account.enabled).map(|(_, account)| account.company)
+        self.at(address).filter(|account| account.enabled).map(|account| account.company)
+    }
+
+    fn at(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Account>> {
+        let (first, last) = (SocketAddr::new(address, 0), SocketAddr::new(address, u16::MAX));
+        let here = self.direct.starting(move |known| known.cmp(&first)).take_while(move |(known, _)| **known <= last);
+        here.map(|(_, account)| account)
     }
 
     /// An extension of a company.
     #[must_use]
     pub fn extension(&self, company: CompanyId, number: &str) -> Option<&Arc<Extension>> {
-        self.extensions.get(&(company, number.to_owned()))
+        self.extensions.find(|(c, name)| (*c, &**name).cmp(&(company, number)))
     }
 
     /// A DDI of the platform; the caller must check its company before showing it to a tenant.
@@ -462,6 +463,11 @@ impl Directory {
     #[must_use]
     pub fn accounts_len(&self) -> usize {
         self.accounts_by_id.len()
+    }
+
+    /// The brands, by id.
+    pub fn brands(&self) -> impl Iterator<Item = &Arc<Brand>> {
+        self.brands.values()
     }
 
     /// The companies, by id.

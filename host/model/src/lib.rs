@@ -11,6 +11,7 @@ mod cdr;
 mod cidr;
 mod country;
 mod directory;
+mod edit;
 mod event;
 mod flow;
 mod headers;
@@ -29,6 +30,7 @@ mod recording;
 mod resolve;
 mod rules;
 mod shards;
+mod shared;
 mod stir;
 mod summons;
 mod time;
@@ -55,6 +57,7 @@ pub use directory::{
     Account, Brand, Company, Ddi, DefaultVerdict, DigestAlgorithm, Directory, Extension, Ha1, LookupError,
     ResourceList, RouteTarget, Tenant,
 };
+pub use edit::{Holder, Row, RowId};
 pub use event::{BindingGone, CallEvent, CallSnapshot, Explained, LegSnapshot, LegState, TrunkChange};
 pub use flow::{ConnectionId, Flow, TlsName, Transmit, Transport};
 pub use headers::HeaderPolicy;
@@ -85,6 +88,7 @@ pub use rules::{
     Rule, RuleBody, RuleKind, Schedule, ServiceCodes, Span, StarService, Used, Way, Weekdays, dialled_service,
 };
 pub use shards::Shards;
+pub use shared::SharedMap;
 pub use stir::{Attestation, IdentityFailure, ProofQuestion, SIGNATURE_BYTES, Signer, TrunkStir, Verify, Vouched};
 pub use summons::Summons;
 pub use time::Instant;

@@ -170,11 +170,11 @@ impl Trunk {
 /// # Invariants
 /// Every trunk's brand is in the directory and its set, if any, is of the same brand. `lengths` holds each prefix
 /// length of `sources`, longest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct TrunkTable {
-    trunks: BTreeMap<TrunkId, Arc<Trunk>>,
+    pub(crate) trunks: BTreeMap<TrunkId, Arc<Trunk>>,
     by_name: BTreeMap<(BrandId, String), TrunkId>,
-    sets: BTreeMap<TranslationSetId, Arc<TranslationSet>>,
+    pub(crate) sets: BTreeMap<TranslationSetId, Arc<TranslationSet>>,
     sources: BTreeMap<IpNet, Vec<(Option<SocketAddr>, TrunkId)>>,
     lengths_v4: Vec<u8>,
     lengths_v6: Vec<u8>,
@@ -186,24 +186,13 @@ impl Directory {
     /// # Errors
     /// [`LookupError::Dangling`] when a row names a brand or a set that is missing or another brand's.
     pub fn with_trunks(mut self, sets: Vec<TranslationSet>, trunks: Vec<Trunk>) -> Result<Directory, LookupError> {
-        let mut table = TrunkTable::default();
+        self.trunks = Arc::default();
         for set in sets {
-            if self.brand(set.brand).is_none() {
-                return Err(LookupError::Dangling { what: "translation set", id: set.id.0, missing: "brand" });
-            }
-            table.sets.insert(set.id, Arc::new(set));
+            self.put_translation_set(set)?;
         }
         for trunk in trunks {
-            let dangling = |missing| LookupError::Dangling { what: "trunk", id: trunk.id.0, missing };
-            if self.brand(trunk.brand).is_none() {
-                return Err(dangling("brand"));
-            }
-            if trunk.translation.is_some_and(|id| table.sets.get(&id).is_none_or(|s| s.brand != trunk.brand)) {
-                return Err(dangling("translation set"));
-            }
-            table.insert(trunk);
+            self.put_trunk(trunk)?;
         }
-        self.trunks = table;
         Ok(self)
     }
 
@@ -267,8 +256,10 @@ impl Directory {
 const CARRIER_PREFIX_MIN: (u8, u8) = (8, 16);
 
 impl TrunkTable {
-    fn insert(&mut self, trunk: Trunk) {
+    /// Puts a trunk in, in place of the one of its row.
+    pub(crate) fn insert(&mut self, trunk: Trunk) {
         let id = trunk.id;
+        self.remove(id);
         for source in &trunk.sources {
             let network = source.network.trunc();
             let lengths = if network.addr().is_ipv4() { &mut self.lengths_v4 } else { &mut self.lengths_v6 };
@@ -276,10 +267,39 @@ impl TrunkTable {
                 lengths.push(network.prefix_len());
                 lengths.sort_unstable_by(|a, b| b.cmp(a));
             }
-            self.sources.entry(network).or_default().push((source.listener, id));
+            let here = self.sources.entry(network).or_default();
+            here.push((source.listener, id));
+            // In the order of rows, whichever came first.
+            here.sort_unstable_by_key(|(listener, id)| (*id, *listener));
         }
         self.by_name.insert((trunk.brand, trunk.name.clone()), id);
         self.trunks.insert(id, Arc::new(trunk));
+    }
+
+    /// Takes a trunk out.
+    pub(crate) fn remove(&mut self, id: TrunkId) {
+        let Some(trunk) = self.trunks.remove(&id) else { return };
+        let name = (trunk.brand, trunk.name.clone());
+        // Another row may have its name by now.
+        if self.by_name.get(&name) == Some(&id) {
+            self.by_name.remove(&name);
+        }
+        for source in &trunk.sources {
+            let network = source.network.trunc();
+            let Some(here) = self.sources.get_mut(&network) else { continue };
+            here.retain(|(_, of)| *of != id);
+            if !here.is_empty() {
+                continue;
+            }
+            self.sources.remove(&network);
+            let same = |other: &IpNet| {
+                other.addr().is_ipv4() == network.addr().is_ipv4() && other.prefix_len() == network.prefix_len()
+            };
+            if !self.sources.keys().any(same) {
+                let lengths = if network.addr().is_ipv4() { &mut self.lengths_v4 } else { &mut self.lengths_v6 };
+                lengths.retain(|length| *length != network.prefix_len());
+            }
+        }
     }
 
     fn at(&self, remote: IpAddr, listener: SocketAddr) -> Vec<&Arc<Trunk>> {

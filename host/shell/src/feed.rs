@@ -3,45 +3,75 @@
 use crate::command::Command;
 use crate::countries::CountryFile;
 use crate::inboxes::Inboxes;
+use crate::loader::{Loader, Loading};
 use crate::proofs::Trust;
 use bundle::Manifest;
 use core::time::Duration;
-use model::{BrandId, Directory, PluginId};
+use model::{BrandId, Directory, Holder, PluginId, Signer};
 use plugin::{Artifact, BindingSpec, Digest, Grants, Point, Secret, TrialSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use store::{BoundPlugin, BoundTrial, Db, OpContext, StoreError};
-use tables::PrefixTable;
+use store::{BoundPlugin, BoundTrial, Db, Held, Image, News, OpContext, Stand, StoreError};
 use tokio::sync::watch;
 
 /// The first pause after the database failed; it doubles up to the longest.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 
+/// How often images that were replaced are looked at, as long as somebody still has one.
+const LET_GO_EVERY: Duration = Duration::from_secs(1);
+
 /// How far the feed is.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Applied {
     /// The store's change number that is live.
     pub(crate) version: u64,
+    /// The last question ([`Feed::asked`]) that came before what is live was read.
+    pub(crate) looked: u64,
     /// Why newer facts cannot be had; `None` while all is well.
     pub(crate) stale: Option<String>,
+    /// Tenants whose facts are older than the store's, because a row of theirs has no meaning.
+    pub(crate) held: Arc<BTreeMap<Holder, Held>>,
     /// Bindings that are not live, with the reason.
     pub(crate) broken: Vec<(String, String)>,
+    /// Brands of which prefix tables are being read.
+    pub(crate) loading: Loading,
+    /// How many times everything was read, and how many rows were read one by one.
+    pub(crate) read: ReadFigures,
+}
+
+/// What the feed has read since the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct ReadFigures {
+    /// Times that everything was read.
+    pub(crate) whole: u64,
+    /// Times that only changed rows were.
+    pub(crate) steps: u64,
+    /// Changed rows that were read.
+    pub(crate) rows: u64,
 }
 
 /// # Invariants
-/// `applied` moves only after the plugin host and the shard hold that version.
+/// `applied` moves only after the plugin host and the shards hold that version.
 pub(crate) struct Feed {
     pub(crate) db: Db,
     pub(crate) plugins: plugin::Host,
     pub(crate) inboxes: Inboxes,
     pub(crate) applied: watch::Sender<Applied>,
+    /// Moves with each question whether what is stored is live.
+    pub(crate) asked: watch::Receiver<u64>,
     /// Digests that do not compile, with the reason, so that each is tried and told once.
     pub(crate) refused: BTreeMap<String, String>,
-    /// The digest of each prefix table that is live, or that was no table.
-    pub(crate) tables: BTreeMap<(BrandId, String), String>,
+    /// What reads prefix tables.
+    pub(crate) tables: Loader,
+    /// The facts that are live, as the store gave them.
+    pub(crate) image: Image,
+    /// What signs for brands.
+    pub(crate) signers: BTreeMap<BrandId, Arc<dyn Signer>>,
     /// The facts that are live.
     pub(crate) live: watch::Sender<Arc<Directory>>,
+    /// Images that are not live any more and that somebody may still have.
+    pub(crate) replaced: Vec<Arc<Directory>>,
     /// Which country an address belongs to; looked at with each change of the store.
     pub(crate) countries: CountryFile,
     /// Who is believed about callers, and what signs for ours.
@@ -51,12 +81,15 @@ pub(crate) struct Feed {
 impl Feed {
     /// Follows the store until the shard is gone.
     pub(crate) async fn follow(mut self) {
-        let mut versions = self.db.watch();
+        let mut stands = self.db.watch();
+        let mut asked = self.asked.clone();
         let mut retry = RETRY_FIRST;
         loop {
-            let seen = *versions.borrow_and_update();
-            if seen > self.applied.borrow().version || self.applied.borrow().stale.is_some() {
-                match self.apply().await {
+            let (seen, question) = (*stands.borrow_and_update(), *asked.borrow_and_update());
+            let behind = seen != self.image.stand && seen != Stand::default();
+            let (looked, stale) = (self.applied.borrow().looked, self.applied.borrow().stale.is_some());
+            if behind || question > looked || stale {
+                match self.apply(question).await {
                     Ok(true) => retry = RETRY_FIRST,
                     Ok(false) => return,
                     Err(error) => {
@@ -68,7 +101,9 @@ impl Feed {
                 }
             }
             tokio::select! {
-                changed = versions.changed() => if changed.is_err() { return },
+                changed = stands.changed() => if changed.is_err() { return },
+                changed = asked.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(LET_GO_EVERY), if !self.replaced.is_empty() => self.let_go(),
                 () = self.inboxes.closed() => return,
             }
         }
@@ -81,58 +116,80 @@ impl Feed {
         self.applied.send_modify(|applied| applied.stale = Some(error.to_string()));
     }
 
-    /// What the store holds, with the operator's table of countries.
-    pub(crate) async fn directory(&mut self) -> Result<Directory, StoreError> {
-        let directory = self.db.directory().await?;
-        let signers = self.trust.take(&self.db.identities().every().await?);
-        Ok(directory.with_countries(self.countries.current().await).with_signers(signers))
+    /// What the store's facts are with what the node adds: the operator's table of countries, keys, hooks of plugins.
+    async fn complete(&mut self, directory: Directory) -> Arc<Directory> {
+        let directory = directory.with_countries(self.countries.current().await).with_signers(self.signers.clone());
+        Arc::new(directory.with_hooks(self.plugins.hooks()))
     }
 
-    /// Reads everything once and makes it live; whether the shard is still there.
-    async fn apply(&mut self) -> Result<bool, StoreError> {
-        let directory = self.directory().await?;
-        let version = directory.version();
-        self.load_tables().await?;
+    /// Reads everything for the first time, before there is a shard.
+    pub(crate) async fn begin(&mut self) -> Result<Arc<Directory>, StoreError> {
+        self.image = self.db.image().await?;
+        self.signers = self.trust.take(&self.db.identities().every().await?);
+        self.tables.begin().await?;
         let broken = self.bind().await?;
-        let directory = directory.with_hooks(self.plugins.hooks());
-        let directory = Arc::new(directory);
+        let directory = self.complete(self.image.directory.clone()).await;
+        tell_held(&BTreeMap::new(), &self.image.held);
         self.live.send_replace(Arc::clone(&directory));
-        if self.inboxes.ask(|done| Command::Directory(Arc::clone(&directory), done)).await.is_err() {
-            return Ok(false);
+        let held = Arc::clone(&self.image.held);
+        let version = directory.version();
+        self.applied.send_replace(Applied { version, held, broken, ..Applied::default() });
+        Ok(directory)
+    }
+
+    /// Reads what has changed and makes it live; whether the shards are still there.
+    async fn apply(&mut self, question: u64) -> Result<bool, StoreError> {
+        let news = self.db.news(&self.image).await?;
+        if news.image.stand != self.image.stand {
+            if news.identities {
+                self.signers = self.trust.take(&self.db.identities().every().await?);
+            }
+            let mut broken = None;
+            if news.bindings {
+                broken = Some(self.bind().await?);
+            }
+            let directory = self.complete(news.image.directory.clone()).await;
+            if !self.swap(&directory).await {
+                return Ok(false);
+            }
+            let version = directory.version();
+            tracing::debug!(version, rows = news.rows, whole = news.whole, "the directory is live");
+            tell_held(&self.image.held, &news.image.held);
+            let loading = self.tables.ask(&news.prefix_tables);
+            self.applied.send_modify(|applied| {
+                applied.version = version;
+                applied.held = Arc::clone(&news.image.held);
+                applied.read.count(&news);
+                applied.loading.extend(loading);
+                if let Some(broken) = broken {
+                    applied.broken = broken;
+                }
+            });
+            // The rows that it alone has are freed where nobody waits for it.
+            let before = core::mem::replace(&mut self.image, news.image);
+            drop(tokio::task::spawn_blocking(move || drop(before)));
         }
-        tracing::debug!(version, "the directory is live");
-        self.applied.send_replace(Applied { version, stale: None, broken });
+        self.applied.send_modify(|applied| {
+            applied.looked = question;
+            applied.stale = None;
+        });
         Ok(true)
     }
 
-    /// Makes the store's prefix tables those of the plugin host.
-    pub(crate) async fn load_tables(&mut self) -> Result<(), StoreError> {
-        let rows = self.db.prefix_tables().every().await?;
-        let gone: Vec<_> = self.tables.keys().filter(|k| !rows.iter().any(|r| is_of(r, k))).cloned().collect();
-        for (brand, name) in gone {
-            self.plugins.prefix_tables().set(brand, &name, None);
-            self.tables.remove(&(brand, name));
+    /// Gives every shard the new image, and takes the old one back to be dropped here; whether the shards are there.
+    async fn swap(&mut self, directory: &Arc<Directory>) -> bool {
+        self.replaced.push(self.live.send_replace(Arc::clone(directory)));
+        let there = self.inboxes.ask(|done| Command::Directory(Arc::clone(directory), done)).await.is_ok();
+        self.let_go();
+        there
+    }
+
+    /// Drops the images that nobody else has any more, on a thread that serves no calls.
+    fn let_go(&mut self) {
+        let free: Vec<_> = self.replaced.extract_if(.., |image| Arc::strong_count(image) == 1).collect();
+        if !free.is_empty() {
+            drop(tokio::task::spawn_blocking(move || drop(free)));
         }
-        for row in rows {
-            let place = (row.brand, row.name);
-            if self.tables.get(&place) == Some(&row.digest) {
-                continue;
-            }
-            // Gone since: the next change tells.
-            let Some(text) = self.db.prefix_tables().text(row.id).await? else { continue };
-            match tokio::task::spawn_blocking(move || PrefixTable::from_csv(&text)).await {
-                Ok(Ok(table)) => {
-                    tracing::info!(brand = %place.0, table = place.1, rows = table.len(), "a prefix table is live");
-                    self.plugins.prefix_tables().set(place.0, &place.1, Some(Arc::new(table)));
-                }
-                Ok(Err(error)) => {
-                    tracing::warn!(brand = %place.0, table = place.1, %error, "a stored prefix table is none");
-                }
-                Err(error) => tracing::warn!(table = place.1, %error, "a prefix table could not be read"),
-            }
-            self.tables.insert(place, row.digest);
-        }
-        Ok(())
     }
 
     /// Makes the store's bindings those of the plugin host; gives those that cannot be.
@@ -212,8 +269,25 @@ impl Feed {
     }
 }
 
-fn is_of(row: &store::PrefixTableRow, (brand, name): &(BrandId, String)) -> bool {
-    row.brand == *brand && row.name == *name
+/// Says of whom a row has no meaning, and who is well again: once each.
+fn tell_held(before: &BTreeMap<Holder, Held>, now: &BTreeMap<Holder, Held>) {
+    for (tenant, held) in now.iter().filter(|(tenant, held)| before.get(tenant) != Some(held)) {
+        tracing::error!(%tenant, row = %held.row, why = held.why, "a stored row has no meaning: the tenant's facts stay as they were");
+    }
+    for tenant in before.keys().filter(|tenant| !now.contains_key(tenant)) {
+        tracing::info!(%tenant, "the tenant's rows can be read again");
+    }
+}
+
+impl ReadFigures {
+    fn count(&mut self, news: &News) {
+        if news.whole {
+            self.whole += 1;
+        } else {
+            self.steps += 1;
+            self.rows += news.rows as u64;
+        }
+    }
 }
 
 fn digest(hex: &str) -> Option<Digest> {

@@ -11,7 +11,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use model::{
     AccountId, AppError, Ban, BindingId, BoxOwner, BoxReply, BoxVerb, BrandId, CallId, CallSnapshot, Cause, Charge,
-    CompanyId, Directory, Instant, Mailbox, Summons, TapeAct, TapeRefusal, TrunkStatus,
+    CompanyId, Directory, Holder, Instant, Mailbox, Summons, TapeAct, TapeRefusal, TrunkStatus,
 };
 use net::{BoundListener, NetError, TlsConfig, TlsMaterial};
 use plugin::{Artifact, ArtifactError, TrialFigures};
@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use store::outbox::Outbox;
-use store::{Db, StoreError};
+use store::{Db, Held, StoreError};
 use tokio::sync::{oneshot, watch};
 
 /// How long new facts may need to become live before a caller is told that they are not.
@@ -58,6 +58,9 @@ pub enum NotLive {
     /// The store cannot be read.
     #[error("the store cannot be read: {0}")]
     Store(String),
+    /// A row of the tenant has no meaning, so its facts stay as they were.
+    #[error("{0}")]
+    Held(String),
     /// It takes too long.
     #[error("the switch has not taken the change over yet; it goes on trying")]
     Late,
@@ -120,6 +123,8 @@ pub struct Health {
     pub stopped: bool,
     /// Why the store's news cannot be had; calls go on with what is known.
     pub stale_directory: Option<String>,
+    /// Tenants whose facts are older than the store's, with the row that has no meaning.
+    pub tenants_held: Vec<String>,
     /// Call records that the disk does not take.
     pub records_unwritten: usize,
     /// Plugin bindings that are not live, with the reason.
@@ -147,8 +152,12 @@ impl Health {
         let waiting = (self.records_unwritten > 0)
             .then(|| format!("the call journal cannot be written: {} records wait", self.records_unwritten));
         let broken = self.bindings_broken.iter().map(|(name, why)| format!("binding {name} is not live: {why}"));
-        stale.chain(waiting).chain(broken).collect()
+        stale.chain(self.tenants_held.iter().cloned()).chain(waiting).chain(broken).collect()
     }
+}
+
+fn held_words(holder: Holder, held: &Held) -> String {
+    format!("{holder} is stale, because {} cannot be used: {}", held.row, held.why)
 }
 
 /// How a drain went.
@@ -164,6 +173,8 @@ pub(crate) struct Inner {
     pub(crate) inboxes: Inboxes,
     /// One for each shard, in their order; never empty.
     pub(crate) published: Vec<Arc<Published>>,
+    /// Moves with each question whether what is stored is live.
+    pub(crate) asked: watch::Sender<u64>,
     pub(crate) applied: watch::Receiver<Applied>,
     pub(crate) live: watch::Receiver<Arc<Directory>>,
     pub(crate) plugins: plugin::Host,
@@ -341,27 +352,35 @@ impl Handle {
         compiled.unwrap_or_else(|_| Err(ArtifactError::NotAComponent("the compiler failed on it".to_owned())))
     }
 
-    /// Returns when the store's change number `version` is live in the shard and in the plugin host.
+    /// Returns when everything the store holds now is live in the shards and in the plugin host, as far as it is about the
+    /// tenant for whom the caller acts ([`Db::acting`]); a caller who acts for nobody waits for all.
     ///
     /// # Errors
-    /// [`NotLive`] after ten seconds, or sooner if the store cannot be read.
-    pub async fn install_wait_version(&self, version: u64) -> Result<(), NotLive> {
-        let mut applied = self.inner.applied.clone();
-        let reached = applied.wait_for(|a| a.version >= version || a.stale.is_some());
-        match tokio::time::timeout(LIVE_MAX, reached).await {
-            Ok(Ok(applied)) if applied.version >= version => Ok(()),
-            Ok(Ok(applied)) => Err(NotLive::Store(applied.stale.clone().unwrap_or_default())),
-            Ok(Err(_)) => Err(Gone.into()),
-            Err(_) => Err(NotLive::Late),
-        }
-    }
-
-    /// Returns when everything the store holds now is live.
-    ///
-    /// # Errors
-    /// As [`Handle::install_wait_version`].
+    /// [`NotLive`] after ten seconds, or sooner if the store or the tenant's rows cannot be read.
     pub async fn live(&self) -> Result<(), NotLive> {
-        self.install_wait_version(self.inner.db.version().await?).await
+        let inner = &self.inner;
+        let mut question = 0;
+        inner.asked.send_modify(|asked| {
+            *asked += 1;
+            question = *asked;
+        });
+        let tenant = Db::acting_for().unwrap_or_default();
+        let waits = |brand: &BrandId| tenant.brand.is_none_or(|own| own == *brand);
+        let mut applied = inner.applied.clone();
+        let reached = applied.wait_for(|a| a.stale.is_some() || (a.looked >= question && !a.loading.keys().any(waits)));
+        let applied = match tokio::time::timeout(LIVE_MAX, reached).await {
+            Ok(Ok(applied)) => applied.clone(),
+            Ok(Err(_)) => return Err(Gone.into()),
+            Err(_) => return Err(NotLive::Late),
+        };
+        if let (true, Some(why)) = (applied.looked < question, applied.stale) {
+            return Err(NotLive::Store(why));
+        }
+        let own = tenant.company.map(Holder::Company).or(tenant.brand.map(Holder::Brand));
+        match own.and_then(|holder| Some((holder, applied.held.get(&holder)?))) {
+            Some((holder, held)) => Err(NotLive::Held(held_words(holder, held))),
+            None => Ok(()),
+        }
     }
 
     /// The figures, not older than a fraction of a second.
@@ -383,6 +402,7 @@ impl Handle {
         Health {
             draining: self.inner.draining.load(Ordering::Acquire),
             stopped: self.inner.published.iter().any(|shard| *shard.alive.borrow() == Alive::Gone),
+            tenants_held: applied.held.iter().map(|(holder, held)| held_words(*holder, held)).collect(),
             stale_directory: applied.stale.or_else(|| self.inner.db.is_away().then(|| AWAY.to_owned())),
             records_unwritten: self.inner.figures().records_unwritten,
             bindings_broken: applied.broken,

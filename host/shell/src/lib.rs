@@ -29,6 +29,7 @@ mod hops;
 mod inboxes;
 mod keep;
 mod kept_metrics;
+mod loader;
 mod metrics;
 mod prompts;
 mod proofs;

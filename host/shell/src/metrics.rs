@@ -388,5 +388,16 @@ fn feed(to: &mut DescriptorEncoder<'_>, inner: &Inner) -> fmt::Result {
     gauge(to, "strowger_directory_version", "Change number of the store that is live", applied.version)?;
     let stale = applied.stale.is_some() || inner.db.is_away();
     gauge(to, "strowger_directory_stale", "1 while the store's news cannot be read", stale.into())?;
+    gauge(
+        to,
+        "strowger_tenants_held",
+        "Tenants whose facts stay as they were, because a row has no meaning",
+        applied.held.len() as u64,
+    )?;
+    let read = applied.read;
+    let values = [("whole", read.whole), ("steps", read.steps), ("rows", read.rows)];
+    let help =
+        "What was read of the store since the start: everything so many times; in steps, and so many changed rows";
+    counters(to, &Series { name: "strowger_directory_reads", help, label: "what", values: &values })?;
     gauge(to, "strowger_bindings_broken", "Plugin bindings that are not live", applied.broken.len() as u64)
 }

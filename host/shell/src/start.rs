@@ -10,6 +10,7 @@ use crate::feed::{Applied, Feed};
 use crate::handle::{Ending, Handle, Inner};
 use crate::hands::Hands;
 use crate::inboxes::Inboxes;
+use crate::loader::Loader;
 use crate::proofs::{Proofs, Trust};
 use crate::published::Published;
 use crate::recorder::{Recorder, Unfinished};
@@ -26,8 +27,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use store::Db;
 use store::outbox::{Outbox, OutboxConfig};
+use store::{Db, Image};
 use switch::{Core, CoreConfig, Inside, Listener, MediaPort};
 use tokio::sync::{mpsc, watch};
 
@@ -54,7 +55,7 @@ impl Shell {
         let (inboxes, receivers) = Inboxes::new(nets.len(), config.limits.inbox_max);
         let clock = Clock::anchored();
         let trust = Arc::new(Trust::new(&config.identity, config.limits.proof_deadline(), clock)?);
-        let (feed, directory) = first_facts(&config, (&db, &plugins), inboxes.clone(), &trust).await?;
+        let (feed, directory, asked) = first_facts(&config, (&db, &plugins), inboxes.clone(), &trust).await?;
 
         let (cores, certificate) = new_cores(&config, &nets, &directory, (&prompts, clock))?;
         let keepers = Keeper::start(&config.data_dir, cores.iter().map(Core::registrations).collect())?;
@@ -86,8 +87,7 @@ impl Shell {
             shared.start(own.map(|(((pair, kept), bridge), published)| Own::new(pair, kept, bridge, published)))?;
         let (applied, live) = (feed.applied.subscribe(), feed.live.subscribe());
         tokio::spawn(feed.follow());
-        let (stop, stopping) = watch::channel(false);
-        let recordings = config.data_dir.join(recorder::FOLDER);
+        let (recordings, (stop, stopping)) = (config.data_dir.join(recorder::FOLDER), watch::channel(false));
         let work = Background {
             kv: plugins.kv().clone(),
             explained,
@@ -103,6 +103,7 @@ impl Shell {
         let inner = Inner {
             inboxes,
             published,
+            asked,
             applied,
             live,
             plugins,
@@ -119,32 +120,33 @@ impl Shell {
     }
 }
 
-/// The feed, with everything that the database holds now, and the directory of it.
+/// The feed, with everything that the database holds now, the directory of it, and what asks whether all is live.
 async fn first_facts(
     config: &ShellConfig,
     (db, plugins): (&Db, &plugin::Host),
     inboxes: Inboxes,
     trust: &Arc<Trust>,
-) -> Result<(Feed, Arc<Directory>), ShellError> {
+) -> Result<(Feed, Arc<Directory>, watch::Sender<u64>), ShellError> {
+    let asked = watch::Sender::new(0);
+    let applied = watch::Sender::new(Applied::default());
     let mut feed = Feed {
         db: db.clone(),
         plugins: plugins.clone(),
         inboxes,
-        applied: watch::Sender::new(Applied::default()),
+        tables: Loader::new(db, plugins, applied.clone()),
+        applied,
+        asked: asked.subscribe(),
+        image: Image::default(),
+        signers: BTreeMap::new(),
         live: watch::Sender::new(Arc::default()),
+        replaced: Vec::new(),
         refused: BTreeMap::new(),
-        tables: BTreeMap::new(),
         countries: CountryFile::read(config.countries.clone())?,
         trust: Arc::clone(trust),
     };
     keep::restore(plugins.kv(), db).await?;
-    let directory = feed.directory().await?;
-    feed.load_tables().await?;
-    let broken = feed.bind().await?;
-    let directory = Arc::new(directory.with_hooks(plugins.hooks()));
-    feed.live.send_replace(Arc::clone(&directory));
-    feed.applied.send_replace(Applied { version: directory.version(), stale: None, broken });
-    Ok((feed, directory))
+    let directory = feed.begin().await?;
+    Ok((feed, directory, asked))
 }
 
 /// What a shard has for itself.

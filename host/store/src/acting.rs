@@ -89,6 +89,12 @@ impl Db {
     pub async fn acting<F: Future>(&self, act: Arc<Act>, work: F) -> F::Output {
         ACT.scope(act, work).await
     }
+
+    /// For whom the caller acts, as far as was known before; `None` outside of [`Db::acting`].
+    #[must_use]
+    pub fn acting_for() -> Option<Tenant> {
+        ACT.try_with(|act| act.tenant()).ok()
+    }
 }
 
 /// Writes the line of the deed under way into this transaction, if it has none yet.

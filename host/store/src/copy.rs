@@ -193,6 +193,7 @@ async fn fill_from_postgres(url: &str, part: &Path) -> Result<(), StoreError> {
             let put = "INSERT INTO sqlite_sequence (name, seq) VALUES ($1, $2)";
             sqlx::query(put).bind(&table.name).bind(last).execute(&mut *tx).await?;
         }
+        sqlx::query(FORGET_CHANGES).execute(&mut *tx).await?;
         Ok::<(), sqlx::Error>(())
     };
     copied.await.map_err(failed)?;
@@ -300,6 +301,7 @@ async fn pour(work: &Path, url: &str) -> Result<Content, StoreError> {
                 sqlx::query(AssertSqlSafe(set)).bind(last).execute(&mut *tx).await?;
             }
         }
+        sqlx::query(FORGET_CHANGES).execute(&mut *tx).await?;
         Ok::<(), sqlx::Error>(())
     };
     copied.await.map_err(failed)?;
@@ -318,7 +320,7 @@ pub async fn look(url: &str) -> Result<Content, StoreError> {
     let mut live = postgres(url).await?;
     let names: Vec<(String,)> = sqlx::query_as(
         "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public' AND table_name NOT LIKE '\\_sqlx%'
-         ORDER BY 1",
+         AND table_name <> 'change_log' ORDER BY 1",
     )
     .fetch_all(&mut live)
     .await
@@ -368,8 +370,12 @@ async fn look_into(path: &Path) -> Result<Content, StoreError> {
     Ok(content)
 }
 
+/// The log of changes is of one database and of its own past: no content, and never copied.
 const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'
-    AND name NOT LIKE '_sqlx%' ORDER BY name";
+    AND name NOT LIKE '_sqlx%' AND name <> 'change_log' ORDER BY name";
+
+/// Whoever follows a copy begins anew, as nothing in its log says where it stands.
+const FORGET_CHANGES: &str = "DELETE FROM change_log";
 
 async fn tables(file: &mut SqliteConnection) -> Result<Vec<Table>, StoreError> {
     let names: Vec<(String,)> = sqlx::query_as(TABLES).fetch_all(&mut *file).await.map_err(failed)?;

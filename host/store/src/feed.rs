@@ -1,18 +1,14 @@
 //! The feed: what the switch and the plugin host keep in memory, and the wake-up when it changed.
 //!
-//! Triggers move `changes.version` in the same transaction as any change of the directory or the bindings, so a
-//! snapshot read together with its version is never newer than the version says. SQLite is asked every 250 ms, because
+//! Triggers move `changes.version` in the same transaction as any change of the directory or the bindings, and note which
+//! row it was ([`Db::news`]), so a snapshot read together with its version is never newer than the version says. SQLite is
+//! asked every 250 ms, because
 //! another process (a client command) may have written; PostgreSQL sends a notification, with a slow poll as a net.
 //! Own commits wake the watch at once on both.
 
-use crate::nouns::{
-    accounts::AccountRow, brands::BrandRow, brands::BrandRulesRow, companies::CompanyRow, ddis::DdiRow,
-    extensions::ExtensionRow, policies::PolicyRow, rules::RuleRow, targets::target_columns, translation_sets::SetRow,
-    trunks,
-};
-use crate::sql::{Pools, statements, translated};
-use crate::{Db, PlainSecret, StoreError, db::Inner};
-use model::{AccountId, BindingId, BrandId, BrandRules, CompanyId, CompanyPolicy, Directory, PluginId};
+use crate::sql::{Pools, statements};
+use crate::{Db, PlainSecret, Stand, StoreError, db::Inner};
+use model::{AccountId, BindingId, BrandId, CompanyId, PluginId};
 use sqlx::postgres::PgListener;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,24 +26,7 @@ const POLL_AWAY: Duration = Duration::from_millis(500);
 const CHANNEL: &str = "strowger_changes";
 
 // The whole platform on purpose: a node routes for every tenant.
-statements! { "directory";
-    VERSION = "SELECT version FROM changes";
-    BRANDS = "SELECT id, name, default_verdict FROM brands ORDER BY id";
-    BRAND_RULES = "SELECT id, rules FROM brands ORDER BY id";
-    COMPANIES = "SELECT id, brand_id, name, domain, media, calls_max, media_security, codecs, handling,
-        decline_ends_all, hold_music, kind, rules FROM companies ORDER BY id";
-    ACCOUNTS = "SELECT id, company_id, username, display_name, ha1_md5, ha1_sha256, direct, enabled, media_security,
-        rules FROM accounts ORDER BY id";
-    EXTENSIONS = concat!("SELECT id, company_id, number, ", target_columns!(), " FROM extensions ORDER BY id");
-    DDIS = concat!("SELECT id, company_id, e164, extension, call_filter, record, ", target_columns!(),
-        " FROM ddis ORDER BY id");
-    TRANSLATION_SETS = "SELECT id, brand_id, name, caller_in, caller_out, callee_in, callee_out FROM translation_sets
-        ORDER BY id";
-    TRUNKS = "SELECT id, brand_id, name, enabled, servers, username, secret, registration, from_user, from_domain,
-        headers, calls_max, cps_max, answer_ms, ping_s, translation_set_id, anchor, stir FROM trunks ORDER BY id";
-    TRUNK_SOURCES = "SELECT trunk_id, network, listener FROM trunk_sources ORDER BY trunk_id, position";
-    POLICIES = "SELECT company_id, policy FROM company_policies ORDER BY company_id";
-    RULES = "SELECT id, company_id, kind, name, body FROM rules ORDER BY id";
+statements! { "binding";
     BOUND = "SELECT b.id, b.brand_id, b.company_id, b.account_id, b.name, b.point, b.priority, b.config, b.plugin_id,
         p.name AS plugin_name, p.version, p.digest, p.manifest, p.granted AS operator_grants,
         b.granted AS scope_grants, b.mandatory, b.trial_plugin_id, b.trial_config, b.trial_percent,
@@ -193,7 +172,7 @@ impl From<BoundRow> for BoundPlugin {
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     changed: Arc<Notify>,
-    sender: Mutex<Option<watch::Sender<u64>>>,
+    sender: Mutex<Option<watch::Sender<Stand>>>,
     /// Whether the last look at the version failed.
     away: AtomicBool,
 }
@@ -204,47 +183,7 @@ impl Watch {
     }
 }
 
-fn version_of(row: Option<(i64,)>) -> Result<u64, StoreError> {
-    let version = row.and_then(|(version,)| u64::try_from(version).ok());
-    crate::sql::stored("change number", version)
-}
-
 impl Db {
-    /// The change number: it moves with every change of the directory or the bindings.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn version(&self) -> Result<u64, StoreError> {
-        version_of(self.one(VERSION, &[]).await?)
-    }
-
-    /// The directory of the whole platform as one consistent snapshot, with its version.
-    ///
-    /// # Errors
-    /// The database failed or a row has no meaning.
-    pub async fn directory(&self) -> Result<Directory, StoreError> {
-        let mut tx = self.inner.pools.begin_snapshot().await?;
-        let version = version_of(tx.one(VERSION, &[]).await?)?;
-        let brands = translated(tx.all::<BrandRow>(BRANDS, &[]).await?)?;
-        let companies = translated(tx.all::<CompanyRow>(COMPANIES, &[]).await?)?;
-        let accounts = translated(tx.all::<AccountRow>(ACCOUNTS, &[]).await?)?;
-        let extensions = translated(tx.all::<ExtensionRow>(EXTENSIONS, &[]).await?)?;
-        let ddis = translated(tx.all::<DdiRow>(DDIS, &[]).await?)?;
-        let sets = translated(tx.all::<SetRow>(TRANSLATION_SETS, &[]).await?)?;
-        let trunks = tx.all::<trunks::TrunkRow>(TRUNKS, &[]).await?;
-        let sources = tx.all::<trunks::SourceRow>(TRUNK_SOURCES, &[]).await?;
-        let policies: Vec<(CompanyId, CompanyPolicy)> = translated(tx.all::<PolicyRow>(POLICIES, &[]).await?)?;
-        let rules = translated(tx.all::<RuleRow>(RULES, &[]).await?)?;
-        let of_brands: Vec<(BrandId, BrandRules)> = translated(tx.all::<BrandRulesRow>(BRAND_RULES, &[]).await?)?;
-        tx.commit().await?;
-        let trunks = trunks::for_the_switch(trunks, &sources, self.inner.key.as_ref())?;
-        Directory::build(version, brands, companies, accounts, extensions, ddis)
-            .and_then(|directory| directory.with_trunks(sets, trunks))
-            .and_then(|directory| directory.with_rules(rules))
-            .map(|directory| directory.with_policies(policies).with_brand_rules(of_brands))
-            .map_err(|e| StoreError::Refused { why: e.to_string() })
-    }
-
     /// Every binding of the platform with its plugin version, in the order in which they are asked within a brand.
     ///
     /// # Errors
@@ -258,19 +197,19 @@ impl Db {
         Ok(self.all::<BoundRow>(BOUND, &[]).await?.into_iter().map(with_secrets).collect())
     }
 
-    /// Wakes whenever [`Db::version`] has moved, and once at first; holds the newest version seen, 0 before the first
+    /// Wakes whenever [`Db::stand`] is another, and once at first; holds the newest seen, the version 0 before the first
     /// look. Needs a tokio runtime.
     #[must_use]
-    pub fn watch(&self) -> watch::Receiver<u64> {
+    pub fn watch(&self) -> watch::Receiver<Stand> {
         let mut sender = self.inner.watch.sender.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = sender.get_or_insert_with(|| {
-            let (sender, _) = watch::channel(0);
+            let (sender, _) = watch::channel(Stand::default());
             tokio::spawn(follow(Arc::downgrade(&self.inner), Arc::clone(&self.inner.watch.changed), sender.clone()));
             sender
         });
         let mut receiver = sender.subscribe();
         // The task may have looked before this receiver was there: its first wake must not depend on who was faster.
-        if *receiver.borrow() != 0 {
+        if *receiver.borrow() != Stand::default() {
             receiver.mark_changed();
         }
         receiver
@@ -283,8 +222,8 @@ impl Db {
     }
 }
 
-/// Tells every receiver of a new version until the database handle is gone.
-async fn follow(inner: Weak<Inner>, changed: Arc<Notify>, sender: watch::Sender<u64>) {
+/// Tells every receiver of a new stand until the database handle is gone.
+async fn follow(inner: Weak<Inner>, changed: Arc<Notify>, sender: watch::Sender<Stand>) {
     let (poll, mut listener) = match inner.upgrade().map(|inner| inner.pools.clone()) {
         None => return,
         Some(Pools::Sqlite { .. }) => (POLL_SQLITE, None),
@@ -294,13 +233,13 @@ async fn follow(inner: Weak<Inner>, changed: Arc<Notify>, sender: watch::Sender<
     loop {
         let Some(held) = inner.upgrade() else { return };
         let db = Db { inner: held };
-        let version = db.version().await;
-        db.inner.watch.away.store(version.is_err(), Ordering::Release);
+        let stand = db.stand().await;
+        db.inner.watch.away.store(stand.is_err(), Ordering::Release);
         drop(db);
-        match version {
-            Ok(version) => {
+        match stand {
+            Ok(stand) => {
                 away = false;
-                sender.send_if_modified(|known| std::mem::replace(known, version) != version);
+                sender.send_if_modified(|known| std::mem::replace(known, stand) != stand);
             }
             Err(error) => {
                 if !std::mem::replace(&mut away, true) {

@@ -2,7 +2,7 @@
 //!
 //! Floor 5. One SQL text serves both databases; every statement is static and listed in [`statements`]. Every query
 //! takes an [`OpContext`] first and filters by it, so that a row of another tenant is not there at all. Nothing here is
-//! on the path of a call: the switch keeps a [`model::Directory`] in memory, fed by [`Db::directory`] whenever
+//! on the path of a call: the switch keeps a [`model::Directory`] in memory, fed by [`Db::news`] whenever
 //! [`Db::watch`] wakes, and hands its call records to the [`outbox`], which survives what the database does not.
 #![forbid(unsafe_code)]
 
@@ -14,6 +14,8 @@ mod copy;
 mod db;
 mod error;
 mod feed;
+mod image;
+mod news;
 mod nouns;
 mod open;
 pub mod outbox;
@@ -29,6 +31,7 @@ pub use copy::{Content, backup, look, restore};
 pub use db::Db;
 pub use error::StoreError;
 pub use feed::{BoundPlugin, BoundTrial};
+pub use image::{Held, Image, News, Stand};
 pub use nouns::accounts::{Accounts, NewAccount};
 pub use nouns::audit::{Audit, AuditFilter, AuditLine, Outcome};
 pub use nouns::bindings::{Binding, BindingTrial, Bindings, NewBinding};
@@ -85,6 +88,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> 
         ("ledger", nouns::ledger::ALL),
         ("idempotency", nouns::idempotency::ALL),
         ("logins", nouns::logins::ALL),
+        ("news", news::ALL),
         ("people", nouns::people::ALL),
         ("plugin_keys", nouns::plugin_keys::ALL),
         ("plugins", nouns::plugins::ALL),

@@ -243,6 +243,25 @@ impl Tx {
         .map_err(|e| s.failed(e))
     }
 
+    /// Each row as two: what every row of the kind says, and the whole of it or why it cannot be read.
+    pub(crate) async fn each<A: Row, B: Row>(
+        &mut self,
+        s: Statement,
+        args: &[Arg<'_>],
+    ) -> Result<Vec<(A, Result<B, StoreError>)>, StoreError> {
+        match self {
+            Tx::Sqlite(tx) => {
+                let rows = bound!(sqlx::query(s.sql), args).fetch_all(&mut **tx).await.map_err(|e| s.failed(e))?;
+                rows.iter().map(|row| split(s, row)).collect()
+            }
+            Tx::Postgres(tx) => {
+                let rows = bound!(sqlx::query(s.sql), args).fetch_all(&mut **tx).await.map_err(|e| s.failed(e))?;
+                rows.iter().map(|row| split(s, row)).collect()
+            }
+            Tx::Part(part) => Box::pin(part.tx().each(s, args)).await,
+        }
+    }
+
     /// Runs a statement; gives the number of rows it touched.
     pub(crate) async fn run(&mut self, s: Statement, args: &[Arg<'_>]) -> Result<u64, StoreError> {
         match self {
@@ -261,6 +280,15 @@ impl Tx {
         }
         .map_err(|e| StoreError::from_sqlx(e, "transaction", false))
     }
+}
+
+fn split<'r, R, A, B>(s: Statement, row: &'r R) -> Result<(A, Result<B, StoreError>), StoreError>
+where
+    R: sqlx::Row,
+    A: FromRow<'r, R>,
+    B: FromRow<'r, R>,
+{
+    Ok((A::from_row(row).map_err(|e| s.failed(e))?, B::from_row(row).map_err(|e| s.failed(e))))
 }
 
 /// A stored value that must have a meaning; `None` is a row that this program did not write.

@@ -3,9 +3,10 @@
 use super::{BrandRules, StarService, dialled_service};
 use super::{
     Calendar, CallAcl, CallFilter, ConditionalRoute, HuntGroup, MatchList, OutgoingDdiRules, RouteLock, Rule, RuleBody,
-    RuleKind, Schedule, Used,
+    RuleKind, Schedule,
 };
 use crate::{BrandId, Company, CompanyId, Directory, LookupError};
+use std::sync::Arc;
 
 macro_rules! finds {
     ($($(#[$doc:meta])* $find:ident: $kind:ident;)*) => {
@@ -13,8 +14,8 @@ macro_rules! finds {
             $($(#[$doc])*
             #[must_use]
             pub fn $find(&self, company: CompanyId, name: &str) -> Option<&$kind> {
-                let found = self.rules.get(&(company, RuleKind::$kind, name.to_owned()))?;
-                if let RuleBody::$kind(body) = found { Some(body) } else { None }
+                let found = self.rule(company, RuleKind::$kind, name)?;
+                if let RuleBody::$kind(body) = &found.body { Some(body) } else { None }
             })*
         }
     };
@@ -47,32 +48,23 @@ impl Directory {
     /// # Errors
     /// [`LookupError::Dangling`] when a rule's company or a rule that it names is missing.
     pub fn with_rules(mut self, rules: Vec<Rule>) -> Result<Directory, LookupError> {
-        let ids: Vec<_> =
-            rules.iter().map(|rule| (rule.id, rule.company, rule.body.kind(), rule.name.clone())).collect();
+        let ids: Vec<_> = rules.iter().map(|rule| rule.id).collect();
         for rule in rules {
-            if self.company(rule.company).is_none() {
-                return Err(LookupError::Dangling { what: "rule", id: rule.id.0, missing: "company" });
-            }
-            self.rules.insert((rule.company, rule.body.kind(), rule.name), rule.body);
+            self.put_rule(rule)?;
         }
-        for (id, company, kind, name) in ids {
-            let uses = self.rules.get(&(company, kind, name)).map(RuleBody::uses).unwrap_or_default();
-            let missing = uses.into_iter().find_map(|used| match used {
-                Used::Rule(kind, name) if !self.rules.contains_key(&(company, kind, name.to_owned())) => Some(kind),
-                // An account that is disabled is no defect, and the database keeps the others.
-                Used::Rule(..) | Used::Account(_) | Used::Extension(_) | Used::Ddi(_) => None,
-            });
-            if let Some(kind) = missing {
-                return Err(LookupError::Dangling { what: "rule", id: id.0, missing: kind.word() });
-            }
-        }
+        self.check_rules(&ids)?;
         Ok(self)
+    }
+
+    /// A rule of a company.
+    pub(crate) fn rule(&self, company: CompanyId, kind: RuleKind, name: &str) -> Option<&Arc<Rule>> {
+        self.rules.find(|(c, k, n)| (*c, *k, &**n).cmp(&(company, kind, name)))
     }
 
     /// With what these brands say about their companies; the others say nothing.
     #[must_use]
     pub fn with_brand_rules(mut self, rules: impl IntoIterator<Item = (BrandId, BrandRules)>) -> Directory {
-        self.brand_rules = rules.into_iter().collect();
+        self.brand_rules = rules.into_iter().map(|(brand, rules)| (brand, Arc::new(rules))).collect();
         self
     }
 
@@ -80,7 +72,7 @@ impl Directory {
     #[must_use]
     pub fn brand_rules(&self, brand: BrandId) -> &BrandRules {
         static NOTHING: BrandRules = BrandRules::NOTHING;
-        self.brand_rules.get(&brand).unwrap_or(&NOTHING)
+        self.brand_rules.get(&brand).map_or(&NOTHING, |rules| rules)
     }
 
     /// The service that an account of this company has dialled, with what follows its code.
@@ -92,10 +84,11 @@ impl Directory {
     /// The lock of a company that a service code throws when this follows it.
     #[must_use]
     pub fn lock_by_code(&self, company: CompanyId, code: &str) -> Option<(&str, &RouteLock)> {
-        let from = (company, RuleKind::RouteLock, String::new());
-        let of = self.rules.range(from..).take_while(|((c, kind, _), _)| (*c, *kind) == (company, RuleKind::RouteLock));
-        of.filter_map(|((_, _, name), body)| match body {
-            RuleBody::RouteLock(lock) => Some((name.as_str(), lock)),
+        let locks = (company, RuleKind::RouteLock);
+        let of = self.rules.starting(move |(c, kind, _)| (*c, *kind).cmp(&locks));
+        let of = of.take_while(move |((c, kind, _), _)| (*c, *kind) == locks);
+        of.filter_map(|(_, rule)| match &rule.body {
+            RuleBody::RouteLock(lock) => Some((rule.name.as_str(), lock)),
             RuleBody::MatchList(_)
             | RuleBody::Schedule(_)
             | RuleBody::Calendar(_)

@@ -244,6 +244,29 @@ async fn a_broken_binding_is_named_and_the_switch_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_without_meaning_is_named_and_its_tenant_keeps_its_phones() {
+    let world = World::start().await;
+    let mut alice = world.phone("alice").await;
+    world.sql("UPDATE accounts SET rules = 'nonsense' WHERE username = 'carol'").await;
+    let metrics = world.metrics_with("strowger_tenants_held 1").await;
+    assert!(metrics.contains("strowger_directory_reads_total{what=\"whole\"} 0"), "{metrics}");
+    let health = world.handle.health();
+    assert!(health.is_ready());
+    let why = format!("company {} is stale, because account ", world.company.id);
+    assert!(health.warnings()[0].starts_with(&why), "{health:?}");
+    let platform = OpContext::platform();
+    let renamed = model::Company { name: "other".to_owned(), ..world.company.clone() };
+    world.db.companies().update(&platform, &renamed).await.unwrap();
+    world.handle.live().await.unwrap();
+    alice.register(600);
+    alice.expect("SIP/2.0 200");
+    world.sql("UPDATE accounts SET rules = '{}'").await;
+    world.metrics_with("strowger_tenants_held 0").await;
+    assert_eq!(world.handle.health().warnings(), Vec::<String>::new());
+    world.handle.drain(NOW).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_taken_port_is_one_sentence() {
     let world = World::start().await;
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();

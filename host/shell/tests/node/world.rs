@@ -151,6 +151,13 @@ impl World {
         carol
     }
 
+    /// What somebody writes past the store.
+    pub(crate) async fn sql(&self, sql: &'static str) {
+        use sqlx::Connection as _;
+        let mut file = sqlx::SqliteConnection::connect(&database(self.dir.path())).await.unwrap();
+        sqlx::query(sql).execute(&mut file).await.unwrap();
+    }
+
     pub(crate) async fn until(&self, done: impl Fn(&Handle) -> bool) {
         let begun = Instant::now();
         while !done(&self.handle) {

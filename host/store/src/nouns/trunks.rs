@@ -131,20 +131,17 @@ impl TryFrom<&SourceRow> for TrunkSource {
     }
 }
 
-/// The trunks of the feed. One whose secret cannot be read goes on without it: the rest of the platform must.
+/// A trunk of the feed. One whose secret cannot be read goes on without it: the rest of the platform must.
 pub(crate) fn for_the_switch(
-    rows: Vec<TrunkRow>,
+    row: TrunkRow,
     sources: &[SourceRow],
     key: Option<&SecretKey>,
-) -> Result<Vec<Trunk>, StoreError> {
-    let trunk = |row: TrunkRow| {
-        let credentials = row.credentials(key).unwrap_or_else(|error| {
-            tracing::error!(%error, "this trunk cannot answer its carrier's challenges");
-            None
-        });
-        row.without_credentials(sources).map(|trunk| Trunk { credentials, ..trunk })
-    };
-    rows.into_iter().map(trunk).collect()
+) -> Result<Trunk, StoreError> {
+    let credentials = row.credentials(key).unwrap_or_else(|error| {
+        tracing::error!(%error, "this trunk cannot answer its carrier's challenges");
+        None
+    });
+    row.without_credentials(sources).map(|trunk| Trunk { credentials, ..trunk })
 }
 
 /// Every text that is a column of its own or JSON in one.

@@ -47,11 +47,12 @@ async fn content(place: &Place, name: &str) -> Vec<String> {
     store::backup(&place.url, &file).await.unwrap();
     let mut out = Vec::new();
     let mut connection = sqlx::SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
-    let tables: Vec<(String,)> =
-        sqlx::query_as("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '_sqlx%'")
-            .fetch_all(&mut connection)
-            .await
-            .unwrap();
+    let tables: Vec<(String,)> = sqlx::query_as(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '_sqlx%' AND name <> 'change_log'",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
     for (table,) in tables {
         let columns: Vec<(String,)> =
             sqlx::query_as(AssertSqlSafe(format!("SELECT name FROM pragma_table_info('{table}')")))
@@ -63,7 +64,7 @@ async fn content(place: &Place, name: &str) -> Vec<String> {
         let rows: Vec<(String,)> = sqlx::query_as(AssertSqlSafe(ask)).fetch_all(&mut connection).await.unwrap();
         out.extend(
             rows.into_iter()
-                .filter(|(r,)| !r.ends_with(",0") || table != "sqlite_sequence")
+                .filter(|(r,)| table != "sqlite_sequence" || !(r.ends_with(",0") || r.starts_with("'change_log'")))
                 .map(|(row,)| format!("{table}: {row}")),
         );
     }

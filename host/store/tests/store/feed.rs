@@ -87,19 +87,19 @@ on_both! {
     async fn the_watch_wakes_for_own_and_others_changes(place: Place) {
         let mut watch = place.db.watch();
         timeout(PATIENCE, watch.changed()).await.unwrap().unwrap();
-        let first = *watch.borrow_and_update();
+        let first = watch.borrow_and_update().version;
         assert_eq!(first, place.db.version().await.unwrap());
 
         brand(&place.db, "own").await;
         timeout(PATIENCE, watch.changed()).await.unwrap().unwrap();
-        let second = *watch.borrow_and_update();
+        let second = watch.borrow_and_update().version;
         assert!(second > first);
 
         let other = another(&place).await;
         brand(&other, "others").await;
         timeout(PATIENCE, watch.changed()).await.unwrap().unwrap();
-        assert!(*watch.borrow_and_update() > second);
-        assert_eq!(place.db.directory().await.unwrap().version(), *watch.borrow());
+        assert!(watch.borrow_and_update().version > second);
+        assert_eq!(place.db.directory().await.unwrap().version(), watch.borrow().version);
         other.close().await;
     }
 
