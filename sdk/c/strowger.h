@@ -2,7 +2,8 @@
 // each time: a type or function of `strowger:host/kv` begins with `strowger_host_kv_`. A function that may fail gives
 // false and fills `err`.
 //
-// An instance answers one question, or runs one call, and is dropped with its memory: nothing needs to be freed. What is
+// An instance answers one question, or runs one call, and is dropped with its memory: nothing needs to be freed. So a
+// plugin in C does not say `reuse = "warm"`: it begins in microseconds, and its memory would grow with each question. What is
 // returned is freed by the generated code, so its texts and lists must be copies, never literals: `st_text` copies.
 
 #ifndef STROWGER_H

@@ -1,5 +1,9 @@
 // What a plugin in JavaScript says often, in few words. Everything else is imported from the WIT by its full name, as
 // `import kv from 'strowger:host/kv@0.1.0'`: camelCase names, `{ tag, val }` for variants, a thrown error for `err`.
+//
+// A hook is a fresh instance for each question, and QuickJS begins soon enough for that. With `reuse = "warm"` in
+// `plugin.toml` variables of the module live on from question to question: say it only where each would pay for much work
+// that can be done once.
 
 import config from 'strowger:host/config@0.1.0';
 

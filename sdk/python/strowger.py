@@ -2,6 +2,9 @@
 
 Everything else is imported from the bindings that `componentize-py` makes of the WIT: dataclasses for records and for
 the cases of variants, `componentize_py_types.Err` raised for `err`, its `value` one of `wit_world.imports.types.Error_*`.
+
+A hook in Python says `reuse = "warm"` in `plugin.toml`, for an interpreter is slow to begin. Then modules and their
+variables live on from question to question: a cache may be there, what one call must not leave to another may not.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ async fn a_call_is_explained_to_its_tenant_and_to_nobody_else() {
         assert_eq!(question["decision"], json!("connect account 1002"));
         assert_eq!(
             question["hooks"],
-            json!([{"binding": "mine", "plugin": "mine@1", "outcome": "connect", "took_us": 12}])
+            json!([{"binding": "mine", "plugin": "mine@1", "outcome": "connect", "took_us": 12, "warm": true}])
         );
     }
     for path in ["/api/v1/calls/zz/trace", "/api/v1/calls/00000000000000000000000000000001/trace"] {

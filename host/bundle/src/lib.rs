@@ -18,6 +18,6 @@ mod tar;
 
 pub use archive::{Bundle, BundleError, COMPONENT, Entry, MANIFEST, SCHEMA, SIGNATURE};
 pub use grants::{Grants, HttpGrant, host_matches};
-pub use manifest::{Feature, Manifest, ManifestError, Provided, WIT_VERSION};
+pub use manifest::{Feature, Manifest, ManifestError, Provided, Reuse, WIT_VERSION};
 pub use schema::{Schema, SchemaError};
 pub use sign::{PublicKey, SecretKey, SignError, Signature};

@@ -19,12 +19,34 @@ const POINTS: [&str; 7] = [
 ];
 const CODES_MAX: usize = 64;
 
+/// Whether an instance answers one question and goes, or stays for others of the same binding.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reuse {
+    /// One question each: what a plugin keeps in its memory is gone with the answer.
+    #[default]
+    Fresh,
+    /// Kept between questions, as long as it lives; it may go at any time. For guests that are slow to begin.
+    Warm,
+}
+
+impl Reuse {
+    /// Whether it is the default.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        *self == Reuse::Fresh
+    }
+}
+
 /// One point a plugin serves.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provided {
     /// `routing/router`, `call/app`, ...
     pub point: String,
+    /// What becomes of an instance after its answer.
+    #[serde(default, skip_serializing_if = "Reuse::is_fresh")]
+    pub reuse: Reuse,
 }
 
 /// What a feature is dialled by.
@@ -103,6 +125,12 @@ impl Text<'_> {
 }
 
 impl Manifest {
+    /// What becomes of an instance that has answered at this point.
+    #[must_use]
+    pub fn reuse(&self, point: &str) -> Reuse {
+        self.provides.iter().find(|p| p.point == point).map(|p| p.reuse).unwrap_or_default()
+    }
+
     /// Reads and checks a manifest.
     ///
     /// # Errors
@@ -136,11 +164,15 @@ impl Manifest {
                 let why = format!("provides: {point:?} is no point of this switch; it knows {}", POINTS.join(", "));
                 return place.fault(at(provided.span()), why);
             }
+            let warm_app = point == "call/app" && provided.get_ref().reuse == Reuse::Warm;
             place.ensure(
-                provides.insert(provided.get_ref().clone()),
+                !warm_app,
                 at(provided.span()),
-                "provides: twice the same",
+                "provides: a call/app has an instance for each call, never warm",
             )?;
+            let twice = provides.iter().any(|p: &Provided| p.point == *point);
+            place.ensure(!twice, at(provided.span()), "provides: twice the same")?;
+            provides.insert(provided.get_ref().clone());
         }
         place.ensure(!provides.is_empty(), 0, "provides: at least one point")?;
         let needs_at = written.needs.as_ref().map_or(0, |n| at(n.span()));
@@ -217,6 +249,23 @@ mod tests {
         assert!(manifest.needs.kv.contains("forwards"));
         let json = serde_json::to_string(&manifest).unwrap();
         assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), manifest);
+    }
+
+    #[test]
+    fn a_point_may_be_kept_warm_and_is_not_unless_it_says_so() {
+        let manifest = Manifest::parse(GOOD).unwrap();
+        assert_eq!(manifest.reuse("hooks/feature"), Reuse::Fresh);
+        assert!(!serde_json::to_string(&manifest).unwrap().contains("reuse"), "as it was kept before there was any");
+        let warm = GOOD.replace("\"hooks/feature\"\n", "\"hooks/feature\"\nreuse = \"warm\"\n");
+        let manifest = Manifest::parse(&warm).unwrap();
+        assert_eq!((manifest.reuse("hooks/feature"), manifest.reuse("routing/router")), (Reuse::Warm, Reuse::Fresh));
+        let json = serde_json::to_string(&manifest).unwrap();
+        assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), manifest);
+        let twice = format!("{GOOD}[[provides]]\npoint = \"hooks/feature\"\nreuse = \"warm\"\n");
+        assert!(Manifest::parse(&twice).unwrap_err().why.contains("twice"));
+        let app = warm.replace("hooks/feature", "call/app");
+        assert!(Manifest::parse(&app).unwrap_err().why.contains("an instance for each call"));
+        assert!(Manifest::parse(&warm.replace("\"warm\"", "\"hot\"")).is_err());
     }
 
     #[test]

@@ -152,6 +152,18 @@ pub struct Limits {
     pub publication_bytes_max: usize,
     /// Most bytes in the body of a MESSAGE; a larger one gets 413 (RFC 3428 section 8 names 1,300 for the whole).
     pub page_bytes_max: usize,
+    /// Most idle instances kept warm for one plugin binding; 0 keeps none.
+    pub warm_per_binding_max: usize,
+    /// Most idle instances of one brand, 0 for none; past it the one that has waited longest goes.
+    pub warm_per_brand_max: usize,
+    /// Most idle instances of a process, 0 for none; past it the one that has waited longest goes.
+    pub warm_max: usize,
+    /// Most bytes of linear memory that one binding's idle instances hold; an instance beyond goes.
+    pub warm_bytes_per_binding_max: usize,
+    /// An instance that was asked nothing for so long goes, in milliseconds.
+    pub warm_idle_ms: u32,
+    /// Most questions of one instance; then it goes.
+    pub warm_questions_max: u32,
     /// Most mailboxes whose waiting messages are known in a shard.
     pub mailboxes_max: usize,
     /// Most call records kept while the journal cannot be written; past it the oldest are lost and counted.
@@ -232,6 +244,12 @@ impl Default for Limits {
             publications_per_account_max: 8,
             publication_bytes_max: 8_192,
             page_bytes_max: 1_300,
+            warm_per_binding_max: 4,
+            warm_per_brand_max: 16,
+            warm_max: 64,
+            warm_bytes_per_binding_max: 64 << 20,
+            warm_idle_ms: 60_000,
+            warm_questions_max: 10_000,
             mailboxes_max: 200_000,
             records_unwritten_max: 100_000,
         }

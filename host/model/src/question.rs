@@ -219,6 +219,9 @@ pub struct HookReport {
     pub outcome: String,
     /// How long it took.
     pub took: Duration,
+    /// Whether an instance that had answered before was asked, and no fresh one.
+    #[serde(default)]
+    pub warm: bool,
 }
 
 /// The chain's answer.

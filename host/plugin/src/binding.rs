@@ -6,13 +6,14 @@ use crate::capability::{Allowed, Powers, Secret, SeriesTable};
 use crate::events::EventQueue;
 use crate::rules::is_binding_name;
 use crate::trial::{Trial, TrialSpec};
-use crate::{Artifact, BindError, BindingMetrics, HostConfig, Point};
+use crate::warm::{Warm, WarmCounters};
+use crate::{Artifact, BindError, BindingMetrics, HostConfig, Point, Reuse};
 use bundle::Grants;
 use core::time::Duration;
 use model::{AccountId, BindingId, BrandId, CallInfo, CompanyId, Directory};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Whom a binding serves.
@@ -82,6 +83,8 @@ pub struct BindingSpec {
     pub codes: BTreeSet<String>,
     /// Whether a failure refuses (503) instead of passing, where the point has a choice: `hooks/registration`.
     pub mandatory: bool,
+    /// Whether its instances are kept between questions.
+    pub reuse: Reuse,
     /// A version on trial beside this one: for routers and features.
     pub trial: Option<TrialSpec>,
 }
@@ -95,6 +98,7 @@ impl BindingSpec {
             artifact: Arc::clone(&trial.artifact),
             config_json: trial.config_json.clone(),
             grants: trial.grants.clone(),
+            reuse: trial.reuse,
             trial: None,
             ..self.clone()
         };
@@ -127,6 +131,7 @@ impl BindingSpec {
             && self.secrets == other.secrets
             && self.codes == other.codes
             && self.mandatory == other.mandatory
+            && self.reuse == other.reuse
             && self.trial == other.trial
     }
 }
@@ -143,6 +148,9 @@ pub(crate) struct Bound {
     pub(crate) breaker: Breaker,
     pub(crate) events: Arc<EventQueue>,
     pub(crate) trial: Option<Trial>,
+    pub(crate) warm: WarmCounters,
+    /// It was replaced or taken away: its instances are kept no longer.
+    pub(crate) retired: AtomicBool,
 }
 
 /// What a binding has done since it was bound in this version.
@@ -196,10 +204,12 @@ impl Bound {
             breaker: Breaker::new(Instant::now()),
             events,
             trial,
+            warm: WarmCounters::default(),
+            retired: AtomicBool::new(false),
         })
     }
 
-    pub(crate) fn metrics(&self) -> BindingMetrics {
+    pub(crate) fn metrics(&self, warm: &Warm) -> BindingMetrics {
         let c = &self.counters;
         let get = |n: &AtomicU64| n.load(Ordering::Relaxed);
         BindingMetrics {
@@ -219,6 +229,7 @@ impl Bound {
             took_log2_us: core::array::from_fn(|i| get(&c.took_log2_us[i])),
             open: self.breaker.is_open(),
             events: self.events.figures(),
+            warm: warm.figures(self),
             trial: self.trial.as_ref().map(Trial::figures),
             series: self.series.snapshot(),
         }

@@ -1,8 +1,8 @@
-//! The routing chain: binding after binding, a fresh instance each, until one decides or time is over.
+//! The routing chain: binding after binding, an instance of its own each, until one decides or time is over.
 
 use crate::binding::{Bound, Generation};
 use crate::guest::Guest;
-use crate::hook::{Asked, Invocation, Said};
+use crate::hook::{Asked, Heard, Invocation, Said};
 use crate::host::Shared;
 use crate::rules::{self, Broken, Verdict};
 use crate::tiers::Heavy;
@@ -162,7 +162,9 @@ impl Ask {
         if let Some(trial) = bound.trial.as_ref().filter(|trial| trial.takes(call.call)) {
             let failed_before = answer.failed;
             let verdict = self.one(&trial.bound, call, asked, heavy, answer).await;
-            trial.judge(bound);
+            if trial.judge(bound) {
+                self.shared.warm.retire(&trial.bound);
+            }
             if answer.failed == failed_before {
                 return verdict;
             }
@@ -192,7 +194,8 @@ impl Ask {
             cpu: self.shared.config.hook_cpu,
             heavy,
         };
-        let said = invocation.ask(asked).await.and_then(|said| checked(said, &self.shared.limits, &bound.spec.name));
+        let check = |said| checked(said, &self.shared.limits, &bound.spec.name);
+        let Heard { said, warm } = invocation.ask(asked, check).await;
         let took = began.elapsed();
         settle(bound, said.as_ref().err());
         bound.counters.took(took);
@@ -205,7 +208,7 @@ impl Ask {
             }
         };
         let (binding, plugin) = (bound.spec.name.clone(), bound.spec.plugin.clone());
-        answer.hooks.push(HookReport { binding, plugin, outcome, took });
+        answer.hooks.push(HookReport { binding, plugin, outcome, took, warm });
         verdict
     }
 }
@@ -243,7 +246,7 @@ impl Shadow {
         };
         // Under the serving binding's name, so that attributes are compared by what they say.
         let name = &self.bound.spec.name;
-        let said = invocation.ask(asked).await.and_then(|said| checked(said, &shared.limits, name));
+        let said = invocation.ask(asked, |said| checked(said, &shared.limits, name)).await.said;
         settle(bound, said.as_ref().err());
         bound.counters.took(began.elapsed());
         let said = match said {

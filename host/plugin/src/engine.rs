@@ -25,8 +25,7 @@ const MAPS_RESERVED: u64 = 8_192;
 pub(crate) struct Lane {
     pub(crate) engine: Engine,
     tiers: Tiers,
-    permits: Arc<Semaphore>,
-    live: Arc<AtomicU64>,
+    slots: Slots,
     max: u32,
 }
 
@@ -48,8 +47,7 @@ impl Lane {
         let engine = Engine::new(&engine_config(shape, config))
             .map_err(|e| HostError::Engine { engine: shape.name, reason: format!("{e:#}") })?;
         let tiers = Tiers::start(shape.name, shape.threads, config.spare_cpu_only).map_err(HostError::Thread)?;
-        let permits = Arc::new(Semaphore::new(shape.instances as usize));
-        Ok(Lane { engine, tiers, permits, live: Arc::default(), max: shape.instances })
+        Ok(Lane { engine, tiers, slots: Slots::new(shape.instances as usize), max: shape.instances })
     }
 
     /// The threads.
@@ -58,11 +56,11 @@ impl Lane {
     }
 
     pub(crate) fn slots(&self) -> Slots {
-        Slots { permits: Arc::clone(&self.permits), live: Arc::clone(&self.live) }
+        self.slots.clone()
     }
 
     pub(crate) fn live(&self) -> u64 {
-        self.live.load(Ordering::Relaxed)
+        self.slots.live()
     }
 
     pub(crate) fn max(&self) -> u32 {
@@ -78,6 +76,16 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
+    /// So many places.
+    pub(crate) fn new(max: usize) -> Slots {
+        Slots { permits: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))), live: Arc::default() }
+    }
+
+    /// How many are taken.
+    pub(crate) fn live(&self) -> u64 {
+        self.live.load(Ordering::Relaxed)
+    }
+
     /// Takes a slot; `None` when the lane is full.
     pub(crate) fn take(&self) -> Option<Slot> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
@@ -103,7 +111,8 @@ impl Drop for Slot {
 pub(crate) const MEMORIES_PER_COMPONENT: u32 = 3;
 
 fn engine_config(shape: LaneShape, config: &HostConfig) -> Config {
-    let n = shape.instances;
+    // Those that wait for a question have places of their own, beside those that answer one.
+    let n = shape.instances.saturating_add(u32::try_from(config.limits.warm_max).unwrap_or(u32::MAX));
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(n)
         // A Rust component is three core instances and two tables, a Python one 38 and 2.

@@ -166,7 +166,7 @@ pub(crate) async fn deliver(queue: Arc<EventQueue>, shared: Arc<Shared>, heavy: 
             cpu: shared.config.app_cpu,
             heavy: &heavy,
         };
-        let said = invocation.ask(Asked::Deliver(&items)).await.and_then(|said| taken(said, items.len()));
+        let said = invocation.ask(Asked::Deliver(&items), |said| taken(said, items.len())).await.said;
         settle(&bound, said.as_ref().err());
         bound.counters.took(began.elapsed());
         let pause = queue.settle(first, said.ok().flatten());

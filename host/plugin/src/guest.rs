@@ -13,7 +13,7 @@ use model::{BrandId, CallId, CompanyId, Directory};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+use wasmtime::{Engine, ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
 
 /// The data of a store.
 ///
@@ -38,10 +38,56 @@ pub(crate) struct Guest {
     /// Whether it is recorded, or replayed.
     pub(crate) tape: Tape,
     cpu: Cpu,
-    limits: StoreLimits,
+    held: Held,
     ticker: Arc<Ticker>,
     running: Option<Running>,
     _live: LiveInstance,
+}
+
+/// What it holds of memory and tables, and how much it may.
+struct Held {
+    limits: StoreLimits,
+    bytes: usize,
+    refused: bool,
+}
+
+impl ResourceLimiter for Held {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let granted = self.limits.memory_growing(current, desired, maximum)?;
+        self.refused |= !granted;
+        if granted {
+            self.bytes = self.bytes.saturating_add(desired.saturating_sub(current));
+        }
+        Ok(granted)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.refused = true;
+        self.limits.memory_grow_failed(error)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let granted = self.limits.table_growing(current, desired, maximum)?;
+        self.refused |= !granted;
+        Ok(granted)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.refused = true;
+        self.limits.table_grow_failed(error)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances()
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.tables()
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.memories()
+    }
 }
 
 /// CPU time, counted in epochs during which the guest ran.
@@ -77,7 +123,6 @@ const FIRST_SLICE: Duration = Duration::from_micros(500);
 
 /// Makes the store of a fresh instance. Its epoch budget begins with it.
 pub(crate) fn store(engine: &Engine, seat: Seat<'_>, config: &HostConfig, ticker: &Arc<Ticker>) -> Store<Guest> {
-    let budget = u64::try_from(seat.cpu.as_nanos() / TICK.as_nanos()).unwrap_or(u64::MAX).max(1);
     let limits = StoreLimitsBuilder::new()
         .memory_size(config.memory_bytes_max)
         .table_elements(config.table_elements_max)
@@ -101,23 +146,43 @@ pub(crate) fn store(engine: &Engine, seat: Seat<'_>, config: &HostConfig, ticker
         purse: seat.purse,
         ledger: config.ledger.clone(),
         tape: seat.tape,
-        cpu: Cpu { budget, left: budget, resumed: false, spent: false, since: began, heavy: seat.heavy.clone() },
-        limits,
+        cpu: Cpu::new(seat.cpu, seat.heavy, began),
+        held: Held { limits, bytes: 0, refused: false },
         ticker: Arc::clone(ticker),
         running: Some(ticker.run()),
         _live: LiveInstance::new(Arc::clone(&seat.bound.spec.artifact)),
     };
     let mut store = Store::new(engine, guest);
-    store.limiter(|g| &mut g.limits);
+    store.limiter(|g| &mut g.held);
+    // Of each host call, not of all.
     store.set_hostcall_fuel(config.hostcall_bytes_max);
-    // A store starts with deadline 0 and would trap at its first instruction.
+    arm(&mut store, config);
+    store.epoch_deadline_callback(|mut context| Ok(context.data_mut().cpu.tick(Instant::now())));
+    store
+}
+
+/// Gives an instance that has rested another question's seat: every budget begins anew, and nothing of the last one's is
+/// left. Only its own clock (`monotonic-ns`) goes on: it counts from when the instance began.
+pub(crate) fn seat_again(store: &mut Store<Guest>, seat: Seat<'_>, config: &HostConfig) {
+    let cpu = Cpu::new(seat.cpu, seat.heavy, Instant::now());
+    let guest = store.data_mut();
+    guest.directory = Arc::clone(seat.directory);
+    (guest.brand, guest.company, guest.call) = (seat.brand, seat.company, seat.call);
+    (guest.script, guest.purse, guest.tape) = (seat.script, seat.purse, seat.tape);
+    guest.lines = LineBudget::new(config.log_lines_max);
+    guest.cpu = cpu;
+    guest.running = Some(guest.ticker.run());
+    arm(store, config);
+}
+
+/// Gives a store its first epoch.
+fn arm(store: &mut Store<Guest>, config: &HostConfig) {
+    // A store starts with deadline 0 and would trap at its first instruction; one that has rested may be long past its own.
     store.set_epoch_deadline(1);
     if config.fuel.is_some() {
         // An engine that does not count fuel refuses, and then nobody wants to know.
         let _counted = store.set_fuel(FUEL);
     }
-    store.epoch_deadline_callback(|mut context| Ok(context.data_mut().cpu.tick(Instant::now())));
-    store
 }
 
 /// More than any guest uses: epochs stop it, not fuel.
@@ -131,6 +196,12 @@ pub(crate) fn count_fuel(store: &Store<Guest>, config: &HostConfig) {
 }
 
 impl Cpu {
+    /// A whole budget, from now.
+    fn new(time: Duration, heavy: &Heavy, since: Instant) -> Cpu {
+        let budget = u64::try_from(time.as_nanos() / TICK.as_nanos()).unwrap_or(u64::MAX).max(1);
+        Cpu { budget, left: budget, resumed: false, spent: false, since, heavy: heavy.clone() }
+    }
+
     /// An epoch has passed while the guest ran.
     fn tick(&mut self, now: Instant) -> UpdateDeadline {
         if core::mem::take(&mut self.resumed) {
@@ -166,6 +237,24 @@ impl Guest {
         self.running = Some(self.ticker.run());
         self.cpu.resume(Instant::now());
         value
+    }
+
+    /// Takes from it whom it was asked about, and lets the epoch sleep. What a question opened goes with it.
+    pub(crate) fn rest(&mut self, nothing_known: &Arc<Directory>) {
+        self.directory = Arc::clone(nothing_known);
+        (self.company, self.call) = (CompanyId(0), None);
+        (self.script, self.purse, self.tape) = (None, Purse::None, Tape::Off);
+        self.running = None;
+    }
+
+    /// Its linear memory, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.held.bytes
+    }
+
+    /// Whether it ever asked for more memory or table than there is.
+    pub(crate) fn over_quota(&self) -> bool {
+        self.held.refused
     }
 
     /// Whether the guest was stopped for using up its CPU.

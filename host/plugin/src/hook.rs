@@ -1,24 +1,30 @@
-//! One invocation of a fresh instance at any point but the call app: what is asked, and what comes back.
+//! One invocation of an instance, fresh or warm, at any point but the call app: what is asked, and what comes back.
 
-use crate::Point;
 use crate::artifact::Linked;
 use crate::binding::Bound;
+use crate::bindings::event_sink::EventSinkPlugin;
 use crate::bindings::event_sink::exports::strowger::hooks::event_sink;
+use crate::bindings::feature::FeaturePlugin;
 use crate::bindings::feature::exports::strowger::hooks::feature;
-use crate::bindings::rater::RaterPluginPre;
+use crate::bindings::rater::RaterPlugin;
 use crate::bindings::rater::exports::strowger::billing::rater;
+use crate::bindings::registration::RegistrationPlugin;
 use crate::bindings::registration::exports::strowger::hooks::registration;
+use crate::bindings::router::RouterIoPlugin;
 use crate::bindings::router::exports::strowger::routing::router;
 use crate::bindings::router::strowger::types::types as wit;
 use crate::capability::Purse;
 use crate::chain::{Failure, failure};
 use crate::convert;
+use crate::engine::Slot;
 use crate::guest::{self, Guest, Seat};
 use crate::host::Shared;
 use crate::rater as rating;
 use crate::recorder::Outcome;
 use crate::tape::Tape;
 use crate::tiers::Heavy;
+use crate::warm::{Gone, Kept};
+use crate::{Point, Reuse};
 use core::time::Duration;
 use model::{BrandId, CallId, CallInfo, CauseInfo, CompanyId, Directory, Rated, RegisterAttempt, Usage};
 use serde::{Deserialize, Serialize};
@@ -26,7 +32,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout_at;
-use wasmtime::Store;
+use wasmtime::{Engine, Store};
 
 /// What is asked.
 #[derive(Clone, Copy)]
@@ -113,9 +119,39 @@ pub(crate) struct Invocation<'a> {
     pub(crate) heavy: &'a Heavy,
 }
 
+/// What came of a question, checked; the failure is not the plugin's word.
+pub(crate) struct Heard<T> {
+    pub(crate) said: Result<T, Failure>,
+    /// Whether an instance that had answered before was asked.
+    pub(crate) warm: bool,
+}
+
+/// Counts an instance whose question was given up: its future was dropped, and it with it.
+struct GivenUp<'a>(Option<&'a Bound>);
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        if let Some(bound) = self.0 {
+            bound.warm.gone(Gone::Cancelled);
+        }
+    }
+}
+
 impl Invocation<'_> {
-    /// Asks. The inner error is a business outcome, in words.
-    pub(crate) async fn ask(&self, asked: Asked<'_>) -> Result<Result<Said, String>, Failure> {
+    /// Asks, and has the answer checked; an inner error of what is checked is a business outcome, in words.
+    pub(crate) async fn ask<T>(
+        &self,
+        asked: Asked<'_>,
+        check: impl FnOnce(Result<Said, String>) -> Result<T, Failure>,
+    ) -> Heard<T> {
+        match self.place() {
+            Ok((engine, _slot)) => self.ask_at(engine, asked, check).await,
+            Err(failure) => Heard { said: Err(failure), warm: false },
+        }
+    }
+
+    /// A place in the pool, or why nobody is asked.
+    fn place(&self) -> Result<(&Engine, Slot), Failure> {
         let (shared, now) = (self.shared, Instant::now());
         if now >= self.deadline {
             return Err(Failure::Timeout { own: false });
@@ -127,8 +163,41 @@ impl Invocation<'_> {
         let waits = matches!(self.bound.spec.point, Point::RouterIo | Point::EventSink | Point::Rater);
         let (engine, slots) =
             if waits { (&shared.apps, &shared.app_slots) } else { (&shared.hooks, &shared.hook_slots) };
-        let _slot = slots.take().ok_or(Failure::Saturated)?;
+        Ok((engine, slots.take().ok_or(Failure::Saturated)?))
+    }
+
+    async fn ask_at<T>(
+        &self,
+        engine: &Engine,
+        asked: Asked<'_>,
+        check: impl FnOnce(Result<Said, String>) -> Result<T, Failure>,
+    ) -> Heard<T> {
+        let shared = self.shared;
         let put = asked.put();
+        let mut kept = self.seated(engine, asked.purse());
+        let warm = kept.questions > 0;
+        let is_kept = self.bound.spec.reuse == Reuse::Warm;
+        let mut given_up = GivenUp(is_kept.then_some(self.bound.as_ref()));
+        let entered = timeout_at(self.deadline.into(), kept.enter(&self.bound.linked, &put)).await;
+        given_up.0 = None;
+        guest::count_fuel(&kept.store, &shared.config);
+        self.keep(&mut kept.store, put, &entered);
+        let said = match entered {
+            Ok(Ok(Ok(said))) => Ok(Ok(said)),
+            Ok(Ok(Err(error))) => Ok(Err(self.bound.powers.hushed(&convert::error_word(&error)).into_owned())),
+            Ok(Err(error)) => Err(failure(&error, kept.store.data())),
+            Err(_) => Err(Failure::Timeout { own: kept.store.data().cpu_half_spent() }),
+        };
+        let said = said.and_then(check);
+        if is_kept {
+            self.rest(kept, said.as_ref().err());
+        }
+        Heard { said, warm }
+    }
+
+    /// An instance that waits for this binding's questions, or the store of a fresh one.
+    fn seated(&self, engine: &Engine, purse: Purse) -> Box<Kept> {
+        let shared = self.shared;
         let seat = Seat {
             bound: self.bound,
             directory: self.directory,
@@ -136,21 +205,42 @@ impl Invocation<'_> {
             company: self.company,
             call: self.call,
             script: None,
-            purse: asked.purse(),
+            purse,
             cpu: self.cpu,
             heavy: self.heavy,
             tape: shared.recorder.begin(self.bound, self.call),
         };
-        let mut store = guest::store(engine, seat, &shared.config, &shared.ticker);
-        let entered = timeout_at(self.deadline.into(), enter(&self.bound.linked, &mut store, &put)).await;
-        guest::count_fuel(&store, &shared.config);
-        self.keep(&mut store, put, &entered);
-        match entered {
-            Ok(Ok(Ok(said))) => Ok(Ok(said)),
-            Ok(Ok(Err(error))) => Ok(Err(self.bound.powers.hushed(&convert::error_word(&error)).into_owned())),
-            Ok(Err(error)) => Err(failure(&error, store.data())),
-            Err(_) => Err(Failure::Timeout { own: store.data().cpu_half_spent() }),
+        if self.bound.spec.reuse == Reuse::Warm {
+            // What is recorded must come out again without whatever an instance remembers.
+            let recorded = matches!(seat.tape, Tape::Recording(_));
+            if let Some(mut kept) = (!recorded).then(|| shared.warm.take(self.bound)).flatten() {
+                guest::seat_again(&mut kept.store, seat, &shared.config);
+                self.bound.warm.hit();
+                return kept;
+            }
+            self.bound.warm.made();
         }
+        let store = guest::store(engine, seat, &shared.config, &shared.ticker);
+        Box::new(Kept { instance: None, store, questions: 0 })
+    }
+
+    /// Lets an instance wait for the next question, unless something went wrong in it.
+    fn rest(&self, mut kept: Box<Kept>, failure: Option<&Failure>) {
+        let counters = &self.bound.warm;
+        kept.questions = kept.questions.saturating_add(1);
+        let gone = match failure {
+            Some(Failure::Timeout { .. }) => Some(Gone::Timeout),
+            Some(Failure::Invalid(_)) => Some(Gone::Invalid),
+            Some(Failure::Trapped(_) | Failure::Saturated | Failure::Tripped) => Some(Gone::Trap),
+            None if kept.store.data().over_quota() => Some(Gone::Quota),
+            None if kept.questions >= self.shared.limits.warm_questions_max => Some(Gone::Questions),
+            None => None,
+        };
+        if let Some(why) = gone {
+            return counters.gone(why);
+        }
+        kept.store.data_mut().rest(&self.shared.nothing_known);
+        self.shared.warm.keep(self.bound, kept);
     }
 
     /// Keeps what was recorded.
@@ -226,9 +316,17 @@ impl Asked<'_> {
     }
 }
 
-/// Instantiates a rater and calls it.
-async fn rate(pre: &RaterPluginPre<Guest>, store: &mut Store<Guest>, put: &Put) -> wasmtime::Result<Entered> {
-    let plugin = pre.instantiate_async(&mut *store).await?;
+/// A component's instance at one of its points.
+pub(crate) enum Instance {
+    Router(RouterIoPlugin),
+    Feature(FeaturePlugin),
+    Registration(RegistrationPlugin),
+    EventSink(EventSinkPlugin),
+    Rater(RaterPlugin),
+}
+
+/// Asks a rater.
+async fn rate(plugin: &RaterPlugin, store: &mut Store<Guest>, put: &Put) -> wasmtime::Result<Entered> {
     let rater = plugin.strowger_billing_rater();
     match put {
         Put::Authorize(call, target) => Ok(rater.call_authorize(store, call, target).await?.map(Said::Rate)),
@@ -254,43 +352,68 @@ fn elsewhere() -> wasmtime::Error {
     wasmtime::Error::msg("asked at a point it is not bound to")
 }
 
-/// Instantiates and calls.
-pub(crate) async fn enter(linked: &Linked, store: &mut Store<Guest>, put: &Put) -> wasmtime::Result<Entered> {
-    match (linked, put) {
-        (Linked::Router(pre), Put::Route(call)) => {
-            let plugin = pre.instantiate_async(&mut *store).await?;
-            Ok(plugin.strowger_routing_router().call_route(store, call).await?.map(Said::Decision))
+/// Makes an instance in a store of its own.
+async fn make(linked: &Linked, store: &mut Store<Guest>) -> wasmtime::Result<Instance> {
+    Ok(match linked {
+        Linked::Router(pre) => Instance::Router(pre.instantiate_async(store).await?),
+        Linked::Feature(pre) => Instance::Feature(pre.instantiate_async(store).await?),
+        Linked::Registration(pre) => Instance::Registration(pre.instantiate_async(store).await?),
+        Linked::EventSink(pre) => Instance::EventSink(pre.instantiate_async(store).await?),
+        Linked::Rater(pre) => Instance::Rater(pre.instantiate_async(store).await?),
+        Linked::App(_) => return Err(elsewhere()),
+    })
+}
+
+impl Instance {
+    /// Asks.
+    async fn ask(&self, store: &mut Store<Guest>, put: &Put) -> wasmtime::Result<Entered> {
+        match (self, put) {
+            (Instance::Router(plugin), Put::Route(call)) => {
+                Ok(plugin.strowger_routing_router().call_route(store, call).await?.map(Said::Decision))
+            }
+            (Instance::Router(plugin), Put::Exhausted(call, tried)) => {
+                Ok(plugin.strowger_routing_router().call_exhausted(store, call, tried).await?.map(Said::Decision))
+            }
+            (Instance::Feature(plugin), Put::Feature(call, code, digits)) => {
+                Ok(plugin.strowger_hooks_feature().call_invoke(store, call, code, digits).await?.map(Said::Action))
+            }
+            (Instance::Registration(plugin), Put::Register(attempt)) => {
+                Ok(plugin.strowger_hooks_registration().call_register(store, attempt).await?.map(Said::Verdict))
+            }
+            (Instance::EventSink(plugin), Put::Deliver(batch)) => {
+                Ok(plugin.strowger_hooks_event_sink().call_deliver(store, batch).await?.map(Said::Taken))
+            }
+            (Instance::Rater(plugin), put) => rate(plugin, store, put).await,
+            (
+                Instance::Router(_) | Instance::Feature(_) | Instance::Registration(_) | Instance::EventSink(_),
+                Put::Route(_)
+                | Put::Exhausted(..)
+                | Put::Feature(..)
+                | Put::Register(_)
+                | Put::Deliver(_)
+                | Put::Authorize(..)
+                | Put::Extend(..)
+                | Put::Release(_)
+                | Put::Settle(_)
+                | Put::Quote { .. }
+                | Put::App { .. },
+            ) => Err(elsewhere()),
         }
-        (Linked::Router(pre), Put::Exhausted(call, tried)) => {
-            let plugin = pre.instantiate_async(&mut *store).await?;
-            Ok(plugin.strowger_routing_router().call_exhausted(store, call, tried).await?.map(Said::Decision))
-        }
-        (Linked::Feature(pre), Put::Feature(call, code, digits)) => {
-            let plugin = pre.instantiate_async(&mut *store).await?;
-            Ok(plugin.strowger_hooks_feature().call_invoke(store, call, code, digits).await?.map(Said::Action))
-        }
-        (Linked::Registration(pre), Put::Register(attempt)) => {
-            let plugin = pre.instantiate_async(&mut *store).await?;
-            Ok(plugin.strowger_hooks_registration().call_register(store, attempt).await?.map(Said::Verdict))
-        }
-        (Linked::EventSink(pre), Put::Deliver(batch)) => {
-            let plugin = pre.instantiate_async(&mut *store).await?;
-            Ok(plugin.strowger_hooks_event_sink().call_deliver(store, batch).await?.map(Said::Taken))
-        }
-        (Linked::Rater(pre), put) => rate(pre, store, put).await,
-        (
-            Linked::Router(_) | Linked::Feature(_) | Linked::Registration(_) | Linked::EventSink(_) | Linked::App(_),
-            Put::Route(_)
-            | Put::Exhausted(..)
-            | Put::Feature(..)
-            | Put::Register(_)
-            | Put::Deliver(_)
-            | Put::Authorize(..)
-            | Put::Extend(..)
-            | Put::Release(_)
-            | Put::Settle(_)
-            | Put::Quote { .. }
-            | Put::App { .. },
-        ) => Err(elsewhere()),
     }
+}
+
+impl Kept {
+    /// Asks the instance, which is made if it is not there yet.
+    async fn enter(&mut self, linked: &Linked, put: &Put) -> wasmtime::Result<Entered> {
+        let instance = match &mut self.instance {
+            Some(instance) => instance,
+            none => none.insert(make(linked, &mut self.store).await?),
+        };
+        instance.ask(&mut self.store, put).await
+    }
+}
+
+/// Makes an instance and asks it.
+pub(crate) async fn enter(linked: &Linked, store: &mut Store<Guest>, put: &Put) -> wasmtime::Result<Entered> {
+    make(linked, store).await?.ask(store, put).await
 }

@@ -11,6 +11,7 @@ use crate::recorder::Recorder;
 use crate::script::{self, Start};
 use crate::ticker::Ticker;
 use crate::tiers::Heavy;
+use crate::warm::Warm;
 use crate::{
     Artifact, ArtifactError, BindError, BindingSpec, Digest, HostConfig, HostError, HostMetrics, Point, Scope,
 };
@@ -19,7 +20,7 @@ use model::{
     Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, Directory, ForkId, ForkIn, ForkOut,
     HookReport, Limits, Question, RequestId,
 };
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
@@ -67,6 +68,10 @@ pub(crate) struct Shared {
     pub(crate) apps: Engine,
     pub(crate) hook_slots: Slots,
     pub(crate) app_slots: Slots,
+    /// Instances that wait for their binding's next question.
+    pub(crate) warm: Arc<Warm>,
+    /// What they know of the platform meanwhile: nothing.
+    pub(crate) nothing_known: Arc<Directory>,
     pub(crate) ticker: Arc<Ticker>,
     running: Mutex<HashMap<AppId, RunningApp>>,
     /// Whoever keeps the mailboxes; known once the switch runs.
@@ -137,8 +142,11 @@ impl Host {
         let apps = Lane::start(apps, &config)?;
         let press = Press::new(&hooks.engine, &apps.engine, &config);
         let ticker = Ticker::start(vec![hooks.engine.clone(), apps.engine.clone()]).map_err(HostError::Thread)?;
+        let limits = Arc::new(config.limits.clone());
         let shared = Shared {
-            limits: Arc::new(config.limits.clone()),
+            warm: Arc::new(Warm::new(&limits)),
+            nothing_known: Arc::default(),
+            limits,
             config,
             hooks: hooks.engine.clone(),
             apps: apps.engine.clone(),
@@ -214,7 +222,13 @@ impl Host {
             next.all.iter().any(|b| b.spec.scope == *scope && b.spec.point == *point && b.spec.name == *name)
         });
         let number = next.number;
-        self.0.generation.store(Arc::new(next));
+        let (next, warm) = (Arc::new(next), &self.0.shared.warm);
+        let before = self.0.generation.swap(Arc::clone(&next));
+        let stay: HashSet<*const Bound> = next.all.iter().map(Arc::as_ptr).collect();
+        for old in before.all.iter().filter(|bound| !stay.contains(&Arc::as_ptr(bound))) {
+            warm.retire(old);
+            old.trial.iter().for_each(|trial| warm.retire(&trial.bound));
+        }
         Ok(number)
     }
 
@@ -344,11 +358,13 @@ impl Host {
             stale_replies: inner.stale_replies.load(Ordering::Relaxed),
             hooks_live: inner.hooks.live(),
             hooks_max: u64::from(inner.hooks.max()),
+            warm_idle: inner.shared.warm.idle(),
+            warm_max: inner.shared.limits.warm_max as u64,
             apps_live: inner.apps.live(),
             apps_max: u64::from(inner.apps.max()),
             artifacts: artifacts as u64,
             generation: generation.number,
-            bindings: generation.all.iter().map(|b| b.metrics()).collect(),
+            bindings: generation.all.iter().map(|b| b.metrics(&inner.shared.warm)).collect(),
         }
     }
 }
@@ -367,6 +383,7 @@ fn lost_answer(first: &Bound) -> Answer {
         plugin: first.spec.plugin.clone(),
         outcome: "lost".to_owned(),
         took: core::time::Duration::ZERO,
+        warm: false,
     };
     Answer { decision: None, failed: true, attrs: Vec::new(), hooks: vec![report] }
 }

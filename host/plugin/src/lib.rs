@@ -38,11 +38,12 @@ mod tape;
 mod ticker;
 mod tiers;
 mod trial;
+mod warm;
 mod wire;
 
 pub use artifact::{Artifact, Digest, Point};
 pub use binding::{BindingSpec, Scope};
-pub use bundle::Grants;
+pub use bundle::{Grants, Reuse};
 pub use capability::{
     GuestClock, HttpAnswer, HttpAsked, HttpClients, HttpScript, Ledger, LedgerTold, PrefixTables, Secret, is_public,
 };
@@ -51,7 +52,7 @@ pub use error::{ArtifactError, BindError, HostError};
 pub use host::{AppMessage, Host};
 pub use live::{LiveEvents, Since};
 pub use mailbox::{BoxAnswer, Mailboxes};
-pub use metrics::{BindingMetrics, EventFigures, GuestSeries, HostMetrics, TrialFigures};
+pub use metrics::{BindingMetrics, EventFigures, GuestSeries, HostMetrics, TrialFigures, WarmFigures};
 pub use rater::Quote;
 pub use recorder::{RECORDINGS_MAX, RecordRefusal, Recording, RecordingError, RecordingState, Sample, TAKES_MAX};
 pub use replay::Replayed;

@@ -16,6 +16,10 @@ pub struct HostMetrics {
     pub hooks_live: u64,
     /// Hook instances that may be alive.
     pub hooks_max: u64,
+    /// Instances that wait warm for a question, of both engines; they are not among those alive.
+    pub warm_idle: u64,
+    /// How many may.
+    pub warm_max: u64,
     /// Call apps alive now.
     pub apps_live: u64,
     /// Call apps that may be alive.
@@ -63,10 +67,27 @@ pub struct BindingMetrics {
     pub open: bool,
     /// Of an event sink: what waits and what was told.
     pub events: EventFigures,
+    /// What became of its instances, where they are kept warm.
+    pub warm: WarmFigures,
     /// The version on trial, if there is one.
     pub trial: Option<TrialFigures>,
     /// What the guest itself counted (`host/metrics`).
     pub series: Vec<GuestSeries>,
+}
+
+/// The instances of one binding that are kept between questions; all zero where none are.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct WarmFigures {
+    /// Questions that an instance was asked which had answered before.
+    pub hits: u64,
+    /// Instances made.
+    pub made: u64,
+    /// Those that wait now.
+    pub idle: u64,
+    /// Their linear memory, in bytes; pages that nobody has written to are shared and cost nothing.
+    pub idle_bytes: u64,
+    /// Those that went, by reason.
+    pub gone: Vec<(&'static str, u64)>,
 }
 
 /// How a version on trial does.

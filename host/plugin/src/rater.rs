@@ -5,7 +5,7 @@ use crate::binding::{Bound, Generation, Whom};
 use crate::bindings::rater::exports::strowger::billing::rater as wit;
 use crate::bindings::rater::strowger::billing::ledger::Money;
 use crate::chain::{Failure, settle};
-use crate::hook::{Asked, Invocation, Said};
+use crate::hook::{Asked, Heard, Invocation, Said};
 use crate::host::Shared;
 use crate::rules::{self, Broken};
 use crate::tiers::Heavy;
@@ -96,14 +96,14 @@ impl AskRater {
         };
         let invocation = self.invocation(call.brand, call.company, Some(call.call), within, &heavy);
         let began = Instant::now();
-        let said = invocation.ask(asked).await.and_then(verdict);
+        let Heard { said, warm } = invocation.ask(asked, verdict).await;
         self.count(said.as_ref().err(), began);
         let (outcome, verdict) = match said {
             Ok(Ok(verdict)) => (words(&verdict), verdict),
             Ok(Err(words)) => (format!("err: {words}"), RateVerdict::Failed),
             Err(failure) => (failure.words(), RateVerdict::Failed),
         };
-        RateAnswer { verdict, hook: Some(self.report(outcome, began)) }
+        RateAnswer { verdict, hook: Some(self.report(outcome, began, warm)) }
     }
 
     /// Asks what a leg costs, and has it charged; the error is in words for a person.
@@ -111,7 +111,7 @@ impl AskRater {
         let name = self.directory.company(used.company).map(|company| company.name.clone()).unwrap_or_default();
         let invocation = self.invocation(used.brand, used.company, Some(used.call), SETTLE, &heavy);
         let began = Instant::now();
-        let said = invocation.ask(Asked::Settle(&used, &name)).await.and_then(charge);
+        let said = invocation.ask(Asked::Settle(&used, &name), charge).await.said;
         self.count(said.as_ref().err(), began);
         said.map_err(|failure| failure.words())?
     }
@@ -120,7 +120,7 @@ impl AskRater {
     pub(crate) async fn quote(self, quote: Quote, heavy: Heavy) -> Result<Charge, String> {
         let invocation = self.invocation(quote.brand, quote.company, None, SETTLE, &heavy);
         let began = Instant::now();
-        let said = invocation.ask(Asked::Quote(&quote)).await.and_then(charge);
+        let said = invocation.ask(Asked::Quote(&quote), charge).await.said;
         self.count(said.as_ref().err(), began);
         said.map_err(|failure| failure.words())?
     }
@@ -151,9 +151,9 @@ impl AskRater {
         self.bound.counters.took(began.elapsed());
     }
 
-    fn report(&self, outcome: String, began: Instant) -> HookReport {
+    fn report(&self, outcome: String, began: Instant, warm: bool) -> HookReport {
         let spec = &self.bound.spec;
-        HookReport { binding: spec.name.clone(), plugin: spec.plugin.clone(), outcome, took: began.elapsed() }
+        HookReport { binding: spec.name.clone(), plugin: spec.plugin.clone(), outcome, took: began.elapsed(), warm }
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::binding::Bound;
 use crate::hook::Put;
 use crate::tape::{Exchange, Take, Tape, hush, without_pins};
-use crate::{Digest, Point};
+use crate::{Digest, Point, Reuse};
 use bundle::Grants;
 use core::fmt::Write as _;
 use core::time::Duration;
@@ -44,6 +44,9 @@ pub(crate) struct Head {
     pub(crate) digest: String,
     pub(crate) config: Value,
     pub(crate) grants: Grants,
+    /// What the binding does with its instances. What is recorded is asked of fresh ones in any case.
+    #[serde(default, skip_serializing_if = "Reuse::is_fresh")]
+    pub(crate) reuse: Reuse,
 }
 
 /// How it came out.
@@ -140,6 +143,7 @@ impl Reel {
             digest: spec.artifact.digest().to_string(),
             config,
             grants: spec.grants.clone(),
+            reuse: spec.reuse,
         }
     }
 }
@@ -372,6 +376,13 @@ impl Recording {
     #[must_use]
     pub fn plugin(&self) -> &str {
         &self.head.plugin
+    }
+
+    /// What the binding did with its instances. What was recorded was asked of fresh ones in any case, and so it is
+    /// replayed: what a warm one remembered is not in it.
+    #[must_use]
+    pub fn reuse(&self) -> Reuse {
+        self.head.reuse
     }
 }
 

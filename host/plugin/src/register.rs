@@ -4,7 +4,7 @@ use crate::Point;
 use crate::binding::{Generation, Whom};
 use crate::bindings::registration::exports::strowger::hooks::registration as wit;
 use crate::chain::{Failure, settle};
-use crate::hook::{Asked, Invocation, Said};
+use crate::hook::{Asked, Heard, Invocation, Said};
 use crate::host::Shared;
 use crate::rules::{self, Broken};
 use crate::tiers::Heavy;
@@ -46,8 +46,8 @@ impl AskRegister {
                 cpu: self.shared.config.hook_cpu,
                 heavy: &heavy,
             };
-            let said = invocation.ask(Asked::Register { attempt: &attempt, attrs: &attrs }).await;
-            let said = said.and_then(|said| checked(said, &bound.spec.name));
+            let asked = Asked::Register { attempt: &attempt, attrs: &attrs };
+            let Heard { said, warm } = invocation.ask(asked, |said| checked(said, &bound.spec.name)).await;
             let took = began.elapsed();
             settle(bound, said.as_ref().err());
             bound.counters.took(took);
@@ -64,7 +64,7 @@ impl AskRegister {
                 Err(failure) => (failure.words(), Opinion::Next(Vec::new())),
             };
             let (binding, plugin) = (bound.spec.name.clone(), bound.spec.plugin.clone());
-            answer.hooks.push(HookReport { binding, plugin, outcome, took });
+            answer.hooks.push(HookReport { binding, plugin, outcome, took, warm });
             match opinion {
                 Opinion::Next(left) => attrs.extend(left),
                 Opinion::AtMost(s) => {

@@ -13,7 +13,7 @@ use crate::recorder::{Outcome, RecordingError, Taken};
 use crate::script;
 use crate::tape::{Replay, Tape, difference, hush};
 use crate::tiers::Heavy;
-use crate::{Artifact, BindingSpec, Point, Recording, Scope, Secret};
+use crate::{Artifact, BindingSpec, Point, Recording, Reuse, Scope, Secret};
 use model::{AppId, BindingId, BrandId, CompanyId, Directory};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +87,7 @@ impl Host {
             secrets,
             codes: BTreeSet::new(),
             mandatory: false,
+            reuse: Reuse::Fresh,
             trial: None,
         };
         let bound = Bound::new(spec, &self.shared().config, Arc::default());

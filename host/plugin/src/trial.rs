@@ -2,7 +2,7 @@
 //! compared; as a canary it answers for a share of them, and goes by itself when it does worse.
 
 use crate::binding::Bound;
-use crate::{Artifact, Grants, TrialFigures};
+use crate::{Artifact, Grants, Reuse, TrialFigures};
 use core::time::Duration;
 use model::CallId;
 use std::collections::VecDeque;
@@ -29,6 +29,8 @@ pub struct TrialSpec {
     pub percent: u8,
     /// What it may use.
     pub grants: Grants,
+    /// Whether its instances are kept between questions.
+    pub reuse: Reuse,
 }
 
 impl PartialEq for TrialSpec {
@@ -38,6 +40,7 @@ impl PartialEq for TrialSpec {
             && self.config_json == other.config_json
             && self.percent == other.percent
             && self.grants == other.grants
+            && self.reuse == other.reuse
     }
 }
 
@@ -74,21 +77,23 @@ impl Trial {
         !self.gone.load(Ordering::Relaxed) && is_of_share(call, self.percent)
     }
 
-    /// Looks at the canary after it answered; ends the trial when it does worse.
-    pub(crate) fn judge(&self, serving: &Bound) {
+    /// Looks at the canary after it answered; ends the trial when it does worse. True when it has ended now.
+    pub(crate) fn judge(&self, serving: &Bound) -> bool {
         let why = if self.bound.breaker.is_open() {
             "it keeps failing".to_owned()
         } else {
             let (calls, mean) = self.bound.counters.mean();
             let (serving_calls, serving_mean) = serving.counters.mean();
             if calls < JUDGED_FROM || serving_calls < JUDGED_FROM || !is_slower(mean, serving_mean) {
-                return;
+                return false;
             }
             format!("it takes {mean:?} where the other takes {serving_mean:?}")
         };
-        if !self.gone.swap(true, Ordering::Relaxed) {
+        let ends = !self.gone.swap(true, Ordering::Relaxed);
+        if ends {
             tracing::warn!(binding = %serving.spec.name, trial = %self.bound.spec.plugin, "a canary is rolled back: {why}");
         }
+        ends
     }
 
     /// Notes what a shadow would have said.

@@ -8,7 +8,7 @@ use crate::proofs::Trust;
 use bundle::Manifest;
 use core::time::Duration;
 use model::{BrandId, Directory, Holder, PluginId, Signer};
-use plugin::{Artifact, BindingSpec, Digest, Grants, Point, Secret, TrialSpec};
+use plugin::{Artifact, BindingSpec, Digest, Grants, Point, Reuse, Secret, TrialSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::{BoundPlugin, BoundTrial, Db, Held, Image, News, OpContext, Stand, StoreError};
@@ -343,6 +343,7 @@ fn spec(
         config_json: row.config.clone(),
         grants: grants(manifest.as_ref(), &row.operator_grants, &row.scope_grants)?,
         secrets: row.secrets.iter().map(|(n, s)| (n.clone(), Secret::new(s.reveal().to_owned()))).collect(),
+        reuse: reuse(manifest.as_ref(), point),
         codes: manifest.map(|m| m.feature.codes).unwrap_or_default(),
         mandatory: row.mandatory,
         trial: None,
@@ -363,8 +364,14 @@ fn trial_spec(row: &BoundPlugin, trial: &BoundTrial, artifact: Arc<Artifact>) ->
         artifact,
         config_json: trial.config.clone(),
         percent: trial.percent,
+        reuse: manifest.as_ref().map(|m| m.reuse(&row.point)).unwrap_or_default(),
         grants: grants(manifest.as_ref(), &trial.operator_grants, &row.scope_grants)?,
     })
+}
+
+/// A component without a manifest says nothing about it.
+fn reuse(manifest: Option<&Manifest>, point: Point) -> Reuse {
+    manifest.map(|m| m.reuse(point.name())).unwrap_or_default()
 }
 
 fn manifest(text: Option<&str>) -> Result<Option<Manifest>, String> {

@@ -343,7 +343,36 @@ fn hooks(to: &mut DescriptorEncoder<'_>, host: &HostMetrics) -> fmt::Result {
             ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;
         }
     }
+    warm(to, host)?;
     guests(to, host)
+}
+
+/// Instances that are kept between questions; bindings that keep none have no line.
+fn warm(to: &mut DescriptorEncoder<'_>, host: &HostMetrics) -> fmt::Result {
+    gauge(to, "strowger_plugin_warm_places", "Instances that may wait for a question at once", host.warm_max)?;
+    let kept = || host.bindings.iter().filter(|b| b.warm.made > 0);
+    let mut metric = to.encode_descriptor("strowger_plugin_warm", "Instances that wait", None, MetricType::Gauge)?;
+    for binding in kept() {
+        let idle = i64::try_from(binding.warm.idle).unwrap_or(i64::MAX);
+        ConstGauge::new(idle).encode(metric.encode_family(&labels(binding))?)?;
+    }
+    let help = "Linear memory of instances that wait";
+    let mut metric = to.encode_descriptor("strowger_plugin_warm_bytes", help, None, MetricType::Gauge)?;
+    for binding in kept() {
+        let bytes = i64::try_from(binding.warm.idle_bytes).unwrap_or(i64::MAX);
+        ConstGauge::new(bytes).encode(metric.encode_family(&labels(binding))?)?;
+    }
+    let help = "Instances of warm bindings: asked again, made, gone by reason";
+    let mut metric = to.encode_descriptor("strowger_plugin_warm_events", help, None, MetricType::Counter)?;
+    for binding in kept() {
+        let gone = binding.warm.gone.iter().map(|(why, n)| (*why, *n));
+        for (event, count) in [("hit", binding.warm.hits), ("made", binding.warm.made)].into_iter().chain(gone) {
+            let mut labels = labels(binding);
+            labels.push(("event".to_owned(), event.to_owned()));
+            ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// What the guests count themselves: one metric name of ours, theirs as a label, so that none can take another's.

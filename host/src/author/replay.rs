@@ -4,7 +4,7 @@ use super::files::read;
 use super::{UNPACKED_MAX, compile_on};
 use crate::exit::Failure;
 use bundle::Bundle;
-use plugin::{Host, HostConfig, Recording, Secret};
+use plugin::{Host, HostConfig, Recording, Reuse, Secret};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -34,6 +34,16 @@ fn secrets(path: Option<&Path>) -> Result<BTreeMap<String, Secret>, Failure> {
     Ok(texts.into_iter().map(|(name, text)| (name, Secret::new(text))).collect())
 }
 
+/// What a replay cannot show, for a binding that keeps its instances.
+fn fresh(reuse: Reuse) -> &'static str {
+    match reuse {
+        Reuse::Fresh => "",
+        Reuse::Warm => {
+            "The binding keeps its instances warm; these questions were recorded, and are replayed, in fresh ones.\n"
+        }
+    }
+}
+
 /// Replays; gives what to print. Differences are printed and are a failure, so that a build can depend on it.
 pub(super) async fn replay(file: &Path, with: &Path, keys: Option<&Path>) -> Result<String, Failure> {
     let text = String::from_utf8(read(file)?).map_err(|_| Failure::refused("this is no recording: it is no text"))?;
@@ -60,8 +70,9 @@ pub(super) async fn replay(file: &Path, with: &Path, keys: Option<&Path>) -> Res
     }
     let (different, all, plugin) = (out.lines().count(), replayed.len(), recording.plugin());
     if different == 0 {
-        return Ok(format!("{all} of {all} as {plugin} answered.\n"));
+        return Ok(format!("{all} of {all} as {plugin} answered.\n{}", fresh(recording.reuse())));
     }
+    out.push_str(fresh(recording.reuse()));
     let _ = std::io::stdout().lock().write_all(out.as_bytes());
     Err(Failure::refused(format!("{different} of {all} differ from what {plugin} answered")))
 }

@@ -114,6 +114,11 @@ steps:
 ends: {}
 "#;
 
+/// Whether its hooks want to be kept warm: an interpreter of Python takes most of a millisecond to begin.
+fn is_slow_to_begin(script: Option<Script>, point: &str) -> bool {
+    script == Some(Script::Python) && point != "call/app"
+}
+
 /// Writes the folder of a new plugin: in Rust, with the SDK's folder, or as a script.
 pub(super) fn write(
     name: &str,
@@ -129,8 +134,9 @@ pub(super) fn write(
             return Err(Failure::start(why));
         }
     };
+    let reuse = if is_slow_to_begin(script, point) { "reuse = \"warm\"\n" } else { "" };
     let manifest = format!(
-        "id = \"{name}\"\nversion = \"0.1.0\"\nwit = \"{}\"\ndescription = \"\"\n\n[[provides]]\npoint = \"{point}\"\n",
+        "id = \"{name}\"\nversion = \"0.1.0\"\nwit = \"{}\"\ndescription = \"\"\n\n[[provides]]\npoint = \"{point}\"\n{reuse}",
         bundle::WIT_VERSION
     );
     bundle::Manifest::parse(&manifest).map_err(Failure::start)?;
@@ -181,4 +187,25 @@ fn rust(name: &str, point: &str, sdk: Option<&Path>) -> Result<Vec<(String, Stri
         ("src/lib.rs", source),
     ];
     Ok(files.map(|(file, text)| (file.to_owned(), text.to_owned())).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bundle::{Manifest, Reuse};
+
+    #[test]
+    fn a_hook_in_python_is_kept_warm_and_nothing_else_is() {
+        let dir = tempfile::tempdir().unwrap();
+        for script in [Script::JavaScript, Script::Python, Script::C] {
+            for point in ["routing/router", "call/app"] {
+                let folder = dir.path().join(format!("{script:?}-{}", point.len()));
+                write("lucky", point, (Some(script), None), folder.clone()).unwrap();
+                let manifest = std::fs::read_to_string(folder.join("plugin.toml")).unwrap();
+                let warm = script == Script::Python && point == "routing/router";
+                let expected = if warm { Reuse::Warm } else { Reuse::Fresh };
+                assert_eq!(Manifest::parse(&manifest).unwrap().reuse(point), expected, "{manifest}");
+            }
+        }
+    }
 }

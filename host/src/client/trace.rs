@@ -44,7 +44,8 @@ fn ladder(trace: &Value) -> String {
         for hook in question.get("hooks").and_then(Value::as_array).into_iter().flatten() {
             let (binding, plugin) = (text(hook, "binding"), text(hook, "plugin"));
             let _ = write!(said, "\n{:28}|  {binding} ({plugin}): {}", "", text(hook, "outcome"));
-            let _ = write!(said, "  [{} us]", text(hook, "took_us"));
+            let warm = if hook.get("warm") == Some(&Value::Bool(true)) { ", warm" } else { "" };
+            let _ = write!(said, "  [{} us{warm}]", text(hook, "took_us"));
         }
         let _ = write!(said, "\n{:28}=> {}", "", text(&question, "decision"));
         lines.push((text(&question, "at"), said));
@@ -67,7 +68,8 @@ mod tests {
         let trace = json!({
             "call": "07",
             "questions": [{ "at": "2026-01-01T00:00:00.002Z", "asked": "route", "callee": "7", "decision": "connect account 1002",
-                "hooks": [{ "binding": "forwards", "plugin": "forwards@0.1.0", "outcome": "next", "took_us": 12 }] }],
+                "hooks": [{ "binding": "forwards", "plugin": "forwards@0.1.0", "outcome": "next", "took_us": 12, "warm": false },
+                    { "binding": "asks", "plugin": "asks@0.1.0", "outcome": "connect", "took_us": 9, "warm": true }] }],
             "legs": [
                 { "leg": 1, "caller": "1001", "callee": "1002", "started_at": "2026-01-01T00:00:00.003Z", "ringing_at": null,
                   "answered_at": "2026-01-01T00:00:02.000Z", "ended_at": "2026-01-01T00:00:05.000Z", "cause": "normal-clearing",
@@ -82,6 +84,7 @@ Call 07
 2026-01-01T00:00:00.001Z    1001 --> switch   INVITE 7 (leg 0)
 2026-01-01T00:00:00.002Z    plugins asked: route 7
                             |  forwards (forwards@0.1.0): next  [12 us]
+                            |  asks (asks@0.1.0): connect  [9 us, warm]
                             => connect account 1002
 2026-01-01T00:00:00.003Z    switch --> 1002   INVITE 1002 (leg 1)
 2026-01-01T00:00:02.000Z    switch <-- 1002   200 (leg 1)

@@ -5,7 +5,8 @@ use crate::{CallInfo, Cause, Header, HeaderOp, Result};
 
 pub use wit::{Decision, Handling, MediaPath};
 
-/// A routing plugin. A fresh instance answers each question; nothing is remembered.
+/// A routing plugin. A fresh instance answers each question and nothing is remembered, unless `plugin.toml` says
+/// `reuse = "warm"`: then statics live on, as long as the instance does.
 pub trait Router {
     /// Where shall this call go?
     ///

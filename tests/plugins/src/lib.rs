@@ -8,7 +8,7 @@ use model::{
     BrandId, CallId, CallInfo, Company, CompanyId, Ddi, DdiId, DefaultVerdict, Directory, Extension, ExtensionId, Ha1,
     Handling, Instant, LegHandle, MediaPath, Party, Question, QuestionKind, RequestId, RouteTarget, Ticket,
 };
-use plugin::{AppMessage, Artifact, BindingSpec, Grants, Host, HostConfig, Point, Scope};
+use plugin::{AppMessage, Artifact, BindingSpec, Grants, Host, HostConfig, Point, Reuse, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -186,6 +186,7 @@ pub fn bind(id: i64, name: &str, point: Point, artifact: &Arc<Artifact>, config:
         secrets: BTreeMap::new(),
         codes: BTreeSet::new(),
         mandatory: false,
+        reuse: Reuse::Fresh,
         trial: None,
     }
 }

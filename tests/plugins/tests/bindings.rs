@@ -148,6 +148,7 @@ fn trial(host: &plugin::Host, deed: &str, text: &str, percent: u8) -> plugin::Tr
         config_json: format!(r#"{{"do":"{deed}","text":"{text}"}}"#),
         percent,
         grants: plugin::Grants::default(),
+        reuse: plugin::Reuse::Fresh,
     }
 }
 

@@ -8,7 +8,7 @@ use model::{
     AppError, AppOutcome, AppReply, AppVerb, Bridged, Cause, CauseInfo, Collected, Decision, Endpoint, Header,
     HeaderOp, Instant as At, LegHandle, Prompt, QuestionKind, RingPlan, Told,
 };
-use plugin::{Artifact, BindingSpec, Grants, Host, Point, Secret};
+use plugin::{Artifact, BindingSpec, Grants, Host, Point, Reuse, Secret};
 use plugin_tests::{ACME, BRAND, DESK, Engine, PATIENCE, ask, ask_kind, bind, directory, host_with, until};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -81,6 +81,21 @@ async fn routes(host: &Host, artifact: &Arc<Artifact>, language: &str) {
     assert!(broken.decision.is_none(), "{:?}", broken.hooks);
     host.set_bindings(vec![router(artifact, "{}", true)]).expect("bound");
     assert_eq!(counted(&plan(host, "8").await), "4", "its keys are still there");
+}
+
+/// A warm instance answers as a fresh one does, and does not grow with its questions.
+async fn stays(host: &Host, artifact: &Arc<Artifact>) {
+    host.set_bindings(vec![BindingSpec { reuse: Reuse::Warm, ..router(artifact, "{}", false) }]).expect("bound");
+    let warm = || host.metrics().bindings[0].warm.clone();
+    let mut bytes = Vec::new();
+    for _ in 0..2 {
+        for _ in 0..500 {
+            assert_eq!(counted(&plan(host, "8").await), "0");
+        }
+        bytes.push(warm().idle_bytes);
+    }
+    assert_eq!((warm().made, warm().hits), (1, 999), "{:?}", warm());
+    assert_eq!(bytes[0], bytes[1], "it has grown");
 }
 
 fn digit(digits: &str) -> Result<AppReply, AppError> {
@@ -157,6 +172,10 @@ async fn passes(language: &str, bytes: &[u8]) {
     assert_eq!(*artifact.points(), BTreeSet::from([Point::Router, Point::App]));
     assert!(artifact.imports().iter().all(|i| i.starts_with("strowger:")), "{:?}", artifact.imports());
     routes(&host, &artifact, language).await;
+    // What is made in C is never freed: it is not to be kept.
+    if language != "c" {
+        stays(&host, &artifact).await;
+    }
     runs(&host, &artifact).await;
     park(&host).await;
 }
@@ -209,6 +228,7 @@ fn granted(spec: &mut BindingSpec, manifest: &str) {
     )
     .expect("grants");
     spec.grants = asks.meet(&operator);
+    spec.reuse = manifest.reuse(spec.point.name());
     let points: BTreeSet<_> = manifest.provides.iter().map(|p| p.point.as_str()).collect();
     assert_eq!(points, spec.artifact.points().iter().map(|p| p.name()).collect(), "the manifest tells the exports");
 }
@@ -290,6 +310,8 @@ async fn the_http_router_asks_and_obeys_and_goes_on_without_an_answer() {
     assert!(gone.decision.is_none() && gone.hooks[0].outcome.starts_with("err: unavailable"), "{gone:?}");
     let elsewhere = ask(&host, "7").await;
     assert_eq!(elsewhere.hooks[0].outcome, "next", "not its numbers: nobody was asked");
+    let warm = host.metrics().bindings[0].warm.clone();
+    assert_eq!((warm.made, warm.hits, elsewhere.hooks[0].warm), (1, 8, true), "its manifest keeps it: {warm:?}");
 }
 
 #[tokio::test]

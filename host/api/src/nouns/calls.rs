@@ -139,6 +139,8 @@ pub(crate) struct Hook {
     outcome: String,
     /// How long it took, instantiation and drop included.
     took_us: u64,
+    /// Whether an instance that had answered before was asked, and no fresh one.
+    warm: bool,
 }
 
 /// One question about a call, and what came of it.
@@ -174,6 +176,7 @@ impl From<Explained> for Question {
             plugin: h.plugin,
             outcome: h.outcome,
             took_us: u64::try_from(h.took.as_micros()).unwrap_or(u64::MAX),
+            warm: h.warm,
         };
         Question {
             at: rfc3339(why.at),

@@ -552,6 +552,7 @@ pub(crate) fn explained(company: i64) -> Explained {
         plugin: "mine@1".to_owned(),
         outcome: "connect".to_owned(),
         took: core::time::Duration::from_micros(12),
+        warm: true,
     };
     Explained {
         call: call_id(company),

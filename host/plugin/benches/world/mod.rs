@@ -5,7 +5,7 @@ use model::{
     Directory, Extension, ExtensionId, Ha1, Handling, Header, Instant, MediaPath, Party, Question, QuestionKind,
     RouteTarget, Ticket,
 };
-use plugin::{BindingSpec, Host, Point, Scope};
+use plugin::{BindingSpec, Host, Point, Reuse, Scope};
 use std::sync::Arc;
 
 const BRAND: BrandId = BrandId(1);
@@ -89,8 +89,13 @@ pub(crate) fn start() -> AppStart {
     AppStart { name: "attendant".to_owned(), args: Vec::new(), call: call() }
 }
 
-/// Binds a shipped plugin for the brand.
+/// Binds a shipped plugin for the brand, fresh for each question.
 pub(crate) fn bind(host: &Host, name: &str, point: Point, bytes: &[u8]) {
+    bind_as(host, (name, point, Reuse::Fresh), bytes, "{}");
+}
+
+/// Binds a plugin for the brand, with this configuration.
+pub(crate) fn bind_as(host: &Host, (name, point, reuse): (&str, Point, Reuse), bytes: &[u8], config: &str) {
     let spec = BindingSpec {
         id: BindingId(1),
         name: name.to_owned(),
@@ -99,11 +104,12 @@ pub(crate) fn bind(host: &Host, name: &str, point: Point, bytes: &[u8]) {
         priority: 0,
         plugin: format!("{name}@0.1.0"),
         artifact: host.compile(bytes).expect("compiles"),
-        config_json: "{}".to_owned(),
-        grants: plugin::Grants::default(),
+        config_json: config.to_owned(),
+        grants: plugin::Grants { kv: ["front-desk".to_owned()].into(), ..plugin::Grants::default() },
         secrets: std::collections::BTreeMap::new(),
         codes: std::collections::BTreeSet::new(),
         mandatory: false,
+        reuse,
         trial: None,
     };
     host.set_bindings(vec![spec]).expect("bound");

@@ -463,6 +463,7 @@ impl World {
             secrets: scenario.secrets.iter().map(secret).collect(),
             codes: manifest.feature.codes.clone(),
             mandatory: false,
+            reuse: manifest.reuse(point.name()),
             trial: None,
         }
     }

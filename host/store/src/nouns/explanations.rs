@@ -33,6 +33,8 @@ struct Kept {
     plugin: String,
     outcome: String,
     us: u64,
+    #[serde(default)]
+    warm: bool,
 }
 
 impl TryFrom<ExplainedRow> for Explained {
@@ -44,6 +46,7 @@ impl TryFrom<ExplainedRow> for Explained {
             plugin: k.plugin,
             outcome: k.outcome,
             took: Duration::from_micros(k.us),
+            warm: k.warm,
         };
         Ok(Explained {
             call: stored("call id", row.call_id.parse().ok())?,
@@ -65,6 +68,7 @@ fn hooks_text(hooks: &[HookReport]) -> String {
             plugin: h.plugin.clone(),
             outcome: h.outcome.clone(),
             us: u64::try_from(h.took.as_micros()).unwrap_or(u64::MAX),
+            warm: h.warm,
         })
         .collect();
     // Strings and a number: always JSON.

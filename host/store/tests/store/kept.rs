@@ -31,6 +31,7 @@ fn why(call: u128, company: i64, decision: &str) -> Explained {
             plugin: "p@1".to_owned(),
             outcome: "next".to_owned(),
             took: Duration::from_micros(9),
+            warm: true,
         }],
     }
 }

@@ -42,6 +42,9 @@ enum Deed {
     Next,
     /// Counts its own invocations in its memory and says the count.
     Count,
+    /// Remembers how often it was asked, and does what the dialled text says: `trap`, `spin`, `nonsense`, `err`, `late`,
+    /// `grab`, `leak`, `logs`, `dial`, or a number to look up. Else it says the count.
+    Remember,
     /// Uses call control although it is no app.
     Dial,
     /// An app that answers and never returns, whatever happens.
@@ -101,11 +104,54 @@ fn recurse(n: u64) -> u64 {
     recurse(black_box(n + 1)) + frame[0]
 }
 
+/// What a guest does that lives longer than one question.
+fn remember(config: &Config, callee: &str) -> Result<Decision> {
+    let count = 1 + COUNT.fetch_add(1, Ordering::Relaxed);
+    let said = match callee {
+        "trap" => panic!("on purpose"),
+        "spin" => {
+            spin();
+            String::new()
+        }
+        "nonsense" => return Ok(refuse(200, "no failure")),
+        "err" => return Err(Error::NotFound),
+        "late" => {
+            let until = now_ms() + config.ms;
+            while now_ms() < until {
+                black_box(());
+            }
+            String::new()
+        }
+        // More than there is, and lives on.
+        "grab" => {
+            let mut held: Vec<u8> = Vec::new();
+            format!("{} ", held.try_reserve_exact(1 << 30).is_err())
+        }
+        "leak" => {
+            black_box(Box::leak(vec![1_u8; 4 << 20].into_boxed_slice()));
+            String::new()
+        }
+        "logs" => {
+            for i in 0..60 {
+                info!("line {i}");
+            }
+            String::new()
+        }
+        "dial" => format!("{:?} ", sleep(1)),
+        number if number.starts_with(|c: char| c.is_ascii_digit()) => {
+            format!("{} ", extension(number)?.map_or("nobody".to_owned(), |found| format!("{:?}", found.target)))
+        }
+        _ => String::new(),
+    };
+    Ok(refuse(480, &format!("{said}{count}")))
+}
+
 impl Router for Hostile {
     fn route(call: CallInfo) -> Result<Decision> {
         let config: Config = config()?;
         misbehave(&config);
         Ok(match config.r#do {
+            Deed::Remember => return remember(&config, &call.callee.user),
             Deed::Nonsense => Plan::new(Step::new().account("no body").ring(0)).connect(),
             Deed::Smuggle => Plan::new(Step::new().account("1001"))
                 .header(header("X-Note", "a\r\nVia: SIP/2.0/UDP 192.0.2.1"))
