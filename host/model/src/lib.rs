@@ -12,6 +12,7 @@ mod cidr;
 mod country;
 mod directory;
 mod event;
+mod filter;
 mod flow;
 mod headers;
 mod hooks;
@@ -56,6 +57,10 @@ pub use directory::{
     ResourceList, RouteTarget, Tenant,
 };
 pub use event::{BindingGone, CallEvent, CallSnapshot, Explained, LegSnapshot, LegState, TrunkChange};
+pub use filter::{
+    Edge, EdgeAt, FilterAnswer, FilterMessage, FilterPolicy, FilterQuestion, FilterReach, FilterVerdict, Filters,
+    Names, apply_ops, is_filterable,
+};
 pub use flow::{ConnectionId, Flow, TlsName, Transmit, Transport};
 pub use headers::HeaderPolicy;
 pub use hooks::{Hooks, RaterPolicy, RegisterAnswer, RegisterAttempt, RegisterQuestion, RegisterVerdict, Told};

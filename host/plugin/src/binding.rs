@@ -9,7 +9,7 @@ use crate::trial::{Trial, TrialSpec};
 use crate::{Artifact, BindError, BindingMetrics, HostConfig, Point};
 use bundle::Grants;
 use core::time::Duration;
-use model::{AccountId, BindingId, BrandId, CallInfo, CompanyId, Directory};
+use model::{AccountId, BindingId, BrandId, CallInfo, CompanyId, Directory, FilterReach};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -80,7 +80,8 @@ pub struct BindingSpec {
     pub secrets: BTreeMap<String, Secret>,
     /// Of a feature: the star codes of its manifest.
     pub codes: BTreeSet<String>,
-    /// Whether a failure refuses (503) instead of passing, where the point has a choice: `hooks/registration`.
+    /// Whether a failure refuses instead of passing, where the point has a choice: `hooks/registration`,
+    /// `hooks/sip-filter`.
     pub mandatory: bool,
     /// A version on trial beside this one: for routers and features.
     pub trial: Option<TrialSpec>,
@@ -143,6 +144,8 @@ pub(crate) struct Bound {
     pub(crate) breaker: Breaker,
     pub(crate) events: Arc<EventQueue>,
     pub(crate) trial: Option<Trial>,
+    /// Of a filter: which trunks and terminals it is for.
+    pub(crate) filter: Option<FilterReach>,
 }
 
 /// What a binding has done since it was bound in this version.
@@ -184,6 +187,10 @@ impl Bound {
         let config = serde_json::from_str(&spec.config_json)
             .map_err(|e| BindError::Config { binding: spec.name.clone(), reason: e.to_string() })?;
         let trial = spec.trial.as_ref().map(|trial| spec.on_trial(trial, host)).transpose()?;
+        let filter = (spec.point == Point::SipFilter)
+            .then(|| crate::filter::reach(&config, spec.scope, spec.mandatory))
+            .transpose()
+            .map_err(|reason| BindError::Config { binding: spec.name.clone(), reason })?;
         let refused = |e: crate::ArtifactError| BindError::Link { binding: spec.name.clone(), reason: e.to_string() };
         let linked = spec.artifact.link(spec.point, Allowed::by(&spec.grants)).map_err(refused)?;
         Ok(Bound {
@@ -196,6 +203,7 @@ impl Bound {
             breaker: Breaker::new(Instant::now()),
             events,
             trial,
+            filter,
         })
     }
 

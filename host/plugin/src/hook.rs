@@ -10,6 +10,7 @@ use crate::bindings::rater::exports::strowger::billing::rater;
 use crate::bindings::registration::exports::strowger::hooks::registration;
 use crate::bindings::router::exports::strowger::routing::router;
 use crate::bindings::router::strowger::types::types as wit;
+use crate::bindings::sip_filter::exports::strowger::hooks::sip_filter;
 use crate::capability::Purse;
 use crate::chain::{Failure, failure};
 use crate::convert;
@@ -20,7 +21,7 @@ use crate::recorder::Outcome;
 use crate::tape::Tape;
 use crate::tiers::Heavy;
 use core::time::Duration;
-use model::{BrandId, CallId, CallInfo, CauseInfo, CompanyId, Directory, Rated, RegisterAttempt, Usage};
+use model::{BrandId, CallId, CallInfo, CauseInfo, CompanyId, Directory, FilterMessage, Rated, RegisterAttempt, Usage};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
@@ -36,6 +37,7 @@ pub(crate) enum Asked<'a> {
     Feature { call: &'a CallInfo, code: &'a str, digits: &'a str },
     Register { attempt: &'a RegisterAttempt, attrs: &'a [model::Attr] },
     Deliver(&'a [event_sink::Item]),
+    Filter(&'a FilterMessage),
     Authorize { call: &'a CallInfo, rated: &'a Rated },
     Extend { call: &'a CallInfo, rated: &'a Rated, used_ms: u64, granted_s: u32 },
     Release(&'a Rated),
@@ -52,6 +54,7 @@ pub(crate) enum Put {
     Feature(wit::CallInfo, String, String),
     Register(registration::Attempt),
     Deliver(Vec<event_sink::Item>),
+    Filter(sip_filter::Message),
     Authorize(wit::CallInfo, rater::Target),
     Extend(wit::CallInfo, rater::Target, u64, u32),
     Release(rater::Target),
@@ -78,6 +81,7 @@ impl Put {
             Put::Feature(..) => "feature",
             Put::Register(_) => "register",
             Put::Deliver(_) => "deliver",
+            Put::Filter(_) => "filter",
             Put::Authorize(..) => "authorize",
             Put::Extend(..) => "extend",
             Put::Release(_) => "release",
@@ -95,6 +99,7 @@ pub(crate) enum Said {
     Action(feature::Action),
     Verdict(registration::Verdict),
     Taken(u32),
+    Filtered(sip_filter::Verdict),
     Rate(rater::Verdict),
     Released,
     Charge(rater::Charge),
@@ -197,6 +202,7 @@ impl Asked<'_> {
             }
             Asked::Register { attempt, attrs } => Put::Register(convert::attempt(attempt, attrs)),
             Asked::Deliver(batch) => Put::Deliver(batch.to_vec()),
+            Asked::Filter(message) => Put::Filter(convert::message(message)),
             Asked::Authorize { call, rated } => Put::Authorize(convert::call(call), rating::target(rated)),
             Asked::Extend { call, rated, used_ms, granted_s } => {
                 Put::Extend(convert::call(call), rating::target(rated), used_ms, granted_s)
@@ -219,7 +225,8 @@ impl Asked<'_> {
             | Asked::Exhausted(..)
             | Asked::Feature { .. }
             | Asked::Register { .. }
-            | Asked::Deliver(_) => Purse::None,
+            | Asked::Deliver(_)
+            | Asked::Filter(_) => Purse::None,
             Asked::Authorize { .. } | Asked::Extend { .. } | Asked::Release(_) | Asked::Settle(..) => Purse::Write,
             Asked::Quote(_) => Purse::Read,
         }
@@ -246,6 +253,7 @@ async fn rate(pre: &RaterPluginPre<Guest>, store: &mut Store<Guest>, put: &Put) 
         | Put::Feature(..)
         | Put::Register(_)
         | Put::Deliver(_)
+        | Put::Filter(_)
         | Put::App { .. } => Err(elsewhere()),
     }
 }
@@ -277,14 +285,24 @@ pub(crate) async fn enter(linked: &Linked, store: &mut Store<Guest>, put: &Put) 
             let plugin = pre.instantiate_async(&mut *store).await?;
             Ok(plugin.strowger_hooks_event_sink().call_deliver(store, batch).await?.map(Said::Taken))
         }
+        (Linked::SipFilter(pre), Put::Filter(message)) => {
+            let plugin = pre.instantiate_async(&mut *store).await?;
+            Ok(plugin.strowger_hooks_sip_filter().call_filter(store, message).await?.map(Said::Filtered))
+        }
         (Linked::Rater(pre), put) => rate(pre, store, put).await,
         (
-            Linked::Router(_) | Linked::Feature(_) | Linked::Registration(_) | Linked::EventSink(_) | Linked::App(_),
+            Linked::Router(_)
+            | Linked::Feature(_)
+            | Linked::Registration(_)
+            | Linked::EventSink(_)
+            | Linked::SipFilter(_)
+            | Linked::App(_),
             Put::Route(_)
             | Put::Exhausted(..)
             | Put::Feature(..)
             | Put::Register(_)
             | Put::Deliver(_)
+            | Put::Filter(_)
             | Put::Authorize(..)
             | Put::Extend(..)
             | Put::Release(_)
