@@ -295,7 +295,7 @@ pub(crate) enum Author {
         /// The language
         #[arg(long, value_enum, default_value_t = Lang::Rust)]
         lang: Lang,
-        /// `routing/router` or `call/app`
+        /// `routing/router`, `call/app` or `hooks/sip-filter`
         #[arg(long, default_value = "routing/router")]
         point: String,
         /// For Rust: the folder of the SDK, `sdk/rust` of the source

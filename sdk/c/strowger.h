@@ -257,6 +257,64 @@ static inline bool st_header(st_decision *ret, const char *name, const char *val
 }
 #endif
 
+// ---- Of a filter of messages: `return st_pass(ret);` ends `filter`.
+
+#ifdef EXPORTS_STROWGER_HOOKS_SIP_FILTER_VERDICT_PASS
+typedef exports_strowger_hooks_sip_filter_verdict_t st_verdict;
+typedef strowger_types_types_header_op_t st_header_op;
+
+// One header field of that name in place of all.
+static inline st_header_op st_set_header(const char *name, const char *value) {
+  st_header_op op;
+  op.tag = STROWGER_TYPES_TYPES_HEADER_OP_SET;
+  op.val.set.name = st_text(name);
+  op.val.set.value = st_text(value);
+  return op;
+}
+
+// One more header field.
+static inline st_header_op st_add_header(const char *name, const char *value) {
+  st_header_op op = st_set_header(name, value);
+  strowger_types_types_header_t field = op.val.set;
+  op.tag = STROWGER_TYPES_TYPES_HEADER_OP_ADD;
+  op.val.add = field;
+  return op;
+}
+
+// No header field of that name.
+static inline st_header_op st_remove_header(const char *name) {
+  st_header_op op;
+  op.tag = STROWGER_TYPES_TYPES_HEADER_OP_REMOVE;
+  op.val.remove = st_text(name);
+  return op;
+}
+
+// Lets the message pass, changed so, in this order.
+static inline bool st_pass_with(st_verdict *ret, const st_header_op *changes, size_t count) {
+  memset(ret, 0, sizeof *ret);
+  ret->tag = EXPORTS_STROWGER_HOOKS_SIP_FILTER_VERDICT_PASS;
+  ret->val.pass.ptr = (st_header_op *)memcpy(st_new(count * sizeof *changes), changes, count * sizeof *changes);
+  ret->val.pass.len = count;
+  return true;
+}
+
+// Lets the message pass as it is.
+static inline bool st_pass(st_verdict *ret) {
+  memset(ret, 0, sizeof *ret);
+  ret->tag = EXPORTS_STROWGER_HOOKS_SIP_FILTER_VERDICT_PASS;
+  return true;
+}
+
+// Answers an INVITE that begins a call, on its way in, with a status and words.
+static inline bool st_refuse_message(st_verdict *ret, uint16_t sip, const char *reason) {
+  memset(ret, 0, sizeof *ret);
+  ret->tag = EXPORTS_STROWGER_HOOKS_SIP_FILTER_VERDICT_REFUSE;
+  ret->val.refuse.f0 = sip;
+  ret->val.refuse.f1 = st_text(reason);
+  return true;
+}
+#endif
+
 // ---- Of a call app: what it does with legs.
 
 #ifdef STROWGER_CALL_CONTROL_PROMPT_FILE

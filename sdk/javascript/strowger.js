@@ -75,3 +75,18 @@ export const ring = (targets, { seconds = 20, parallel = true, callerId = null }
 
 /** Whether an error says that the leg has ended. */
 export const isHungUp = (error) => error?.tag === 'hung-up';
+
+/** Lets a message pass a filter, changed so, in this order; without changes as it is. */
+export const passWith = (...changes) => ({ tag: 'pass', val: changes });
+
+/** Answers an INVITE that begins a call, on its way in, with a status and words. */
+export const refuseMessage = (sip, reason) => ({ tag: 'refuse', val: [sip, reason] });
+
+/** One header field of that name in place of all. */
+export const setHeader = (name, value) => ({ tag: 'set', val: { name, value } });
+
+/** One more header field. */
+export const addHeader = (name, value) => ({ tag: 'add', val: { name, value } });
+
+/** No header field of that name. */
+export const removeHeader = (name) => ({ tag: 'remove', val: name });

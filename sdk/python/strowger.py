@@ -20,6 +20,10 @@ try:
 except ImportError:
     pass
 try:
+    from wit_world.exports import sip_filter
+except ImportError:
+    pass
+try:
     from wit_world.imports import control
 except ImportError:
     pass
@@ -85,3 +89,28 @@ def digits(count: int, *prompts: control.Prompt, first_ms: int = 5000, next_ms: 
 def ring(*targets: str, seconds: int = 20, parallel: bool = True) -> control.DialSpec:
     """Rings these for a leg."""
     return control.DialSpec(list(targets), parallel, seconds * 1000, None, [], [], [])
+
+
+def set_header(name: str, value: str) -> types.HeaderOp:
+    """One header field of that name in place of all."""
+    return types.HeaderOp_Set(types.Header(name, value))
+
+
+def add_header(name: str, value: str) -> types.HeaderOp:
+    """One more header field."""
+    return types.HeaderOp_Add(types.Header(name, value))
+
+
+def remove_header(name: str) -> types.HeaderOp:
+    """No header field of that name."""
+    return types.HeaderOp_Remove(name)
+
+
+def pass_with(*changes: types.HeaderOp) -> sip_filter.Verdict:
+    """Lets a message pass a filter, changed so, in this order; without changes as it is."""
+    return sip_filter.Verdict_Pass(list(changes))
+
+
+def refuse_message(sip: int, reason: str) -> sip_filter.Verdict:
+    """Answers an INVITE that begins a call, on its way in, with a status and words."""
+    return sip_filter.Verdict_Refuse((sip, reason))

@@ -19,13 +19,14 @@ const fn world(package: &'static str, name: &'static str, module: &'static str) 
     World { package, name, module, shared: true }
 }
 
-const WORLDS: [World; 6] = [
+const WORLDS: [World; 7] = [
     // The world with every host interface: the others share its types. What a plugin does not use, it does not import.
     World { shared: false, ..world("routing", "strowger:routing/router-io-plugin", "router") },
     world("call", "strowger:call/call-app-plugin", "app"),
     world("hooks", "strowger:hooks/registration-plugin", "registration"),
     world("hooks", "strowger:hooks/feature-plugin", "feature"),
     world("hooks", "strowger:hooks/event-sink-plugin", "event_sink"),
+    world("hooks", "strowger:hooks/sip-filter-plugin", "sip_filter"),
     world("billing", "strowger:billing/rater-plugin", "rater"),
 ];
 

@@ -39,10 +39,13 @@ const SNAKE: Language = Language { name: "python", install: install_python, buil
 const C: Language = Language { name: "c", install: install_c, build: build_c };
 
 /// Every plugin that is not Rust: the component's name, its language, its folder.
-const PLUGINS: [(&str, &Language, &str); 5] = [
+const PLUGINS: [(&str, &Language, &str); 8] = [
     ("javascript", &JAVASCRIPT, "sdk/javascript/example"),
     ("python", &SNAKE, "sdk/python/example"),
     ("c", &C, "sdk/c/example"),
+    ("javascript-filter", &JAVASCRIPT, "sdk/javascript/filter"),
+    ("python-filter", &SNAKE, "sdk/python/filter"),
+    ("c-filter", &C, "sdk/c/filter"),
     ("webhook-events", &JAVASCRIPT, "plugins/javascript/webhook-events"),
     ("http-router", &SNAKE, "plugins/python/http-router"),
 ];

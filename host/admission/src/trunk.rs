@@ -118,6 +118,19 @@ fn dialled(request: &Message, by_line: bool) -> Vec<String> {
     called.into_iter().chain(to).collect()
 }
 
+/// The same for a request that was admitted already and says something else by now.
+#[must_use]
+pub fn caller_of(
+    directory: &Directory,
+    trunk: &Trunk,
+    company: &Company,
+    request: &Message,
+) -> (Party, Option<String>) {
+    let unchanged = TranslationLists::default();
+    let lists = directory.translation_of(trunk).map_or(&unchanged, |set| &set.lists);
+    caller(trunk, lists, company, request)
+}
+
 /// The caller as the trunk's policy lets us believe: asserted identities before From, and no name from a carrier that is
 /// not trusted. A caller that wants privacy is anonymous (RFC 3323 section 4.2). With it the number, withheld or not.
 fn caller(trunk: &Trunk, lists: &TranslationLists, company: &Company, request: &Message) -> (Party, Option<String>) {

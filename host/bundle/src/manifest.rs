@@ -8,13 +8,14 @@ use toml::Spanned;
 /// The version of the contract (`wit/`) that this switch speaks.
 pub const WIT_VERSION: &str = "0.1.0";
 /// Names a manifest may give to points; kept beside the plugin host's own list by a test there.
-const POINTS: [&str; 7] = [
+const POINTS: [&str; 8] = [
     "routing/router",
     "routing/router-io",
     "call/app",
     "hooks/registration",
     "hooks/feature",
     "hooks/event-sink",
+    "hooks/sip-filter",
     "billing/rater",
 ];
 const CODES_MAX: usize = 64;

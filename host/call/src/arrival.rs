@@ -1,6 +1,9 @@
 //! An INVITE that admission let in.
 
-use model::{Account, AccountId, Attr, CallInfo, Company, Flow, Header, Instant, MediaSecurity, Party, Trunk};
+use model::{
+    Account, AccountId, Attr, CallId, CallInfo, Cause, Company, Edge, EndedBy, Flow, Header, Instant, MediaSecurity,
+    Party, Trunk,
+};
 use sip_message::{Message, Name};
 use sip_transaction::ServerKey;
 use std::sync::Arc;
@@ -62,6 +65,25 @@ pub struct Arrival {
     pub callee_user: String,
     /// The one device that was called, by its GRUU (RFC 5627).
     pub gruu: Option<registrar::GruuTarget>,
+    /// The call's name, where something was asked about it already.
+    pub id: Option<CallId>,
+    /// Where its messages enter and leave, if filters are bound there.
+    pub edge: Option<Edge>,
+    /// It goes no further than the door, and why.
+    pub refused: Option<TurnedAway>,
+}
+
+/// Why an INVITE that admission let in goes no further.
+#[derive(Clone, Debug)]
+pub struct TurnedAway {
+    /// The status, 400 to 699.
+    pub sip: u16,
+    /// The reason phrase.
+    pub reason: String,
+    /// The cause of its record.
+    pub cause: Cause,
+    /// Who ended it.
+    pub by: EndedBy,
 }
 
 /// What is known of a call from a carrier.
@@ -82,7 +104,7 @@ impl Arrival {
     }
 
     /// The call as a plugin sees it.
-    pub(crate) fn call_info(&self, call: model::CallId, now: Instant) -> CallInfo {
+    pub(crate) fn call_info(&self, call: CallId, now: Instant) -> CallInfo {
         let company = &self.company;
         CallInfo {
             call,
@@ -103,6 +125,12 @@ impl Arrival {
     /// Whether the caller's leg has SRTP: the account's own word, else its company's.
     pub(crate) fn media_security(&self) -> MediaSecurity {
         self.account.as_ref().and_then(|account| account.media_security).unwrap_or(self.company.media_security)
+    }
+
+    /// Whether an account calls an emergency number.
+    #[must_use]
+    pub fn is_for_help(&self) -> bool {
+        self.account.is_some() && policy::emergency(&self.company.rules, &self.callee_user).is_some()
     }
 
     /// The calling account and what it dials; `None` for a call from a carrier.

@@ -49,6 +49,8 @@ pub(crate) struct Call {
     pub(crate) unsaid: Option<LegNo>,
     /// The best failure of the plan that ran out last: what the caller gets if nobody knows better.
     pub(crate) exhausted: Option<CauseInfo>,
+    /// It is a call for help, or has been one: its messages pass no filters.
+    pub(crate) bypasses_filters: bool,
     /// What the tenant's rules have made of it.
     pub(crate) course: crate::rules::Course,
     /// What of it has to be paid for; none while nobody has to be asked.
@@ -115,6 +117,7 @@ impl Call {
             settling: None,
             unsaid: None,
             exhausted: None,
+            bypasses_filters: false,
             course: crate::rules::Course::default(),
             rating: None,
             context: None,

@@ -142,6 +142,7 @@ impl Step<'_, '_> {
             headers: with_ops(headers, &plan_ops, &target.header_ops),
             offer: Some(offer),
             carrier,
+            edge: self.edge_of(no),
         };
         let now = self.now();
         let key = self.floors.dialogs.invite(self.floors.transactions, spec, now);

@@ -42,6 +42,8 @@ pub(crate) struct Line {
     holds: bool,
     taped: bool,
     halted: bool,
+    /// It was in a call for help.
+    urgent: bool,
     security: Security,
     /// The carrier's place that it holds, wherever it goes.
     trunk: Option<Box<OnTrunk>>,
@@ -218,6 +220,7 @@ impl Engine {
         let mut served = Call::new(info, leg, call.tenant_media, self.desk.ids.u128(), floors.now);
         served.caller_offer = theirs.map(|d| d.to_bytes());
         served.serves = Some(serves);
+        served.bypasses_filters = call.bypasses_filters;
         served.private = call.private && party.role == LegRole::Caller;
         self.enter(served);
         Some(y)
@@ -429,7 +432,7 @@ impl Step<'_, '_> {
         let forked = self.is_forked();
         self.hush(no);
         self.part(no);
-        let halted = self.call.tapes_halted;
+        let (halted, urgent) = (self.call.tapes_halted, self.call.bypasses_filters);
         let leg = self.call.leg_mut(no)?;
         let dialog = leg.dialog.take()?;
         let stream = leg.stream.take();
@@ -448,6 +451,7 @@ impl Step<'_, '_> {
             holds: leg.holds,
             taped: leg.taped,
             halted: halted && (leg.taped || forked),
+            urgent,
             security: leg.security.clone(),
             trunk: leg.trunk.take(),
             granted: leg.granted.take(),
@@ -497,6 +501,10 @@ impl Step<'_, '_> {
         if let Some(stream) = line.stream {
             self.desk.by_stream.insert(stream, (id, no));
         }
+        if line.urgent {
+            self.bypass_filters();
+        }
+        self.brings_edge(line.dialog);
         self.bring_grant(no, line.granted);
         self.tape_if_due(no);
     }

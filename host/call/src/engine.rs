@@ -158,7 +158,7 @@ impl Engine {
 
     /// Opens a call for an admitted INVITE and asks where it shall go, or refuses it for a limit.
     pub fn open(&mut self, floors: &mut Floors<'_>, arrival: &Arrival) {
-        if self.joins(floors, arrival) {
+        if arrival.refused.is_none() && self.joins(floors, arrival) {
             return;
         }
         let full = self
@@ -179,13 +179,21 @@ impl Engine {
                 floors.dialogs.reject(floors.transactions, dialog, cause.sip_status(), reason, &headers, floors.now);
             return;
         }
-        let id = CallId::begun(floors.now, self.desk.ids.u128());
+        let id = arrival.id.unwrap_or_else(|| self.name_call(floors.now));
         let call = Call::arrived(id, arrival, floors, &mut self.desk.ids);
         if let Some(dialog) = call.leg(0).and_then(|l| l.dialog) {
             self.desk.by_dialog.insert(dialog, (id, 0));
         }
         self.enter(call);
-        self.step(id, floors, |step| step.begin_call(arrival));
+        self.step(id, floors, |step| match &arrival.refused {
+            Some(refused) => step.turn_away(refused),
+            None => step.begin_call(arrival),
+        });
+    }
+
+    /// A name for a call that is not there yet.
+    pub fn name_call(&mut self, now: Instant) -> CallId {
+        CallId::begun(now, self.desk.ids.u128())
     }
 
     /// A call is one of the engine's from here on.

@@ -202,7 +202,10 @@ impl Step<'_, '_> {
         let offer = offer.transpose()?.map(Arc::new);
         let now = self.now();
         let request = arrival.request.clone();
-        Ok(Comer { key: self.floors.dialogs.incoming(arrival.key, arrival.flow, request, now), offer })
+        let key = self.floors.dialogs.incoming(arrival.key, arrival.flow, request, now);
+        self.floors.dialogs.set_edge(key, arrival.edge);
+        self.brings_edge(key);
+        Ok(Comer { key, offer })
     }
 
     /// A new leg for a party that has come, trying.

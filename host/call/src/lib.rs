@@ -22,6 +22,7 @@ mod device;
 mod engine;
 mod explain;
 mod fallback;
+mod filters;
 mod floors;
 mod forks;
 mod holding;
@@ -55,7 +56,7 @@ mod trunk;
 mod webrtc;
 mod within;
 
-pub use arrival::{Arrival, FromTrunk, visible_headers};
+pub use arrival::{Arrival, FromTrunk, TurnedAway, visible_headers};
 pub use engine::{Counters, Engine, Output};
 pub use floors::{Carriers, Floors, Inside, Listener, Setup};
 pub use hops::Hops;

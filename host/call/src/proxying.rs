@@ -97,6 +97,7 @@ impl Step<'_, '_> {
             && !own_media
             && self.call.speaks_for_itself
             && !self.call.private
+            && !self.is_filtered(plan)
     }
 
     pub(crate) fn company(&self) -> Option<&Arc<model::Company>> {
@@ -156,6 +157,8 @@ impl Step<'_, '_> {
         if let Some(caller) = self.call.leg_mut(0) {
             caller.dialog = Some(dialog);
         }
+        let edge = self.edge_of(0);
+        self.floors.dialogs.set_edge(dialog, edge);
     }
 
     pub(crate) fn proxying(&mut self) -> Option<&mut Proxying> {

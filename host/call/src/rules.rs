@@ -122,6 +122,7 @@ impl Step<'_, '_> {
     pub(crate) fn begin_routing(&mut self) {
         if let Some(plan) = self.emergency() {
             self.call.course.emergency = true;
+            self.bypass_filters();
             return self.obey(Decision::Connect(plan));
         }
         match self.filtered() {

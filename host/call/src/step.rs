@@ -1,6 +1,6 @@
 //! One step of one call: the verbs every stage uses to end legs and pass on events.
 
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, TurnedAway};
 use crate::call::Call;
 use crate::engine::{Desk, Output};
 use crate::floors::Floors;
@@ -27,6 +27,7 @@ impl Call {
         let now = floors.now;
         let request = &arrival.request;
         let dialog = floors.dialogs.incoming(arrival.key, arrival.flow, request.clone(), now);
+        floors.dialogs.set_edge(dialog, arrival.edge);
         let info = arrival.call_info(id, now);
         let fresh = Leg::new(LegRole::Caller, arrival.flow.remote.ip(), now, sdp::Origin::new(ids.u64()));
         let caller = Leg {
@@ -64,6 +65,12 @@ impl Step<'_, '_> {
         self.call.id
     }
 
+    /// An INVITE was let in and goes no further.
+    pub(crate) fn turn_away(&mut self, refused: &TurnedAway) {
+        self.answer_caller(refused.sip, &refused.reason, &[]);
+        self.end_call(Ending { cause: refused.cause, sip: refused.sip, by: refused.by });
+    }
+
     /// A dialog of this call reported.
     pub(crate) fn dialog_event(&mut self, leg: LegNo, event: Event) {
         self.take_event(leg, event);
@@ -76,6 +83,7 @@ impl Step<'_, '_> {
         match event {
             Event::Progress { status, sdp, .. } => self.callee_progress(leg, status, sdp.as_deref()),
             Event::Answered { sdp, .. } => self.callee_answered(leg, sdp.as_deref()),
+            Event::Failed { why: sip_dialog::Failed::Withheld, .. } => self.filtered_out(leg),
             Event::Failed { status, why, .. } if self.carrier_failed(leg, status, &why) => {}
             Event::Failed { status: 300..=399, why: sip_dialog::Failed::Response(response), .. }
                 if !self.goes_by_trunk(leg) && self.follow(leg, &response) => {}

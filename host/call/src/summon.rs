@@ -121,6 +121,7 @@ impl Engine {
         let longest = Duration::from_secs(u64::from(floors.setup.limits.summons_ring_s));
         let until = floors.now + wanted.ring.map_or(longest, |ring| ring.min(longest));
         call.summoned = Some(Summoned::default());
+        call.bypasses_filters = urgent;
         call.stage = Stage::Summoning(Summoning::Ringing { legs: Vec::new(), until });
         self.enter(call);
         self.step(id, floors, |step| step.ring_own(branches, wanted));
@@ -222,6 +223,7 @@ impl Step<'_, '_> {
             headers,
             offer: Some(offer),
             carrier: None,
+            edge: self.edge_of(no),
         };
         let now = self.now();
         let key = self.floors.dialogs.invite(self.floors.transactions, spec, now);

@@ -184,7 +184,7 @@ impl Step<'_, '_> {
             }
             Failed::Response(_) => Outcome::Alive,
             Failed::Timeout | Failed::Transport => Outcome::Dead,
-            Failed::Cancelled => return false,
+            Failed::Cancelled | Failed::Withheld => return false,
         };
         self.report_carrier(no, outcome);
         if outcome == Outcome::Alive {
@@ -196,7 +196,7 @@ impl Step<'_, '_> {
         let (cause, by_remote) = match why {
             Failed::Timeout => (Cause::TrunkSilent, false),
             Failed::Transport => (Cause::TransportFailed, false),
-            Failed::Response(_) | Failed::Cancelled => (Cause::from_sip(status), true),
+            Failed::Response(_) | Failed::Cancelled | Failed::Withheld => (Cause::from_sip(status), true),
         };
         let ending = Ending { cause, sip: status, by: if by_remote { EndedBy::Callee } else { EndedBy::Switch } };
         self.dialog_gone(no);

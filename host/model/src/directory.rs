@@ -2,8 +2,8 @@
 
 use crate::{
     AccountId, AccountRules, BrandId, BrandRules, CompanyId, CompanyKind, CompanyPolicy, CompanyRules, Countries,
-    DdiId, DdiRecording, ExtensionId, Handling, Hooks, MediaPath, MediaSecurity, Rule, RuleId, RuleKind, SharedMap,
-    Signer, Way,
+    DdiId, DdiRecording, EdgeAt, ExtensionId, FilterPolicy, Handling, Hooks, MediaPath, MediaSecurity, Rule, RuleId,
+    RuleKind, SharedMap, Signer, Way,
 };
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
@@ -331,6 +331,25 @@ impl Directory {
     #[must_use]
     pub fn hooks(&self) -> &Hooks {
         &self.hooks
+    }
+
+    /// What is known of the filters that a message passes at an edge; `None` where nobody has bound one to it.
+    #[must_use]
+    pub fn filter_at(&self, tenant: (BrandId, CompanyId), at: EdgeAt) -> Option<FilterPolicy> {
+        let filters = &self.hooks.sip_filter;
+        if filters.is_empty() {
+            return None;
+        }
+        filters.at(tenant, at, self.edge_name(at)?)
+    }
+
+    /// The trunk's name, or the account's user name.
+    #[must_use]
+    pub fn edge_name(&self, at: EdgeAt) -> Option<&str> {
+        match at {
+            EdgeAt::Trunk(id) => self.trunk_by_id(id).map(|trunk| trunk.name.as_str()),
+            EdgeAt::Account(id) => self.account_by_id(id).map(|account| account.username.as_str()),
+        }
     }
 
     /// With these companies' settings; the others have the defaults.

@@ -1,11 +1,11 @@
 //! What plugins are asked and told beside routing: registrations and events. Twins of `wit/hooks`; closed on purpose.
 
-use crate::{BrandId, CallId, CompanyId, Header, HookReport, Instant, Ticket};
+use crate::{BrandId, CallId, CompanyId, Filters, Header, HookReport, Instant, Ticket};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which tenants have bindings that the pure switch must know of before it asks: whom to wait for longer, and which
-/// REGISTER to park. A tenant that is not named costs nothing.
+/// message to park. A tenant that is not named costs nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Hooks {
     /// Scopes with a router that may wait.
@@ -14,6 +14,8 @@ pub struct Hooks {
     pub registration: BTreeSet<(BrandId, Option<CompanyId>)>,
     /// Scopes with a rater.
     pub rater: BTreeMap<(BrandId, Option<CompanyId>), RaterPolicy>,
+    /// Filters of messages, and which trunks and terminals each is for.
+    pub sip_filter: Filters,
 }
 
 /// What holds for a number that is to be paid for where its rater fails or is late.

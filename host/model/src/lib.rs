@@ -13,6 +13,7 @@ mod country;
 mod directory;
 mod edit;
 mod event;
+mod filter;
 mod flow;
 mod headers;
 mod hooks;
@@ -59,6 +60,10 @@ pub use directory::{
 };
 pub use edit::{Holder, Row, RowId};
 pub use event::{BindingGone, CallEvent, CallSnapshot, Explained, LegSnapshot, LegState, TrunkChange};
+pub use filter::{
+    Edge, EdgeAt, FilterAnswer, FilterMessage, FilterPolicy, FilterQuestion, FilterReach, FilterVerdict, Filters,
+    Names, apply_ops, is_filterable,
+};
 pub use flow::{ConnectionId, Flow, TlsName, Transmit, Transport};
 pub use headers::HeaderPolicy;
 pub use hooks::{Hooks, RaterPolicy, RegisterAnswer, RegisterAttempt, RegisterQuestion, RegisterVerdict, Told};

@@ -45,6 +45,18 @@ pub struct Limits {
     pub route_io_deadline_ms: u32,
     /// Deadline of a registration chain, in milliseconds; then the registrar decides alone.
     pub register_deadline_ms: u32,
+    /// Deadline of the filters of one message, in milliseconds; then it passes as it is, or not at all where one of them is
+    /// mandatory.
+    pub filter_deadline_ms: u32,
+    /// Most messages that wait for filters at once; past it none is asked about another.
+    pub filters_waiting_max: usize,
+    /// Most messages of one transaction that wait for filters, one behind the other; past it a provisional response is lost
+    /// as it may be on any network.
+    pub filter_queue_max: usize,
+    /// Most changes to one message by all of its filters together.
+    pub filter_ops_max: usize,
+    /// Longest header field that a filter may write, name and value, in bytes.
+    pub filter_header_bytes_max: usize,
     /// Deadline of a rater's answer, in milliseconds; then its binding's policy of failure stands.
     pub rate_deadline_ms: u32,
     /// Most REGISTERs that wait for a plugin at once; past it the registrar decides alone.
@@ -192,6 +204,11 @@ impl Default for Limits {
             route_deadline_ms: 100,
             route_io_deadline_ms: 400,
             register_deadline_ms: 100,
+            filter_deadline_ms: 100,
+            filters_waiting_max: 10_000,
+            filter_queue_max: 8,
+            filter_ops_max: 32,
+            filter_header_bytes_max: 1_024,
             rate_deadline_ms: 2_000,
             registers_waiting_max: 10_000,
             media_timeout_s: 60,
@@ -291,6 +308,12 @@ impl Limits {
     #[must_use]
     pub fn register_deadline(&self) -> Duration {
         Duration::from_millis(u64::from(self.register_deadline_ms))
+    }
+
+    /// [`Limits::filter_deadline_ms`] as a duration.
+    #[must_use]
+    pub fn filter_deadline(&self) -> Duration {
+        Duration::from_millis(u64::from(self.filter_deadline_ms))
     }
 
     /// [`Limits::media_timeout_s`] as a duration.

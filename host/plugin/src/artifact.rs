@@ -11,6 +11,7 @@ use crate::bindings::registration::RegistrationPluginPre;
 use crate::bindings::router::RouterIoPluginPre;
 use crate::bindings::router::strowger::host::{clock, config, directory, http, kv, log, metrics, secrets};
 use crate::bindings::router::strowger::types::types;
+use crate::bindings::sip_filter::SipFilterPluginPre;
 use crate::capability::{Allowed, Denied};
 use crate::guest::Guest;
 use crate::{ArtifactError, HostConfig, shape};
@@ -42,8 +43,6 @@ const IMPORTS: [&str; 15] = [
     "strowger:call/mailbox",
     "strowger:call/voice",
 ];
-/// Points that `wit/` describes and this version does not serve.
-const UNSERVED: [&str; 1] = ["hooks/sip-filter"];
 
 /// An extension point, discovered from a component's exports.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -60,19 +59,22 @@ pub enum Point {
     Feature,
     /// `strowger:hooks/event-sink`.
     EventSink,
+    /// `strowger:hooks/sip-filter`.
+    SipFilter,
     /// `strowger:billing/rater`.
     Rater,
 }
 
 impl Point {
     /// Every point.
-    pub const ALL: [Point; 7] = [
+    pub const ALL: [Point; 8] = [
         Point::Router,
         Point::RouterIo,
         Point::App,
         Point::Registration,
         Point::Feature,
         Point::EventSink,
+        Point::SipFilter,
         Point::Rater,
     ];
 
@@ -86,6 +88,7 @@ impl Point {
             Point::Registration => "hooks/registration",
             Point::Feature => "hooks/feature",
             Point::EventSink => "hooks/event-sink",
+            Point::SipFilter => "hooks/sip-filter",
             Point::Rater => "billing/rater",
         }
     }
@@ -98,7 +101,7 @@ impl Point {
 
     /// Whether its guests run on the hooks engine: fresh for a question, and never waiting.
     pub(crate) const fn is_hook(self) -> bool {
-        matches!(self, Point::Router | Point::Registration | Point::Feature)
+        matches!(self, Point::Router | Point::Registration | Point::Feature | Point::SipFilter)
     }
 }
 
@@ -205,6 +208,7 @@ pub(crate) enum Linked {
     Registration(RegistrationPluginPre<Guest>),
     Feature(FeaturePluginPre<Guest>),
     EventSink(EventSinkPluginPre<Guest>),
+    SipFilter(SipFilterPluginPre<Guest>),
     Rater(RaterPluginPre<Guest>),
 }
 
@@ -224,6 +228,7 @@ impl Linked {
             Point::Registration => Linked::Registration(RegistrationPluginPre::new(pre)?),
             Point::Feature => Linked::Feature(FeaturePluginPre::new(pre)?),
             Point::EventSink => Linked::EventSink(EventSinkPluginPre::new(pre)?),
+            Point::SipFilter => Linked::SipFilter(SipFilterPluginPre::new(pre)?),
             Point::Rater => Linked::Rater(RaterPluginPre::new(pre)?),
         })
     }
@@ -255,7 +260,8 @@ impl Press {
         // and compiling for one of them is the cost.
         let named = |name: &str| contains(bytes, name.as_bytes());
         let router = named("strowger:routing/router@") && !named(HTTP);
-        let hook = router || named("strowger:hooks/registration@") || named("strowger:hooks/feature@");
+        let short = ["strowger:hooks/registration@", "strowger:hooks/feature@", "strowger:hooks/sip-filter@"];
+        let hook = router || short.into_iter().any(named);
         let first = if hook { &self.hooks } else { &self.apps };
         let parsed = parse(first, bytes)?;
         let imports = imports(&parsed)?;
@@ -363,9 +369,6 @@ fn points(component: &Component, waits: bool) -> Result<BTreeSet<Point>, Artifac
         let Some(rest) = name.strip_prefix("strowger:") else { continue };
         let (bare, version) = rest.split_once('@').unwrap_or((rest, ""));
         let unknown = |hint| ArtifactError::UnknownExport { name: name.to_owned(), hint };
-        if UNSERVED.contains(&bare) {
-            return Err(unknown("it is described in wit/ and not served by this version".to_owned()));
-        }
         let point = match Point::from_name(bare) {
             Some(Point::Router) if waits => Point::RouterIo,
             // A kind of the first, not an interface of its own.

@@ -10,7 +10,7 @@ use crate::warm::{Warm, WarmCounters};
 use crate::{Artifact, BindError, BindingMetrics, HostConfig, Point, Reuse};
 use bundle::Grants;
 use core::time::Duration;
-use model::{AccountId, BindingId, BrandId, CallInfo, CompanyId, Directory};
+use model::{AccountId, BindingId, BrandId, CallInfo, CompanyId, Directory, FilterReach};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -81,7 +81,8 @@ pub struct BindingSpec {
     pub secrets: BTreeMap<String, Secret>,
     /// Of a feature: the star codes of its manifest.
     pub codes: BTreeSet<String>,
-    /// Whether a failure refuses (503) instead of passing, where the point has a choice: `hooks/registration`.
+    /// Whether a failure refuses instead of passing, where the point has a choice: `hooks/registration`,
+    /// `hooks/sip-filter`.
     pub mandatory: bool,
     /// Whether its instances are kept between questions.
     pub reuse: Reuse,
@@ -151,6 +152,8 @@ pub(crate) struct Bound {
     pub(crate) warm: WarmCounters,
     /// It was replaced or taken away: its instances are kept no longer.
     pub(crate) retired: AtomicBool,
+    /// Of a filter: which trunks and terminals it is for.
+    pub(crate) filter: Option<FilterReach>,
 }
 
 /// What a binding has done since it was bound in this version.
@@ -192,6 +195,10 @@ impl Bound {
         let config = serde_json::from_str(&spec.config_json)
             .map_err(|e| BindError::Config { binding: spec.name.clone(), reason: e.to_string() })?;
         let trial = spec.trial.as_ref().map(|trial| spec.on_trial(trial, host)).transpose()?;
+        let filter = (spec.point == Point::SipFilter)
+            .then(|| crate::filter::reach(&config, spec.scope, spec.mandatory))
+            .transpose()
+            .map_err(|reason| BindError::Config { binding: spec.name.clone(), reason })?;
         let refused = |e: crate::ArtifactError| BindError::Link { binding: spec.name.clone(), reason: e.to_string() };
         let linked = spec.artifact.link(spec.point, Allowed::by(&spec.grants)).map_err(refused)?;
         Ok(Bound {
@@ -206,6 +213,7 @@ impl Bound {
             trial,
             warm: WarmCounters::default(),
             retired: AtomicBool::new(false),
+            filter,
         })
     }
 

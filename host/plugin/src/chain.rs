@@ -277,9 +277,9 @@ fn checked(said: Result<Said, String>, limits: &Limits, binding: &str) -> Result
             let decided = rules::action(action).map_err(invalid)?;
             Ok(Opinion::Verdict(decided.map_or_else(|| Verdict::Next(Vec::new()), Verdict::Decided)))
         }
-        Ok(Said::Verdict(_) | Said::Taken(_) | Said::Rate(_) | Said::Released | Said::Charge(_)) => {
-            Err(Failure::Invalid("an answer of another point".to_owned()))
-        }
+        Ok(
+            Said::Verdict(_) | Said::Taken(_) | Said::Filtered(_) | Said::Rate(_) | Said::Released | Said::Charge(_),
+        ) => Err(Failure::Invalid("an answer of another point".to_owned())),
         Err(words) => Ok(Opinion::Error(words)),
     }
 }

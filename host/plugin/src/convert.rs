@@ -2,7 +2,8 @@
 
 use crate::bindings::registration::exports::strowger::hooks::registration::Attempt;
 use crate::bindings::router::strowger::types::types as wit;
-use model::{AppError, Attr, CallInfo, Cause, CauseInfo, Header, Party, RegisterAttempt};
+use crate::bindings::sip_filter::exports::strowger::hooks::sip_filter::Message;
+use model::{AppError, Attr, CallInfo, Cause, CauseInfo, EdgeAt, FilterMessage, Header, Party, RegisterAttempt};
 
 pub(crate) fn call(info: &CallInfo) -> wit::CallInfo {
     wit::CallInfo {
@@ -31,6 +32,29 @@ pub(crate) fn attempt(a: &RegisterAttempt, attrs: &[Attr]) -> Attempt {
         expires_s: a.expires_s,
         headers: a.headers.iter().map(header).collect(),
         attrs: attrs.to_vec(),
+    }
+}
+
+pub(crate) fn message(m: &FilterMessage) -> Message {
+    let (trunk, account) = match m.edge.at {
+        EdgeAt::Trunk(_) => (Some(m.edge_name.clone()), None),
+        EdgeAt::Account(_) => (None, Some(m.edge_name.clone())),
+    };
+    Message {
+        call_id: m.edge.call.to_string(),
+        brand: m.brand_name.clone(),
+        company: m.company_name.clone(),
+        trunk,
+        account,
+        method: m.method.clone(),
+        status: m.status,
+        inbound: m.inbound,
+        within: m.within,
+        request_uri: m.request_uri.clone(),
+        from_uri: m.from_uri.clone(),
+        to_uri: m.to_uri.clone(),
+        headers: m.headers.iter().map(header).collect(),
+        attrs: Vec::new(),
     }
 }
 

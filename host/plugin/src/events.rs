@@ -182,7 +182,13 @@ fn taken(said: Result<Said, String>, of: usize) -> Result<Option<u32>, Failure> 
         Ok(Said::Taken(n)) if usize::try_from(n).is_ok_and(|n| n <= of) => Ok(Some(n)),
         Ok(Said::Taken(_)) => Err(Failure::Invalid("deliver: more taken than told".to_owned())),
         Ok(
-            Said::Decision(_) | Said::Action(_) | Said::Verdict(_) | Said::Rate(_) | Said::Released | Said::Charge(_),
+            Said::Decision(_)
+            | Said::Action(_)
+            | Said::Verdict(_)
+            | Said::Filtered(_)
+            | Said::Rate(_)
+            | Said::Released
+            | Said::Charge(_),
         ) => Err(Failure::Invalid("an answer of another point".to_owned())),
         Err(_) => Ok(None),
     }

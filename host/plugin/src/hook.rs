@@ -13,6 +13,8 @@ use crate::bindings::registration::exports::strowger::hooks::registration;
 use crate::bindings::router::RouterIoPlugin;
 use crate::bindings::router::exports::strowger::routing::router;
 use crate::bindings::router::strowger::types::types as wit;
+use crate::bindings::sip_filter::SipFilterPlugin;
+use crate::bindings::sip_filter::exports::strowger::hooks::sip_filter;
 use crate::capability::Purse;
 use crate::chain::{Failure, failure};
 use crate::convert;
@@ -26,7 +28,7 @@ use crate::tiers::Heavy;
 use crate::warm::{Gone, Kept};
 use crate::{Point, Reuse};
 use core::time::Duration;
-use model::{BrandId, CallId, CallInfo, CauseInfo, CompanyId, Directory, Rated, RegisterAttempt, Usage};
+use model::{BrandId, CallId, CallInfo, CauseInfo, CompanyId, Directory, FilterMessage, Rated, RegisterAttempt, Usage};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,6 +44,7 @@ pub(crate) enum Asked<'a> {
     Feature { call: &'a CallInfo, code: &'a str, digits: &'a str },
     Register { attempt: &'a RegisterAttempt, attrs: &'a [model::Attr] },
     Deliver(&'a [event_sink::Item]),
+    Filter(&'a FilterMessage),
     Authorize { call: &'a CallInfo, rated: &'a Rated },
     Extend { call: &'a CallInfo, rated: &'a Rated, used_ms: u64, granted_s: u32 },
     Release(&'a Rated),
@@ -58,6 +61,7 @@ pub(crate) enum Put {
     Feature(wit::CallInfo, String, String),
     Register(registration::Attempt),
     Deliver(Vec<event_sink::Item>),
+    Filter(sip_filter::Message),
     Authorize(wit::CallInfo, rater::Target),
     Extend(wit::CallInfo, rater::Target, u64, u32),
     Release(rater::Target),
@@ -84,6 +88,7 @@ impl Put {
             Put::Feature(..) => "feature",
             Put::Register(_) => "register",
             Put::Deliver(_) => "deliver",
+            Put::Filter(_) => "filter",
             Put::Authorize(..) => "authorize",
             Put::Extend(..) => "extend",
             Put::Release(_) => "release",
@@ -101,6 +106,7 @@ pub(crate) enum Said {
     Action(feature::Action),
     Verdict(registration::Verdict),
     Taken(u32),
+    Filtered(sip_filter::Verdict),
     Rate(rater::Verdict),
     Released,
     Charge(rater::Charge),
@@ -287,6 +293,7 @@ impl Asked<'_> {
             }
             Asked::Register { attempt, attrs } => Put::Register(convert::attempt(attempt, attrs)),
             Asked::Deliver(batch) => Put::Deliver(batch.to_vec()),
+            Asked::Filter(message) => Put::Filter(convert::message(message)),
             Asked::Authorize { call, rated } => Put::Authorize(convert::call(call), rating::target(rated)),
             Asked::Extend { call, rated, used_ms, granted_s } => {
                 Put::Extend(convert::call(call), rating::target(rated), used_ms, granted_s)
@@ -309,7 +316,8 @@ impl Asked<'_> {
             | Asked::Exhausted(..)
             | Asked::Feature { .. }
             | Asked::Register { .. }
-            | Asked::Deliver(_) => Purse::None,
+            | Asked::Deliver(_)
+            | Asked::Filter(_) => Purse::None,
             Asked::Authorize { .. } | Asked::Extend { .. } | Asked::Release(_) | Asked::Settle(..) => Purse::Write,
             Asked::Quote(_) => Purse::Read,
         }
@@ -322,6 +330,7 @@ pub(crate) enum Instance {
     Feature(FeaturePlugin),
     Registration(RegistrationPlugin),
     EventSink(EventSinkPlugin),
+    SipFilter(SipFilterPlugin),
     Rater(RaterPlugin),
 }
 
@@ -344,6 +353,7 @@ async fn rate(plugin: &RaterPlugin, store: &mut Store<Guest>, put: &Put) -> wasm
         | Put::Feature(..)
         | Put::Register(_)
         | Put::Deliver(_)
+        | Put::Filter(_)
         | Put::App { .. } => Err(elsewhere()),
     }
 }
@@ -359,6 +369,7 @@ async fn make(linked: &Linked, store: &mut Store<Guest>) -> wasmtime::Result<Ins
         Linked::Feature(pre) => Instance::Feature(pre.instantiate_async(store).await?),
         Linked::Registration(pre) => Instance::Registration(pre.instantiate_async(store).await?),
         Linked::EventSink(pre) => Instance::EventSink(pre.instantiate_async(store).await?),
+        Linked::SipFilter(pre) => Instance::SipFilter(pre.instantiate_async(store).await?),
         Linked::Rater(pre) => Instance::Rater(pre.instantiate_async(store).await?),
         Linked::App(_) => return Err(elsewhere()),
     })
@@ -383,14 +394,22 @@ impl Instance {
             (Instance::EventSink(plugin), Put::Deliver(batch)) => {
                 Ok(plugin.strowger_hooks_event_sink().call_deliver(store, batch).await?.map(Said::Taken))
             }
+            (Instance::SipFilter(plugin), Put::Filter(message)) => {
+                Ok(plugin.strowger_hooks_sip_filter().call_filter(store, message).await?.map(Said::Filtered))
+            }
             (Instance::Rater(plugin), put) => rate(plugin, store, put).await,
             (
-                Instance::Router(_) | Instance::Feature(_) | Instance::Registration(_) | Instance::EventSink(_),
+                Instance::Router(_)
+                | Instance::Feature(_)
+                | Instance::Registration(_)
+                | Instance::EventSink(_)
+                | Instance::SipFilter(_),
                 Put::Route(_)
                 | Put::Exhausted(..)
                 | Put::Feature(..)
                 | Put::Register(_)
                 | Put::Deliver(_)
+                | Put::Filter(_)
                 | Put::Authorize(..)
                 | Put::Extend(..)
                 | Put::Release(_)

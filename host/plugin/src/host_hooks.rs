@@ -4,13 +4,15 @@ use super::{Host, Shared};
 use crate::binding::Whom;
 use crate::chain::chain_deadline;
 use crate::events;
+use crate::filter::{self, AskFilter};
 use crate::rater::{AskRater, Quote};
 use crate::register::AskRegister;
 use crate::tiers::Heavy;
 use crate::{LiveEvents, Point, RecordRefusal, RecordingState, Sample};
 use model::{
-    BindingId, BrandId, Charge, CompanyId, Directory, GRANT_MAX_S, Hooks, RateAnswer, RateQuestion, RateVerdict,
-    RaterPolicy, RegisterAnswer, RegisterAttempt, RegisterVerdict, Told, Usage,
+    BindingId, BrandId, Charge, CompanyId, Directory, FilterAnswer, FilterMessage, FilterVerdict, Filters, GRANT_MAX_S,
+    Hooks, RateAnswer, RateQuestion, RateVerdict, RaterPolicy, RegisterAnswer, RegisterAttempt, RegisterVerdict, Told,
+    Usage,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +35,24 @@ impl Host {
         let ask = AskRegister { shared: Arc::clone(&inner.shared), generation, directory, whom, deadline };
         let task = inner.hooks.tiers().spawn(heavy.clone(), ask.run(attempt, heavy));
         task.await.unwrap_or(pass)
+    }
+
+    /// Asks the filters that a message passes. Always answers, within nine tenths of `Limits::filter_deadline_ms`; at once
+    /// where none is bound.
+    pub async fn ask_filter(&self, message: FilterMessage, directory: Arc<Directory>) -> FilterAnswer {
+        let inner = &self.0;
+        let deadline = Instant::now() + chain_deadline(inner.shared.limits.filter_deadline());
+        let generation = inner.generation.load_full();
+        let pass = |verdict| FilterAnswer { verdict, hooks: Vec::new() };
+        let mandatory = match filter::chain(&generation, &message).next() {
+            None => return pass(FilterVerdict::Pass(Vec::new())),
+            Some(_) => filter::chain(&generation, &message).any(|bound| bound.spec.mandatory),
+        };
+        let heavy = Heavy::default();
+        let ask = AskFilter { shared: Arc::clone(&inner.shared), generation, directory, deadline };
+        let task = inner.hooks.tiers().spawn(heavy.clone(), ask.run(message, heavy));
+        let lost = if mandatory { FilterVerdict::Closed } else { FilterVerdict::Pass(Vec::new()) };
+        task.await.unwrap_or_else(|_| pass(lost))
     }
 
     /// What happens now, for those who watch.
@@ -118,7 +138,19 @@ impl Host {
             let open_s = open_s.and_then(|s| u32::try_from(s).ok()).filter(|s| (1..=GRANT_MAX_S).contains(s));
             rater.insert(scope, RaterPolicy { open_s });
         }
-        Hooks { router_io: scopes(Point::RouterIo), registration: scopes(Point::Registration), rater }
+        let mut filters = Filters::default();
+        for bound in &generation.all {
+            if let Some(reach) = &bound.filter {
+                let scope = (bound.spec.scope.brand, bound.spec.scope.company);
+                filters.0.entry(scope).or_default().push(reach.clone());
+            }
+        }
+        Hooks {
+            router_io: scopes(Point::RouterIo),
+            registration: scopes(Point::Registration),
+            rater,
+            sip_filter: filters,
+        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

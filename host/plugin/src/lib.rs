@@ -19,6 +19,7 @@ mod convert;
 mod engine;
 mod error;
 mod events;
+mod filter;
 mod fork;
 mod guest;
 mod hook;

@@ -184,9 +184,12 @@ fn verdict(said: Result<Said, String>) -> Result<Result<RateVerdict, String>, Fa
         }
         Said::Rate(wit::Verdict::Other((name, _))) => Err(invalid(rules::unknown("verdict", &name))),
         Said::Released => Ok(Ok(RateVerdict::Failed)),
-        Said::Decision(_) | Said::Action(_) | Said::Verdict(_) | Said::Taken(_) | Said::Charge(_) => {
-            Err(Failure::Invalid("an answer of another point".to_owned()))
-        }
+        Said::Decision(_)
+        | Said::Action(_)
+        | Said::Verdict(_)
+        | Said::Taken(_)
+        | Said::Filtered(_)
+        | Said::Charge(_) => Err(Failure::Invalid("an answer of another point".to_owned())),
     }
 }
 

@@ -88,9 +88,15 @@ impl AskRegister {
 fn checked(said: Result<Said, String>, binding: &str) -> Result<Result<Opinion, String>, Failure> {
     let said = match said {
         Ok(Said::Verdict(said)) => said,
-        Ok(Said::Decision(_) | Said::Action(_) | Said::Taken(_) | Said::Rate(_) | Said::Released | Said::Charge(_)) => {
-            return Err(Failure::Invalid("an answer of another point".to_owned()));
-        }
+        Ok(
+            Said::Decision(_)
+            | Said::Action(_)
+            | Said::Taken(_)
+            | Said::Filtered(_)
+            | Said::Rate(_)
+            | Said::Released
+            | Said::Charge(_),
+        ) => return Err(Failure::Invalid("an answer of another point".to_owned())),
         Err(words) => return Ok(Err(words)),
     };
     let invalid = |Broken(rule)| Failure::Invalid(rule);

@@ -64,7 +64,7 @@ impl Host {
             Point::Router | Point::RouterIo => {
                 [Point::Router, Point::RouterIo].into_iter().find(|p| artifact.points().contains(p))
             }
-            Point::App | Point::Registration | Point::Feature | Point::EventSink | Point::Rater => {
+            Point::App | Point::Registration | Point::Feature | Point::EventSink | Point::SipFilter | Point::Rater => {
                 Some(recording.point).filter(|p| artifact.points().contains(p))
             }
         };

@@ -11,6 +11,7 @@ use crate::bindings::rater::exports::strowger::billing::rater;
 use crate::bindings::registration::exports::strowger::hooks::registration;
 use crate::bindings::router::exports::strowger::routing::router;
 use crate::bindings::router::strowger::types::types as wit;
+use crate::bindings::sip_filter::exports::strowger::hooks::sip_filter;
 use crate::control::Leg;
 use crate::guest::Guest;
 use wasmtime::component::types::ComponentItem;
@@ -48,9 +49,13 @@ impl Interface<'_> {
 pub(crate) fn check(pre: &InstancePre<Guest>, point: Point) -> wasmtime::Result<()> {
     let name = match point {
         Point::RouterIo => Point::Router.name(),
-        Point::Router | Point::App | Point::Registration | Point::Feature | Point::EventSink | Point::Rater => {
-            point.name()
-        }
+        Point::Router
+        | Point::App
+        | Point::Registration
+        | Point::Feature
+        | Point::EventSink
+        | Point::SipFilter
+        | Point::Rater => point.name(),
     };
     let point_of = Interface { pre, name: format!("strowger:{name}@{}", bundle::WIT_VERSION) };
     match point {
@@ -61,6 +66,7 @@ pub(crate) fn check(pre: &InstancePre<Guest>, point: Point) -> wasmtime::Result<
         Point::App => point_of.has::<(Resource<Leg>, Vec<wit::Attr>), Said<Option<u16>>>("run"),
         Point::Registration => point_of.has::<(registration::Attempt,), Said<registration::Verdict>>("register"),
         Point::Feature => point_of.has::<(wit::CallInfo, String, String), Said<feature::Action>>("invoke"),
+        Point::SipFilter => point_of.has::<(sip_filter::Message,), Said<sip_filter::Verdict>>("filter"),
         Point::EventSink => point_of.has::<(Vec<event_sink::Item>,), Said<u32>>("deliver"),
         Point::Rater => {
             point_of.has::<(wit::CallInfo, rater::Target), Said<rater::Verdict>>("authorize")?;

@@ -103,6 +103,23 @@ fn signalling(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result 
     gauge(to, "strowger_sip_transactions", "SIP transactions alive", core.transactions_alive as u64)?;
     gauge(to, "strowger_sip_dialogs", "SIP dialogs alive", core.dialogs_alive as u64)?;
     gauge(to, "strowger_registrations", "Contacts registered now", core.bindings_alive as u64)?;
+    counters(
+        to,
+        &Series {
+            name: "strowger_filtered_messages",
+            help: "Messages that plugins at hooks/sip-filter were asked about, and what came of it",
+            label: "what",
+            values: &[
+                ("asked", core.filters_asked),
+                ("changed", core.filters_changed),
+                ("refused", core.filters_refused),
+                ("failed", core.filters_failed),
+                ("late", core.filters_late),
+                ("stale", core.filter_answers_stale),
+                ("skipped", core.filters_skipped),
+            ],
+        },
+    )?;
     counter(to, "strowger_registers_accepted", "REGISTER requests answered 200", core.registered)
 }
 

@@ -17,8 +17,9 @@ use crate::told::{self, Why};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use model::{
-    Answer, AppId, CallEvent, CallRecord, Directory, Explained, Instant, LockThrow, NextHop, Question, RateAnswer,
-    RateKind, RateQuestion, RegisterAnswer, RegisterQuestion, Resolved, Ticket, Transmit, TrunkChange,
+    Answer, AppId, CallEvent, CallRecord, Directory, Explained, FilterAnswer, FilterQuestion, Instant, LockThrow,
+    NextHop, Question, RateAnswer, RateKind, RateQuestion, RegisterAnswer, RegisterQuestion, Resolved, Ticket,
+    Transmit, TrunkChange,
 };
 use net::{Incoming, Net};
 use plugin::AppMessage;
@@ -95,6 +96,7 @@ pub(crate) struct Shard {
     waited: Duration,
     asks: Asks<Answer>,
     registers: Asks<RegisterAnswer>,
+    filters: Asks<FilterAnswer>,
     rates: Asks<RateAnswer>,
     hops: Hops,
     asked_at: BTreeMap<Ticket, Instant>,
@@ -134,6 +136,7 @@ impl Shard {
             waited: Duration::ZERO,
             asks: Asks::new(waker.clone()),
             registers: Asks::new(waker.clone()),
+            filters: Asks::new(waker.clone()),
             rates: Asks::new(waker.clone()),
             hops: Hops::new(parts.resolver, waker.clone()),
             asked_at: BTreeMap::new(),
@@ -351,7 +354,7 @@ impl Shard {
     }
 
     fn take_answers(&mut self, now: Instant) {
-        let Shard { asks, registers, rates, core, asked_at, figures, clock, .. } = self;
+        let Shard { asks, registers, filters, rates, core, asked_at, figures, clock, .. } = self;
         asks.answered(|ticket, answer| {
             observe(figures, asked_at.remove(&ticket), &answer, clock.now());
             core.handle(Input::Answered { ticket, answer }, now);
@@ -359,6 +362,7 @@ impl Shard {
         registers.answered(|ticket, answer| {
             core.handle(Input::RegisterAnswered { ticket, answer }, clock.now());
         });
+        filters.answered(|ticket, answer| core.handle(Input::Filtered { ticket, answer }, clock.now()));
         rates.answered(|ticket, answer| core.handle(Input::Rated { ticket, answer }, clock.now()));
         self.collect();
     }
@@ -461,6 +465,7 @@ impl Shard {
             Output::Tell(word) => self.bridge.tell_all(&Input::Told(word)),
             Output::Ask(question) => self.ask(question, now),
             Output::AskRegister(question) => self.ask_register(question, now),
+            Output::Filter(question) => self.ask_filter(*question, now),
             Output::Rate(question) => self.rate(*question, now),
             Output::Resolve(question) => self.hops.ask(question),
             Output::Prove(question) => self.proofs.ask(*question),
@@ -524,6 +529,16 @@ impl Shard {
         let ask = async move { plugins.ask_register(question.attempt, directory).await };
         if let Some(answer) = self.registers.begin(ticket, ask) {
             self.core.handle(Input::RegisterAnswered { ticket, answer }, now);
+            self.collect();
+        }
+    }
+
+    fn ask_filter(&mut self, question: FilterQuestion, now: Instant) {
+        let ticket = question.ticket;
+        let (plugins, directory) = (self.plugins.clone(), Arc::clone(&self.directory));
+        let ask = async move { plugins.ask_filter(question.message, directory).await };
+        if let Some(answer) = self.filters.begin(ticket, ask) {
+            self.core.handle(Input::Filtered { ticket, answer }, now);
             self.collect();
         }
     }

@@ -95,3 +95,17 @@ bool exports_strowger_call_app_run(st_leg caller, exports_strowger_call_app_list
   return true;
 }
 "#;
+
+pub(super) const FILTER: &str = r#"// A filter: changes header fields of INVITEs and their responses where they enter and leave.
+
+#include "strowger.h"
+
+bool exports_strowger_hooks_sip_filter_filter(exports_strowger_hooks_sip_filter_message_t *message, st_verdict *ret,
+                                              st_error *err) {
+  const char *field = st_setting("/field", "X-Site"), *value = st_setting("/value", "main");
+  if (!field || !value) return st_fails(err, "field and value are texts");
+  // Nobody else may say it, and we say it of all that leaves.
+  st_header_op change = message->inbound ? st_remove_header(field) : st_set_header(field, value);
+  return st_pass_with(ret, &change, 1);
+}
+"#;

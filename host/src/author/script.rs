@@ -100,10 +100,10 @@ impl Script {
             (Script::Python, "call/app") => Ok((PY_APP, APP_WORLD)),
             (Script::C, "routing/router") => Ok((c::ROUTER, ROUTER_WORLD)),
             (Script::C, "call/app") => Ok((c::APP, APP_WORLD)),
-            (Script::JavaScript | Script::Python | Script::C, other) => {
-                let why = format!("{other}: there is a template for routing/router and for call/app");
-                Err(Failure::start(why))
-            }
+            (Script::JavaScript, "hooks/sip-filter") => Ok((JS_FILTER, FILTER_WORLD)),
+            (Script::Python, "hooks/sip-filter") => Ok((PY_FILTER, FILTER_WORLD)),
+            (Script::C, "hooks/sip-filter") => Ok((c::FILTER, FILTER_WORLD)),
+            (Script::JavaScript | Script::Python | Script::C, other) => Err(super::template::no_template(other)),
         }
     }
 
@@ -184,6 +184,36 @@ const ROUTER_WORLD: &str = "world plugin {\n  include strowger:host/base@0.1.0;\
     import strowger:host/directory@0.1.0;\n  export strowger:routing/router@0.1.0;\n}\n";
 const APP_WORLD: &str = "world plugin {\n  include strowger:host/base@0.1.0;\n  import strowger:call/control@0.1.0;\n  \
     export strowger:call/app@0.1.0;\n}\n";
+const FILTER_WORLD: &str =
+    "world plugin {\n  include strowger:host/base@0.1.0;\n  export strowger:hooks/sip-filter@0.1.0;\n}\n";
+
+const JS_FILTER: &str = r#"// A filter: changes header fields of INVITEs and their responses where they enter and leave.
+
+import { passWith, removeHeader, setHeader, settings } from './strowger.js';
+
+export const sipFilter = {
+  filter(message) {
+    const { field, value } = settings({ field: 'X-Site', value: 'main' });
+    // Nobody else may say it, and we say it of all that leaves.
+    return passWith(message.inbound ? removeHeader(field) : setHeader(field, value));
+  },
+};
+"#;
+
+const PY_FILTER: &str = r#""""A filter: changes header fields of INVITEs and their responses where they enter and leave."""
+
+import wit_world.exports as exports
+from strowger import pass_with, remove_header, set_header, settings
+
+
+class SipFilter(exports.SipFilter):
+    def filter(self, message):
+        config = settings(field="X-Site", value="main")
+        # Nobody else may say it, and we say it of all that leaves.
+        if message.inbound:
+            return pass_with(remove_header(config["field"]))
+        return pass_with(set_header(config["field"], config["value"]))
+"#;
 
 const JS_ROUTER: &str = r#"// A router: says where calls go. strowger.js tells what it may decide.
 
@@ -278,7 +308,7 @@ mod tests {
     #[test]
     fn every_template_makes_a_folder_that_is_recognised() {
         for script in Script::ALL {
-            for point in ["routing/router", "call/app"] {
+            for point in ["routing/router", "call/app", "hooks/sip-filter"] {
                 let files = script.folder("lucky", point).unwrap();
                 assert!(files.iter().any(|(path, _)| path == script.source()));
                 assert!(files.iter().any(|(path, text)| path == "wit/world.wit" && text.contains(point)), "{files:?}");

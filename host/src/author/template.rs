@@ -86,6 +86,62 @@ impl App for Plugin {
 export_app!(Plugin);
 "#;
 
+const FILTER: &str = r#"//! A filter: changes header fields of INVITEs and their responses where they enter and leave.
+
+use strowger_sdk::export_sip_filter;
+use strowger_sdk::filter::{Message, SipFilter, Verdict, pass_with, remove, set};
+use strowger_sdk::prelude::*;
+
+#[derive(serde::Deserialize)]
+#[serde(default)]
+struct Config {
+    /// The field that says where a message is from.
+    field: String,
+    /// What it says.
+    value: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { field: "X-Site".to_owned(), value: "main".to_owned() }
+    }
+}
+
+struct Plugin;
+
+impl SipFilter for Plugin {
+    fn filter(message: Message) -> Result<Verdict> {
+        let config: Config = config()?;
+        // Nobody else may say it, and we say it of all that leaves.
+        let change = if message.inbound { remove(&config.field) } else { set(&config.field, &config.value) };
+        Ok(pass_with([change]))
+    }
+}
+
+export_sip_filter!(Plugin);
+"#;
+
+const FILTER_SCHEMA: &str = r##"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object",
+  "additionalProperties": false,
+  "$defs": {
+    "names": {
+      "anyOf": [
+        { "const": "*" },
+        { "type": "array", "maxItems": 1000, "items": { "type": "string", "minLength": 1, "maxLength": 64 } }
+      ]
+    }
+  },
+  "properties": {
+    "trunks": { "$ref": "#/$defs/names", "description": "The trunks it is for" },
+    "accounts": { "$ref": "#/$defs/names", "description": "The accounts whose terminals it is for" },
+    "field": { "type": "string", "minLength": 1, "maxLength": 64 },
+    "value": { "type": "string", "minLength": 1, "maxLength": 256 }
+  }
+}
+"##;
+
 const APP_SCHEMA: &str = r#"{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "type": "object",
@@ -101,6 +157,14 @@ call: { from: "1002", config: { prefix: "8", account: "1001" } }
 steps:
   - { ask: route, to: "8123", expect: connect, with: { steps: [["1001"]], ring-timeout-ms: [20000] } }
   - { ask: route, to: "1003", expect: next }
+"#;
+
+const FILTER_SCENARIO: &str = r#"# What the filter makes of messages. Play it: strowger plugin test
+call: { from: "1001", config: { field: X-Site, value: north } }
+steps:
+  - { ask: filter, headers: { X-Site: forged, Subject: lunch }, expect: pass, with: { ops: ["remove X-Site"] } }
+  - { ask: filter, message: { outbound: true }, expect: pass, with: { headers: { X-Site: north } } }
+  - { ask: filter, message: { outbound: true, status: 180, trunk: carrier }, expect: pass, with: { headers: { X-Site: north } } }
 "#;
 
 const APP_SCENARIO: &str = r#"# A caller presses 1 and talks to the operator. Play it: strowger plugin test
@@ -119,6 +183,28 @@ fn is_slow_to_begin(script: Option<Script>, point: &str) -> bool {
     script == Some(Script::Python) && point != "call/app"
 }
 
+/// What a new plugin of a point has beside manifest and, in other languages, source.
+struct Template {
+    rust: &'static str,
+    schema: &'static str,
+    scenario: &'static str,
+}
+
+/// Of the points that have one.
+fn template(point: &str) -> Result<Template, Failure> {
+    let (rust, schema, scenario) = match point {
+        "routing/router" => (ROUTER, ROUTER_SCHEMA, ROUTER_SCENARIO),
+        "call/app" => (APP, APP_SCHEMA, APP_SCENARIO),
+        "hooks/sip-filter" => (FILTER, FILTER_SCHEMA, FILTER_SCENARIO),
+        other => return Err(no_template(other)),
+    };
+    Ok(Template { rust, schema, scenario })
+}
+
+pub(super) fn no_template(point: &str) -> Failure {
+    Failure::start(format!("{point}: there is a template for routing/router, call/app and hooks/sip-filter"))
+}
+
 /// Writes the folder of a new plugin: in Rust, with the SDK's folder, or as a script.
 pub(super) fn write(
     name: &str,
@@ -126,14 +212,7 @@ pub(super) fn write(
     (script, sdk): (Option<Script>, Option<&Path>),
     dir: PathBuf,
 ) -> Result<String, Failure> {
-    let schema = match point {
-        "routing/router" => ROUTER_SCHEMA,
-        "call/app" => APP_SCHEMA,
-        other => {
-            let why = format!("{other}: there is a template for routing/router and for call/app");
-            return Err(Failure::start(why));
-        }
-    };
+    let template = template(point)?;
     let reuse = if is_slow_to_begin(script, point) { "reuse = \"warm\"\n" } else { "" };
     let manifest = format!(
         "id = \"{name}\"\nversion = \"0.1.0\"\nwit = \"{}\"\ndescription = \"\"\n\n[[provides]]\npoint = \"{point}\"\n{reuse}",
@@ -142,12 +221,11 @@ pub(super) fn write(
     bundle::Manifest::parse(&manifest).map_err(Failure::start)?;
     let mut files = match script {
         Some(script) => script.folder(name, point)?,
-        None => rust(name, point, sdk)?,
+        None => rust(name, template.rust, sdk)?,
     };
-    let scenario = if point == "call/app" { APP_SCENARIO } else { ROUTER_SCENARIO };
-    files.push(("tests/first.yaml".to_owned(), scenario.to_owned()));
+    files.push(("tests/first.yaml".to_owned(), template.scenario.to_owned()));
     files.push(("plugin.toml".to_owned(), manifest));
-    files.push(("config.schema.json".to_owned(), schema.to_owned()));
+    files.push(("config.schema.json".to_owned(), template.schema.to_owned()));
     if dir.exists() {
         return Err(Failure::start(format!("{} is there already", dir.display())));
     }
@@ -166,7 +244,7 @@ pub(super) fn write(
 }
 
 /// A crate.
-fn rust(name: &str, point: &str, sdk: Option<&Path>) -> Result<Vec<(String, String)>, Failure> {
+fn rust(name: &str, source: &str, sdk: Option<&Path>) -> Result<Vec<(String, String)>, Failure> {
     let missing = || Failure::start("a plugin in Rust needs the SDK: --sdk DIR, the folder sdk/rust of the source");
     let sdk = sdk.ok_or_else(missing)?;
     let sdk = sdk.canonicalize().map_err(|e| Failure::start(format!("the SDK {}: {e}", sdk.display())))?;
@@ -179,7 +257,6 @@ fn rust(name: &str, point: &str, sdk: Option<&Path>) -> Result<Vec<(String, Stri
     let linker = "[build]\ntarget = \"wasm32-unknown-unknown\"\n\n[target.wasm32-unknown-unknown]\n\
                   # Inside every rustup toolchain: links, then wraps the module as a component.\n\
                   linker = \"wasm-component-ld\"\n";
-    let source = if point == "call/app" { APP } else { ROUTER };
     let files = [
         ("Cargo.toml", cargo.as_str()),
         (".cargo/config.toml", linker),

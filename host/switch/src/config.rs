@@ -61,6 +61,7 @@ impl CoreConfig {
             t2: self.t2,
             t4: self.t4,
             transactions_max: self.limits.transactions_max,
+            held_max: self.limits.filter_queue_max,
         }
     }
 

@@ -7,6 +7,7 @@
 use crate::config::{CoreConfig, streams};
 use crate::counters::Counters;
 use crate::events::EventDesk;
+use crate::filtering::Filtering;
 use crate::io::{Input, Output};
 use crate::others::Others;
 use crate::registering::Registering;
@@ -50,6 +51,7 @@ pub struct Core {
     pub(crate) lookups: Lookups,
     pub(crate) trunks: Trunks,
     pub(crate) registering: Registering,
+    pub(crate) filtering: Filtering,
     pub(crate) others: Others,
     pub(crate) ids: IdSource,
     pub(crate) counters: Counters,
@@ -98,6 +100,7 @@ impl Core {
             calls: Engine::new(ids.split()),
             trunks,
             registering: Registering::default(),
+            filtering: Filtering::default(),
             lookups: Lookups::new(&limits),
             others,
             setup: Setup {
@@ -134,6 +137,7 @@ impl Core {
             Input::Proved { ticket, proof } => self.with_calls(now, |calls, f| calls.handle_proof(f, ticket, proof)),
             Input::Resolved(resolved) => self.handle_resolved(resolved),
             Input::RegisterAnswered { ticket, answer } => self.register_answered(ticket, &answer, now),
+            Input::Filtered { ticket, answer } => self.filter_answered(ticket, answer, now),
             Input::AppRequest { app, request, verb } => {
                 self.with_calls(now, |calls, f| calls.handle_app_request(f, app, request, verb));
             }
@@ -170,6 +174,7 @@ impl Core {
         self.events.publications.handle_timeout(now);
         self.sweep_events(now);
         self.registers_due(now);
+        self.filters_due(now);
         self.ping_phones(now);
         self.media.handle_timeout(now);
         self.lookups.handle_timeout(now);
@@ -190,6 +195,7 @@ impl Core {
             self.registrar.poll_timeout(),
             self.events.poll_timeout(),
             self.registering.poll_timeout(),
+            self.filtering.poll_timeout(),
             self.media.poll_timeout(),
             self.calls.poll_timeout(),
             self.lookups.poll_timeout(),
@@ -288,7 +294,7 @@ impl Core {
         {
             self.trunks.layer.handle_overload(flow.remote, report, now);
         }
-        let Some(event) = self.pass_through(event, now) else { return };
+        let Some(event) = self.pass_through(event, now).and_then(|event| self.filter(event, now)) else { return };
         let (dialogs, below) = (&mut self.dialogs, &mut self.transactions);
         let trunks = &mut self.trunks.layer;
         match event {
@@ -312,6 +318,8 @@ impl Core {
             Event::ClientFailed { key, why } if trunks.owns(key) => trunks.handle_client_failed(below, key, why, now),
             Event::ClientFailed { key, why } => dialogs.handle_client_failed(below, key, why, now),
             Event::ServerFailed { key, why } => dialogs.handle_server_failed(below, key, why, now),
+            // It waits at the filters.
+            Event::Leaving { .. } => {}
         }
     }
 
@@ -479,6 +487,7 @@ impl Core {
     pub fn is_idle(&self) -> bool {
         self.calls.is_empty()
             && self.registering.is_empty()
+            && self.filtering.is_empty()
             && self.transactions.is_empty()
             && self.dialogs.is_empty()
             && self.proxies.is_empty()

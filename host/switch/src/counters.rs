@@ -58,6 +58,20 @@ pub struct Counters {
     pub events: sip_events::Counters,
     /// Answers of registration hooks that came after their deadline.
     pub register_answers_stale: u64,
+    /// Messages that filters were asked about.
+    pub filters_asked: u64,
+    /// Messages that filters have changed.
+    pub filters_changed: u64,
+    /// INVITEs that filters have refused.
+    pub filters_refused: u64,
+    /// Messages that a mandatory filter failed to judge, or that could not be written as filters wanted.
+    pub filters_failed: u64,
+    /// Messages about which no filter answered in time.
+    pub filters_late: u64,
+    /// Answers of filters that came after their deadline.
+    pub filter_answers_stale: u64,
+    /// Messages that no filter was asked about because too many waited.
+    pub filters_skipped: u64,
     /// REGISTERs answered 200.
     pub registered: u64,
     /// Packets sent to keep phones behind NATs reachable.
@@ -86,7 +100,8 @@ impl Counters {
             sip_received, sip_sent, sip_dropped, sip_rejected, sip_strays, handed_over, handed_in, astray, calls_alive,
             transactions_alive, dialogs_alive, proxied_alive, bindings_alive, streams_open, lookups_alive,
             lookups_stale, ports_free, ports_total, subscriptions_alive, publications_alive, register_answers_stale,
-            registered, nat_pings;
+            filters_asked, filters_changed, filters_refused, filters_failed, filters_late, filter_answers_stale,
+            filters_skipped, registered, nat_pings;
             calls, trunks, guard, overload, admission, events
         });
         add!(

@@ -171,8 +171,11 @@ impl Core {
             verified: admitted.verified(),
             callee_user: user,
             gruu,
+            id: None,
+            edge: None,
+            refused: None,
         };
-        self.with_calls(now, |calls, floors| calls.open(floors, &arrival));
+        self.arrive(arrival, now);
     }
 
     fn register(&mut self, key: ServerKey, flow: Flow, request: &Message, now: Instant) {

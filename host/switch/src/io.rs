@@ -4,9 +4,9 @@ use crate::others::Word;
 use bytes::Bytes;
 use model::{
     Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId, CallRecord,
-    Directory, Flow, ForkId, ForkIn, ForkOut, IdentityFailure, LockThrow, Mailbox, ProofQuestion, Question, RateAnswer,
-    RateQuestion, RecordingEvent, RegisterAnswer, RegisterQuestion, RequestId, ResolveQuestion, Resolved, Ticket,
-    Transmit,
+    Directory, FilterAnswer, FilterQuestion, Flow, ForkId, ForkIn, ForkOut, IdentityFailure, LockThrow, Mailbox,
+    ProofQuestion, Question, RateAnswer, RateQuestion, RecordingEvent, RegisterAnswer, RegisterQuestion, RequestId,
+    ResolveQuestion, Resolved, Ticket, Transmit,
 };
 use sip_message::Message;
 use std::sync::Arc;
@@ -55,6 +55,13 @@ pub enum Input {
         ticket: Ticket,
         /// The answer.
         answer: RegisterAnswer,
+    },
+    /// The filters answered a question.
+    Filtered {
+        /// Which.
+        ticket: Ticket,
+        /// The answer.
+        answer: FilterAnswer,
     },
     /// Whether a token of [`Output::Prove`] holds is known.
     Proved {
@@ -150,6 +157,9 @@ pub enum Output {
     Prove(Box<ProofQuestion>),
     /// Ask the registration chain; [`Input::RegisterAnswered`] by the question's deadline, or the registrar decides alone.
     AskRegister(RegisterQuestion),
+    /// Ask the filters about one message; [`Input::Filtered`] by the question's deadline, or it passes as it is, or not at
+    /// all where one of them is mandatory.
+    Filter(Box<FilterQuestion>),
     /// Start a call app.
     AppStart {
         /// Its id.

@@ -9,6 +9,7 @@ mod config;
 mod core;
 mod counters;
 mod events;
+mod filtering;
 mod front;
 mod gruu;
 mod guarding;

@@ -36,6 +36,8 @@ impl Core {
             }
             Event::ClientFailed { key, why } => proxies.handle_client_failed(below.transactions, *key, *why, now),
             Event::ServerFailed { key, why } => proxies.handle_server_failed(below.transactions, *key, *why, now),
+            // What passes filters is never proxied.
+            Event::Leaving { .. } => false,
         };
         if taken { None } else { Some(event) }
     }

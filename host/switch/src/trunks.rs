@@ -142,8 +142,11 @@ impl Core {
             verified: "trunk",
             callee_user: admitted.number().to_owned(),
             gruu: None,
+            id: None,
+            edge: None,
+            refused: None,
         };
-        self.with_calls(now, |calls, floors| calls.open(floors, &arrival));
+        self.arrive(arrival, now);
     }
 
     /// The trunks a request may have come by: the one whose line token is called, else those of its source address. An

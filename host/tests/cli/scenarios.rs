@@ -5,13 +5,14 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const SHIPPED: [(&str, &[u8]); 11] = [
+const SHIPPED: [(&str, &[u8]); 12] = [
     ("attendant", shipped::ATTENDANT),
     ("conference", shipped::CONFERENCE),
     ("echo", shipped::ECHO),
     ("extensions", shipped::EXTENSIONS),
     ("forwards", shipped::FORWARDS),
     ("fraud-guard", shipped::FRAUD_GUARD),
+    ("header-rules", shipped::HEADER_RULES),
     ("lcr", shipped::LCR),
     ("queue", shipped::QUEUE),
     ("screening", shipped::SCREENING),

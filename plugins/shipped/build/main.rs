@@ -16,6 +16,7 @@ fn main() {
         "echo",
         "forwards",
         "fraud-guard",
+        "header-rules",
         "lcr",
         "queue",
         "rating",

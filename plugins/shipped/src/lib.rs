@@ -28,6 +28,15 @@ pub const FORWARDS_MANIFEST: &str = include_str!("../../guests/forwards/plugin.t
 /// The schema of its configuration.
 pub const FORWARDS_SCHEMA: &str = include_str!("../../guests/forwards/config.schema.json");
 
+/// `plugins/guests/header-rules`: header fields at trunks and terminals.
+pub const HEADER_RULES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/header-rules.wasm"));
+
+/// Its manifest.
+pub const HEADER_RULES_MANIFEST: &str = include_str!("../../guests/header-rules/plugin.toml");
+
+/// The schema of its configuration.
+pub const HEADER_RULES_SCHEMA: &str = include_str!("../../guests/header-rules/config.schema.json");
+
 /// `plugins/guests/lcr`: public numbers to the cheapest carrier.
 pub const LCR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lcr.wasm"));
 

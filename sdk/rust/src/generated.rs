@@ -24,3 +24,7 @@ pub mod registration {
 pub mod router {
     include!(concat!(env!("OUT_DIR"), "/router.rs"));
 }
+
+pub mod sip_filter {
+    include!(concat!(env!("OUT_DIR"), "/sip_filter.rs"));
+}

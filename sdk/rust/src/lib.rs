@@ -2,7 +2,7 @@
 //!
 //! A plugin is a `cdylib` for `wasm32-unknown-unknown`, linked by `wasm-component-ld`. It implements [`Router`] or
 //! [`App`] (or both) and exports it with [`export_router!`] or [`export_app!`]; [`Registration`], [`Feature`] and
-//! [`EventSink`] and [`billing::Rater`] likewise:
+//! [`EventSink`], [`filter::SipFilter`] and [`billing::Rater`] likewise:
 //!
 //! ```ignore
 //! use strowger_sdk::prelude::*;
@@ -30,6 +30,7 @@ mod arena;
 pub mod billing;
 mod config;
 mod directory;
+pub mod filter;
 #[doc(hidden)]
 pub mod generated;
 mod hooks;

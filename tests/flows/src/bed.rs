@@ -2,6 +2,7 @@
 
 use crate::carriers::{CARRIERS, Carriers};
 use crate::events;
+use crate::filtering::{self, Filtering};
 use crate::party::Party;
 use crate::rating::Rates;
 use crate::registering::PASSWORD;
@@ -60,6 +61,7 @@ pub struct Bed {
     proof: Ticket,
     ruled: Ruled,
     rates: Rates,
+    filtering: Filtering,
 }
 
 impl Default for Bed {
@@ -107,6 +109,7 @@ impl Bed {
             proof: Ticket(0),
             ruled: Ruled::default(),
             rates: Rates::default(),
+            filtering: Filtering::default(),
         }
     }
 
@@ -140,6 +143,15 @@ impl Bed {
                 let proof = crate::vouching::proof(word);
                 self.core.handle(Input::Proved { ticket: self.proof, proof }, self.now);
             }
+            ["filters", words @ ..] => {
+                self.filtering.bind(words);
+                self.tell_directory();
+            }
+            ["filters?"] => return vec![filtering::figures(&self.core.counters())],
+            ["filter", ">", words @ ..] => {
+                let (ticket, answer) = self.filtering.answer(words);
+                self.core.handle(Input::Filtered { ticket, answer }, self.now);
+            }
             ["rater", words @ ..] => {
                 self.rates.bind(words);
                 self.tell_directory();
@@ -166,6 +178,10 @@ impl Bed {
             [name, "saw", header] => {
                 let party = self.parties.iter().find(|p| p.name == *name);
                 return party.map(|p| p.saw(header)).into_iter().collect();
+            }
+            [name, "got", header] => {
+                let party = self.parties.iter().find(|p| p.name == *name);
+                return party.map(|p| p.got(header)).into_iter().collect();
             }
             [who @ ("app" | "first"), ">", "return"] => {
                 let outcome = Ok(AppOutcome::Returned(None));
@@ -230,7 +246,7 @@ impl Bed {
     fn tell_directory(&mut self) {
         let ruled = &self.ruled;
         let directory = self.carriers.join(|ddis| directory_of((None, None), None, ddis, ruled));
-        let directory = self.rates.join(directory);
+        let directory = self.filtering.join(self.rates.join(directory));
         self.core.handle(Input::Directory(Arc::new(directory)), self.now);
     }
 
@@ -403,6 +419,7 @@ impl Bed {
                     self.first.get_or_insert(*app);
                 }
                 Output::Resolve(question) => self.lookup = question.ticket,
+                Output::Filter(question) => self.filtering.asked(question),
                 Output::Prove(question) => self.proof = question.ticket,
                 Output::Rate(question) => self.rates.asked(question),
                 Output::Record(_)

@@ -15,6 +15,7 @@
 mod bed;
 mod carriers;
 mod events;
+mod filtering;
 mod party;
 mod rating;
 mod registering;

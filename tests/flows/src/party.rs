@@ -341,6 +341,11 @@ impl Party {
         }
     }
 
+    /// A header of the last response to an INVITE of its own.
+    pub(crate) fn got(&self, header: &str) -> String {
+        self.answer.as_deref().and_then(|answer| field(answer, header)).unwrap_or("nothing").to_owned()
+    }
+
     /// The switch said something to this party.
     pub(crate) fn hears(&mut self, message: &str) {
         if let Some(challenge) = field(message, "www-authenticate") {

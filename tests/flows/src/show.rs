@@ -78,6 +78,7 @@ pub(crate) fn output(output: &Output) -> Option<String> {
         Output::AppReply { result: Err(error), .. } => format!("app < error {error:?}"),
         Output::AppStop { .. } => "app < stop".to_owned(),
         Output::AskRegister(question) => format!("hook < register {}", question.attempt.account),
+        Output::Filter(question) => crate::filtering::show(question),
         Output::Prove(question) => format!("proof < {} {}", question.number, question.x5u),
         Output::Rate(question) => crate::rating::show(question),
         Output::Resolve(question) => format!("dns < {}", question.target.host),

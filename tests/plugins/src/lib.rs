@@ -61,6 +61,7 @@ pub fn host_with(change: impl FnOnce(&mut HostConfig)) -> Host {
     config.limits.route_deadline_ms = 60_000;
     config.limits.route_io_deadline_ms = 60_000;
     config.limits.register_deadline_ms = 60_000;
+    config.limits.filter_deadline_ms = 60_000;
     config.limits.rate_deadline_ms = 60_000;
     change(&mut config);
     Host::new(config).expect("a host")

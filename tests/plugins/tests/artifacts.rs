@@ -26,7 +26,7 @@ fn points_and_imports_are_discovered_and_the_same_bytes_are_compiled_once() {
     let hostile = host.compile(HOSTILE).expect("compiles");
     assert_eq!(hostile.points().iter().copied().collect::<Vec<_>>(), [Point::Router, Point::App]);
     let probe = host.compile(PROBE).expect("compiles");
-    let hooks = [Point::RouterIo, Point::Registration, Point::Feature, Point::EventSink];
+    let hooks = [Point::RouterIo, Point::Registration, Point::Feature, Point::EventSink, Point::SipFilter];
     assert_eq!(probe.points().iter().copied().collect::<Vec<_>>(), hooks, "it imports http, so its router may wait");
     assert!(hostile.imports().iter().any(|i| i == "strowger:call/control@0.1.0"));
     assert!(std::sync::Arc::ptr_eq(&hostile, &host.compile(HOSTILE).expect("compiles")));

@@ -5,8 +5,9 @@
 
 use core::time::Duration;
 use model::{
-    AppError, AppOutcome, AppReply, AppVerb, Bridged, Cause, CauseInfo, Collected, Decision, Endpoint, Header,
-    HeaderOp, Instant as At, LegHandle, Prompt, QuestionKind, RingPlan, Told,
+    AccountId, AppError, AppOutcome, AppReply, AppVerb, Bridged, CallId, Cause, CauseInfo, Collected, Decision, Edge,
+    EdgeAt, Endpoint, FilterMessage, FilterVerdict, Header, HeaderOp, Instant as At, LegHandle, Prompt, QuestionKind,
+    RingPlan, Told,
 };
 use plugin::{Artifact, BindingSpec, Grants, Host, Point, Reuse, Secret};
 use plugin_tests::{ACME, BRAND, DESK, Engine, PATIENCE, ask, ask_kind, bind, directory, host_with, until};
@@ -338,4 +339,58 @@ async fn c() {
     if let Some(bytes) = component("c") {
         passes("c", &bytes).await;
     }
+}
+
+fn shown(inbound: bool, agent: &str) -> FilterMessage {
+    let header = |name: &str, value: &str| Header { name: name.to_owned(), value: value.to_owned() };
+    FilterMessage {
+        edge: Edge { call: CallId(7), brand: BRAND, company: ACME, at: EdgeAt::Account(AccountId(1)) },
+        brand_name: "brand".to_owned(),
+        company_name: "acme".to_owned(),
+        edge_name: "1001".to_owned(),
+        method: "INVITE".to_owned(),
+        status: None,
+        inbound,
+        within: false,
+        request_uri: Some("sip:1002@acme.test".to_owned()),
+        from_uri: "sip:1001@acme.test".to_owned(),
+        to_uri: "sip:1002@acme.test".to_owned(),
+        headers: vec![header("User-Agent", agent), header("X-Site", "forged")],
+    }
+}
+
+async fn filters(language: &str) {
+    let Some(bytes) = component(&format!("{language}-filter")) else { return };
+    let host = host_with(|c| c.hook_cpu = Duration::from_secs(5));
+    let artifact = host.compile(&bytes).expect("it compiles");
+    assert_eq!(artifact.points().iter().copied().collect::<Vec<_>>(), [Point::SipFilter], "{:?}", artifact.imports());
+    let config = r#"{"value":"north","unwanted":"scanner"}"#;
+    host.set_bindings(vec![bind(1, "site", Point::SipFilter, &artifact, config)]).expect("bound");
+    let ask = async |inbound, agent| {
+        let answer = tokio::time::timeout(PATIENCE, host.ask_filter(shown(inbound, agent), directory())).await;
+        answer.expect("it always answers")
+    };
+    let header = |name: &str, value: &str| Header { name: name.to_owned(), value: value.to_owned() };
+    let set = HeaderOp::Set(header("X-Site", "north"));
+    let left = FilterVerdict::Pass(vec![set, HeaderOp::Add(header("X-By", language))]);
+    let answer = ask(false, "Phone").await;
+    assert_eq!(answer.verdict, left, "{language}: {:?}", answer.hooks);
+    assert_eq!(ask(true, "scanner").await.verdict, FilterVerdict::Refuse(403, "Not Wanted".to_owned()), "{language}");
+    let removed = FilterVerdict::Pass(vec![HeaderOp::Remove("X-Site".to_owned())]);
+    assert_eq!(ask(true, "Phone").await.verdict, removed, "{language}");
+}
+
+#[tokio::test]
+async fn a_filter_in_javascript_changes_header_fields() {
+    filters("javascript").await;
+}
+
+#[tokio::test]
+async fn a_filter_in_python_changes_header_fields() {
+    filters("python").await;
+}
+
+#[tokio::test]
+async fn a_filter_in_c_changes_header_fields() {
+    filters("c").await;
 }

@@ -67,6 +67,9 @@ impl Node {
             Input::RegisterAnswered { ticket, answer } => {
                 (of(ticket.0), Input::RegisterAnswered { ticket: Ticket(counted(ticket.0)), answer })
             }
+            Input::Filtered { ticket, answer } => {
+                (of(ticket.0), Input::Filtered { ticket: Ticket(counted(ticket.0)), answer })
+            }
             Input::Proved { ticket, proof } => {
                 (of(ticket.0), Input::Proved { ticket: Ticket(counted(ticket.0)), proof })
             }
@@ -229,6 +232,7 @@ fn numbered(mut output: Output, shard: usize) -> Output {
     match &mut output {
         Output::Ask(question) => question.ticket = Ticket(own(question.ticket.0)),
         Output::AskRegister(question) => question.ticket = Ticket(own(question.ticket.0)),
+        Output::Filter(question) => question.ticket = Ticket(own(question.ticket.0)),
         Output::Prove(question) => question.ticket = Ticket(own(question.ticket.0)),
         Output::Rate(question) => question.ticket = Ticket(own(question.ticket.0)),
         Output::Resolve(question) => question.ticket = ResolveTicket(own(question.ticket.0)),

@@ -107,8 +107,8 @@ impl Script {
             Output::AppStop { app } => {
                 self.apps.remove(app);
             }
-            // Nobody has bound a registration hook there.
-            Output::AskRegister(_) => {}
+            // Nobody has bound a registration hook or a filter there.
+            Output::AskRegister(_) | Output::Filter(_) => {}
             // No trunk of the simulated world looks at tokens.
             Output::Prove(question) => {
                 let at = now + self.chance.millis(0, 40);

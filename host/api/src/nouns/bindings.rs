@@ -107,7 +107,8 @@ pub(crate) struct Bind {
     config: Option<Value>,
     /// What this binding may use of what its plugin may; else what it was, or all of it.
     grants: Option<Value>,
-    /// Whether a failure refuses (`hooks/registration`: 503) instead of passing; else what it was, or false.
+    /// Whether a failure refuses (`hooks/registration`, `hooks/sip-filter`: 503) instead of passing; else what it was, or
+    /// false.
     mandatory: Option<bool>,
 }
 

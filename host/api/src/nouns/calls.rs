@@ -148,9 +148,9 @@ pub(crate) struct Hook {
 pub(crate) struct Question {
     /// When the answer came.
     at: String,
-    /// `route` or `exhausted`.
+    /// `route`, `exhausted`, or `sip-filter` of one message.
     asked: String,
-    /// Who was called at that time.
+    /// Who was called at that time; of a message which it was, and where it entered or left.
     callee: String,
     /// What was decided, in one line.
     decision: String,

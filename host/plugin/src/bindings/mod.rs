@@ -82,6 +82,20 @@ pub(crate) mod event_sink {
     });
 }
 
+/// World `strowger:hooks/sip-filter-plugin`.
+pub(crate) mod sip_filter {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/types", "../../wit/host", "../../wit/hooks"],
+        world: "strowger:hooks/sip-filter-plugin",
+        exports: { default: async },
+        additional_derives: [serde::Serialize, serde::Deserialize],
+        with: {
+            "strowger:types": super::router::strowger::types,
+            "strowger:host": super::router::strowger::host,
+        },
+    });
+}
+
 /// World `strowger:billing/rater-plugin`.
 pub(crate) mod rater {
     wasmtime::component::bindgen!({

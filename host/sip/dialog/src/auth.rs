@@ -12,7 +12,7 @@ use crate::{Event, Failed};
 use core::time::Duration;
 use model::Flow;
 use sip_auth::Answers;
-use sip_message::{Message, Name, RequestWriter};
+use sip_message::{Message, Method, Name, RequestWriter};
 use sip_transaction::ClientKey;
 use std::collections::BTreeMap;
 
@@ -50,7 +50,13 @@ impl Cx<'_> {
                 dialog.credentials = credentials;
             }
         }
-        self.tx.request(flow, request, self.now)
+        match dialog.edge {
+            Some(edge) if request.method() == Method::Invite => {
+                let within = !dialog.remote_tag.is_empty();
+                self.tx.request_held(flow, request, (edge, within), self.now)
+            }
+            Some(_) | None => self.tx.request(flow, request, self.now),
+        }
     }
 
     /// Whether a challenge can be answered: then the identity knows it from now on.

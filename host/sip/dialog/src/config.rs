@@ -94,6 +94,8 @@ pub struct InviteSpec {
     pub offer: Option<Bytes>,
     /// Where it goes to a carrier: who answers its challenges, and how long it may be silent.
     pub carrier: Option<crate::Carrier>,
+    /// Where it leaves, if filters are to be asked about this dialog's INVITEs.
+    pub edge: Option<model::Edge>,
 }
 
 /// Why an act could not be carried out. Nothing was sent.

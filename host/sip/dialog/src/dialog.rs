@@ -29,6 +29,8 @@ pub(crate) struct Dialog {
     pub(crate) identity: Option<crate::IdentityKey>,
     /// The credentials of our newest INVITE, which its ACK repeats.
     pub(crate) credentials: Vec<(&'static str, String)>,
+    /// Where our INVITEs leave, if filters are asked about them.
+    pub(crate) edge: Option<model::Edge>,
 }
 
 impl Dialog {
@@ -47,6 +49,7 @@ impl Dialog {
             contact: contact_uri(config, &flow),
             identity: None,
             credentials: Vec::new(),
+            edge: None,
         }
     }
 
@@ -65,6 +68,7 @@ impl Dialog {
             contact: contact_uri(config, &spec.flow),
             identity: spec.carrier.map(|carrier| carrier.identity),
             credentials: Vec::new(),
+            edge: spec.edge,
         }
     }
 

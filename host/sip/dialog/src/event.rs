@@ -144,6 +144,8 @@ pub enum Failed {
     Timeout,
     /// The transport failed.
     Transport,
+    /// A filter did not let it go: nothing was sent.
+    Withheld,
     /// We cancelled it. A 2xx that crossed the CANCEL was acknowledged and hung up by the layer.
     Cancelled,
 }

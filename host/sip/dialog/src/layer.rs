@@ -7,7 +7,7 @@ use crate::usage::{Cx, Index, Phase, Purpose, Ringing, Said, Usage};
 use crate::write::{Reply, stray_reply};
 use crate::{Config, DialogError, DialogKey, Event, InDialog, InDialogAnswer, InviteSpec, Transactions};
 use bytes::Bytes;
-use model::{Flow, IdSource, Instant};
+use model::{Edge, Flow, IdSource, Instant};
 use sip_message::Message;
 use sip_transaction::{ClientKey, Failure, ServerKey};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -478,6 +478,31 @@ impl Layer {
     #[must_use]
     pub fn session_too_short(&self, request: &Message) -> Option<u32> {
         crate::session_timer::too_short(&self.config, request)
+    }
+
+    /// Where this usage's messages enter and leave, if filters are to be asked about its INVITEs from now on.
+    pub fn set_edge(&mut self, key: DialogKey, edge: Option<Edge>) {
+        if let Some(usage) = self.usages.get_mut(&key) {
+            usage.dialog.edge = edge;
+        }
+    }
+
+    /// The same, as it was said.
+    #[must_use]
+    pub fn edge(&self, key: DialogKey) -> Option<Edge> {
+        self.usages.get(&key).and_then(|usage| usage.dialog.edge)
+    }
+
+    /// Whether a 2xx to this INVITE of ours was taken: what comes now repeats it, or is of another branch.
+    #[must_use]
+    pub fn has_taken_2xx(&self, key: ClientKey) -> bool {
+        self.acks.knows(key)
+    }
+
+    /// Whether this is a re-INVITE or an UPDATE of ours.
+    #[must_use]
+    pub fn is_reinvite(&self, key: ClientKey) -> bool {
+        matches!(self.index.clients.get(&key), Some(Purpose::Reinvite(_)))
     }
 
     /// The dialog's Call-ID.

@@ -258,15 +258,16 @@ impl Usage {
     /// Our offer had no final response: the dialog ends (section 12.2.1.2).
     pub(crate) fn reinvite_failed(&mut self, cx: &mut Cx<'_>, client: ClientKey, why: Failure) {
         cx.index.clients.remove(&client);
-        if self.take_sent(client).is_none() {
-            return self.stray_reinvite_done(client);
-        }
+        let Some(sent) = self.take_sent(client) else { return self.stray_reinvite_done(client) };
         if self.confirmed().is_none() {
             return cx.events.push_back(Event::ReinviteFailed { key: self.key, status: 408 });
         }
         match why {
             Failure::Timeout => self.end(cx, Ended::Gone(408)),
             Failure::Transport => self.end(cx, Ended::Transport),
+            // The dialog goes on as it was.
+            Failure::Withheld if sent.wish.refresh => self.session.try_again(cx.now),
+            Failure::Withheld => cx.events.push_back(Event::ReinviteFailed { key: self.key, status: 488 }),
         }
     }
 

@@ -171,7 +171,7 @@ impl Usage {
 pub(crate) fn failure_status(why: Failure) -> u16 {
     match why {
         Failure::Timeout => 408,
-        Failure::Transport => 503,
+        Failure::Transport | Failure::Withheld => 503,
     }
 }
 

@@ -58,6 +58,7 @@ impl Usage {
         match why {
             Failure::Timeout => self.failed(cx, client, 408, Failed::Timeout),
             Failure::Transport => self.failed(cx, client, 503, Failed::Transport),
+            Failure::Withheld => self.failed(cx, client, 503, Failed::Withheld),
         }
     }
 

@@ -196,7 +196,7 @@ impl Usage {
             Phase::Ringing(ringing) if ringing.server == server => {
                 let why = match why {
                     Failure::Timeout => Ended::Gone(408),
-                    Failure::Transport => Ended::Transport,
+                    Failure::Transport | Failure::Withheld => Ended::Transport,
                 };
                 cx.events.push_back(Event::Ended { key, why });
                 // The transaction still absorbs repetitions of the INVITE, which want their end too.

@@ -9,6 +9,7 @@
 mod auth;
 mod date;
 mod dialog_path;
+mod edit;
 mod error;
 mod frame;
 mod host;
@@ -37,6 +38,7 @@ mod write;
 pub use auth::{AuthParam, AuthParams};
 pub use date::date;
 pub use dialog_path::{DialogPath, Hop};
+pub use edit::edited;
 pub use error::{ParseError, Rejected};
 pub use frame::{Framed, FramingError, FramingFault, StreamFramer};
 pub use message::{CSeqRef, Headers, Message, Values};

@@ -402,7 +402,7 @@ impl Context {
     pub(crate) fn client_failed(&mut self, cx: &mut Cx<'_>, index: u16, why: Failure) {
         let status = match why {
             Failure::Timeout => 408,
-            Failure::Transport => 503,
+            Failure::Transport | Failure::Withheld => 503,
         };
         self.failure(cx, index, Verdict { status, response: None }, None);
     }

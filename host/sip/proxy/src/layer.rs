@@ -366,7 +366,7 @@ impl Layer {
     ) -> bool {
         let Some(owner) = self.servers.get(&server).copied() else { return false };
         match (owner, why) {
-            (Owner::Context(key), Failure::Transport) => {
+            (Owner::Context(key), Failure::Transport | Failure::Withheld) => {
                 self.act(tx, key, now, |context, cx| {
                     if context.phase == Phase::Searching && !context.closed {
                         cx.events.push_back(Event::CallerLost { context: cx.key });
@@ -376,7 +376,7 @@ impl Layer {
             // The ACK of a failure: the call is over anyway.
             (Owner::Context(_), Failure::Timeout) => {}
             // Its final response will find nobody; the transaction below says so then.
-            (Owner::Pass(_), Failure::Transport | Failure::Timeout) => {}
+            (Owner::Pass(_), Failure::Transport | Failure::Timeout | Failure::Withheld) => {}
         }
         true
     }
@@ -578,7 +578,7 @@ impl Layer {
             // RFC 4320 section 4.1: too late for anything but silence.
             Failure::Timeout if !pass.is_invite() => None,
             Failure::Timeout => Some(408),
-            Failure::Transport => Some(500),
+            Failure::Transport | Failure::Withheld => Some(500),
         };
         if let Some(status) = status {
             let bytes = self.reply(id, status);

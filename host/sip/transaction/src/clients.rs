@@ -7,9 +7,9 @@ use crate::non_invite_client::NonInviteClient;
 use crate::shared::{Shared, same_path};
 use crate::step::ClientStep;
 use crate::timers::{Due, Key};
-use crate::{ClientKey, Event, write};
+use crate::{ClientKey, Event, Failure, Gone, Held, write};
 use bytes::Bytes;
-use model::{Flow, IdMap, Instant};
+use model::{Edge, Flow, IdMap, Instant};
 use sip_message::{Message, Method, RequestWriter};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,6 +47,8 @@ struct Client {
     fallback: Option<Box<(Flow, Bytes)>>,
     /// Whether the request is somebody else's that we pass on: its Via is not the only one.
     passed_on: bool,
+    /// Where it leaves, if it is watched.
+    edge: Option<Box<Edge>>,
     due: Due,
 }
 
@@ -60,6 +62,8 @@ enum Role {
 
 #[derive(Debug)]
 enum Machine {
+    /// An INVITE that has not left yet: no timer runs, and nobody knows its branch.
+    Held,
     Invite(InviteClient),
     NonInvite(NonInviteClient),
 }
@@ -74,6 +78,7 @@ impl Machine {
 
     fn on_response(&mut self, class: Class, timing: Timing, now: Instant) -> ClientStep {
         match self {
+            Machine::Held => ClientStep::Stray,
             Machine::Invite(machine) => machine.on_response(class, timing, now),
             Machine::NonInvite(machine) => machine.on_response(class, timing, now),
         }
@@ -81,6 +86,7 @@ impl Machine {
 
     fn on_timeout(&mut self, timing: Timing, now: Instant) -> ClientStep {
         match self {
+            Machine::Held => ClientStep::Nothing,
             Machine::Invite(machine) => machine.on_timeout(timing, now),
             Machine::NonInvite(machine) => machine.on_timeout(timing, now),
         }
@@ -88,6 +94,8 @@ impl Machine {
 
     fn on_transport_error(&mut self, lost: bool) -> ClientStep {
         match self {
+            // Should the way be closed, its own sending finds out.
+            Machine::Held => ClientStep::Nothing,
             Machine::Invite(machine) => machine.on_transport_error(lost),
             Machine::NonInvite(machine) => machine.on_transport_error(),
         }
@@ -95,6 +103,7 @@ impl Machine {
 
     fn poll_timeout(&self) -> Option<Instant> {
         match self {
+            Machine::Held => None,
             Machine::Invite(machine) => machine.poll_timeout(),
             Machine::NonInvite(machine) => machine.poll_timeout(),
         }
@@ -102,6 +111,7 @@ impl Machine {
 
     fn is_terminated(&self) -> bool {
         match self {
+            Machine::Held => false,
             Machine::Invite(machine) => machine.is_terminated(),
             Machine::NonInvite(machine) => machine.is_terminated(),
         }
@@ -114,16 +124,72 @@ impl Clients {
         let role = if request.method() == Method::Invite { Role::Invite } else { Role::Other };
         let branch = cx.branch();
         let wire = request.via(flow.transport, flow.local, &branch).finish();
-        let Some(stream) = cx.large.instead(&flow, wire.len(), now) else {
-            return self.start(cx, flow, Arc::from(branch), (role, wire), now);
-        };
-        cx.counters.large_by_tcp += 1;
-        let by_stream = write::revia(&wire, &stream, &branch);
-        let key = self.start(cx, stream, Arc::from(branch), (role, by_stream), now);
-        if let Some(client) = self.table.get_mut(&key) {
-            client.fallback = Some(Box::new((flow, wire)));
-        }
+        let key = self.enter(cx, flow, Arc::from(branch), role, Machine::Held);
+        self.send_first(cx, key, wire, now);
         key
+    }
+
+    /// The same for an INVITE that waits to be let go.
+    pub(crate) fn request_held(
+        &mut self,
+        cx: &mut Shared,
+        flow: Flow,
+        request: RequestWriter,
+        (edge, within): (Edge, bool),
+        now: Instant,
+    ) -> ClientKey {
+        if request.method() != Method::Invite {
+            return self.request(cx, flow, request, now);
+        }
+        let branch = cx.branch();
+        let wire = request.via(flow.transport, flow.local, &branch).finish();
+        let key = self.enter(cx, flow, Arc::from(branch), Role::Invite, Machine::Held);
+        if let Some(client) = self.table.get_mut(&key) {
+            client.edge = Some(Box::new(edge));
+        }
+        cx.events.push_back(Event::Leaving { held: Held::Request(key), edge, within, wire });
+        key
+    }
+
+    /// Where a watched INVITE left.
+    pub(crate) fn edge(&self, key: ClientKey) -> Option<Edge> {
+        self.table.get(&key).and_then(|client| client.edge.as_deref().copied())
+    }
+
+    /// A held INVITE leaves.
+    pub(crate) fn let_go(&mut self, cx: &mut Shared, key: ClientKey, wire: Bytes, now: Instant) -> Result<(), Gone> {
+        self.is_held(key)?;
+        self.send_first(cx, key, wire, now);
+        Ok(())
+    }
+
+    /// A held INVITE does not leave: its transaction is over.
+    pub(crate) fn withhold(&mut self, cx: &mut Shared, key: ClientKey) -> Result<(), Gone> {
+        self.is_held(key)?;
+        cx.events.push_back(Event::ClientFailed { key, why: Failure::Withheld });
+        self.forget(cx, key);
+        Ok(())
+    }
+
+    fn is_held(&self, key: ClientKey) -> Result<(), Gone> {
+        let held = self.table.get(&key).is_some_and(|client| matches!(client.machine, Machine::Held));
+        if held { Ok(()) } else { Err(Gone) }
+    }
+
+    /// A request leaves for the first time: by a stream if it is too large for a datagram (section 18.1.1).
+    fn send_first(&mut self, cx: &mut Shared, key: ClientKey, mut wire: Bytes, now: Instant) {
+        let Some(client) = self.table.get_mut(&key) else { return };
+        if let Some(stream) = cx.large.instead(&client.flow, wire.len(), now) {
+            cx.counters.large_by_tcp += 1;
+            cx.move_flow(Key::Client(key), &client.flow, &stream);
+            let by_stream = write::revia(&wire, &stream, &client.branch);
+            client.fallback = Some(Box::new((client.flow, core::mem::replace(&mut wire, by_stream))));
+            client.flow = stream;
+        }
+        client.machine = Machine::new(client.role, Timing::new(&cx.config, client.flow.transport), now);
+        cx.send(client.flow, wire.clone());
+        client.wire = wire;
+        self.settle(cx, key);
     }
 
     /// Passes on a request of somebody else, whose top Via, with `branch`, is ours already (section 16.6 step 10).
@@ -191,10 +257,18 @@ impl Clients {
     /// Cancels an INVITE: at once if it had a provisional response, else as soon as one comes (section 9.1).
     pub(crate) fn cancel(&mut self, cx: &mut Shared, key: ClientKey, extra_headers: &[(&str, &str)], now: Instant) {
         let Some(client) = self.table.get_mut(&key) else { return };
-        let Machine::Invite(machine) = &client.machine else { return };
+        let cancellable = match &client.machine {
+            Machine::Held => {
+                // Nobody has heard of it, and nobody need.
+                let _ = self.withhold(cx, key);
+                return;
+            }
+            Machine::Invite(machine) => machine.cancellable(),
+            Machine::NonInvite(_) => Cancellable::No,
+        };
         let owned: Vec<(String, String)> =
             extra_headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        match machine.cancellable() {
+        match cancellable {
             Cancellable::Now => self.send_cancel(cx, key, &owned, now),
             Cancellable::Later => client.cancel = Some(owned),
             Cancellable::No => {}
@@ -204,6 +278,7 @@ impl Clients {
     /// Whether any response to an INVITE has come, a 100 included, or it is over.
     pub(crate) fn was_answered(&self, key: ClientKey) -> bool {
         self.table.get(&key).is_none_or(|client| match &client.machine {
+            Machine::Held => false,
             Machine::Invite(machine) => machine.cancellable() != Cancellable::Later,
             Machine::NonInvite(_) => true,
         })
@@ -258,10 +333,19 @@ impl Clients {
         (role, wire): (Role, Bytes),
         now: Instant,
     ) -> ClientKey {
-        let timing = Timing::new(&cx.config, flow.transport);
-        let machine = Machine::new(role, timing, now);
-        let key = cx.open_client(&flow);
+        let machine = Machine::new(role, Timing::new(&cx.config, flow.transport), now);
         cx.send(flow, wire.clone());
+        let key = self.enter(cx, flow, branch, role, machine);
+        if let Some(client) = self.table.get_mut(&key) {
+            client.wire = wire;
+        }
+        self.settle(cx, key);
+        key
+    }
+
+    /// Makes a transaction that has sent nothing.
+    fn enter(&mut self, cx: &mut Shared, flow: Flow, branch: Arc<str>, role: Role, machine: Machine) -> ClientKey {
+        let key = cx.open_client(&flow);
         let sharers = self.branches.entry(Arc::clone(&branch)).or_default();
         match role {
             Role::Invite | Role::Other => sharers.request = Some(key),
@@ -272,15 +356,15 @@ impl Clients {
             role,
             flow,
             branch,
-            wire,
+            wire: Bytes::new(),
             ack: None,
             cancel: None,
             fallback: None,
             passed_on: false,
+            edge: None,
             due: None,
         };
         self.table.insert(key, client);
-        self.settle(cx, key);
         key
     }
 
@@ -319,8 +403,12 @@ impl Clients {
             cx.timers.set(Key::Client(key), &mut client.due, client.machine.poll_timeout());
             return;
         }
+        self.forget(cx, key);
+    }
+
+    fn forget(&mut self, cx: &mut Shared, key: ClientKey) {
+        let Some(mut client) = self.table.remove(&key) else { return };
         cx.close(Key::Client(key), &client.flow, &mut client.due);
-        let Some(client) = self.table.remove(&key) else { return };
         let Some(sharers) = self.branches.get_mut(&client.branch) else { return };
         match client.role {
             Role::Invite | Role::Other => sharers.request = None,

@@ -15,6 +15,8 @@ pub struct Config {
     /// Most transactions alive; past it a request that begins something is answered 503. A request within a dialog,
     /// which frees more than it takes, is let in until a quarter more are alive.
     pub transactions_max: usize,
+    /// Most responses of one watched transaction that wait to be let go; past it a provisional one is lost.
+    pub held_max: usize,
 }
 
 impl Default for Config {
@@ -24,6 +26,7 @@ impl Default for Config {
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),
             transactions_max: Limits::default().transactions_max,
+            held_max: Limits::default().filter_queue_max,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the layer reports upward.
 
-use model::Flow;
+use bytes::Bytes;
+use model::{Edge, Flow};
 use sip_message::Message;
 
 /// Names a server transaction; never reused by a layer.
@@ -11,6 +12,15 @@ pub struct ServerKey(pub(crate) u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientKey(pub(crate) u64);
 
+/// Names one message of ours that waits to be let go; never given twice by a layer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Held {
+    /// The INVITE of this transaction.
+    Request(ClientKey),
+    /// One of the responses of this transaction, by its number.
+    Response(ServerKey, u32),
+}
+
 /// Why a transaction failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Failure {
@@ -18,6 +28,8 @@ pub enum Failure {
     Timeout,
     /// The transport could not deliver.
     Transport,
+    /// It was not let go: nothing was sent.
+    Withheld,
 }
 
 /// The server transaction cannot be answered: it is over, or its final response was given before.
@@ -60,6 +72,18 @@ pub enum Event {
         response: Message,
         /// Where it came from.
         flow: Flow,
+    },
+    /// A message of ours is about to leave by a watched transaction: [`crate::Layer::let_go`] or
+    /// [`crate::Layer::withhold`] must follow. Those of one transaction come one after the other.
+    Leaving {
+        /// Which.
+        held: Held,
+        /// Where it leaves.
+        edge: Edge,
+        /// Whether it is within a dialog.
+        within: bool,
+        /// It.
+        wire: Bytes,
     },
     /// A request got no final response. The transaction is gone.
     ClientFailed {

@@ -4,11 +4,11 @@ use crate::clients::Clients;
 use crate::servers::Servers;
 use crate::shared::Shared;
 use crate::timers::Key;
-use crate::{ClientKey, Config, Counters, Event, Gone, ServerKey};
+use crate::{ClientKey, Config, Counters, Event, Gone, Held, ServerKey};
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
-use model::{Flow, IdSource, Instant, Transmit};
+use model::{Edge, Flow, IdSource, Instant, Transmit};
 use sip_message::{Message, RequestWriter};
 
 /// Every transaction of a shard.
@@ -18,7 +18,7 @@ use sip_message::{Message, RequestWriter};
 ///
 /// # Invariants
 /// - Each transaction has exactly one place in the timer queue, unless it waits for its user only: an INVITE server
-///   transaction without a final response, an INVITE client transaction that rings.
+///   transaction without a final response, an INVITE client transaction that rings or has not left yet.
 /// - A transaction that is over leaves nothing behind.
 #[derive(Debug)]
 pub struct Layer {
@@ -88,6 +88,43 @@ impl Layer {
         self.clients.request(&mut self.shared, flow, request, now)
     }
 
+    /// The same for an INVITE that is not to leave before it is let go: [`Event::Leaving`] comes first, and no timer runs
+    /// until then. `at`: where it leaves, and whether it is within a dialog.
+    pub fn request_held(&mut self, flow: Flow, request: RequestWriter, at: (Edge, bool), now: Instant) -> ClientKey {
+        self.clients.request_held(&mut self.shared, flow, request, at, now)
+    }
+
+    /// From now on no response to this INVITE but 100 leaves before it is let go. `at`: where, and whether the INVITE is
+    /// within a dialog.
+    pub fn watch(&mut self, key: ServerKey, at: (Edge, bool)) {
+        self.servers.watch(key, at);
+    }
+
+    /// Where a watched INVITE of ours left, while its transaction lives.
+    #[must_use]
+    pub fn edge(&self, key: ClientKey) -> Option<Edge> {
+        self.clients.edge(key)
+    }
+
+    /// A message that was about to leave does, as `wire`. A response that is repeated later is repeated so.
+    ///
+    /// # Errors
+    /// [`Gone`] if nothing waits under that name: it was let go or withheld, or its transaction is over.
+    pub fn let_go(&mut self, held: Held, wire: Bytes, now: Instant) -> Result<(), Gone> {
+        match held {
+            Held::Request(key) => self.clients.let_go(&mut self.shared, key, wire, now),
+            Held::Response(key, number) => self.servers.let_go(&mut self.shared, key, number, wire, now),
+        }
+    }
+
+    /// An INVITE that was about to leave does not: [`Event::ClientFailed`] with [`crate::Failure::Withheld`].
+    ///
+    /// # Errors
+    /// [`Gone`] if it left, or its transaction is over.
+    pub fn withhold(&mut self, key: ClientKey) -> Result<(), Gone> {
+        self.clients.withhold(&mut self.shared, key)
+    }
+
     /// Passes on somebody else's request (section 16.6 step 10). `wire` is whole, its top Via is ours and carries
     /// `branch`, which begins as [`Layer::stateless_branch`] gave it. Its responses have the Vias below ours.
     pub fn forward(&mut self, flow: Flow, branch: &str, wire: (bool, Bytes), now: Instant) -> ClientKey {
@@ -102,7 +139,8 @@ impl Layer {
 
     /// Cancels an INVITE (section 9.1): as soon as it has a provisional response, with these header fields added.
     /// The CANCEL is not reported; the INVITE ends by its final response, or by [`crate::Failure::Timeout`] 64*T1
-    /// later. Nothing happens if the INVITE has its final response.
+    /// later. Nothing happens if the INVITE has its final response; one
+    /// that has not left yet never does.
     pub fn cancel(&mut self, key: ClientKey, extra_headers: &[(&str, &str)], now: Instant) {
         self.clients.cancel(&mut self.shared, key, extra_headers, now);
     }

@@ -13,6 +13,7 @@ mod clients;
 mod config;
 mod counters;
 mod event;
+mod gate;
 mod invite_client;
 mod invite_server;
 mod large;
@@ -31,5 +32,5 @@ mod tests;
 
 pub use config::Config;
 pub use counters::Counters;
-pub use event::{ClientKey, Event, Failure, Gone, ServerKey};
+pub use event::{ClientKey, Event, Failure, Gone, Held, ServerKey};
 pub use layer::Layer;

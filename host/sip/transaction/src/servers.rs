@@ -2,15 +2,16 @@
 
 use crate::class::{Class, status_of};
 use crate::config::Timing;
+use crate::gate::{Gate, Taken};
 use crate::invite_server::InviteServer;
 use crate::non_invite_server::NonInviteServer;
 use crate::shared::{Shared, same_path};
 use crate::step::{AckStep, ServerStep};
 use crate::timers::{Due, Key};
-use crate::{Event, Gone, ServerKey, matching, write};
+use crate::{Event, Gone, Held, ServerKey, matching, write};
 use bytes::Bytes;
 use core::net::SocketAddr;
-use model::{Flow, IdMap, Instant};
+use model::{Edge, Flow, IdMap, Instant};
 use sip_message::{Message, Method, respond_target};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,6 +44,8 @@ struct Server {
     target: Flow,
     /// Where to connect if the stream that the request came by is lost (section 18.2.2).
     reopen: Option<SocketAddr>,
+    /// What waits to be let go, where it is watched.
+    gate: Option<Box<Gate>>,
     due: Due,
 }
 
@@ -147,6 +150,52 @@ impl Servers {
         response: Bytes,
         now: Instant,
     ) -> Result<(), Gone> {
+        let server = self.table.get_mut(&key).ok_or(Gone)?;
+        let status = status_of(&response).ok_or(Gone)?;
+        let Some(gate) = server.gate.as_mut().filter(|_| status > 100) else {
+            return self.answer(cx, key, response, now);
+        };
+        match gate.take(status, response, cx.config.held_max)? {
+            Taken::Waits => {}
+            Taken::First => self.announce(cx, key),
+            Taken::Again(wire) => return self.answer(cx, key, wire, now),
+        }
+        Ok(())
+    }
+
+    /// Responses of this INVITE wait to be let go.
+    pub(crate) fn watch(&mut self, key: ServerKey, at: (Edge, bool)) {
+        if let Some(server) = self.table.get_mut(&key).filter(|server| server.gate.is_none()) {
+            server.gate = Some(Box::new(Gate::new(at)));
+        }
+    }
+
+    /// The response that waited longest leaves.
+    pub(crate) fn let_go(
+        &mut self,
+        cx: &mut Shared,
+        key: ServerKey,
+        number: u32,
+        wire: Bytes,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        let gate = self.table.get_mut(&key).and_then(|server| server.gate.as_mut()).ok_or(Gone)?;
+        gate.pass(number, wire.clone())?;
+        let done = self.answer(cx, key, wire, now);
+        self.announce(cx, key);
+        done
+    }
+
+    /// Tells of the response that is to leave next, if one waits.
+    fn announce(&mut self, cx: &mut Shared, key: ServerKey) {
+        let gate = self.table.get(&key).and_then(|server| server.gate.as_ref());
+        if let Some((number, (edge, within), wire)) = gate.and_then(|gate| gate.front()) {
+            cx.events.push_back(Event::Leaving { held: Held::Response(key, number), edge, within, wire });
+        }
+    }
+
+    /// A response leaves.
+    fn answer(&mut self, cx: &mut Shared, key: ServerKey, response: Bytes, now: Instant) -> Result<(), Gone> {
         let server = self.table.get_mut(&key).ok_or(Gone)?;
         let status = status_of(&response).ok_or(Gone)?;
         let class = Class::of(status);
@@ -313,7 +362,7 @@ impl Servers {
             self.merges.insert(Arc::clone(id), key);
         }
         let request = is_invite.then(|| request.clone());
-        self.table.insert(key, Server { machine, id, merge, request, flow, target, reopen, due: None });
+        self.table.insert(key, Server { machine, id, merge, request, flow, target, reopen, gate: None, due: None });
         self.settle(cx, key);
         key
     }

@@ -104,6 +104,7 @@ impl Shared {
         match why {
             Failure::Timeout => self.counters.timeouts += 1,
             Failure::Transport => self.counters.transport_failures += 1,
+            Failure::Withheld => {}
         }
     }
 

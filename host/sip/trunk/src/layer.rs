@@ -155,7 +155,7 @@ impl Layer {
     pub fn handle_client_failed(&mut self, tx: &mut Transactions, key: ClientKey, why: Failure, now: Instant) {
         let status = match why {
             Failure::Timeout => 408,
-            Failure::Transport => 503,
+            Failure::Transport | Failure::Withheld => 503,
         };
         match self.clients.remove(&key) {
             Some(Purpose::Register(id)) => self.act(tx, id, now, |line, cx| line.register_failed(key, status, cx)),

@@ -111,7 +111,7 @@ pub(super) struct Step {
     pub(super) with: Map<String, Value>,
     /// What comes of the verb.
     pub(super) reply: Reply,
-    /// Asks a hook: `route`, `exhausted`, `feature`.
+    /// Asks a hook: `route`, `exhausted`, `feature`, `filter`.
     pub(super) ask: Option<String>,
     /// Whom the call is for, of a hook.
     pub(super) to: Option<String>,
@@ -119,12 +119,32 @@ pub(super) struct Step {
     pub(super) from: Option<String>,
     /// What was tried, of `exhausted`: causes by their codes.
     pub(super) tried: Vec<String>,
+    /// Header fields of the message that a filter is shown.
+    pub(super) headers: BTreeMap<String, String>,
+    /// What else it is; without it an INVITE that begins a call and comes from the caller's terminal.
+    pub(super) message: MessageForm,
     /// Tells event sinks: `call-started`, `call-answered`, `call-ended`.
     pub(super) tell: Option<String>,
     /// Names the call of a hook or an event; without it each question is of a call of its own.
     pub(super) call: Option<u32>,
     /// Lets time pass.
     pub(super) wait_ms: u64,
+}
+
+/// A message that a filter is shown.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct MessageForm {
+    /// It leaves the switch.
+    pub(super) outbound: bool,
+    /// It is within a dialog.
+    pub(super) within: bool,
+    /// Of a response.
+    pub(super) status: Option<u16>,
+    /// The trunk that it enters or leaves by.
+    pub(super) trunk: Option<String>,
+    /// The account whose terminal it is; without either the caller's.
+    pub(super) account: Option<String>,
 }
 
 /// What comes of a verb.

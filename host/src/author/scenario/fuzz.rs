@@ -4,7 +4,7 @@
 use super::form::{Reply, Scenario, Step};
 use super::play::{self, Said, Script};
 use super::world::{Failed, World};
-use super::{Subject, reply};
+use super::{Subject, filter, reply};
 use bundle::Grants;
 use model::{AppError, AppVerb};
 
@@ -164,6 +164,10 @@ async fn hooks(world: &World, scenario: &Scenario, astray: Astray) -> Result<(),
         Astray::HangsUp(at) | Astray::TimesOut(at) => at as u64,
     });
     for step in scenario.steps.iter().map(|s| &s.value).filter(|s| s.ask.is_some()) {
+        if step.ask.as_deref() == Some("filter") {
+            message(world, step, &mut chance).await?;
+            continue;
+        }
         let given = step.to.clone().unwrap_or_default();
         let keep = usize::try_from(chance.below(given.len() as u64 + 1)).unwrap_or_default();
         let mut to: String = given.chars().take(keep).collect();
@@ -177,6 +181,26 @@ async fn hooks(world: &World, scenario: &Scenario, astray: Astray) -> Result<(),
             let why: Vec<&str> = answer.hooks.iter().map(|h| h.outcome.as_str()).collect();
             return Err(format!("to {to:?}: {}", why.join(", ")));
         }
+    }
+    Ok(())
+}
+
+/// A filter's message with fields by chance: it may say `err`, not trap, and nothing that may not stand in a message.
+async fn message(world: &World, step: &Step, chance: &mut Chance) -> Result<(), String> {
+    let mut shown = filter::message(world, step, u32::try_from(chance.below(1 << 20)).unwrap_or_default());
+    shown.headers.retain(|_| chance.below(4) > 0);
+    for header in &mut shown.headers {
+        let keep = usize::try_from(chance.below(header.value.len() as u64 + 1)).unwrap_or_default();
+        header.value = header.value.chars().take(keep).collect();
+        header.value.extend(
+            (0..chance.below(24)).filter_map(|_| char::from_u32(0x20 + u32::try_from(chance.below(0x300)).ok()?)),
+        );
+    }
+    let fields = format!("{:?}", shown.headers);
+    let answer = filter::asked(world, shown).await?;
+    let gave_up = filter::words(&answer).starts_with("err: ");
+    if answer.verdict == model::FilterVerdict::Closed && !gave_up {
+        return Err(format!("shown {fields}: {}", filter::words(&answer)));
     }
     Ok(())
 }

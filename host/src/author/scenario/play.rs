@@ -2,7 +2,7 @@
 
 use super::form::{Reply, Scenario, Step};
 use super::world::{Failed, World};
-use super::{reply, view};
+use super::{filter, reply, view};
 use core::time::Duration;
 use model::{
     Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallInfo, Cause, CauseInfo, Question,
@@ -13,7 +13,7 @@ use serde_saphyr::Spanned;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// So long a guest may take for what takes microseconds; a scenario never waits for time to pass.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 const APP: AppId = AppId(1);
 
 /// A call app under way, with the call engine's side of it.
@@ -187,6 +187,9 @@ fn check_kept(world: &World, (bucket, key): (&str, &str), wanted: &Spanned<Optio
 /// Asks a hook.
 async fn ask(world: &World, step: &Step, at: usize) -> Result<(), String> {
     let number = step.call.unwrap_or_else(|| u32::try_from(at).unwrap_or_default() + 1_000);
+    if step.ask.as_deref() == Some("filter") {
+        return filter::ask(world, step, number).await;
+    }
     let call = world.call(number, step.from.as_deref(), step.to.as_deref());
     let answer = question(world, call, step).await?;
     if answer.failed {
@@ -216,7 +219,7 @@ pub(super) async fn question(world: &World, call: CallInfo, step: &Step) -> Resu
             };
             QuestionKind::Exhausted(step.tried.iter().map(cause).collect::<Result<_, _>>()?)
         }
-        Some(other) => return Err(format!("ask: {other}: route, exhausted or feature")),
+        Some(other) => return Err(format!("ask: {other}: route, exhausted, feature or filter")),
         None => return Err("ask".to_owned()),
     };
     let deadline = model::Instant::from_unix_nanos(0);

@@ -11,7 +11,7 @@ fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn view(name: &'static str, fields: Value) -> View {
+pub(super) fn view(name: &'static str, fields: Value) -> View {
     match fields {
         Value::Object(fields) => (name, fields),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => (name, Map::new()),

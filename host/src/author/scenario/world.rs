@@ -349,8 +349,12 @@ impl Bench {
         let (clock, fuel) = (GuestClock::standing_at(0), Arc::new(AtomicU64::new(0)));
         let (network, kv) = (Arc::new(Network::default()), Kv::default());
         // The machine of a test is shared: what is late there need not be late in a switch. Fuel tells what a plugin costs.
-        let limits =
-            model::Limits { route_deadline_ms: 60_000, route_io_deadline_ms: 60_000, ..model::Limits::default() };
+        let limits = model::Limits {
+            route_deadline_ms: 60_000,
+            route_io_deadline_ms: 60_000,
+            filter_deadline_ms: 60_000,
+            ..model::Limits::default()
+        };
         let config = HostConfig {
             limits,
             hook_cpu: Duration::from_secs(2),
@@ -462,7 +466,8 @@ impl World {
             grants: grants.clone(),
             secrets: scenario.secrets.iter().map(secret).collect(),
             codes: manifest.feature.codes.clone(),
-            mandatory: false,
+            // A filter that fails shows it.
+            mandatory: point == Point::SipFilter,
             reuse: manifest.reuse(point.name()),
             trial: None,
         }

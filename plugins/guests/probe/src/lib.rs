@@ -1,10 +1,11 @@
 //! A plugin that uses every capability as its configuration says and tells what it got. For tests only.
 
 use serde::Deserialize;
+use strowger_sdk::filter::{self, Message, SipFilter, add, pass, pass_with, remove, set};
 use strowger_sdk::prelude::*;
 use strowger_sdk::{
     Action, Attempt, Bucket, EventSink, Feature, Http, Item, Registration, Verdict, export_event_sink, export_feature,
-    export_registration, local_time, longest_prefix, no_objection, prefixes, secret,
+    export_registration, export_sip_filter, local_time, longest_prefix, no_objection, prefixes, secret,
 };
 
 const STORE: Bucket = Bucket("probe");
@@ -132,6 +133,36 @@ impl EventSink for Probe {
     }
 }
 
+impl SipFilter for Probe {
+    fn filter(message: Message) -> Result<filter::Verdict> {
+        let config: Config = config()?;
+        misbehave(&config.r#do);
+        let many = |count: u32, bytes: usize| (0..count).map(move |n| add(&format!("X-{n}"), &"x".repeat(bytes)));
+        Ok(match config.r#do.as_str() {
+            "err" => return Err(Error::NotFound),
+            "refuse" => filter::refuse(config.number as u16, &config.text),
+            "flood" => pass_with(many(config.number, 1)),
+            "huge" => pass_with(many(1, config.number as usize)),
+            "add" => pass_with([add("X-Probe", &config.text)]),
+            "set" => pass_with([set(&config.text, "probed")]),
+            "remove" => pass_with([remove(&config.text)]),
+            "split" => pass_with([add("X-Probe", &format!("a\r\n{}: evil", config.text))]),
+            "broken" => pass_with([add(&format!("X-Probe: a\r\n{}", config.text), "evil")]),
+            "nul" => pass_with([add("X-Probe", "a\0b")]),
+            // What it was told, for the next to see.
+            "tell" => pass_with([add("X-Told", &told(&message))]),
+            _ => pass(),
+        })
+    }
+}
+
+fn told(m: &Message) -> String {
+    let names: Vec<_> = m.headers.iter().map(|h| format!("{}={}", h.name, h.value)).collect();
+    let way = if m.inbound { "in" } else { "out" };
+    format!("{} {:?} {way} {:?} {:?} {}", m.method, m.status, m.trunk, m.account, names.join(";")).replace('"', "'")
+}
+
+export_sip_filter!(Probe);
 export_router!(Probe);
 export_registration!(Probe);
 export_feature!(Probe);

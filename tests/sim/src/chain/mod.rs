@@ -233,6 +233,7 @@ impl World {
                 | Output::Prove(_)
                 | Output::Rate(_)
                 | Output::AskRegister(_)
+                | Output::Filter(_)
                 | Output::AppStart { .. }
                 | Output::AppReply { .. }
                 | Output::AppStop { .. }

@@ -47,6 +47,7 @@ impl Bed {
             headers: Vec::new(),
             offer: Some(Bytes::from_static(SDP)),
             carrier: Some(Carrier { identity: IdentityKey(7), patience: Duration::from_secs(5) }),
+            edge: None,
         };
         let key = self.dialogs.invite(&mut self.tx, spec, self.now);
         self.settle();
@@ -65,6 +66,7 @@ impl Bed {
                 event @ (sip_transaction::Event::Request { .. }
                 | sip_transaction::Event::Ack { .. }
                 | sip_transaction::Event::Cancelled { .. }
+                | sip_transaction::Event::Leaving { .. }
                 | sip_transaction::Event::ServerFailed { .. }) => panic!("{event:?}"),
             }
         }

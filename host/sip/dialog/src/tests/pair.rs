@@ -108,6 +108,7 @@ impl Pair {
             headers: Vec::new(),
             offer: offer.map(|sdp| Bytes::from_static(sdp.as_bytes())),
             carrier: None,
+            edge: None,
         }
     }
 
@@ -342,6 +343,8 @@ impl End {
             }
             E::ClientFailed { key, why } => self.dialogs.handle_client_failed(&mut self.tx, key, why, now),
             E::ServerFailed { key, why } => self.dialogs.handle_server_failed(&mut self.tx, key, why, now),
+            // Nothing is watched here.
+            E::Leaving { held, .. } => panic!("{held:?}"),
         }
     }
 
@@ -362,6 +365,7 @@ pub(super) fn name(event: &Event) -> String {
                 crate::Failed::Timeout => "Timeout",
                 crate::Failed::Transport => "Transport",
                 crate::Failed::Cancelled => "Cancelled",
+                crate::Failed::Withheld => "Withheld",
             };
             format!("Failed {status} {why}")
         }

@@ -57,6 +57,7 @@ fn a_response_reverses_the_route() {
         headers: Vec::new(),
         offer: None,
         carrier: None,
+        edge: None,
     };
     let response = shared(
         "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nRecord-Route: <sip:p1.example.com;lr>\r\n\

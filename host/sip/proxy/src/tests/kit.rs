@@ -196,6 +196,7 @@ impl Kit {
                 }
                 Event::ClientFailed { key, why } => proxy.handle_client_failed(tx, key, why, now),
                 Event::ServerFailed { key, why } => proxy.handle_server_failed(tx, key, why, now),
+                Event::Leaving { .. } => false,
             };
         }
         ours

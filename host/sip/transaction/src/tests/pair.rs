@@ -219,7 +219,11 @@ impl Pair {
                 }
             }
             Event::ClientFailed { why, .. } => assert_eq!(self.seen.failed.replace(why), None),
-            Event::Request { .. } | Event::Ack { .. } | Event::Cancelled { .. } | Event::ServerFailed { .. } => {
+            Event::Request { .. }
+            | Event::Ack { .. }
+            | Event::Cancelled { .. }
+            | Event::Leaving { .. }
+            | Event::ServerFailed { .. } => {
                 panic!("not for a client: {event:?}")
             }
         }
@@ -256,7 +260,9 @@ impl Pair {
                 self.final_response(487);
             }
             Event::ServerFailed { why, .. } => self.seen.server_failed = Some(why),
-            Event::Response { .. } | Event::ClientFailed { .. } => panic!("not for a server: {event:?}"),
+            Event::Response { .. } | Event::ClientFailed { .. } | Event::Leaving { .. } => {
+                panic!("not for a server: {event:?}")
+            }
         }
     }
 

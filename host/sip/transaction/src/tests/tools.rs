@@ -108,6 +108,7 @@ pub(crate) fn short(event: &Event) -> String {
         Event::Response { response, .. } => response.status().unwrap_or_default().to_string(),
         Event::ClientFailed { why, .. } => format!("client {why:?}"),
         Event::ServerFailed { why, .. } => format!("server {why:?}"),
+        Event::Leaving { held, .. } => format!("leaving {held:?}"),
     }
 }
 

@@ -113,6 +113,7 @@ impl Bed {
                     event @ (sip_transaction::Event::Request { .. }
                     | sip_transaction::Event::Ack { .. }
                     | sip_transaction::Event::Cancelled { .. }
+                    | sip_transaction::Event::Leaving { .. }
                     | sip_transaction::Event::ServerFailed { .. }) => panic!("{event:?}"),
                 }
             } else if let Some(event) = self.layer.poll_event() {
