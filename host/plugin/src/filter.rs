@@ -4,7 +4,7 @@ use crate::Point;
 use crate::binding::{Bound, Generation, Whom};
 use crate::bindings::sip_filter::exports::strowger::hooks::sip_filter as wit;
 use crate::chain::{Failure, settle};
-use crate::hook::{Asked, Invocation, Said};
+use crate::hook::{Asked, Heard, Invocation, Said};
 use crate::host::Shared;
 use crate::rules::{self, Broken, Checked};
 use crate::tiers::Heavy;
@@ -70,9 +70,9 @@ impl AskFilter {
                 cpu: self.shared.config.hook_cpu,
                 heavy: &heavy,
             };
-            let said = invocation.ask(Asked::Filter(&message)).await;
             let room = self.shared.limits.filter_ops_max.saturating_sub(changes.len());
-            let said = said.and_then(|said| checked(said, &message, (room, &self.shared.limits)));
+            let check = |said| checked(said, &message, (room, &self.shared.limits));
+            let Heard { said, warm } = invocation.ask(Asked::Filter(&message), check).await;
             let took = began.elapsed();
             settle(bound, said.as_ref().err());
             bound.counters.took(took);
@@ -82,7 +82,7 @@ impl AskFilter {
                 Err(failure) => (failure.words(), None),
             };
             let (binding, plugin) = (bound.spec.name.clone(), bound.spec.plugin.clone());
-            answer.hooks.push(HookReport { binding, plugin, outcome, took });
+            answer.hooks.push(HookReport { binding, plugin, outcome, took, warm });
             match opinion {
                 Some(Opinion::Pass(ops)) => {
                     apply_ops(&mut message.headers, &ops);
