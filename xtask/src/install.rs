@@ -144,9 +144,12 @@ pub(crate) fn deny() -> Result<(), String> {
         return Ok(());
     }
     eprintln!("xtask: building cargo-deny {DENY_VERSION} once into target/tools");
+    // It reads one lock file in a moment, optimised or not.
     go(cargo()
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .args([
             "install",
+            "--debug",
             "--quiet",
             "--locked",
             "--no-default-features",
