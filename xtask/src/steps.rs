@@ -12,6 +12,9 @@ const SHARD_SEEDS: &str = "400";
 /// Seeds of the two proxies in a row.
 const CHAIN_SEEDS: &str = "300";
 
+/// Tests of one executable at a time. Most of the long ones wait for phones, so there are more of them than cores.
+const TEST_THREADS: &str = "4";
+
 /// A step: its name, what it is for, and how it runs.
 type Step = (&'static str, &'static str, fn() -> Result<(), String>);
 
@@ -95,7 +98,8 @@ fn tests() -> Result<(), String> {
     // The interop tests take the binary that this very build makes: one of their own would differ in features.
     let built = target_dir().join("debug/strowger");
     let without = install::missing_peers().join(",");
-    go(cargo().env("STROWGER_BIN", built).env("STROWGER_WITHOUT", without).args([
+    let threads = std::env::var("RUST_TEST_THREADS").unwrap_or_else(|_| TEST_THREADS.to_owned());
+    go(cargo().env("STROWGER_BIN", built).env("STROWGER_WITHOUT", without).env("RUST_TEST_THREADS", threads).args([
         "test",
         "--workspace",
         "--exclude",
