@@ -6,6 +6,7 @@
 mod contract;
 mod dist;
 mod install;
+mod lanes;
 mod languages;
 mod purity;
 mod run;

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: the checks, in order of speed.
 
-use crate::run::{cargo, go, root, target_dir};
+use crate::run::{cargo, go, root};
 use crate::{install, purity};
 use std::process::Command;
 use std::time::Instant;
@@ -11,9 +11,6 @@ const CI_SEEDS: &str = "2000";
 const SHARD_SEEDS: &str = "400";
 /// Seeds of the two proxies in a row.
 const CHAIN_SEEDS: &str = "300";
-
-/// Tests of one executable at a time. Most of the long ones wait for phones, so there are more of them than cores.
-const TEST_THREADS: &str = "4";
 
 /// A step: its name, what it is for, and how it runs.
 type Step = (&'static str, &'static str, fn() -> Result<(), String>);
@@ -26,7 +23,11 @@ const STEPS: &[Step] = &[
     ("doc", "the documentation builds without a warning", doc),
     ("deny", "licences, sources, one version of each crate", deny),
     ("languages", "the plugins in JavaScript, Python and C, built to components", crate::languages::build),
-    ("tests", "every test of the workspace, with real PostgreSQL, baresip, PJSIP, sipp, linphone and Chromium", tests),
+    (
+        "tests",
+        "every test of the workspace, with real PostgreSQL, baresip, PJSIP, sipp, linphone and Chromium",
+        crate::lanes::run,
+    ),
     ("contract", "the API keeps what its document says, whatever it is asked", crate::contract::check),
     ("soap", "the SOAP services as a client of others finds them", crate::soap::check),
     ("purity", "floors 0-4 import nothing", purity::check),
@@ -91,19 +92,6 @@ fn deny() -> Result<(), String> {
         "bans",
         "licenses",
         "sources",
-    ]))
-}
-
-fn tests() -> Result<(), String> {
-    // The interop tests take the binary that this very build makes: one of their own would differ in features.
-    let built = target_dir().join("debug/strowger");
-    let without = install::missing_peers().join(",");
-    let threads = std::env::var("RUST_TEST_THREADS").unwrap_or_else(|_| TEST_THREADS.to_owned());
-    go(cargo().env("STROWGER_BIN", built).env("STROWGER_WITHOUT", without).env("RUST_TEST_THREADS", threads).args([
-        "test",
-        "--workspace",
-        "--exclude",
-        "purity",
     ]))
 }
 
