@@ -44,6 +44,8 @@ async fn money_is_text_and_moves_once_by_its_key() {
     assert_eq!((&moved["items"][0]["kind"], &moved["items"][0]["memo"]), (&json!("top-up"), &json!("cash")));
     let audit = world.must("GET", "/api/v1/wallets/audit", Value::Null).await;
     assert_eq!((&audit["items"][0]["holds"], &audit["items"][0]["moved"]), (&json!(true), &json!("50.000001")));
+    let rest = ["spent", "charged", "overdue", "unmoved", "differences"].map(|field| audit["items"][0][field].clone());
+    assert_eq!(rest, [json!("0"), json!("0"), json!(0), json!(0), json!([])]);
     // The fake switch takes 0.0015 a second of what begins with a plus.
     let price = ask(own, "POST", "price", json!({"number": "+4930", "seconds": 100})).await.body;
     assert_eq!((&price["cost"], &price["lines"]["prefix"]), (&json!("0.15"), &json!("49")));

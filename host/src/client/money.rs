@@ -6,6 +6,8 @@ use crate::cli_money::{Pays, Settlement, Wallet};
 use crate::exit::Failure;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 const FIELDS: [&str; 8] = ["company", "method", "plan", "currency", "balance", "reserved", "credit", "daily_cap"];
 const HEADS: [&str; 8] = ["COMPANY", "METHOD", "PLAN", "CURRENCY", "BALANCE", "RESERVED", "CREDIT", "DAILY-CAP"];
@@ -45,11 +47,13 @@ pub(super) async fn wallet(remote: &Remote, command: &Wallet) -> Result<String, 
         }
         Wallet::Audit => {
             let books = remote.list("/wallets/audit", &[], usize::MAX).await?;
-            let broken = books.iter().filter(|book| book.get("holds") != Some(&Value::Bool(true))).count();
-            let fields = ["company", "balance", "moved", "reserved", "kept", "holds"];
-            let heads = ["COMPANY", "BALANCE", "MOVED", "RESERVED", "KEPT", "HOLDS"];
-            let text = shown(remote, books, &heads, &fields, "No wallets.");
-            if broken == 0 { Ok(text) } else { Err(Failure::refused(format!("{text}{broken} wallets do not hold"))) }
+            let (text, broken) = audited(remote.json, books);
+            if broken == 0 {
+                return Ok(text);
+            }
+            // The report is the answer all the same: it stays as it is, a line each.
+            let _ = std::io::stdout().lock().write_all(text.as_bytes());
+            Err(Failure::refused(format!("{broken} wallets do not hold")))
         }
     }
 }
@@ -97,6 +101,24 @@ fn shown(remote: &Remote, list: Vec<Value>, heads: &[&str], fields: &[&str], non
     if remote.json { json(&Value::Array(list)) } else { table(heads, &rows(&list, fields), none) }
 }
 
+/// The books and below them what does not agree, a line each; and how many wallets do not hold.
+fn audited(as_json: bool, books: Vec<Value>) -> (String, usize) {
+    let broken = books.iter().filter(|book| book.get("holds") != Some(&Value::Bool(true))).count();
+    if as_json {
+        return (json(&Value::Array(books)), broken);
+    }
+    let heads = ["COMPANY", "BALANCE", "MOVED", "RESERVED", "KEPT", "SPENT", "CHARGED", "OVERDUE", "UNMOVED", "HOLDS"];
+    let fields = ["company", "balance", "moved", "reserved", "kept", "spent", "charged", "overdue", "unmoved", "holds"];
+    let mut out = table(&heads, &rows(&books, &fields), "No wallets.");
+    for book in &books {
+        let differences = book.get("differences").and_then(Value::as_array).into_iter().flatten();
+        for difference in differences.filter_map(Value::as_str) {
+            let _ = writeln!(out, "company {}: {difference}", text(book, "company"));
+        }
+    }
+    (out, broken)
+}
+
 /// A price, and how it came to that.
 fn priced(charge: &Value) -> String {
     let mut out = format!("{} {}\n", text(charge, "cost"), text(charge, "currency"));
@@ -113,4 +135,26 @@ fn priced(charge: &Value) -> String {
         out.push_str(&format!("  {name:12} {value}\n"));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_audit_names_what_does_not_agree_below_the_books() {
+        let good = json!({ "company": 1, "balance": "2", "overdue": 1, "holds": true, "differences": [] });
+        let bad = json!({ "company": 2, "balance": "3", "overdue": 0, "holds": false,
+            "differences": ["balance is 3, its movements come to 2", "spent is 1, its charges since then come to 0"] });
+        let (text, broken) = audited(false, vec![good.clone(), bad.clone()]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((broken, lines.len()), (1, 5), "{text}");
+        assert!(lines[0].starts_with("COMPANY") && lines[0].ends_with("HOLDS"), "{text}");
+        assert_eq!(lines[3], "company 2: balance is 3, its movements come to 2");
+        assert_eq!(lines[4], "company 2: spent is 1, its charges since then come to 0");
+        let (text, broken) = audited(true, vec![good.clone(), bad.clone()]);
+        assert_eq!((broken, serde_json::from_str::<Value>(&text).unwrap()), (1, json!([good, bad])));
+        // A switch that says nothing of it is not believed.
+        assert_eq!(audited(false, vec![json!({ "company": 1 })]).1, 1);
+    }
 }

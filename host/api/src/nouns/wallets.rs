@@ -189,8 +189,18 @@ pub(crate) struct Books {
     reserved: String,
     /// What its open reservations say.
     kept: String,
+    /// What the wallet says was charged since the midnight that it counts from.
+    spent: String,
+    /// What its movements say.
+    charged: String,
+    /// Reservations that are open past their time; the switch lets them go by itself.
+    overdue: i64,
+    /// Legs that cost something, and nothing was moved for them: all of those whose rater charges elsewhere, else none.
+    unmoved: i64,
     /// Whether they agree.
     holds: bool,
+    /// What does not, in words: a sum that is another, a leg that costs other than what was moved for it.
+    differences: Vec<String>,
 }
 
 impl From<Book> for Books {
@@ -201,7 +211,12 @@ impl From<Book> for Books {
             moved: amount_text(a.moved),
             reserved: amount_text(a.reserved),
             kept: amount_text(a.kept),
+            spent: amount_text(a.spent),
+            charged: amount_text(a.charged),
+            overdue: a.overdue,
+            unmoved: a.unmoved,
             holds: a.holds(),
+            differences: a.differences(),
         }
     }
 }
@@ -340,14 +355,14 @@ async fn retry(
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Compares the books of every wallet of the platform: each balance with the sum of its movements, and what is kept with
-/// its open reservations.
+/// Compares the books of every wallet of the platform: each balance with the sum of its movements, what is kept with its
+/// open reservations, what was charged in a day with its charges, and what legs cost with what was moved for them.
 #[utoipa::path(get, path = "/wallets/audit", tag = "money", responses((status = 200, body = Many<Books>), Refusals))]
 async fn audit(State(api): State<Api>, caller: Caller) -> Listed<Books> {
     if !matches!(caller.ctx.scope, store::Scope::Platform) {
         return Err(Problem::forbidden("The books are for the platform's operator."));
     }
-    Ok(Many::all(api.db.ledger().audit().await?))
+    Ok(Many::all(api.db.ledger().audit(api.switch.now()).await?))
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {

@@ -2,8 +2,9 @@
 //! wallet's row (its first statement writes it), so that of two on one wallet the second sees all of the first, on both
 //! databases. A key does its work once; asked again it says what was done.
 //!
-//! Invariants, which [`Ledger::audit`] compares: a wallet's balance is the sum of its movements, what it keeps is the sum
-//! of its open reservations, and each movement bears the balance that it left.
+//! Invariants, which [`Ledger::audit`] compares: a wallet's balance is the sum of its movements and what the last of them
+//! left, what it keeps is the sum of its open reservations, what it spent in its day is the sum of that day's charges, and
+//! a leg's record says the cost that was moved for it.
 
 use crate::sql::{Tx, micros, statements};
 use crate::{Db, StoreError};
@@ -50,7 +51,18 @@ statements! { "wallet";
         w.reserved, CAST(COALESCE((SELECT SUM(amount) FROM wallet_reservations r
         WHERE r.company_id = w.company_id AND r.state = 'open'), 0) AS BIGINT) AS kept,
         COALESCE((SELECT balance FROM wallet_movements m WHERE m.company_id = w.company_id ORDER BY id DESC LIMIT 1), 0)
-        AS last FROM wallets w ORDER BY w.company_id";
+        AS last, CASE WHEN w.spent_day < 0 THEN 0 ELSE w.spent END AS spent,
+        CASE WHEN w.spent_day < 0 THEN 0 ELSE CAST(COALESCE((SELECT SUM(-amount) FROM wallet_movements m
+            WHERE m.company_id = w.company_id AND m.at >= w.spent_day AND m.kind = 'charge'), 0) AS BIGINT) END AS charged,
+        (SELECT CAST(COUNT(*) AS BIGINT) FROM wallet_reservations r
+            WHERE r.company_id = w.company_id AND r.state = 'open' AND r.expires_at <= $1) AS overdue,
+        (SELECT CAST(COUNT(*) AS BIGINT) FROM cdrs c JOIN wallet_movements m ON m.company_id = c.company_id
+            AND m.name = 'rater/' || c.call_id || '/' || CAST(c.leg AS TEXT)
+            WHERE c.company_id = w.company_id AND c.cost IS NOT NULL AND m.kind = 'charge' AND c.cost <> -m.amount)
+        AS misbilled,
+        (SELECT CAST(COUNT(*) AS BIGINT) FROM cdrs c WHERE c.company_id = w.company_id AND c.cost <> 0 AND NOT EXISTS
+            (SELECT 1 FROM wallet_movements m WHERE m.company_id = c.company_id
+            AND m.name = 'rater/' || c.call_id || '/' || CAST(c.leg AS TEXT))) AS unmoved FROM wallets w ORDER BY w.company_id";
 }
 
 #[derive(sqlx::FromRow)]
@@ -89,13 +101,43 @@ pub struct Book {
     pub kept: i64,
     /// The balance that the last movement left.
     pub last: i64,
+    /// What the wallet says was charged since the midnight that it counts from.
+    pub spent: i64,
+    /// What its movements say.
+    pub charged: i64,
+    /// Reservations that are open past their time: nobody has let them go, as while the switch was down.
+    pub overdue: i64,
+    /// Legs whose records say another cost than what was moved for them.
+    pub misbilled: i64,
+    /// Legs that cost something, and nothing was moved for them: all of those whose rater charges elsewhere.
+    pub unmoved: i64,
 }
 
 impl Book {
-    /// Whether they agree.
+    /// Whether they agree. What is overdue is let go by itself, and what is charged elsewhere is moved elsewhere: neither
+    /// breaks anything here.
     #[must_use]
-    pub const fn holds(&self) -> bool {
-        self.balance == self.moved && self.reserved == self.kept && self.balance == self.last
+    pub fn holds(&self) -> bool {
+        self.differences().is_empty()
+    }
+
+    /// What does not agree: each in words for people, amounts as [`model::amount_text`] has them.
+    #[must_use]
+    pub fn differences(&self) -> Vec<String> {
+        let text = model::amount_text;
+        let pairs = [
+            ("balance", self.balance, "its movements come to", self.moved),
+            ("balance", self.balance, "the last movement left", self.last),
+            ("reserved", self.reserved, "its open reservations come to", self.kept),
+            ("spent", self.spent, "its charges since then come to", self.charged),
+        ];
+        let unequal = pairs.into_iter().filter(|(_, said, _, found)| said != found);
+        let mut all: Vec<String> =
+            unequal.map(|(what, said, by, found)| format!("{what} is {}, {by} {}", text(said), text(found))).collect();
+        if self.misbilled > 0 {
+            all.push(format!("legs that cost other than what was moved for them: {}", self.misbilled));
+        }
+        all
     }
 }
 
@@ -358,12 +400,12 @@ impl Ledger<'_> {
         Ok(moved.map(|(_, amount)| amount.saturating_neg()))
     }
 
-    /// The books of every wallet.
+    /// The books of every wallet, of one moment.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn audit(&self) -> Result<Vec<Book>, StoreError> {
-        self.0.all::<Book>(AUDIT, &[]).await
+    pub async fn audit(&self, now: Instant) -> Result<Vec<Book>, StoreError> {
+        self.0.all::<Book>(AUDIT, &[micros(now).into()]).await
     }
 }
 

@@ -34,7 +34,7 @@ async fn payer(db: &Db, name: &str, balance: i64) -> CompanyId {
 }
 
 async fn holds(db: &Db) {
-    for audit in db.ledger().audit().await.unwrap() {
+    for audit in db.ledger().audit(at(0)).await.unwrap() {
         assert!(audit.holds(), "{audit:?}");
     }
 }
@@ -279,6 +279,65 @@ async fn an_answered_leg_waits_for_its_price_from_its_cdr_on(place: Place) {
     let legs = db.cdrs().of_call(&CTX, call).await.unwrap();
     assert_eq!(legs[1].charge, Some(charge));
     assert_eq!(legs[2].charge, None);
+}
+}
+
+/// As somebody with the database's own tool does.
+async fn by_force(place: &Place, sql: &str) {
+    if place.url.starts_with("sqlite") {
+        let pool = sqlx::SqlitePool::connect(&place.url).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+        pool.close().await;
+    } else {
+        let pool = sqlx::PgPool::connect(&place.url).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+}
+
+on_both! {
+async fn the_audit_names_each_difference(place: Place) {
+    let db = &place.db;
+    let (brand, other) = (brand(db, "a").await, payer(db, "other", 7).await);
+    let c = company(db, brand.id, "a").await.id;
+    let leg = |n| model::Cdr { company: c, brand: brand.id, ..cdr(7, n) };
+    keep(&place, vec![leg(1), leg(2)]).await;
+    db.wallets().put(&CTX, c, &plan("prepaid", 0)).await.unwrap();
+    db.wallets().deposit(&CTX, c, ("first", 1_000_000), "", at(1)).await.unwrap();
+    let l = db.ledger();
+    assert_eq!(l.reserve(c, "g", &eur(400_000), 60, (at(2), DAY)).await, Ok(400_000));
+    let call = leg(1).call;
+    assert_eq!(l.commit(c, &format!("rater/{call}/1"), None, &eur(250_000), on(4)).await, Ok(250_000));
+    let books = async |second: u64| {
+        let all = db.ledger().audit(at(second)).await.unwrap();
+        let (own, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|book| book.company_id == c.0);
+        assert!(others.iter().all(|b| b.company_id == other.0 && b.holds() && b.overdue + b.unmoved == 0), "{others:?}");
+        own.into_iter().next().unwrap()
+    };
+    by_force(&place, "UPDATE cdrs SET cost = 250000 WHERE leg = 1").await;
+    let good = books(10).await;
+    assert_eq!((good.differences(), good.spent, good.charged, good.overdue), (vec![], 250_000, 250_000, 0));
+    let late = books(62).await;
+    assert_eq!((late.overdue, late.holds()), (1, true), "nobody has let it go yet");
+    by_force(&place, "UPDATE cdrs SET cost = 3 WHERE leg = 2").await;
+    let elsewhere = books(10).await;
+    assert_eq!((elsewhere.unmoved, elsewhere.holds()), (1, true), "a rater may charge elsewhere");
+    for (sql, back, words) in [
+        ("balance = balance + 1000", "balance = balance - 1000", &["its movements come to", "last movement left"][..]),
+        ("reserved = reserved + 1", "reserved = reserved - 1", &["its open reservations come to 0.4"][..]),
+        ("spent = spent - 50000", "spent = spent + 50000", &["spent is 0.2, its charges since then come to 0.25"][..]),
+    ] {
+        by_force(&place, &format!("UPDATE wallets SET {sql} WHERE company_id = {}", c.0)).await;
+        let found = books(10).await;
+        assert!(!found.holds());
+        assert_eq!(found.differences().len(), words.len(), "{found:?}");
+        for (said, word) in found.differences().iter().zip(words) {
+            assert!(said.contains(word), "{said}");
+        }
+        by_force(&place, &format!("UPDATE wallets SET {back} WHERE company_id = {}", c.0)).await;
+    }
+    by_force(&place, "UPDATE cdrs SET cost = 250001 WHERE leg = 1").await;
+    assert_eq!(books(10).await.differences(), ["legs that cost other than what was moved for them: 1"]);
 }
 }
 
