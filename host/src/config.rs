@@ -287,6 +287,15 @@ pub(crate) struct Plugins {
     pub(crate) hooks_max: u32,
     /// Most call apps alive at once; each is one parked plugin instance.
     pub(crate) apps_max: u32,
+    /// Most hooks that may wait (`routing/router-io`, event sinks) alive at once.
+    pub(crate) waits_max: u32,
+    /// Most raters alive at once; their places are their own, so that parked call apps keep none from one.
+    pub(crate) raters_max: u32,
+    /// How much of each of these one brand may have while plugins of another are bound, in percent, 1 to 100; one that has
+    /// its share is answered by its failure policy at once. A brand that is alone may have all.
+    pub(crate) brand_share_percent: u8,
+    /// How much of each of these one binding may have while there is another, of whatever brand, in percent, 1 to 100.
+    pub(crate) binding_share_percent: u8,
     /// Publishers whose signed bundles may be installed, each as 64 hex digits (`strowger plugin keygen` prints them);
     /// none = whoever may install at all is trusted.
     pub(crate) trusted_keys: Vec<String>,
@@ -300,6 +309,10 @@ impl Default for Plugins {
             hook_cpu_ms: u32::try_from(host.hook_cpu.as_millis()).unwrap_or(u32::MAX),
             hooks_max: host.hooks_max,
             apps_max: host.apps_max,
+            waits_max: host.waits_max,
+            raters_max: host.raters_max,
+            brand_share_percent: host.brand_share_percent,
+            binding_share_percent: host.binding_share_percent,
             trusted_keys: Vec::new(),
         }
     }
@@ -503,6 +516,12 @@ fn check(config: &Config) -> Result<(), String> {
     let limits = &config.limits;
     if limits.registration_min_s > limits.registration_max_s {
         return Err("limits.registration_min_s is above limits.registration_max_s".to_owned());
+    }
+    let Plugins { brand_share_percent, binding_share_percent, .. } = config.plugins;
+    for (name, percent) in [("brand", brand_share_percent), ("binding", binding_share_percent)] {
+        if !(1..=100).contains(&percent) {
+            return Err(format!("plugins.{name}_share_percent is {percent}: expected a number from 1 to 100"));
+        }
     }
     Ok(())
 }

@@ -100,6 +100,10 @@ fn fields_that_do_not_fit_together_are_refused() {
     assert!(refusal("[store]\nurl = \"mysql://x\"").contains("postgres://"));
     assert!(refusal("[sip.timers]\nt1_ms = 0").contains("t1_ms"));
     assert!(refusal("[limits]\nregistration_min_s = 9000").contains("registration_max_s"));
+    assert!(
+        refusal("[plugins]\nbrand_share_percent = 0").contains("brand_share_percent is 0: expected a number from 1")
+    );
+    assert!(refusal("[plugins]\nbinding_share_percent = 101").contains("binding_share_percent is 101"));
     let text = parse(Path::new("/no/such.toml"), "").map(|_| ());
     assert!(text.is_ok());
     assert!(
@@ -186,6 +190,10 @@ fn defaults() -> Vec<(String, String)> {
         ("plugins.hook_cpu_ms".into(), plugins.hook_cpu_ms.to_string()),
         ("plugins.hooks_max".into(), plugins.hooks_max.to_string()),
         ("plugins.apps_max".into(), plugins.apps_max.to_string()),
+        ("plugins.waits_max".into(), plugins.waits_max.to_string()),
+        ("plugins.raters_max".into(), plugins.raters_max.to_string()),
+        ("plugins.brand_share_percent".into(), plugins.brand_share_percent.to_string()),
+        ("plugins.binding_share_percent".into(), plugins.binding_share_percent.to_string()),
     ];
     assert_eq!(sip.digest, [DigestAlgorithm::Sha256, DigestAlgorithm::Md5]);
     assert_eq!((store.url, dns.servers, tls, identity), (None, Vec::new(), Tls::default(), Identity::default()));

@@ -121,6 +121,8 @@ fn config(dir: &Path, sip: SocketAddr, http: SocketAddr) -> Result<Config, Failu
     config.sip.digest = vec![DigestAlgorithm::Md5];
     config.media.streams_max = STREAMS_MAX;
     config.plugins.apps_max = u32::from(STREAMS_MAX);
+    // There is nobody to be kept from what another binding, or a brand that is added, does.
+    (config.plugins.brand_share_percent, config.plugins.binding_share_percent) = (100, 100);
     if sip.port() == 0 {
         config.media.ports = PortRange::ANY;
     }

@@ -151,6 +151,10 @@ fn plugin_config(config: &Config) -> plugin::HostConfig {
         limits: config.limits.clone(),
         hooks_max: config.plugins.hooks_max,
         apps_max: config.plugins.apps_max,
+        waits_max: config.plugins.waits_max,
+        raters_max: config.plugins.raters_max,
+        brand_share_percent: config.plugins.brand_share_percent,
+        binding_share_percent: config.plugins.binding_share_percent,
         hook_cpu: Duration::from_millis(u64::from(config.plugins.hook_cpu_ms)),
         memory_bytes_max: config.plugins.memory_bytes_max,
         ..plugin::HostConfig::default()

@@ -5,6 +5,7 @@ use crate::breaker::Breaker;
 use crate::capability::{Allowed, Powers, Secret, SeriesTable};
 use crate::events::EventQueue;
 use crate::rules::is_binding_name;
+use crate::shares::Places;
 use crate::trial::{Trial, TrialSpec};
 use crate::warm::{Warm, WarmCounters};
 use crate::{Artifact, BindError, BindingMetrics, HostConfig, Point, Reuse};
@@ -217,7 +218,7 @@ impl Bound {
         })
     }
 
-    pub(crate) fn metrics(&self, warm: &Warm) -> BindingMetrics {
+    pub(crate) fn metrics(&self, places: &Places, warm: &Warm) -> BindingMetrics {
         let c = &self.counters;
         let get = |n: &AtomicU64| n.load(Ordering::Relaxed);
         BindingMetrics {
@@ -235,6 +236,8 @@ impl Bound {
             log_dropped: get(&c.log_dropped),
             took_ns: get(&c.took_ns),
             took_log2_us: core::array::from_fn(|i| get(&c.took_log2_us[i])),
+            live: places.of_binding(self.spec.id),
+            live_max: places.bounds().binding,
             open: self.breaker.is_open(),
             events: self.events.figures(),
             warm: warm.figures(self),

@@ -224,6 +224,11 @@ pub(crate) struct Shadow {
 }
 
 impl Shadow {
+    /// Whose call it is.
+    pub(crate) fn brand(&self) -> model::BrandId {
+        self.call.brand
+    }
+
     /// Asks it what another has answered already, and compares.
     pub(crate) async fn run(self, heavy: Heavy) {
         let Some(trial) = &self.bound.trial else { return };

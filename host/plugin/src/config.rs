@@ -24,6 +24,14 @@ pub struct HostConfig {
     pub hooks_max: u32,
     /// Parked call apps alive at once; cut down at start to what `vm.max_map_count` can carry.
     pub apps_max: u32,
+    /// Hooks alive at once that may wait: `routing/router-io` and event sinks. They have places of their own.
+    pub waits_max: u32,
+    /// Raters alive at once. Their places are their own: no parked app keeps them from one.
+    pub raters_max: u32,
+    /// How much of each kind of place one brand may have where another is bound as well, in percent, a place at least.
+    pub brand_share_percent: u8,
+    /// How much of each kind of place one binding may have where there is another, in percent, a place at least.
+    pub binding_share_percent: u8,
     /// CPU time of one hook.
     pub hook_cpu: Duration,
     /// CPU time of a call app between two waits.
@@ -73,6 +81,10 @@ impl Default for HostConfig {
             spare_cpu_only: true,
             hooks_max: 256,
             apps_max: 10_000,
+            waits_max: 512,
+            raters_max: 512,
+            brand_share_percent: 60,
+            binding_share_percent: 50,
             hook_cpu: Duration::from_millis(20),
             app_cpu: Duration::from_millis(200),
             app_life: Duration::from_secs(4 * 3600),

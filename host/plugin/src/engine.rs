@@ -1,13 +1,10 @@
-//! A lane: one wasmtime engine with its pool, the two tiers of threads that run its guests, and the semaphore in front.
+//! A lane: one wasmtime engine with its pool, and the two tiers of threads that run its guests.
 //!
 //! Two lanes exist, so that parked call apps never starve routing. Pool limits are hard errors in wasmtime, not queues:
-//! the semaphore is taken first, and a full lane means the failure policy at once.
+//! a place is taken first (`shares`), and where there is none the failure policy holds at once.
 
 use crate::tiers::Tiers;
 use crate::{HostConfig, HostError};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// What a guest may put on its stack.
@@ -25,8 +22,6 @@ const MAPS_RESERVED: u64 = 8_192;
 pub(crate) struct Lane {
     pub(crate) engine: Engine,
     tiers: Tiers,
-    slots: Slots,
-    max: u32,
 }
 
 /// What tells the two lanes apart.
@@ -47,63 +42,12 @@ impl Lane {
         let engine = Engine::new(&engine_config(shape, config))
             .map_err(|e| HostError::Engine { engine: shape.name, reason: format!("{e:#}") })?;
         let tiers = Tiers::start(shape.name, shape.threads, config.spare_cpu_only).map_err(HostError::Thread)?;
-        Ok(Lane { engine, tiers, slots: Slots::new(shape.instances as usize), max: shape.instances })
+        Ok(Lane { engine, tiers })
     }
 
     /// The threads.
     pub(crate) fn tiers(&self) -> &Tiers {
         &self.tiers
-    }
-
-    pub(crate) fn slots(&self) -> Slots {
-        self.slots.clone()
-    }
-
-    pub(crate) fn live(&self) -> u64 {
-        self.slots.live()
-    }
-
-    pub(crate) fn max(&self) -> u32 {
-        self.max
-    }
-}
-
-/// The right to take instances from a lane, without holding its threads.
-#[derive(Clone, Debug)]
-pub(crate) struct Slots {
-    permits: Arc<Semaphore>,
-    live: Arc<AtomicU64>,
-}
-
-impl Slots {
-    /// So many places.
-    pub(crate) fn new(max: usize) -> Slots {
-        Slots { permits: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))), live: Arc::default() }
-    }
-
-    /// How many are taken.
-    pub(crate) fn live(&self) -> u64 {
-        self.live.load(Ordering::Relaxed)
-    }
-
-    /// Takes a slot; `None` when the lane is full.
-    pub(crate) fn take(&self) -> Option<Slot> {
-        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
-        self.live.fetch_add(1, Ordering::Relaxed);
-        Some(Slot { _permit: permit, live: Arc::clone(&self.live) })
-    }
-}
-
-/// One instance's place in its pool. Outlives the store: drop it last.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    _permit: OwnedSemaphorePermit,
-    live: Arc<AtomicU64>,
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.live.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -168,11 +112,12 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// `wanted`, cut down to what the kernel lets this process map; says so when it cuts.
-pub(crate) fn apps_the_kernel_carries(wanted: u32) -> u32 {
+/// So many of the `wanted` call apps as the kernel lets this process map, beside `others` that wait in the same engine;
+/// says so when it cuts.
+pub(crate) fn apps_the_kernel_carries(wanted: u32, others: u32) -> u32 {
     let Ok(text) = std::fs::read_to_string("/proc/sys/vm/max_map_count") else { return wanted };
     let Ok(maps) = text.trim().parse::<u64>() else { return wanted };
-    let carried = maps.saturating_sub(MAPS_RESERVED) / MAPS_PER_INSTANCE;
+    let carried = (maps.saturating_sub(MAPS_RESERVED) / MAPS_PER_INSTANCE).saturating_sub(u64::from(others));
     let carried = u32::try_from(carried).unwrap_or(u32::MAX).max(16);
     if carried < wanted {
         tracing::warn!(

@@ -18,11 +18,11 @@ use crate::bindings::sip_filter::exports::strowger::hooks::sip_filter;
 use crate::capability::Purse;
 use crate::chain::{Failure, failure};
 use crate::convert;
-use crate::engine::Slot;
 use crate::guest::{self, Guest, Seat};
 use crate::host::Shared;
 use crate::rater as rating;
 use crate::recorder::Outcome;
+use crate::shares::Slot;
 use crate::tape::Tape;
 use crate::tiers::Heavy;
 use crate::warm::{Gone, Kept};
@@ -162,14 +162,15 @@ impl Invocation<'_> {
         if now >= self.deadline {
             return Err(Failure::Timeout { own: false });
         }
+        // What may wait does not take the places of what may not.
+        let waits = matches!(self.bound.spec.point, Point::RouterIo | Point::EventSink | Point::Rater);
+        let engine = if waits { &shared.apps } else { &shared.hooks };
+        // Before the breaker: a probe that it admits is asked, not lost for want of a place.
+        let slot = shared.place(self.bound)?;
         if !self.bound.breaker.admits(now) {
             return Err(Failure::Tripped);
         }
-        // What may wait does not take the places of what may not.
-        let waits = matches!(self.bound.spec.point, Point::RouterIo | Point::EventSink | Point::Rater);
-        let (engine, slots) =
-            if waits { (&shared.apps, &shared.app_slots) } else { (&shared.hooks, &shared.hook_slots) };
-        Ok((engine, slots.take().ok_or(Failure::Saturated)?))
+        Ok((engine, slot))
     }
 
     async fn ask_at<T>(

@@ -4,21 +4,21 @@ use crate::artifact::Press;
 use crate::binding::{Bound, Generation};
 use crate::chain::{self, Ask, Failure, chain_deadline};
 use crate::control::Line;
-use crate::engine::{self, Lane, LaneShape, Slots};
+use crate::engine::{self, Lane, LaneShape};
 use crate::fork::Forks;
 use crate::mailbox::Mailboxes;
 use crate::recorder::Recorder;
 use crate::script::{self, Start};
+use crate::shares::{Bounds, Places, Pool, Slot};
 use crate::ticker::Ticker;
-use crate::tiers::Heavy;
 use crate::warm::Warm;
 use crate::{
     Artifact, ArtifactError, BindError, BindingSpec, Digest, HostConfig, HostError, HostMetrics, Point, Scope,
 };
 use arc_swap::ArcSwap;
 use model::{
-    Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, Directory, ForkId, ForkIn, ForkOut,
-    HookReport, Limits, Question, RequestId,
+    Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, BrandId, Directory, ForkId, ForkIn,
+    ForkOut, HookReport, Limits, Question, RequestId,
 };
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,8 +66,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Arc<Limits>,
     pub(crate) hooks: Engine,
     pub(crate) apps: Engine,
-    pub(crate) hook_slots: Slots,
-    pub(crate) app_slots: Slots,
+    /// By [`Pool`].
+    places: [Places; Pool::ALL.len()],
     /// Instances that wait for their binding's next question.
     pub(crate) warm: Arc<Warm>,
     /// What they know of the platform meanwhile: nothing.
@@ -79,6 +79,35 @@ pub(crate) struct Shared {
     pub(crate) recorder: Recorder,
     /// The lines of legs to WebSockets.
     pub(crate) forks: Forks,
+}
+
+impl Shared {
+    /// A place for an instance of a binding.
+    ///
+    /// # Errors
+    /// [`Failure::Saturated`]: there is none, or the binding or its brand has its share.
+    pub(crate) fn place(&self, bound: &Bound) -> Result<Slot, Failure> {
+        let spec = &bound.spec;
+        self.places(spec.point).take(spec.scope.brand, spec.id).map_err(|_full| Failure::Saturated)
+    }
+
+    /// Says who shares each kind of place from now on, and tells the operator where that changes what one may have.
+    fn share_places(&self, next: &Generation) {
+        for (pool, places) in Pool::ALL.into_iter().zip(&self.places) {
+            let bound = || next.all.iter().map(|b| &b.spec).filter(|spec| Pool::of(spec.point) == pool);
+            let brands: HashSet<BrandId> = bound().map(|spec| spec.scope.brand).collect();
+            let Some(Bounds { all, brand, binding }) = places.shared_by(brands.len(), bound().count()) else {
+                continue;
+            };
+            let pool = pool.name();
+            tracing::info!(pool, all, brand, binding, "places for plugins: all, of one brand, of one binding");
+        }
+    }
+
+    /// The places of guests at a point.
+    pub(crate) fn places(&self, point: Point) -> &Places {
+        &self.places[Pool::of(point) as usize]
+    }
 }
 
 #[derive(Debug)]
@@ -130,10 +159,16 @@ impl Host {
             reservation: 4 << 30,
             keep_resident: 256 << 10,
         };
+        let (waits_max, raters_max) = (config.waits_max.max(1), config.raters_max.max(1));
+        let others = waits_max.saturating_add(raters_max);
+        let beside = others.saturating_add(u32::try_from(config.limits.warm_max).unwrap_or(u32::MAX));
+        let apps_max = engine::apps_the_kernel_carries(config.apps_max, beside).max(1);
+        let places = [hooks.instances, apps_max, waits_max, raters_max];
+        let places = places.map(|all| Places::new(Bounds::of(all, &config)));
         let apps = LaneShape {
             name: "apps",
             threads: engine::app_threads(&config),
-            instances: engine::apps_the_kernel_carries(config.apps_max).max(1),
+            instances: apps_max.saturating_add(others),
             // Ten thousand times four gigabytes of address space is too much; bounds checks cost a parked script nothing.
             reservation: config.memory_bytes_max as u64,
             keep_resident: 0,
@@ -150,8 +185,7 @@ impl Host {
             config,
             hooks: hooks.engine.clone(),
             apps: apps.engine.clone(),
-            hook_slots: hooks.slots(),
-            app_slots: apps.slots(),
+            places,
             ticker,
             running: Mutex::default(),
             mailboxes: OnceLock::new(),
@@ -222,6 +256,7 @@ impl Host {
             next.all.iter().any(|b| b.spec.scope == *scope && b.spec.point == *point && b.spec.name == *name)
         });
         let number = next.number;
+        self.0.shared.share_places(&next);
         let (next, warm) = (Arc::new(next), &self.0.shared.warm);
         let before = self.0.generation.swap(Arc::clone(&next));
         let stay: HashSet<*const Bound> = next.all.iter().map(Arc::as_ptr).collect();
@@ -250,12 +285,12 @@ impl Host {
         let waits = generation.chain(whom).any(|b| b.spec.point == Point::RouterIo);
         let within = if waits { limits.route_io_deadline() } else { limits.route_deadline() };
         let deadline = began + chain_deadline(within);
-        let heavy = Heavy::default();
+        let heavy = inner.hooks.tiers().heavy(question.call.brand);
         let ask = Ask { shared: Arc::clone(&inner.shared), generation: Arc::clone(&generation), directory, deadline };
         let task = inner.hooks.tiers().spawn(heavy.clone(), ask.run(question, heavy));
         let Ok((answer, shadows)) = task.await else { return lost_answer(first) };
         for shadow in shadows {
-            let heavy = Heavy::default();
+            let heavy = inner.hooks.tiers().heavy(shadow.brand());
             inner.hooks.tiers().spawn(heavy.clone(), shadow.run(heavy));
         }
         answer
@@ -276,7 +311,7 @@ impl Host {
             Err(failure) => return line.end(Err(failure)),
         };
         let (bound, slot) = bound;
-        let heavy = Heavy::default();
+        let heavy = self.0.apps.tiers().heavy(start.call.brand);
         let shared = Arc::clone(&self.0.shared);
         let own = Arc::clone(&line);
         let start = Start {
@@ -302,7 +337,7 @@ impl Host {
     }
 
     /// The binding and a place in the pool, or why there is none.
-    fn seat_app(&self, start: &AppStart, directory: &Directory) -> Result<(Arc<Bound>, engine::Slot), AppFailure> {
+    fn seat_app(&self, start: &AppStart, directory: &Directory) -> Result<(Arc<Bound>, Slot), AppFailure> {
         let generation = self.0.generation.load();
         let whom = generation.whom_of(&start.call, directory);
         let bound = generation.app(whom, &start.name).ok_or(AppFailure::NotBound)?;
@@ -310,7 +345,7 @@ impl Host {
             chain::settle(bound, Some(&failure));
             script::app_failure(failure)
         };
-        let slot = self.0.apps.slots().take().ok_or_else(|| failed(Failure::Saturated))?;
+        let slot = self.0.shared.place(bound).map_err(failed)?;
         if !bound.breaker.admits(Instant::now()) {
             return Err(failed(Failure::Tripped));
         }
@@ -352,19 +387,23 @@ impl Host {
         let inner = &self.0;
         let generation = inner.generation.load();
         let artifacts = lock(&inner.known).values().filter(|a| a.strong_count() > 0).count();
+        let live = |pool: Pool| u64::from(inner.shared.places[pool as usize].live());
         HostMetrics {
             asks: inner.asks.load(Ordering::Relaxed),
             asks_unbound: inner.asks_unbound.load(Ordering::Relaxed),
             stale_replies: inner.stale_replies.load(Ordering::Relaxed),
-            hooks_live: inner.hooks.live(),
-            hooks_max: u64::from(inner.hooks.max()),
+            hooks_live: live(Pool::Hooks),
+            apps_live: live(Pool::Apps),
+            pools: Pool::ALL.into_iter().zip(&inner.shared.places).map(|(pool, places)| places.used(pool)).collect(),
             warm_idle: inner.shared.warm.idle(),
             warm_max: inner.shared.limits.warm_max as u64,
-            apps_live: inner.apps.live(),
-            apps_max: u64::from(inner.apps.max()),
             artifacts: artifacts as u64,
             generation: generation.number,
-            bindings: generation.all.iter().map(|b| b.metrics(&inner.shared.warm)).collect(),
+            bindings: generation
+                .all
+                .iter()
+                .map(|b| b.metrics(inner.shared.places(b.spec.point), &inner.shared.warm))
+                .collect(),
         }
     }
 }

@@ -7,7 +7,6 @@ use crate::events;
 use crate::filter::{self, AskFilter};
 use crate::rater::{AskRater, Quote};
 use crate::register::AskRegister;
-use crate::tiers::Heavy;
 use crate::{LiveEvents, Point, RecordRefusal, RecordingState, Sample};
 use model::{
     BindingId, BrandId, Charge, CompanyId, Directory, FilterAnswer, FilterMessage, FilterVerdict, Filters, GRANT_MAX_S,
@@ -31,7 +30,7 @@ impl Host {
         if generation.chain_at(Point::Registration, whom).next().is_none() {
             return pass;
         }
-        let heavy = Heavy::default();
+        let heavy = inner.hooks.tiers().heavy(attempt.brand);
         let ask = AskRegister { shared: Arc::clone(&inner.shared), generation, directory, whom, deadline };
         let task = inner.hooks.tiers().spawn(heavy.clone(), ask.run(attempt, heavy));
         task.await.unwrap_or(pass)
@@ -48,7 +47,7 @@ impl Host {
             None => return pass(FilterVerdict::Pass(Vec::new())),
             Some(_) => filter::chain(&generation, &message).any(|bound| bound.spec.mandatory),
         };
-        let heavy = Heavy::default();
+        let heavy = inner.hooks.tiers().heavy(message.edge.brand);
         let ask = AskFilter { shared: Arc::clone(&inner.shared), generation, directory, deadline };
         let task = inner.hooks.tiers().spawn(heavy.clone(), ask.run(message, heavy));
         let lost = if mandatory { FilterVerdict::Closed } else { FilterVerdict::Pass(Vec::new()) };
@@ -75,7 +74,7 @@ impl Host {
         let whom = Whom { brand: told.brand, company: told.company, account: None };
         for bound in inner.generation.load().chain_at(Point::EventSink, whom) {
             if bound.events.push(told, directory, inner.shared.config.events_waiting_max) {
-                let heavy = Heavy::default();
+                let heavy = inner.apps.tiers().heavy(told.brand);
                 let deliver = events::deliver(Arc::clone(&bound.events), Arc::clone(&inner.shared), heavy.clone());
                 inner.apps.tiers().spawn(heavy, deliver);
             }
@@ -88,7 +87,7 @@ impl Host {
         let within = chain_deadline(self.0.shared.limits.rate_deadline());
         let nobody = RateAnswer { verdict: RateVerdict::Failed, hook: None };
         let Some(ask) = self.rater((question.call.brand, question.call.company), directory) else { return nobody };
-        let heavy = Heavy::default();
+        let heavy = self.0.apps.tiers().heavy(question.call.brand);
         let task = self.0.apps.tiers().spawn(heavy.clone(), ask.rate(question, within, heavy));
         task.await.unwrap_or(nobody)
     }
@@ -99,7 +98,7 @@ impl Host {
     /// No rater is bound, it failed, or it said no: ask again later.
     pub async fn settle(&self, used: Usage, directory: Arc<Directory>) -> Result<Charge, String> {
         let ask = self.rater((used.brand, used.company), directory).ok_or("no rater is bound")?;
-        let heavy = Heavy::default();
+        let heavy = self.0.apps.tiers().heavy(used.brand);
         let task = self.0.apps.tiers().spawn(heavy.clone(), ask.settle(used, heavy));
         task.await.unwrap_or_else(|_| Err("the question was lost".to_owned()))
     }
@@ -110,7 +109,7 @@ impl Host {
     /// As [`Host::settle`].
     pub async fn quote(&self, quote: Quote, directory: Arc<Directory>) -> Result<Charge, String> {
         let ask = self.rater((quote.brand, quote.company), directory).ok_or("no rater is bound")?;
-        let heavy = Heavy::default();
+        let heavy = self.0.apps.tiers().heavy(quote.brand);
         let task = self.0.apps.tiers().spawn(heavy.clone(), ask.quote(quote, heavy));
         task.await.unwrap_or_else(|_| Err("the question was lost".to_owned()))
     }
@@ -184,6 +183,16 @@ impl Host {
     /// Ends a binding's recording, and forgets it. False where there is none.
     pub fn forget_recording(&self, binding: BindingId) -> bool {
         self.0.shared.recorder.forget(binding)
+    }
+
+    /// How many instances of a binding are alive, over all its versions, and how many may be; `None` where it is not
+    /// bound now.
+    #[must_use]
+    pub fn places_of(&self, binding: BindingId) -> Option<(u32, u32)> {
+        let generation = self.0.generation.load();
+        let bound = generation.all.iter().find(|bound| bound.spec.id == binding)?;
+        let places = self.0.shared.places(bound.spec.point);
+        Some((places.of_binding(binding), places.bounds().binding))
     }
 
     /// What plugins keep.

@@ -34,6 +34,7 @@ mod replay;
 mod rules;
 mod script;
 mod shape;
+mod shares;
 mod sound;
 mod tape;
 mod ticker;
@@ -57,4 +58,5 @@ pub use metrics::{BindingMetrics, EventFigures, GuestSeries, HostMetrics, TrialF
 pub use rater::Quote;
 pub use recorder::{RECORDINGS_MAX, RecordRefusal, Recording, RecordingError, RecordingState, Sample, TAKES_MAX};
 pub use replay::Replayed;
+pub use shares::{Pool, PoolUse};
 pub use trial::TrialSpec;

@@ -1,6 +1,6 @@
 //! Counters of the host, read by the shell for `/metrics`.
 
-use crate::{Digest, Point};
+use crate::{Digest, Point, PoolUse};
 use model::BindingId;
 
 /// A snapshot of every counter.
@@ -14,16 +14,14 @@ pub struct HostMetrics {
     pub stale_replies: u64,
     /// Hook instances alive now.
     pub hooks_live: u64,
-    /// Hook instances that may be alive.
-    pub hooks_max: u64,
     /// Instances that wait warm for a question, of both engines; they are not among those alive.
     pub warm_idle: u64,
     /// How many may.
     pub warm_max: u64,
     /// Call apps alive now.
     pub apps_live: u64,
-    /// Call apps that may be alive.
-    pub apps_max: u64,
+    /// The places for instances, by what they are for.
+    pub pools: Vec<PoolUse>,
     /// Components kept compiled.
     pub artifacts: u64,
     /// The generation of bindings in use.
@@ -63,6 +61,10 @@ pub struct BindingMetrics {
     pub took_ns: u64,
     /// Hooks by time: the count at `i` took less than `2^i` microseconds and not less than half of it; the last has no bound.
     pub took_log2_us: [u64; 20],
+    /// Instances of it alive now, over all its versions.
+    pub live: u32,
+    /// Instances of it that may be alive.
+    pub live_max: u32,
     /// Whether the breaker is open now.
     pub open: bool,
     /// Of an event sink: what waits and what was told.

@@ -4,27 +4,37 @@
 //! microseconds. One that has used its first slice there moves to the *back* threads, which get only what CPU nobody
 //! else wants (`SCHED_IDLE`: any other thread that wakes takes the core from them at once, where a nice value would
 //! let them finish a scheduler's slice of some milliseconds). When it waits again, it comes back to the front.
+//!
+//! At the back brands take turns: of one brand's guests no more compute at once than there are threads, so that a guest
+//! that has to compute a little waits for some guest of each other brand, not for all of them.
 
 use core::future::Future;
 use core::pin::Pin;
 use core::task::Poll;
+use model::BrandId;
+use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 /// Whether a guest has used its first slice and not waited since. Shared by the guest's store and its task.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Heavy(Arc<AtomicBool>);
+pub(crate) struct Heavy {
+    heavy: Arc<AtomicBool>,
+    /// Its brand's turns at the back; without, it is polled whenever it is ready.
+    turns: Option<Arc<Semaphore>>,
+}
 
 impl Heavy {
     pub(crate) fn set(&self, heavy: bool) {
-        self.0.store(heavy, Ordering::Relaxed);
+        self.heavy.store(heavy, Ordering::Relaxed);
     }
 
     pub(crate) fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.heavy.load(Ordering::Relaxed)
     }
 }
 
@@ -34,7 +44,13 @@ pub(crate) struct Tiers {
     front: Option<Runtime>,
     back: Option<Runtime>,
     handles: Handles,
+    /// Of the brands that have a guest now. Each brand has as many as there are threads at the back.
+    turns: Mutex<HashMap<BrandId, Weak<Semaphore>>>,
+    turns_each: usize,
 }
+
+/// Brands whose turns are kept before those without a guest are forgotten.
+const TURNS_KEPT: usize = 1_024;
 
 /// The way to both tiers, without holding their threads.
 #[derive(Clone, Debug)]
@@ -66,7 +82,22 @@ impl Tiers {
             })
             .build()?;
         let handles = Handles { front: front.handle().clone(), back: back.handle().clone() };
-        Ok(Tiers { front: Some(front), back: Some(back), handles })
+        let (turns, turns_each) = (Mutex::default(), threads.1.max(1));
+        Ok(Tiers { front: Some(front), back: Some(back), handles, turns, turns_each })
+    }
+
+    /// The mark of a new guest, which takes turns with the others of its brand.
+    pub(crate) fn heavy(&self, brand: BrandId) -> Heavy {
+        let mut kept = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turns) = kept.get(&brand).and_then(Weak::upgrade) {
+            return Heavy { heavy: Arc::default(), turns: Some(turns) };
+        }
+        if kept.len() >= TURNS_KEPT {
+            kept.retain(|_, turns| turns.strong_count() > 0);
+        }
+        let turns = Arc::new(Semaphore::new(self.turns_each));
+        kept.insert(brand, Arc::downgrade(&turns));
+        Heavy { heavy: Arc::default(), turns: Some(turns) }
     }
 
     /// Runs a guest's future, wherever it belongs at the moment. Aborting the task drops the future.
@@ -114,10 +145,21 @@ async fn wander<T: Send + 'static>(back: Handle, heavy: Heavy, mut guest: Guest<
     }
 }
 
-/// Polls the guest as long as it belongs here: heavy ones at the back.
+/// Polls the guest as long as it belongs here: heavy ones at the back, where each poll is a turn.
 async fn stay<T>(guest: Guest<T>, heavy: &Heavy, at_back: bool) -> Stay<T> {
     let mut guest = Some(guest);
+    let turns = heavy.turns.as_ref().filter(|_| at_back);
+    let mut waiting: Option<Turn> = None;
     poll_fn(move |context| {
+        let _turn = match turns {
+            Some(turns) => {
+                let next = waiting.get_or_insert_with(|| turn(turns));
+                let Poll::Ready(turn) = next.as_mut().poll(context) else { return Poll::Pending };
+                waiting = None;
+                turn
+            }
+            None => None,
+        };
         let Some(mut here) = guest.take() else { return Poll::Pending };
         match here.as_mut().poll(context) {
             Poll::Ready(value) => Poll::Ready(Stay::Over(value)),
@@ -130,6 +172,15 @@ async fn stay<T>(guest: Guest<T>, heavy: &Heavy, at_back: bool) -> Stay<T> {
         }
     })
     .await
+}
+
+type Turn = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>;
+
+/// A turn, when it comes: those who wait are served in order.
+fn turn(turns: &Arc<Semaphore>) -> Turn {
+    // Nobody closes it; a guest would be polled all the same.
+    let next = Arc::clone(turns).acquire_owned();
+    Box::pin(async move { next.await.ok() })
 }
 
 /// A task that does not outlive who waits for it.
@@ -191,6 +242,47 @@ mod tests {
         });
         let seen = tiers.handles.front.block_on(task).unwrap();
         assert_eq!(seen, ["test-front", "test-back", "test-front"]);
+    }
+
+    /// Guests of one brand compute for ever; another brand's is polled within a few of their turns, not after all.
+    #[test]
+    fn brands_take_turns_at_the_back() {
+        let tiers = Tiers::start("test", (1, 1), false).unwrap();
+        let spins = Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let spinners: Vec<_> = (0..200)
+            .map(|_| {
+                let heavy = tiers.heavy(BrandId(1));
+                heavy.set(true);
+                let spins = Arc::clone(&spins);
+                AbortOnDrop(tiers.spawn(heavy, async move {
+                    loop {
+                        spins.fetch_add(1, Ordering::Relaxed);
+                        tokio::task::yield_now().await;
+                    }
+                }))
+            })
+            .collect();
+        while spins.load(Ordering::Relaxed) < 10_000 {
+            std::thread::yield_now();
+        }
+        let heavy = tiers.heavy(BrandId(2));
+        heavy.set(true);
+        let seen = Arc::clone(&spins);
+        let other = tiers.spawn(heavy, async move {
+            // On its way to the back it is no matter of turns.
+            while thread() != "test-back" {
+                tokio::task::yield_now().await;
+            }
+            let before = seen.load(Ordering::Relaxed);
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            seen.load(Ordering::Relaxed) - before
+        });
+        let meanwhile = tiers.handles.front.block_on(other).unwrap();
+        // Without turns it would be two hundred for each of its own.
+        assert!(meanwhile <= 100 * 20, "{meanwhile} turns of the others for 100 of its own");
+        drop(spinners);
     }
 
     #[test]

@@ -5,10 +5,10 @@
 //! and it goes with the first thing that went wrong in it (decision 0319).
 
 use crate::binding::Bound;
-use crate::engine::{Slot, Slots};
 use crate::guest::Guest;
 use crate::hook::Instance;
 use crate::metrics::WarmFigures;
+use crate::shares::{Bounds, Places, Slot};
 use core::time::Duration;
 use model::Limits;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -149,7 +149,7 @@ impl State {
 pub(crate) struct Warm {
     state: Mutex<State>,
     /// They are beside the lanes' own: those that wait never take the place of those that answer.
-    places: Slots,
+    places: Places,
     limits: Arc<Limits>,
 }
 
@@ -161,7 +161,10 @@ impl core::fmt::Debug for Warm {
 
 impl Warm {
     pub(crate) fn new(limits: &Arc<Limits>) -> Warm {
-        Warm { state: Mutex::default(), places: Slots::new(limits.warm_max), limits: Arc::clone(limits) }
+        // A brand's and a binding's shares of these are numbers of their own.
+        let all = u32::try_from(limits.warm_max).unwrap_or(u32::MAX);
+        let places = Places::new(Bounds { all, brand: all, binding: all });
+        Warm { state: Mutex::default(), places, limits: Arc::clone(limits) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -187,14 +190,14 @@ impl Warm {
                     return bound.warm.gone(why);
                 }
                 Room::Of(at) => state.idle.remove(at),
-                Room::Here => match self.places.take() {
-                    Some(place) => {
+                Room::Here => match self.places.take(bound.spec.scope.brand, bound.spec.id) {
+                    Ok(place) => {
                         let bound = Arc::clone(bound);
                         state.idle.push(Idle { kept, bound, bytes, since: Instant::now(), _place: place });
                         return self.watch(state);
                     }
-                    None if state.idle.is_empty() => break,
-                    None => state.idle.remove(0),
+                    Err(_) if state.idle.is_empty() => break,
+                    Err(_) => state.idle.remove(0),
                 },
             };
             drop(state);
@@ -235,7 +238,7 @@ impl Warm {
 
     /// How many wait.
     pub(crate) fn idle(&self) -> u64 {
-        self.places.live()
+        u64::from(self.places.live())
     }
 
     /// One binding's figures.

@@ -332,6 +332,7 @@ fn hooks(to: &mut DescriptorEncoder<'_>, host: &HostMetrics) -> fmt::Result {
             values: &[("hooks", host.hooks_live), ("apps", host.apps_live)],
         },
     )?;
+    places(to, host)?;
     gauge(to, "strowger_plugin_artifacts", "Components kept compiled", host.artifacts)?;
     gauge(to, "strowger_plugin_generation", "Generation of bindings in use", host.generation)?;
     let mut metric = to.encode_descriptor("strowger_hook_seconds", "Time of one hook", None, MetricType::Histogram)?;
@@ -388,6 +389,41 @@ fn warm(to: &mut DescriptorEncoder<'_>, host: &HostMetrics) -> fmt::Result {
             labels.push(("event".to_owned(), event.to_owned()));
             ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;
         }
+    }
+    Ok(())
+}
+
+/// The places for plugin instances and the shares of them: what there is, what is taken, who was refused one.
+fn places(to: &mut DescriptorEncoder<'_>, host: &HostMetrics) -> fmt::Result {
+    let help = "Places for plugin instances: all there are, those one brand and one binding may take, those taken";
+    let mut metric = to.encode_descriptor("strowger_plugin_places", help, None, MetricType::Gauge)?;
+    for used in &host.pools {
+        let values = [("max", used.max), ("brand_max", used.brand_max), ("binding_max", used.binding_max)];
+        for (what, count) in values.into_iter().chain([("taken", used.live)]) {
+            ConstGauge::new(i64::from(count))
+                .encode(metric.encode_family(&[("pool", used.pool.name()), ("what", what)])?)?;
+        }
+    }
+    let help = "Places for plugin instances that a brand has taken; brands without one are left out";
+    let mut metric = to.encode_descriptor("strowger_plugin_places_of_brand", help, None, MetricType::Gauge)?;
+    for used in &host.pools {
+        for (brand, count) in &used.brands {
+            let labels = [("pool", used.pool.name().to_owned()), ("brand", brand.to_string())];
+            ConstGauge::new(i64::from(*count)).encode(metric.encode_family(&labels)?)?;
+        }
+    }
+    let help = "Instances refused a place, by what was full: all places, the brand's share, the binding's share";
+    let mut metric = to.encode_descriptor("strowger_plugin_places_refused", help, None, MetricType::Counter)?;
+    for used in &host.pools {
+        let values = [("all", used.refused_all), ("brand", used.refused_brand), ("binding", used.refused_binding)];
+        for (full, count) in values {
+            ConstCounter::new(count).encode(metric.encode_family(&[("pool", used.pool.name()), ("full", full)])?)?;
+        }
+    }
+    let help = "Instances of a binding alive, over all its versions";
+    let mut metric = to.encode_descriptor("strowger_binding_instances", help, None, MetricType::Gauge)?;
+    for binding in &host.bindings {
+        ConstGauge::new(i64::from(binding.live)).encode(metric.encode_family(&labels(binding))?)?;
     }
     Ok(())
 }

@@ -63,7 +63,15 @@ pub(crate) async fn run(command: &Author) -> Result<String, Failure> {
 
 /// A host with room for one of each: nothing is run, only compiled and linked.
 fn compile(component: &[u8]) -> Result<Arc<Artifact>, Failure> {
-    let config = HostConfig { hooks_max: 1, apps_max: 1, hook_threads: 1, app_threads: 1, ..HostConfig::default() };
+    let config = HostConfig {
+        hooks_max: 1,
+        apps_max: 1,
+        waits_max: 1,
+        raters_max: 1,
+        hook_threads: 1,
+        app_threads: 1,
+        ..HostConfig::default()
+    };
     let host = Host::new(config).map_err(Failure::start)?;
     compile_on(&host, component)
 }

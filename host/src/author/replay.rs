@@ -51,6 +51,8 @@ pub(super) async fn replay(file: &Path, with: &Path, keys: Option<&Path>) -> Res
     let config = HostConfig {
         hooks_max: 1,
         apps_max: 1,
+        waits_max: 1,
+        raters_max: 1,
         hook_threads: 1,
         app_threads: 1,
         hook_cpu: CPU_MAX,

@@ -50,6 +50,8 @@ pub fn host_with(change: impl FnOnce(&mut HostConfig)) -> Host {
     let mut config = HostConfig {
         hooks_max: 32,
         apps_max: 32,
+        brand_share_percent: 100,
+        binding_share_percent: 100,
         hook_threads: 1,
         app_threads: 1,
         // Test machines are shared: a guest on spare CPU would wait for whatever else runs there.

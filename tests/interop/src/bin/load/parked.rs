@@ -12,7 +12,7 @@ const STEPS: [usize; 2] = [1_000, 5_000];
 /// `parked`.
 pub(crate) fn run() -> Report {
     let mut report = Report::default();
-    let more = "[limits]\nmedia_timeout_s = 3600\n[plugins]\napps_max = 6000\n";
+    let more = "[limits]\nmedia_timeout_s = 3600\n[plugins]\napps_max = 6000\nbrand_share_percent = 100\nbinding_share_percent = 100\n";
     let mut world = World::new(5_001, more);
     let tenant = world.tenant("park", "anchor");
     let ua = Ua::new(world.switch.sip());
