@@ -171,6 +171,11 @@ pub(crate) enum Plugin {
         /// The binding's name, or its number
         binding: String,
     },
+    /// Show how a binding does: live, or tripped and since when, and how many instances there are
+    State {
+        /// The binding's name, or its number
+        binding: String,
+    },
     /// Try out another version beside the bound one: as a shadow, or as a canary
     Try {
         /// The binding's name, or its number

@@ -105,6 +105,10 @@ impl Switch for Handle {
         })
     }
 
+    fn binding(&self, binding: BindingId) -> Option<shell::BindingState> {
+        self.plugins().state_of(binding)
+    }
+
     fn record_plugin(&self, binding: BindingId, sample: shell::Sample) -> Result<(), shell::RecordRefusal> {
         self.plugins().record(binding, sample)
     }

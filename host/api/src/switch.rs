@@ -113,6 +113,8 @@ pub trait Switch: Send + Sync + 'static {
     fn quote(&self, priced: Priced) -> Asked<'_, Result<Charge, String>>;
     /// How a binding's version on trial does; `None` where there is none.
     fn trial(&self, binding: BindingId) -> Option<Trial>;
+    /// How a binding does now; `None` where the switch does not run it.
+    fn binding(&self, binding: BindingId) -> Option<shell::BindingState>;
     /// Begins to record what a binding's plugin is asked and told.
     ///
     /// # Errors

@@ -5,10 +5,11 @@
 
 mod common;
 
-use api::Api;
+use api::{Api, rfc3339};
 use axum::http::StatusCode;
 use bundle::{Bundle, COMPONENT, MANIFEST, SCHEMA, SecretKey};
 use common::{Answer, ROUTER, World, call_id};
+use model::{BindingId, Instant};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -164,6 +165,34 @@ async fn a_version_is_tried_out_beside_the_bound_one() {
     world.must("PUT", &path, json!({"plugin": old})).await;
     let ended = world.must("DELETE", &path, Value::Null).await;
     assert_eq!(ended["trial_plugin_id"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_binding_says_whether_its_plugin_rests_and_its_tag_stays() {
+    let world = World::new().await;
+    let furniture = world.furnish().await;
+    let own = format!("/api/v1/bindings/{}", furniture.binding);
+    let path = format!("{own}/state");
+    let absent = json!({"state": "absent", "tripped_since": null, "next_probe_at": null, "instances": null,
+        "instances_max": null});
+    assert_eq!(world.must("GET", &path, Value::Null).await, absent);
+    let before = world.ask(Some(&world.platform), "GET", &own, &Value::Null).await;
+    let binding = BindingId(furniture.binding);
+    let does = |tripped| shell::BindingState { instances: 2, instances_max: 51, tripped };
+    world.switch.bindings.lock().unwrap().insert(binding, does(None));
+    let live = world.must("GET", &path, Value::Null).await;
+    assert_eq!((&live["state"], &live["instances"], &live["instances_max"]), (&json!("live"), &json!(2), &json!(51)));
+    let seconds = core::time::Duration::from_secs;
+    let tripped = shell::Tripped { since: seconds(15), probe_in: seconds(5) };
+    world.switch.bindings.lock().unwrap().insert(binding, does(Some(tripped)));
+    let rests = world.must("GET", &path, Value::Null).await;
+    let times = (&rests["tripped_since"], &rests["next_probe_at"]);
+    let at =
+        [-15, 5].map(|s: i64| rfc3339(Instant::from_unix_nanos((1_795_326_480 + s).unsigned_abs() * 1_000_000_000)));
+    assert_eq!((&rests["state"], times), (&json!("tripped"), (&json!(at[0]), &json!(at[1]))));
+    // What it does is no part of what it is: whoever changes it by its tag is not refused for a call that came.
+    let after = world.ask(Some(&world.platform), "GET", &own, &Value::Null).await;
+    assert_eq!(before.text, after.text);
 }
 
 #[tokio::test]

@@ -17,6 +17,15 @@ const REST_MAX: Duration = Duration::from_secs(300);
 /// A probe that never reported is forgotten after this.
 const PROBE_MAX: Duration = Duration::from_secs(5);
 
+/// A binding that rests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tripped {
+    /// How long ago it began to, over all probes that failed.
+    pub since: Duration,
+    /// When its next question is a probe; zero = the next one is, or is under way.
+    pub probe_in: Duration,
+}
+
 /// Closed, open, or open with one probe on its way.
 ///
 /// # Invariants
@@ -28,6 +37,8 @@ struct State {
     second: u64,
     rest: Duration,
     open_until: Option<Instant>,
+    /// Over all rests until it closes.
+    open_since: Option<Instant>,
     probe_since: Option<Instant>,
 }
 
@@ -46,6 +57,7 @@ impl Breaker {
             second: 0,
             rest: REST_MIN,
             open_until: None,
+            open_since: None,
             probe_since: None,
         };
         Breaker { origin: now, state: Mutex::new(state) }
@@ -89,8 +101,16 @@ impl Breaker {
         let open = failed && (s.streak >= STREAK || (all >= WINDOW_MIN && bad * 100 >= all * SHARE_PERCENT));
         if open {
             s.open_until = Some(now + s.rest);
+            s.open_since = Some(now);
         }
         open
+    }
+
+    /// How it rests at this moment; `None` while it is closed.
+    pub(crate) fn rests(&self, now: Instant) -> Option<Tripped> {
+        let s = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, until) = s.open_since.zip(s.open_until)?;
+        Some(Tripped { since: now.saturating_duration_since(since), probe_in: until.saturating_duration_since(now) })
     }
 
     /// Whether it is open.
@@ -102,6 +122,7 @@ impl Breaker {
 impl State {
     fn close(&mut self) {
         self.open_until = None;
+        self.open_since = None;
         self.rest = REST_MIN;
         self.streak = 0;
         self.window = [(0, 0); WINDOW_S];
@@ -141,15 +162,21 @@ mod tests {
     fn a_failed_probe_doubles_the_rest_up_to_a_bound() {
         let mut t = Instant::now();
         let b = Breaker::new(t);
+        assert_eq!(b.rests(t), None);
         assert_eq!((0..5).filter(|_| b.report(true, t)).count(), 1);
-        let mut rest = REST_MIN;
+        let (opened, mut rest) = (t, REST_MIN);
         for _ in 0..10 {
+            assert_eq!(b.rests(t + MS), Some(Tripped { since: t + MS - opened, probe_in: rest - MS }));
             t += rest;
             assert!(!b.admits(t - MS) && b.admits(t));
+            assert_eq!(b.rests(t + MS).map(|seen| seen.probe_in), Some(Duration::ZERO), "the probe is under way");
             b.report(true, t);
             rest = (rest * 2).min(REST_MAX);
         }
         assert_eq!(rest, REST_MAX);
+        assert!(b.admits(t + rest));
+        b.report(false, t + rest);
+        assert_eq!(b.rests(t + rest), None, "it is well again");
     }
 
     #[test]

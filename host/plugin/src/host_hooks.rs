@@ -7,7 +7,7 @@ use crate::events;
 use crate::filter::{self, AskFilter};
 use crate::rater::{AskRater, Quote};
 use crate::register::AskRegister;
-use crate::{LiveEvents, Point, RecordRefusal, RecordingState, Sample};
+use crate::{BindingState, LiveEvents, Point, RecordRefusal, RecordingState, Sample};
 use model::{
     BindingId, BrandId, Charge, CompanyId, Directory, FilterAnswer, FilterMessage, FilterVerdict, Filters, GRANT_MAX_S,
     Hooks, RateAnswer, RateQuestion, RateVerdict, RaterPolicy, RegisterAnswer, RegisterAttempt, RegisterVerdict, Told,
@@ -185,14 +185,14 @@ impl Host {
         self.0.shared.recorder.forget(binding)
     }
 
-    /// How many instances of a binding are alive, over all its versions, and how many may be; `None` where it is not
-    /// bound now.
+    /// How a binding does now; `None` where it is not bound.
     #[must_use]
-    pub fn places_of(&self, binding: BindingId) -> Option<(u32, u32)> {
+    pub fn state_of(&self, binding: BindingId) -> Option<BindingState> {
         let generation = self.0.generation.load();
         let bound = generation.all.iter().find(|bound| bound.spec.id == binding)?;
         let places = self.0.shared.places(bound.spec.point);
-        Some((places.of_binding(binding), places.bounds().binding))
+        let (instances, instances_max) = (places.of_binding(binding), places.bounds().binding);
+        Some(BindingState { instances, instances_max, tripped: bound.breaker.rests(Instant::now()) })
     }
 
     /// What plugins keep.

@@ -45,6 +45,7 @@ mod wire;
 
 pub use artifact::{Artifact, Digest, Point};
 pub use binding::{BindingSpec, Scope};
+pub use breaker::Tripped;
 pub use bundle::{Grants, Reuse};
 pub use capability::{
     GuestClock, HttpAnswer, HttpAsked, HttpClients, HttpScript, Ledger, LedgerTold, PrefixTables, Secret, is_public,
@@ -54,7 +55,7 @@ pub use error::{ArtifactError, BindError, HostError};
 pub use host::{AppMessage, Host};
 pub use live::{LiveEvents, Since};
 pub use mailbox::{BoxAnswer, Mailboxes};
-pub use metrics::{BindingMetrics, EventFigures, GuestSeries, HostMetrics, TrialFigures, WarmFigures};
+pub use metrics::{BindingMetrics, BindingState, EventFigures, GuestSeries, HostMetrics, TrialFigures, WarmFigures};
 pub use rater::Quote;
 pub use recorder::{RECORDINGS_MAX, RecordRefusal, Recording, RecordingError, RecordingState, Sample, TAKES_MAX};
 pub use replay::Replayed;

@@ -1,7 +1,18 @@
 //! Counters of the host, read by the shell for `/metrics`.
 
-use crate::{Digest, Point, PoolUse};
+use crate::{Digest, Point, PoolUse, Tripped};
 use model::BindingId;
+
+/// How a binding does now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BindingState {
+    /// Instances of it alive now, over all its versions.
+    pub instances: u32,
+    /// Instances of it that may be alive now.
+    pub instances_max: u32,
+    /// Its breaker is open: its plugin kept failing and is asked by its probes only.
+    pub tripped: Option<Tripped>,
+}
 
 /// A snapshot of every counter.
 #[derive(Clone, PartialEq, Debug, Default)]

@@ -52,6 +52,7 @@ pub use net::{
     TlsConfig,
 };
 pub use plugin::Quote;
+pub use plugin::{BindingState, Tripped};
 pub use plugin::{LiveEvents, Since};
 pub use plugin::{RecordRefusal, RecordingState, Sample, TAKES_MAX};
 pub use proofs::IdentitySettings;

@@ -17,6 +17,11 @@ pub(super) async fn run(remote: &Remote, command: &Plugin) -> Result<String, Fai
         }
         Plugin::Bind(wanted) => bind(remote, wanted).await,
         Plugin::Rollback { binding } => rollback(remote, binding).await,
+        Plugin::State { binding } => {
+            let path = format!("/bindings/{}/state", binding_id(remote, binding).await?);
+            let state = remote.get(&path, &[]).await?;
+            Ok(if remote.json { json(&state) } else { how_it_does(binding, &state) })
+        }
         Plugin::Grant { plugin, grants } => grant(remote, plugin, grants).await,
         Plugin::Try { binding, end: true, .. } => {
             let path = format!("/bindings/{}/trial", binding_id(remote, binding).await?);
@@ -243,6 +248,21 @@ async fn secret(remote: &Remote, binding: &str, name: Option<&str>, remove: bool
     })
 }
 
+/// A binding's state in words.
+fn how_it_does(binding: &str, state: &Value) -> String {
+    let said = |field| text(state, field);
+    let first = match state["state"].as_str() {
+        Some("absent") => return format!("{binding} is not live: the switch's log says why.\n"),
+        Some("tripped") => format!(
+            "{binding} is tripped since {}: its plugin kept failing. It is asked again from {} on.",
+            said("tripped_since"),
+            said("next_probe_at")
+        ),
+        _ => format!("{binding} is {}.", said("state")),
+    };
+    format!("{first}\n{} of {} instances.\n", said("instances"), said("instances_max"))
+}
+
 /// The number of the binding of that name or number.
 async fn binding_id(remote: &Remote, wanted: &str) -> Result<String, Failure> {
     let bindings = remote.list("/bindings", &[], usize::MAX).await?;
@@ -283,4 +303,22 @@ pub(super) fn read_json(what: &str, given: &str) -> Result<Value, Failure> {
         None => given.to_owned(),
     };
     serde_json::from_str(&text).map_err(|e| Failure::start(format!("the {what} is not JSON: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bindings_state_is_said_in_words() {
+        let live = json!({ "state": "live", "tripped_since": null, "next_probe_at": null, "instances": 2, "instances_max": 51 });
+        assert_eq!(how_it_does("voicemail", &live), "voicemail is live.\n2 of 51 instances.\n");
+        let rests = json!({ "state": "tripped", "tripped_since": "2026-11-23T08:00:00.000Z",
+            "next_probe_at": "2026-11-23T08:05:00.000Z", "instances": 0, "instances_max": 51 });
+        let said = how_it_does("lcr", &rests);
+        assert!(said.starts_with("lcr is tripped since 2026-11-23T08:00:00.000Z"), "{said}");
+        assert!(said.contains("from 2026-11-23T08:05:00.000Z on.\n0 of 51 instances.\n"), "{said}");
+        let absent = json!({ "state": "absent", "instances": null, "instances_max": null });
+        assert_eq!(how_it_does("lcr", &absent), "lcr is not live: the switch's log says why.\n");
+    }
 }

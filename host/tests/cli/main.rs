@@ -50,6 +50,8 @@ fn a_plugin_is_rebound_and_rolled_back() {
     assert!(bound.contains("attendant"), "{bound}");
     assert!(demo.client(&["plugin", "list"]).contains(r#"{"digits":{"1":"1003"}}"#));
     demo.client(&["plugin", "rollback", "attendant"]);
+    let state = demo.client(&["plugin", "state", "attendant"]);
+    assert!(state.starts_with("attendant is live.\n0 of "), "{state}");
     assert!(!demo.client(&["plugin", "list"]).contains(r#"{"digits":{"1":"1003"}}"#));
     let nonsense = dir.path().join("nonsense.wasm");
     std::fs::write(&nonsense, b"no component").unwrap();

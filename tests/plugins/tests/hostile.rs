@@ -120,8 +120,14 @@ async fn a_plugin_that_keeps_failing_rests_and_a_new_version_of_it_does_not() {
     assert_eq!((answer.hooks[0].outcome.as_str(), answer.failed), ("tripped", true));
     let metrics = &host.metrics().bindings[0];
     assert_eq!((metrics.calls, metrics.traps, metrics.tripped, metrics.open), (5, 5, 1, true));
+    let tripped = |host: &Host| host.state_of(model::BindingId(1)).expect("bound").tripped;
+    let rests = tripped(&host).expect("it rests");
+    let first_rest = Duration::from_secs(5);
+    assert!(rests.probe_in <= first_rest && rests.since + rests.probe_in >= first_rest, "{rests:?}");
+    assert_eq!(host.state_of(model::BindingId(2)), None, "nobody is bound by that number");
     host.set_bindings(vec![deed(&host, 1, "r", "refuse")]).expect("bound");
     assert_eq!(refused(&ask(&host, "7").await.decision), Some("r"));
+    assert_eq!(tripped(&host), None);
 }
 
 #[tokio::test]

@@ -64,6 +64,12 @@ fn pool(host: &Host, pool: Pool) -> PoolUse {
     host.metrics().pools.into_iter().find(|used| used.pool == pool).expect("every pool")
 }
 
+/// How many instances of a binding are alive, and how many may be.
+fn places_of(host: &Host, binding: i64) -> (u32, u32) {
+    let state = host.state_of(model::BindingId(binding)).expect("bound");
+    (state.instances, state.instances_max)
+}
+
 /// The greedy brand's bindings and the honest one's.
 fn bindings(host: &Host) -> Vec<BindingSpec> {
     let hostile = host.compile(HOSTILE).expect("compiles");
@@ -123,7 +129,7 @@ async fn a_brand_that_fills_its_shares_leaves_the_others_answered() {
     for _ in 0..50 {
         beeps.expect(|verb| matches!(verb, AppVerb::Play(..)), Ok(AppReply::Played(None))).await;
     }
-    assert_eq!(host.places_of(model::BindingId(12)), Some((1, 3)));
+    assert_eq!(places_of(&host, 12), (1, 3));
     assert_eq!(pool(&host, Pool::Hooks).live, 3, "and the greedy one computes on");
 
     for task in &busy {
@@ -146,13 +152,13 @@ async fn a_brand_that_is_alone_has_every_place_until_another_comes() {
     assert_eq!(app(&host, GREEDY, "stays").ended().await, Err(AppFailure::Saturated));
     let apps = pool(&host, Pool::Apps);
     assert_eq!((apps.live, apps.brand_max, apps.binding_max, apps.refused_all), (8, 8, 8, 1));
-    assert_eq!(host.places_of(model::BindingId(3)), Some((8, 8)));
+    assert_eq!(places_of(&host, 3), (8, 8));
 
     // Another brand's app is bound: the first keeps its calls, and whatever one of them gives back is not for its next.
     host.set_bindings(bindings(&host)).expect("bound");
     let apps = pool(&host, Pool::Apps);
     assert_eq!((apps.live, apps.brand_max, apps.binding_max), (8, 4, 3));
-    assert_eq!(host.places_of(model::BindingId(3)), Some((8, 3)));
+    assert_eq!(places_of(&host, 3), (8, 3));
     host.app_stop(parked.pop().expect("parked").app);
     until(|| pool(&host, Pool::Apps).live == 7).await;
     assert_eq!(app(&host, GREEDY, "stays").ended().await, Err(AppFailure::Saturated));

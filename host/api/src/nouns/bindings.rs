@@ -4,11 +4,11 @@
 use super::{Listed, Many, Paging, plugins};
 use crate::extract::{Body, Id, Params};
 use crate::problem::{Problem, Refusals};
-use crate::{Api, auth::Caller};
+use crate::{Api, auth::Caller, stamp::rfc3339};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use model::{AccountId, BindingId, BrandId, CompanyId, PluginId};
+use model::{AccountId, BindingId, BrandId, CompanyId, Instant, PluginId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +47,41 @@ pub(crate) struct Binding {
     trial_plugin_id: Option<i64>,
     /// How many of a hundred calls it answers; 0 is a shadow.
     trial_percent: Option<u8>,
+}
+
+/// How a binding does now, on this switch.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BindingState {
+    /// `live`; `tripped`: its plugin kept failing and rests, so that its failure policy answers; or `absent`: the switch does
+    /// not run it, and its log says why.
+    state: &'static str,
+    /// Since when it is tripped; null else.
+    tripped_since: Option<String>,
+    /// From when on its next question is a probe, which closes the breaker if it is answered; null unless it is tripped.
+    next_probe_at: Option<String>,
+    /// Instances of it that are alive, over all its versions; null where it is absent.
+    instances: Option<u32>,
+    /// How many may be: its share of the places there are, or all where nothing else is bound at such points. One more is
+    /// answered by the failure policy at once.
+    instances_max: Option<u32>,
+}
+
+impl BindingState {
+    fn seen(found: Option<shell::BindingState>, now: Instant) -> BindingState {
+        let tripped = found.and_then(|found| found.tripped);
+        let state = match (found, tripped) {
+            (None, _) => "absent",
+            (Some(_), None) => "live",
+            (Some(_), Some(_)) => "tripped",
+        };
+        BindingState {
+            state,
+            tripped_since: tripped.map(|tripped| rfc3339(now - tripped.since)),
+            next_probe_at: tripped.map(|tripped| rfc3339(now + tripped.probe_in)),
+            instances: found.map(|found| found.instances),
+            instances_max: found.map(|found| found.instances_max),
+        }
+    }
 }
 
 /// A version to try out.
@@ -171,6 +206,14 @@ async fn list(State(api): State<Api>, caller: Caller, Params(paging): Params<Pag
 async fn show(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json<Binding>, Problem> {
     let row = api.db.plugin_bindings().get(&caller.ctx, BindingId(id)).await?;
     one(&api, &caller, row).await
+}
+
+/// Shows how a binding does: whether its plugin is asked or rests after failures, and how many instances of it there are.
+#[utoipa::path(get, path = "/bindings/{id}/state", tag = "bindings", params(("id" = i64, Path)),
+    responses((status = 200, body = BindingState), Refusals))]
+async fn show_state(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json<BindingState>, Problem> {
+    let row = api.db.plugin_bindings().get(&caller.ctx, BindingId(id)).await?;
+    Ok(Json(BindingState::seen(api.switch.binding(row.id), api.switch.now())))
 }
 
 type Whom = (BrandId, Option<CompanyId>, Option<AccountId>);
@@ -376,6 +419,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(list, bind))
         .routes(routes!(show, unbind))
+        .routes(routes!(show_state))
         .routes(routes!(rollback))
         .routes(routes!(show_trial, try_out, end_trial))
         .routes(routes!(secrets, set_secrets))

@@ -45,6 +45,8 @@ pub(crate) struct FakeSwitch {
     pub(crate) held: tokio::sync::Mutex<()>,
     /// Told of everything that waits for that.
     pub(crate) waits: tokio::sync::Notify,
+    /// How bindings do; the others it does not run.
+    pub(crate) bindings: Mutex<std::collections::BTreeMap<BindingId, shell::BindingState>>,
     pub(crate) draining: AtomicBool,
     /// How far its clock was put on, in seconds.
     pub(crate) ahead: AtomicU64,
@@ -153,6 +155,9 @@ impl Switch for FakeSwitch {
     }
     fn trial(&self, _: BindingId) -> Option<Trial> {
         Some(Trial { calls: 7, same: 6, different: 1, differences: vec!["x".to_owned()], ..Trial::default() })
+    }
+    fn binding(&self, binding: BindingId) -> Option<shell::BindingState> {
+        self.bindings.lock().unwrap().get(&binding).copied()
     }
     fn record_plugin(&self, _: BindingId, sample: shell::Sample) -> Result<(), shell::RecordRefusal> {
         if sample.wanted < 1_000 { Ok(()) } else { Err(shell::RecordRefusal::TooMany) }
