@@ -172,6 +172,8 @@ pub struct Limits {
     pub warm_max: usize,
     /// Most bytes of linear memory that one binding's idle instances hold; an instance beyond goes.
     pub warm_bytes_per_binding_max: usize,
+    /// Most bytes of linear memory that all idle instances of a process hold; past it the one that has waited longest goes.
+    pub warm_bytes_max: usize,
     /// An instance that was asked nothing for so long goes, in milliseconds.
     pub warm_idle_ms: u32,
     /// Most questions of one instance; then it goes.
@@ -265,6 +267,7 @@ impl Default for Limits {
             warm_per_brand_max: 16,
             warm_max: 64,
             warm_bytes_per_binding_max: 64 << 20,
+            warm_bytes_max: 1 << 30,
             warm_idle_ms: 60_000,
             warm_questions_max: 10_000,
             mailboxes_max: 200_000,

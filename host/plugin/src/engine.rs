@@ -54,14 +54,18 @@ impl Lane {
 /// Linear memories of one component: Rust and Python ones have one, JavaScript ones three.
 pub(crate) const MEMORIES_PER_COMPONENT: u32 = 3;
 
+/// Core instances of one component, at most.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
+
 fn engine_config(shape: LaneShape, config: &HostConfig) -> Config {
     // Those that wait for a question have places of their own, beside those that answer one.
     let n = shape.instances.saturating_add(u32::try_from(config.limits.warm_max).unwrap_or(u32::MAX));
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(n)
-        // A Rust component is three core instances and two tables, a Python one 38 and 2.
-        .total_core_instances(n.saturating_mul(8).max(64))
-        .max_core_instances_per_component(64)
+        // A Rust component is three core instances and two tables, a Python one 38 and 2. Core instances are only counted:
+        // however many a component is made of, it is never they that are all taken.
+        .total_core_instances(n.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
         .total_memories(n.saturating_mul(MEMORIES_PER_COMPONENT))
         .max_memories_per_component(MEMORIES_PER_COMPONENT)
         .total_tables(n.saturating_mul(3).max(64))

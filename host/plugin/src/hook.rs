@@ -238,9 +238,13 @@ impl Invocation<'_> {
         let gone = match failure {
             Some(Failure::Timeout { .. }) => Some(Gone::Timeout),
             Some(Failure::Invalid(_)) => Some(Gone::Invalid),
-            Some(Failure::Trapped(_) | Failure::Saturated | Failure::Tripped) => Some(Gone::Trap),
+            Some(Failure::Trapped(_)) => Some(Gone::Trap),
+            // There was no room to make it.
+            Some(Failure::Saturated | Failure::Tripped) => Some(Gone::Full),
             None if kept.store.data().over_quota() => Some(Gone::Quota),
             None if kept.questions >= self.shared.limits.warm_questions_max => Some(Gone::Questions),
+            // A guest that leaks goes before a question meets the limit, where it would trap.
+            None if kept.store.data().bytes() > self.shared.config.memory_bytes_max / 4 * 3 => Some(Gone::Memory),
             None => None,
         };
         if let Some(why) = gone {

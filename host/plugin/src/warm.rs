@@ -12,9 +12,12 @@ use crate::shares::{Bounds, Places, Slot};
 use core::time::Duration;
 use model::Limits;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::Instant;
 use wasmtime::Store;
+
+/// How often a list that somebody else holds is looked at before one does without: some microseconds.
+const LOOKS: u32 = 200;
 
 /// Why an instance of a warm binding went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,16 +38,18 @@ pub(crate) enum Gone {
     Idle,
     /// `warm_per_binding_max` wait already.
     Full,
-    /// It would take its binding beyond `warm_bytes_per_binding_max`.
+    /// It would take its binding beyond `warm_bytes_per_binding_max`, or itself holds three quarters of what it may.
     Memory,
     /// It had waited longest of its brand's, or of all, and another took its place.
     Evicted,
+    /// Somebody else held the list of those that wait.
+    Contended,
     /// Its binding was replaced or taken away.
     Retired,
 }
 
 impl Gone {
-    const ALL: [(Gone, &'static str); 11] = [
+    const ALL: [(Gone, &'static str); 12] = [
         (Gone::Trap, "trap"),
         (Gone::Timeout, "timeout"),
         (Gone::Cancelled, "cancelled"),
@@ -55,6 +60,7 @@ impl Gone {
         (Gone::Full, "full"),
         (Gone::Memory, "memory"),
         (Gone::Evicted, "evicted"),
+        (Gone::Contended, "contended"),
         (Gone::Retired, "retired"),
     ];
 }
@@ -141,6 +147,9 @@ impl State {
         if self.idle.iter().filter(|idle| of_brand(idle)).count() >= limits.warm_per_brand_max {
             return self.idle.iter().position(of_brand).map_or(Room::Here, Room::Of);
         }
+        if self.idle.iter().map(|idle| idle.bytes).sum::<usize>().saturating_add(bytes) > limits.warm_bytes_max {
+            return if self.idle.is_empty() { Room::None(Gone::Memory) } else { Room::Of(0) };
+        }
         Room::Here
     }
 }
@@ -171,9 +180,22 @@ impl Warm {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The list, unless somebody keeps it longer than a look takes. A thread that only gets spare CPU may have been stopped
+    /// with the list in its hands; no question waits for that one.
+    fn try_lock(&self) -> Option<MutexGuard<'_, State>> {
+        for _ in 0..LOOKS {
+            match self.state.try_lock() {
+                Ok(state) => return Some(state),
+                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => core::hint::spin_loop(),
+            }
+        }
+        None
+    }
+
     /// The one of this binding that came last: its memory is in the caches.
     pub(crate) fn take(&self, bound: &Arc<Bound>) -> Option<Box<Kept>> {
-        let mut state = self.lock();
+        let mut state = self.try_lock()?;
         let at = state.idle.iter().rposition(|idle| Arc::ptr_eq(&idle.bound, bound))?;
         Some(state.idle.remove(at).kept)
     }
@@ -181,9 +203,9 @@ impl Warm {
     /// Lets one wait, in place of another where there is no room, or drops it. It has been put to rest.
     pub(crate) fn keep(self: &Arc<Self>, bound: &Arc<Bound>, kept: Box<Kept>) {
         let bytes = kept.store.data().bytes();
-        // One of the brand and one of all may have to go first.
-        for _ in 0..3 {
-            let mut state = self.lock();
+        // As many as it takes have to go first.
+        for _ in 0..=self.limits.warm_max {
+            let Some(mut state) = self.try_lock() else { return bound.warm.gone(Gone::Contended) };
             let evicted = match state.room(bound, bytes, &self.limits) {
                 Room::None(why) => {
                     drop(state);

@@ -173,13 +173,13 @@ async fn memory_that_leaks_from_question_to_question_ends_with_the_instance() {
     let mut highest = 0;
     for _ in 0..40 {
         let answer = ask(&host, "leak").await;
-        let trapped = answer.hooks[0].outcome.starts_with("trap");
-        assert!(trapped || answer.decision.is_some(), "{answer:?}");
+        assert!(answer.decision.is_some(), "no question pays for those before it: {answer:?}");
         highest = highest.max(figures(&host, 0).idle_bytes);
     }
-    assert!((8 << 20..=32 << 20).contains(&highest), "{highest}");
+    assert!((8 << 20..=24 << 20).contains(&highest), "{highest}");
     let figures = figures(&host, 0);
     assert!(figures.made >= 4 && figures.idle <= 1, "{figures:?}");
+    assert!(gone(&host, 0).iter().all(|(why, _)| *why == "memory"), "{:?}", gone(&host, 0));
     until(|| host.live_instances().iter().all(|(_, n)| *n <= 1)).await;
 }
 
@@ -218,10 +218,14 @@ async fn many_at_once_are_made_and_only_so_many_stay() {
     for answer in asked {
         assert_eq!(said(answer.await.expect("joined")), ("1".to_owned(), false), "each in an instance of its own");
     }
+    // One that ends while another keeps the list may go for that.
     let figures = figures(&host, 0);
-    assert_eq!((figures.made, figures.idle), (5, 2), "{figures:?}");
-    assert_eq!(gone(&host, 0), [("full", 3)]);
-    until(|| host.live_instances().iter().all(|(_, n)| *n == 2)).await;
+    let went = gone(&host, 0);
+    assert!(went.iter().all(|(why, _)| ["full", "contended"].contains(why)), "{went:?}");
+    assert_eq!(figures.made, 5, "{figures:?}");
+    assert_eq!(figures.idle + went.iter().map(|(_, n)| n).sum::<u64>(), 5, "{figures:?}");
+    assert!((1..=2).contains(&figures.idle), "{figures:?}");
+    until(|| host.live_instances().iter().all(|(_, n)| *n as u64 == figures.idle)).await;
 }
 
 #[tokio::test]
@@ -277,6 +281,16 @@ async fn the_one_that_has_waited_longest_makes_room_within_its_brand_first() {
     ask_brand(&host, 2).await;
     ask_brand(&host, 1).await;
     assert_eq!(idle(&host), [1, 0, 1], "of its brand, although another brand's waits longer");
+    let host = self::host(|_| {});
+    host.set_bindings(brands(&host, [1, 2, 3])).expect("bound");
+    ask_brand(&host, 1).await;
+    let one = usize::try_from(figures(&host, 0).idle_bytes).expect("small");
+    let host = self::host(|c| c.limits.warm_bytes_max = 2 * one);
+    host.set_bindings(brands(&host, [1, 2, 3])).expect("bound");
+    for brand in [1, 2, 3] {
+        ask_brand(&host, brand).await;
+    }
+    assert_eq!(idle(&host), [0, 1, 1], "of all, where they hold too much together");
 }
 
 #[tokio::test]

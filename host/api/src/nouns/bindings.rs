@@ -294,10 +294,8 @@ async fn bind(State(api): State<Api>, caller: Caller, Body(body): Body<Bind>) ->
     };
     let mandatory = body.mandatory.or(old.as_ref().map(|o| o.mandatory)).unwrap_or(false);
     let new = NewBinding { brand, company, account, name: body.name, point, priority, plugin: plugin.id, config };
-    let mut row = api.db.plugin_bindings().bind(&caller.ctx, new).await?;
-    if (&row.granted, row.mandatory) != (&granted, mandatory) {
-        row = api.db.plugin_bindings().allow(&caller.ctx, row.id, granted.as_deref(), mandatory).await?;
-    }
+    let allowed = Some((granted.as_deref(), mandatory));
+    let row = api.db.plugin_bindings().bind_and_allow(&caller.ctx, new, allowed).await?;
     api.live().await?;
     one(&api, &caller, row).await
 }

@@ -178,6 +178,20 @@ impl Bindings<'_> {
     /// # Errors
     /// Brand, company or plugin is not in scope; the name is bound to another point; a value breaks a rule.
     pub async fn bind(&self, ctx: &OpContext, new: NewBinding) -> Result<Binding, StoreError> {
+        self.bind_and_allow(ctx, new, None).await
+    }
+
+    /// As [`Bindings::bind`], with what its scope allows it and whether a failure of it refuses: nothing of it is ever
+    /// live without the rest.
+    ///
+    /// # Errors
+    /// As [`Bindings::bind`] and [`Bindings::allow`].
+    pub async fn bind_and_allow(
+        &self,
+        ctx: &OpContext,
+        new: NewBinding,
+        allowed: Option<(Option<&str>, bool)>,
+    ) -> Result<Binding, StoreError> {
         check::name("binding name", &new.name)?;
         check::name("plugin point", &new.point)?;
         check::json("plugin configuration", &new.config)?;
@@ -192,11 +206,20 @@ impl Bindings<'_> {
                 return Err(StoreError::Invalid { what: "binding", why: "an account has a company".into() });
             }
         };
-        match self.0.write_one::<BindingRow>(statement, &args).await {
-            Ok(row) => row.try_into(),
-            Err(StoreError::NotFound { .. }) => Err(self.why_not_bound(ctx, &new).await?),
-            Err(other) => Err(other),
+        if let Some((Some(granted), _)) = allowed {
+            check::json("grants", granted)?;
         }
+        let mut tx = self.0.begin().await?;
+        let Some(mut row) = tx.one::<BindingRow>(statement, &args).await? else {
+            drop(tx);
+            return Err(self.why_not_bound(ctx, &new).await?);
+        };
+        if let Some((granted, mandatory)) = allowed {
+            let missing = StoreError::NotFound { what: ALLOW.what };
+            row = tx.one::<BindingRow>(ALLOW, args![ctx, row.id, granted, mandatory]).await?.ok_or(missing)?;
+        }
+        self.0.commit(tx).await?;
+        row.try_into()
     }
 
     /// Notes what a binding's scope allows it, and whether a failure of it refuses. Stays over versions and rollbacks.
