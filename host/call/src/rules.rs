@@ -16,10 +16,10 @@ use crate::routes::{Gathering, Grouped};
 use crate::step::Step;
 use crate::target::{self, Branch};
 use model::{
-    Account, AccountId, Cause, CauseInfo, Company, CompanyKind, DdiChoice, Decision, Endpoint, ForwardWhen, RingPlan,
-    Target, Way,
+    Account, AccountId, Cause, CauseInfo, Company, CompanyKind, Ddi, DdiChoice, Decision, Endpoint, ForwardWhen, Local,
+    RingPlan, Target, Way,
 };
-use policy::{Dialled, Direction, Filtered, Origin};
+use policy::{Coming, Dialled, Direction, Filtered, Origin};
 use std::sync::Arc;
 
 /// Who pays for what goes outside.
@@ -38,6 +38,8 @@ pub(crate) struct Course {
     emergency: bool,
     /// Who pays, where that is not the caller.
     payer: Option<Payer>,
+    /// The company's number that was called from outside.
+    ddi: Option<String>,
     /// The number to show outside that the caller has chosen by what it dialled before the number.
     choice: Option<DdiChoice>,
     /// The hunt group whose plan runs.
@@ -125,6 +127,7 @@ impl Step<'_, '_> {
             self.bypass_filters();
             return self.obey(Decision::Connect(plan));
         }
+        self.call.course.ddi = self.number_called().map(|ddi| ddi.e164.clone());
         match self.filtered() {
             Some((word, way)) => {
                 self.merge_attrs(vec![("filter".to_owned(), word.to_owned())]);
@@ -148,14 +151,18 @@ impl Step<'_, '_> {
         policy::emergency(rules, &self.call.info.callee.user).map(policy::emergency_plan)
     }
 
+    /// The company's number that a call from outside is for.
+    fn number_called(&self) -> Option<&Arc<Ddi>> {
+        let from_outside = self.call.info.account.is_none();
+        let info = &self.call.info;
+        self.floors.directory.ddi(&info.callee.user).filter(|ddi| ddi.company == info.company && from_outside)
+    }
+
     /// Where the number's filter sends a call from outside; `None` = where the number leads.
     fn filtered(&self) -> Option<(&'static str, Way)> {
-        let from_outside = self.call.info.account.is_none();
-        let directory = self.floors.directory;
-        let company = self.own_company()?;
-        let ddi = directory.ddi(&self.call.info.callee.user).filter(|ddi| ddi.company == company.id && from_outside)?;
-        let filter = directory.call_filter(company.id, ddi.call_filter.as_ref()?)?;
-        let now = policy::local(company.rules.time_zone.as_deref(), self.now());
+        let (directory, company) = (self.floors.directory, self.own_company()?);
+        let filter = directory.call_filter(company.id, self.number_called()?.call_filter.as_ref()?)?;
+        let now = self.local();
         match policy::filter(directory, company.id, filter, &self.call.info.caller.user, &now) {
             Filtered::Through(_) => None,
             Filtered::Away(why, way) => Some((why.word(), way)),
@@ -164,6 +171,11 @@ impl Step<'_, '_> {
 
     pub(crate) fn own_company(&self) -> Option<&Arc<Company>> {
         self.floors.directory.company(self.call.info.company)
+    }
+
+    /// The company's local time.
+    fn local(&self) -> Local {
+        policy::local(self.own_company().and_then(|company| company.rules.time_zone.as_deref()), self.now())
     }
 
     fn origin(&self) -> Origin {
@@ -193,9 +205,10 @@ impl Step<'_, '_> {
         if self.sent_to_assistant(&account) || self.forward(&account, ForwardWhen::Unconditional) {
             return true;
         }
-        let origin = self.origin();
+        let now = self.local();
         for step in &mut plan.steps {
-            step.ring_timeout = policy::ring_at_most(&account.rules, origin, step.ring_timeout);
+            let coming = self.coming(&now);
+            step.ring_timeout = policy::ring_at_most(self.floors.directory, &account, coming, step.ring_timeout);
         }
         false
     }
@@ -217,9 +230,15 @@ impl Step<'_, '_> {
         true
     }
 
+    fn coming<'a>(&'a self, now: &'a Local) -> Coming<'a> {
+        Coming { origin: self.origin(), ddi: self.call.course.ddi.as_deref(), now }
+    }
+
     /// Follows an account's forward, if it has one for this: from now on the account pays.
     fn forward(&mut self, account: &Account, when: ForwardWhen) -> bool {
-        let Some(forward) = policy::forward(&account.rules, when, self.origin()).cloned() else { return false };
+        let now = self.local();
+        let found = policy::forward(self.floors.directory, account, when, self.coming(&now));
+        let Some(forward) = found.cloned() else { return false };
         if self.call.course.forwarded.len() >= self.floors.setup.limits.redirects_max {
             self.end_call(Ending::switch(Cause::LoopDetected));
             return true;
@@ -337,13 +356,17 @@ impl Step<'_, '_> {
     /// Every place `endpoint` stands for, best first.
     ///
     /// # Errors
-    /// The cause that its branch fails with: the account has as many calls as it may, or see [`target::branches`].
+    /// The cause that its branch fails with: the account has as many calls as it may, or is not to be disturbed, or see
+    /// [`target::branches`].
     pub(crate) fn branches(&self, endpoint: &Endpoint) -> Result<Vec<Branch>, Cause> {
         let company = self.call.info.company;
         if let Endpoint::Account(name) = endpoint
             && let Some(account) = self.floors.directory.account(company, name)
-            && account.rules.calls_max.is_some()
         {
+            let own = self.call.serves.as_ref().is_some_and(|serves| serves.recall);
+            if account.rules.do_not_disturb && !own {
+                return Err(Cause::DoNotDisturb);
+            }
             let calls = self.desk.lamps.calls_of(account.id, Some(self.call.id));
             if let Some(cause) = policy::full(Direction::In, &[(calls, account.rules.calls_max)]) {
                 return Err(cause);

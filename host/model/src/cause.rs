@@ -128,6 +128,8 @@ catalogue! {
     CallsMaxOut = "calls-max-out", 403, 42, Notice, "Raise the calls-max of the company or the account.";
     /// The tenant has as many calls as it may, and somebody calls it.
     CallsMaxIn = "calls-max-in", 486, 17, Notice, "Raise the calls-max of the company or the account.";
+    /// The account is not to be disturbed.
+    DoNotDisturb = "do-not-disturb", 486, 17, Normal, "Nothing to do.";
     /// A call filter or a forward refuses the caller.
     CallerRefused = "caller-refused", 403, 21, Normal, "See the number's call filter, or the account's forwards.";
     /// The trunk takes only callers that somebody vouches for, and this one's Identity is missing or does not hold.

@@ -1,7 +1,9 @@
-//! Forwards of an account: unconditional, busy, no answer, unreachable; for calls from inside, from outside, or both.
+//! Forwards of an account: unconditional, busy, no answer, unreachable; for calls from inside, from outside, or both; to one
+//! number or any; at some times or always.
 
+use crate::calendar::is_open;
 use core::time::Duration;
-use model::{AccountRules, Cause, CauseInfo, Forward, ForwardFrom, ForwardWhen};
+use model::{Account, Cause, CauseInfo, Directory, Forward, ForwardFrom, ForwardWhen, Local};
 
 /// Where a call began.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,21 +14,47 @@ pub enum Origin {
     External,
 }
 
-/// The forward that stands for these calls. One for just this origin goes before one for anybody.
+/// A call that reaches an account, as forwards ask about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Coming<'a> {
+    /// Where it began.
+    pub origin: Origin,
+    /// The company's number that was called from outside.
+    pub ddi: Option<&'a str>,
+    /// The company's local time.
+    pub now: &'a Local,
+}
+
+/// The forward that stands for this call: one for just its number goes before one for any, then one for just its origin
+/// before one for anybody, then one for just this time before one for any.
 #[must_use]
-pub fn forward(rules: &AccountRules, when: ForwardWhen, origin: Origin) -> Option<&Forward> {
-    let own = match origin {
-        Origin::Internal => ForwardFrom::Internal,
-        Origin::External => ForwardFrom::External,
+pub fn forward<'d>(
+    directory: &'d Directory,
+    account: &'d Account,
+    when: ForwardWhen,
+    call: Coming<'_>,
+) -> Option<&'d Forward> {
+    let fits = |f: &&Forward| f.enabled && f.when == when && is_for(directory, account, f, call);
+    let narrower = |f: &&Forward| (f.ddi.is_some(), f.from != ForwardFrom::Anybody, f.schedule.is_some());
+    // Of several that are as narrow the first counts: `max_by_key` gives the last.
+    account.rules.forwards.iter().rev().filter(fits).max_by_key(narrower)
+}
+
+fn is_for(directory: &Directory, account: &Account, forward: &Forward, call: Coming<'_>) -> bool {
+    let origin = match forward.from {
+        ForwardFrom::Anybody => true,
+        ForwardFrom::Internal => call.origin == Origin::Internal,
+        ForwardFrom::External => call.origin == Origin::External,
     };
-    let of = |from: ForwardFrom| rules.forwards.iter().find(|f| f.when == when && f.from == from);
-    of(own).or_else(|| of(ForwardFrom::Anybody))
+    let number = forward.ddi.as_deref().is_none_or(|ddi| call.ddi == Some(ddi));
+    let covered = |name: &String| directory.schedule(account.company, name).is_some_and(|s| is_open(s, call.now));
+    origin && number && forward.schedule.as_ref().is_none_or(covered)
 }
 
 /// How long the account may ring: as long as the plan says, or until its no-answer forward, where that is sooner.
 #[must_use]
-pub fn ring_at_most(rules: &AccountRules, origin: Origin, plan: Duration) -> Duration {
-    let after = forward(rules, ForwardWhen::NoAnswer, origin).and_then(|f| f.after_s);
+pub fn ring_at_most(directory: &Directory, account: &Account, call: Coming<'_>, plan: Duration) -> Duration {
+    let after = forward(directory, account, ForwardWhen::NoAnswer, call).and_then(|f| f.after_s);
     after.map_or(plan, |s| plan.min(Duration::from_secs(u64::from(s))))
 }
 
@@ -38,7 +66,7 @@ pub fn what_happened(tried: &[CauseInfo]) -> Option<ForwardWhen> {
     let any = |of: fn(&CauseInfo) -> bool| tried.iter().any(of);
     if any(|c| c.cause == Cause::NoAnswer) {
         Some(ForwardWhen::NoAnswer)
-    } else if any(|c| matches!(c.cause, Cause::Busy | Cause::Declined | Cause::CallsMaxIn)) {
+    } else if any(|c| matches!(c.cause, Cause::Busy | Cause::Declined | Cause::CallsMaxIn | Cause::DoNotDisturb)) {
         Some(ForwardWhen::Busy)
     } else if any(is_unreachable) {
         Some(ForwardWhen::Unreachable)

@@ -27,7 +27,7 @@ pub use condition::conditional;
 pub use cron::Cron;
 pub use emergency::{emergency, emergency_plan};
 pub use filter::{Filtered, Why, filter};
-pub use forward::{Origin, forward, ring_at_most, what_happened};
+pub use forward::{Coming, Origin, forward, ring_at_most, what_happened};
 pub use group::{Ring, order};
 pub use limits::{Direction, full};
 pub use number::{Dialled, classify, external};

@@ -32,7 +32,7 @@ pub use db::Db;
 pub use error::StoreError;
 pub use feed::{BoundPlugin, BoundTrial};
 pub use image::{Held, Image, News, Stand};
-pub use nouns::accounts::{Accounts, NewAccount};
+pub use nouns::accounts::{Accounts, NewAccount, OwnChange};
 pub use nouns::audit::{Audit, AuditFilter, AuditLine, Outcome};
 pub use nouns::bindings::{Binding, BindingTrial, Bindings, NewBinding};
 pub use nouns::brands::{Brands, NewBrand};

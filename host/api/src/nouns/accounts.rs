@@ -35,7 +35,8 @@ pub(crate) struct Account {
     /// Null = as the company's.
     #[schema(value_type = Option<Security>)]
     media_security: Option<Security>,
-    /// What it says about its calls: `forwards` (`when`, `from`, `to`, `after_s`), `call_acl`, `calls_max`,
+    /// What it says about its calls: `forwards` (`when`, `from`, `to`, `after_s`, and of its calls only those to one `ddi`,
+    /// only while a `schedule` covers now, only where `enabled`), `do_not_disturb`, `call_acl`, `calls_max`,
     /// `outgoing_ddi`, `outgoing_ddi_rules`, `assistant` (`account`, `white_lists`), `pickup_groups`. What is absent is as
     /// the company has it.
     #[schema(value_type = Object)]

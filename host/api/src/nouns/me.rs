@@ -16,7 +16,7 @@ use axum::http::StatusCode;
 use model::{CallId, Forward};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{CdrFilter, Scope};
+use store::{CdrFilter, OwnChange, Scope};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -60,6 +60,8 @@ pub(crate) struct PatchOwnAccount {
     /// All of them.
     #[schema(value_type = Option<Vec<Object>>)]
     forwards: Option<Value>,
+    /// Whether the account is busy to whoever calls it.
+    do_not_disturb: Option<bool>,
 }
 
 /// Shows who one is and what one may do.
@@ -127,7 +129,7 @@ fn not_forwards(error: serde_json::Error) -> Problem {
     Problem::field("forwards", error.to_string())
 }
 
-/// Changes what a user may change of the account: the name shown, and where its calls go.
+/// Changes what a user may change of the account: the name shown, where its calls go, whether it may be disturbed.
 #[utoipa::path(patch, path = "/me/account", tag = "me", request_body = PatchOwnAccount,
     responses((status = 200, body = Account), Refusals))]
 async fn patch_account(
@@ -137,8 +139,9 @@ async fn patch_account(
 ) -> Result<Json<Account>, Problem> {
     let id = caller.account.ok_or_else(|| Problem::not_found("account"))?;
     let forwards: Option<Vec<Forward>> = body.forwards.map(serde_json::from_value).transpose().map_err(not_forwards)?;
-    let name = body.display_name.as_deref();
-    let account = api.db.accounts().change_own(&caller.ctx, id, name, forwards).await?;
+    let (display_name, do_not_disturb) = (body.display_name.as_deref(), body.do_not_disturb);
+    let change = OwnChange { display_name, forwards, do_not_disturb };
+    let account = api.db.accounts().change_own(&caller.ctx, id, change).await?;
     api.live().await?;
     Ok(Json(account.into()))
 }

@@ -69,15 +69,71 @@ pub struct Forward {
     /// How long it rings before `no-answer`, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_s: Option<u16>,
+    /// Only calls from outside to this number of the company; absent = to whatever number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ddi: Option<String>,
+    /// Only while this schedule covers the company's local time; absent = always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// Whether it stands; one that does not is kept for later.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub enabled: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+impl Forward {
+    /// One that stands at any time, whatever number was called.
+    #[must_use]
+    pub const fn new(when: ForwardWhen, from: ForwardFrom, to: Way) -> Forward {
+        Forward { when, from, to, after_s: None, ddi: None, schedule: None, enabled: true }
+    }
+
+    /// Whether it can be meant.
+    fn check(&self) -> Result<(), BadRule> {
+        let bad = |why: &str| Err(BadRule::new("forwards", why));
+        self.to.check("forwards")?;
+        match (self.when, self.after_s) {
+            (ForwardWhen::NoAnswer, Some(1..=180)) => {}
+            (ForwardWhen::NoAnswer, _) => return bad("no-answer needs after_s, 1 to 180"),
+            (ForwardWhen::Unconditional | ForwardWhen::Busy | ForwardWhen::Unreachable, None) => {}
+            (ForwardWhen::Unconditional | ForwardWhen::Busy | ForwardWhen::Unreachable, Some(_)) => {
+                return bad("only no-answer has after_s");
+            }
+        }
+        match (&self.ddi, self.from) {
+            (Some(_), ForwardFrom::Internal) => bad("only calls from outside come by a ddi"),
+            (Some(number), _) if !is_e164(number) => {
+                bad(&format!("ddi: expected a number as +34944048182, found {number:?}"))
+            }
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
+    /// What two forwards may not have in common, where both stand.
+    fn calls(&self) -> (ForwardWhen, ForwardFrom, Option<&str>, Option<&str>) {
+        (self.when, self.from, self.ddi.as_deref(), self.schedule.as_deref())
+    }
 }
 
 /// What an account says about its calls.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccountRules {
-    /// Its forwards: at most one for each of when and whose.
+    /// Its forwards: of those that stand, at most one for each of when, whose, number and schedule.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub forwards: Vec<Forward>,
+    /// Its phones do not ring: to whoever calls it is busy. It calls as ever, and is rung for calls that it makes by
+    /// click and for its own that come back from a transfer or a park.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub do_not_disturb: bool,
     /// The ACL of its calls to the outside, and of those that it forwards there; absent = the company's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub call_acl: Option<String>,
@@ -110,8 +166,8 @@ pub struct Assistant {
 }
 
 impl AccountRules {
-    /// Most forwards: each of when and whose once.
-    pub const FORWARDS_MAX: usize = 12;
+    /// Most forwards, also of those that do not stand.
+    pub const FORWARDS_MAX: usize = 40;
     /// Most pickup groups of one account.
     pub const PICKUP_GROUPS_MAX: usize = 16;
 
@@ -120,22 +176,17 @@ impl AccountRules {
     /// # Errors
     /// [`BadRule`], which names the field.
     pub fn check(&self) -> Result<(), BadRule> {
+        if self.forwards.len() > Self::FORWARDS_MAX {
+            return Err(BadRule::new("forwards", format!("at most {}", Self::FORWARDS_MAX)));
+        }
         let mut seen = Vec::new();
         for forward in &self.forwards {
-            forward.to.check("forwards")?;
-            if seen.contains(&(forward.when, forward.from)) {
+            forward.check()?;
+            if forward.enabled && seen.contains(&forward.calls()) {
                 return Err(BadRule::new("forwards", "two of them are for the same calls"));
             }
-            seen.push((forward.when, forward.from));
-            match (forward.when, forward.after_s) {
-                (ForwardWhen::NoAnswer, Some(1..=180)) => {}
-                (ForwardWhen::NoAnswer, _) => {
-                    return Err(BadRule::new("forwards", "no-answer needs after_s, 1 to 180"));
-                }
-                (ForwardWhen::Unconditional | ForwardWhen::Busy | ForwardWhen::Unreachable, None) => {}
-                (ForwardWhen::Unconditional | ForwardWhen::Busy | ForwardWhen::Unreachable, Some(_)) => {
-                    return Err(BadRule::new("forwards", "only no-answer has after_s"));
-                }
+            if forward.enabled {
+                seen.push(forward.calls());
             }
         }
         if let Some(assistant) = &self.assistant {
@@ -154,12 +205,15 @@ impl AccountRules {
     #[must_use]
     pub fn uses(&self) -> Vec<Used<'_>> {
         let ways = self.forwards.iter().filter_map(|forward| forward.to.uses());
+        let times = self.forwards.iter().filter_map(|forward| forward.schedule.as_ref());
+        let times = times.map(|name| Used::Rule(RuleKind::Schedule, name));
+        let numbers = self.forwards.iter().filter_map(|forward| forward.ddi.as_deref()).map(Used::Ddi);
         let acl = self.call_acl.iter().map(|name| Used::Rule(RuleKind::CallAcl, name));
         let ddis = self.outgoing_ddi_rules.iter().map(|name| Used::Rule(RuleKind::OutgoingDdiRules, name));
         let assistant = self.assistant.iter().map(|assistant| Used::Account(&assistant.account));
         let lists = self.assistant.iter().flat_map(|assistant| &assistant.white_lists);
         let lists = lists.map(|name| Used::Rule(RuleKind::MatchList, name));
-        ways.chain(acl).chain(ddis).chain(assistant).chain(lists).collect()
+        ways.chain(times).chain(numbers).chain(acl).chain(ddis).chain(assistant).chain(lists).collect()
     }
 }
 

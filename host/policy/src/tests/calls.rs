@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::{
-    Direction, Origin, company_may_call, conditional, emergency, emergency_plan, forward, full, goes_to_assistant,
-    may_call, order, outgoing_ddi, ring_at_most, what_happened,
+    Coming, Direction, Origin, company_may_call, conditional, emergency, emergency_plan, forward, full,
+    goes_to_assistant, may_call, order, outgoing_ddi, ring_at_most, what_happened,
 };
 use core::time::Duration;
 use model::{
     Assistant, Calendar, CallAcl, CallAclRule, Cause, CauseInfo, Condition, ConditionalRoute, EmergencyNumber,
-    Endpoint, Forward, ForwardFrom, ForwardWhen, HuntGroup, HuntMember, HuntParty, HuntStrategy, IdSource, MatchList,
-    Permission, RouteLock, RuleBody, Way,
+    Endpoint, Forward, ForwardFrom, ForwardWhen, Hours, HuntGroup, HuntMember, HuntParty, HuntStrategy, IdSource,
+    MatchList, Permission, RouteLock, RuleBody, Schedule, Way, Weekdays,
 };
 
 fn prefixes(all: &[&str]) -> RuleBody {
@@ -55,7 +55,7 @@ fn the_first_list_that_has_the_number_decides() {
 
 fn goes(when: ForwardWhen, from: ForwardFrom, to: &str) -> Forward {
     let after_s = (when == ForwardWhen::NoAnswer).then_some(15);
-    Forward { when, from, to: Way::Extension(to.to_owned()), after_s }
+    Forward { after_s, ..Forward::new(when, from, Way::Extension(to.to_owned())) }
 }
 
 #[test]
@@ -69,7 +69,9 @@ fn a_forward_for_this_origin_goes_before_one_for_anybody() {
         ..AccountRules::default()
     };
     rules.check().unwrap();
-    let to = |when, origin| match forward(&rules, when, origin).map(|f| &f.to) {
+    let (directory, account, now) = (directory(vec![]), account("1001", rules), local("2026-11-23", 0, "10:00"));
+    let coming = |origin| Coming { origin, ddi: None, now: &now };
+    let to = |when, origin| match forward(&directory, &account, when, coming(origin)).map(|f| &f.to) {
         Some(Way::Extension(to)) => to.as_str(),
         _ => "-",
     };
@@ -78,10 +80,52 @@ fn a_forward_for_this_origin_goes_before_one_for_anybody() {
     assert_eq!(to(ForwardWhen::NoAnswer, Origin::Internal), "in");
     assert_eq!(to(ForwardWhen::NoAnswer, Origin::External), "-");
     assert_eq!(to(ForwardWhen::Unconditional, Origin::Internal), "-");
-    let plan = Duration::from_secs(60);
-    assert_eq!(ring_at_most(&rules, Origin::Internal, plan), Duration::from_secs(15));
-    assert_eq!(ring_at_most(&rules, Origin::Internal, Duration::from_secs(5)), Duration::from_secs(5));
-    assert_eq!(ring_at_most(&rules, Origin::External, plan), plan);
+    let (plan, short) = (Duration::from_secs(60), Duration::from_secs(5));
+    let most = |origin, plan| ring_at_most(&directory, &account, coming(origin), plan);
+    assert_eq!(most(Origin::Internal, plan), Duration::from_secs(15));
+    assert_eq!(most(Origin::Internal, short), short);
+    assert_eq!(most(Origin::External, plan), plan);
+}
+
+/// Scenario 15 of the first reference, and the rest of what makes one forward narrower than another.
+#[test]
+fn the_narrowest_forward_that_stands_counts() {
+    use ForwardFrom::{Anybody, External};
+    let to = |name: &str, from| goes(ForwardWhen::Unreachable, from, name);
+    let by = |name: &str, ddi: &str| Forward { ddi: Some(ddi.to_owned()), ..to(name, Anybody) };
+    let at = |name: &str, from, schedule: &str| Forward { schedule: Some(schedule.to_owned()), ..to(name, from) };
+    let off = Forward { enabled: false, ..by("off", "+34900") };
+    let forwards = vec![
+        off,
+        to("any", Anybody),
+        at("morning", Anybody, "morning"),
+        at("day", Anybody, "day"),
+        at("never", External, "gone"),
+        to("outside", External),
+        by("first", "+34900"),
+        by("second", "+34901"),
+    ];
+    let rules = AccountRules { forwards, ..AccountRules::default() };
+    rules.check().unwrap();
+    let open = |from: &str, to: &str| {
+        let hours = vec![Hours { days: Weekdays::ALL, from: time(from), to: time(to) }];
+        RuleBody::Schedule(Schedule { hours })
+    };
+    let directory = directory(vec![("morning", open("08:00", "12:00")), ("day", open("08:00", "18:00"))]);
+    let account = account("1001", rules);
+    for (origin, ddi, clock, to) in [
+        (Origin::External, Some("+34900"), "10:00", "first"),
+        (Origin::External, Some("+34901"), "20:00", "second"),
+        (Origin::External, Some("+34902"), "10:00", "outside"),
+        (Origin::External, None, "10:00", "outside"),
+        (Origin::Internal, None, "10:00", "morning"),
+        (Origin::Internal, None, "14:00", "day"),
+        (Origin::Internal, None, "20:00", "any"),
+    ] {
+        let now = local("2026-11-23", 0, clock);
+        let found = forward(&directory, &account, ForwardWhen::Unreachable, Coming { origin, ddi, now: &now });
+        assert_eq!(found.map(|f| &f.to), Some(&Way::Extension(to.to_owned())), "{origin:?} {ddi:?} {clock}");
+    }
 }
 
 #[test]
@@ -97,6 +141,7 @@ fn what_became_of_the_phones_says_which_forward_is_meant() {
         (vec![by_phone(600)], Some(ForwardWhen::Busy)),
         (vec![by_phone(603)], Some(ForwardWhen::Busy)),
         (vec![own(Cause::CallsMaxIn)], Some(ForwardWhen::Busy)),
+        (vec![own(Cause::DoNotDisturb)], Some(ForwardWhen::Busy)),
         (vec![own(Cause::NoAnswer)], Some(ForwardWhen::NoAnswer)),
         // Scenario 14: one phone declines, the other rings on: nobody answered.
         (vec![by_phone(603), own(Cause::NoAnswer)], Some(ForwardWhen::NoAnswer)),
@@ -116,7 +161,13 @@ fn forwards_that_say_two_things_are_refused() {
         vec![goes(ForwardWhen::Busy, ForwardFrom::Anybody, "1"), goes(ForwardWhen::Busy, ForwardFrom::Anybody, "2")];
     let patient = Forward { after_s: Some(5), ..goes(ForwardWhen::Busy, ForwardFrom::Anybody, "1") };
     let endless = Forward { after_s: None, ..goes(ForwardWhen::NoAnswer, ForwardFrom::Anybody, "1") };
-    for forwards in [twice, vec![patient], vec![endless]] {
+    let inside = Forward { ddi: Some("+34900".to_owned()), ..goes(ForwardWhen::Busy, ForwardFrom::Internal, "1") };
+    let unwritten = Forward { ddi: Some("900".to_owned()), ..goes(ForwardWhen::Busy, ForwardFrom::Anybody, "1") };
+    let many = vec![
+        Forward { enabled: false, ..goes(ForwardWhen::Busy, ForwardFrom::Anybody, "1") };
+        AccountRules::FORWARDS_MAX + 1
+    ];
+    for forwards in [twice, vec![patient], vec![endless], vec![inside], vec![unwritten], many] {
         assert!(
             AccountRules { forwards: forwards.clone(), ..AccountRules::default() }.check().is_err(),
             "{forwards:?}"
@@ -129,6 +180,7 @@ fn the_reply_codes_of_the_reference() {
     for (cause, status) in [
         (Cause::CallsMaxOut, 403),
         (Cause::CallsMaxIn, 486),
+        (Cause::DoNotDisturb, 486),
         (Cause::CallerRefused, 403),
         (Cause::NotPermitted, 403),
         (Cause::NotFound, 404),

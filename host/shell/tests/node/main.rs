@@ -147,7 +147,7 @@ async fn what_an_account_says_of_its_calls_holds_for_the_next_one() {
         world.handle.live().await.unwrap();
     };
     let to = Way::Account("carol".to_owned());
-    let away = Forward { when: ForwardWhen::Unconditional, from: ForwardFrom::Anybody, to, after_s: None };
+    let away = Forward::new(ForwardWhen::Unconditional, ForwardFrom::Anybody, to);
     says("bob", AccountRules { forwards: vec![away], ..AccountRules::default() }).await;
     alice.invite("bob", &sound);
     let invite = carol.expect("INVITE sip:");

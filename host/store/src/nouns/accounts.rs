@@ -34,6 +34,17 @@ statements! { "account";
     DELETE = concat!("DELETE FROM accounts WHERE id = $3 AND ", in_scope!());
 }
 
+/// What an account's user may change of it; `None` = as it is.
+#[derive(Debug, Default)]
+pub struct OwnChange<'a> {
+    /// The name shown.
+    pub display_name: Option<&'a str>,
+    /// All of its forwards.
+    pub forwards: Option<Vec<Forward>>,
+    /// Whether it is busy to whoever calls it.
+    pub do_not_disturb: Option<bool>,
+}
+
 #[derive(sqlx::FromRow)]
 pub(crate) struct AccountRow {
     id: i64,
@@ -200,7 +211,7 @@ impl Accounts<'_> {
         row.try_into()
     }
 
-    /// Changes what an account's user may change, and nothing else: the name shown, and all forwards.
+    /// Changes what an account's user may change, and nothing else.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; a value breaks a rule or names what does not exist; somebody else changes the account's
@@ -209,19 +220,19 @@ impl Accounts<'_> {
         &self,
         ctx: &OpContext,
         id: AccountId,
-        display_name: Option<&str>,
-        forwards: Option<Vec<Forward>>,
+        change: OwnChange<'_>,
     ) -> Result<Account, StoreError> {
-        display_name.map_or(Ok(()), check::display_name)?;
+        change.display_name.map_or(Ok(()), check::display_name)?;
         let missing = StoreError::NotFound { what: "account" };
         let mut tx = self.0.begin().await?;
         let row = tx.one::<AccountRow>(GET, args![ctx, id.0]).await?.ok_or(missing)?;
         let was = row.rules.clone();
         let mut own = Account::try_from(row)?.rules;
-        own.forwards = forwards.unwrap_or(own.forwards);
+        own.forwards = change.forwards.unwrap_or(own.forwards);
+        own.do_not_disturb = change.do_not_disturb.unwrap_or(own.do_not_disturb);
         rules::checked(own.check())?;
         let said = rules::text(&own)?;
-        let changed = tx.one::<AccountRow>(CHANGE_OWN, args![ctx, id.0, display_name, &said, &was]).await?;
+        let changed = tx.one::<AccountRow>(CHANGE_OWN, args![ctx, id.0, change.display_name, &said, &was]).await?;
         let row = changed.ok_or(StoreError::Away { why: "somebody else changes the account".to_owned() })?;
         let company = CompanyId(row.company_id);
         rules::note_uses(&mut tx, ctx, (company, rules::User::Account(row.id)), own.uses()).await?;
