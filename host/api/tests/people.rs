@@ -182,14 +182,14 @@ async fn a_user_has_the_own_account_and_nothing_else() {
     let own = token(&world, "ulf").await;
     let shown = world.ask(Some(&own), "GET", "/api/v1/me/account", &Value::Null).await;
     assert_eq!(shown.body["username"], "1001", "{shown:?}");
-    let away = json!([{"when": "unreachable", "to": {"kind": "extension", "name": "1002"}, "enabled": false}]);
+    let away = json!([{"when": "unreachable", "to": {"kind": "account", "name": "1002"}, "enabled": false}]);
     let patch = json!({"display_name": "Ulf", "do_not_disturb": true, "forwards": away});
     let patched = world.ask(Some(&own), "PATCH", "/api/v1/me/account", &patch).await;
     assert_eq!((patched.status.as_u16(), &patched.body["display_name"]), (200, &json!("Ulf")), "{patched:?}");
     assert_eq!(
         patched.body["rules"],
         json!({"do_not_disturb": true, "forwards": [{"when": "unreachable",
-        "from": "anybody", "to": {"kind": "extension", "name": "1002"}, "enabled": false}]})
+        "from": "anybody", "to": {"kind": "account", "name": "1002"}, "enabled": false}]})
     );
     let unknown = json!({"forwards": [{"when": "busy", "to": {"kind": "refuse"}, "ddi": "+34999999999"}]});
     assert_eq!(world.ask(Some(&own), "PATCH", "/api/v1/me/account", &unknown).await.status.as_u16(), 422);
