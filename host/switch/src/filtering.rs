@@ -115,7 +115,10 @@ impl Core {
                 self.ask_filter(edge, What::Within { key, flow, request }, &message, now);
                 None
             }
-            Event::Response { key, response, flow } => self.response_enters(key, response, flow, now),
+            Event::Response { key, response, flow, edge: Some(edge) } => {
+                let (response, flow) = self.response_enters((key, edge), response, flow, now)?;
+                Some(Event::Response { key, response, flow, edge: Some(edge) })
+            }
             Event::Cancelled { invite, request } => match self.filtering.invites.remove(&invite) {
                 Some(ticket) => {
                     self.given_up(ticket, now);
@@ -130,10 +133,11 @@ impl Core {
                 }
                 Some(Event::ClientFailed { key, why })
             }
-            event
-            @ (Event::Request { .. } | Event::Ack { .. } | Event::ServerFailed { .. } | Event::Leaving { .. }) => {
-                Some(event)
-            }
+            event @ (Event::Request { .. }
+            | Event::Response { .. }
+            | Event::Ack { .. }
+            | Event::ServerFailed { .. }
+            | Event::Leaving { .. }) => Some(event),
         }
     }
 
@@ -202,22 +206,30 @@ impl Core {
         }
     }
 
-    /// A response to an INVITE of ours: behind those of its transaction that wait, or asked about, or not ours to ask.
-    fn response_enters(&mut self, key: ClientKey, response: Message, flow: Flow, now: Instant) -> Option<Event> {
-        let Some(edge) = self.transactions.edge(key) else { return Some(Event::Response { key, response, flow }) };
+    /// A response to an INVITE that left by an edge: behind those of its transaction that wait, or asked about, or given
+    /// back because it repeats what was judged.
+    fn response_enters(
+        &mut self,
+        (key, edge): (ClientKey, Edge),
+        response: Message,
+        flow: Flow,
+        now: Instant,
+    ) -> Option<(Message, Flow)> {
         if let Some((ticket, behind)) = self.filtering.responses.get_mut(&key) {
             let asked = self.filtering.waiting.get(ticket).map(|waiting| &waiting.what);
             let again = |known: &Message| known.bytes() == response.bytes();
             let known = matches!(asked, Some(What::Response { response, .. }) if again(response));
-            let lost = behind.len() >= self.setup.limits.filter_queue_max
-                && response.status().is_some_and(|status| status < 200);
+            // One final response has room whatever waits; a 2xx of another branch comes again until it has its ACK.
+            let is_final = |response: &Message| response.status().is_some_and(|status| status >= 200);
+            let full = behind.len() >= self.setup.limits.filter_queue_max;
+            let lost = full && (!is_final(&response) || behind.iter().any(|(known, _)| is_final(known)));
             if !known && !lost && !behind.iter().any(|(known, _)| again(known)) {
                 behind.push_back((response, flow));
             }
             return None;
         }
         if self.dialogs.has_taken_2xx(key) {
-            return Some(Event::Response { key, response, flow });
+            return Some((response, flow));
         }
         let message = response.clone();
         self.ask_filter(edge, What::Response { key, flow, response }, &message, now);
@@ -316,7 +328,7 @@ impl Core {
     }
 
     fn conclude(&mut self, waiting: Waiting, outcome: Outcome, now: Instant) {
-        let Waiting { what, shown, .. } = waiting;
+        let Waiting { what, shown, edge, .. } = waiting;
         match what {
             What::Arrival(arrival) => self.arrival_judged(*arrival, outcome, now),
             What::Within { key, flow, request } => {
@@ -337,9 +349,7 @@ impl Core {
                 self.dialogs.handle_response(&mut self.transactions, key, response, flow, now);
                 for (response, flow) in behind {
                     // The first of them is asked about, and the others wait behind it.
-                    if let Some(Event::Response { key, response, flow }) =
-                        self.response_enters(key, response, flow, now)
-                    {
+                    if let Some((response, flow)) = self.response_enters((key, edge), response, flow, now) {
                         self.dialogs.handle_response(&mut self.transactions, key, response, flow, now);
                     }
                 }
