@@ -156,13 +156,16 @@ impl Core {
                     (self.unjudged(waiting.mandatory), format!("cannot be written: {why}"))
                 }
             },
-            FilterVerdict::Refuse(sip, reason) if arrives => {
+            FilterVerdict::Refuse(sip, reason) if arrives && can_be_said(sip, &reason) => {
                 self.counters.filters_refused += 1;
                 let words = format!("refuse {sip} {reason}");
                 (Outcome::Refused(sip, reason), words)
             }
-            // Nobody can be told: a message that may not be refused passes.
-            FilterVerdict::Refuse(sip, _) => (Outcome::Pass(None), format!("refuse {sip} counts as pass here")),
+            // The plugin host lets no such answer through: it is no judgement, as any other that breaks a rule.
+            FilterVerdict::Refuse(sip, _) => {
+                self.counters.filters_failed += 1;
+                (self.unjudged(waiting.mandatory), format!("refuse {sip}: out of place"))
+            }
             FilterVerdict::Closed => {
                 self.counters.filters_failed += 1;
                 (Outcome::Closed, "closed: a mandatory filter failed".to_owned())
@@ -432,6 +435,11 @@ impl Core {
             hooks,
         }))));
     }
+}
+
+/// Whether an INVITE can be refused so.
+fn can_be_said(sip: u16, reason: &str) -> bool {
+    (400..=699).contains(&sip) && !reason.chars().any(char::is_control)
 }
 
 /// Every field that filters may change, under its whole name.
