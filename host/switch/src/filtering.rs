@@ -107,10 +107,13 @@ impl Core {
         match event {
             Event::Request { key, flow, request } if request.is_method(Method::Invite) => {
                 let dialog = self.dialogs.find(&request);
-                let Some(edge) = dialog.and_then(|dialog| self.dialogs.edge(dialog)) else {
-                    return Some(Event::Request { key, flow, request });
-                };
+                let found = dialog.and_then(|dialog| Some((dialog, self.dialogs.edge(dialog)?)));
+                let Some((dialog, edge)) = found else { return Some(Event::Request { key, flow, request }) };
                 self.transactions.watch(key, (edge, true));
+                // What the peer sends while it waits is newer, and makes no stray of it.
+                if !self.dialogs.number(dialog, &request) {
+                    return Some(Event::Request { key, flow, request });
+                }
                 let message = request.clone();
                 self.ask_filter(edge, What::Within { key, flow, request }, &message, now);
                 None
@@ -339,7 +342,7 @@ impl Core {
                 match outcome {
                     Outcome::Pass(changed) => {
                         let request = changed.unwrap_or(request);
-                        self.dialogs.handle_request(&mut self.transactions, key, flow, request, now);
+                        self.dialogs.handle_numbered(&mut self.transactions, key, flow, request, now);
                     }
                     Outcome::Refused(..) | Outcome::Closed => {
                         self.answer(key, &flow, &request, UNJUDGED.0, &[], now);
@@ -363,7 +366,12 @@ impl Core {
             }
             What::Leaving { held, message, .. } => {
                 let message = self.bare_if_closed(message, &shown, outcome);
-                let _ = self.transactions.let_go(held, message.bytes().clone(), now);
+                let number = match held {
+                    Held::Request(key) => self.dialogs.renumber(key, &message),
+                    Held::Response(..) => None,
+                };
+                let numbered = number.and_then(|number| sip_message::renumbered(&message, number));
+                let _ = self.transactions.let_go(held, numbered.unwrap_or_else(|| message.bytes().clone()), now);
             }
         }
     }
