@@ -24,6 +24,8 @@ pub struct Edge {
     pub company: CompanyId,
     /// Where the message enters or leaves.
     pub at: EdgeAt,
+    /// Whether the party there withholds who it is: then no filter is told.
+    pub withheld: bool,
 }
 
 /// Names that a binding is for.

@@ -20,6 +20,9 @@ use std::collections::{BTreeMap, VecDeque};
 /// What becomes of a message that no filter could judge.
 const UNJUDGED: (u16, &str) = (503, "A mandatory filter failed");
 
+/// Stands for the URI of a party that withholds it (RFC 3323 section 4.1.1.3).
+const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
+
 /// A message that waits.
 #[derive(Debug)]
 enum What {
@@ -87,7 +90,8 @@ impl Core {
         let Some(at) = filtered.filter(|_| !arrival.is_for_help()) else {
             return self.with_calls(now, |calls, floors| calls.open(floors, &arrival));
         };
-        let edge = Edge { call: self.calls.name_call(now), brand: tenant.0, company: tenant.1, at };
+        let (call, withheld) = (self.calls.name_call(now), call::wants_privacy(&arrival.request));
+        let edge = Edge { call, brand: tenant.0, company: tenant.1, at, withheld };
         arrival.id = Some(edge.call);
         arrival.edge = Some(edge);
         self.transactions.watch(arrival.key, (edge, false));
@@ -286,6 +290,8 @@ impl Core {
             What::Response { key, .. } => (true, self.dialogs.is_reinvite(*key)),
             What::Leaving { within, .. } => (false, *within),
         };
+        let withheld = edge.withheld || (inbound && asks_privacy(message));
+        let hidden = |uri: String, of_party: bool| if withheld && of_party { ANONYMOUS.to_owned() } else { uri };
         FilterMessage {
             edge,
             brand_name: name(brand),
@@ -295,10 +301,11 @@ impl Core {
             status: message.status(),
             inbound,
             within,
-            request_uri: message.request_uri_str().map(str::to_owned),
-            from_uri: uri(message.from()),
-            to_uri: uri(message.to()),
-            headers: shown(message),
+            request_uri: message.request_uri_str().map(|uri| hidden(uri.to_owned(), !inbound)),
+            // Whoever is there wrote what From says of a request that enters and of a response that leaves.
+            from_uri: hidden(uri(message.from()), inbound != message.status().is_some()),
+            to_uri: hidden(uri(message.to()), inbound == message.status().is_some()),
+            headers: if (withheld && inbound) || asks_privacy(message) { untold(message) } else { visible(message) },
         }
     }
 
@@ -458,20 +465,26 @@ fn visible(message: &Message) -> Vec<Header> {
         .collect()
 }
 
+/// Whether whoever wrote it wants any privacy at all (RFC 3323 section 4.2), or calls without saying who it is.
+fn asks_privacy(message: &Message) -> bool {
+    let any = message.headers(Name::Privacy).any(|wishes| {
+        let text = wishes.text();
+        text.split([';', ',']).any(|wish| !matches!(wish.trim().to_ascii_lowercase().as_str(), "" | "none"))
+    });
+    any || (message.status().is_none() && call::wants_privacy(message))
+}
+
 /// The same without what would tell a caller that withholds its number (RFC 3323).
-fn shown(message: &Message) -> Vec<Header> {
+fn untold(message: &Message) -> Vec<Header> {
+    let tells = [
+        Name::PAssertedIdentity,
+        Name::PPreferredIdentity,
+        Name::RemotePartyId,
+        Name::Diversion,
+        Name::HistoryInfo,
+        Name::ReferredBy,
+    ];
     let mut headers = visible(message);
-    let withheld = message.header(Name::Privacy).is_some_and(|wish| !wish.eq_ignore_case("none"));
-    if withheld {
-        let tells = [
-            Name::PAssertedIdentity,
-            Name::PPreferredIdentity,
-            Name::RemotePartyId,
-            Name::Diversion,
-            Name::HistoryInfo,
-            Name::ReferredBy,
-        ];
-        headers.retain(|header| !tells.contains(&Name::new(&header.name)));
-    }
+    headers.retain(|header| !tells.contains(&Name::new(&header.name)));
     headers
 }

@@ -18,7 +18,7 @@ fn add(name: &str, value: &str) -> HeaderOp {
 
 fn at(at: EdgeAt, name: &str) -> FilterMessage {
     FilterMessage {
-        edge: Edge { call: CallId(7), brand: BRAND, company: ACME, at },
+        edge: Edge { call: CallId(7), brand: BRAND, company: ACME, at, withheld: false },
         brand_name: "brand".to_owned(),
         company_name: "acme".to_owned(),
         edge_name: name.to_owned(),
