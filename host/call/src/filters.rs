@@ -6,7 +6,7 @@
 
 use crate::leg::{Ending, LegNo};
 use crate::step::Step;
-use model::{AccountId, Cause, Edge, EdgeAt, Endpoint, RingPlan, TrunkId};
+use model::{AccountId, Cause, Edge, EdgeAt, Endpoint, LegRole, RingPlan, TrunkId};
 use sip_dialog::DialogKey;
 
 impl Step<'_, '_> {
@@ -18,13 +18,14 @@ impl Step<'_, '_> {
         let at = trunk.map(EdgeAt::Trunk).or_else(|| account.map(EdgeAt::Account))?;
         let (brand, company) = (self.call.info.brand, self.call.info.company);
         self.floors.directory.filter_at((brand, company), at)?;
-        Some(Edge { call: self.call.id, brand, company, at })
+        Some(Edge { call: self.call.id, brand, company, at, withheld: false })
     }
 
     /// The same for a leg.
     pub(crate) fn edge_of(&self, no: LegNo) -> Option<Edge> {
         let leg = self.call.leg(no)?;
-        self.edge_at(leg.account, leg.trunk.as_ref().map(|on| on.id))
+        let edge = self.edge_at(leg.account, leg.trunk.as_ref().map(|on| on.id))?;
+        Some(Edge { withheld: self.call.private && leg.role == LegRole::Caller, ..edge })
     }
 
     /// A party has come to this call with its dialog: what it passes is asked about under this call's name.

@@ -32,7 +32,8 @@ pub(crate) struct Forwarded {
 }
 
 /// Whether a caller asks for privacy: by Privacy, or by an anonymous From (RFC 3323 section 4.2, RFC 3325 section 9.3).
-pub(crate) fn wants_privacy(request: &Message) -> bool {
+#[must_use]
+pub fn wants_privacy(request: &Message) -> bool {
     let asked = request.headers(Name::Privacy).any(|value| {
         let text = value.text().to_ascii_lowercase();
         text.split([';', ',']).any(|word| matches!(word.trim(), "id" | "user" | "header" | "session"))

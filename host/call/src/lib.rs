@@ -60,6 +60,7 @@ pub use arrival::{Arrival, FromTrunk, TurnedAway, visible_headers};
 pub use engine::{Counters, Engine, Output};
 pub use floors::{Carriers, Floors, Inside, Listener, Setup};
 pub use hops::Hops;
+pub use identity::wants_privacy;
 pub use lamps::{Alias, LegPhase, LegView};
 pub use park::ParkedParty;
 pub use relaying::Anchors;

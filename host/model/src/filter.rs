@@ -24,6 +24,8 @@ pub struct Edge {
     pub company: CompanyId,
     /// Where the message enters or leaves.
     pub at: EdgeAt,
+    /// Whether the party there withholds who it is: then no filter is told.
+    pub withheld: bool,
 }
 
 /// Names that a binding is for.
@@ -172,15 +174,13 @@ pub struct FilterAnswer {
     pub hooks: Vec<HookReport>,
 }
 
-/// Header fields that no filter sees or changes, besides `Content-*`: what carries the transaction, the dialog and the
-/// body, credentials, and what the protocol's machines agree on; with the compact forms of RFC 3261 section 7.3.3.
-const KEPT: [&str; 58] = [
+/// Header fields that carry the transaction, the dialog, the body or credentials, what dialogs, reliable responses and session
+/// timers agree on, and who vouches for the caller; with the compact forms of RFC 3261 section 7.3.3.
+const OWN: [&str; 37] = [
     "via",
     "v",
     "route",
     "record-route",
-    "path",
-    "service-route",
     "contact",
     "m",
     "from",
@@ -191,32 +191,44 @@ const KEPT: [&str; 58] = [
     "i",
     "cseq",
     "max-forwards",
-    "max-breadth",
+    "content-length",
     "l",
+    "content-type",
     "c",
+    "content-encoding",
     "e",
-    "mime-version",
+    "content-disposition",
     "authorization",
     "proxy-authorization",
     "www-authenticate",
     "proxy-authenticate",
-    "authentication-info",
-    "proxy-authentication-info",
+    "path",
     "require",
-    "proxy-require",
     "supported",
     "k",
+    "session-expires",
+    "x",
+    "min-se",
+    "rack",
+    "rseq",
+    "replaces",
+    "identity",
+    "y",
+];
+
+/// Header fields that no filter sees or changes, besides those and `Content-*`: what else the protocol's machines agree on.
+const KEPT: [&str; 25] = [
+    "service-route",
+    "max-breadth",
+    "mime-version",
+    "authentication-info",
+    "proxy-authentication-info",
+    "proxy-require",
     "unsupported",
     "allow",
     "allow-events",
     "u",
     "accept",
-    "session-expires",
-    "x",
-    "min-se",
-    "rseq",
-    "rack",
-    "replaces",
     "join",
     "target-dialog",
     "refer-to",
@@ -225,8 +237,6 @@ const KEPT: [&str; 58] = [
     "event",
     "o",
     "subscription-state",
-    "identity",
-    "y",
     "date",
     "recv-info",
     "expires",
@@ -235,11 +245,17 @@ const KEPT: [&str; 58] = [
     "privacy",
 ];
 
+/// Whether a header field of this name is the switch's own, in whatever form it is written: no plugin writes it.
+#[must_use]
+pub fn is_switchs_own(name: &str) -> bool {
+    OWN.iter().any(|own| own.eq_ignore_ascii_case(name))
+}
+
 /// Whether filters may see and change header fields of this name, in whatever form it is written.
 #[must_use]
 pub fn is_filterable(name: &str) -> bool {
     let content = name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("content-"));
-    !content && !KEPT.iter().any(|kept| kept.eq_ignore_ascii_case(name))
+    !content && !is_switchs_own(name) && !KEPT.iter().any(|kept| kept.eq_ignore_ascii_case(name))
 }
 
 /// Header fields after these changes, for whoever is asked next.

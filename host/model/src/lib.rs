@@ -62,7 +62,7 @@ pub use edit::{Holder, Row, RowId};
 pub use event::{BindingGone, CallEvent, CallSnapshot, Explained, LegSnapshot, LegState, TrunkChange};
 pub use filter::{
     Edge, EdgeAt, FilterAnswer, FilterMessage, FilterPolicy, FilterQuestion, FilterReach, FilterVerdict, Filters,
-    Names, apply_ops, is_filterable,
+    Names, apply_ops, is_filterable, is_switchs_own,
 };
 pub use flow::{ConnectionId, Flow, TlsName, Transmit, Transport};
 pub use headers::HeaderPolicy;

@@ -6,7 +6,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use plugin::{Host, HostConfig, Point};
 use std::time::{Duration, Instant};
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "shared by two benches and an example, each of which uses a part")]
 mod world;
 
 const ASKS: usize = 20_000;

@@ -8,7 +8,7 @@ use plugin::{Host, HostConfig, Point, Reuse};
 use std::path::PathBuf;
 use std::time::Duration;
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "shared by two benches and an example, each of which uses a part")]
 mod world;
 
 const WARM_UP: usize = 500;

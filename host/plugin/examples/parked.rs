@@ -6,7 +6,7 @@ use model::{AppId, AppReply, AppVerb};
 use plugin::{AppMessage, Host, HostConfig, Point};
 use std::time::{Duration, Instant};
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "shared by two benches and an example, each of which uses a part")]
 #[path = "../benches/world/mod.rs"]
 mod world;
 

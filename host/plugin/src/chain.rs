@@ -30,6 +30,11 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// It answered a question that was not asked.
+    pub(crate) fn another_point() -> Failure {
+        Failure::Invalid("an answer of another point".to_owned())
+    }
+
     /// As a report says it.
     pub(crate) fn words(&self) -> String {
         match self {
@@ -274,19 +279,16 @@ fn shown(verdict: &Verdict) -> String {
 /// Checks an answer: the host never trusts one.
 fn checked(said: Result<Said, String>, limits: &Limits, binding: &str) -> Result<Opinion, Failure> {
     let invalid = |Broken(rule)| Failure::Invalid(rule);
-    match said {
-        Ok(Said::Decision(decision)) => {
-            rules::verdict(decision, limits, binding).map(Opinion::Verdict).map_err(invalid)
-        }
-        Ok(Said::Action(action)) => {
-            let decided = rules::action(action).map_err(invalid)?;
-            Ok(Opinion::Verdict(decided.map_or_else(|| Verdict::Next(Vec::new()), Verdict::Decided)))
-        }
-        Ok(
-            Said::Verdict(_) | Said::Taken(_) | Said::Filtered(_) | Said::Rate(_) | Said::Released | Said::Charge(_),
-        ) => Err(Failure::Invalid("an answer of another point".to_owned())),
-        Err(words) => Ok(Opinion::Error(words)),
+    let said = match said {
+        Ok(said) => said,
+        Err(words) => return Ok(Opinion::Error(words)),
+    };
+    if let Said::Action(action) = said {
+        let decided = rules::action(action).map_err(invalid)?;
+        return Ok(Opinion::Verdict(decided.map_or_else(|| Verdict::Next(Vec::new()), Verdict::Decided)));
     }
+    let Said::Decision(decision) = said else { return Err(Failure::another_point()) };
+    rules::verdict(decision, limits, binding).map(Opinion::Verdict).map_err(invalid)
 }
 
 fn word(verdict: &Verdict) -> &'static str {

@@ -178,19 +178,12 @@ pub(crate) async fn deliver(queue: Arc<EventQueue>, shared: Arc<Shared>, heavy: 
 
 /// How many were taken; `None` for a business error.
 fn taken(said: Result<Said, String>, of: usize) -> Result<Option<u32>, Failure> {
-    match said {
-        Ok(Said::Taken(n)) if usize::try_from(n).is_ok_and(|n| n <= of) => Ok(Some(n)),
-        Ok(Said::Taken(_)) => Err(Failure::Invalid("deliver: more taken than told".to_owned())),
-        Ok(
-            Said::Decision(_)
-            | Said::Action(_)
-            | Said::Verdict(_)
-            | Said::Filtered(_)
-            | Said::Rate(_)
-            | Said::Released
-            | Said::Charge(_),
-        ) => Err(Failure::Invalid("an answer of another point".to_owned())),
-        Err(_) => Ok(None),
+    let Ok(said) = said else { return Ok(None) };
+    let Said::Taken(n) = said else { return Err(Failure::another_point()) };
+    if usize::try_from(n).is_ok_and(|n| n <= of) {
+        Ok(Some(n))
+    } else {
+        Err(Failure::Invalid("deliver: more taken than told".to_owned()))
     }
 }
 

@@ -112,18 +112,10 @@ fn checked(
     (room, limits): (usize, &Limits),
 ) -> Result<Result<Opinion, String>, Failure> {
     let said = match said {
-        Ok(Said::Filtered(said)) => said,
-        Ok(
-            Said::Decision(_)
-            | Said::Action(_)
-            | Said::Verdict(_)
-            | Said::Taken(_)
-            | Said::Rate(_)
-            | Said::Released
-            | Said::Charge(_),
-        ) => return Err(Failure::Invalid("an answer of another point".to_owned())),
+        Ok(said) => said,
         Err(words) => return Ok(Err(words)),
     };
+    let Said::Filtered(said) = said else { return Err(Failure::another_point()) };
     let opinion = match said {
         wit::Verdict::Pass(ops) => rules::header_ops(ops)
             .and_then(|ops| within_reach(ops, room, limits.filter_header_bytes_max))

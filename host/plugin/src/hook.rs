@@ -409,18 +409,7 @@ impl Instance {
                 | Instance::Registration(_)
                 | Instance::EventSink(_)
                 | Instance::SipFilter(_),
-                Put::Route(_)
-                | Put::Exhausted(..)
-                | Put::Feature(..)
-                | Put::Register(_)
-                | Put::Deliver(_)
-                | Put::Filter(_)
-                | Put::Authorize(..)
-                | Put::Extend(..)
-                | Put::Release(_)
-                | Put::Settle(_)
-                | Put::Quote { .. }
-                | Put::App { .. },
+                _,
             ) => Err(elsewhere()),
         }
     }

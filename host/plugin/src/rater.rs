@@ -172,35 +172,31 @@ fn verdict(said: Result<Said, String>) -> Result<Result<RateVerdict, String>, Fa
         Err(words) => return Ok(Err(words)),
     };
     let invalid = |Broken(rule)| Failure::Invalid(rule);
+    if matches!(said, Said::Released) {
+        return Ok(Ok(RateVerdict::Failed));
+    }
+    let Said::Rate(said) = said else { return Err(Failure::another_point()) };
     match said {
-        Said::Rate(wit::Verdict::Grant(grant)) if (1..=GRANT_MAX_S).contains(&grant.seconds) => {
+        wit::Verdict::Grant(grant) if (1..=GRANT_MAX_S).contains(&grant.seconds) => {
             let wit::Grant { seconds, recheck_before_s } = grant;
             Ok(Ok(RateVerdict::Grant(Grant { seconds, recheck_before_s })))
         }
-        Said::Rate(wit::Verdict::Grant(_)) => Err(Failure::Invalid(format!("grant: 1 to {GRANT_MAX_S} seconds"))),
-        Said::Rate(wit::Verdict::Deny(denial)) => {
+        wit::Verdict::Grant(_) => Err(Failure::Invalid(format!("grant: 1 to {GRANT_MAX_S} seconds"))),
+        wit::Verdict::Deny(denial) => {
             rules::final_failure(denial.sip, &denial.reason).map_err(invalid)?;
             Ok(Ok(RateVerdict::Deny(denial.sip, denial.reason)))
         }
-        Said::Rate(wit::Verdict::Other((name, _))) => Err(invalid(rules::unknown("verdict", &name))),
-        Said::Released => Ok(Ok(RateVerdict::Failed)),
-        Said::Decision(_)
-        | Said::Action(_)
-        | Said::Verdict(_)
-        | Said::Taken(_)
-        | Said::Filtered(_)
-        | Said::Charge(_) => Err(Failure::Invalid("an answer of another point".to_owned())),
+        wit::Verdict::Other((name, _)) => Err(invalid(rules::unknown("verdict", &name))),
     }
 }
 
 /// Checks a charge.
 fn charge(said: Result<Said, String>) -> Result<Result<Charge, String>, Failure> {
     let said = match said {
-        Ok(Said::Charge(charge)) => charge,
-        Ok(_) => return Err(Failure::Invalid("an answer of another point".to_owned())),
+        Ok(said) => said,
         Err(words) => return Ok(Err(words)),
     };
-    let wit::Charge { total, carrier, lines } = said;
+    let Said::Charge(wit::Charge { total, carrier, lines }) = said else { return Err(Failure::another_point()) };
     let whole = |money: &Money| money.micros >= 0 && is_currency(&money.currency);
     if !whole(&total) {
         return Err(Failure::Invalid("charge: zero or more of a currency".to_owned()));

@@ -87,18 +87,10 @@ impl AskRegister {
 /// Checks an answer: the host never trusts one.
 fn checked(said: Result<Said, String>, binding: &str) -> Result<Result<Opinion, String>, Failure> {
     let said = match said {
-        Ok(Said::Verdict(said)) => said,
-        Ok(
-            Said::Decision(_)
-            | Said::Action(_)
-            | Said::Taken(_)
-            | Said::Filtered(_)
-            | Said::Rate(_)
-            | Said::Released
-            | Said::Charge(_),
-        ) => return Err(Failure::Invalid("an answer of another point".to_owned())),
+        Ok(said) => said,
         Err(words) => return Ok(Err(words)),
     };
+    let Said::Verdict(said) = said else { return Err(Failure::another_point()) };
     let invalid = |Broken(rule)| Failure::Invalid(rule);
     Ok(Ok(match said {
         wit::Verdict::Next(attrs) => Opinion::Next(rules::attrs(attrs, Some(binding)).map_err(invalid)?),

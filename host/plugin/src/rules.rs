@@ -8,50 +8,9 @@ use crate::bindings::router::strowger::types::types::HeaderOp as WitHeaderOp;
 use core::time::Duration;
 use model::{
     Attr, BridgeSpec, Clip, CollectSpec, Decision, DialSpec, Endpoint, Handling, Header, HeaderOp, Limits, MediaPath,
-    Prompt, Refusal, RingPlan, RingStep, Target,
+    Prompt, Refusal, RingPlan, RingStep, Target, is_switchs_own,
 };
 
-/// Names that carry the transaction, the dialog, the body or credentials; with the compact forms of RFC 3261 7.3.3.
-const FORBIDDEN_HEADERS: [&str; 37] = [
-    "via",
-    "v",
-    "route",
-    "record-route",
-    "contact",
-    "m",
-    "from",
-    "f",
-    "to",
-    "t",
-    "call-id",
-    "i",
-    "cseq",
-    "max-forwards",
-    "content-length",
-    "l",
-    "content-type",
-    "c",
-    "content-encoding",
-    "e",
-    "content-disposition",
-    "authorization",
-    "proxy-authorization",
-    "www-authenticate",
-    "proxy-authenticate",
-    "path",
-    // What dialogs, reliable responses and session timers agree on, and who vouches for the caller.
-    "require",
-    "supported",
-    "k",
-    "session-expires",
-    "x",
-    "min-se",
-    "rack",
-    "rseq",
-    "replaces",
-    "identity",
-    "y",
-];
 const HEADER_OPS_MAX: usize = 32;
 const HEADER_VALUE_MAX: usize = 1_024;
 const ATTRS_MAX: usize = 32;
@@ -238,7 +197,7 @@ fn header_name(name: &str) -> Checked<()> {
     // RFC 3261 section 25.1: token.
     let token = |b: u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b);
     ensure(!name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(token), "header name: a token")?;
-    if FORBIDDEN_HEADERS.iter().any(|f| f.eq_ignore_ascii_case(name)) {
+    if is_switchs_own(name) {
         return broken(format!("header `{}` is the switch's own", clip(name)));
     }
     Ok(())

@@ -307,14 +307,14 @@ impl Core {
             }
             Event::Ack { flow, request } => dialogs.handle_ack(below, flow, &request, now),
             Event::Cancelled { invite, request } => dialogs.handle_cancel(below, invite, &request, now),
-            Event::Response { key, response, flow } if trunks.owns(key) => {
+            Event::Response { key, response, flow, .. } if trunks.owns(key) => {
                 trunks.handle_response(below, key, &response, flow, now);
             }
             Event::Response { key, response, .. } if self.events.owns(key) => {
                 self.events_response(key, &response, now);
             }
             Event::ClientFailed { key, .. } if self.events.owns(key) => self.events_client_failed(key, now),
-            Event::Response { key, response, flow } => dialogs.handle_response(below, key, response, flow, now),
+            Event::Response { key, response, flow, .. } => dialogs.handle_response(below, key, response, flow, now),
             Event::ClientFailed { key, why } if trunks.owns(key) => trunks.handle_client_failed(below, key, why, now),
             Event::ClientFailed { key, why } => dialogs.handle_client_failed(below, key, why, now),
             Event::ServerFailed { key, why } => dialogs.handle_server_failed(below, key, why, now),

@@ -20,6 +20,9 @@ use std::collections::{BTreeMap, VecDeque};
 /// What becomes of a message that no filter could judge.
 const UNJUDGED: (u16, &str) = (503, "A mandatory filter failed");
 
+/// Stands for the URI of a party that withholds it (RFC 3323 section 4.1.1.3).
+const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
+
 /// A message that waits.
 #[derive(Debug)]
 enum What {
@@ -87,7 +90,8 @@ impl Core {
         let Some(at) = filtered.filter(|_| !arrival.is_for_help()) else {
             return self.with_calls(now, |calls, floors| calls.open(floors, &arrival));
         };
-        let edge = Edge { call: self.calls.name_call(now), brand: tenant.0, company: tenant.1, at };
+        let (call, withheld) = (self.calls.name_call(now), call::wants_privacy(&arrival.request));
+        let edge = Edge { call, brand: tenant.0, company: tenant.1, at, withheld };
         arrival.id = Some(edge.call);
         arrival.edge = Some(edge);
         self.transactions.watch(arrival.key, (edge, false));
@@ -107,15 +111,21 @@ impl Core {
         match event {
             Event::Request { key, flow, request } if request.is_method(Method::Invite) => {
                 let dialog = self.dialogs.find(&request);
-                let Some(edge) = dialog.and_then(|dialog| self.dialogs.edge(dialog)) else {
-                    return Some(Event::Request { key, flow, request });
-                };
+                let found = dialog.and_then(|dialog| Some((dialog, self.dialogs.edge(dialog)?)));
+                let Some((dialog, edge)) = found else { return Some(Event::Request { key, flow, request }) };
                 self.transactions.watch(key, (edge, true));
+                // What the peer sends while it waits is newer, and makes no stray of it.
+                if !self.dialogs.number(dialog, &request) {
+                    return Some(Event::Request { key, flow, request });
+                }
                 let message = request.clone();
                 self.ask_filter(edge, What::Within { key, flow, request }, &message, now);
                 None
             }
-            Event::Response { key, response, flow } => self.response_enters(key, response, flow, now),
+            Event::Response { key, response, flow, edge: Some(edge) } => {
+                let (response, flow) = self.response_enters((key, edge), response, flow, now)?;
+                Some(Event::Response { key, response, flow, edge: Some(edge) })
+            }
             Event::Cancelled { invite, request } => match self.filtering.invites.remove(&invite) {
                 Some(ticket) => {
                     self.given_up(ticket, now);
@@ -130,10 +140,11 @@ impl Core {
                 }
                 Some(Event::ClientFailed { key, why })
             }
-            event
-            @ (Event::Request { .. } | Event::Ack { .. } | Event::ServerFailed { .. } | Event::Leaving { .. }) => {
-                Some(event)
-            }
+            event @ (Event::Request { .. }
+            | Event::Response { .. }
+            | Event::Ack { .. }
+            | Event::ServerFailed { .. }
+            | Event::Leaving { .. }) => Some(event),
         }
     }
 
@@ -152,13 +163,16 @@ impl Core {
                     (self.unjudged(waiting.mandatory), format!("cannot be written: {why}"))
                 }
             },
-            FilterVerdict::Refuse(sip, reason) if arrives => {
+            FilterVerdict::Refuse(sip, reason) if arrives && can_be_said(sip, &reason) => {
                 self.counters.filters_refused += 1;
                 let words = format!("refuse {sip} {reason}");
                 (Outcome::Refused(sip, reason), words)
             }
-            // Nobody can be told: a message that may not be refused passes.
-            FilterVerdict::Refuse(sip, _) => (Outcome::Pass(None), format!("refuse {sip} counts as pass here")),
+            // The plugin host lets no such answer through: it is no judgement, as any other that breaks a rule.
+            FilterVerdict::Refuse(sip, _) => {
+                self.counters.filters_failed += 1;
+                (self.unjudged(waiting.mandatory), format!("refuse {sip}: out of place"))
+            }
             FilterVerdict::Closed => {
                 self.counters.filters_failed += 1;
                 (Outcome::Closed, "closed: a mandatory filter failed".to_owned())
@@ -202,22 +216,30 @@ impl Core {
         }
     }
 
-    /// A response to an INVITE of ours: behind those of its transaction that wait, or asked about, or not ours to ask.
-    fn response_enters(&mut self, key: ClientKey, response: Message, flow: Flow, now: Instant) -> Option<Event> {
-        let Some(edge) = self.transactions.edge(key) else { return Some(Event::Response { key, response, flow }) };
+    /// A response to an INVITE that left by an edge: behind those of its transaction that wait, or asked about, or given
+    /// back because it repeats what was judged.
+    fn response_enters(
+        &mut self,
+        (key, edge): (ClientKey, Edge),
+        response: Message,
+        flow: Flow,
+        now: Instant,
+    ) -> Option<(Message, Flow)> {
         if let Some((ticket, behind)) = self.filtering.responses.get_mut(&key) {
             let asked = self.filtering.waiting.get(ticket).map(|waiting| &waiting.what);
             let again = |known: &Message| known.bytes() == response.bytes();
             let known = matches!(asked, Some(What::Response { response, .. }) if again(response));
-            let lost = behind.len() >= self.setup.limits.filter_queue_max
-                && response.status().is_some_and(|status| status < 200);
+            // One final response has room whatever waits; a 2xx of another branch comes again until it has its ACK.
+            let is_final = |response: &Message| response.status().is_some_and(|status| status >= 200);
+            let full = behind.len() >= self.setup.limits.filter_queue_max;
+            let lost = full && (!is_final(&response) || behind.iter().any(|(known, _)| is_final(known)));
             if !known && !lost && !behind.iter().any(|(known, _)| again(known)) {
                 behind.push_back((response, flow));
             }
             return None;
         }
         if self.dialogs.has_taken_2xx(key) {
-            return Some(Event::Response { key, response, flow });
+            return Some((response, flow));
         }
         let message = response.clone();
         self.ask_filter(edge, What::Response { key, flow, response }, &message, now);
@@ -268,6 +290,8 @@ impl Core {
             What::Response { key, .. } => (true, self.dialogs.is_reinvite(*key)),
             What::Leaving { within, .. } => (false, *within),
         };
+        let withheld = edge.withheld || (inbound && asks_privacy(message));
+        let hidden = |uri: String, of_party: bool| if withheld && of_party { ANONYMOUS.to_owned() } else { uri };
         FilterMessage {
             edge,
             brand_name: name(brand),
@@ -277,10 +301,11 @@ impl Core {
             status: message.status(),
             inbound,
             within,
-            request_uri: message.request_uri_str().map(str::to_owned),
-            from_uri: uri(message.from()),
-            to_uri: uri(message.to()),
-            headers: shown(message),
+            request_uri: message.request_uri_str().map(|uri| hidden(uri.to_owned(), !inbound)),
+            // Whoever is there wrote what From says of a request that enters and of a response that leaves.
+            from_uri: hidden(uri(message.from()), inbound != message.status().is_some()),
+            to_uri: hidden(uri(message.to()), inbound == message.status().is_some()),
+            headers: if (withheld && inbound) || asks_privacy(message) { untold(message) } else { visible(message) },
         }
     }
 
@@ -316,7 +341,7 @@ impl Core {
     }
 
     fn conclude(&mut self, waiting: Waiting, outcome: Outcome, now: Instant) {
-        let Waiting { what, shown, .. } = waiting;
+        let Waiting { what, shown, edge, .. } = waiting;
         match what {
             What::Arrival(arrival) => self.arrival_judged(*arrival, outcome, now),
             What::Within { key, flow, request } => {
@@ -324,7 +349,7 @@ impl Core {
                 match outcome {
                     Outcome::Pass(changed) => {
                         let request = changed.unwrap_or(request);
-                        self.dialogs.handle_request(&mut self.transactions, key, flow, request, now);
+                        self.dialogs.handle_numbered(&mut self.transactions, key, flow, request, now);
                     }
                     Outcome::Refused(..) | Outcome::Closed => {
                         self.answer(key, &flow, &request, UNJUDGED.0, &[], now);
@@ -337,9 +362,7 @@ impl Core {
                 self.dialogs.handle_response(&mut self.transactions, key, response, flow, now);
                 for (response, flow) in behind {
                     // The first of them is asked about, and the others wait behind it.
-                    if let Some(Event::Response { key, response, flow }) =
-                        self.response_enters(key, response, flow, now)
-                    {
+                    if let Some((response, flow)) = self.response_enters((key, edge), response, flow, now) {
                         self.dialogs.handle_response(&mut self.transactions, key, response, flow, now);
                     }
                 }
@@ -350,7 +373,12 @@ impl Core {
             }
             What::Leaving { held, message, .. } => {
                 let message = self.bare_if_closed(message, &shown, outcome);
-                let _ = self.transactions.let_go(held, message.bytes().clone(), now);
+                let number = match held {
+                    Held::Request(key) => self.dialogs.renumber(key, &message),
+                    Held::Response(..) => None,
+                };
+                let numbered = number.and_then(|number| sip_message::renumbered(&message, number));
+                let _ = self.transactions.let_go(held, numbered.unwrap_or_else(|| message.bytes().clone()), now);
             }
         }
     }
@@ -424,6 +452,11 @@ impl Core {
     }
 }
 
+/// Whether an INVITE can be refused so.
+fn can_be_said(sip: u16, reason: &str) -> bool {
+    (400..=699).contains(&sip) && !reason.chars().any(char::is_control)
+}
+
 /// Every field that filters may change, under its whole name.
 fn visible(message: &Message) -> Vec<Header> {
     let named = message.places().filter(|place| is_filterable(place.written()));
@@ -432,20 +465,26 @@ fn visible(message: &Message) -> Vec<Header> {
         .collect()
 }
 
+/// Whether whoever wrote it wants any privacy at all (RFC 3323 section 4.2), or calls without saying who it is.
+fn asks_privacy(message: &Message) -> bool {
+    let any = message.headers(Name::Privacy).any(|wishes| {
+        let text = wishes.text();
+        text.split([';', ',']).any(|wish| !matches!(wish.trim().to_ascii_lowercase().as_str(), "" | "none"))
+    });
+    any || (message.status().is_none() && call::wants_privacy(message))
+}
+
 /// The same without what would tell a caller that withholds its number (RFC 3323).
-fn shown(message: &Message) -> Vec<Header> {
+fn untold(message: &Message) -> Vec<Header> {
+    let tells = [
+        Name::PAssertedIdentity,
+        Name::PPreferredIdentity,
+        Name::RemotePartyId,
+        Name::Diversion,
+        Name::HistoryInfo,
+        Name::ReferredBy,
+    ];
     let mut headers = visible(message);
-    let withheld = message.header(Name::Privacy).is_some_and(|wish| !wish.eq_ignore_case("none"));
-    if withheld {
-        let tells = [
-            Name::PAssertedIdentity,
-            Name::PPreferredIdentity,
-            Name::RemotePartyId,
-            Name::Diversion,
-            Name::HistoryInfo,
-            Name::ReferredBy,
-        ];
-        headers.retain(|header| !tells.contains(&Name::new(&header.name)));
-    }
+    headers.retain(|header| !tells.contains(&Name::new(&header.name)));
     headers
 }

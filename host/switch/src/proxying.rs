@@ -31,7 +31,7 @@ impl Core {
                 request.header(Name::Route).is_some() && proxies.handle_ack(below, *flow, request, now)
             }
             Event::Cancelled { invite, request } => proxies.handle_cancel(below.transactions, *invite, request, now),
-            Event::Response { key, response, flow } => {
+            Event::Response { key, response, flow, .. } => {
                 proxies.handle_response(below, *key, (response.clone(), *flow), now)
             }
             Event::ClientFailed { key, why } => proxies.handle_client_failed(below.transactions, *key, *why, now),

@@ -14,7 +14,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use model::{
     Account, AccountId, Answer, AppId, AppOutcome, Brand, BrandId, CallId, Company, CompanyId, Ddi, Decision,
-    DefaultVerdict, Directory, Endpoint, Extension, ExtensionId, Flow, Ha1, Handling, Hooks, Instant, Limits, Mailbox,
+    DefaultVerdict, Directory, Endpoint, Extension, ExtensionId, Ha1, Handling, Hooks, Instant, Limits, Mailbox,
     MediaPath, MediaPortId, MediaSecurity, MessageCounts, NextHop, Refusal, RegisterAnswer, RegisterVerdict, RequestId,
     ResolveFailure, ResolveTicket, Resolved, ResourceList, RingPlan, RingStep, RouteTarget, Summons, TapeAct, Target,
     Ticket, Transport,
@@ -174,6 +174,10 @@ impl Bed {
             }
             [name, "calls", "its", "contact", "for", number] => self.calls_contact(name, number),
             [name, "sends", "back", "to", number] => self.sends_back(name, number),
+            [name, "uses", "tcp"] => {
+                let party = self.parties.iter_mut().find(|p| p.name == *name);
+                party.unwrap_or_else(|| panic!("nobody is called {name}")).stream = true;
+            }
             ["trunks?"] => return self.core.trunks().map(|trunk| show::trunk(&trunk)).collect(),
             [name, "saw", header] => {
                 let party = self.parties.iter().find(|p| p.name == *name);
@@ -294,7 +298,7 @@ impl Bed {
         let party =
             self.parties.iter_mut().find(|p| p.name == name).unwrap_or_else(|| panic!("nobody is called {name}"));
         let message = party.invite_contact(number);
-        let flow = Flow::new(Transport::Udp, address(SWITCH), party.address);
+        let flow = party.flow(address(SWITCH));
         self.core.handle(Input::Sip { flow, bytes: Bytes::from(message) }, now);
     }
 
@@ -303,7 +307,7 @@ impl Bed {
         let now = self.now;
         let party =
             self.parties.iter_mut().find(|p| p.name == name).unwrap_or_else(|| panic!("nobody is called {name}"));
-        let flow = Flow::new(Transport::Udp, address(SWITCH), party.address);
+        let flow = party.flow(address(SWITCH));
         let message = party.pass_on(number);
         self.core.handle(Input::Sip { flow, bytes: Bytes::from(message) }, now);
     }
@@ -343,7 +347,7 @@ impl Bed {
             [method, rest @ ..] => vec![party.request(method, rest)],
             [] => panic!("{name} says nothing"),
         };
-        let flow = Flow::new(Transport::Udp, address(SWITCH), party.address);
+        let flow = party.flow(address(SWITCH));
         for message in messages {
             self.core.handle(Input::Sip { flow, bytes: Bytes::from(message) }, now);
         }

@@ -82,7 +82,10 @@ pub(crate) fn show(question: &FilterQuestion) -> String {
     let told = |header: &&Header| header.name.starts_with("X-") || header.name.starts_with("P-A");
     let fields: String =
         message.headers.iter().filter(told).map(|header| format!(" {}={}", header.name, header.value)).collect();
-    format!("filter < {what} {way} {kind} {}{within}{fields}", message.edge_name)
+    let parties = [("from", &message.from_uri), ("to", &message.to_uri)];
+    let unnamed = parties.iter().filter(|(_, uri)| uri.contains("anonymous"));
+    let unnamed: String = unnamed.map(|(which, _)| format!(" {which}=anonymous")).collect();
+    format!("filter < {what} {way} {kind} {}{within}{unnamed}{fields}", message.edge_name)
 }
 
 /// How it went so far.

@@ -1,5 +1,6 @@
 //! A phone made of strings: it remembers just enough of its dialog to say the next thing.
 
+use model::{ConnectionId, Flow, Transport};
 use std::net::SocketAddr;
 
 /// One phone.
@@ -28,6 +29,8 @@ pub(crate) struct Party {
     pub(crate) challenge: Option<(String, u32)>,
     branch: u32,
     version: u32,
+    /// It speaks by a TCP connection of its own.
+    pub(crate) stream: bool,
 }
 
 /// The value of the first field of that name.
@@ -64,12 +67,25 @@ impl Party {
             cseq: 0,
             branch: 0,
             version: 0,
+            stream: false,
+        }
+    }
+
+    /// The way from the switch to it.
+    pub(crate) fn flow(&self, switch: SocketAddr) -> Flow {
+        match self.stream {
+            true => Flow {
+                connection: Some(ConnectionId(u64::from(self.address.port()))),
+                ..Flow::new(Transport::Tcp, switch, self.address)
+            },
+            false => Flow::new(Transport::Udp, switch, self.address),
         }
     }
 
     pub(crate) fn via(&mut self) -> String {
         self.branch += 1;
-        format!("SIP/2.0/UDP {};branch=z9hG4bK-{}-{};rport", self.address, self.name, self.branch)
+        let transport = if self.stream { "TCP" } else { "UDP" };
+        format!("SIP/2.0/{transport} {};branch=z9hG4bK-{}-{};rport", self.address, self.name, self.branch)
     }
 
     /// A session description in the named form: `sdp`, `hold`, `srtp` (nothing else), `keys` (SRTP if you like), `film`

@@ -6,7 +6,8 @@ use core::time::Duration;
 use model::{
     Account, AccountId, Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, BindingId, Brand,
     BrandId, CallId, CallInfo, Company, CompanyId, Ddi, DdiId, DefaultVerdict, Directory, Extension, ExtensionId, Ha1,
-    Handling, Instant, LegHandle, MediaPath, Party, Question, QuestionKind, RequestId, RouteTarget, Ticket,
+    Handling, Header, Instant, LegHandle, MediaPath, Party, Question, QuestionKind, RegisterAttempt, RequestId,
+    RouteTarget, Ticket,
 };
 use plugin::{AppMessage, Artifact, BindingSpec, Grants, Host, HostConfig, Point, Reuse, Scope};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,24 @@ pub const ACME: CompanyId = CompanyId(1);
 pub const OTHER: CompanyId = CompanyId(2);
 /// How long a test waits for what must come: it fails, and never decides by, this.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A phone of the first company registers.
+#[must_use]
+pub fn attempt() -> RegisterAttempt {
+    RegisterAttempt {
+        brand: BRAND,
+        brand_name: "brand".to_owned(),
+        company: ACME,
+        company_name: "acme".to_owned(),
+        account: "1001".to_owned(),
+        aor: "sip:1001@acme.test".to_owned(),
+        contacts: vec!["<sip:1001@192.0.2.1>".to_owned()],
+        source_ip: "192.0.2.1".to_owned(),
+        user_agent: "Phone 1".to_owned(),
+        expires_s: Some(3_600),
+        headers: vec![Header { name: "X-Site".to_owned(), value: "7".to_owned() }],
+    }
+}
 
 /// A host with small pools and patient deadlines.
 #[must_use]

@@ -18,7 +18,7 @@ fn add(name: &str, value: &str) -> HeaderOp {
 
 fn at(at: EdgeAt, name: &str) -> FilterMessage {
     FilterMessage {
-        edge: Edge { call: CallId(7), brand: BRAND, company: ACME, at },
+        edge: Edge { call: CallId(7), brand: BRAND, company: ACME, at, withheld: false },
         brand_name: "brand".to_owned(),
         company_name: "acme".to_owned(),
         edge_name: name.to_owned(),
@@ -221,5 +221,8 @@ async fn header_rules_change_and_refuse_as_they_are_configured() {
     assert_eq!(ask(&host, out).await.verdict, set);
     let scanner = FilterMessage { headers: vec![header("User-Agent", "a scanner")], ..invite() };
     assert_eq!(ask(&host, scanner.clone()).await.verdict, FilterVerdict::Refuse(403, "Not Wanted Here".to_owned()));
-    assert_eq!(ask(&host, FilterMessage { within: true, ..scanner }).await.verdict, removed);
+    assert_eq!(ask(&host, FilterMessage { within: true, ..scanner.clone() }).await.verdict, removed);
+    let harmless = [header("User-Agent", "a phone")];
+    let hidden = FilterMessage { headers: [&harmless[..], &scanner.headers].concat(), ..scanner };
+    assert_eq!(ask(&host, hidden).await.verdict, FilterVerdict::Refuse(403, "Not Wanted Here".to_owned()));
 }

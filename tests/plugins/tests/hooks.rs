@@ -2,9 +2,9 @@
 
 #![allow(clippy::expect_used, reason = "test code")]
 
-use model::{AccountId, Decision, Header, Instant, RegisterAnswer, RegisterAttempt, RegisterVerdict, Told};
+use model::{AccountId, Decision, Instant, RegisterAnswer, RegisterVerdict, Told};
 use plugin::{BindError, BindingSpec, Grants, Host, HostConfig, Point};
-use plugin_tests::{ACME, BRAND, OTHER, PATIENCE, PROBE, ask, bind, directory, host, host_with, until};
+use plugin_tests::{ACME, BRAND, OTHER, PATIENCE, PROBE, ask, attempt, bind, directory, host, host_with, until};
 use std::collections::BTreeSet;
 use tables::{Kv, SpaceName};
 
@@ -13,22 +13,6 @@ fn probe(host: &Host, id: i64, point: Point, config: &str) -> BindingSpec {
     let mut spec = bind(id, &format!("probe{id}"), point, &artifact, config);
     spec.plugin = "probe@0.1.0".to_owned();
     spec
-}
-
-fn attempt() -> RegisterAttempt {
-    RegisterAttempt {
-        brand: BRAND,
-        brand_name: "brand".to_owned(),
-        company: ACME,
-        company_name: "acme".to_owned(),
-        account: "1001".to_owned(),
-        aor: "sip:1001@acme.test".to_owned(),
-        contacts: vec!["<sip:1001@192.0.2.1>".to_owned()],
-        source_ip: "192.0.2.1".to_owned(),
-        user_agent: "Phone 1".to_owned(),
-        expires_s: Some(3_600),
-        headers: vec![Header { name: "X-Site".to_owned(), value: "7".to_owned() }],
-    }
 }
 
 async fn register(host: &Host) -> RegisterAnswer {

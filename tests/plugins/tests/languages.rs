@@ -344,7 +344,7 @@ async fn c() {
 fn shown(inbound: bool, agent: &str) -> FilterMessage {
     let header = |name: &str, value: &str| Header { name: name.to_owned(), value: value.to_owned() };
     FilterMessage {
-        edge: Edge { call: CallId(7), brand: BRAND, company: ACME, at: EdgeAt::Account(AccountId(1)) },
+        edge: Edge { call: CallId(7), brand: BRAND, company: ACME, at: EdgeAt::Account(AccountId(1)), withheld: false },
         brand_name: "brand".to_owned(),
         company_name: "acme".to_owned(),
         edge_name: "1001".to_owned(),

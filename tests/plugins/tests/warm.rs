@@ -1,12 +1,10 @@
 //! Instances that stay between questions: what they remember, for whom, and when they go.
 #![allow(clippy::expect_used, reason = "test code")]
 
-use model::{
-    BrandId, CompanyId, Decision, Instant as At, Question, QuestionKind, RegisterAttempt, RegisterVerdict, Ticket, Told,
-};
+use model::{BrandId, CompanyId, Decision, Instant as At, Question, QuestionKind, RegisterVerdict, Ticket, Told};
 use plugin::{Artifact, BindingSpec, Host, HostConfig, Point, Recording, Reuse, Sample, WarmFigures};
 use plugin_tests::{
-    ACME, BRAND, HOSTILE, OTHER, PATIENCE, PROBE, ask, ask_for, bind, call, directory, host_with, until,
+    ACME, BRAND, HOSTILE, OTHER, PATIENCE, PROBE, ask, ask_for, attempt, bind, call, directory, host_with, until,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -407,20 +405,7 @@ async fn every_point_but_the_call_app_may_be_kept_warm() {
     let specs = vec![at(1, "io", Point::RouterIo), at(2, "registers", Point::Registration), feature, sink];
     host.set_bindings(specs).expect("bound");
     for _ in 0..2 {
-        let attempt = RegisterAttempt {
-            brand: BRAND,
-            brand_name: "brand".to_owned(),
-            company: ACME,
-            company_name: "acme".to_owned(),
-            account: "1001".to_owned(),
-            aor: "sip:1001@acme.test".to_owned(),
-            contacts: Vec::new(),
-            source_ip: "192.0.2.1".to_owned(),
-            user_agent: "phone".to_owned(),
-            expires_s: None,
-            headers: Vec::new(),
-        };
-        let answer = host.ask_register(attempt, directory()).await;
+        let answer = host.ask_register(attempt(), directory()).await;
         assert_eq!(answer.verdict, RegisterVerdict::Pass);
         ask(&host, "*17").await;
         assert!(!ask(&host, "7").await.failed);

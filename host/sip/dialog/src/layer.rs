@@ -285,6 +285,39 @@ impl Layer {
         });
     }
 
+    /// Takes note of a request that is not handled yet, as somebody looks at it first: what comes after it may be handled
+    /// before it. `false`: it comes out of order, and handling it refuses it (RFC 3261 section 12.2.2).
+    pub fn number(&mut self, key: DialogKey, request: &Message) -> bool {
+        self.usages.get_mut(&key).is_some_and(|usage| usage.accept_cseq(&self.config, request))
+    }
+
+    /// The same as [`Layer::handle_request`] for one that [`Layer::number`] has found in order.
+    pub fn handle_numbered(
+        &mut self,
+        tx: &mut Transactions,
+        key: ServerKey,
+        flow: Flow,
+        request: Message,
+        now: Instant,
+    ) {
+        let Some(dialog) = self.find(&request) else {
+            return self.handle_request(tx, key, flow, request, now);
+        };
+        let _ = self.act(tx, dialog, now, |usage, cx| {
+            usage.numbered_received(cx, key, flow, request);
+            Ok(())
+        });
+    }
+
+    /// The number for a re-INVITE of ours that leaves only now, where the dialog has sent something newer meanwhile
+    /// (section 12.2.1.1: each request is numbered above the one before it). `None`: its own is right.
+    pub fn renumber(&mut self, key: ClientKey, request: &Message) -> Option<u32> {
+        let Some(Purpose::Reinvite(dialog)) = self.index.clients.get(&key).copied() else { return None };
+        let dialog = self.usages.get_mut(&dialog)?.early_or_own();
+        let overtaken = crate::dialog::cseq(request).is_some_and(|cseq| cseq < dialog.local_cseq);
+        overtaken.then(|| dialog.next_cseq())
+    }
+
     /// An ACK of a 2xx. One that fits no dialog is dropped (RFC 3261 section 17.2.3 leaves nobody to answer).
     pub fn handle_ack(&mut self, tx: &mut Transactions, flow: Flow, request: &Message, now: Instant) {
         let Some(dialog) = self.find(request) else { return };

@@ -43,11 +43,16 @@ impl Usage {
 
     /// A request of the remote in this dialog.
     pub(crate) fn request_received(&mut self, cx: &mut Cx<'_>, server: ServerKey, flow: Flow, request: Message) {
-        let method = request.method().unwrap_or(Method::Other(""));
-        let (invite, bye) = (method == Method::Invite, method == Method::Bye);
-        if !self.accept_cseq(cx.config, &request, invite) {
+        if !self.accept_cseq(cx.config, &request) {
             return answer(cx, server, &request, flow, &Reply::bare(500));
         }
+        self.numbered_received(cx, server, flow, request);
+    }
+
+    /// The same for one whose number was in order when it came.
+    pub(crate) fn numbered_received(&mut self, cx: &mut Cx<'_>, server: ServerKey, flow: Flow, request: Message) {
+        let method = request.method().unwrap_or(Method::Other(""));
+        let bye = method == Method::Bye;
         if matches!(self.phase, Phase::Leaving(_)) && !bye {
             return answer(cx, server, &request, flow, &Reply::bare(481));
         }
@@ -154,8 +159,9 @@ impl Usage {
     }
 
     /// Section 12.2.2, in the dialog the request is of.
-    fn accept_cseq(&mut self, config: &Config, request: &Message, invite: bool) -> bool {
+    pub(crate) fn accept_cseq(&mut self, config: &Config, request: &Message) -> bool {
         let Some(cseq) = crate::dialog::cseq(request) else { return false };
+        let invite = request.is_method(Method::Invite);
         let newest = match &mut self.phase {
             Phase::Calling(calling) => match calling.branch(from_tag(request), config.forks_max) {
                 Some(early) => &mut early.remote_cseq,

@@ -48,6 +48,16 @@ pub fn edited(message: &Message, ops: &[HeaderOp], limits: &ParseLimits) -> Resu
     Ok(edited)
 }
 
+/// The request with another number in its CSeq; `None` where it has none that can be read.
+#[must_use]
+pub fn renumbered(request: &Message, number: u32) -> Option<Bytes> {
+    let method = request.cseq().ok()?.method;
+    let value = request.places().find(|place| place.name == Name::CSeq)?.at;
+    let (before, after) = (request.bytes().get(..value.start)?, request.bytes().get(value.end..)?);
+    let number = format!("{number} {}", method.as_str());
+    Some(Bytes::from([before, number.as_bytes(), after].concat()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +91,13 @@ mod tests {
             .replace("l: 2\r\n", "l: 2\r\nX-MINE: three\r\nX-New: 1\r\nX-New: 2\r\n");
         assert_eq!(core::str::from_utf8(edited.bytes()), Ok(wanted.as_str()));
         assert_eq!(edited.body(), b"hi");
+    }
+
+    #[test]
+    fn a_number_changes_and_nothing_else() {
+        let wanted = INVITE.replace("CSeq: 1 INVITE", "CSeq: 4294967295 INVITE");
+        let numbered = renumbered(&read(INVITE), u32::MAX).expect("it has a number");
+        assert_eq!(core::str::from_utf8(&numbered), Ok(wanted.as_str()));
     }
 
     #[test]

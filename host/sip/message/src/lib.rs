@@ -38,7 +38,7 @@ mod write;
 pub use auth::{AuthParam, AuthParams};
 pub use date::date;
 pub use dialog_path::{DialogPath, Hop};
-pub use edit::edited;
+pub use edit::{edited, renumbered};
 pub use error::{ParseError, Rejected};
 pub use frame::{Framed, FramingError, FramingFault, StreamFramer};
 pub use message::{CSeqRef, Headers, Message, Values};

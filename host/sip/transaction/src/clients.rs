@@ -151,11 +151,6 @@ impl Clients {
         key
     }
 
-    /// Where a watched INVITE left.
-    pub(crate) fn edge(&self, key: ClientKey) -> Option<Edge> {
-        self.table.get(&key).and_then(|client| client.edge.as_deref().copied())
-    }
-
     /// A held INVITE leaves.
     pub(crate) fn let_go(&mut self, cx: &mut Shared, key: ClientKey, wire: Bytes, now: Instant) -> Result<(), Gone> {
         self.is_held(key)?;
@@ -239,7 +234,8 @@ impl Clients {
         };
         // A 100 says no more than that the request arrived.
         if deliver && client.role != Role::Cancel && status != 100 {
-            cx.events.push_back(Event::Response { key, response, flow });
+            let edge = client.edge.as_deref().copied();
+            cx.events.push_back(Event::Response { key, response, flow, edge });
         }
         let mut wanted = None;
         if deliver && class.is_final() {

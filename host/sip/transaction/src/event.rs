@@ -72,6 +72,9 @@ pub enum Event {
         response: Message,
         /// Where it came from.
         flow: Flow,
+        /// Where it entered, if the request is a watched INVITE. The transaction may be over: a failure ends one that
+        /// went by a stream at once.
+        edge: Option<Edge>,
     },
     /// A message of ours is about to leave by a watched transaction: [`crate::Layer::let_go`] or
     /// [`crate::Layer::withhold`] must follow. Those of one transaction come one after the other.

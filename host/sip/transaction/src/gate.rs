@@ -92,7 +92,8 @@ mod tests {
 
     fn gate() -> Gate {
         let at = EdgeAt::Account(AccountId(1));
-        Gate::new((Edge { call: CallId(1), brand: BrandId(1), company: CompanyId(1), at }, false))
+        let (call, brand, company) = (CallId(1), BrandId(1), CompanyId(1));
+        Gate::new((Edge { call, brand, company, at, withheld: false }, false))
     }
 
     fn bytes(text: &'static str) -> Bytes {

@@ -100,12 +100,6 @@ impl Layer {
         self.servers.watch(key, at);
     }
 
-    /// Where a watched INVITE of ours left, while its transaction lives.
-    #[must_use]
-    pub fn edge(&self, key: ClientKey) -> Option<Edge> {
-        self.clients.edge(key)
-    }
-
     /// A message that was about to leave does, as `wire`. A response that is repeated later is repeated so.
     ///
     /// # Errors

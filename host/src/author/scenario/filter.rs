@@ -22,7 +22,7 @@ pub(super) fn message(world: &World, step: &Step, number: u32) -> FilterMessage 
         }
     };
     FilterMessage {
-        edge: Edge { call: call.call, brand: call.brand, company: call.company, at },
+        edge: Edge { call: call.call, brand: call.brand, company: call.company, at, withheld: false },
         brand_name: call.brand_name,
         company_name: call.company_name,
         edge_name,

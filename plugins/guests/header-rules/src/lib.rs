@@ -3,9 +3,9 @@
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use strowger_sdk::filter::{Message, SipFilter, Verdict, add, field, is_refusable, pass_with, refuse, remove, set};
+use strowger_sdk::filter::{Message, SipFilter, Verdict, add, is_refusable, pass_with, refuse, remove, set};
 use strowger_sdk::prelude::*;
-use strowger_sdk::{HeaderOp, export_sip_filter};
+use strowger_sdk::{Header, HeaderOp, export_sip_filter};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -50,7 +50,11 @@ struct Plugin;
 impl SipFilter for Plugin {
     fn filter(message: Message) -> Result<Verdict> {
         let config: Config = config()?;
-        let holds = |rule: &&Unwanted| field(&message, &rule.field).is_some_and(|value| value.contains(&rule.holds));
+        // Any of that name: a harmless one in front hides nothing.
+        let holds = |rule: &&Unwanted| {
+            let of_name = |field: &&Header| field.name.eq_ignore_ascii_case(&rule.field);
+            message.headers.iter().filter(of_name).any(|field| field.value.contains(&rule.holds))
+        };
         if let Some(rule) = config.refuse.iter().find(holds).filter(|_| is_refusable(&message)) {
             return Ok(refuse(rule.sip, "Not Wanted Here"));
         }

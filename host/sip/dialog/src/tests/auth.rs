@@ -57,7 +57,7 @@ impl Bed {
     fn settle(&mut self) {
         while let Some(event) = self.tx.poll_event() {
             match event {
-                sip_transaction::Event::Response { key, response, flow } => {
+                sip_transaction::Event::Response { key, response, flow, .. } => {
                     self.dialogs.handle_response(&mut self.tx, key, response, flow, self.now);
                 }
                 sip_transaction::Event::ClientFailed { key, why } => {

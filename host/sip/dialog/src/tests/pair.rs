@@ -338,7 +338,7 @@ impl End {
             }
             E::Ack { flow, request } => self.dialogs.handle_ack(&mut self.tx, flow, &request, now),
             E::Cancelled { invite, request } => self.dialogs.handle_cancel(&mut self.tx, invite, &request, now),
-            E::Response { key, response, flow } => {
+            E::Response { key, response, flow, .. } => {
                 self.dialogs.handle_response(&mut self.tx, key, response, flow, now);
             }
             E::ClientFailed { key, why } => self.dialogs.handle_client_failed(&mut self.tx, key, why, now),

@@ -191,7 +191,7 @@ impl Kit {
                     proxy.handle_ack(&mut Below { transactions: tx, bodies }, flow, &request, now)
                 }
                 Event::Cancelled { invite, request } => proxy.handle_cancel(tx, invite, &request, now),
-                Event::Response { key, response, flow } => {
+                Event::Response { key, response, flow, .. } => {
                     proxy.handle_response(&mut Below { transactions: tx, bodies }, key, (response, flow), now)
                 }
                 Event::ClientFailed { key, why } => proxy.handle_client_failed(tx, key, why, now),

@@ -102,7 +102,7 @@ impl Bed {
                 self.layer.handle_flows(&mut self.tx, lookup.id, &flows, self.now);
             } else if let Some(event) = self.tx.poll_event() {
                 match event {
-                    sip_transaction::Event::Response { key, response, flow } => {
+                    sip_transaction::Event::Response { key, response, flow, .. } => {
                         if self.layer.owns(key) {
                             self.layer.handle_response(&mut self.tx, key, &response, flow, self.now);
                         }
