@@ -46,7 +46,8 @@ pub use artifact::{Artifact, Digest, Point};
 pub use binding::{BindingSpec, Scope};
 pub use bundle::{Grants, Reuse};
 pub use capability::{
-    GuestClock, HttpAnswer, HttpAsked, HttpClients, HttpScript, Ledger, LedgerTold, PrefixTables, Secret, is_public,
+    GuestClock, HttpAnswer, HttpAsked, HttpClients, HttpScript, Ledger, LedgerTold, MailDoor, Mailer, PrefixTables,
+    Secret, is_public,
 };
 pub use config::HostConfig;
 pub use error::{ArtifactError, BindError, HostError};

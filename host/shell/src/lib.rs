@@ -31,6 +31,7 @@ mod keep;
 mod kept_metrics;
 mod loader;
 mod metrics;
+mod post;
 mod prompts;
 mod proofs;
 mod published;
@@ -54,6 +55,7 @@ pub use net::{
 pub use plugin::Quote;
 pub use plugin::{LiveEvents, Since};
 pub use plugin::{RecordRefusal, RecordingState, Sample, TAKES_MAX};
+pub use post::{MailSettings, MailTrialError};
 pub use proofs::IdentitySettings;
 pub use published::Figures;
 pub use recordings::{file_of as recording_file, remove_file as remove_recording};
