@@ -114,6 +114,9 @@ pub(crate) enum Command {
     /// The phones that are there now
     #[command(subcommand)]
     Registration(crate::cli_tenant::Registration),
+    /// Mail that the switch sends
+    #[command(subcommand)]
+    Mail(crate::cli_mail::Mail),
     /// Voice mailboxes and waiting messages
     #[command(subcommand)]
     Mailbox(crate::cli_mailbox::Mailbox),

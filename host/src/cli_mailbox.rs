@@ -55,6 +55,18 @@ pub(crate) enum Mailbox {
         /// After so many days a message is forgotten, 1 to 3650
         #[arg(long, value_name = "DAYS")]
         keep: Option<u32>,
+        /// Tell the owner of new messages by mail to this address
+        #[arg(long, value_name = "ADDRESS")]
+        mail: Option<String>,
+        /// With --mail: the sound goes with it
+        #[arg(long, requires = "mail")]
+        attach: bool,
+        /// With --attach: the message is put among the deleted ones once the mail was taken
+        #[arg(long, requires = "attach")]
+        delete: bool,
+        /// No mail any more
+        #[arg(long, conflicts_with = "mail")]
+        no_mail: bool,
         /// A new PIN, 4 to 12 digits; opens a locked box
         #[arg(long, value_name = "DIGITS")]
         pin: Option<String>,

@@ -28,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) dns: Dns,
     /// Who vouches for callers' numbers (STIR/SHAKEN); keys and further authorities are set for each brand.
     pub(crate) identity: Identity,
+    /// Mail; the hosts that take it are set for the platform and each brand.
+    pub(crate) mail: Mail,
     /// The REST API.
     pub(crate) http: Http,
     /// The database.
@@ -273,6 +275,14 @@ impl Default for Folder {
     fn default() -> Self {
         Folder { dir: PathBuf::from("strowger-data"), countries: None }
     }
+}
+
+/// Mail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Mail {
+    /// Whether brands' own mail hosts may be at private and loopback addresses. The platform's may be anywhere.
+    pub(crate) brand_private_addresses: bool,
 }
 
 /// The plugin engines.

@@ -164,7 +164,7 @@ fn reference_page() -> String {
 
 /// The defaults that are no number of [`Limits`], for people.
 fn defaults() -> Vec<(String, String)> {
-    let Config { node, sip, tls, media, dns, identity, http, store, data, limits, protection, overload, plugins } =
+    let Config { node, sip, tls, media, dns, identity, mail, http, store, data, limits, protection, overload, plugins } =
         Config::default();
     let mut out: Vec<(String, String)> = vec![
         ("node.shards".into(), node.shards.to_string()),
@@ -181,6 +181,7 @@ fn defaults() -> Vec<(String, String)> {
         ("media.ports".into(), format!("`\"{}\"`", media.ports)),
         ("media.streams_max".into(), media.streams_max.to_string()),
         ("media.dscp".into(), format!("`\"{}\"`", media.dscp)),
+        ("mail.brand_private_addresses".into(), mail.brand_private_addresses.to_string()),
         ("http.listen".into(), format!("`\"{}\"`", http.listen)),
         ("http.requests_per_minute".into(), http.requests_per_minute.to_string()),
         ("http.requests_burst".into(), http.requests_burst.to_string()),

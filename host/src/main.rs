@@ -8,6 +8,7 @@ mod author;
 mod cli;
 mod cli_import;
 mod cli_job;
+mod cli_mail;
 mod cli_mailbox;
 mod cli_money;
 mod cli_person;
@@ -88,6 +89,7 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             | Command::Brand(_)
             | Command::Company(_)
             | Command::Registration(_)
+            | Command::Mail(_)
             | Command::Mailbox(_)
             | Command::Person(_)
             | Command::Login(_)

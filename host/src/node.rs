@@ -194,6 +194,7 @@ fn shell_config(config: &Config, prompts: Vec<(String, Vec<u8>)>) -> ShellConfig
             fetch_networks: config.identity.fetch_networks.clone(),
             fetch_ca: config.identity.fetch_ca.clone(),
         },
+        mail: shell::MailSettings { brand_private_addresses: config.mail.brand_private_addresses },
         default_domain: config.sip.default_domain.clone(),
         digest: config.sip.digest.clone(),
         guard: config.protection.clone(),

@@ -31,7 +31,7 @@ const WORLDS: [World; 7] = [
 ];
 
 /// What `router` has for the others.
-const SHARED: [&str; 9] = [
+const SHARED: [&str; 10] = [
     "types/types",
     "host/log",
     "host/config",
@@ -41,6 +41,7 @@ const SHARED: [&str; 9] = [
     "host/kv",
     "host/secrets",
     "host/http",
+    "host/mail",
 ];
 
 /// The bindings of one world, as Rust.

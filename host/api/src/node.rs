@@ -1,6 +1,6 @@
 //! The real switch behind [`Switch`]: the shell's handle.
 
-use crate::switch::{Asked, Component, Gone, Priced, Registration, Switch, Trial};
+use crate::switch::{Asked, Component, Gone, MailTrialError, Priced, Registration, Switch, Trial};
 use core::net::IpAddr;
 use model::{
     AppError, Ban, BindingId, BoxOwner, BoxReply, BoxVerb, CallId, CallSnapshot, Cause, Charge, Instant, Mailbox,
@@ -8,6 +8,7 @@ use model::{
 };
 use shell::{CallScope, Handle};
 use std::path::PathBuf;
+use store::UsedMailHost;
 
 impl From<shell::Gone> for Gone {
     fn from(_: shell::Gone) -> Self {
@@ -57,6 +58,15 @@ impl Switch for Handle {
 
     fn voice_box(&self, whose: BoxOwner, verb: BoxVerb) -> Asked<'_, Result<BoxReply, AppError>> {
         Box::pin(async move { Handle::voice_box(self, &whose, verb).await })
+    }
+
+    fn try_mail(&self, host: UsedMailHost, to: String) -> Asked<'_, Result<(), MailTrialError>> {
+        Box::pin(async move {
+            Handle::try_mail(self, &host, &to).await.map_err(|error| match error {
+                shell::MailTrialError::TooOften => MailTrialError::TooOften,
+                shell::MailTrialError::Refused(why) => MailTrialError::Refused(why),
+            })
+        })
     }
 
     fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>> {

@@ -26,6 +26,7 @@ pub(crate) fn routes() -> (Router<Api>, Value) {
         .merge(nouns::policies::routes())
         .merge(nouns::brand_rules::routes())
         .merge(nouns::accounts::routes())
+        .merge(nouns::mail::routes())
         .merge(nouns::mailboxes::routes())
         .merge(nouns::voicemail::routes())
         .merge(nouns::extensions::routes())

@@ -8,6 +8,7 @@ use model::{
     CompanyId, Instant, Mailbox, Summons, TapeAct, TapeRefusal, TrunkStatus,
 };
 use std::path::PathBuf;
+use store::UsedMailHost;
 
 /// A boxed future, so that the trait can stand behind a pointer.
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -24,6 +25,17 @@ pub struct Component {
     pub digest: String,
     /// The points it serves: `routing/router`, `call/app`.
     pub points: Vec<String>,
+}
+
+/// Why a mail host was not tried, or what it said.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum MailTrialError {
+    /// This host was tried too often.
+    #[error("this mail host was tried too often")]
+    TooOften,
+    /// The host did not take the mail, in its words.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// One contact of an account.
@@ -97,6 +109,8 @@ pub trait Switch: Send + Sync + 'static {
     fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>>;
     /// Asks something of a voice mailbox.
     fn voice_box(&self, whose: BoxOwner, verb: BoxVerb) -> Asked<'_, Result<BoxReply, AppError>>;
+    /// Sends a mail to an address at once by this mail host.
+    fn try_mail(&self, host: UsedMailHost, to: String) -> Asked<'_, Result<(), MailTrialError>>;
     /// Every contact registered now.
     fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>>;
     /// How every trunk is.

@@ -171,6 +171,24 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ),
         ("POST /api/v1/imports", Case::Upload(v1(format!("/imports?of=accounts&company={company}")))),
         ("GET /api/v1/exports/{of}", thing(v1(format!("/exports/accounts?company={company}")), Value::Null)),
+        ("GET /api/v1/mail-host", Case::Platform),
+        ("PUT /api/v1/mail-host", Case::Platform),
+        ("DELETE /api/v1/mail-host", Case::Platform),
+        ("POST /api/v1/mail-host/trial", Case::Platform),
+        (
+            "POST /api/v1/brands/{id}/mail-host/trial",
+            thing(at("brands", brand) + "/mail-host/trial", json!({"to": "anna@example.com"})),
+        ),
+        ("GET /api/v1/brands/{id}/mail-host", thing(at("brands", brand) + "/mail-host", Value::Null)),
+        (
+            "PUT /api/v1/brands/{id}/mail-host",
+            thing(at("brands", brand) + "/mail-host", json!({"host": "evil", "port": 25, "from": "evil@example.org"})),
+        ),
+        ("DELETE /api/v1/brands/{id}/mail-host", thing(at("brands", brand) + "/mail-host", Value::Null)),
+        ("GET /api/v1/mails", Case::List),
+        ("GET /api/v1/mails/{id}", thing(at("mails", f.mail), Value::Null)),
+        ("DELETE /api/v1/mails/{id}", thing(at("mails", f.mail), Value::Null)),
+        ("POST /api/v1/mails/{id}/retry", thing(at("mails", f.mail) + "/retry", Value::Null)),
         ("GET /api/v1/jobs", Case::List),
         ("GET /api/v1/jobs/{id}", thing(at("jobs", f.job), Value::Null)),
         ("GET /api/v1/jobs/{id}/report", thing(at("jobs", f.job) + "/report", Value::Null)),
@@ -285,6 +303,7 @@ fn the_document_and_the_cases_name_the_same_operations() {
         recording: 1,
         job: 1,
         timetable: 1,
+        mail: 1,
     };
     let listed: BTreeSet<String> = cases(&world, nothing).keys().map(|k| (*k).to_owned()).collect();
     let (open, guarded): (Vec<_>, Vec<_>) = operations().into_iter().partition(|(_, open)| *open);
@@ -394,6 +413,7 @@ async fn everything(world: &World) -> String {
         "logins",
         "jobs",
         "timetables",
+        "mails",
     ] {
         out += &world.must("GET", &format!("/api/v1/{noun}?limit=1000"), Value::Null).await.to_string();
     }

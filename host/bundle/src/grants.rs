@@ -41,6 +41,9 @@ pub struct Grants {
     /// Whether `call/mailbox` may be used: the mailboxes of the call's company.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub mailboxes: bool,
+    /// To whom `host/mail` may send: addresses, `*@example.com`, `own` for the addresses of the company's mailboxes, `*`.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub mail: BTreeSet<String>,
 }
 
 impl Grants {
@@ -49,14 +52,22 @@ impl Grants {
     pub fn everything() -> Grants {
         let all = || BTreeSet::from([ALL.to_owned()]);
         let http = BTreeSet::from([HttpGrant { host: ALL.to_owned(), methods: all() }]);
-        Grants { kv: all(), http, private_addresses: false, secrets: all(), tables: all(), mailboxes: true }
+        Grants {
+            kv: all(),
+            http,
+            private_addresses: false,
+            secrets: all(),
+            tables: all(),
+            mailboxes: true,
+            mail: all(),
+        }
     }
 
     /// A consent to what stays within the switch: keys, secrets of the binding, prefix tables, mailboxes. What holds for a plugin of
     /// which the platform's operator has not said anything.
     #[must_use]
     pub fn within() -> Grants {
-        Grants { http: BTreeSet::new(), ..Grants::everything() }
+        Grants { http: BTreeSet::new(), mail: BTreeSet::new(), ..Grants::everything() }
     }
 
     /// What both allow.
@@ -69,6 +80,7 @@ impl Grants {
             secrets: names(&self.secrets, &other.secrets),
             tables: names(&self.tables, &other.tables),
             mailboxes: self.mailboxes && other.mailboxes,
+            mail: self.mail.iter().flat_map(|a| other.mail.iter().filter_map(|b| mail_meet(a, b))).collect(),
         }
     }
 
@@ -85,6 +97,23 @@ fn names(a: &BTreeSet<String>, b: &BTreeSet<String>) -> BTreeSet<String> {
         (_, true) => a.clone(),
         (false, false) => a.intersection(b).cloned().collect(),
     }
+}
+
+/// The narrower of two grants of mail, where one holds the other.
+fn mail_meet(a: &str, b: &str) -> Option<String> {
+    if mail_covers(a, b) {
+        return Some(b.to_owned());
+    }
+    mail_covers(b, a).then(|| a.to_owned())
+}
+
+/// Whether a grant of mail holds an address, or another grant. `own` is held by `*` and itself only.
+#[must_use]
+pub fn mail_covers(wide: &str, narrow: &str) -> bool {
+    let domain = |text: &str| text.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase());
+    wide == ALL
+        || wide.eq_ignore_ascii_case(narrow)
+        || wide.strip_prefix("*@").is_some_and(|held| domain(narrow).is_some_and(|d| d.eq_ignore_ascii_case(held)))
 }
 
 impl HttpGrant {
@@ -166,6 +195,26 @@ mod tests {
         assert_eq!(product, brand.meet(&asked).meet(&operator), "the order does not matter");
         assert!(asked.meet(&Grants::default()).is_empty(), "who says nothing allows nothing");
         assert!(!asked.meet(&asked).is_empty());
+    }
+
+    #[test]
+    fn mail_goes_where_all_let_it() {
+        let meet = |a: &str, b: &str| {
+            let of = |one: &str| Grants { mail: BTreeSet::from([one.to_owned()]), ..Grants::default() };
+            of(a).meet(&of(b)).mail.into_iter().next()
+        };
+        for (a, b, both) in [
+            ("*", "own", Some("own")),
+            ("own", "*", Some("own")),
+            ("own", "*@example.com", None),
+            ("*@example.com", "anna@Example.com", Some("anna@Example.com")),
+            ("*@example.com", "anna@mail.example.com", None),
+            ("*@example.com", "anna@badexample.com", None),
+            ("a@example.com", "b@example.com", None),
+        ] {
+            assert_eq!(meet(a, b).as_deref(), both, "{a} {b}");
+        }
+        assert!(Grants::within().mail.is_empty(), "nothing leaves before the operator says so");
     }
 
     #[test]

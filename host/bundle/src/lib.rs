@@ -17,7 +17,7 @@ mod sign;
 mod tar;
 
 pub use archive::{Bundle, BundleError, COMPONENT, Entry, MANIFEST, SCHEMA, SIGNATURE};
-pub use grants::{Grants, HttpGrant, host_matches};
+pub use grants::{Grants, HttpGrant, host_matches, mail_covers};
 pub use manifest::{Feature, Manifest, ManifestError, Provided, Reuse, WIT_VERSION};
 pub use schema::{Schema, SchemaError};
 pub use sign::{PublicKey, SecretKey, SignError, Signature};

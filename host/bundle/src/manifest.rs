@@ -208,6 +208,17 @@ fn check_needs(place: &Text<'_>, needs: &Grants, at: usize) -> Result<(), Manife
             return place.fault(at, format!("needs.{kind}: {bad:?}: 1 to 64 letters, digits, `-` and `_`"));
         }
     }
+    let address = |text: &String| {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b);
+        text == "*"
+            || text == "own"
+            || text.split_once('@').is_some_and(|(local, domain)| {
+                !local.is_empty() && !domain.is_empty() && (local.bytes().chain(domain.bytes())).all(legal)
+            })
+    };
+    if let Some(bad) = needs.mail.iter().find(|text| !address(text)) {
+        return place.fault(at, format!("needs.mail: {bad:?}: an address, `*@DOMAIN`, `own` or `*`"));
+    }
     for grant in &needs.http {
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"-.:*[]".contains(&b);
         let whole = !grant.host.is_empty() && grant.host.bytes().all(legal);
@@ -279,6 +290,7 @@ mod tests {
             ("kv = [\"forwards\"]", "kv = [\"a b\"]", 8, "needs.kv"),
             ("kv = [\"forwards\"]", "kvs = [\"a\"]", 9, "kvs"),
             ("kv = [\"forwards\"]", "kv = [\"*\"]", 8, "needs.kv"),
+            ("kv = [\"forwards\"]", "mail = [\"everybody\"]", 8, "needs.mail"),
             ("kv = [\"forwards\"]", "http = [{ host = \"a b\" }]", 8, "host is a name"),
             ("\"*72\"", "\"72\"", 11, "feature.codes"),
             ("codes = [\"*72\", \"*73\"]", "codes = []", 11, "at least one"),

@@ -22,6 +22,7 @@ mod id_map;
 mod ids;
 mod limits;
 mod lookups;
+mod mail;
 mod mailbox;
 mod media;
 mod numbering;
@@ -75,6 +76,9 @@ pub use id_map::{IdHasher, IdMap};
 pub use ids::IdSource;
 pub use limits::Limits;
 pub use lookups::Lookups;
+pub use mail::{
+    BoxMail, MailAsked, MailFault, MailHost, MailSender, MailTemplate, MailTls, is_mail_address, is_template_name,
+};
 pub use mailbox::{Mailbox, MessageCounts};
 pub use media::{Channels, MediaSecurity};
 pub use numbering::{NumberingPlan, PlanError};

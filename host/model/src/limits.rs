@@ -180,6 +180,34 @@ pub struct Limits {
     pub warm_questions_max: u32,
     /// Most mailboxes whose waiting messages are known in a shard.
     pub mailboxes_max: usize,
+    /// Most mails that one company's plugins and mailboxes send in an hour.
+    pub mails_per_hour_max: u32,
+    /// Most mails that one binding sends in an hour.
+    pub mails_per_binding_hour_max: u32,
+    /// Most mails of one company that wait to be sent.
+    pub mails_waiting_max: u32,
+    /// Most mails of all companies that wait to be sent; counted every few seconds, so a little more may be there.
+    pub mails_waiting_of_all_max: u32,
+    /// Most recipients of one request; each gets a mail of its own.
+    pub mail_recipients_max: usize,
+    /// Most bytes of the sounds that go with one mail; past it the mail goes without and says so.
+    pub mail_bytes_max: u64,
+    /// Most mails on their way at once.
+    pub mails_at_once_max: usize,
+    /// Most mails of one brand on their way at once.
+    pub mails_of_brand_at_once_max: u32,
+    /// Time for one mail from the connection to the host's last word, in seconds; then it is tried again.
+    pub mail_deadline_s: u32,
+    /// The pause after a mail's first failure, in seconds; it doubles.
+    pub mail_retry_first_s: u32,
+    /// The longest pause between two tries, in seconds.
+    pub mail_retry_max_s: u32,
+    /// A mail that could not be sent for so long is dead, in seconds.
+    pub mail_give_up_s: u32,
+    /// Mails that were sent or are dead are forgotten after so many days.
+    pub mail_keep_days: u32,
+    /// Most mails for trial by one mail host in an hour.
+    pub mail_trials_per_hour_max: u32,
     /// Most call records kept while the journal cannot be written; past it the oldest are lost and counted.
     pub records_unwritten_max: usize,
 }
@@ -271,6 +299,20 @@ impl Default for Limits {
             warm_idle_ms: 60_000,
             warm_questions_max: 10_000,
             mailboxes_max: 200_000,
+            mails_per_hour_max: 1_000,
+            mails_per_binding_hour_max: 200,
+            mails_waiting_max: 5_000,
+            mails_waiting_of_all_max: 200_000,
+            mail_recipients_max: 10,
+            mail_bytes_max: 10 << 20,
+            mails_at_once_max: 8,
+            mails_of_brand_at_once_max: 2,
+            mail_deadline_s: 90,
+            mail_retry_first_s: 30,
+            mail_retry_max_s: 3_600,
+            mail_give_up_s: 172_800,
+            mail_keep_days: 30,
+            mail_trials_per_hour_max: 20,
             records_unwritten_max: 100_000,
         }
     }

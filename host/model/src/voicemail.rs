@@ -1,6 +1,6 @@
 //! Mailboxes of accounts: what a plugin and the API ask of whoever keeps the messages. Twin of `wit/call/mailbox.wit`.
 
-use crate::{BrandId, CompanyId};
+use crate::{BoxMail, BrandId, CompanyId};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -98,6 +98,9 @@ pub struct BoxSettings {
     pub messages_max: u32,
     /// After so many days a message is forgotten, heard or not.
     pub keep_days: u32,
+    /// Where its owner is told of new messages by mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail: Option<BoxMail>,
 }
 
 impl BoxSettings {
@@ -113,7 +116,7 @@ impl BoxSettings {
 
 impl Default for BoxSettings {
     fn default() -> Self {
-        BoxSettings { enabled: true, message_max_s: 180, messages_max: 100, keep_days: 90 }
+        BoxSettings { enabled: true, message_max_s: 180, messages_max: 100, keep_days: 90, mail: None }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::bindings::rater::RaterPluginPre;
 use crate::bindings::rater::strowger::billing::ledger;
 use crate::bindings::registration::RegistrationPluginPre;
 use crate::bindings::router::RouterIoPluginPre;
-use crate::bindings::router::strowger::host::{clock, config, directory, http, kv, log, metrics, secrets};
+use crate::bindings::router::strowger::host::{clock, config, directory, http, kv, log, mail, metrics, secrets};
 use crate::bindings::router::strowger::types::types;
 use crate::bindings::sip_filter::SipFilterPluginPre;
 use crate::capability::{Allowed, Denied};
@@ -25,8 +25,9 @@ use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 /// The WIT version this switch speaks.
 const VERSION: &str = bundle::WIT_VERSION;
 const HTTP: &str = "strowger:host/http";
+const MAIL: &str = "strowger:host/mail";
 /// Every interface a guest may import.
-const IMPORTS: [&str; 15] = [
+const IMPORTS: [&str; 16] = [
     "strowger:types/types",
     "strowger:host/log",
     "strowger:host/config",
@@ -36,6 +37,7 @@ const IMPORTS: [&str; 15] = [
     "strowger:host/kv",
     "strowger:host/secrets",
     HTTP,
+    MAIL,
     "strowger:call/control",
     "strowger:call/sound",
     "strowger:call/rooms",
@@ -259,13 +261,13 @@ impl Press {
         // Only a compiled component tells its exports for sure. Its bytes tell which engine it is for, nearly always,
         // and compiling for one of them is the cost.
         let named = |name: &str| contains(bytes, name.as_bytes());
-        let router = named("strowger:routing/router@") && !named(HTTP);
+        let router = named("strowger:routing/router@") && !named(HTTP) && !named(MAIL);
         let short = ["strowger:hooks/registration@", "strowger:hooks/feature@", "strowger:hooks/sip-filter@"];
         let hook = router || short.into_iter().any(named);
         let first = if hook { &self.hooks } else { &self.apps };
         let parsed = parse(first, bytes)?;
         let imports = imports(&parsed)?;
-        let points = points(&parsed, imports.iter().any(|i| i.starts_with(HTTP)))?;
+        let points = points(&parsed, imports.iter().any(|i| i.starts_with(HTTP) || i.starts_with(MAIL)))?;
         let on = |engine: &Engine, needed: bool| match (needed, Engine::same(engine, first)) {
             (false, _) => Ok(None),
             (true, true) => Ok(Some(parsed.clone())),
@@ -305,6 +307,11 @@ fn linker(engine: &Engine, allowed: Allowed) -> wasmtime::Result<Linker<Guest>> 
     match allowed.http {
         true => http::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?,
         false => http::add_to_linker::<Guest, Denied>(&mut linker, |_| Denied)?,
+    }
+    // Denied at run time where nobody may wait.
+    match allowed.mail {
+        true => mail::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?,
+        false => mail::add_to_linker::<Guest, Denied>(&mut linker, |_| Denied)?,
     }
     match allowed.secrets {
         true => secrets::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?,

@@ -106,6 +106,7 @@ impl BindingSpec {
         };
         if trial.percent == 0 {
             spec.grants.http.clear();
+            spec.grants.mail.clear();
         }
         check(&spec)?;
         let mut bound = Bound::new(spec, host, Arc::default())?;

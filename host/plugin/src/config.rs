@@ -1,6 +1,6 @@
 //! Every limit of the plugin host: a name and a number.
 
-use crate::{GuestClock, HttpClients, Ledger, PrefixTables};
+use crate::{GuestClock, HttpClients, Ledger, MailDoor, PrefixTables};
 use core::time::Duration;
 use model::Limits;
 use std::sync::Arc;
@@ -64,6 +64,8 @@ pub struct HostConfig {
     pub prefix_tables: PrefixTables,
     /// Who sends requests to the outside.
     pub http: HttpClients,
+    /// Who takes mail; empty until somebody does.
+    pub mail: MailDoor,
     /// Who keeps the companies' books; without one a rater has none.
     pub ledger: Option<Arc<dyn Ledger>>,
     /// What guests take for the time.
@@ -101,6 +103,7 @@ impl Default for HostConfig {
             kv: Kv::default(),
             prefix_tables: PrefixTables::default(),
             http: HttpClients::new(256),
+            mail: MailDoor::default(),
             ledger: None,
             clock: GuestClock::default(),
             fuel: None,

@@ -212,6 +212,11 @@ impl Host {
         let _already = self.0.shared.mailboxes.set(keeper);
     }
 
+    /// Says who takes mail. Only the first one counts.
+    pub fn keep_mail(&self, mailer: Arc<dyn crate::Mailer>) {
+        self.0.shared.config.mail.open(mailer);
+    }
+
     /// Checks and compiles a component. CPU work (30 ms for Rust, seconds for Python): call it from a blocking thread.
     /// The same bytes give the same artifact for as long as it is kept.
     ///

@@ -48,7 +48,8 @@ pub use binding::{BindingSpec, Scope};
 pub use breaker::Tripped;
 pub use bundle::{Grants, Reuse};
 pub use capability::{
-    GuestClock, HttpAnswer, HttpAsked, HttpClients, HttpScript, Ledger, LedgerTold, PrefixTables, Secret, is_public,
+    GuestClock, HttpAnswer, HttpAsked, HttpClients, HttpScript, Ledger, LedgerTold, MailDoor, Mailer, PrefixTables,
+    Secret, is_public,
 };
 pub use config::HostConfig;
 pub use error::{ArtifactError, BindError, HostError};

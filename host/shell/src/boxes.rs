@@ -7,6 +7,7 @@
 
 use crate::command::Command;
 use crate::inboxes::WeakInboxes;
+use crate::post::Postbox;
 use crate::recorder::Unfinished;
 use crate::recordings;
 use crate::{Clock, recorder::FOLDER as RECORDINGS};
@@ -25,7 +26,7 @@ use tokio::runtime::Handle as Runtime;
 use tokio::sync::{Mutex, oneshot, watch};
 
 /// Folder of the messages within the data folder.
-const MESSAGES: &str = "mailboxes";
+pub(crate) const MESSAGES: &str = "mailboxes";
 /// So long a recording may need to come to the disk once it has ended.
 const WRITTEN_MAX: Duration = Duration::from_secs(5);
 /// How often old messages are looked for.
@@ -76,6 +77,8 @@ struct Inner {
     /// Weak: the shards hold the plugin host, which holds us.
     shards: WeakInboxes,
     clock: Clock,
+    /// Tells owners of new messages by mail.
+    post: Postbox,
     runtime: Runtime,
     /// Held from the count to the lamp, so that an old count never comes last.
     lamp: Mutex<()>,
@@ -168,11 +171,21 @@ impl plugin::Mailboxes for Boxes {
 
 impl Boxes {
     /// Those of a node. Needs a runtime.
-    pub(crate) fn new((db, data): (Db, &Path), unfinished: Unfinished, shards: WeakInboxes, clock: Clock) -> Boxes {
+    pub(crate) fn new(
+        (db, data): (Db, &Path),
+        unfinished: Unfinished,
+        shards: WeakInboxes,
+        (clock, post): (Clock, Postbox),
+    ) -> Boxes {
         let (data, runtime, lamp) = (data.to_owned(), Runtime::current(), Mutex::new(()));
         // What an earlier process left behind is looked for at once.
         let (noted, leaving) = (AtomicBool::new(true), std::sync::Mutex::default());
-        Boxes { inner: Arc::new(Inner { db, data, unfinished, shards, clock, runtime, lamp, noted, leaving }) }
+        Boxes { inner: Arc::new(Inner { db, data, unfinished, shards, clock, post, runtime, lamp, noted, leaving }) }
+    }
+
+    /// What tells owners by mail.
+    pub(crate) fn post(&self) -> &Postbox {
+        &self.inner.post
     }
 
     /// Does what is asked of a box, and tells its owner's phones.
@@ -321,8 +334,15 @@ impl Boxes {
             self.light(whose).await;
             return Ok(Ok(BoxReply::Kept(id)));
         }
-        let shut = match boxes.add(whose, new).await {
+        let told = match self.inner.post.told(whose, new).await {
+            // Whose account is gone is refused below.
+            Err(StoreError::NotFound { .. }) => None,
+            other => other?,
+        };
+        let (caps, now) = self.inner.post.caps();
+        let shut = match boxes.add(whose, new, told.as_ref().map(|mail| (mail, caps, now))).await {
             Ok(Ok(id)) => {
+                self.inner.post.wake();
                 tracing::info!(account = whose.account, id, length_ms = new.length_ms, "a message was left");
                 self.light(whose).await;
                 return Ok(Ok(BoxReply::Kept(id)));
@@ -410,8 +430,11 @@ impl Boxes {
             file: kept.file,
         };
         let other = BoxOwner { account: to, ..whose.clone() };
-        match boxes.add(&other, &new).await.map_err(failed)? {
+        let told = self.inner.post.told(&other, &new).await.map_err(failed)?;
+        let (caps, now) = self.inner.post.caps();
+        match boxes.add(&other, &new, told.as_ref().map(|mail| (mail, caps, now))).await.map_err(failed)? {
             Ok(id) => {
+                self.inner.post.wake();
                 self.light(&other).await;
                 Ok(BoxReply::Kept(id))
             }
@@ -445,7 +468,7 @@ impl Boxes {
     }
 
     /// Tells the phones of a box's owner what waits.
-    async fn light(&self, whose: &BoxOwner) {
+    pub(crate) async fn light(&self, whose: &BoxOwner) {
         let _turn = self.inner.lamp.lock().await;
         match self.inner.db.voice_boxes().open(whose, self.inner.clock.now()).await {
             Ok(found) => {

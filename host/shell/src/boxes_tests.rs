@@ -31,7 +31,9 @@ async fn boxes(dir: &Path) -> (Boxes, BoxOwner) {
     };
     db.accounts().create(&ctx, account).await.unwrap();
     let (inboxes, _shards) = Inboxes::new(1, 1);
-    let boxes = Boxes::new((db, dir), Unfinished::default(), inboxes.downgrade(), Clock::anchored());
+    let clock = Clock::anchored();
+    let post = Postbox::new((db.clone(), dir.join(MESSAGES)), Default::default(), clock).unwrap();
+    let boxes = Boxes::new((db, dir), Unfinished::default(), inboxes.downgrade(), (clock, post));
     (boxes, BoxOwner { brand, company, account: text("anna") })
 }
 

@@ -1,6 +1,6 @@
 //! What a shell is started with.
 
-use crate::IdentitySettings;
+use crate::{IdentitySettings, MailSettings};
 use core::net::SocketAddr;
 use core::time::Duration;
 use model::{Cidr, DigestAlgorithm, Limits, Shards};
@@ -51,6 +51,8 @@ pub struct ShellConfig {
     pub countries: Option<PathBuf>,
     /// From where certificates of callers' identities are fetched, and who is believed.
     pub identity: IdentitySettings,
+    /// How mail is sent.
+    pub mail: MailSettings,
     /// The folder for the CDR outbox and the saved registrations; made if missing.
     pub data_dir: PathBuf,
     /// Prompts that come with the program: name and WAV file.
@@ -84,6 +86,7 @@ impl ShellConfig {
             t4: Duration::from_secs(5),
             countries: None,
             identity: IdentitySettings::default(),
+            mail: MailSettings::default(),
             data_dir,
             prompts: Vec::new(),
             prompts_dir: None,

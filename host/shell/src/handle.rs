@@ -6,6 +6,7 @@ use crate::command::Command;
 use crate::feed::Applied;
 use crate::inboxes::Inboxes;
 use crate::metrics;
+use crate::post::MailTrialError;
 use crate::published::{Alive, Figures, Published};
 use core::net::IpAddr;
 use core::time::Duration;
@@ -22,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use store::outbox::Outbox;
-use store::{Db, Held, StoreError};
+use store::{Db, Held, StoreError, UsedMailHost};
 use tokio::sync::{oneshot, watch};
 
 /// How long new facts may need to become live before a caller is told that they are not.
@@ -304,6 +305,14 @@ impl Handle {
     /// As `call/mailbox` says.
     pub async fn voice_box(&self, whose: &BoxOwner, verb: BoxVerb) -> Result<BoxReply, AppError> {
         self.inner.boxes.carry(whose, verb).await
+    }
+
+    /// Sends a mail to `to` at once by this mail host.
+    ///
+    /// # Errors
+    /// [`MailTrialError`]: what the host said.
+    pub async fn try_mail(&self, host: &UsedMailHost, to: &str) -> Result<(), MailTrialError> {
+        self.inner.boxes.post().trial(host, to).await
     }
 
     /// Every contact registered now.

@@ -2,6 +2,7 @@
 
 use crate::handle::Inner;
 use crate::kept_metrics;
+use crate::post::MailFigures;
 use crate::published::{Figures, HOOK_BUCKETS_US};
 use core::fmt;
 use plugin::{BindingMetrics, HostMetrics};
@@ -12,6 +13,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use store::MailState;
 
 type NoLabels = Vec<(String, String)>;
 
@@ -80,8 +83,36 @@ impl Collector for Scrape {
         hooks(to, &bindings)?;
         kept_metrics::encode(to, &self.0.plugins, &bindings)?;
         outbox(to, &self.0, &figures)?;
-        feed(to, &self.0)
+        feed(to, &self.0)?;
+        mails(to, self.0.boxes.post().figures())
     }
+}
+
+fn mails(to: &mut DescriptorEncoder<'_>, figures: &MailFigures) -> fmt::Result {
+    let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+    counters(
+        to,
+        &Series {
+            name: "strowger_mails",
+            help: "Mails: taken by their host, put off after a try in vain, dead, not taken into the queue",
+            label: "what",
+            values: &[
+                ("sent", count(&figures.sent)),
+                ("put-off", count(&figures.put_off)),
+                ("dead", count(&figures.dead)),
+                ("refused", count(&figures.refused)),
+            ],
+        },
+    )?;
+    gauges(
+        to,
+        &Series {
+            name: "strowger_mails_kept",
+            help: "Mails in the database that wait, are under way, or are dead",
+            label: "state",
+            values: &[MailState::Waiting, MailState::Sending, MailState::Dead].map(|s| (s.word(), figures.at(s))),
+        },
+    )
 }
 
 fn signalling(to: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {

@@ -9,8 +9,9 @@ use crate::countries::CountryFile;
 use crate::feed::{Applied, Feed};
 use crate::handle::{Ending, Handle, Inner};
 use crate::hands::Hands;
-use crate::inboxes::Inboxes;
+use crate::inboxes::{Inboxes, WeakInboxes};
 use crate::loader::Loader;
+use crate::post::Postbox;
 use crate::proofs::{Proofs, Trust};
 use crate::published::Published;
 use crate::recorder::{Recorder, Unfinished};
@@ -66,8 +67,7 @@ impl Shell {
         let (whys, explained) = mpsc::channel(config.limits.inbox_max.max(1));
         let (finished, recorded) = mpsc::channel(recordings::FINISHED_MAX);
         let unfinished = Unfinished::default();
-        let boxes = Boxes::new((db.clone(), &config.data_dir), unfinished.clone(), inboxes.downgrade(), clock);
-        plugins.keep_mailboxes(Arc::new(boxes.clone()));
+        let boxes = new_boxes((&config, clock), (&db, &plugins), (unfinished.clone(), inboxes.downgrade()))?;
         let shared = Shared {
             config: &config,
             trust,
@@ -118,6 +118,22 @@ impl Shell {
         };
         Ok(Handle { inner: Arc::new(inner) })
     }
+}
+
+/// What keeps voice mailboxes and sends mail; plugins find both.
+fn new_boxes(
+    (config, clock): (&ShellConfig, Clock),
+    (db, plugins): (&Db, &plugin::Host),
+    (unfinished, shards): (Unfinished, WeakInboxes),
+) -> Result<Boxes, ShellError> {
+    let messages = config.data_dir.join(crate::boxes::MESSAGES);
+    let no_randomness = |_| ShellError::System { what: "random numbers", why: "the kernel gives none".to_owned() };
+    let post =
+        Postbox::new((db.clone(), messages), (config.limits.clone(), config.mail), clock).map_err(no_randomness)?;
+    plugins.keep_mail(Arc::new(post.clone()));
+    let boxes = Boxes::new((db.clone(), &config.data_dir), unfinished, shards, (clock, post));
+    plugins.keep_mailboxes(Arc::new(boxes.clone()));
+    Ok(boxes)
 }
 
 /// The feed, with everything that the database holds now, the directory of it, and what asks whether all is live.
@@ -234,7 +250,13 @@ struct Background {
 
 impl Background {
     async fn run(self, (db, clock): (Db, Clock), stopping: watch::Receiver<bool>) {
+        let boxes = self.boxes.clone();
+        let changed = |owner: model::BoxOwner| {
+            let boxes = boxes.clone();
+            async move { boxes.light(&owner).await }
+        };
         tokio::join!(
+            self.boxes.post().clone().run(changed, stopping.clone()),
             keep::keys(self.kv, db.clone(), clock, stopping.clone()),
             keep::explanations(self.explained, db.clone(), stopping.clone()),
             self.settling.run(stopping.clone()),

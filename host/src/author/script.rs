@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `wit/` as this switch speaks it.
-const WIT: [(&str, &str); 27] = [
+const WIT: [(&str, &str); 28] = [
     ("billing/ledger.wit", include_str!("../../../wit/billing/ledger.wit")),
     ("billing/rater.wit", include_str!("../../../wit/billing/rater.wit")),
     ("billing/world.wit", include_str!("../../../wit/billing/world.wit")),
@@ -31,6 +31,7 @@ const WIT: [(&str, &str); 27] = [
     ("host/http.wit", include_str!("../../../wit/host/http.wit")),
     ("host/kv.wit", include_str!("../../../wit/host/kv.wit")),
     ("host/log.wit", include_str!("../../../wit/host/log.wit")),
+    ("host/mail.wit", include_str!("../../../wit/host/mail.wit")),
     ("host/metrics.wit", include_str!("../../../wit/host/metrics.wit")),
     ("host/secrets.wit", include_str!("../../../wit/host/secrets.wit")),
     ("host/world.wit", include_str!("../../../wit/host/world.wit")),

@@ -13,13 +13,27 @@ pub(super) async fn run(remote: &Remote, command: &Mailbox) -> Result<String, Fa
             let path = format!("/accounts/{}/voicemail", account(remote, owner).await?);
             shown(remote, &remote.get(&path, &[]).await?)
         }
-        Mailbox::Keep { owner, enabled, message_max, messages_max, keep, pin, no_pin } => {
+        Mailbox::Keep {
+            owner,
+            enabled,
+            message_max,
+            messages_max,
+            keep,
+            mail,
+            attach,
+            delete,
+            no_mail,
+            pin,
+            no_pin,
+        } => {
             let mut body = Map::new();
             let mut put = |name: &str, value: Option<Value>| drop(value.map(|v| body.insert(name.to_owned(), v)));
             put("enabled", enabled.map(Value::from));
             put("message_max_s", message_max.map(Value::from));
             put("messages_max", messages_max.map(Value::from));
             put("keep_days", keep.map(Value::from));
+            let told = mail.as_ref().map(|to| json!({ "address": to, "attach": attach, "delete": delete }));
+            put("mail", told.or(no_mail.then_some(Value::Null)));
             put("pin", pin.clone().map(Value::from).or(no_pin.then_some(Value::Null)));
             if body.is_empty() {
                 return Err(Failure::start("nothing to change: give an option, as --keep 30"));
@@ -75,6 +89,18 @@ fn shown(remote: &Remote, voicemail: &Value) -> Result<String, Failure> {
     let fields =
         ["enabled", "message_max_s", "messages_max", "keep_days", "has_pin", "locked_s", "new", "saved", "deleted"];
     let mut out: String = fields.iter().map(|f| format!("{f:14}{}\n", text(voicemail, f))).collect();
+    if voicemail["mail"].is_object() {
+        let told = &voicemail["mail"];
+        let (attach, delete) = (told["attach"] == true, told["delete"] == true);
+        let what = if delete {
+            "with the sound, then deleted"
+        } else if attach {
+            "with the sound"
+        } else {
+            "a notice"
+        };
+        out += &format!("{:14}{}, {what}\n", "mail", text(told, "address"));
+    }
     out += &format!(
         "{:14}{}\n",
         "greetings",

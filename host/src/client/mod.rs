@@ -8,6 +8,7 @@ mod calls;
 mod imports;
 mod jobs;
 mod mailboxes;
+mod mails;
 mod money;
 mod numbers;
 mod people;
@@ -51,6 +52,7 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
         Command::Brand(command) => tenants::brand(&remote, command).await,
         Command::Company(command) => tenants::company(&remote, command).await,
         Command::Registration(command) => tenants::registration(&remote, command).await,
+        Command::Mail(command) => mails::run(&remote, command).await,
         Command::Mailbox(command) => mailboxes::run(&remote, command).await,
         Command::Rule(command) => rules::run(&remote, command).await,
         Command::Ddi(command) => numbers::ddi(&remote, command).await,

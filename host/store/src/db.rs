@@ -4,8 +4,9 @@ use crate::apart::Refusals;
 use crate::sql::{Arg, Pools, Row, Statement, Tx};
 use crate::{
     Accounts, Audit, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, Idempotency, Identities,
-    JobRuns, Jobs, Ledger, Logins, People, PluginKeys, Plugins, Policies, PrefixTables, Recordings, Rules, SecretKey,
-    Settlements, StoreError, Timetables, Tokens, TranslationSets, Trunks, VoiceBoxes, Wallets, feed::Watch, open,
+    JobRuns, Jobs, Ledger, Logins, MailHosts, Mails, People, PluginKeys, Plugins, Policies, PrefixTables, Recordings,
+    Rules, SecretKey, Settlements, StoreError, Timetables, Tokens, TranslationSets, Trunks, VoiceBoxes, Wallets,
+    feed::Watch, open,
 };
 use std::sync::Arc;
 
@@ -161,6 +162,18 @@ impl Db {
     #[must_use]
     pub const fn voice_boxes(&self) -> VoiceBoxes<'_> {
         VoiceBoxes(self)
+    }
+
+    /// The hosts that take mail.
+    #[must_use]
+    pub const fn mail_hosts(&self) -> MailHosts<'_> {
+        MailHosts(self)
+    }
+
+    /// The mail that is to be sent.
+    #[must_use]
+    pub const fn mails(&self) -> Mails<'_> {
+        Mails(self)
     }
 
     /// The call detail records.

@@ -47,6 +47,8 @@ pub use nouns::job_runs::{JobRuns, Lease, Outlook, Step};
 pub use nouns::jobs::{Job, JobFilter, JobLine, JobState, Jobs, NewJob, Principal};
 pub use nouns::ledger::{Book, Charging, Ledger, LedgerError};
 pub use nouns::logins::{Login, Logins, Refreshed};
+pub use nouns::mail_hosts::{MailHosts, ShownMailHost, UsedMailHost};
+pub use nouns::mails::{Mail, MailCapped, MailCaps, MailFile, MailState, MailTry, Mails, NewMail};
 pub use nouns::people::{Behind, NewPerson, People, Person, PersonChange, PersonId, Standing};
 pub use nouns::plugin_keys::PluginKeys;
 pub use nouns::plugins::{NewPlugin, Plugin, PluginAbout, Plugins};
@@ -88,6 +90,8 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> 
         ("ledger", nouns::ledger::ALL),
         ("idempotency", nouns::idempotency::ALL),
         ("logins", nouns::logins::ALL),
+        ("mail_hosts", nouns::mail_hosts::ALL),
+        ("mails", nouns::mails::ALL),
         ("news", news::ALL),
         ("people", nouns::people::ALL),
         ("plugin_keys", nouns::plugin_keys::ALL),

@@ -37,6 +37,7 @@ mod hooks;
 mod http;
 mod kv;
 mod log;
+mod mail;
 pub mod mailbox;
 mod metrics;
 mod numbers;
@@ -58,6 +59,7 @@ pub use hooks::{Action, Attempt, EventSink, Feature, Item, Registration, Verdict
 pub use http::{Http, Response};
 pub use kv::Bucket;
 pub use log::{log, log_panics};
+pub use mail::Mail;
 pub use metrics::{count, observe};
 pub use numbers::public_number;
 pub use router::{

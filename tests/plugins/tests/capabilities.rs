@@ -3,9 +3,9 @@
 #![allow(clippy::expect_used, reason = "test code")]
 
 use core::time::Duration;
-use model::{BrandId, Decision};
+use model::{AppError, BrandId, Decision, MailAsked, MailSender, RegisterAttempt, RegisterVerdict};
 use plugin::{BindingSpec, Grants, Host, HostConfig, Point, Secret};
-use plugin_tests::{ACME, BRAND, OTHER, PROBE, ask, ask_for, bind, host, host_with};
+use plugin_tests::{ACME, BRAND, OTHER, PROBE, ask, ask_for, bind, directory, host, host_with};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tables::{Kv, KvEntry, KvLimits, PrefixTableBuilder, SpaceName};
@@ -313,4 +313,69 @@ async fn forwards_are_set_by_star_codes_and_followed_by_the_router() {
     let points: BTreeSet<_> = manifest.provides.iter().map(|p| p.point.as_str()).collect();
     assert_eq!(points, artifact.points().iter().map(|p| p.name()).collect(), "the manifest tells the exports");
     bundle::Schema::parse(shipped::FORWARDS_SCHEMA).expect("a schema");
+}
+
+/// Takes mail, and remembers what it was asked.
+#[derive(Debug, Default)]
+struct Postbox(std::sync::Mutex<Vec<(MailSender, MailAsked)>>);
+
+impl plugin::Mailer for Postbox {
+    fn send(&self, from: MailSender, mail: MailAsked) -> tokio::sync::oneshot::Receiver<Result<(), AppError>> {
+        let (answer, receiver) = tokio::sync::oneshot::channel();
+        let refused = mail.template == "none";
+        self.0.lock().expect("nobody has panicked").push((from, mail));
+        let said = if refused { Err(AppError::Denied("no-mail-host: nobody".to_owned())) } else { Ok(()) };
+        let _nobody_waits = answer.send(said);
+        receiver
+    }
+}
+
+#[tokio::test]
+async fn a_mail_is_asked_of_whoever_takes_mail_with_what_the_binding_may() {
+    let host = host();
+    let grants = Grants { mail: set(&["own"]), ..Grants::default() };
+    let mail = |text: &str, url: &str, number: u32| {
+        format!(r#"{{"do":"mail","text":{text:?},"url":{url:?},"number":{number}}}"#)
+    };
+    let say = async |text: &str, url: &str, grants: &Grants| {
+        says(&host, probe(&host, &mail(text, url, 7), grants.clone())).await
+    };
+    assert!(say("1001", "message", &grants).await.starts_with("Unavailable("), "nobody takes mail yet");
+    let postbox = Arc::new(Postbox::default());
+    host.keep_mail(Arc::clone(&postbox) as Arc<dyn plugin::Mailer>);
+    let denied = say("1001", "message", &Grants::default()).await;
+    assert!(denied.starts_with("Denied(") && denied.contains("host/mail"), "{denied}");
+    assert!(say("a@b\r\nBcc: c@d", "message", &grants).await.starts_with("InvalidArgument(to"));
+    assert!(say("1001", "../x", &grants).await.starts_with("InvalidArgument(template"));
+    assert!(postbox.0.lock().expect("unpoisoned").is_empty(), "what breaks a rule goes no further");
+    assert_eq!(say("1001", "message", &grants).await, "()");
+    assert_eq!(say("1001", "none", &grants).await, "Denied(no-mail-host: nobody)");
+    let (from, asked) = postbox.0.lock().expect("unpoisoned")[0].clone();
+    assert_eq!((from.brand, from.company, from.binding.as_str(), &from.may), (BRAND, ACME, "probe", &set(&["own"])));
+    assert_eq!((asked.to.as_slice(), asked.template.as_str()), (&["1001".to_owned()][..], "message"));
+    assert_eq!(
+        (asked.fields.as_slice(), asked.key.as_deref()),
+        (&[("caller".to_owned(), "1001".to_owned())][..], Some("7"))
+    );
+
+    // A hook may not wait, whatever it was granted.
+    let mut spec = probe(&host, &mail("1001", "message", 0), grants);
+    spec.point = Point::Registration;
+    host.set_bindings(vec![spec]).expect("bound");
+    let attempt = RegisterAttempt {
+        brand: BRAND,
+        brand_name: "brand".to_owned(),
+        company: ACME,
+        company_name: "acme".to_owned(),
+        account: "1001".to_owned(),
+        aor: "sip:1001@acme.test".to_owned(),
+        contacts: Vec::new(),
+        source_ip: "192.0.2.1".to_owned(),
+        user_agent: "Phone 1".to_owned(),
+        expires_s: None,
+        headers: Vec::new(),
+    };
+    let verdict = host.ask_register(attempt, directory()).await.verdict;
+    assert!(matches!(&verdict, RegisterVerdict::Refuse(403, why) if why.contains("may wait")), "{verdict:?}");
+    assert_eq!(postbox.0.lock().expect("unpoisoned").len(), 2);
 }

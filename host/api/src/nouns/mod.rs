@@ -17,6 +17,7 @@ pub(crate) mod identities;
 pub(crate) mod imports;
 pub(crate) mod jobs;
 pub(crate) mod logins;
+pub(crate) mod mail;
 pub(crate) mod mailboxes;
 pub(crate) mod me;
 pub(crate) mod people;

@@ -7,7 +7,7 @@ use crate::{Api, auth::Caller, stamp::rfc3339};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, StatusCode, header};
-use model::{AccountId, AppError, BoxOwner, BoxReply, BoxSettings, BoxVerb, Instant, VoiceBox, VoiceMessage};
+use model::{AccountId, AppError, BoxMail, BoxOwner, BoxReply, BoxSettings, BoxVerb, Instant, VoiceBox, VoiceMessage};
 use serde::{Deserialize, Serialize};
 use store::Page;
 use utoipa::{IntoParams, ToSchema};
@@ -45,6 +45,32 @@ impl From<model::Folder> for Folder {
     }
 }
 
+/// How the owner of a box is told of new messages by mail.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TellBy {
+    /// As anna@example.com.
+    address: String,
+    /// Whether the sound goes with it; else it is only a notice.
+    #[serde(default)]
+    attach: bool,
+    /// Whether the message is put among the deleted ones once the mail with its sound was taken. Only with `attach`.
+    #[serde(default)]
+    delete: bool,
+}
+
+impl From<BoxMail> for TellBy {
+    fn from(m: BoxMail) -> Self {
+        TellBy { address: m.address, attach: m.attach, delete: m.delete }
+    }
+}
+
+impl From<TellBy> for BoxMail {
+    fn from(t: TellBy) -> Self {
+        BoxMail { address: t.address, attach: t.attach, delete: t.delete }
+    }
+}
+
 /// An account's voice mailbox.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Voicemail {
@@ -58,6 +84,8 @@ pub(crate) struct Voicemail {
     messages_max: u32,
     /// After so many days a message is forgotten, heard or not.
     keep_days: u32,
+    /// Where its owner is told of new messages by mail.
+    mail: Option<TellBy>,
     /// Whether a PIN was chosen.
     has_pin: bool,
     /// So many seconds no PIN is looked at.
@@ -77,6 +105,7 @@ impl From<VoiceBox> for Voicemail {
             message_max_s: b.settings.message_max_s,
             messages_max: b.settings.messages_max,
             keep_days: b.settings.keep_days,
+            mail: b.settings.mail.map(Into::into),
             has_pin: b.has_pin,
             locked_s: b.locked_s,
             greetings: b.greetings.iter().map(|g| g.name()).collect(),
@@ -98,6 +127,10 @@ pub(crate) struct PatchVoicemail {
     messages_max: Option<u32>,
     /// 1 to 3650.
     keep_days: Option<u32>,
+    /// Null = no mail.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<TellBy>)]
+    mail: Option<Option<TellBy>>,
     /// 4 to 12 digits; null = none, and the account's phone chooses one. Opens a locked box.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
@@ -227,6 +260,7 @@ async fn patch(
         message_max_s: body.message_max_s.unwrap_or(now.message_max_s),
         messages_max: body.messages_max.unwrap_or(now.messages_max),
         keep_days: body.keep_days.unwrap_or(now.keep_days),
+        mail: body.mail.map_or_else(|| now.mail.clone(), |mail| mail.map(Into::into)),
     };
     if wanted != now {
         done(&api, whose.clone(), BoxVerb::Configure(wanted)).await?;

@@ -1,7 +1,7 @@
 //! A world to ask: a real SQLite store with two brands and three companies, and a switch that is a few vectors.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses a part; test code")]
 
-use api::{Api, Asked, Component, Gone, Registration, Switch, Trial};
+use api::{Api, Asked, Component, Gone, MailTrialError, Registration, Switch, Trial};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use store::{
     Db, JobLine, NewBrand, NewCompany, NewJob, NewToken, OpContext, Page, Principal, RecordedFile, Role, Scope,
-    SecretKey,
+    SecretKey, UsedMailHost,
 };
 use tower::ServiceExt;
 
@@ -38,6 +38,8 @@ pub(crate) struct FakeSwitch {
     pub(crate) trunks: Mutex<Vec<model::TrunkStatus>>,
     pub(crate) mailboxes: Mutex<Vec<Mailbox>>,
     pub(crate) asked_boxes: Mutex<Vec<(BoxOwner, BoxVerb)>>,
+    /// Hosts that were tried, and where to: the first takes the mail, the second does not, and then it is too often.
+    pub(crate) mailed: Mutex<Vec<(UsedMailHost, String)>>,
     pub(crate) bans: Mutex<Vec<Ban>>,
     pub(crate) live: AtomicUsize,
     pub(crate) stuck: AtomicBool,
@@ -106,6 +108,17 @@ impl Switch for FakeSwitch {
                 | BoxVerb::HearGreeting(_)
                 | BoxVerb::HearRecording(_) => return Err(AppError::NotFound),
             })
+        })
+    }
+    fn try_mail(&self, host: UsedMailHost, to: String) -> Asked<'_, Result<(), MailTrialError>> {
+        Box::pin(async move {
+            let mut mailed = self.mailed.lock().unwrap();
+            mailed.push((host, to));
+            match mailed.len() {
+                1 => Ok(()),
+                2 => Err(MailTrialError::Refused("550 not here".to_owned())),
+                _ => Err(MailTrialError::TooOften),
+            }
         })
     }
     fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>> {
@@ -418,6 +431,28 @@ impl World {
         job
     }
 
+    /// A mail of a company that waits, and a mail host of its brand; the mail's number.
+    pub(crate) async fn mailed(&self, company: usize) -> i64 {
+        let brand = self.brands[company / 2];
+        let host = json!({"host": "mail.example.com", "port": 587, "user": "pbx", "password": "hush hush", "from": "pbx@example.com"});
+        self.must("PUT", &format!("/api/v1/brands/{brand}/mail-host"), host).await;
+        let new = store::NewMail {
+            brand: BrandId(brand),
+            company: CompanyId(self.companies[company]),
+            binding: "mine".to_owned(),
+            name: "first".to_owned(),
+            message_id: format!("{company}@example.com"),
+            to: "anna@example.com".to_owned(),
+            subject: "Hello".to_owned(),
+            text: "secret".to_owned(),
+            files: Vec::new(),
+            delete_after: false,
+        };
+        let caps = store::MailCaps { hour: 9, binding_hour: 9, waiting: 9 };
+        self.db.mails().add(&[new], caps, self.switch.now()).await.unwrap().unwrap();
+        self.must("GET", "/api/v1/mails", Value::Null).await["items"][0]["id"].as_i64().unwrap()
+    }
+
     /// Adds one of each noun to the first company, with a plugin of its brand and a token of its own.
     pub(crate) async fn furnish(&self) -> Furniture {
         let (brand, company) = (self.brands[0], self.companies[0]);
@@ -459,6 +494,7 @@ impl World {
         let recording = self.recorded(1, 0).await;
         let job = self.asked(0).await;
         let timetable = id(self.must("POST", "/api/v1/timetables", nightly(company)).await);
+        let mail = self.mailed(0).await;
         Furniture {
             account,
             extension,
@@ -475,6 +511,7 @@ impl World {
             recording,
             job,
             timetable,
+            mail,
         }
     }
 }
@@ -510,6 +547,7 @@ pub(crate) struct Furniture {
     pub(crate) recording: i64,
     pub(crate) job: i64,
     pub(crate) timetable: i64,
+    pub(crate) mail: i64,
 }
 
 /// A timetable of a company.

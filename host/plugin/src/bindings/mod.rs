@@ -9,7 +9,7 @@ pub(crate) mod router {
     wasmtime::component::bindgen!({
         path: ["../../wit/types", "../../wit/host", "../../wit/routing"],
         world: "strowger:routing/router-io-plugin",
-        imports: { "strowger:host/http.send": async },
+        imports: { "strowger:host/http.send": async, "strowger:host/mail.send": async },
         exports: { default: async },
         additional_derives: [serde::Serialize, serde::Deserialize],
     });

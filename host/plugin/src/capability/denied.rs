@@ -1,7 +1,7 @@
 //! What is linked in place of an interface that is not granted: every function says `denied`. The choice is made when a
 //! binding is made, so a guest that may not has nothing to reach at all.
 
-use crate::bindings::router::strowger::host::{http, kv, secrets};
+use crate::bindings::router::strowger::host::{http, kv, mail, secrets};
 use crate::bindings::router::strowger::types::types::Error;
 use wasmtime::component::HasData;
 
@@ -45,6 +45,12 @@ impl kv::Host for Denied {
 impl http::Host for Denied {
     async fn send(&mut self, _: http::Request) -> Result<http::Response, Error> {
         denied("host/http")
+    }
+}
+
+impl mail::Host for Denied {
+    async fn send(&mut self, _: mail::MailSpec) -> Result<(), Error> {
+        denied("host/mail")
     }
 }
 

@@ -1,5 +1,6 @@
 //! What one binding may use beside what every guest may: made once when it is bound, from its grants.
 
+use crate::capability::MailPower;
 use crate::capability::http::HttpPower;
 use crate::capability::secrets::Secret;
 use crate::tape::SECRET;
@@ -57,6 +58,7 @@ pub(crate) struct Allowed {
     pub(crate) http: bool,
     pub(crate) secrets: bool,
     pub(crate) mailboxes: bool,
+    pub(crate) mail: bool,
 }
 
 impl Allowed {
@@ -66,6 +68,7 @@ impl Allowed {
             http: !grants.http.is_empty(),
             secrets: !grants.secrets.is_empty(),
             mailboxes: grants.mailboxes,
+            mail: !grants.mail.is_empty(),
         }
     }
 }
@@ -76,6 +79,7 @@ impl Allowed {
 pub(crate) struct Powers {
     pub(crate) buckets: BTreeMap<String, KvSpace>,
     pub(crate) http: HttpPower,
+    pub(crate) mail: MailPower,
     /// Granted names; `None` where the binding has no such secret.
     pub(crate) secrets: BTreeMap<String, Option<Secret>>,
     pub(crate) tables: BTreeSet<String>,
@@ -141,6 +145,7 @@ impl Powers {
         Powers {
             buckets: grants.kv.iter().map(|b| (b.clone(), config.kv.space(&space(b)))).collect(),
             http: HttpPower::of(grants, config),
+            mail: MailPower::of(grants, config),
             secrets: grants.secrets.iter().map(|n| (n.clone(), spec.secrets.get(n).cloned())).collect(),
             tables: grants.tables.clone(),
             prefix_tables: config.prefix_tables.clone(),

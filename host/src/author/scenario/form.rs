@@ -27,6 +27,8 @@ pub(super) struct Scenario {
     pub(super) tables: BTreeMap<String, String>,
     /// What web services answer, in the order in which they are asked.
     pub(super) http: Vec<Exchange>,
+    /// Mails that are to be sent, in their order, and no others.
+    pub(super) mail: Vec<MailForm>,
     /// Mailboxes of accounts.
     pub(super) boxes: BTreeMap<String, BoxForm>,
     /// What happens.
@@ -87,6 +89,19 @@ pub(super) struct Exchange {
     pub(super) body: Value,
     /// `timeout` or `unavailable` in place of an answer.
     #[serde(default)]
+    pub(super) error: Option<String>,
+}
+
+/// A mail that is to be sent. What is left out may be anything.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct MailForm {
+    pub(super) to: Vec<String>,
+    pub(super) template: Option<String>,
+    pub(super) fields: BTreeMap<String, String>,
+    pub(super) media: Option<Vec<String>>,
+    pub(super) key: Option<String>,
+    /// `denied`, `not-found`, `limit-exceeded` or `unavailable` in place of the queue.
     pub(super) error: Option<String>,
 }
 

@@ -6,6 +6,7 @@
 mod filter;
 mod form;
 mod fuzz;
+mod letters;
 mod play;
 mod reply;
 mod view;

@@ -108,6 +108,10 @@ pub(super) async fn play(world: &World, scenario: &Scenario, name: &str) -> Resu
     if let Some(mut script) = script {
         finish(&mut script, over, scenario).await?;
     }
+    // What a script does after its last verb, too.
+    if let Some(why) = world.strange_request().or_else(|| world.missing_mail()) {
+        return Err(why.into());
+    }
     kept(world, scenario)
 }
 

@@ -1,6 +1,7 @@
 //! The world of a scenario: a host with one plugin, its tenant, its keys, and a network and mailboxes that are lists.
 
 use super::form::{BoxForm, Exchange, Scenario};
+use super::letters::Letters;
 use crate::exit::Failure;
 use bundle::{Grants, Manifest};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -36,6 +37,7 @@ pub(super) struct Bench {
     fuel: Arc<AtomicU64>,
     kv: Kv,
     network: Arc<Network>,
+    letters: Arc<Letters>,
     boxes: Arc<Boxes>,
 }
 
@@ -48,6 +50,7 @@ pub(super) struct World {
     fuel_before: u64,
     plugin: String,
     network: Arc<Network>,
+    letters: Arc<Letters>,
     base: CallInfo,
 }
 
@@ -377,8 +380,10 @@ impl Bench {
         let host = Host::new(config).map_err(|e| e.to_string())?;
         let boxes = Arc::new(Boxes { boxes: Mutex::default(), clock: clock.clone() });
         host.keep_mailboxes(Arc::clone(&boxes) as Arc<dyn Mailboxes>);
+        let letters = Arc::new(Letters::default());
+        host.keep_mail(Arc::clone(&letters) as Arc<dyn plugin::Mailer>);
         let artifact = host.compile(component).map_err(|e| e.to_string())?;
-        Ok(Bench { host, artifact, clock, fuel, kv, network, boxes })
+        Ok(Bench { host, artifact, clock, fuel, kv, network, letters, boxes })
     }
 
     /// Nothing is left of another scenario.
@@ -420,6 +425,7 @@ impl World {
         bench.clock.set(at);
         *lock(&bench.network.left) = scenario.http.clone().into();
         lock(&bench.network.strange).clear();
+        bench.letters.expect(&scenario.mail);
         let default = ["1001", "1002", "1003"].map(str::to_owned).to_vec();
         let accounts = scenario.accounts.as_ref().unwrap_or(&default);
         let boxes = accounts.iter().map(|a| (a.clone(), FakeBox::of(scenario.boxes.get(a), at)));
@@ -437,6 +443,7 @@ impl World {
             fuel: Arc::clone(&bench.fuel),
             fuel_before: bench.fuel.load(Ordering::Relaxed),
             network: Arc::clone(&bench.network),
+            letters: Arc::clone(&bench.letters),
         };
         for (bucket, keys) in &scenario.kv {
             for (key, value) in keys {
@@ -503,9 +510,14 @@ impl World {
         call
     }
 
-    /// The first thing that was wrong with a request to the outside.
+    /// The first thing that was wrong with a request or a mail to the outside.
     pub(super) fn strange_request(&self) -> Option<String> {
-        lock(&self.network.strange).first().cloned()
+        lock(&self.network.strange).first().cloned().or_else(|| self.letters.strange())
+    }
+
+    /// A mail that was to be sent, and was not.
+    pub(super) fn missing_mail(&self) -> Option<String> {
+        self.letters.missing()
     }
 
     /// What the plugin has used so far, in instructions.

@@ -16,6 +16,8 @@ pub(crate) mod job_runs;
 pub(crate) mod jobs;
 pub(crate) mod ledger;
 pub(crate) mod logins;
+pub(crate) mod mail_hosts;
+pub(crate) mod mails;
 pub(crate) mod people;
 pub(crate) mod plugin_keys;
 pub(crate) mod plugins;

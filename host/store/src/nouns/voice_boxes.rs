@@ -1,6 +1,7 @@
 //! Voice mailboxes: how they are kept, their PINs, and the rows of their messages. The sound lies in files that the shell
 //! keeps; a row names its file, and several rows may name the same.
 
+use super::mails::{self, MailCaps, NewMail};
 use crate::sql::{Arg, Tx, instant, micros, statements, stored};
 use crate::{Db, StoreError};
 use core::time::Duration;
@@ -176,7 +177,11 @@ fn check_settings(s: &BoxSettings) -> Result<(), StoreError> {
         ("messages_max", BoxSettings::MESSAGES.contains(&s.messages_max), "1 to 5000"),
         ("keep_days", BoxSettings::DAYS.contains(&s.keep_days), "1 to 3650"),
     ];
-    match checks.into_iter().find(|(_, holds, _)| !holds) {
+    let mail = s.mail.iter().flat_map(|mail| {
+        let rule = "an address, as anna@example.com; `delete` only with `attach`";
+        [("mail", model::is_mail_address(&mail.address) && (mail.attach || !mail.delete), rule)]
+    });
+    match checks.into_iter().chain(mail).find(|(_, holds, _)| !holds) {
         Some((field, _, rule)) => Err(StoreError::Invalid { what: field, why: format!("expected {rule}") }),
         None => Ok(()),
     }
@@ -327,11 +332,17 @@ impl VoiceBoxes<'_> {
         Ok(before)
     }
 
-    /// Keeps a message; gives its number, or why there is none.
+    /// Keeps a message, and in the same transaction the mail that tells of it; gives its number, or why there is none. A
+    /// company that has sent too many mails gets its message without.
     ///
     /// # Errors
     /// No such account.
-    pub async fn add(&self, owner: &BoxOwner, new: &NewVoiceMessage) -> Result<Result<i64, BoxShut>, StoreError> {
+    pub async fn add(
+        &self,
+        owner: &BoxOwner,
+        new: &NewVoiceMessage,
+        told: Option<(&NewMail, MailCaps, Instant)>,
+    ) -> Result<Result<i64, BoxShut>, StoreError> {
         let (mut tx, account) = self.change(owner).await?;
         let row = tx.one::<BoxRow>(BOX, &[account.into()]).await?;
         let kept = row.map(|row| settings(&row.settings)).transpose()?.unwrap_or_default();
@@ -344,6 +355,11 @@ impl VoiceBoxes<'_> {
             return Ok(Err(BoxShut::Full));
         }
         let id = add(&mut tx, account, new).await?;
+        if let Some((mail, caps, now)) = told
+            && let Err(limit) = mails::enter(&mut tx, core::slice::from_ref(mail), (caps, now), Some(id)).await?
+        {
+            tracing::warn!(company = owner.company.0, id, limit, "a message is not told of by mail");
+        }
         tx.commit().await?;
         Ok(Ok(id))
     }

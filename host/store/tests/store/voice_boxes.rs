@@ -27,9 +27,9 @@ on_both! {
         let boxes = place.db.voice_boxes();
         let ann = owner(&place.db, "acme", "north", "1001").await;
         let bob = owner(&place.db, "other", "south", "1001").await;
-        let first = boxes.add(&ann, &said("f1", at(5))).await.unwrap().unwrap();
+        let first = boxes.add(&ann, &said("f1", at(5)), None).await.unwrap().unwrap();
         let urgent = NewVoiceMessage { urgent: true, ..said("f2", at(6)) };
-        let second = boxes.add(&ann, &urgent).await.unwrap().unwrap();
+        let second = boxes.add(&ann, &urgent, None).await.unwrap().unwrap();
         let found = boxes.open(&ann, at(7)).await.unwrap();
         assert_eq!((found.new, found.new_urgent, found.saved, found.deleted), (2, 1, 0, 0));
         boxes.put(&ann, first, Folder::Saved, at(8)).await.unwrap();
@@ -44,7 +44,7 @@ on_both! {
         assert!(is_missing(boxes.message(&bob, first).await) && is_missing(boxes.erase(&bob, first).await));
         assert!(is_missing(boxes.put(&bob, first, Folder::Deleted, at(9)).await));
         let stranger = BoxOwner { brand: bob.brand, ..ann.clone() };
-        assert!(is_missing(boxes.open(&stranger, at(9)).await) && is_missing(boxes.add(&stranger, &urgent).await));
+        assert!(is_missing(boxes.open(&stranger, at(9)).await) && is_missing(boxes.add(&stranger, &urgent, None).await));
 
         assert_eq!(boxes.erase(&ann, second).await.unwrap().as_deref(), Some("f2"));
         assert!(is_missing(boxes.message(&ann, second).await));
@@ -53,8 +53,8 @@ on_both! {
     async fn a_sound_that_two_messages_share_goes_with_the_last(place: Place) {
         let boxes = place.db.voice_boxes();
         let ann = owner(&place.db, "acme", "north", "1001").await;
-        let first = boxes.add(&ann, &said("shared", at(5))).await.unwrap().unwrap();
-        let second = boxes.add(&ann, &said("shared", at(5))).await.unwrap().unwrap();
+        let first = boxes.add(&ann, &said("shared", at(5)), None).await.unwrap().unwrap();
+        let second = boxes.add(&ann, &said("shared", at(5)), None).await.unwrap().unwrap();
         assert_eq!(boxes.files(ann.company).await.unwrap(), ["shared"]);
         assert_eq!(boxes.erase(&ann, first).await.unwrap(), None);
         assert_eq!(boxes.erase(&ann, second).await.unwrap().as_deref(), Some("shared"));
@@ -94,12 +94,12 @@ on_both! {
         let ann = owner(&place.db, "acme", "north", "1001").await;
         let one = BoxSettings { messages_max: 1, ..BoxSettings::default() };
         boxes.configure(&ann, &one).await.unwrap();
-        let id = boxes.add(&ann, &said("f1", at(5))).await.unwrap().unwrap();
-        assert_eq!(boxes.add(&ann, &said("f2", at(5))).await.unwrap(), Err(BoxShut::Full));
+        let id = boxes.add(&ann, &said("f1", at(5)), None).await.unwrap().unwrap();
+        assert_eq!(boxes.add(&ann, &said("f2", at(5)), None).await.unwrap(), Err(BoxShut::Full));
         assert!(boxes.open(&ann, at(5)).await.unwrap().is_full());
         boxes.put(&ann, id, Folder::Deleted, at(6)).await.unwrap();
         boxes.configure(&ann, &BoxSettings { enabled: false, ..one.clone() }).await.unwrap();
-        assert_eq!(boxes.add(&ann, &said("f2", at(5))).await.unwrap(), Err(BoxShut::Off));
+        assert_eq!(boxes.add(&ann, &said("f2", at(5)), None).await.unwrap(), Err(BoxShut::Off));
         for bad in [
             BoxSettings { message_max_s: 2, ..one.clone() },
             BoxSettings { messages_max: 0, ..one.clone() },
@@ -118,9 +118,9 @@ on_both! {
         boxes.configure(&ann, &BoxSettings { keep_days: 30, ..BoxSettings::default() }).await.unwrap();
         let born = at(1_000_000);
         let (old, dropped, young) = (said("old", born), said("dropped", born + DAY * 20), said("young", born + DAY * 20));
-        boxes.add(&ann, &old).await.unwrap().unwrap();
-        let dropped = boxes.add(&ann, &dropped).await.unwrap().unwrap();
-        let young = boxes.add(&ann, &young).await.unwrap().unwrap();
+        boxes.add(&ann, &old, None).await.unwrap().unwrap();
+        let dropped = boxes.add(&ann, &dropped, None).await.unwrap().unwrap();
+        let young = boxes.add(&ann, &young, None).await.unwrap().unwrap();
         boxes.put(&ann, dropped, Folder::Deleted, born + DAY * 21).await.unwrap();
         assert_eq!(boxes.age(born + DAY * 27, 0).await.unwrap().files, []);
         let aged = boxes.age(born + DAY * 31, 0).await.unwrap();

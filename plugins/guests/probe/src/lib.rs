@@ -4,8 +4,8 @@ use serde::Deserialize;
 use strowger_sdk::filter::{self, Message, SipFilter, add, pass, pass_with, remove, set};
 use strowger_sdk::prelude::*;
 use strowger_sdk::{
-    Action, Attempt, Bucket, EventSink, Feature, Http, Item, Registration, Verdict, export_event_sink, export_feature,
-    export_registration, export_sip_filter, local_time, longest_prefix, no_objection, prefixes, secret,
+    Action, Attempt, Bucket, EventSink, Feature, Http, Item, Mail, Registration, Verdict, export_event_sink,
+    export_feature, export_registration, export_sip_filter, local_time, longest_prefix, no_objection, prefixes, secret,
 };
 
 const STORE: Bucket = Bucket("probe");
@@ -37,6 +37,12 @@ fn misbehave(what: &str) {
     }
 }
 
+/// A mail to `text`, in the words of the template `url`.
+fn letter(config: &Config) -> Mail {
+    let mail = Mail::new(&config.url).field("caller", "1001").to(&config.text);
+    if config.number > 0 { mail.once(&config.number.to_string()) } else { mail }
+}
+
 /// What came back, as words in a refusal.
 fn tell<T: std::fmt::Debug>(got: Result<T>) -> Decision {
     let words = match got {
@@ -58,6 +64,7 @@ impl Router for Probe {
                 }
                 tell(request.send().map(|r| (r.status, String::from_utf8_lossy(&r.body).into_owned())))
             }
+            "mail" => tell(letter(&config).send()),
             "count" => tell(STORE.add(&config.text, 1, None)),
             "put" => tell(STORE.put("k", &config.text)),
             "get" => tell(STORE.text("k")),
@@ -93,6 +100,8 @@ impl Registration for Probe {
         misbehave(&config.r#do);
         Ok(match config.r#do.as_str() {
             "err" => return Err(Error::NotFound),
+            // Nobody may wait here.
+            "mail" => Verdict::Refuse((403, format!("{:?}", letter(&config).send()).replace('"', ""))),
             "at-most" => Verdict::AtMost(config.number),
             "refuse" => Verdict::Refuse((config.number as u16, attempt.user_agent)),
             "mark" => Verdict::Next(vec![("seen".to_owned(), attempt.account)]),
