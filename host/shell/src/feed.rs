@@ -32,6 +32,8 @@ pub(crate) struct Applied {
     pub(crate) stale: Option<String>,
     /// Tenants whose facts are older than the store's, because a row of theirs has no meaning.
     pub(crate) held: Arc<BTreeMap<Holder, Held>>,
+    /// Companies of which nothing could be made at the start and nothing could since.
+    pub(crate) lost: BTreeSet<Holder>,
     /// Bindings that are not live, with the reason.
     pub(crate) broken: Vec<(String, String)>,
     /// Brands of which prefix tables are being read.
@@ -129,11 +131,12 @@ impl Feed {
         self.tables.begin().await?;
         let broken = self.bind().await?;
         let directory = self.complete(self.image.directory.clone()).await;
-        tell_held(&BTreeMap::new(), &self.image.held);
+        tell_held(&BTreeMap::new(), &self.image.held, AT_START);
         self.live.send_replace(Arc::clone(&directory));
         let held = Arc::clone(&self.image.held);
+        let lost = held.iter().filter(|(_, held)| held.lost).map(|(holder, _)| *holder).collect();
         let version = directory.version();
-        self.applied.send_replace(Applied { version, held, broken, ..Applied::default() });
+        self.applied.send_replace(Applied { version, held, lost, broken, ..Applied::default() });
         Ok(directory)
     }
 
@@ -154,11 +157,12 @@ impl Feed {
             }
             let version = directory.version();
             tracing::debug!(version, rows = news.rows, whole = news.whole, "the directory is live");
-            tell_held(&self.image.held, &news.image.held);
+            tell_held(&self.image.held, &news.image.held, SINCE);
             let loading = self.tables.ask(&news.prefix_tables);
             self.applied.send_modify(|applied| {
                 applied.version = version;
                 applied.held = Arc::clone(&news.image.held);
+                applied.lost.retain(|holder| news.image.held.get(holder).is_some_and(|held| held.lost));
                 applied.read.count(&news);
                 applied.loading.extend(loading);
                 if let Some(broken) = broken {
@@ -269,10 +273,15 @@ impl Feed {
     }
 }
 
+/// What comes of a row without meaning, by when it was read.
+const AT_START: &str = "its tenant may call emergency numbers and nobody else outside";
+const SINCE: &str = "its tenant's facts stay as they were, but for what was taken from it";
+
 /// Says of whom a row has no meaning, and who is well again: once each.
-fn tell_held(before: &BTreeMap<Holder, Held>, now: &BTreeMap<Holder, Held>) {
+fn tell_held(before: &BTreeMap<Holder, Held>, now: &BTreeMap<Holder, Held>, comes: &str) {
     for (tenant, held) in now.iter().filter(|(tenant, held)| before.get(tenant) != Some(held)) {
-        tracing::error!(%tenant, row = %held.row, why = held.why, "a stored row has no meaning: the tenant's facts stay as they were");
+        let comes = if held.lost { "none of its tenant's phones works" } else { comes };
+        tracing::error!(%tenant, row = %held.row, why = held.why, "a stored row has no meaning: {comes}");
     }
     for tenant in before.keys().filter(|tenant| !now.contains_key(tenant)) {
         tracing::info!(%tenant, "the tenant's rows can be read again");

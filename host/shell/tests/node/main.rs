@@ -244,6 +244,30 @@ async fn a_broken_binding_is_named_and_the_switch_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_keeps_the_phones_of_a_tenant_with_a_row_without_meaning_and_says_which_it_lost() {
+    let world = World::start().await;
+    world.phone("alice").await;
+    world.sql("UPDATE companies SET rules = '{\"newer\":1}'").await;
+    world.handle.drain(NOW).await;
+    let world = world.restart().await;
+    let health = world.handle.health();
+    assert!(health.is_ready() && health.tenants_lost == 0);
+    assert!(health.warnings()[0].contains("is stale, because company"), "{health:?}");
+    // A word for what it is that this program does not know: nothing can be made of it.
+    world.sql("PRAGMA ignore_check_constraints = ON; UPDATE companies SET media = 'newer'").await;
+    world.handle.drain(NOW).await;
+    let world = world.restart().await;
+    let health = world.handle.health();
+    assert!(!health.is_ready());
+    assert!(health.unready()[0].starts_with("1 companies could not be read"), "{health:?}");
+    assert!(health.warnings()[0].contains("is not there, because company"), "{health:?}");
+    world.sql("UPDATE companies SET media = 'anchor', rules = '{}'").await;
+    world.metrics_with("strowger_tenants_held 0").await;
+    assert!(world.handle.health().is_ready());
+    world.handle.drain(NOW).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_without_meaning_is_named_and_its_tenant_keeps_its_phones() {
     let world = World::start().await;
     let mut alice = world.phone("alice").await;
