@@ -373,7 +373,8 @@ impl Handle {
         let tenant = Db::acting_for().unwrap_or_default();
         let waits = |brand: &BrandId| tenant.brand.is_none_or(|own| own == *brand);
         let mut applied = inner.applied.clone();
-        let reached = applied.wait_for(|a| a.stale.is_some() || (a.looked >= question && !a.loading.keys().any(waits)));
+        let is_ready = |a: &Applied| !a.loading.keys().chain(&a.compiling).any(waits);
+        let reached = applied.wait_for(|a| a.stale.is_some() || (a.looked >= question && is_ready(a)));
         let applied = match tokio::time::timeout(LIVE_MAX, reached).await {
             Ok(Ok(applied)) => applied.clone(),
             Ok(Err(_)) => return Err(Gone.into()),

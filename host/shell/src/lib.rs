@@ -31,6 +31,7 @@ mod keep;
 mod kept_metrics;
 mod loader;
 mod metrics;
+mod press;
 mod prompts;
 mod proofs;
 mod published;

@@ -11,6 +11,7 @@ use crate::handle::{Ending, Handle, Inner};
 use crate::hands::Hands;
 use crate::inboxes::Inboxes;
 use crate::loader::Loader;
+use crate::press::Press;
 use crate::proofs::{Proofs, Trust};
 use crate::published::Published;
 use crate::recorder::{Recorder, Unfinished};
@@ -140,7 +141,9 @@ async fn first_facts(
         signers: BTreeMap::new(),
         live: watch::Sender::new(Arc::default()),
         replaced: Vec::new(),
-        refused: BTreeMap::new(),
+        press: Press::new(db, plugins),
+        bound: Vec::new(),
+        rebind: false,
         countries: CountryFile::read(config.countries.clone())?,
         trust: Arc::clone(trust),
     };
