@@ -172,7 +172,7 @@ impl Feed {
             let version = directory.version();
             tracing::debug!(version, rows = news.rows, whole = news.whole, "the directory is live");
             tell_held(&self.image.held, &news.image.held, SINCE);
-            let loading = self.tables.ask(&news.prefix_tables);
+            self.tables.ask(&news.prefix_tables);
             self.applied.send_modify(|applied| {
                 applied.version = version;
                 applied.held = Arc::clone(&news.image.held);
@@ -180,7 +180,6 @@ impl Feed {
                 if moved {
                     applied.read.count(&news);
                 }
-                applied.loading.extend(loading);
                 if let Some(bindings) = bindings {
                     applied.broken = bindings.broken;
                     applied.compiling = bindings.coming;
