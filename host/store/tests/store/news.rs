@@ -662,3 +662,57 @@ async fn many_writers_at_once_are_all_seen_in_steps() {
     assert!(!last.whole);
     assert_eq!(last.image.directory.rows_len(), 10 + 80);
 }
+
+#[tokio::test]
+async fn a_transaction_is_numbered_once_and_what_a_savepoint_took_back_is_not() {
+    let Some(place) = Place::postgres().await else { return };
+    let db = &place.db;
+    let (north, south) = north_and_south(db).await;
+    let mut raw = Raw::open(&place).await;
+    let rename = |company: CompanyId, to: &str| format!("UPDATE companies SET name = '{to}' WHERE id = {company}");
+    let image = db.image().await.unwrap();
+    raw.run("BEGIN; SAVEPOINT deed").await;
+    raw.run(&rename(north, "taken back")).await;
+    raw.run("ROLLBACK TO SAVEPOINT deed").await;
+    raw.run(&rename(south, "one")).await;
+    raw.run("SAVEPOINT deed").await;
+    raw.run(&rename(north, "taken back")).await;
+    raw.run("ROLLBACK TO SAVEPOINT deed; COMMIT").await;
+    let once = news(db, &image).await;
+    assert_eq!((once.rows, once.image.stand.version), (1, image.stand.version + 1));
+    // Nor does a transaction that came to nothing keep the next of its connection from being numbered.
+    raw.run("BEGIN").await;
+    raw.run(&rename(south, "nothing")).await;
+    raw.run("ROLLBACK").await;
+    raw.run("BEGIN").await;
+    raw.run(&rename(south, "two")).await;
+    raw.run("SET CONSTRAINTS ALL IMMEDIATE").await;
+    raw.run(&rename(north, "two")).await;
+    raw.run("COMMIT").await;
+    let both = news(db, &once.image).await;
+    assert_eq!((both.rows, both.whole), (2, false));
+    assert_eq!(raw.count("SELECT COUNT(*) FROM change_log WHERE version = 0").await, 0);
+    let queued = "SELECT COUNT(*) FROM pg_trigger WHERE tgname = 'change_log_is_numbered' AND tgqual IS NOT NULL";
+    assert_eq!(raw.count(queued).await, 1, "not queued for each row");
+}
+
+#[tokio::test]
+async fn a_small_change_does_not_clear_up_after_an_import() {
+    let Some(place) = Place::postgres().await else { return };
+    let db = &place.db;
+    let (north, _) = north_and_south(db).await;
+    let mut raw = Raw::open(&place).await;
+    let import = format!(
+        "INSERT INTO change_log (version, mark, noun, row_id, brand_id, company_id)
+        SELECT 0, 0, 'company', {north}, 1, {north} FROM generate_series(1, 100000)"
+    );
+    raw.run(&import).await;
+    raw.run(&import).await;
+    let before = raw.count("SELECT COUNT(*) FROM change_log").await;
+    let image = db.image().await.unwrap();
+    for n in 1..4 {
+        raw.run(&format!("UPDATE companies SET name = 'n{n}' WHERE id = {north}")).await;
+        assert_eq!(raw.count("SELECT COUNT(*) FROM change_log").await, before - n * 10_000 + n);
+    }
+    assert!(!news(db, &image).await.whole);
+}
