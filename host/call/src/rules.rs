@@ -17,7 +17,7 @@ use crate::step::Step;
 use crate::target::{self, Branch};
 use model::{
     Account, AccountId, Cause, CauseInfo, Company, CompanyKind, Ddi, DdiChoice, Decision, Endpoint, ForwardWhen, Local,
-    RingPlan, Target, Way,
+    RingPlan, RowId, Target, Way,
 };
 use policy::{Coming, Dialled, Direction, Filtered, Origin};
 use std::sync::Arc;
@@ -269,7 +269,7 @@ impl Step<'_, '_> {
             payer.zip(self.own_company()).is_some_and(|(payer, c)| policy::may_call(directory, c, payer, number))
         };
         let may = match (self.call.course.payer, self.call.info.account.as_ref()) {
-            (None, None) => true,
+            (None, None) => !directory.is_barred(RowId::Company(self.call.info.company)),
             (Some(Payer::Company), _) => {
                 self.own_company().is_some_and(|company| policy::company_may_call(directory, company, number))
             }

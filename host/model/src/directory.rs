@@ -2,12 +2,12 @@
 
 use crate::{
     AccountId, AccountRules, BrandId, BrandRules, CompanyId, CompanyKind, CompanyPolicy, CompanyRules, Countries,
-    DdiId, DdiRecording, EdgeAt, ExtensionId, FilterPolicy, Handling, Hooks, MediaPath, MediaSecurity, Rule, RuleId,
-    RuleKind, SharedMap, Signer, Way,
+    DdiId, DdiRecording, EdgeAt, ExtensionId, FilterPolicy, Handling, Hooks, MediaPath, MediaSecurity, RowId, Rule,
+    RuleId, RuleKind, SharedMap, Signer, Way,
 };
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Digest secrets of one account: `H(user:realm:password)` in hex (RFC 8760 section 2.3). No password is kept.
@@ -266,6 +266,7 @@ pub struct Directory {
     pub(crate) rules: SharedMap<(CompanyId, RuleKind, Box<str>), Arc<Rule>>,
     pub(crate) rules_by_id: SharedMap<RuleId, Arc<Rule>>,
     pub(crate) brand_rules: SharedMap<BrandId, Arc<BrandRules>>,
+    pub(crate) barred: Arc<BTreeSet<RowId>>,
 }
 
 impl Directory {

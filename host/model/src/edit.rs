@@ -324,6 +324,9 @@ impl Directory {
         if holders.is_empty() {
             return;
         }
+        for holder in &holders {
+            self.unbar(*holder);
+        }
         for (id, holder) in self.rows_of(&holders) {
             self.take(id, holder);
         }
@@ -336,6 +339,31 @@ impl Directory {
             // What hangs in the air goes with what it hung on.
             let _dangling = self.put(row);
         }
+        let barred = before.barred.iter().filter(|id| before.holder(**id).is_some_and(|of| holders.contains(&of)));
+        barred.for_each(|id| self.bar(*id));
+    }
+
+    /// Refuses the calls to the outside of a company or an account that is there, all but those to emergency numbers: what
+    /// is known of it is not all that was said, and what is not known may have forbidden them.
+    pub fn bar(&mut self, id: RowId) {
+        if self.holder(id).is_some() {
+            Arc::make_mut(&mut self.barred).insert(id);
+        }
+    }
+
+    /// Bars nothing of this holder's any more, and nothing that is gone.
+    pub fn unbar(&mut self, holder: Holder) {
+        let stays = |id: &&RowId| self.holder(**id).is_some_and(|of| of != holder);
+        if !self.barred.iter().all(|id| stays(&id)) {
+            self.barred = Arc::new(self.barred.iter().filter(stays).copied().collect());
+        }
+    }
+
+    /// Whether the calls to the outside of a company or an account are refused, because not all that it says is known.
+    /// Emergency numbers may be called.
+    #[must_use]
+    pub fn is_barred(&self, id: RowId) -> bool {
+        self.barred.contains(&id)
     }
 
     /// Whether no other tenant has what this row is found by.
@@ -417,7 +445,7 @@ impl Directory {
             };
         }
         first_of!(brands brand_rules companies domains policies accounts accounts_by_id direct extensions);
-        first_of!(extensions_by_id ddis ddis_by_id rules rules_by_id trunks lists);
+        first_of!(extensions_by_id ddis ddis_by_id rules rules_by_id trunks lists barred);
         None
     }
 }

@@ -181,6 +181,12 @@ pub(crate) struct TrunkTable {
 }
 
 impl Directory {
+    /// Whether both have the very same trunks and translation sets, because none was changed from the one to the other.
+    #[must_use]
+    pub fn shares_trunks(&self, other: &Directory) -> bool {
+        Arc::ptr_eq(&self.trunks, &other.trunks)
+    }
+
     /// Adds the trunks and translation sets of every brand.
     ///
     /// # Errors

@@ -4,14 +4,15 @@ use crate::command::Command;
 use crate::countries::CountryFile;
 use crate::inboxes::Inboxes;
 use crate::loader::{Loader, Loading};
+use crate::press::{Component, Press};
 use crate::proofs::Trust;
 use bundle::Manifest;
 use core::time::Duration;
-use model::{BrandId, Directory, Holder, PluginId, Signer};
-use plugin::{Artifact, BindingSpec, Digest, Grants, Point, Reuse, Secret, TrialSpec};
+use model::{BrandId, Directory, Holder, Signer};
+use plugin::{Artifact, BindingSpec, Grants, Point, Reuse, Secret, TrialSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use store::{BoundPlugin, BoundTrial, Db, Held, Image, News, OpContext, Stand, StoreError};
+use store::{BoundPlugin, BoundTrial, Db, Held, Image, News, Stand, StoreError};
 use tokio::sync::watch;
 
 /// The first pause after the database failed; it doubles up to the longest.
@@ -32,8 +33,12 @@ pub(crate) struct Applied {
     pub(crate) stale: Option<String>,
     /// Tenants whose facts are older than the store's, because a row of theirs has no meaning.
     pub(crate) held: Arc<BTreeMap<Holder, Held>>,
+    /// Companies of which nothing could be made at the start and nothing could since.
+    pub(crate) lost: BTreeSet<Holder>,
     /// Bindings that are not live, with the reason.
     pub(crate) broken: Vec<(String, String)>,
+    /// Brands of which components are being compiled.
+    pub(crate) compiling: BTreeSet<BrandId>,
     /// Brands of which prefix tables are being read.
     pub(crate) loading: Loading,
     /// How many times everything was read, and how many rows were read one by one.
@@ -60,8 +65,12 @@ pub(crate) struct Feed {
     pub(crate) applied: watch::Sender<Applied>,
     /// Moves with each question whether what is stored is live.
     pub(crate) asked: watch::Receiver<u64>,
-    /// Digests that do not compile, with the reason, so that each is tried and told once.
-    pub(crate) refused: BTreeMap<String, String>,
+    /// What compiles components.
+    pub(crate) press: Press,
+    /// What is bound.
+    pub(crate) bound: Vec<BindingSpec>,
+    /// The bindings are to be looked at again: a component is compiled.
+    pub(crate) rebind: bool,
     /// What reads prefix tables.
     pub(crate) tables: Loader,
     /// The facts that are live, as the store gave them.
@@ -88,7 +97,7 @@ impl Feed {
             let (seen, question) = (*stands.borrow_and_update(), *asked.borrow_and_update());
             let behind = seen != self.image.stand && seen != Stand::default();
             let (looked, stale) = (self.applied.borrow().looked, self.applied.borrow().stale.is_some());
-            if behind || question > looked || stale {
+            if behind || question > looked || stale || self.rebind {
                 match self.apply(question).await {
                     Ok(true) => retry = RETRY_FIRST,
                     Ok(false) => return,
@@ -102,6 +111,7 @@ impl Feed {
             }
             tokio::select! {
                 changed = stands.changed() => if changed.is_err() { return },
+                () = self.press.pressed() => self.rebind = true,
                 changed = asked.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(LET_GO_EVERY), if !self.replaced.is_empty() => self.let_go(),
                 () = self.inboxes.closed() => return,
@@ -127,26 +137,33 @@ impl Feed {
         self.image = self.db.image().await?;
         self.signers = self.trust.take(&self.db.identities().every().await?);
         self.tables.begin().await?;
-        let broken = self.bind().await?;
+        let mut bindings = self.bind().await?;
+        while !bindings.coming.is_empty() {
+            self.press.pressed().await;
+            bindings = self.bind().await?;
+        }
         let directory = self.complete(self.image.directory.clone()).await;
-        tell_held(&BTreeMap::new(), &self.image.held);
+        tell_held(&BTreeMap::new(), &self.image.held, AT_START);
         self.live.send_replace(Arc::clone(&directory));
         let held = Arc::clone(&self.image.held);
+        let lost = held.iter().filter(|(_, held)| held.lost).map(|(holder, _)| *holder).collect();
         let version = directory.version();
-        self.applied.send_replace(Applied { version, held, broken, ..Applied::default() });
+        self.applied.send_replace(Applied { version, held, lost, broken: bindings.broken, ..Applied::default() });
         Ok(directory)
     }
 
     /// Reads what has changed and makes it live; whether the shards are still there.
     async fn apply(&mut self, question: u64) -> Result<bool, StoreError> {
         let news = self.db.news(&self.image).await?;
-        if news.image.stand != self.image.stand {
+        let moved = news.image.stand != self.image.stand;
+        if self.rebind || moved {
             if news.identities {
                 self.signers = self.trust.take(&self.db.identities().every().await?);
             }
-            let mut broken = None;
-            if news.bindings {
-                broken = Some(self.bind().await?);
+            let mut bindings = None;
+            if self.rebind || news.bindings {
+                bindings = Some(self.bind().await?);
+                self.rebind = false;
             }
             let directory = self.complete(news.image.directory.clone()).await;
             if !self.swap(&directory).await {
@@ -154,15 +171,18 @@ impl Feed {
             }
             let version = directory.version();
             tracing::debug!(version, rows = news.rows, whole = news.whole, "the directory is live");
-            tell_held(&self.image.held, &news.image.held);
-            let loading = self.tables.ask(&news.prefix_tables);
+            tell_held(&self.image.held, &news.image.held, SINCE);
+            self.tables.ask(&news.prefix_tables);
             self.applied.send_modify(|applied| {
                 applied.version = version;
                 applied.held = Arc::clone(&news.image.held);
-                applied.read.count(&news);
-                applied.loading.extend(loading);
-                if let Some(broken) = broken {
-                    applied.broken = broken;
+                applied.lost.retain(|holder| news.image.held.get(holder).is_some_and(|held| held.lost));
+                if moved {
+                    applied.read.count(&news);
+                }
+                if let Some(bindings) = bindings {
+                    applied.broken = bindings.broken;
+                    applied.compiling = bindings.coming;
                 }
             });
             // The rows that it alone has are freed where nobody waits for it.
@@ -192,87 +212,84 @@ impl Feed {
         }
     }
 
-    /// Makes the store's bindings those of the plugin host; gives those that cannot be.
-    pub(crate) async fn bind(&mut self) -> Result<Vec<(String, String)>, StoreError> {
+    /// Makes the store's bindings those of the plugin host. One whose component is still being compiled stays as it was, and
+    /// is not there if it is new.
+    async fn bind(&mut self) -> Result<Bindings, StoreError> {
         let rows = self.db.bindings().await?;
-        let (mut specs, mut broken) = (Vec::new(), Vec::new());
-        let mut names = BTreeSet::new();
+        let (mut specs, mut names) = (Vec::new(), BTreeSet::new());
+        let mut bindings = Bindings::default();
         for row in &rows {
-            let outcome = match self.artifact(&row.digest, row.plugin).await? {
-                Ok(artifact) => spec(row, artifact, &mut names),
-                Err(why) => Err(why),
-            };
-            let outcome = match (outcome, &row.trial) {
-                (Ok(spec), Some(trial)) => Ok(self.on_trial(row, trial, spec).await?),
-                (outcome, _) => outcome,
+            let outcome = match self.press.component(&row.digest, row.plugin) {
+                Component::Ready(artifact) => spec(row, artifact, &mut names),
+                Component::Refused(why) => Err(why),
+                Component::Coming => {
+                    bindings.coming.insert(row.brand);
+                    let before = self.bound.iter().find(|spec| spec.id == row.binding);
+                    let is_free = |spec: &&BindingSpec| names.insert((spec.scope, spec.point, spec.name.clone()));
+                    specs.extend(before.filter(is_free).cloned());
+                    continue;
+                }
             };
             match outcome {
-                Ok(spec) => specs.push(spec),
-                Err(why) => broken.push((row.name.clone(), why)),
+                Ok(mut spec) => {
+                    spec.trial = row.trial.as_ref().and_then(|trial| self.on_trial(row, trial, &mut bindings));
+                    specs.push(spec);
+                }
+                Err(why) => bindings.broken.push((row.name.clone(), why)),
             }
         }
-        for (binding, why) in &broken {
+        for (binding, why) in &bindings.broken {
             if !self.applied.borrow().broken.iter().any(|known| known == &(binding.clone(), why.clone())) {
                 tracing::warn!(binding, why, "a plugin binding is not live; the others are");
             }
         }
+        match self.plugins.set_bindings(specs.clone()) {
+            Ok(_) => self.bound = specs,
+            Err(error) => {
+                tracing::warn!(%error, "the plugin host refused the bindings; those before stay live");
+                bindings.broken.push(("all".to_owned(), error.to_string()));
+            }
+        }
         let used =
             |hex: &String| rows.iter().any(|r| r.digest == *hex || r.trial.as_ref().is_some_and(|t| t.digest == *hex));
-        self.refused.retain(|digest, _| used(digest));
-        if let Err(error) = self.plugins.set_bindings(specs) {
-            tracing::warn!(%error, "the plugin host refused the bindings; those before stay live");
-            broken.push(("all".to_owned(), error.to_string()));
-        }
-        Ok(broken)
+        self.press.bound(used);
+        Ok(bindings)
     }
 
-    /// The binding with its trial; a trial that cannot be leaves the binding as it is.
-    async fn on_trial(
-        &mut self,
-        row: &BoundPlugin,
-        trial: &BoundTrial,
-        mut spec: BindingSpec,
-    ) -> Result<BindingSpec, StoreError> {
-        let beside = match self.artifact(&trial.digest, trial.plugin).await? {
-            Ok(artifact) => trial_spec(row, trial, artifact),
-            Err(why) => Err(why),
+    /// A binding's trial; one that cannot be leaves the binding as it is.
+    fn on_trial(&mut self, row: &BoundPlugin, trial: &BoundTrial, bindings: &mut Bindings) -> Option<TrialSpec> {
+        let beside = match self.press.component(&trial.digest, trial.plugin) {
+            Component::Ready(artifact) => trial_spec(row, trial, artifact),
+            Component::Refused(why) => Err(why),
+            Component::Coming => {
+                bindings.coming.insert(row.brand);
+                return None;
+            }
         };
-        match beside {
-            Ok(beside) => spec.trial = Some(beside),
-            Err(why) => tracing::warn!(binding = row.name, trial = trial.name, why, "a trial is not live"),
-        }
-        Ok(spec)
-    }
-
-    /// A compiled component, or why there is none.
-    async fn artifact(&mut self, hex: &str, plugin: PluginId) -> Result<Result<Arc<Artifact>, String>, StoreError> {
-        if let Some(why) = self.refused.get(hex) {
-            return Ok(Err(why.clone()));
-        }
-        if let Some(artifact) = digest(hex).and_then(|d| self.plugins.artifact(d)) {
-            return Ok(Ok(artifact));
-        }
-        let bytes = match self.db.plugins().bytes(&OpContext::platform(), plugin).await {
-            Ok(bytes) => bytes,
-            Err(error) if error.is_passing() => return Err(error),
-            Err(error) => return Ok(Err(error.to_string())),
-        };
-        let plugins = self.plugins.clone();
-        let compiled = tokio::task::spawn_blocking(move || plugins.compile(&bytes)).await;
-        let why = match compiled {
-            Ok(Ok(artifact)) => return Ok(Ok(artifact)),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the compiler failed".to_owned(),
-        };
-        self.refused.insert(hex.to_owned(), why.clone());
-        Ok(Err(why))
+        beside
+            .inspect_err(|why| tracing::warn!(binding = row.name, trial = trial.name, why, "a trial is not live"))
+            .ok()
     }
 }
 
+/// How the store's bindings are.
+#[derive(Default)]
+struct Bindings {
+    /// Those that are not live, with the reason.
+    broken: Vec<(String, String)>,
+    /// Brands of which a component is being compiled.
+    coming: BTreeSet<BrandId>,
+}
+
+/// What comes of a row without meaning, by when it was read.
+const AT_START: &str = "its tenant may call emergency numbers and nobody else outside";
+const SINCE: &str = "its tenant's facts stay as they were, but for what was taken from it";
+
 /// Says of whom a row has no meaning, and who is well again: once each.
-fn tell_held(before: &BTreeMap<Holder, Held>, now: &BTreeMap<Holder, Held>) {
+fn tell_held(before: &BTreeMap<Holder, Held>, now: &BTreeMap<Holder, Held>, comes: &str) {
     for (tenant, held) in now.iter().filter(|(tenant, held)| before.get(tenant) != Some(held)) {
-        tracing::error!(%tenant, row = %held.row, why = held.why, "a stored row has no meaning: the tenant's facts stay as they were");
+        let comes = if held.lost { "none of its tenant's phones works" } else { comes };
+        tracing::error!(%tenant, row = %held.row, why = held.why, "a stored row has no meaning: {comes}");
     }
     for tenant in before.keys().filter(|tenant| !now.contains_key(tenant)) {
         tracing::info!(%tenant, "the tenant's rows can be read again");
@@ -288,17 +305,6 @@ impl ReadFigures {
             self.rows += news.rows as u64;
         }
     }
-}
-
-fn digest(hex: &str) -> Option<Digest> {
-    let mut bytes = [0; 32];
-    if hex.len() != 64 || !hex.is_ascii() {
-        return None;
-    }
-    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(hex.get(at..at + 2)?, 16).ok()?;
-    }
-    Some(Digest(bytes))
 }
 
 /// One row as the host wants it. The host refuses a set whole, so what it would refuse is sorted out here: one
@@ -394,7 +400,7 @@ fn grants(manifest: Option<&Manifest>, operator: &Option<String>, scope: &Option
 
 #[cfg(test)]
 mod tests {
-    use super::{digest, grants, manifest as manifest_of};
+    use super::{grants, manifest as manifest_of};
 
     #[test]
     fn a_binding_may_what_manifest_operator_and_scope_allow() {
@@ -413,13 +419,5 @@ mod tests {
         assert_eq!(granted(Some(asks), Some(operator), Some(r#"{"kv":["b"]}"#)), r#"{"kv":["b"]}"#);
         let asking = manifest_of(Some(asks)).unwrap();
         assert!(grants(asking.as_ref(), &Some(r#"{"kvs":[]}"#.to_owned()), &None).is_err());
-    }
-
-    #[test]
-    fn a_digest_is_read_back_from_its_hex() {
-        let text = "00ff".to_owned() + &"ab".repeat(30);
-        assert_eq!(digest(&text).unwrap().to_string(), text);
-        assert_eq!(digest("00"), None);
-        assert_eq!(digest(&"zz".repeat(32)), None);
     }
 }

@@ -126,6 +126,8 @@ pub struct Health {
     pub stale_directory: Option<String>,
     /// Tenants whose facts are older than the store's, with the row that has no meaning.
     pub tenants_held: Vec<String>,
+    /// How many of them are not there at all since the start.
+    pub tenants_lost: usize,
     /// Call records that the disk does not take.
     pub records_unwritten: usize,
     /// Plugin bindings that are not live, with the reason.
@@ -136,14 +138,17 @@ impl Health {
     /// Whether new calls should be sent here.
     #[must_use]
     pub const fn is_ready(&self) -> bool {
-        !self.draining && !self.stopped
+        !self.draining && !self.stopped && self.tenants_lost == 0
     }
 
-    /// Why new calls should not be sent here; empty when they should.
+    /// Why new calls should not be sent here; empty when they should. It names no tenant, as anybody may ask.
     #[must_use]
     pub fn unready(&self) -> Vec<String> {
         let draining = (self.draining && !self.stopped).then(|| "the switch is being shut down".to_owned());
-        draining.into_iter().chain(self.stopped.then(|| "the shard has ended".to_owned())).collect()
+        let stopped = self.stopped.then(|| "the shard has ended".to_owned());
+        let lost = (self.tenants_lost > 0)
+            .then(|| format!("{} companies could not be read, and none of their phones works", self.tenants_lost));
+        draining.into_iter().chain(stopped).chain(lost).collect()
     }
 
     /// What is wrong although calls are taken.
@@ -158,7 +163,8 @@ impl Health {
 }
 
 fn held_words(holder: Holder, held: &Held) -> String {
-    format!("{holder} is stale, because {} cannot be used: {}", held.row, held.why)
+    let is = if held.lost { "is not there" } else { "is stale" };
+    format!("{holder} {is}, because {} cannot be used: {}", held.row, held.why)
 }
 
 /// How a drain went.
@@ -376,7 +382,8 @@ impl Handle {
         let tenant = Db::acting_for().unwrap_or_default();
         let waits = |brand: &BrandId| tenant.brand.is_none_or(|own| own == *brand);
         let mut applied = inner.applied.clone();
-        let reached = applied.wait_for(|a| a.stale.is_some() || (a.looked >= question && !a.loading.keys().any(waits)));
+        let is_ready = |a: &Applied| !a.loading.keys().chain(&a.compiling).any(waits);
+        let reached = applied.wait_for(|a| a.stale.is_some() || (a.looked >= question && is_ready(a)));
         let applied = match tokio::time::timeout(LIVE_MAX, reached).await {
             Ok(Ok(applied)) => applied.clone(),
             Ok(Err(_)) => return Err(Gone.into()),
@@ -412,6 +419,7 @@ impl Handle {
             draining: self.inner.draining.load(Ordering::Acquire),
             stopped: self.inner.published.iter().any(|shard| *shard.alive.borrow() == Alive::Gone),
             tenants_held: applied.held.iter().map(|(holder, held)| held_words(*holder, held)).collect(),
+            tenants_lost: applied.lost.len(),
             stale_directory: applied.stale.or_else(|| self.inner.db.is_away().then(|| AWAY.to_owned())),
             records_unwritten: self.inner.figures().records_unwritten,
             bindings_broken: applied.broken,

@@ -32,6 +32,7 @@ mod kept_metrics;
 mod loader;
 mod metrics;
 mod post;
+mod press;
 mod prompts;
 mod proofs;
 mod published;

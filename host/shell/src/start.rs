@@ -12,6 +12,7 @@ use crate::hands::Hands;
 use crate::inboxes::{Inboxes, WeakInboxes};
 use crate::loader::Loader;
 use crate::post::Postbox;
+use crate::press::Press;
 use crate::proofs::{Proofs, Trust};
 use crate::published::Published;
 use crate::recorder::{Recorder, Unfinished};
@@ -156,7 +157,9 @@ async fn first_facts(
         signers: BTreeMap::new(),
         live: watch::Sender::new(Arc::default()),
         replaced: Vec::new(),
-        refused: BTreeMap::new(),
+        press: Press::new(db, plugins),
+        bound: Vec::new(),
+        rebind: false,
         countries: CountryFile::read(config.countries.clone())?,
         trust: Arc::clone(trust),
     };

@@ -5,8 +5,9 @@
 //! backup was restored, the log was cut), and everything is read anew. See decision 0316.
 
 use crate::news::{self, Found, Noun, Reader};
+use crate::partly::{self, Now};
 use crate::{Db, StoreError};
-use model::{BrandId, Directory, Holder, LookupError, RowId, RuleId};
+use model::{BrandId, Directory, Holder, LookupError, Row, RowId, RuleId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ pub struct Held {
     pub row: RowId,
     /// Why, in words.
     pub why: String,
+    /// It is not there at all: none of its phones works.
+    pub lost: bool,
 }
 
 /// The directory at one moment, and what of it is older.
@@ -41,8 +44,9 @@ pub struct Image {
     pub directory: Directory,
     /// Where the store stood.
     pub stand: Stand,
-    /// The tenants that have a row without meaning: their facts are the last that were whole. One that never was whole is not
-    /// there; of a brand that was read for the first time only the row itself is missing.
+    /// The tenants that have a row without meaning: their facts are the last that were whole, but for what has been taken from
+    /// them since. Of one that never was whole there is what has a meaning, and its calls to the outside may be barred
+    /// ([`Directory::is_barred`]).
     pub held: Arc<BTreeMap<Holder, Held>>,
 }
 
@@ -124,7 +128,7 @@ impl Db {
         let mut tx = self.inner.pools.begin_snapshot().await?;
         let stand = stand_of(tx.one(news::STAND, &[]).await?)?;
         let mut reader = Reader { tx: &mut tx, key: self.inner.key.as_ref() };
-        let (directory, held) = whole(&mut reader).await?;
+        let Whole { directory, held, .. } = whole(&mut reader).await?;
         tx.commit().await?;
         Ok(Image { directory: directory.at_version(stand.version), stand, held: Arc::new(held) })
     }
@@ -141,10 +145,10 @@ impl Db {
         }
         let mut reader = Reader { tx: &mut tx, key: self.inner.key.as_ref() };
         let Some(entries) = entries(&mut reader, since, stand).await? else {
-            let (mut directory, held) = whole(&mut reader).await?;
-            let rows = directory.rows_len();
+            let whole = whole(&mut reader).await?;
+            let rows = whole.directory.rows_len();
             tx.commit().await?;
-            directory.keep(&since.directory, &held.keys().copied().collect());
+            let (directory, held) = whole.after(&since.directory);
             let brands = directory.brands().map(|brand| brand.id).collect();
             let image = Image { directory: directory.at_version(stand.version), stand, held: Arc::new(held) };
             return Ok(News { image, whole: true, rows, bindings: true, prefix_tables: brands, identities: true });
@@ -187,9 +191,43 @@ async fn entries(reader: &mut Reader<'_>, since: &Image, now: Stand) -> Result<O
     Ok((entries.len() <= most && entries.iter().all(known)).then_some(entries))
 }
 
-/// Reads everything. A row without meaning takes its company out, and of a brand's own nothing but itself.
-async fn whole(reader: &mut Reader<'_>) -> Result<(Directory, BTreeMap<Holder, Held>), StoreError> {
-    let (mut directory, mut held) = (Directory::default(), BTreeMap::new());
+/// Everything as it was read.
+#[derive(Default)]
+struct Whole {
+    directory: Directory,
+    held: BTreeMap<Holder, Held>,
+    /// The rows that are not in the directory: what they say, as far as it has a meaning.
+    left_out: BTreeMap<RowId, Option<Box<Row>>>,
+}
+
+impl Whole {
+    /// With the facts of held tenants as they were before, as far as they are known and nothing of it was taken since.
+    fn after(mut self, before: &Directory) -> (Directory, BTreeMap<Holder, Held>) {
+        let holders: BTreeSet<Holder> = self.held.keys().copied().collect();
+        let fresh = self.directory.clone();
+        self.directory.keep(before, &holders);
+        let there = holders.iter().copied().filter(|holder| partly::is_there(before, *holder)).collect();
+        let mut known: BTreeMap<Holder, BTreeSet<RowId>> = BTreeMap::new();
+        for (id, holder) in self.directory.rows_of(&there) {
+            known.entry(holder).or_default().insert(id);
+        }
+        for (holder, ids) in known {
+            partly::narrow(&mut self.directory, holder, &ids, |id| match self.left_out.get(&id) {
+                Some(row) => row.clone().map_or(Now::Unread, Now::Row),
+                None if fresh.holder(id) == Some(holder) => {
+                    fresh.row(id).map_or(Now::Gone, |row| Now::Row(Box::new(row)))
+                }
+                None => Now::Gone,
+            });
+        }
+        partly::note_lost(&self.directory, &mut self.held);
+        (self.directory, self.held)
+    }
+}
+
+/// Reads everything. A row without meaning is left out, or put in as far as it has one; its tenant is held.
+async fn whole(reader: &mut Reader<'_>) -> Result<Whole, StoreError> {
+    let mut whole = Whole::default();
     let mut rules = Vec::new();
     for noun in Noun::ALL {
         let mut after = 0;
@@ -200,10 +238,11 @@ async fn whole(reader: &mut Reader<'_>) -> Result<(Directory, BTreeMap<Holder, H
                 if let RowId::Rule(id) = found.id {
                     rules.push((id, found.holder, found.brand));
                 }
-                let Found { id, holder, brand, row, .. } = found;
-                let put = row.map_err(|e| e.to_string()).and_then(|row| directory.put(row).map_err(|e| e.to_string()));
-                if let Err(why) = put {
-                    held.entry(holder).or_insert(Held { brand, row: id, why });
+                let (id, holder, brand) = (found.id, found.holder, found.brand);
+                let Err(short) = partly::put(&mut whole.directory, found) else { continue };
+                whole.held.entry(holder).or_insert(Held { brand, row: id, why: short.why, lost: false });
+                if whole.directory.holder(id) != Some(holder) {
+                    whole.left_out.insert(id, short.left);
                 }
             }
             match last {
@@ -215,17 +254,23 @@ async fn whole(reader: &mut Reader<'_>) -> Result<(Directory, BTreeMap<Holder, H
         }
     }
     for (id, holder, brand) in rules {
-        if let Err(loose) = directory.check_rules(&[id]) {
-            held.entry(holder).or_insert(Held { brand, row: RowId::Rule(id), why: loose.to_string() });
+        if let Err(loose) = whole.directory.check_rules(&[id]) {
+            let row = RowId::Rule(id);
+            whole.held.entry(holder).or_insert(Held { brand, row, why: loose.to_string(), lost: false });
+            partly::bar(&mut whole.directory, row, holder);
         }
     }
-    let out: BTreeSet<Holder> = held.keys().copied().filter(|holder| matches!(holder, Holder::Company(_))).collect();
-    if !out.is_empty() {
-        for (id, holder) in directory.rows_of(&out) {
-            directory.take(id, holder);
-        }
-    }
-    Ok((directory, held))
+    partly::note_lost(&whole.directory, &mut whole.held);
+    Ok(whole)
+}
+
+/// Why the changes of a tenant cannot be made.
+struct Fault {
+    /// The row without meaning.
+    row: RowId,
+    why: String,
+    /// Some were made before it was found.
+    begun: bool,
 }
 
 /// The way from one image to the next.
@@ -295,45 +340,79 @@ impl<'a> Step<'a> {
         }
         // Brands come before companies.
         for (holder, ids) in core::mem::take(&mut self.changed) {
-            match self.applied(&directory, holder, &ids) {
-                Ok(next) => {
-                    directory = next;
+            match self.applied(&mut directory, holder, &ids) {
+                Ok(()) => {
+                    directory.unbar(holder);
                     held.remove(&holder);
                 }
-                Err((row, why)) => {
+                Err(Fault { row, why, begun }) => {
+                    if begun {
+                        directory.keep(&self.since.directory, &BTreeSet::from([holder]));
+                    }
+                    self.fell_short(&mut directory, holder, &ids);
                     let brand = self.brands.get(&holder).copied().unwrap_or(BrandId(0));
-                    held.insert(holder, Held { brand, row, why });
+                    held.insert(holder, Held { brand, row, why, lost: false });
                 }
             }
         }
+        partly::note_lost(&directory, &mut held);
         (directory, held)
     }
 
-    /// The directory with the changes of one tenant, all or none.
-    fn applied(
-        &self,
-        directory: &Directory,
-        holder: Holder,
-        ids: &BTreeSet<RowId>,
-    ) -> Result<Directory, (RowId, String)> {
-        let mut next = directory.clone();
+    /// A row as it was found, if it is this holder's.
+    fn row(&self, id: RowId, holder: Holder) -> Option<&Found> {
+        self.found.get(&id).filter(|found| found.holder == holder)
+    }
+
+    /// Makes the changes of one tenant.
+    ///
+    /// # Errors
+    /// [`Fault`], of the first that has no meaning.
+    fn applied(&self, directory: &mut Directory, holder: Holder, ids: &BTreeSet<RowId>) -> Result<(), Fault> {
+        let unread = |id: &RowId| {
+            let why = self.row(*id, holder)?.row.as_ref().err()?.to_string();
+            Some(Fault { row: *id, why, begun: false })
+        };
+        if let Some(unread) = ids.iter().find_map(unread) {
+            return Err(unread);
+        }
         let mut rules = false;
         for id in ids {
             rules |= matches!(id, RowId::Rule(_));
-            match self.found.get(id).filter(|found| found.holder == holder) {
-                None => next.take(*id, holder),
-                Some(found) => {
-                    let row = found.row.clone().map_err(|e| (*id, e.to_string()))?;
-                    next.put(row).map_err(|e| (*id, e.to_string()))?;
+            match self.row(*id, holder).and_then(Found::known) {
+                None => directory.take(*id, holder),
+                Some(row) => {
+                    let fault = |loose: LookupError| Fault { row: *id, why: loose.to_string(), begun: true };
+                    directory.put(row.clone()).map_err(fault)?;
                 }
             }
         }
         if let (true, Holder::Company(company)) = (rules, holder) {
-            next.check_rules_of(company).map_err(|loose| {
+            directory.check_rules_of(company).map_err(|loose| {
                 let LookupError::Dangling { id, .. } = loose;
-                (RowId::Rule(RuleId(id)), loose.to_string())
+                Fault { row: RowId::Rule(RuleId(id)), why: loose.to_string(), begun: true }
             })?;
         }
-        Ok(next)
+        Ok(())
+    }
+
+    /// Not all changes of a tenant have a meaning. One that was there stays as it was, but for what was taken from it; of one
+    /// that is seen for the first time there is what has a meaning.
+    fn fell_short(&self, directory: &mut Directory, holder: Holder, ids: &BTreeSet<RowId>) {
+        if partly::is_there(&self.since.directory, holder) {
+            return partly::narrow(directory, holder, ids, |id| match self.row(id, holder) {
+                None => Now::Gone,
+                Some(found) => found.known().cloned().map_or(Now::Unread, |row| Now::Row(Box::new(row))),
+            });
+        }
+        for found in ids.iter().filter_map(|id| self.row(*id, holder)) {
+            // Why it falls short is known.
+            let _told = partly::put(directory, found.clone());
+        }
+        if let Holder::Company(company) = holder
+            && directory.check_rules_of(company).is_err()
+        {
+            directory.bar(RowId::Company(company));
+        }
     }
 }

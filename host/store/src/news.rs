@@ -11,7 +11,7 @@ use crate::secrets::SecretKey;
 use crate::sql::{Arg, Statement, Tx, statements};
 use crate::{StoreError, sql};
 use model::{
-    AccountId, BrandId, BrandRules, CompanyId, DdiId, ExtensionId, Holder, Row, RowId, RuleId, TranslationSetId,
+    AccountId, Brand, BrandId, BrandRules, CompanyId, DdiId, ExtensionId, Holder, Row, RowId, RuleId, TranslationSetId,
     TrunkId,
 };
 use std::collections::BTreeSet;
@@ -217,14 +217,46 @@ impl Noun {
 }
 
 /// A row as it was found.
+#[derive(Clone)]
 pub(crate) struct Found {
     pub(crate) id: RowId,
     /// The bare id, by which pages go on.
     pub(crate) number: i64,
     pub(crate) holder: Holder,
     pub(crate) brand: BrandId,
-    /// What it says, or why it says nothing.
+    /// What it says, or why not all of that has a meaning.
     pub(crate) row: Result<Row, StoreError>,
+    /// Where not all has: the row as far as it has.
+    pub(crate) rest: Option<Row>,
+}
+
+impl Found {
+    /// The row, as far as it has a meaning.
+    pub(crate) fn known(&self) -> Option<&Row> {
+        self.row.as_ref().ok().or(self.rest.as_ref())
+    }
+}
+
+/// What has become of a row when it was read.
+struct Read {
+    row: Result<Row, StoreError>,
+    rest: Option<Row>,
+}
+
+impl Read {
+    /// Of a row that was cut to what has a meaning, and why.
+    fn cut(gone: Option<StoreError>, row: Result<Row, StoreError>) -> Read {
+        match gone {
+            None => row.into(),
+            Some(error) => Read { row: Err(error), rest: row.ok() },
+        }
+    }
+}
+
+impl From<Result<Row, StoreError>> for Read {
+    fn from(row: Result<Row, StoreError>) -> Read {
+        Read { row, rest: None }
+    }
 }
 
 /// Where rows are read from.
@@ -264,27 +296,37 @@ impl Reader<'_> {
     async fn read(&mut self, noun: Noun, s: Statement, args: &[Arg<'_>]) -> Result<Vec<Found>, StoreError> {
         match noun {
             Noun::Brand => {
-                self.found(noun, (s, args), |row: FedBrand| {
-                    let (_, rules): (BrandId, BrandRules) = row.rules.try_into()?;
-                    Ok(Row::Brand(row.brand.try_into()?, rules))
+                self.found(noun, (s, args), |mut row: FedBrand| {
+                    let gone = row.brand.cut(&mut row.rules);
+                    let rules: Result<(BrandId, BrandRules), StoreError> = row.rules.try_into();
+                    let brand: Result<Brand, StoreError> = row.brand.try_into();
+                    Read::cut(gone, rules.and_then(|(_, rules)| Ok(Row::Brand(brand?, rules))))
                 })
                 .await
             }
             Noun::TranslationSet => {
-                self.found(noun, (s, args), |row: SetRow| row.try_into().map(Row::TranslationSet)).await
+                self.found(noun, (s, args), |row: SetRow| row.try_into().map(Row::TranslationSet).into()).await
             }
             Noun::Trunk => self.trunks(s, args).await,
-            Noun::Company => self.found(noun, (s, args), |row: CompanyRow| row.try_into().map(Row::Company)).await,
+            Noun::Company => {
+                let read = |mut row: CompanyRow| Read::cut(row.cut(), row.try_into().map(Row::Company));
+                self.found(noun, (s, args), read).await
+            }
             Noun::Policy => {
-                self.found(noun, (s, args), |row: PolicyRow| row.try_into().map(|(id, policy)| Row::Policy(id, policy)))
-                    .await
+                let read = |mut row: PolicyRow| {
+                    Read::cut(row.cut(), row.try_into().map(|(id, policy)| Row::Policy(id, policy)))
+                };
+                self.found(noun, (s, args), read).await
             }
-            Noun::Account => self.found(noun, (s, args), |row: AccountRow| row.try_into().map(Row::Account)).await,
+            Noun::Account => {
+                let read = |mut row: AccountRow| Read::cut(row.cut(), row.try_into().map(Row::Account));
+                self.found(noun, (s, args), read).await
+            }
             Noun::Extension => {
-                self.found(noun, (s, args), |row: ExtensionRow| row.try_into().map(Row::Extension)).await
+                self.found(noun, (s, args), |row: ExtensionRow| row.try_into().map(Row::Extension).into()).await
             }
-            Noun::Ddi => self.found(noun, (s, args), |row: DdiRow| row.try_into().map(Row::Ddi)).await,
-            Noun::Rule => self.found(noun, (s, args), |row: RuleRow| row.try_into().map(Row::Rule)).await,
+            Noun::Ddi => self.found(noun, (s, args), |row: DdiRow| row.try_into().map(Row::Ddi).into()).await,
+            Noun::Rule => self.found(noun, (s, args), |row: RuleRow| row.try_into().map(Row::Rule).into()).await,
         }
     }
 
@@ -292,10 +334,11 @@ impl Reader<'_> {
         &mut self,
         noun: Noun,
         (s, args): (Statement, &[Arg<'_>]),
-        read: impl Fn(T) -> Result<Row, StoreError>,
+        read: impl Fn(T) -> Read,
     ) -> Result<Vec<Found>, StoreError> {
         let rows = self.tx.each::<Whose, T>(s, args).await?;
-        Ok(rows.into_iter().map(|(whose, row)| whose.found(noun, row.and_then(&read))).collect())
+        let read = |row: Result<T, StoreError>| row.map_or_else(|error| Read::from(Err(error)), &read);
+        Ok(rows.into_iter().map(|(whose, row)| whose.found(noun, read(row))).collect())
     }
 
     async fn trunks(&mut self, s: Statement, args: &[Arg<'_>]) -> Result<Vec<Found>, StoreError> {
@@ -305,7 +348,7 @@ impl Reader<'_> {
         let sources = self.tx.all::<trunks::SourceRow>(SOURCES, &[first.into(), last.into()]).await?;
         let key = self.key;
         let read = |row| trunks::for_the_switch(row, &sources, key).map(Row::Trunk);
-        Ok(rows.into_iter().map(|(whose, row)| whose.found(Noun::Trunk, row.and_then(read))).collect())
+        Ok(rows.into_iter().map(|(whose, row)| whose.found(Noun::Trunk, row.and_then(read).into())).collect())
     }
 }
 
@@ -326,9 +369,9 @@ struct Whose {
 }
 
 impl Whose {
-    fn found(&self, noun: Noun, row: Result<Row, StoreError>) -> Found {
+    fn found(&self, noun: Noun, Read { row, rest }: Read) -> Found {
         let brand = BrandId(self.of_brand);
-        Found { id: noun.row(self.id), number: self.id, holder: holder(brand, self.of_company), brand, row }
+        Found { id: noun.row(self.id), number: self.id, holder: holder(brand, self.of_company), brand, row, rest }
     }
 }
 

@@ -146,8 +146,8 @@ impl Core {
             }
             Input::Fork { fork, said } => self.media.handle_fork(fork, said, now),
             Input::Directory(directory) => {
-                self.directory = directory;
-                self.apply_trunks(now);
+                let before = core::mem::replace(&mut self.directory, directory);
+                self.follow_trunks(&before, now);
                 self.directory_changed(now);
             }
             Input::Mailbox(mailbox) => self.mailbox(&mailbox, now),

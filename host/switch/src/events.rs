@@ -5,7 +5,7 @@
 //! calls, bindings, publications or mailboxes change, what is watched of them is computed anew from their machines.
 
 use crate::core::Core;
-use crate::watching::Sweep;
+use crate::watching::Sweeps;
 use admission::Admitted;
 use model::{AccountId, BindingGone, CompanyId, Directory, Flow, Instant, RouteLock, StarService, Transport};
 use sip_events::summary::Summary;
@@ -34,7 +34,7 @@ pub(crate) struct EventDesk {
     about: BTreeMap<ResourceKey, AccountId>,
     /// Tell phones of waiting messages without a subscription.
     pub(crate) unsolicited: bool,
-    pub(crate) sweep: Option<(Instant, Sweep)>,
+    pub(crate) sweeps: Sweeps,
     /// The binding whose end is being told.
     pub(crate) ended: Option<(String, BindingGone)>,
 }
@@ -51,14 +51,16 @@ impl EventDesk {
             by_account: BTreeMap::new(),
             about: BTreeMap::new(),
             unsolicited: config.unsolicited_mwi,
-            sweep: None,
+            sweeps: Sweeps::default(),
             ended: None,
         }
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let sweep = self.sweep.as_ref().map(|(at, _)| *at);
-        [self.notifier.poll_timeout(), self.publications.poll_timeout(), sweep].into_iter().flatten().min()
+        [self.notifier.poll_timeout(), self.publications.poll_timeout(), self.sweeps.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether this transaction carries a request of these machines.

@@ -40,6 +40,13 @@ impl Trunks {
 }
 
 impl Core {
+    /// The directory is new, but most changes are not about trunks: then nothing is looked at.
+    pub(crate) fn follow_trunks(&mut self, before: &model::Directory, now: Instant) {
+        if self.trunks.unseen || !self.directory.shares_trunks(before) {
+            self.apply_trunks(now);
+        }
+    }
+
     /// The directory is new: trunks begin, change and end, and so do the identities their INVITEs answer with.
     pub(crate) fn apply_trunks(&mut self, now: Instant) {
         self.trunks.unseen = false;

@@ -16,7 +16,41 @@ const SWEEP_STEP: usize = 256;
 /// Between two such goes, so that calls come between.
 const SWEEP_GAP: Duration = Duration::from_millis(5);
 
-/// How far the look at everything has come that follows a new directory.
+/// The look at everything that follows a new directory. Directories may come faster than it ends: one that comes meanwhile
+/// has it go round once more, so that whatever has changed is looked at within two rounds.
+#[derive(Debug, Default)]
+pub(crate) struct Sweeps {
+    /// Where it goes on, and when.
+    next: Option<(Instant, Sweep)>,
+    again: bool,
+}
+
+impl Sweeps {
+    /// When it goes on.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.next.as_ref().map(|(at, _)| *at)
+    }
+
+    fn ask(&mut self, now: Instant) {
+        if self.next.is_some() {
+            self.again = true;
+        } else {
+            self.next = Some((now, Sweep::Accounts(None)));
+        }
+    }
+
+    fn take_due(&mut self, now: Instant) -> Option<Sweep> {
+        self.next.take_if(|(at, _)| *at <= now).map(|(_, sweep)| sweep)
+    }
+
+    /// After a part: the next one, or the end of the round.
+    fn done(&mut self, next: Option<Sweep>, now: Instant) {
+        let round = || core::mem::take(&mut self.again).then_some(Sweep::Accounts(None));
+        self.next = next.or_else(round).map(|next| (now + SWEEP_GAP, next));
+    }
+}
+
+/// How far a round has come.
 #[derive(Clone, Debug)]
 pub(crate) enum Sweep {
     /// Whose subscribers are there still?
@@ -155,18 +189,22 @@ impl Core {
 
     /// A new directory: what it means for subscribers, lists and names is looked at bit by bit.
     pub(crate) fn directory_changed(&mut self, now: Instant) {
-        self.events.sweep = (!self.events.notifier.is_empty()).then_some((now, Sweep::Accounts(None)));
+        if self.events.notifier.is_empty() {
+            self.events.sweeps = Sweeps::default();
+        } else {
+            self.events.sweeps.ask(now);
+        }
     }
 
     /// Some more of what a new directory may have changed.
     pub(crate) fn sweep_events(&mut self, now: Instant) {
-        let Some((_, sweep)) = self.events.sweep.take_if(|(at, _)| *at <= now) else { return };
+        let Some(sweep) = self.events.sweeps.take_due(now) else { return };
         let next = match sweep {
             Sweep::Accounts(after) => self.sweep_accounts(after, now),
             Sweep::Lists(after) => self.sweep_lists(after, now),
             Sweep::Resources(after) => self.sweep_resources(after, now),
         };
-        self.events.sweep = next.map(|next| (now + SWEEP_GAP, next));
+        self.events.sweeps.done(next, now);
     }
 
     fn sweep_accounts(&mut self, mut after: Option<AccountId>, now: Instant) -> Option<Sweep> {
@@ -237,5 +275,41 @@ fn dialog(leg: LegView, domain: &str) -> Dialog {
         },
         held: leg.held,
         remote: (!leg.private).then(|| Party { uri: uri_of(&leg.peer, domain), display: leg.peer_name }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AccountId, Duration, Instant, Sweep, Sweeps};
+
+    #[test]
+    fn a_round_ends_although_directories_come_all_the_time_and_another_follows() {
+        let (mut sweeps, mut now) = (Sweeps::default(), Instant::from_unix_nanos(1));
+        let mut seen = Vec::new();
+        // A new directory each millisecond; a round has seven parts.
+        for turn in 0..100_i64 {
+            now = now + Duration::from_millis(1);
+            sweeps.ask(now);
+            let Some(sweep) = sweeps.take_due(now) else { continue };
+            let next = match sweep {
+                Sweep::Accounts(None) => Some(Sweep::Accounts(Some(AccountId(1)))),
+                Sweep::Accounts(Some(AccountId(5))) => Some(Sweep::Lists(None)),
+                Sweep::Accounts(Some(AccountId(at))) => Some(Sweep::Accounts(Some(AccountId(at + 1)))),
+                Sweep::Lists(_) | Sweep::Resources(_) => None,
+            };
+            if next.is_none() {
+                seen.push(turn);
+            }
+            sweeps.done(next, now);
+        }
+        assert!(seen.len() >= 2, "rounds that ended: {seen:?}");
+        // The last directory has its round, and then nothing is due.
+        for _ in 0..50 {
+            now = now + Duration::from_millis(5);
+            if sweeps.take_due(now).is_some() {
+                sweeps.done(None, now);
+            }
+        }
+        assert_eq!(sweeps.poll_timeout(), None);
     }
 }

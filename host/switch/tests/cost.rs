@@ -1,12 +1,20 @@
 //! What the pure core may allocate for each unit of a scenario of `examples/calls`. Instructions are counted by hand, under
 //! callgrind; allocations are the part of the cost that a test can see, and the same on every machine.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 #[path = "../examples/calls/bench.rs"]
 mod bench;
 
 use bench::Bench;
+use model::{
+    Brand, BrandId, BrandRules, DefaultVerdict, Directory, Instant, Row, Transport, Trunk, TrunkHeaders, TrunkId,
+    TrunkServer, TrunkStir,
+};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Arc;
+use switch::{Core, CoreConfig, Input, Listener, Prompts};
 
 struct Counting;
 
@@ -65,4 +73,61 @@ fn a_unit_of_each_scenario_allocates_no_more_than_it_did() {
     let counted: Vec<_> = bounds.iter().map(|(scenario, most)| (*scenario, allocations(scenario), *most)).collect();
     let over = counted.iter().any(|(_, counted, most)| counted > most);
     assert!(!over, "scenario, counted, most: {counted:?}");
+}
+
+fn trunk(id: i64) -> Trunk {
+    let host = format!("192.0.2.{}", 1 + id % 250);
+    let server = TrunkServer { host, port: Some(5060), transport: None, priority: 1, weight: 1 };
+    Trunk {
+        id: TrunkId(id),
+        brand: BrandId(1),
+        name: format!("t{id}"),
+        enabled: true,
+        servers: vec![server],
+        credentials: None,
+        registration: None,
+        from_user: None,
+        from_domain: None,
+        headers: TrunkHeaders::default(),
+        calls_max: None,
+        cps_max: None,
+        answer_ms: Trunk::ANSWER_MS,
+        ping_s: None,
+        translation: None,
+        anchor: false,
+        sources: Vec::new(),
+        stir: TrunkStir::default(),
+    }
+}
+
+#[test]
+fn a_change_of_a_row_that_is_no_trunk_does_not_look_at_the_trunks() {
+    let brand = |name: &str| {
+        let brand = Brand { id: BrandId(1), name: name.to_owned(), default_verdict: DefaultVerdict::Refuse };
+        Row::Brand(brand, BrandRules::NOTHING)
+    };
+    let mut directory = Directory::default();
+    directory.put(brand("b")).unwrap();
+    for id in 1..=250 {
+        directory.put(Row::Trunk(trunk(id))).unwrap();
+    }
+    let listeners = vec![Listener { transport: Transport::Udp, local: "192.0.2.254:5060".parse().unwrap() }];
+    let config = CoreConfig { listeners, ..CoreConfig::default() };
+    let mut core = Core::new(config, Arc::new(directory.clone()), Vec::new(), Prompts::default(), [4; 32]);
+    let now = Instant::from_unix_nanos(1_800_000_000_000_000_000);
+    let mut give = |directory: &Directory| {
+        let directory = Arc::new(directory.clone());
+        COUNT.with(|count| count.set(0));
+        ON.with(|cell| cell.set(true));
+        core.handle(Input::Directory(directory), now);
+        while core.poll_output().is_some() {}
+        ON.with(|cell| cell.set(false));
+        COUNT.with(Cell::get)
+    };
+    let first = give(&directory);
+    directory.put(brand("other")).unwrap();
+    let no_trunk = give(&directory);
+    directory.put(Row::Trunk(Trunk { cps_max: Some(1), ..trunk(7) })).unwrap();
+    let one_trunk = give(&directory);
+    assert!(no_trunk <= 4 && one_trunk > 20, "{first} {no_trunk} {one_trunk}");
 }

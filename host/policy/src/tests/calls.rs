@@ -9,7 +9,7 @@ use core::time::Duration;
 use model::{
     Assistant, Calendar, CallAcl, CallAclRule, Cause, CauseInfo, Condition, ConditionalRoute, EmergencyNumber,
     Endpoint, Forward, ForwardFrom, ForwardWhen, Hours, HuntGroup, HuntMember, HuntParty, HuntStrategy, IdSource,
-    MatchList, Permission, RouteLock, RuleBody, Schedule, Way, Weekdays,
+    MatchList, Permission, RouteLock, Row, RowId, RuleBody, Schedule, Way, Weekdays,
 };
 
 fn prefixes(all: &[&str]) -> RuleBody {
@@ -333,4 +333,22 @@ fn a_boss_is_called_by_the_assistant_and_by_who_is_listed() {
     ] {
         assert_eq!(goes_to_assistant(&directory, &boss(assistant), account, caller), goes, "{assistant} {caller}");
     }
+}
+
+/// Of whom not all is known may call nobody outside; emergency numbers are not asked about here.
+#[test]
+fn the_barred_call_nobody_outside_whatever_their_acl_says() {
+    let open = || directory(vec![("anybody", acl(Permission::Allow, &[]))]);
+    let who = account("1001", AccountRules { call_acl: Some("anybody".to_owned()), ..AccountRules::default() });
+    let theirs = company(CompanyRules::default());
+    let may = |d: &Directory| [may_call(d, &theirs, &who, "+34900"), company_may_call(d, &theirs, "+34900")];
+    let of = |id: RowId| {
+        let mut barred = open();
+        barred.put(Row::Account(who.clone())).unwrap();
+        barred.bar(id);
+        may(&barred)
+    };
+    assert_eq!(may(&open()), [true, true]);
+    assert_eq!(of(RowId::Account(who.id)), [false, true]);
+    assert_eq!(of(RowId::Company(theirs.id)), [false, false]);
 }

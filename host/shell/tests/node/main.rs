@@ -243,6 +243,85 @@ async fn a_broken_binding_is_named_and_the_switch_goes_on() {
     world.handle.drain(NOW).await;
 }
 
+/// The one thread that compiles is taken, so a component that was bound is not ready before the test says so.
+#[test]
+fn a_component_that_is_being_compiled_stops_nobody_elses_changes() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).max_blocking_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let world = World::start().await;
+        let platform = OpContext::platform();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let taken = tokio::task::spawn_blocking(move || released.recv());
+        let (bytes, installed_at) = (b"no component".to_vec(), world.handle.now());
+        let new = NewPlugin {
+            brand: Some(world.company.brand),
+            name: "slow".to_owned(),
+            version: "1.0.0".to_owned(),
+            bytes,
+            installed_at,
+            about: store::PluginAbout::default(),
+        };
+        let plugin = world.db.plugins().install(&platform, new).await.unwrap();
+        let binding = NewBinding {
+            brand: world.company.brand,
+            account: None,
+            company: None,
+            name: "slow".to_owned(),
+            point: "routing/router".to_owned(),
+            priority: 10,
+            plugin: plugin.id,
+            config: "{}".to_owned(),
+        };
+        world.db.plugin_bindings().bind(&platform, binding).await.unwrap();
+        let mut live = Box::pin(world.handle.live());
+        let renamed = model::Company { name: "other".to_owned(), ..world.company.clone() };
+        world.db.companies().update(&platform, &renamed).await.unwrap();
+        let version = world.db.version().await.unwrap();
+        assert!(futures_now(live.as_mut()).is_none());
+        world.metrics_with(&format!("strowger_directory_version {version}\n")).await;
+        assert!(futures_now(live.as_mut()).is_none(), "whoever bound it waits for it");
+        assert!(world.handle.health().bindings_broken.is_empty());
+        release.send(()).unwrap();
+        taken.await.unwrap().unwrap();
+        live.await.unwrap();
+        assert_eq!(world.handle.health().bindings_broken[0].0, "slow");
+        world.handle.drain(NOW).await;
+    });
+}
+
+/// What a future has come to, if it has.
+fn futures_now<F: Future>(future: core::pin::Pin<&mut F>) -> Option<F::Output> {
+    match future.poll(&mut core::task::Context::from_waker(core::task::Waker::noop())) {
+        core::task::Poll::Ready(output) => Some(output),
+        core::task::Poll::Pending => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_keeps_the_phones_of_a_tenant_with_a_row_without_meaning_and_says_which_it_lost() {
+    let world = World::start().await;
+    world.phone("alice").await;
+    world.sql("UPDATE companies SET rules = '{\"newer\":1}'").await;
+    world.handle.drain(NOW).await;
+    let world = world.restart().await;
+    let health = world.handle.health();
+    assert!(health.is_ready() && health.tenants_lost == 0);
+    assert!(health.warnings()[0].contains("is stale, because company"), "{health:?}");
+    // A word for what it is that this program does not know: nothing can be made of it.
+    world.sql("PRAGMA ignore_check_constraints = ON; UPDATE companies SET media = 'newer'").await;
+    world.handle.drain(NOW).await;
+    let world = world.restart().await;
+    let health = world.handle.health();
+    assert!(!health.is_ready());
+    assert!(health.unready()[0].starts_with("1 companies could not be read"), "{health:?}");
+    assert!(health.warnings()[0].contains("is not there, because company"), "{health:?}");
+    world.sql("UPDATE companies SET media = 'anchor', rules = '{}'").await;
+    world.metrics_with("strowger_tenants_held 0").await;
+    assert!(world.handle.health().is_ready());
+    world.handle.drain(NOW).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_without_meaning_is_named_and_its_tenant_keeps_its_phones() {
     let world = World::start().await;

@@ -2,11 +2,12 @@
 
 use super::rules;
 use super::trunks::keep_apart;
+use crate::known::cut;
 use crate::sql::{args, in_scope, statements, stored, translated};
 use crate::{Db, OpContext, Page, Sorted, StoreError, check};
 use core::net::SocketAddr;
 use ipnet::IpNet;
-use model::{Account, AccountId, CompanyId, Forward, Ha1, MediaSecurity};
+use model::{Account, AccountId, AccountRules, CompanyId, Forward, Ha1, MediaSecurity};
 
 macro_rules! columns {
     () => {
@@ -76,6 +77,23 @@ impl TryFrom<AccountRow> for Account {
             enabled: row.enabled,
             rules: stored("rules of an account", serde_json::from_str(&row.rules).ok())?,
         })
+    }
+}
+
+impl AccountRow {
+    /// Leaves of what it says what this program knows; why something had to go.
+    pub(crate) fn cut(&mut self) -> Option<StoreError> {
+        let none = |what| Some(StoreError::Refused { why: format!("a stored {what} has no meaning to this program") });
+        let mut gone = cut::<AccountRules>("rules of an account", &mut self.rules, |_| ());
+        if self.direct.as_ref().is_some_and(|at| at.parse::<SocketAddr>().is_err()) {
+            self.direct = None;
+            gone = gone.or_else(|| none("direct address"));
+        }
+        if self.media_security.as_ref().is_some_and(|word| MediaSecurity::from_word(word).is_none()) {
+            self.media_security = None;
+            gone = gone.or_else(|| none("media security"));
+        }
+        gone
     }
 }
 

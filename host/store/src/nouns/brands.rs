@@ -1,5 +1,6 @@
 //! Brands: resellers, the unit of isolation. Only the platform's operator makes or removes one.
 
+use crate::known::cut;
 use crate::sql::{statements, stored, translated};
 use crate::{Db, OpContext, Page, Sorted, StoreError, check};
 use model::{Brand, BrandId, BrandRules, CompanyKind, DefaultVerdict};
@@ -57,6 +58,18 @@ impl TryFrom<BrandRulesRow> for (BrandId, BrandRules) {
     type Error = StoreError;
     fn try_from(row: BrandRulesRow) -> Result<Self, StoreError> {
         Ok((BrandId(row.id), stored("rules of a brand", serde_json::from_str(&row.rules).ok())?))
+    }
+}
+
+impl BrandRow {
+    /// Leaves what this program knows of what it says; why something had to go.
+    pub(crate) fn cut(&mut self, rules: &mut BrandRulesRow) -> Option<StoreError> {
+        let gone = cut::<BrandRules>("rules of a brand", &mut rules.rules, |_| ());
+        if ["refuse", "extensions"].contains(&self.default_verdict.as_str()) {
+            return gone;
+        }
+        verdict_text(&DefaultVerdict::Refuse).clone_into(&mut self.default_verdict);
+        Some(StoreError::Refused { why: "a stored default verdict has no meaning to this program".to_owned() })
     }
 }
 

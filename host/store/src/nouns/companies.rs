@@ -1,9 +1,14 @@
 //! Companies: the tenants. A company's domain is its SIP domain and its digest realm.
 
 use super::rules;
+use crate::known::{cut, keep_known};
 use crate::sql::{args, in_scope, statements, stored, translated};
 use crate::{Db, OpContext, Page, Sorted, StoreError, check};
-use model::{BrandId, Company, CompanyId, CompanyKind, Handling, MediaPath, MediaSecurity};
+use model::{
+    BrandId, Company, CompanyId, CompanyKind, CompanyRules, EmergencyNumber, Handling, MediaPath, MediaSecurity,
+    RecordingRules,
+};
+use serde::Deserialize;
 
 macro_rules! columns {
     () => {
@@ -81,6 +86,23 @@ impl TryFrom<CompanyRow> for Company {
             kind: stored("kind of a company", CompanyKind::from_word(&row.kind))?,
             media_security: stored("media security", MediaSecurity::from_word(&row.media_security))?,
             rules: stored("rules of a company", serde_json::from_str(&row.rules).ok())?,
+        })
+    }
+}
+
+impl CompanyRow {
+    /// Leaves of its rules what this program knows; why something had to go. Emergency numbers stay as long as it says which
+    /// and by which trunks.
+    pub(crate) fn cut(&mut self) -> Option<StoreError> {
+        cut::<CompanyRules>("rules of a company", &mut self.rules, |rules| {
+            keep_known::<RecordingRules>(rules.get_mut("recording"));
+            let Some(serde_json::Value::Array(numbers)) = rules.get_mut("emergency") else { return };
+            for number in &mut *numbers {
+                if let serde_json::Value::Object(said) = number {
+                    said.retain(|field, _| ["number", "dials", "trunks"].contains(&field.as_str()));
+                }
+            }
+            numbers.retain(|number| EmergencyNumber::deserialize(number).is_ok());
         })
     }
 }

@@ -1,9 +1,10 @@
 //! Company settings: how its phones register, and from where it may be used. Kept as one JSON text, read by
 //! [`model::CompanyPolicy`], so that a setting more needs no migration.
 
+use crate::known::{cut, keep_known};
 use crate::sql::{args, in_scope, statements, stored};
 use crate::{Db, OpContext, StoreError};
-use model::{CompanyId, CompanyPolicy};
+use model::{CompanyId, CompanyPolicy, RegistrationPolicy, SourcePolicy};
 
 /// Longest shortest registration: RFC 3261 section 10.3 never refuses an hour as too brief.
 const MIN_S_MAX: u32 = 3_600;
@@ -28,6 +29,16 @@ impl TryFrom<PolicyRow> for (CompanyId, CompanyPolicy) {
     fn try_from(row: PolicyRow) -> Result<(CompanyId, CompanyPolicy), StoreError> {
         let policy = stored("company settings", serde_json::from_str(&row.policy).ok())?;
         Ok((CompanyId(row.company_id), policy))
+    }
+}
+
+impl PolicyRow {
+    /// Leaves of the settings what this program knows; why something had to go.
+    pub(crate) fn cut(&mut self) -> Option<StoreError> {
+        cut::<CompanyPolicy>("company settings", &mut self.policy, |policy| {
+            keep_known::<RegistrationPolicy>(policy.get_mut("registration"));
+            keep_known::<SourcePolicy>(policy.get_mut("sources"));
+        })
     }
 }
 
@@ -105,7 +116,6 @@ fn check(policy: &CompanyPolicy) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{RegistrationPolicy, SourcePolicy};
 
     #[test]
     fn settings_that_make_no_sense_are_refused() {
