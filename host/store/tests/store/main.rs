@@ -12,6 +12,7 @@ mod jobs;
 mod kept;
 mod kill;
 mod ledger;
+mod lists;
 mod news;
 mod outbox;
 mod picture;
