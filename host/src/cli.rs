@@ -152,7 +152,17 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Plugin {
     /// List plugins and bindings
-    List,
+    List(crate::cli_list::Listing),
+    /// Remove an installed version that no binding runs or may roll back to
+    Remove {
+        /// The plugin: NAME (its newest version) or NAME@VERSION
+        plugin: String,
+    },
+    /// Remove a binding: nobody asks its plugin any more; calls under way keep what they began with
+    Unbind {
+        /// The binding's name, or its number
+        binding: String,
+    },
     /// Upload a bundle or a bare component; it is checked, compiled and kept, not yet bound
     Install {
         /// The bundle, a .splug file, or the component, a .wasm file, or a bundle in an OCI layout: oci:DIR or oci:DIR:TAG
@@ -237,7 +247,7 @@ pub(crate) enum Plugin {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Table {
     /// List prefix tables
-    List,
+    List(crate::cli_list::Listing),
     /// Load a table from comma-separated text, in place of the one of that name
     Load {
         /// The name that plugins use
@@ -416,7 +426,14 @@ pub(crate) struct Bind {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Call {
     /// List the calls that are up
-    List,
+    List {
+        /// Of this company, by name or number
+        #[arg(long)]
+        company: Option<String>,
+        /// That this account makes, by its number in `account list`
+        #[arg(long, value_name = "NUMBER")]
+        account: Option<i64>,
+    },
     /// Make a call for an account: its own phones ring first, then the number is called
     Make {
         /// Who calls: an extension that leads to an account, or an account's user name
@@ -478,6 +495,11 @@ pub(crate) struct CdrFilter {
     /// Of this call
     #[arg(long)]
     pub(crate) call: Option<String>,
+    /// Of this company, by name or number
+    #[arg(long)]
+    pub(crate) company: Option<String>,
+    #[command(flatten)]
+    pub(crate) which: crate::cli_list::Which,
     /// Started at or after this time (RFC 3339 or a date)
     #[arg(long)]
     pub(crate) from: Option<String>,
@@ -506,20 +528,42 @@ pub(crate) enum Account {
         #[arg(long)]
         password: Option<String>,
     },
-    /// Change what an account says about its calls
+    /// Change an account: only what is named changes
+    #[command(group(clap::ArgGroup::new("change").required(true).multiple(true)))]
     Set {
         /// The SIP user name
         username: String,
         /// Its company, by name or number [default: any, where only one has such an account]
         #[arg(long)]
         company: Option<String>,
+        /// Shown to the people it calls
+        #[arg(long, value_name = "TEXT", group = "change")]
+        display_name: Option<String>,
+        /// Whether it may be used
+        #[arg(long, group = "change")]
+        enabled: Option<bool>,
+        /// A new password, or `-` to read it from standard input
+        #[arg(long, group = "change")]
+        password: Option<String>,
         /// Forwards, call ACL, most calls and number shown outside, all of it: JSON text, or @FILE
-        #[arg(long, value_name = "JSON")]
-        rules: String,
+        #[arg(long, value_name = "JSON", group = "change")]
+        rules: Option<String>,
     },
     /// List accounts
-    List {
-        /// Of this company, by name or number
+    List(crate::cli_list::Listing),
+    /// Show an account with everything that is set
+    Show {
+        /// The SIP user name
+        username: String,
+        /// Its company, by name or number [default: any, where only one has such an account]
+        #[arg(long)]
+        company: Option<String>,
+    },
+    /// Remove an account that no number leads to
+    Remove {
+        /// The SIP user name
+        username: String,
+        /// Its company, by name or number [default: any, where only one has such an account]
         #[arg(long)]
         company: Option<String>,
     },

@@ -11,6 +11,11 @@ pub(crate) enum Job {
         /// At this: loading, waiting, running, done, failed or cancelled
         #[arg(long)]
         state: Option<String>,
+        /// Of this company, by name or number
+        #[arg(long)]
+        company: Option<String>,
+        #[command(flatten)]
+        which: crate::cli_list::Which,
         /// At most so many
         #[arg(long, default_value_t = 50)]
         limit: usize,

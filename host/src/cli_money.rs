@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Wallet {
     /// List wallets
-    List,
+    List(crate::cli_list::Listing),
     /// Show what a company has
     Show {
         /// The company, by name or number [default: the only one there is]

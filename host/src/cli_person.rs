@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Person {
     /// List people
-    List,
+    List(crate::cli_list::Listing),
     /// Show a person
     Show {
         /// The person's number
@@ -85,7 +85,13 @@ pub(crate) enum Login {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Token {
     /// List tokens
-    List,
+    List(crate::cli_list::Listing),
+    /// Show a token, without its secret
+    Show {
+        /// The token's number
+        #[arg(value_name = "TOKEN")]
+        number: i64,
+    },
     /// Add a token; prints its secret once
     Add {
         /// Its name, unique within its scope
@@ -127,6 +133,8 @@ pub(crate) enum Audit {
         /// Before this time
         #[arg(long)]
         until: Option<String>,
+        #[command(flatten)]
+        which: crate::cli_list::Which,
         /// At most so many
         #[arg(long, default_value_t = 50)]
         limit: u32,

@@ -8,9 +8,8 @@ use std::path::PathBuf;
 pub(crate) enum Recording {
     /// List recordings
     List {
-        /// Of this company, by name or number
-        #[arg(long)]
-        company: Option<String>,
+        #[command(flatten)]
+        asked: crate::cli_list::Listing,
         /// Of this call
         #[arg(long)]
         call: Option<String>,

@@ -7,9 +7,8 @@ use clap::Subcommand;
 pub(crate) enum Rule {
     /// List rules
     List {
-        /// Of this company, by name or number
-        #[arg(long)]
-        company: Option<String>,
+        #[command(flatten)]
+        asked: crate::cli_list::Listing,
         /// Of this kind: match-list, schedule, calendar, call-filter, call-acl, hunt-group, conditional-route, route-lock
         /// or outgoing-ddi-rules
         #[arg(long)]
@@ -51,10 +50,11 @@ pub(crate) enum Rule {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ddi {
     /// List public numbers
-    List {
-        /// Of this company, by name or number
-        #[arg(long)]
-        company: Option<String>,
+    List(crate::cli_list::Listing),
+    /// Show a public number with everything that is set
+    Show {
+        /// The number, as +442079460000
+        number: String,
     },
     /// Add a public number
     Add {
@@ -98,8 +98,12 @@ pub(crate) enum Ddi {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Extension {
     /// List extensions
-    List {
-        /// Of this company, by name or number
+    List(crate::cli_list::Listing),
+    /// Show an extension
+    Show {
+        /// The digits dialled
+        number: String,
+        /// Its company, by name or number
         #[arg(long)]
         company: Option<String>,
     },

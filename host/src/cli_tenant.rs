@@ -7,7 +7,29 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Brand {
     /// List brands
-    List,
+    List(crate::cli_list::Listing),
+    /// Show a brand
+    Show {
+        /// The brand's name, or its number
+        brand: String,
+    },
+    /// Change a brand: only what is named changes
+    #[command(group(clap::ArgGroup::new("change").required(true).multiple(true)))]
+    Set {
+        /// The brand's name, or its number
+        brand: String,
+        /// A new name, unique
+        #[arg(long, group = "change")]
+        name: Option<String>,
+        /// What becomes of a call that no plugin decides: `refuse` or `extensions`
+        #[arg(long, value_name = "VERDICT", group = "change")]
+        default_verdict: Option<String>,
+    },
+    /// Remove a brand that has nothing left
+    Remove {
+        /// The brand's name, or its number
+        brand: String,
+    },
     /// Add a brand: a reseller with its own plugins, carriers and companies
     Add {
         /// Its name, unique
@@ -49,7 +71,17 @@ pub(crate) enum Brand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Company {
     /// List companies
-    List,
+    List(crate::cli_list::Listing),
+    /// Show a company with everything that is set
+    Show {
+        /// The company's name, or its number
+        company: String,
+    },
+    /// Remove a company that has nothing left
+    Remove {
+        /// The company's name, or its number
+        company: String,
+    },
     /// Add a company: whose phones call each other by its numbers
     Add {
         /// Its name, unique within the brand
@@ -70,6 +102,12 @@ pub(crate) enum Company {
     Set {
         /// The company's name, or its number
         company: String,
+        /// A new name, unique within the brand
+        #[arg(long)]
+        name: Option<String>,
+        /// Another SIP domain, while it has no accounts
+        #[arg(long)]
+        domain: Option<String>,
         #[command(flatten)]
         settings: CompanySettings,
         /// SRTP on its legs: `forbid`, `allow` or `require`
@@ -148,5 +186,12 @@ pub(crate) struct CompanySettings {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Registration {
     /// List the phones that are there now
-    List,
+    List {
+        /// Of this company, by name or number
+        #[arg(long)]
+        company: Option<String>,
+        /// Of this account, by its number in `account list`
+        #[arg(long, value_name = "NUMBER")]
+        account: Option<i64>,
+    },
 }

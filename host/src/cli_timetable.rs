@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Timetable {
     /// List timetables: when each comes next, and what came of the last time
-    List,
+    List(crate::cli_list::Listing),
     /// Show a timetable
     Show {
         /// The timetable's name, or its number

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Translation {
     /// List translation sets
-    List,
+    List(crate::cli_list::Listing),
     /// Show one set with its rules
     Show {
         /// The set's name, or its number
@@ -23,6 +23,18 @@ pub(crate) enum Translation {
         numbering: Numbering,
         /// A rule LIST:PATTERN=REPLACEMENT, LIST being caller-in, caller-out, callee-in or callee-out; may be repeated
         #[arg(long = "rule", value_name = "RULE", conflicts_with = "country")]
+        rules: Vec<String>,
+    },
+    /// Change a set: its name, or all rules of the lists that are named
+    #[command(group(clap::ArgGroup::new("change").required(true).multiple(true)))]
+    Set {
+        /// The set's name, or its number
+        set: String,
+        /// A new name, unique within the brand
+        #[arg(long, group = "change")]
+        name: Option<String>,
+        /// A rule LIST:PATTERN=REPLACEMENT, or LIST:none for an empty list; may be repeated. Lists that no rule names stay
+        #[arg(long = "rule", value_name = "RULE", group = "change")]
         rules: Vec<String>,
     },
     /// Remove a set that no trunk uses

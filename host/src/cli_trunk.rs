@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Trunk {
     /// List trunks
-    List,
+    List(crate::cli_list::Listing),
     /// Show one trunk with everything that is set
     Show {
         /// The trunk's name, or its number

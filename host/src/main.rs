@@ -8,6 +8,7 @@ mod author;
 mod cli;
 mod cli_import;
 mod cli_job;
+mod cli_list;
 mod cli_mail;
 mod cli_mailbox;
 mod cli_money;

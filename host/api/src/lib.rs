@@ -12,6 +12,7 @@ mod doors;
 mod extract;
 mod gate;
 mod jobs;
+mod listing;
 mod node;
 mod nouns;
 mod openapi;

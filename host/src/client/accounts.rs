@@ -1,19 +1,46 @@
-//! `account add`, `account list`; `account set` is told with the rules.
+//! `account list`, `show`, `add`, `set`, `remove`, `import`, `export`.
 
 use super::imports;
+use super::plugins::read_json;
 use super::remote::{Remote, json};
+use super::rules::of_company;
 use super::table::{rows, table, text};
+use super::tenants;
 use crate::cli::Account;
+use crate::cli_list::Listing;
 use crate::exit::Failure;
 use serde_json::{Value, json};
 
 pub(super) async fn run(remote: &Remote, command: &Account) -> Result<String, Failure> {
     match command {
-        Account::List { company } => list(remote, company.as_deref()).await,
+        Account::List(asked) => list(remote, asked).await,
+        Account::Show { username, company } => {
+            let path = path(remote, username, company.as_deref()).await?;
+            tenants::one(remote, &remote.get(&path, &[]).await?)
+        }
+        Account::Remove { username, company } => {
+            let path = path(remote, username, company.as_deref()).await?;
+            tenants::removed(remote, &path, &format!("Account {username}")).await
+        }
         Account::Import(import) => imports::of_company(remote, "accounts", import).await,
         Account::Export(export) => imports::out(remote, "accounts", export).await,
-        Account::Set { username, company, rules } => {
-            super::rules::account(remote, username, company.as_deref(), rules).await
+        Account::Set { username, company, display_name, enabled, password, rules } => {
+            let path = path(remote, username, company.as_deref()).await?;
+            let mut body = json!({});
+            if let Some(name) = display_name {
+                body["display_name"] = json!(name);
+            }
+            if let Some(enabled) = enabled {
+                body["enabled"] = json!(enabled);
+            }
+            if let Some(password) = read_password(password.as_deref())? {
+                body["password"] = json!(password);
+            }
+            if let Some(rules) = rules {
+                body["rules"] = read_json("rules", rules)?;
+            }
+            let changed = remote.write(reqwest::Method::PATCH, &path, &body).await?;
+            Ok(if remote.json { json(&changed) } else { format!("Account {username} is live.\n") })
         }
         Account::Add { username, company, display_name, password } => {
             let company = remote.one("companies", company.as_deref()).await?;
@@ -30,12 +57,21 @@ pub(super) async fn run(remote: &Remote, command: &Account) -> Result<String, Fa
     }
 }
 
-async fn list(remote: &Remote, company: Option<&str>) -> Result<String, Failure> {
-    let mut query = Vec::new();
-    if company.is_some() {
-        query.push(("company", remote.one("companies", company).await?.to_string()));
+/// The path of the account of that user name.
+async fn path(remote: &Remote, username: &str, company: Option<&str>) -> Result<String, Failure> {
+    let mut query = of_company(remote, company).await?;
+    query.push(("username", username.to_owned()));
+    let mut found = remote.list("/accounts", &query, usize::MAX).await?;
+    found.retain(|account| text(account, "username") == username);
+    match found.as_slice() {
+        [one] => Ok(format!("/accounts/{}", text(one, "id"))),
+        [] => Err(Failure::refused(format!("{username} is not among the accounts"))),
+        _ => Err(Failure::start(format!("several companies have an account {username}: name the company"))),
     }
-    let accounts = remote.list("/accounts", &query, usize::MAX).await?;
+}
+
+async fn list(remote: &Remote, asked: &Listing) -> Result<String, Failure> {
+    let accounts = remote.listed("/accounts", asked, &[]).await?;
     if remote.json {
         return Ok(json(&Value::Array(accounts)));
     }

@@ -8,8 +8,10 @@ use serde_json::Value;
 
 pub(super) async fn call(remote: &Remote, command: &Call) -> Result<String, Failure> {
     match command {
-        Call::List => {
-            let calls = remote.list("/calls", &[], usize::MAX).await?;
+        Call::List { company, account } => {
+            let mut query = super::rules::of_company(remote, company.as_deref()).await?;
+            query.extend(account.map(|account| ("account", account.to_string())));
+            let calls = remote.list("/calls", &query, usize::MAX).await?;
             if remote.json {
                 return Ok(json(&Value::Array(calls)));
             }
@@ -53,7 +55,9 @@ pub(super) fn check_id(call: &str) -> Result<(), Failure> {
 pub(super) async fn cdr(remote: &Remote, command: &Cdr) -> Result<String, Failure> {
     let Cdr::List(filter) = command;
     let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
-    let mut query = vec![("limit", filter.limit.clamp(1, 500).to_string())];
+    let mut query: Vec<(&str, String)> = super::rules::of_company(remote, filter.company.as_deref()).await?;
+    query.push(("limit", filter.limit.clamp(1, 500).to_string()));
+    super::remote::which(&filter.which, &mut query)?;
     for (name, value) in [("call", &filter.call), ("from", &filter.from), ("until", &filter.until)] {
         if let Some(value) = value {
             query.push((name, value.clone()));

@@ -13,8 +13,10 @@ const REPORT_MAX: usize = 1_000;
 
 pub(super) async fn run(remote: &Remote, command: &Job) -> Result<String, Failure> {
     match command {
-        Job::List { state, limit } => {
-            let query: Vec<_> = state.iter().map(|state| ("state", state.clone())).collect();
+        Job::List { state, company, which, limit } => {
+            let mut query: Vec<(&str, String)> = super::rules::of_company(remote, company.as_deref()).await?;
+            query.extend(state.iter().map(|state| ("state", state.clone())));
+            super::remote::which(which, &mut query)?;
             let jobs = remote.list("/jobs", &query, *limit).await?;
             if remote.json {
                 return Ok(json(&Value::Array(jobs)));

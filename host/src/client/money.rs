@@ -14,8 +14,8 @@ const HEADS: [&str; 8] = ["COMPANY", "METHOD", "PLAN", "CURRENCY", "BALANCE", "R
 
 pub(super) async fn wallet(remote: &Remote, command: &Wallet) -> Result<String, Failure> {
     match command {
-        Wallet::List => {
-            let wallets = remote.list("/wallets", &[], usize::MAX).await?;
+        Wallet::List(asked) => {
+            let wallets = remote.listed("/wallets", asked, &[]).await?;
             Ok(shown(remote, wallets, &HEADS, &FIELDS, "No wallets."))
         }
         Wallet::Show { company } => {

@@ -4,6 +4,7 @@ use super::imports;
 use super::remote::{Remote, json};
 use super::rules::of_company;
 use super::table::{rows, table, text};
+use super::tenants;
 use crate::cli_rule::{Ddi, Extension};
 use crate::exit::Failure;
 use reqwest::Method;
@@ -11,9 +12,13 @@ use serde_json::{Map, Value, json};
 
 pub(super) async fn extension(remote: &Remote, command: &Extension) -> Result<String, Failure> {
     match command {
-        Extension::List { company } => {
+        Extension::Show { number, company } => {
             let query = of_company(remote, company.as_deref()).await?;
-            let found = remote.list("/extensions", &query, usize::MAX).await?;
+            let path = row(remote, ("/extensions", "number"), &query, number).await?;
+            tenants::one(remote, &remote.get(&path, &[]).await?)
+        }
+        Extension::List(asked) => {
+            let found = remote.listed("/extensions", asked, &[]).await?;
             if remote.json {
                 return Ok(json(&Value::Array(found)));
             }
@@ -45,9 +50,12 @@ pub(super) async fn extension(remote: &Remote, command: &Extension) -> Result<St
 
 pub(super) async fn ddi(remote: &Remote, command: &Ddi) -> Result<String, Failure> {
     match command {
-        Ddi::List { company } => {
-            let query = of_company(remote, company.as_deref()).await?;
-            let ddis = remote.list("/ddis", &query, usize::MAX).await?;
+        Ddi::Show { number } => {
+            let path = row(remote, ("/ddis", "e164"), &[], number).await?;
+            tenants::one(remote, &remote.get(&path, &[]).await?)
+        }
+        Ddi::List(asked) => {
+            let ddis = remote.listed("/ddis", asked, &[]).await?;
             if remote.json {
                 return Ok(json(&Value::Array(ddis)));
             }
@@ -102,10 +110,12 @@ fn target(text: &str) -> Result<Value, Failure> {
 async fn row(
     remote: &Remote,
     (path, field): (&str, &str),
-    query: &[(&'static str, String)],
+    query: &[(&str, String)],
     wanted: &str,
 ) -> Result<String, Failure> {
-    let mut found = remote.list(path, query, usize::MAX).await?;
+    // What begins with it is few; all numbers may be a million.
+    let query = [query, &[(field, wanted.to_owned())]].concat();
+    let mut found = remote.list(path, &query, usize::MAX).await?;
     found.retain(|row| text(row, field) == wanted);
     match found.as_slice() {
         [one] => Ok(format!("{path}/{}", text(one, "id"))),

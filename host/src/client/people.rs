@@ -56,7 +56,7 @@ const PERSON: &[(&str, &str)] = &[
 
 pub(super) async fn person(remote: &Remote, command: &Person) -> Result<String, Failure> {
     match command {
-        Person::List => Ok(listed(remote, remote.list("/people", &[], usize::MAX).await?, PERSON, "No people.")),
+        Person::List(asked) => Ok(listed(remote, remote.listed("/people", asked, &[]).await?, PERSON, "No people.")),
         Person::Show { person } => {
             let found = remote.get(&format!("/people/{person}"), &[]).await?;
             Ok(listed(remote, vec![found], PERSON, ""))
@@ -125,19 +125,22 @@ pub(super) async fn login(remote: &Remote, command: &Login) -> Result<String, Fa
     }
 }
 
+const TOKEN: &[(&str, &str)] = &[
+    ("ID", "id"),
+    ("NAME", "name"),
+    ("ROLE", "role"),
+    ("BRAND", "brand"),
+    ("COMPANY", "company"),
+    ("UNTIL", "expires_at"),
+    ("RIGHTS", "rights"),
+];
+
 pub(super) async fn token(remote: &Remote, command: &Token) -> Result<String, Failure> {
     match command {
-        Token::List => {
-            let columns = [
-                ("ID", "id"),
-                ("NAME", "name"),
-                ("ROLE", "role"),
-                ("BRAND", "brand"),
-                ("COMPANY", "company"),
-                ("UNTIL", "expires_at"),
-                ("RIGHTS", "rights"),
-            ];
-            Ok(listed(remote, remote.list("/tokens", &[], usize::MAX).await?, &columns, "No tokens."))
+        Token::List(asked) => Ok(listed(remote, remote.listed("/tokens", asked, &[]).await?, TOKEN, "No tokens.")),
+        Token::Show { number } => {
+            let found = remote.get(&format!("/tokens/{number}"), &[]).await?;
+            Ok(listed(remote, vec![found], TOKEN, ""))
         }
         Token::Add { name, role, place, rights: named, expires } => {
             let mut body = json!({ "name": name, "role": role });
@@ -160,11 +163,12 @@ pub(super) async fn token(remote: &Remote, command: &Token) -> Result<String, Fa
 }
 
 pub(super) async fn audit(remote: &Remote, command: &Audit) -> Result<String, Failure> {
-    let Audit::List { path, actor, from, until, limit } = command;
+    let Audit::List { path, actor, from, until, which, limit } = command;
     let mut query = vec![("limit", limit.clamp(&1, &1000).to_string())];
     for (name, value) in [("path", path), ("actor", actor), ("from", from), ("until", until)] {
         query.extend(value.clone().map(|value| (name, value)));
     }
+    super::remote::which(which, &mut query)?;
     let lines = remote.list("/audit", &query, usize::try_from(*limit).unwrap_or(usize::MAX)).await?;
     let columns = [
         ("AT", "at"),

@@ -5,13 +5,22 @@ use super::remote::{Remote, json};
 use super::table::{rows, table, text};
 use crate::author::Place;
 use crate::cli::{Bind, Plugin};
+use crate::cli_list::Listing;
 use crate::exit::Failure;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
 pub(super) async fn run(remote: &Remote, command: &Plugin) -> Result<String, Failure> {
     match command {
-        Plugin::List => list(remote).await,
+        Plugin::List(asked) => list(remote, asked).await,
+        Plugin::Remove { plugin } => {
+            let path = format!("/plugins/{}", text(&find(remote, plugin).await?, "id"));
+            super::tenants::removed(remote, &path, &format!("Plugin {plugin}")).await
+        }
+        Plugin::Unbind { binding } => {
+            let path = format!("/bindings/{}", binding_id(remote, binding).await?);
+            super::tenants::removed(remote, &path, &format!("Binding {binding}")).await
+        }
         Plugin::Install { file, name, version, unsigned } => {
             install(remote, file, (name.as_deref(), version.as_deref()), *unsigned).await
         }
@@ -41,9 +50,13 @@ pub(super) async fn run(remote: &Remote, command: &Plugin) -> Result<String, Fai
     }
 }
 
-async fn list(remote: &Remote) -> Result<String, Failure> {
-    let plugins = remote.list("/plugins", &[], usize::MAX).await?;
-    let bindings = remote.list("/bindings", &[], usize::MAX).await?;
+async fn list(remote: &Remote, asked: &Listing) -> Result<String, Failure> {
+    // A plugin is a brand's or everybody's, never a company's.
+    let plugins = match asked.company {
+        Some(_) => Vec::new(),
+        None => remote.listed("/plugins", asked, &[]).await?,
+    };
+    let bindings = remote.listed("/bindings", asked, &[]).await?;
     if remote.json {
         return Ok(json(&json!({ "plugins": plugins, "bindings": bindings })));
     }

@@ -9,13 +9,9 @@ use serde_json::{Value, json};
 
 pub(super) async fn run(remote: &Remote, command: &Recording) -> Result<String, Failure> {
     match command {
-        Recording::List { company, call } => {
-            let mut query = Vec::new();
-            if let Some(company) = company {
-                query.push(("company", remote.one("companies", Some(company)).await?.to_string()));
-            }
-            query.extend(call.iter().map(|call| ("call", call.clone())));
-            let recordings = remote.list("/recordings", &query, usize::MAX).await?;
+        Recording::List { asked, call } => {
+            let call: Vec<_> = call.iter().map(|call| ("call", call.clone())).collect();
+            let recordings = remote.listed("/recordings", asked, &call).await?;
             if remote.json {
                 return Ok(json(&Value::Array(recordings)));
             }

@@ -1,6 +1,7 @@
 //! The switch at the other end: where it is, the token, one request, and its refusals in words.
 
 use crate::cli::Remote as Args;
+use crate::cli_list::{Listing, Which};
 use crate::exit::Failure;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -58,6 +59,21 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
     let mut file = options.open(&fresh).map_err(fail)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fail)?;
     std::fs::rename(&fresh, path).map_err(fail)
+}
+
+/// Rows that are asked for at once.
+const PAGE_ROWS: usize = 500;
+
+/// The order and the filters, as the API has them.
+pub(crate) fn which<'a>(which: &'a Which, query: &mut Vec<(&'a str, String)>) -> Result<(), Failure> {
+    query.extend(which.order.iter().map(|order| ("order", order.clone())));
+    for filter in &which.filters {
+        let (field, value) = filter
+            .split_once('=')
+            .ok_or_else(|| Failure::start(format!("{filter:?} is no filter: expected FIELD=VALUE, as enabled=true")))?;
+        query.push((field, value.to_owned()));
+    }
+    Ok(())
 }
 
 /// The switch.
@@ -144,6 +160,26 @@ impl Remote {
         }
         items.truncate(limit);
         Ok(items)
+    }
+
+    /// The rows of a list that are asked for, and of these only what `more` lets through.
+    pub(crate) async fn listed(
+        &self,
+        path: &str,
+        asked: &Listing,
+        more: &[(&str, String)],
+    ) -> Result<Vec<Value>, Failure> {
+        let mut query = more.to_vec();
+        if let Some(company) = &asked.company {
+            query.push(("company", self.one("companies", Some(company)).await?.to_string()));
+        }
+        if let Some(brand) = &asked.brand {
+            query.push(("brand", self.one("brands", Some(brand)).await?.to_string()));
+        }
+        which(&asked.which, &mut query)?;
+        let limit = asked.limit.unwrap_or(usize::MAX);
+        query.push(("limit", limit.clamp(1, PAGE_ROWS).to_string()));
+        self.list(path, &query, limit).await
     }
 
     /// The row of `noun` (`companies`, `brands`) that `wanted` names by name or number; without `wanted`, the company of

@@ -1,4 +1,4 @@
-//! `rule`: what tenants say about their calls. `account set` is here too.
+//! `rule`: what tenants say about their calls.
 
 use super::plugins::read_json;
 use super::remote::{Remote, json};
@@ -10,10 +10,9 @@ use serde_json::{Value, json};
 
 pub(super) async fn run(remote: &Remote, command: &Rule) -> Result<String, Failure> {
     match command {
-        Rule::List { company, kind } => {
-            let mut query = of_company(remote, company.as_deref()).await?;
-            query.extend(kind.iter().map(|kind| ("kind", kind.clone())));
-            let rules = remote.list("/rules", &query, usize::MAX).await?;
+        Rule::List { asked, kind } => {
+            let kind: Vec<_> = kind.iter().map(|kind| ("kind", kind.clone())).collect();
+            let rules = remote.listed("/rules", asked, &kind).await?;
             if remote.json {
                 return Ok(json(&Value::Array(rules)));
             }
@@ -67,24 +66,4 @@ pub(super) async fn of_company(remote: &Remote, company: Option<&str>) -> Result
         Some(_) => vec![("company", remote.one("companies", company).await?.to_string())],
         None => Vec::new(),
     })
-}
-
-/// `account set`.
-pub(super) async fn account(
-    remote: &Remote,
-    username: &str,
-    company: Option<&str>,
-    rules: &str,
-) -> Result<String, Failure> {
-    let query = of_company(remote, company).await?;
-    let mut found = remote.list("/accounts", &query, usize::MAX).await?;
-    found.retain(|account| text(account, "username") == username);
-    let id = match found.as_slice() {
-        [one] => text(one, "id"),
-        [] => return Err(Failure::refused(format!("{username} is not among the accounts"))),
-        _ => return Err(Failure::start(format!("several companies have an account {username}: name the company"))),
-    };
-    let body = json!({ "rules": read_json("rules", rules)? });
-    let changed = remote.write(Method::PATCH, &format!("/accounts/{id}"), &body).await?;
-    Ok(if remote.json { json(&changed) } else { format!("Account {username} is live.\n") })
 }

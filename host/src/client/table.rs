@@ -28,6 +28,13 @@ pub(crate) fn rows(list: &[Value], fields: &[&str]) -> Vec<Vec<String>> {
     list.iter().map(|item| fields.iter().map(|field| text(item, field)).collect()).collect()
 }
 
+/// Every field on a line of its own.
+pub(crate) fn details(trunk: &Value) -> String {
+    let Some(fields) = trunk.as_object() else { return String::new() };
+    let cells: Vec<Vec<String>> = fields.keys().map(|key| vec![key.clone(), text(trunk, key)]).collect();
+    table(&["FIELD", "VALUE"], &cells, "Nothing.")
+}
+
 /// The text at a path; `-` where there is none. Control characters, which may come from a caller, are not printed.
 pub(crate) fn text(item: &Value, path: &str) -> String {
     let value = path.split('.').try_fold(item, |at, key| at.get(key));

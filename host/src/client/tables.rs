@@ -10,8 +10,8 @@ use std::path::Path;
 
 pub(super) async fn run(remote: &Remote, command: &Table) -> Result<String, Failure> {
     match command {
-        Table::List => {
-            let tables = remote.list("/prefix-tables", &[], usize::MAX).await?;
+        Table::List(asked) => {
+            let tables = remote.listed("/prefix-tables", asked, &[]).await?;
             if remote.json {
                 return Ok(json(&Value::Array(tables)));
             }

@@ -2,7 +2,7 @@
 
 use super::plugins::read_json;
 use super::remote::{Remote, json};
-use super::table::{rows, table, text};
+use super::table::{details, rows, table, text};
 use crate::cli_tenant::{Brand, Company, CompanySettings, PolicyChanges, Registration};
 use crate::exit::Failure;
 use reqwest::Method;
@@ -11,13 +11,30 @@ use std::path::Path;
 
 pub(super) async fn brand(remote: &Remote, command: &Brand) -> Result<String, Failure> {
     match command {
-        Brand::List => {
-            let all = remote.list("/brands", &[], usize::MAX).await?;
+        Brand::List(asked) => {
+            let all = remote.listed("/brands", asked, &[]).await?;
             Ok(shown(remote, all, &["ID", "NAME", "DEFAULT VERDICT"], &["id", "name", "default_verdict"], "No brands."))
         }
         Brand::Add { name, default_verdict } => {
             let body = json!({ "name": name, "default_verdict": default_verdict });
             added(remote, "Brand", &remote.write(Method::POST, "/brands", &body).await?)
+        }
+        Brand::Show { brand } => {
+            let id = remote.one("brands", Some(brand)).await?;
+            one(remote, &remote.get(&format!("/brands/{id}"), &[]).await?)
+        }
+        Brand::Set { brand, name, default_verdict } => {
+            let id = remote.one("brands", Some(brand)).await?;
+            let mut body = Map::new();
+            for (field, value) in [("name", name), ("default_verdict", default_verdict)] {
+                body.extend(value.as_ref().map(|value| (field.to_owned(), json!(value))));
+            }
+            let set = remote.write(Method::PATCH, &format!("/brands/{id}"), &Value::Object(body)).await?;
+            Ok(if remote.json { json(&set) } else { format!("Brand {} is changed.\n", text(&set, "name")) })
+        }
+        Brand::Remove { brand } => {
+            let id = remote.one("brands", Some(brand)).await?;
+            removed(remote, &format!("/brands/{id}"), &format!("Brand {brand}")).await
         }
         Brand::Rules { brand, rules } => {
             let path = format!("/brands/{}/rules", remote.one("brands", Some(brand)).await?);
@@ -66,8 +83,8 @@ fn identity_text(identity: &Value) -> String {
 
 pub(super) async fn company(remote: &Remote, command: &Company) -> Result<String, Failure> {
     match command {
-        Company::List => {
-            let all = remote.list("/companies", &[], usize::MAX).await?;
+        Company::List(asked) => {
+            let all = remote.listed("/companies", asked, &[]).await?;
             let heads =
                 ["ID", "NAME", "BRAND", "DOMAIN", "HANDLING", "MEDIA", "SRTP", "CODECS", "CALLS MAX", "TIME ZONE"];
             let own = ["handling", "media", "media_security", "codecs", "calls_max", "rules.time_zone"];
@@ -84,9 +101,20 @@ pub(super) async fn company(remote: &Remote, command: &Company) -> Result<String
             body.insert("domain".to_owned(), json!(domain));
             added(remote, "Company", &remote.write(Method::POST, "/companies", &Value::Object(body)).await?)
         }
-        Company::Set { company, settings, media_security, codecs, rules } => {
+        Company::Show { company } => {
+            let id = remote.one("companies", Some(company)).await?;
+            one(remote, &remote.get(&format!("/companies/{id}"), &[]).await?)
+        }
+        Company::Remove { company } => {
+            let id = remote.one("companies", Some(company)).await?;
+            removed(remote, &format!("/companies/{id}"), &format!("Company {company}")).await
+        }
+        Company::Set { company, name, domain, settings, media_security, codecs, rules } => {
             let id = remote.one("companies", Some(company)).await?;
             let mut body = body(settings);
+            for (field, value) in [("name", name), ("domain", domain)] {
+                body.extend(value.as_ref().map(|value| (field.to_owned(), json!(value))));
+            }
             if let Some(policy) = media_security {
                 body.insert("media_security".to_owned(), json!(policy));
             }
@@ -183,8 +211,10 @@ fn policy_text(policy: &Value) -> String {
 }
 
 pub(super) async fn registration(remote: &Remote, command: &Registration) -> Result<String, Failure> {
-    let Registration::List = command;
-    let all = remote.list("/registrations", &[], usize::MAX).await?;
+    let Registration::List { company, account } = command;
+    let mut query = super::rules::of_company(remote, company.as_deref()).await?;
+    query.extend(account.map(|account| ("account", account.to_string())));
+    let all = remote.list("/registrations", &query, usize::MAX).await?;
     let heads = ["USER", "COMPANY", "CONTACT", "FROM", "PHONE", "UNTIL"];
     let fields = ["username", "company", "contact", "source", "user_agent", "expires_at"];
     Ok(shown(remote, all, &heads, &fields, "No phone is registered."))
@@ -203,6 +233,17 @@ fn body(settings: &CompanySettings) -> Map<String, Value> {
 
 fn added(remote: &Remote, what: &str, made: &Value) -> Result<String, Failure> {
     Ok(if remote.json { json(made) } else { format!("{what} {} is live.\n", text(made, "name")) })
+}
+
+/// One thing with everything that is set.
+pub(super) fn one(remote: &Remote, thing: &Value) -> Result<String, Failure> {
+    Ok(if remote.json { json(thing) } else { details(thing) })
+}
+
+/// Removes a thing; what holds others is refused by the switch, in its words.
+pub(super) async fn removed(remote: &Remote, path: &str, what: &str) -> Result<String, Failure> {
+    remote.write(Method::DELETE, path, &Value::Null).await?;
+    Ok(if remote.json { String::new() } else { format!("{what} is gone.\n") })
 }
 
 fn shown(remote: &Remote, all: Vec<Value>, heads: &[&str], fields: &[&str], none: &str) -> String {

@@ -2,6 +2,7 @@
 
 use super::remote::{Remote, json};
 use super::table::{rows, table, text};
+use crate::cli_list::Listing;
 use crate::cli_timetable::{Timetable, When};
 use crate::exit::Failure;
 use reqwest::Method;
@@ -10,7 +11,7 @@ use std::fmt::Write as _;
 
 pub(super) async fn run(remote: &Remote, command: &Timetable) -> Result<String, Failure> {
     match command {
-        Timetable::List => list(remote).await,
+        Timetable::List(asked) => list(remote, asked).await,
         Timetable::Show { timetable } => {
             let id = remote.one("timetables", Some(timetable)).await?;
             let found = remote.get(&format!("/timetables/{id}"), &[]).await?;
@@ -81,8 +82,8 @@ fn cadence(timetable: &Value) -> String {
     }
 }
 
-async fn list(remote: &Remote) -> Result<String, Failure> {
-    let mut all = remote.list("/timetables", &[], usize::MAX).await?;
+async fn list(remote: &Remote, asked: &Listing) -> Result<String, Failure> {
+    let mut all = remote.listed("/timetables", asked, &[]).await?;
     if remote.json {
         return Ok(json(&Value::Array(all)));
     }

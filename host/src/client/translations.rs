@@ -17,8 +17,8 @@ const LISTS: [(&str, &str); 4] = [
 
 pub(super) async fn run(remote: &Remote, command: &Translation) -> Result<String, Failure> {
     match command {
-        Translation::List => {
-            let all = remote.list("/translation-sets", &[], usize::MAX).await?;
+        Translation::List(asked) => {
+            let all = remote.listed("/translation-sets", asked, &[]).await?;
             if remote.json {
                 return Ok(json(&Value::Array(all)));
             }
@@ -48,12 +48,39 @@ pub(super) async fn run(remote: &Remote, command: &Translation) -> Result<String
             let made = remote.write(Method::POST, "/translation-sets", &body).await?;
             Ok(if remote.json { json(&made) } else { format!("Translation set {} is live.\n", text(&made, "name")) })
         }
+        Translation::Set { set, name, rules } => {
+            let id = remote.one("translation-sets", Some(set)).await?;
+            let body = changes(name.as_deref(), rules)?;
+            let changed = remote.write(Method::PATCH, &format!("/translation-sets/{id}"), &body).await?;
+            let words = format!("Translation set {} is live.\n", text(&changed, "name"));
+            Ok(if remote.json { json(&changed) } else { words })
+        }
         Translation::Remove { set } => {
             let id = remote.one("translation-sets", Some(set)).await?;
             remote.write(Method::DELETE, &format!("/translation-sets/{id}"), &Value::Null).await?;
             Ok(if remote.json { String::new() } else { format!("Translation set {set} is gone.\n") })
         }
     }
+}
+
+/// What changes of a set: a list that a rule names has these rules and no others.
+fn changes(name: Option<&str>, rules: &[String]) -> Result<Value, Failure> {
+    let mut body = json!({});
+    if let Some(name) = name {
+        body["name"] = json!(name);
+    }
+    for given in rules {
+        let emptied = given.strip_suffix(":none").and_then(|list| LISTS.into_iter().find(|(name, _)| *name == list));
+        let (field, new) = match emptied {
+            Some((_, field)) => (field, None),
+            None => rule(given).map(|(field, rule)| (field, Some(rule)))?,
+        };
+        let list = body.as_object_mut().map(|body| body.entry(field).or_insert_with(|| json!([])));
+        if let (Some(Value::Array(list)), Some(new)) = (list, new) {
+            list.push(new);
+        }
+    }
+    Ok(body)
 }
 
 /// What is said of the country; the server knows the rest of one of two letters.
@@ -166,6 +193,15 @@ mod tests {
         assert_eq!(numbered(&Numbering { country: None, ..said("", None) }), None);
         assert_eq!(shortened("+44"), "+44");
         assert_eq!(shortened(&"+1204 ".repeat(9)).len(), 26);
+    }
+
+    #[test]
+    fn only_the_lists_that_are_named_change() {
+        let rules = ["callee-out:^0=+49", "callee-out:^00=+", "caller-in:none"].map(str::to_owned);
+        let body = changes(Some("x"), &rules).unwrap();
+        let out = json!([{ "pattern": "^0", "replacement": "+49" }, { "pattern": "^00", "replacement": "+" }]);
+        assert_eq!(body, json!({ "name": "x", "callee_out": out, "caller_in": [] }));
+        assert!(changes(None, &["caller:none".to_owned()]).is_err());
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use super::accounts::read_password;
 use super::remote::{Remote, json};
-use super::table::{rows, table, text};
+use super::table::{details, rows, table, text};
+use crate::cli_list::Listing;
 use crate::cli_trunk::{Settings, Trunk};
 use crate::exit::Failure;
 use reqwest::Method;
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 pub(super) async fn run(remote: &Remote, command: &Trunk) -> Result<String, Failure> {
     match command {
-        Trunk::List => list(remote).await,
+        Trunk::List(asked) => list(remote, asked).await,
         Trunk::Show { trunk } => {
             let id = remote.one("trunks", Some(trunk)).await?;
             let shown = remote.get(&format!("/trunks/{id}"), &[]).await?;
@@ -45,8 +46,8 @@ pub(super) async fn run(remote: &Remote, command: &Trunk) -> Result<String, Fail
     }
 }
 
-async fn list(remote: &Remote) -> Result<String, Failure> {
-    let trunks = remote.list("/trunks", &[], usize::MAX).await?;
+async fn list(remote: &Remote, asked: &Listing) -> Result<String, Failure> {
+    let trunks = remote.listed("/trunks", asked, &[]).await?;
     if remote.json {
         return Ok(json(&Value::Array(trunks)));
     }
@@ -81,13 +82,6 @@ fn shown(status: &Value) -> String {
     let fields = ["host", "address", "transport", "breaker", "failures", "until"];
     let servers = table(&heads, &rows(servers, &fields), "No servers.");
     format!("The trunk {usable}; calls up: {}.\n{registration}{servers}", text(status, "calls"))
-}
-
-/// Every field on a line of its own.
-fn details(trunk: &Value) -> String {
-    let Some(fields) = trunk.as_object() else { return String::new() };
-    let cells: Vec<Vec<String>> = fields.keys().map(|key| vec![key.clone(), text(trunk, key)]).collect();
-    table(&["FIELD", "VALUE"], &cells, "Nothing.")
 }
 
 /// What is named on the command line, as the API wants it.

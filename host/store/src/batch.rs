@@ -87,6 +87,14 @@ impl Inside {
         self.tx.all(s, args).await
     }
 
+    pub(crate) async fn all_of<T: Row>(
+        &mut self,
+        s: crate::sql::Listed,
+        args: &[crate::sql::Arg<'_>],
+    ) -> Result<Vec<T>, StoreError> {
+        self.tx.all_of(s, args).await
+    }
+
     pub(crate) async fn one<T: Row>(
         &mut self,
         s: Statement,

@@ -1,7 +1,7 @@
 //! The database handle: cheap to clone, one door to every noun.
 
 use crate::apart::Refusals;
-use crate::sql::{Arg, Pools, Row, Statement, Tx};
+use crate::sql::{Arg, Listed, Pools, Row, Statement, Tx};
 use crate::{
     Accounts, Audit, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, Idempotency, Identities,
     JobRuns, Jobs, Ledger, Logins, MailHosts, Mails, People, PluginKeys, Plugins, Policies, PrefixTables, Recordings,
@@ -270,6 +270,13 @@ impl Db {
         match crate::batch::reading().await? {
             Some(mut batch) => batch.all(s, args).await,
             None => self.inner.pools.all(s, args).await,
+        }
+    }
+
+    pub(crate) async fn all_of<T: Row>(&self, s: Listed, args: &[Arg<'_>]) -> Result<Vec<T>, StoreError> {
+        match crate::batch::reading().await? {
+            Some(mut batch) => batch.all_of(s, args).await,
+            None => self.inner.pools.all_of(s, args).await,
         }
     }
 

@@ -90,36 +90,6 @@ impl OpContext {
     }
 }
 
-/// One page of a list in the order of a name; rows of one name in the order of their ids.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Sorted {
-    /// From the last name to the first.
-    pub down: bool,
-    /// The last row of the page before: its name and its id.
-    pub after: Option<(String, i64)>,
-    /// Most rows, at most [`Page::LIMIT_MAX`].
-    pub limit: u32,
-}
-
-impl Sorted {
-    pub(crate) fn name(&self) -> Option<&str> {
-        self.after.as_ref().map(|(name, _)| name.as_str())
-    }
-
-    pub(crate) fn id(&self) -> i64 {
-        self.after.as_ref().map_or(0, |(_, id)| *id)
-    }
-
-    pub(crate) fn limit(&self) -> i64 {
-        i64::from(self.limit.clamp(1, Page::LIMIT_MAX))
-    }
-
-    /// The statement of this order.
-    pub(crate) const fn of(&self, up: crate::Statement, down: crate::Statement) -> crate::Statement {
-        if self.down { down } else { up }
-    }
-}
-
 /// One page of a list in the order of row ids.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Page {

@@ -7,7 +7,7 @@
 use crate::{OpContext, StoreError};
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{AssertSqlSafe, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 /// One static SQL text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +33,12 @@ impl Statement {
     fn failed(&self, error: sqlx::Error) -> StoreError {
         StoreError::from_sqlx(error, self.what, self.sql.starts_with("DELETE"))
     }
+}
+
+/// The text of a page of a list. Only [`crate::listing`] makes one.
+pub(crate) struct Listed {
+    pub(crate) what: &'static str,
+    pub(crate) sql: String,
 }
 
 /// Declares the statements of a module, about one noun, and their registry `ALL`.
@@ -171,6 +177,18 @@ impl Pools {
         .map_err(|e| s.failed(e))
     }
 
+    /// A page of a list, whose text [`crate::listing`] makes. There are many of them: none is kept prepared.
+    pub(crate) async fn all_of<T: Row>(&self, s: Listed, args: &[Arg<'_>]) -> Result<Vec<T>, StoreError> {
+        let sql = AssertSqlSafe(s.sql);
+        match self {
+            Pools::Sqlite { readers, .. } => {
+                bound!(sqlx::query_as::<_, T>(sql).persistent(false), args).fetch_all(readers).await
+            }
+            Pools::Postgres(pool) => bound!(sqlx::query_as::<_, T>(sql).persistent(false), args).fetch_all(pool).await,
+        }
+        .map_err(|e| StoreError::from_sqlx(e, s.what, false))
+    }
+
     pub(crate) async fn one<T: Row>(&self, s: Statement, args: &[Arg<'_>]) -> Result<Option<T>, StoreError> {
         match self {
             Pools::Sqlite { readers, .. } => bound!(sqlx::query_as::<_, T>(s.sql), args).fetch_optional(readers).await,
@@ -232,6 +250,16 @@ impl Tx {
             Tx::Part(part) => return Box::pin(part.tx().all(s, args)).await,
         }
         .map_err(|e| s.failed(e))
+    }
+
+    pub(crate) async fn all_of<T: Row>(&mut self, s: Listed, args: &[Arg<'_>]) -> Result<Vec<T>, StoreError> {
+        let what = s.what;
+        match self {
+            Tx::Sqlite(tx) => bound!(sqlx::query_as::<_, T>(AssertSqlSafe(s.sql)), args).fetch_all(&mut **tx).await,
+            Tx::Postgres(tx) => bound!(sqlx::query_as::<_, T>(AssertSqlSafe(s.sql)), args).fetch_all(&mut **tx).await,
+            Tx::Part(part) => return Box::pin(part.tx().all_of(s, args)).await,
+        }
+        .map_err(|e| StoreError::from_sqlx(e, what, false))
     }
 
     pub(crate) async fn one<T: Row>(&mut self, s: Statement, args: &[Arg<'_>]) -> Result<Option<T>, StoreError> {

@@ -53,6 +53,11 @@ fn a_plugin_is_rebound_and_rolled_back() {
     let state = demo.client(&["plugin", "state", "attendant"]);
     assert!(state.starts_with("attendant is live.\n0 of "), "{state}");
     assert!(!demo.client(&["plugin", "list"]).contains(r#"{"digits":{"1":"1003"}}"#));
+    let (code, sentence) = demo.refused(&["plugin", "remove", "attendant"]);
+    assert!(code == 1 && sentence.contains("refused: "), "a binding runs it: {sentence}");
+    assert_eq!(demo.client(&["plugin", "unbind", "attendant"]), "Binding attendant is gone.\n");
+    assert_eq!(demo.refused(&["plugin", "unbind", "attendant"]).0, 1);
+    assert_eq!(demo.client(&["plugin", "remove", "attendant"]), "Plugin attendant is gone.\n");
     let nonsense = dir.path().join("nonsense.wasm");
     std::fs::write(&nonsense, b"no component").unwrap();
     let (code, sentence) = demo.refused(&["plugin", "install", nonsense.to_str().unwrap()]);
@@ -100,6 +105,115 @@ fn tenants_carriers_and_numbers_are_set_up_from_the_command_line() {
     demo.client(&["mailbox", "set", "1001", "--voice", "2/1"]);
     assert_eq!(demo.refused(&["mailbox", "set", "1001", "--voice", "many"]).0, 2);
     assert_eq!(demo.refused(&["mailbox", "set", "nobody"]).0, 1);
+    demo.stop();
+}
+
+#[test]
+fn nouns_are_shown_changed_and_removed_in_the_same_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = Demo::start(dir.path());
+    demo.client(&["brand", "add", "second"]);
+    assert!(demo.client(&["brand", "show", "second"]).contains("refuse"));
+    assert_eq!(
+        demo.client(&["brand", "set", "second", "--name", "third", "--default-verdict", "extensions"]),
+        "Brand third is changed.\n"
+    );
+    assert!(demo.client(&["brand", "show", "third"]).contains("extensions"));
+    demo.client(&["company", "add", "acme", "--brand", "third", "--domain", "acme.test"]);
+    demo.client(&["company", "set", "acme", "--name", "north", "--domain", "north.test"]);
+    assert!(demo.client(&["company", "show", "north"]).contains("north.test"));
+    let (code, sentence) = demo.refused(&["brand", "remove", "third"]);
+    assert!(code == 1 && sentence.starts_with("strowger: refused: ") && sentence.contains("brand"), "{sentence}");
+    for (user, shown) in [("10", "Zoe"), ("11", "Ada"), ("20", "Ada")] {
+        demo.client(&[
+            "account",
+            "add",
+            user,
+            "--company",
+            "north",
+            "--display-name",
+            shown,
+            "--password",
+            "hushhush99",
+        ]);
+    }
+    demo.client(&["account", "set", "11", "--company", "north", "--enabled", "false", "--display-name", "Eve"]);
+    let shown: Value =
+        serde_json::from_str(&demo.client(&["--json", "account", "show", "11", "--company", "north"])).unwrap();
+    assert_eq!((&shown["display_name"], &shown["enabled"]), (&"Eve".into(), &false.into()));
+
+    let users = |args: &[&str]| -> Vec<String> {
+        let list = [&["--json", "account", "list", "--company", "north"], args].concat();
+        let list: Value = serde_json::from_str(&demo.client(&list)).unwrap();
+        list.as_array().unwrap().iter().map(|a| a["username"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(users(&["--order", "-username"]), ["20", "11", "10"]);
+    assert_eq!(users(&["--order", "-enabled,display_name"]), ["20", "10", "11"]);
+    assert_eq!(users(&["--order", "-username", "--limit", "1"]), ["20"]);
+    assert_eq!(users(&["--filter", "username=1", "--filter", "enabled=true"]), ["10"]);
+    let (code, sentence) = demo.refused(&["account", "list", "--order", "colour"]);
+    assert!(code == 1 && sentence.contains("order: expected id, username"), "{sentence}");
+    assert_eq!(demo.refused(&["account", "list", "--filter", "enabled"]).0, 2);
+
+    demo.client(&["extension", "add", "200", "--to", "account:10", "--company", "north"]);
+    demo.client(&["ddi", "add", "+34910000000", "--to", "extension:200", "--company", "north"]);
+    assert!(demo.client(&["extension", "show", "200", "--company", "north"]).contains("account"));
+    assert!(demo.client(&["ddi", "show", "+34910000000"]).contains("200"));
+    let abroad = demo.client(&["ddi", "list", "--filter", "e164=34"]);
+    assert!(abroad.contains("+34910000000") && !abroad.contains("+44"), "{abroad}");
+    for taken in [["account", "remove", "10"], ["company", "remove", "north"], ["extension", "remove", "200"]] {
+        let (code, sentence) = demo.refused(&taken);
+        assert!(code == 1 && sentence.contains("refused: "), "{taken:?}: {sentence}");
+    }
+    demo.client(&["ddi", "remove", "+34910000000"]);
+    demo.client(&["extension", "remove", "200", "--company", "north"]);
+    for user in ["10", "11", "20"] {
+        assert_eq!(
+            demo.client(&["account", "remove", user, "--company", "north"]),
+            format!("Account {user} is gone.\n")
+        );
+    }
+    demo.client(&["translation", "add", "own", "--brand", "third", "--rule", "caller-in:^0=+34"]);
+    demo.client(&[
+        "translation",
+        "set",
+        "own",
+        "--name",
+        "mine",
+        "--rule",
+        "caller-in:^00=+",
+        "--rule",
+        "caller-out:^=x",
+    ]);
+    let set = demo.client(&["translation", "show", "mine"]);
+    assert!(set.contains("^00") && set.contains("caller-out") && !set.contains("+34"), "{set}");
+    demo.client(&["translation", "remove", "mine"]);
+    assert_eq!(demo.client(&["company", "remove", "north"]), "Company north is gone.\n");
+    assert_eq!(demo.client(&["brand", "remove", "third"]), "Brand third is gone.\n");
+    let made: Value =
+        serde_json::from_str(&demo.client(&["--json", "token", "add", "ci", "--role", "reader"])).unwrap();
+    assert!(demo.client(&["token", "show", &made["id"].to_string()]).contains("reader"));
+    assert!(demo.client(&["token", "list", "--order", "-created_at,name", "--filter", "role=reader"]).contains("ci"));
+    for list in [
+        ["rule", "list", "--order", "kind,-name"],
+        ["trunk", "list", "--order", "-enabled,name"],
+        ["person", "list", "--order", "role,-name"],
+        ["timetable", "list", "--order", "-made_at,name"],
+        ["recording", "list", "--order", "-started_at"],
+        ["table", "list", "--order", "-rows,name"],
+        ["wallet", "list", "--order", "-balance"],
+        ["job", "list", "--order", "state,-made_at"],
+        ["cdr", "list", "--order", "caller,-started_at"],
+        ["audit", "list", "--order", "actor,-id"],
+        ["plugin", "list", "--order", "-name"],
+        ["brand", "list", "--order", "-name"],
+        ["company", "list", "--order", "brand,-name"],
+        ["translation", "list", "--order", "-name"],
+        ["extension", "list", "--order", "-number"],
+        ["ddi", "list", "--order", "company,-e164"],
+    ] {
+        demo.client(&list);
+    }
     demo.stop();
 }
 

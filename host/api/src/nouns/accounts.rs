@@ -1,8 +1,9 @@
 //! Accounts: SIP credentials of a company. A password comes in and only its digest secrets stay.
 
 use super::security::Security;
-use super::{InCompany, InOrder, Listed, Many};
-use crate::extract::{Body, Id, Params};
+use super::{Listed, Many};
+use crate::extract::{Body, Id};
+use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller, credentials};
 use axum::Json;
@@ -121,17 +122,17 @@ fn check_password(password: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Lists accounts, by `id` or by `username`.
-#[utoipa::path(get, path = "/accounts", tag = "accounts", params(InCompany),
+impl Noun for Account {
+    fn listing() -> &'static store::Listing {
+        store::lists::ACCOUNTS
+    }
+}
+
+/// Lists accounts.
+#[utoipa::path(get, path = "/accounts", tag = "accounts", params(Asked<Account>),
     responses((status = 200, body = Many<Account>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(filter): Params<InCompany>) -> Listed<Account> {
-    let (of, rows) = (filter.company(), api.db.accounts());
-    Ok(match filter.by("username")? {
-        InOrder::Ids(page) => Many::page(rows.list(&caller.ctx, of, page).await?, page, |a| a.id.0),
-        InOrder::Names(page) => {
-            Many::sorted(rows.sorted(&caller.ctx, of, &page).await?, &page, |a| (a.username.as_str(), a.id.0))
-        }
-    })
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Account>) -> Listed<Account> {
+    Ok(Many::found(api.db.accounts().found(&caller.ctx, &asked.0).await?))
 }
 
 /// Shows an account.

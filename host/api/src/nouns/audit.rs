@@ -1,15 +1,14 @@
 //! The audit log: who changed what, when, from what to what. Nobody can change it.
 
-use super::cdrs::moment;
-use super::{Listed, Many, limit};
-use crate::extract::Params;
+use super::{Listed, Many};
+use crate::listing::{Asked, Noun};
 use crate::problem::Refusals;
 use crate::{Api, auth::Caller, stamp::rfc3339};
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
-use store::{AuditFilter, AuditLine, Page};
-use utoipa::{IntoParams, ToSchema};
+use store::AuditLine;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// One change.
@@ -61,33 +60,17 @@ impl From<AuditLine> for Line {
     }
 }
 
-/// Which lines.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Filter {
-    /// Of paths that begin with this, as `/api/v1/accounts/5`.
-    path: Option<String>,
-    /// Of actors that begin with this, as `person 7 `.
-    actor: Option<String>,
-    /// At or after, RFC 3339 or a date.
-    from: Option<String>,
-    /// Before.
-    until: Option<String>,
-    /// `next` of the page before.
-    after: Option<i64>,
-    /// At most so many, 1 to 1000; else 100.
-    limit: Option<u32>,
+impl Noun for Line {
+    fn listing() -> &'static store::Listing {
+        store::lists::AUDIT
+    }
 }
 
 /// Lists changes, newest first.
-#[utoipa::path(get, path = "/audit", tag = "audit", params(Filter),
+#[utoipa::path(get, path = "/audit", tag = "audit", params(Asked<Line>),
     responses((status = 200, body = Many<Line>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(filter): Params<Filter>) -> Listed<Line> {
-    let page = Page { after: filter.after.unwrap_or(0), limit: limit(filter.limit)? };
-    let (from, until) = (moment("from", filter.from.as_deref())?, moment("until", filter.until.as_deref())?);
-    let which = AuditFilter { path: filter.path, actor: filter.actor, from, until };
-    Ok(Many::page(api.db.audit().list(&caller.ctx, &which, page).await?, page, |line| line.id))
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Line>) -> Listed<Line> {
+    Ok(Many::found(api.db.audit().found(&caller.ctx, &asked.0).await?))
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {

@@ -1,6 +1,7 @@
 //! Bans: sources that are not listened to. A source is not a tenant's, so only the platform's tokens see them.
 
 use super::{Listed, Many};
+use crate::listing::Plain;
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller, stamp::rfc3339};
 use axum::extract::{Path, State};
@@ -46,11 +47,12 @@ fn platform(caller: &Caller) -> Result<(), Problem> {
     }
 }
 
-/// Lists the bans that hold. A snapshot: it is not paged.
-#[utoipa::path(get, path = "/bans", tag = "operation", responses((status = 200, body = Many<Ban>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller) -> Listed<Ban> {
+/// Lists the bans that hold, by source and account.
+#[utoipa::path(get, path = "/bans", tag = "operation", params(Plain), responses((status = 200, body = Many<Ban>), Refusals))]
+async fn list(State(api): State<Api>, caller: Caller, asked: Plain) -> Listed<Ban> {
     platform(&caller)?;
-    Ok(Many::all(api.switch.bans().await?))
+    let key = |ban: &model::Ban| format!("{} {}", ban.source, ban.account.as_deref().unwrap_or_default());
+    Ok(asked.page(api.switch.bans().await?, key))
 }
 
 /// Lifts the bans of a source, with those of its accounts, and forgets what it did.

@@ -1,8 +1,9 @@
 //! Bindings: which plugin is asked for whom. Binding and rolling back swap at once; calls under way keep what they
 //! began with.
 
-use super::{Listed, Many, Paging, plugins};
-use crate::extract::{Body, Id, Params};
+use super::{Listed, Many, plugins};
+use crate::extract::{Body, Id};
+use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller, stamp::rfc3339};
 use axum::Json;
@@ -190,14 +191,19 @@ async fn one(api: &Api, caller: &Caller, row: store::Binding) -> Result<Json<Bin
     named(api, caller, vec![row]).await?.pop().map(Json).ok_or_else(|| Problem::not_found("binding"))
 }
 
+impl Noun for Binding {
+    fn listing() -> &'static store::Listing {
+        store::lists::BINDINGS
+    }
+}
+
 /// Lists bindings.
-#[utoipa::path(get, path = "/bindings", tag = "bindings", params(Paging),
+#[utoipa::path(get, path = "/bindings", tag = "bindings", params(Asked<Binding>),
     responses((status = 200, body = Many<Binding>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(paging): Params<Paging>) -> Listed<Binding> {
-    let page = paging.page()?;
-    let rows = api.db.plugin_bindings().list(&caller.ctx, page).await?;
-    let next = Many::<Binding>::next(&rows, page, |b| b.id.0);
-    Ok(Many::of(named(&api, &caller, rows).await?, next))
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Binding>) -> Listed<Binding> {
+    let found = api.db.plugin_bindings().found(&caller.ctx, &asked.0).await?;
+    let rows = named(&api, &caller, found.rows).await?;
+    Ok(Many::found(store::Found { rows, next: found.next }))
 }
 
 /// Shows a binding.

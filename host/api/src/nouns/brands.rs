@@ -1,7 +1,8 @@
 //! Brands: resellers, the unit of isolation. The platform's operator makes them; each sees its own.
 
-use super::{InOrder, Listed, Many, Ordered};
-use crate::extract::{Body, Id, Params};
+use super::{Listed, Many};
+use crate::extract::{Body, Id};
+use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller};
 use axum::Json;
@@ -74,17 +75,17 @@ pub(crate) struct PatchBrand {
     default_verdict: Option<Verdict>,
 }
 
-/// Lists brands, by `id` or by `name`.
-#[utoipa::path(get, path = "/brands", tag = "brands", params(Ordered),
+impl Noun for Brand {
+    fn listing() -> &'static store::Listing {
+        store::lists::BRANDS
+    }
+}
+
+/// Lists brands.
+#[utoipa::path(get, path = "/brands", tag = "brands", params(Asked<Brand>),
     responses((status = 200, body = Many<Brand>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(wanted): Params<Ordered>) -> Listed<Brand> {
-    let rows = api.db.brands();
-    Ok(match wanted.by("name")? {
-        InOrder::Ids(page) => Many::page(rows.list(&caller.ctx, page).await?, page, |b| b.id.0),
-        InOrder::Names(page) => {
-            Many::sorted(rows.sorted(&caller.ctx, &page).await?, &page, |b| (b.name.as_str(), b.id.0))
-        }
-    })
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Brand>) -> Listed<Brand> {
+    Ok(Many::found(api.db.brands().found(&caller.ctx, &asked.0).await?))
 }
 
 /// Shows a brand.

@@ -4,6 +4,7 @@ use super::cdrs::Cdr;
 use super::summons::{self, AddCall, AddedCall};
 use super::{Listed, Many};
 use crate::extract::Body;
+use crate::listing::OfTenants;
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller, stamp::rfc3339};
 use axum::Json;
@@ -86,13 +87,13 @@ impl From<CallSnapshot> for Call {
     }
 }
 
-/// Lists the calls that are up, oldest first. A snapshot: it is not paged.
-#[utoipa::path(get, path = "/calls", tag = "calls", responses((status = 200, body = Many<Call>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller) -> Listed<Call> {
+/// Lists the calls that are up, oldest first.
+#[utoipa::path(get, path = "/calls", tag = "calls", params(OfTenants),
+    responses((status = 200, body = Many<Call>), Refusals))]
+async fn list(State(api): State<Api>, caller: Caller, asked: OfTenants) -> Listed<Call> {
     let mut calls = api.switch.calls().await?;
-    calls.retain(|c| caller.sees(c.brand, c.company));
-    calls.sort_by_key(|c| (c.started_at, c.call));
-    Ok(Many::all(calls))
+    calls.retain(|c| caller.sees(c.brand, c.company) && asked.wants(c.company.0, c.account.map(|a| a.0)));
+    Ok(asked.page(calls, |c| format!("{:020} {}", c.started_at.unix_nanos(), c.call)))
 }
 
 /// Makes a call for an account, as click to call wants it: the account's own phones ring first, and when one is answered

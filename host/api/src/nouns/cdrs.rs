@@ -1,15 +1,15 @@
 //! CDRs: one per leg, newest first, by keyset.
 
-use super::{Listed, Many, limit};
-use crate::extract::Params;
-use crate::problem::{Problem, Refusals};
+use super::{Listed, Many};
+use crate::listing::{Asked, Noun};
+use crate::problem::Refusals;
 use crate::{Api, auth::Caller, stamp};
 use axum::extract::State;
-use model::{AccountId, Cause, CompanyId, EndedBy, Instant, LegRole, amount_text};
-use serde::{Deserialize, Serialize};
+use model::{EndedBy, LegRole, amount_text};
+use serde::Serialize;
 use std::collections::BTreeMap;
-use store::{CdrCursor, CdrFilter};
-use utoipa::{IntoParams, ToSchema};
+use store::{Found, Wanted};
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The record of one leg.
@@ -162,77 +162,22 @@ impl Cdr {
     }
 }
 
-/// Which CDRs.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Filter {
-    /// Of this call: every leg, in order; no other filter applies.
-    call: Option<String>,
-    /// Of this company.
-    company: Option<i64>,
-    /// Of this account.
-    account: Option<i64>,
-    /// Started at or after, RFC 3339 or a date.
-    from: Option<String>,
-    /// Started before.
-    until: Option<String>,
-    /// Ended for this cause.
-    cause: Option<String>,
-    /// `next` of the page before.
-    after: Option<String>,
-    /// At most so many, 1 to 1000; else 100.
-    limit: Option<u32>,
-}
-
-pub(crate) fn moment(field: &str, text: Option<&str>) -> Result<Option<Instant>, Problem> {
-    let read = |text| {
-        stamp::parse(text).ok_or_else(|| Problem::field(field, "expected a time as 2026-11-22T05:48:00Z, or a date"))
-    };
-    text.map(read).transpose()
-}
-
-/// A cursor for the client to carry, not to read: start, call and leg of the last row.
-fn written(cursor: CdrCursor) -> String {
-    format!("{:x}-{}-{:x}", cursor.started_at.unix_nanos(), cursor.call, cursor.leg)
-}
-
-fn read(text: &str) -> Result<CdrCursor, Problem> {
-    let parse = || {
-        let (start, rest) = text.split_once('-')?;
-        let (call, leg) = rest.split_once('-')?;
-        Some(CdrCursor {
-            started_at: Instant::from_unix_nanos(u64::from_str_radix(start, 16).ok()?),
-            call: call.parse().ok()?,
-            leg: u16::from_str_radix(leg, 16).ok()?,
-        })
-    };
-    parse().ok_or_else(|| Problem::field("after", "expected `next` of the page before"))
+impl Noun for Cdr {
+    fn listing() -> &'static store::Listing {
+        store::lists::CDRS
+    }
 }
 
 /// Lists CDRs, newest first.
-#[utoipa::path(get, path = "/cdrs", tag = "cdrs", params(Filter), responses((status = 200, body = Many<Cdr>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(filter): Params<Filter>) -> Listed<Cdr> {
-    if let Some(call) = &filter.call {
-        let call = call.parse().map_err(|_| Problem::field("call", "expected a call's id, 32 hex digits"))?;
-        return Ok(Many::all(shown(api.db.cdrs().of_call(&caller.ctx, call).await?, caller.ctx.scope)));
-    }
-    let cause = filter.cause.as_deref().map(|code| {
-        Cause::from_code(code).ok_or_else(|| Problem::field("cause", "expected a cause's code, as normal-clearing"))
-    });
-    let wanted = CdrFilter {
-        company: filter.company.map(CompanyId),
-        account: filter.account.map(AccountId),
-        from: moment("from", filter.from.as_deref())?,
-        to: moment("until", filter.until.as_deref())?,
-        cause: cause.transpose()?,
-    };
-    let after = filter.after.as_deref().map(read).transpose()?;
-    let limit = limit(filter.limit)?;
-    let rows = api.db.cdrs().list(&caller.ctx, &wanted, after, limit).await?;
-    let full = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
-    let next = rows.last().filter(|_| full).map(|last| written(last.into()));
-    Ok(Many::of(shown(rows, caller.ctx.scope), next))
+#[utoipa::path(get, path = "/cdrs", tag = "cdrs", params(Asked<Cdr>), responses((status = 200, body = Many<Cdr>), Refusals))]
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Cdr>) -> Listed<Cdr> {
+    page(&api, &caller, &asked.0).await
+}
+
+/// A page of CDRs, as whoever asks may see them.
+pub(crate) async fn page(api: &Api, caller: &Caller, wanted: &Wanted) -> Listed<Cdr> {
+    let found = api.db.cdrs().found(&caller.ctx, wanted).await?;
+    Ok(Many::found(Found { rows: shown(found.rows, caller.ctx.scope), next: found.next }))
 }
 
 /// CDRs as whoever asks may see them.
@@ -242,19 +187,4 @@ pub(crate) fn shown(rows: Vec<model::Cdr>, to: store::Scope) -> Vec<Cdr> {
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use model::CallId;
-
-    #[test]
-    fn a_cursor_comes_back_as_it_went() {
-        let cursor = CdrCursor { started_at: Instant::from_unix_nanos(123_456_000), call: CallId(7), leg: 3 };
-        assert_eq!(read(&written(cursor)).unwrap(), cursor);
-        for text in ["", "1", "1-2", "x-1-2", "1-2-99999"] {
-            assert_eq!(read(text).unwrap_err().status, 422, "{text}");
-        }
-    }
 }

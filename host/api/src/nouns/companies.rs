@@ -1,17 +1,18 @@
 //! Companies: clients of a brand, the tenants of calls.
 
 use super::security::Security;
-use super::{InOrder, Listed, Many, in_order};
-use crate::extract::{Body, Id, Params};
+use super::{Listed, Many};
+use crate::extract::{Body, Id};
+use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use model::{BrandId, CompanyId, CompanyKind, CompanyRules, MediaPath};
+use model::{CompanyId, CompanyKind, CompanyRules, MediaPath};
 use serde::{Deserialize, Serialize};
 use store::NewCompany;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Where media flows.
@@ -196,32 +197,17 @@ pub(crate) struct PatchCompany {
     rules: Option<CompanyRules>,
 }
 
-/// Which companies.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Filter {
-    /// Of this brand.
-    brand: Option<i64>,
-    /// A column to order by, from the last to the first with a `-` before it; else by `id`.
-    order: Option<String>,
-    /// `next` of the page before.
-    after: Option<String>,
-    /// At most so many, 1 to 1000; else 100.
-    limit: Option<u32>,
+impl Noun for Company {
+    fn listing() -> &'static store::Listing {
+        store::lists::COMPANIES
+    }
 }
 
-/// Lists companies, by `id` or by `name`.
-#[utoipa::path(get, path = "/companies", tag = "companies", params(Filter),
+/// Lists companies.
+#[utoipa::path(get, path = "/companies", tag = "companies", params(Asked<Company>),
     responses((status = 200, body = Many<Company>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(filter): Params<Filter>) -> Listed<Company> {
-    let (of, rows) = (filter.brand.map(BrandId), api.db.companies());
-    Ok(match in_order((filter.order.as_deref(), filter.after.as_deref(), filter.limit), "name")? {
-        InOrder::Ids(page) => Many::page(rows.list(&caller.ctx, of, page).await?, page, |c| c.id.0),
-        InOrder::Names(page) => {
-            Many::sorted(rows.sorted(&caller.ctx, of, &page).await?, &page, |c| (c.name.as_str(), c.id.0))
-        }
-    })
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Company>) -> Listed<Company> {
+    Ok(Many::found(api.db.companies().found(&caller.ctx, &asked.0).await?))
 }
 
 /// Shows a company.

@@ -1,7 +1,8 @@
 //! DDIs: the public numbers of a company.
 
-use super::{InCompany, InOrder, Listed, Many, Target};
-use crate::extract::{Body, Id, Params};
+use super::{Listed, Many, Target};
+use crate::extract::{Body, Id};
+use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller};
 use axum::Json;
@@ -70,17 +71,17 @@ pub(crate) struct PatchDdi {
     record: Option<String>,
 }
 
-/// Lists DDIs, by `id` or by `e164`.
-#[utoipa::path(get, path = "/ddis", tag = "ddis", params(InCompany),
+impl Noun for Ddi {
+    fn listing() -> &'static store::Listing {
+        store::lists::DDIS
+    }
+}
+
+/// Lists DDIs.
+#[utoipa::path(get, path = "/ddis", tag = "ddis", params(Asked<Ddi>),
     responses((status = 200, body = Many<Ddi>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(filter): Params<InCompany>) -> Listed<Ddi> {
-    let (of, rows) = (filter.company(), api.db.ddis());
-    Ok(match filter.by("e164")? {
-        InOrder::Ids(page) => Many::page(rows.list(&caller.ctx, of, page).await?, page, |e| e.id.0),
-        InOrder::Names(page) => {
-            Many::sorted(rows.sorted(&caller.ctx, of, &page).await?, &page, |e| (e.e164.as_str(), e.id.0))
-        }
-    })
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Ddi>) -> Listed<Ddi> {
+    Ok(Many::found(api.db.ddis().found(&caller.ctx, &asked.0).await?))
 }
 
 /// Shows a DDI.

@@ -1,7 +1,8 @@
 //! Extensions: the short numbers of a company.
 
-use super::{InCompany, InOrder, Listed, Many, Target};
-use crate::extract::{Body, Id, Params};
+use super::{Listed, Many, Target};
+use crate::extract::{Body, Id};
+use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller};
 use axum::Json;
@@ -50,17 +51,17 @@ pub(crate) struct PatchExtension {
     target: Option<Target>,
 }
 
-/// Lists extensions, by `id` or by `number`.
-#[utoipa::path(get, path = "/extensions", tag = "extensions", params(InCompany),
+impl Noun for Extension {
+    fn listing() -> &'static store::Listing {
+        store::lists::EXTENSIONS
+    }
+}
+
+/// Lists extensions.
+#[utoipa::path(get, path = "/extensions", tag = "extensions", params(Asked<Extension>),
     responses((status = 200, body = Many<Extension>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(filter): Params<InCompany>) -> Listed<Extension> {
-    let (of, rows) = (filter.company(), api.db.extensions());
-    Ok(match filter.by("number")? {
-        InOrder::Ids(page) => Many::page(rows.list(&caller.ctx, of, page).await?, page, |e| e.id.0),
-        InOrder::Names(page) => {
-            Many::sorted(rows.sorted(&caller.ctx, of, &page).await?, &page, |e| (e.number.as_str(), e.id.0))
-        }
-    })
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Extension>) -> Listed<Extension> {
+    Ok(Many::found(api.db.extensions().found(&caller.ctx, &asked.0).await?))
 }
 
 /// Shows an extension.

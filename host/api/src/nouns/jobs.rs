@@ -3,6 +3,7 @@
 use super::{Listed, Many};
 use crate::extract::{Id, Params};
 use crate::jobs::export::Plan;
+use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller, stamp::rfc3339};
 use axum::Json;
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::try_unfold;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Access, JobFilter, JobState, Page, Scope, StoreError};
+use store::{Access, JobState, Page, Scope, StoreError};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -113,38 +114,17 @@ impl From<store::JobLine> for Line {
     }
 }
 
-/// Which jobs.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Which {
-    /// Of this company.
-    company: Option<i64>,
-    /// In this state.
-    state: Option<String>,
-    /// Of this kind.
-    kind: Option<String>,
-    /// That this timetable asked for.
-    timetable: Option<i64>,
-    /// `next` of the page before.
-    after: Option<i64>,
-    /// At most so many, 1 to 1000; else 100.
-    limit: Option<u32>,
+impl Noun for Job {
+    fn listing() -> &'static store::Listing {
+        store::lists::JOBS
+    }
 }
 
 /// Lists jobs, the newest first.
-#[utoipa::path(get, path = "/jobs", tag = "jobs", params(Which),
+#[utoipa::path(get, path = "/jobs", tag = "jobs", params(Asked<Job>),
     responses((status = 200, body = Many<Job>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(which): Params<Which>) -> Listed<Job> {
-    let page = Page { after: which.after.unwrap_or(0), limit: super::limit(which.limit)? };
-    let known = |word: String| {
-        let words = JobState::ALL.map(JobState::word).join(", ");
-        JobState::from_word(&word).ok_or_else(|| Problem::field("state", format!("expected one of {words}")))
-    };
-    let state = which.state.map(known).transpose()?;
-    let (kind, timetable) = (which.kind.as_deref(), which.timetable);
-    let filter = JobFilter { company: which.company, state, kind, timetable };
-    Ok(Many::page(api.db.jobs().list(&caller.ctx, filter, page).await?, page, |j| j.id))
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Job>) -> Listed<Job> {
+    Ok(Many::found(api.db.jobs().found(&caller.ctx, &asked.0).await?))
 }
 
 /// Shows a job.

@@ -9,6 +9,7 @@ use super::{Listed, Many};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::Body;
+use crate::listing::{Asked, Plain};
 use crate::problem::{Problem, Refusals};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -16,12 +17,9 @@ use axum::http::StatusCode;
 use model::{CallId, Forward};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{CdrFilter, OwnChange, Scope};
+use store::{OwnChange, Scope};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-
-/// CDRs of one's own that are shown.
-const CDRS_MAX: u32 = 200;
 
 /// Who one is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -147,22 +145,21 @@ async fn patch_account(
 }
 
 /// Lists the contacts of a user's account that are registered now.
-#[utoipa::path(get, path = "/me/registrations", tag = "me",
+#[utoipa::path(get, path = "/me/registrations", tag = "me", params(Plain),
     responses((status = 200, body = Many<Registration>), Refusals))]
-async fn registrations(State(api): State<Api>, caller: Caller) -> Listed<Registration> {
+async fn registrations(State(api): State<Api>, caller: Caller, asked: Plain) -> Listed<Registration> {
     let account = own(&api, &caller).await?;
     let mut all = api.switch.registrations().await?;
     all.retain(|r| r.account == account.id);
-    Ok(Many::all(all))
+    Ok(asked.page(all, super::registrations::key))
 }
 
-/// Lists the newest legs of a user's account.
-#[utoipa::path(get, path = "/me/cdrs", tag = "me", responses((status = 200, body = Many<Cdr>), Refusals))]
-async fn cdrs(State(api): State<Api>, caller: Caller) -> Listed<Cdr> {
+/// Lists the legs of a user's account, newest first.
+#[utoipa::path(get, path = "/me/cdrs", tag = "me", params(Asked<Cdr>),
+    responses((status = 200, body = Many<Cdr>), Refusals))]
+async fn cdrs(State(api): State<Api>, caller: Caller, asked: Asked<Cdr>) -> Listed<Cdr> {
     let account = own(&api, &caller).await?;
-    let wanted = CdrFilter { account: Some(account.id), ..CdrFilter::default() };
-    let rows = api.db.cdrs().list(&caller.ctx, &wanted, None, CDRS_MAX).await?;
-    Ok(Many::all(super::cdrs::shown(rows, caller.ctx.scope)))
+    super::cdrs::page(&api, &caller, &asked.0.only("account", account.id.0)).await
 }
 
 /// Makes a call for a user's account: its own phones ring first, then the number is called.

@@ -40,11 +40,9 @@ pub(crate) mod wallets;
 
 use crate::problem::Problem;
 use axum::Json;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use model::{CompanyId, RouteTarget};
+use model::RouteTarget;
 use serde::{Deserialize, Serialize};
-use store::{Page, Sorted};
+use store::Page;
 use utoipa::{IntoParams, ToSchema};
 
 /// One page of a list.
@@ -75,16 +73,6 @@ impl<T> Many<T> {
     /// A page and where the next begins.
     pub(crate) fn of<R: Into<T>>(rows: Vec<R>, next: Option<String>) -> Json<Self> {
         Json(Many { items: rows.into_iter().map(Into::into).collect(), next })
-    }
-
-    /// A page of rows in the order of a name.
-    pub(crate) fn sorted<R: Into<T>>(rows: Vec<R>, page: &Sorted, key: impl Fn(&R) -> (&str, i64)) -> Json<Self> {
-        let full = rows.len() >= usize::try_from(page.limit).unwrap_or(usize::MAX);
-        let next = rows.last().filter(|_| full).map(|row| {
-            let (name, id) = key(row);
-            format!("{id}.{}", URL_SAFE_NO_PAD.encode(name))
-        });
-        Self::of(rows, next)
     }
 
     /// Where the page after these rows begins, if there may be one.
@@ -118,83 +106,6 @@ pub(crate) fn limit(wanted: Option<u32>) -> Result<u32, Problem> {
     match wanted.unwrap_or(100) {
         n @ 1..=Page::LIMIT_MAX => Ok(n),
         _ => Err(Problem::field("limit", format!("expected 1 to {}", Page::LIMIT_MAX))),
-    }
-}
-
-/// Which page of a list, in which order.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Ordered {
-    /// A column to order by, from the last to the first with a `-` before it; else by `id`.
-    order: Option<String>,
-    /// `next` of the page before.
-    after: Option<String>,
-    /// At most so many, 1 to 1000; else 100.
-    limit: Option<u32>,
-}
-
-/// In which order a page comes.
-pub(crate) enum InOrder {
-    /// Of their ids.
-    Ids(Page),
-    /// Of the column.
-    Names(Sorted),
-}
-
-impl Ordered {
-    /// The page of a list that may be in the order of this column too.
-    pub(crate) fn by(&self, column: &str) -> Result<InOrder, Problem> {
-        in_order((self.order.as_deref(), self.after.as_deref(), self.limit), column)
-    }
-}
-
-/// The page that `order`, `after` and `limit` name, of a list that may be in the order of this column too.
-pub(crate) fn in_order(
-    (order, after, wanted): (Option<&str>, Option<&str>, Option<u32>),
-    column: &str,
-) -> Result<InOrder, Problem> {
-    let (limit, wrong) = (limit(wanted)?, || Problem::field("after", "expected `next` of the page before"));
-    let order = order.unwrap_or("id");
-    let (down, name) = order.strip_prefix('-').map_or((false, order), |name| (true, name));
-    if name == "id" && !down {
-        let after = after.map_or(Ok(0), str::parse).map_err(|_| wrong())?;
-        return Ok(InOrder::Ids(Page { after, limit }));
-    }
-    if name != column {
-        return Err(Problem::field("order", format!("expected id, {column} or -{column}")));
-    }
-    let read = |text: &str| {
-        let (id, name) = text.split_once('.')?;
-        Some((String::from_utf8(URL_SAFE_NO_PAD.decode(name).ok()?).ok()?, id.parse().ok()?))
-    };
-    let after = after.map(|text| read(text).ok_or_else(wrong)).transpose()?;
-    Ok(InOrder::Names(Sorted { down, after, limit }))
-}
-
-/// Which page of a list, of which company, in which order.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct InCompany {
-    /// Of this company.
-    company: Option<i64>,
-    /// A column to order by, from the last to the first with a `-` before it; else by `id`.
-    order: Option<String>,
-    /// `next` of the page before.
-    after: Option<String>,
-    /// At most so many, 1 to 1000; else 100.
-    limit: Option<u32>,
-}
-
-impl InCompany {
-    /// The page of a list that may be in the order of this column too.
-    pub(crate) fn by(&self, column: &str) -> Result<InOrder, Problem> {
-        in_order((self.order.as_deref(), self.after.as_deref(), self.limit), column)
-    }
-
-    pub(crate) fn company(&self) -> Option<CompanyId> {
-        self.company.map(CompanyId)
     }
 }
 

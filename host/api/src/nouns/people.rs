@@ -1,9 +1,10 @@
 //! People: administrators of the platform, a brand or a company, and users, who see their own account.
 
-use super::{Listed, Many, Paging};
+use super::{Listed, Many};
 use crate::auth::{Caller, access_of};
 use crate::doors::IMPERSONATION_LIFE;
-use crate::extract::{Body, Id, Params};
+use crate::extract::{Body, Id};
+use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, stamp::rfc3339};
 use axum::Json;
@@ -158,12 +159,17 @@ fn lasting(caller: &Caller) -> Result<(), Problem> {
     Err(Problem::forbidden("Your token ends, and a person does not: log in, or take a token without an end."))
 }
 
+impl Noun for Person {
+    fn listing() -> &'static store::Listing {
+        store::lists::PEOPLE
+    }
+}
+
 /// Lists people.
-#[utoipa::path(get, path = "/people", tag = "people", params(Paging),
+#[utoipa::path(get, path = "/people", tag = "people", params(Asked<Person>),
     responses((status = 200, body = Many<Person>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(paging): Params<Paging>) -> Listed<Person> {
-    let page = paging.page()?;
-    Ok(Many::page(api.db.people().list(&caller.ctx, page).await?, page, |p| p.id.0))
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Person>) -> Listed<Person> {
+    Ok(Many::found(api.db.people().found(&caller.ctx, &asked.0).await?))
 }
 
 /// Shows a person.

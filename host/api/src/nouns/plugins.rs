@@ -1,7 +1,8 @@
 //! Plugins: installed component versions. Installing checks and compiles; binding is another step.
 
-use super::{Listed, Many, Paging};
+use super::{Listed, Many};
 use crate::extract::{Body, Id, Params, Raw};
+use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller, extract, stamp::rfc3339};
 use axum::Json;
@@ -91,12 +92,17 @@ fn check_word(field: &str, text: &str) -> Result<(), Problem> {
     if fits { Ok(()) } else { Err(Problem::field(field, "expected 1 to 64 letters, digits, `-`, `_`, `.` or `+`")) }
 }
 
+impl Noun for Plugin {
+    fn listing() -> &'static store::Listing {
+        store::lists::PLUGINS
+    }
+}
+
 /// Lists the plugins that may be bound.
-#[utoipa::path(get, path = "/plugins", tag = "plugins", params(Paging),
+#[utoipa::path(get, path = "/plugins", tag = "plugins", params(Asked<Plugin>),
     responses((status = 200, body = Many<Plugin>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(paging): Params<Paging>) -> Listed<Plugin> {
-    let page = paging.page()?;
-    Ok(Many::page(api.db.plugins().list(&caller.ctx, page).await?, page, |p| p.id.0))
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Plugin>) -> Listed<Plugin> {
+    Ok(Many::found(api.db.plugins().found(&caller.ctx, &asked.0).await?))
 }
 
 /// Shows a plugin and the points it serves.

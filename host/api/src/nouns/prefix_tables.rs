@@ -1,7 +1,8 @@
 //! Prefix tables: a brand's prices, carriers and the like by number, for its plugins to look up.
 
-use super::{Listed, Many, Paging};
+use super::{Listed, Many};
 use crate::extract::{Id, Params, Raw};
+use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller, extract, stamp::rfc3339};
 use axum::Json;
@@ -51,12 +52,17 @@ pub(crate) struct Load {
     brand: Option<i64>,
 }
 
+impl Noun for Table {
+    fn listing() -> &'static store::Listing {
+        store::lists::PREFIX_TABLES
+    }
+}
+
 /// Lists prefix tables.
-#[utoipa::path(get, path = "/prefix-tables", tag = "plugins", params(Paging),
+#[utoipa::path(get, path = "/prefix-tables", tag = "plugins", params(Asked<Table>),
     responses((status = 200, body = Many<Table>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(paging): Params<Paging>) -> Listed<Table> {
-    let page = paging.page()?;
-    Ok(Many::page(api.db.prefix_tables().list(&caller.ctx, page).await?, page, |t| t.id))
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Table>) -> Listed<Table> {
+    Ok(Many::found(api.db.prefix_tables().found(&caller.ctx, &asked.0).await?))
 }
 
 /// Loads a prefix table, in place of the one of that name. The body is comma-separated text whose first line names the

@@ -1,7 +1,8 @@
 //! Recordings: what there is, its sound, and what is to happen with those of a call that is up.
 
 use super::{Listed, Many};
-use crate::extract::{Body, Id, Params};
+use crate::extract::{Body, Id};
+use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller, stamp::rfc3339};
 use axum::Json;
@@ -10,11 +11,10 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::try_unfold;
-use model::{CallId, CompanyId, TapeAct, TapeRefusal};
+use model::{CallId, TapeAct, TapeRefusal};
 use serde::{Deserialize, Serialize};
-use store::Page;
 use tokio::io::AsyncReadExt;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Bytes of a file that are sent at once.
@@ -60,30 +60,17 @@ impl From<store::Recording> for Recording {
     }
 }
 
-/// Which recordings.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Which {
-    /// Of this company.
-    company: Option<i64>,
-    /// Of this call.
-    call: Option<String>,
-    /// `next` of the page before.
-    after: Option<i64>,
-    /// At most so many, 1 to 1000; else 100.
-    limit: Option<u32>,
+impl Noun for Recording {
+    fn listing() -> &'static store::Listing {
+        store::lists::RECORDINGS
+    }
 }
 
 /// Lists recordings.
-#[utoipa::path(get, path = "/recordings", tag = "recordings", params(Which),
+#[utoipa::path(get, path = "/recordings", tag = "recordings", params(Asked<Recording>),
     responses((status = 200, body = Many<Recording>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(which): Params<Which>) -> Listed<Recording> {
-    let page = Page { after: which.after.unwrap_or(0), limit: super::limit(which.limit)? };
-    let call = which.call.map(|call| call.parse::<CallId>()).transpose();
-    let call = call.map_err(|_| Problem::field("call", "expected the id of a call, hex digits"))?;
-    let of = (which.company.map(CompanyId), call);
-    Ok(Many::page(api.db.recordings().list(&caller.ctx, of, page).await?, page, |r| r.id))
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Recording>) -> Listed<Recording> {
+    Ok(Many::found(api.db.recordings().found(&caller.ctx, &asked.0).await?))
 }
 
 /// Shows a recording.

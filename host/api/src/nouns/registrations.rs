@@ -1,6 +1,7 @@
 //! Registrations: which phones are there now.
 
 use super::{Listed, Many};
+use crate::listing::OfTenants;
 use crate::problem::Refusals;
 use crate::{Api, auth::Caller, stamp::rfc3339, switch};
 use axum::extract::State;
@@ -40,14 +41,18 @@ impl From<switch::Registration> for Registration {
     }
 }
 
-/// Lists the contacts registered now. A snapshot: it is not paged.
-#[utoipa::path(get, path = "/registrations", tag = "registrations",
+/// What orders registrations: the company, the user name, the contact.
+pub(crate) fn key(r: &switch::Registration) -> String {
+    format!("{:020} {} {}", r.company.0, r.username, r.contact)
+}
+
+/// Lists the contacts registered now, by company, user name and contact.
+#[utoipa::path(get, path = "/registrations", tag = "registrations", params(OfTenants),
     responses((status = 200, body = Many<Registration>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller) -> Listed<Registration> {
+async fn list(State(api): State<Api>, caller: Caller, asked: OfTenants) -> Listed<Registration> {
     let mut all = api.switch.registrations().await?;
-    all.retain(|r| caller.sees(r.brand, r.company));
-    all.sort_by(|a, b| (a.company, &a.username, &a.contact).cmp(&(b.company, &b.username, &b.contact)));
-    Ok(Many::all(all))
+    all.retain(|r| caller.sees(r.brand, r.company) && asked.wants(r.company.0, Some(r.account.0)));
+    Ok(asked.page(all, key))
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {

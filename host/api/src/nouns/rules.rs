@@ -1,17 +1,18 @@
 //! Rules: the named nouns of a company that say what becomes of its calls.
 
-use super::{Listed, Many, limit};
-use crate::extract::{Body, Id, Params};
+use super::{Listed, Many};
+use crate::extract::{Body, Id};
+use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use model::{CompanyId, RuleBody, RuleId};
+use model::{RuleBody, RuleId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{NewRule, Page};
-use utoipa::{IntoParams, ToSchema};
+use store::NewRule;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// What sort of rule it is, and so what its body holds.
@@ -114,33 +115,21 @@ pub(crate) struct PatchRule {
     body: Option<Value>,
 }
 
-/// Which rules.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Filter {
-    /// Of this company.
-    company: Option<i64>,
-    /// Of this kind.
-    #[param(inline)]
-    kind: Option<RuleKind>,
-    /// `next` of the page before.
-    after: Option<i64>,
-    /// At most so many, 1 to 1000; else 100.
-    limit: Option<u32>,
-}
-
 fn read(kind: model::RuleKind, body: Value) -> Result<RuleBody, Problem> {
     RuleBody::read(kind, body).map_err(|error| Problem::field("body", error.to_string()))
 }
 
+impl Noun for Rule {
+    fn listing() -> &'static store::Listing {
+        store::lists::RULES
+    }
+}
+
 /// Lists rules.
-#[utoipa::path(get, path = "/rules", tag = "rules", params(Filter),
+#[utoipa::path(get, path = "/rules", tag = "rules", params(Asked<Rule>),
     responses((status = 200, body = Many<Rule>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(filter): Params<Filter>) -> Listed<Rule> {
-    let page = Page { after: filter.after.unwrap_or(0), limit: limit(filter.limit)? };
-    let which = (filter.company.map(CompanyId), filter.kind.map(Into::into));
-    Ok(Many::page(api.db.rules().list(&caller.ctx, which, page).await?, page, |r| r.id.0))
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Rule>) -> Listed<Rule> {
+    Ok(Many::found(api.db.rules().found(&caller.ctx, &asked.0).await?))
 }
 
 /// Shows a rule.

@@ -1,10 +1,11 @@
 //! Timetables: jobs that come again and again, when they come next, and what came of the last.
 
-use super::{Listed, Many, Paging};
-use crate::extract::{Body, Id, Params};
+use super::{Listed, Many};
+use crate::extract::{Body, Id};
 use crate::jobs::export::{self, Plan};
 use crate::jobs::import::plan::Of;
 use crate::jobs::timetable;
+use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller, stamp::rfc3339};
 use axum::Json;
@@ -241,12 +242,17 @@ fn timing(caller: &Caller, name: String, plan: &Plan, cadence: Cadence) -> Resul
     })
 }
 
+impl Noun for Timetable {
+    fn listing() -> &'static store::Listing {
+        store::lists::TIMETABLES
+    }
+}
+
 /// Lists timetables.
-#[utoipa::path(get, path = "/timetables", tag = "jobs", params(Paging),
+#[utoipa::path(get, path = "/timetables", tag = "jobs", params(Asked<Timetable>),
     responses((status = 200, body = Many<Timetable>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(paging): Params<Paging>) -> Listed<Timetable> {
-    let page = paging.page()?;
-    Ok(Many::page(api.db.timetables().list(&caller.ctx, page).await?, page, |t| t.id))
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Timetable>) -> Listed<Timetable> {
+    Ok(Many::found(api.db.timetables().found(&caller.ctx, &asked.0).await?))
 }
 
 /// Shows a timetable.

@@ -1,10 +1,10 @@
 //! API tokens: a scope and a role behind a secret that is shown once.
 
-use super::cdrs::moment;
 use super::people::{Rights, rights, shown};
-use super::{Listed, Many, Paging};
+use super::{Listed, Many};
 use crate::auth::{Caller, access_of_role};
-use crate::extract::{Body, Id, Params};
+use crate::extract::{Body, Id};
+use crate::listing::{Asked, Noun, moment};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, stamp::rfc3339};
 use axum::Json;
@@ -93,12 +93,17 @@ pub(crate) struct AddToken {
     expires_at: Option<String>,
 }
 
+impl Noun for Token {
+    fn listing() -> &'static store::Listing {
+        store::lists::TOKENS
+    }
+}
+
 /// Lists the tokens in scope.
-#[utoipa::path(get, path = "/tokens", tag = "tokens", params(Paging),
+#[utoipa::path(get, path = "/tokens", tag = "tokens", params(Asked<Token>),
     responses((status = 200, body = Many<Token>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(paging): Params<Paging>) -> Listed<Token> {
-    let page = paging.page()?;
-    Ok(Many::page(api.db.tokens().list(&caller.ctx, page).await?, page, |t| t.id.0))
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Token>) -> Listed<Token> {
+    Ok(Many::found(api.db.tokens().found(&caller.ctx, &asked.0).await?))
 }
 
 /// Adds a token, which may do no more and no longer than its maker, and shows its secret this once.
@@ -116,7 +121,7 @@ async fn add(
     };
     let rights = rights(&api, body.rights)?;
     caller.covers(access_of_role(role), rights.as_ref())?;
-    let expires_at = moment("expires_at", body.expires_at.as_deref())?.or(caller.ends);
+    let expires_at = body.expires_at.as_deref().map(|at| moment("expires_at", at)).transpose()?.or(caller.ends);
     if expires_at > caller.ends && caller.ends.is_some() {
         return Err(Problem::field("expires_at", "your own token is not good for so long"));
     }

@@ -1,7 +1,8 @@
 //! Translation sets: how a brand's carriers write numbers.
 
-use super::{Listed, Many, Paging};
-use crate::extract::{Body, Id, Params};
+use super::{Listed, Many};
+use crate::extract::{Body, Id};
+use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller};
 use axum::Json;
@@ -149,12 +150,17 @@ pub(crate) struct PatchTranslationSet {
     callee_out: Option<Vec<Rule>>,
 }
 
+impl Noun for TranslationSet {
+    fn listing() -> &'static store::Listing {
+        store::lists::TRANSLATION_SETS
+    }
+}
+
 /// Lists translation sets.
-#[utoipa::path(get, path = "/translation-sets", tag = "trunks", params(Paging),
+#[utoipa::path(get, path = "/translation-sets", tag = "trunks", params(Asked<TranslationSet>),
     responses((status = 200, body = Many<TranslationSet>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(paging): Params<Paging>) -> Listed<TranslationSet> {
-    let page = paging.page()?;
-    Ok(Many::page(api.db.translation_sets().list(&caller.ctx, page).await?, page, |s| s.id.0))
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<TranslationSet>) -> Listed<TranslationSet> {
+    Ok(Many::found(api.db.translation_sets().found(&caller.ctx, &asked.0).await?))
 }
 
 /// Shows a translation set.

@@ -4,6 +4,7 @@
 use super::cdrs::Charge;
 use super::{Listed, Many, Paging};
 use crate::extract::{Body, Id, Params};
+use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, Priced, auth::Caller, stamp};
 use axum::Json;
@@ -229,11 +230,16 @@ fn amount_or_none(field: &str, text: Option<&str>) -> Result<Option<i64>, Proble
     text.map(|text| amount(field, text)).transpose()
 }
 
+impl Noun for Wallet {
+    fn listing() -> &'static store::Listing {
+        store::lists::WALLETS
+    }
+}
+
 /// Lists wallets.
-#[utoipa::path(get, path = "/wallets", tag = "money", params(Paging), responses((status = 200, body = Many<Wallet>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(paging): Params<Paging>) -> Listed<Wallet> {
-    let page = paging.page()?;
-    Ok(Many::page(api.db.wallets().list(&caller.ctx, page).await?, page, |w| w.company_id))
+#[utoipa::path(get, path = "/wallets", tag = "money", params(Asked<Wallet>), responses((status = 200, body = Many<Wallet>), Refusals))]
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Wallet>) -> Listed<Wallet> {
+    Ok(Many::found(api.db.wallets().found(&caller.ctx, &asked.0).await?))
 }
 
 /// A company's wallet.

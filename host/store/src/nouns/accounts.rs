@@ -3,8 +3,9 @@
 use super::rules;
 use super::trunks::keep_apart;
 use crate::known::cut;
-use crate::sql::{args, in_scope, statements, stored, translated};
-use crate::{Db, OpContext, Page, Sorted, StoreError, check};
+use crate::listing::{Column, Filter, Found, Listing, Owner, Test, Wanted};
+use crate::sql::{args, in_scope, statements, stored};
+use crate::{Db, OpContext, Page, StoreError, check};
 use core::net::SocketAddr;
 use ipnet::IpNet;
 use model::{Account, AccountId, AccountRules, CompanyId, Forward, Ha1, MediaSecurity};
@@ -21,12 +22,6 @@ statements! { "account";
         WHERE id = $3 AND ", in_scope!("brand_id", "id"), " RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM accounts WHERE id = $3 AND ", in_scope!());
     FIND = concat!("SELECT ", columns!(), " FROM accounts WHERE company_id = $3 AND username = $4 AND ", in_scope!());
-    SORTED = concat!("SELECT ", columns!(), " FROM accounts WHERE ", in_scope!(), " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5)
-        AND (CAST($6 AS TEXT) IS NULL OR (username, id) > ($6, CAST($3 AS BIGINT))) ORDER BY username, id LIMIT $4");
-    SORTED_DOWN = concat!("SELECT ", columns!(), " FROM accounts WHERE ", in_scope!(), " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5)
-        AND (CAST($6 AS TEXT) IS NULL OR (username, id) < ($6, CAST($3 AS BIGINT))) ORDER BY username DESC, id DESC LIMIT $4");
-    LIST = concat!("SELECT ", columns!(), " FROM accounts WHERE id > $3 AND ", in_scope!(),
-        " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) ORDER BY id LIMIT $4");
     UPDATE = concat!("UPDATE accounts SET display_name = $4, ha1_md5 = $5, ha1_sha256 = $6, direct = $7,
         enabled = $8, media_security = $9, rules = $10
         WHERE id = $3 AND ", in_scope!(), " RETURNING ", columns!());
@@ -45,6 +40,27 @@ pub struct OwnChange<'a> {
     /// Whether it is busy to whoever calls it.
     pub do_not_disturb: Option<bool>,
 }
+pub(crate) static LISTING: Listing = Listing {
+    what: "account",
+    columns: columns!(),
+    from: "accounts",
+    owner: Owner::Tenant("brand_id", "company_id"),
+    key: &[Column::number("id", "id")],
+    usual: "id",
+    by: &[
+        Column::number("id", "id"),
+        Column::text("username", "username"),
+        Column::text("display_name", "display_name"),
+        Column::number("company", "company_id"),
+        Column::truth("enabled", "enabled"),
+    ],
+    filters: &[
+        Filter::company("company_id"),
+        Filter::brand("brand_id"),
+        Filter::new("username", "username", Test::Begins, "Whose user name begins with this, in the same case."),
+        Filter::enabled("enabled"),
+    ],
+};
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct AccountRow {
@@ -167,6 +183,14 @@ impl Accounts<'_> {
         row.ok_or(StoreError::NotFound { what: "account" })?.try_into()
     }
 
+    /// A page of the accounts in scope, as it is wanted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<Account>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: AccountRow| row.try_into()).await
+    }
+
     /// The accounts in scope, of one company if named.
     ///
     /// # Errors
@@ -177,22 +201,8 @@ impl Accounts<'_> {
         company: Option<CompanyId>,
         page: Page,
     ) -> Result<Vec<Account>, StoreError> {
-        let args = args![ctx, page.after, page.limit(), company.map(|c| c.0)];
-        translated(self.0.all::<AccountRow>(LIST, args).await?)
-    }
-
-    /// As [`Accounts::list`], in the order of their names.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn sorted(
-        &self,
-        ctx: &OpContext,
-        company: Option<CompanyId>,
-        page: &Sorted,
-    ) -> Result<Vec<Account>, StoreError> {
-        let args = args![ctx, page.id(), page.limit(), company.map(|c| c.0), page.name()];
-        translated(self.0.all::<AccountRow>(page.of(SORTED, SORTED_DOWN), args).await?)
+        let wanted = Wanted::page(&LISTING, page).only_some("company", company.map(|c| c.0));
+        Ok(self.found(ctx, &wanted).await?.rows)
     }
 
     /// Changes everything but the company and the user name, to which the digest secrets are bound.

@@ -2,9 +2,10 @@
 //! answer, which comes after the change.
 
 use crate::acting::{Act, Deed, Tenant};
-use crate::sql::{Tx, args, in_scope, instant, micros, statements};
-use crate::{Db, OpContext, Page, StoreError};
-use model::{BrandId, CompanyId, Instant};
+use crate::listing::{Column, Filter, Found, Listing, Owner, Test, Wanted};
+use crate::sql::{Tx, instant, micros, statements};
+use crate::{Db, OpContext, StoreError};
+use model::{BrandId, CompanyId};
 
 macro_rules! columns {
     () => {
@@ -16,10 +17,30 @@ statements! { "audit line";
     INSERT = "INSERT INTO audit (at, brand_id, company_id, actor, impersonator, source, method, path, body_before, body_asked)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id";
     FINISH = "UPDATE audit SET brand_id = $2, company_id = $3, body_after = $4, status = $5 WHERE id = $1";
-    LIST = concat!("SELECT ", columns!(), " FROM audit WHERE id < $3 AND ", in_scope!(),
-        " AND (CAST($5 AS TEXT) IS NULL OR path LIKE $5) AND (CAST($6 AS TEXT) IS NULL OR actor LIKE $6)
-        AND at >= $7 AND at < $8 ORDER BY id DESC LIMIT $4");
 }
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "audit line",
+    columns: columns!(),
+    from: "audit",
+    owner: Owner::Tenant("brand_id", "company_id"),
+    key: &[Column::number("id", "id")],
+    usual: "-id",
+    by: &[
+        Column::number("id", "id"),
+        Column::number("at", "at"),
+        Column::text("actor", "actor"),
+        Column::text("path", "path"),
+    ],
+    filters: &[
+        Filter::company("company_id"),
+        Filter::brand("brand_id"),
+        Filter::new("path", "path", Test::Begins, "Of paths that begin with this, as `/api/v1/accounts/5`."),
+        Filter::new("actor", "actor", Test::Begins, "Of actors that begin with this, as `person 7 `."),
+        Filter::new("from", "at", Test::From, "At or after, RFC 3339 or a date."),
+        Filter::new("until", "at", Test::Until, "Before, RFC 3339 or a date."),
+    ],
+};
 
 #[derive(sqlx::FromRow)]
 struct AuditRow {
@@ -73,19 +94,6 @@ impl From<AuditRow> for AuditLine {
     }
 }
 
-/// Which lines.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct AuditFilter {
-    /// Of paths that begin with this.
-    pub path: Option<String>,
-    /// Of actors whose name begins with this.
-    pub actor: Option<String>,
-    /// At or after.
-    pub from: Option<Instant>,
-    /// Before.
-    pub until: Option<Instant>,
-}
-
 /// What became of a deed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outcome {
@@ -120,21 +128,12 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// The lines in scope, newest first; `page.after` is the last one of the page before, 0 for the first page.
+    /// A page of the lines in scope, newest first if no order is asked for, as it is wanted.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn list(&self, ctx: &OpContext, which: &AuditFilter, page: Page) -> Result<Vec<AuditLine>, StoreError> {
-        let before = if page.after == 0 { i64::MAX } else { page.after };
-        let begins = |text: &Option<String>| {
-            // `%` and `_` of a question are wild: they widen the answer, never beyond the scope.
-            text.as_ref().map(|text| format!("{text}%"))
-        };
-        let (path, actor) = (begins(&which.path), begins(&which.actor));
-        let from = which.from.map_or(i64::MIN, micros);
-        let until = which.until.map_or(i64::MAX, micros);
-        let args = args![ctx, before, page.limit(), path.as_deref(), actor.as_deref(), from, until];
-        Ok(self.0.all::<AuditRow>(LIST, args).await?.into_iter().map(Into::into).collect())
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<AuditLine>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: AuditRow| Ok(row.into())).await
     }
 }
 

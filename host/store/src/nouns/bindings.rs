@@ -1,6 +1,7 @@
 //! Bindings: scope x plugin x point. Binding another version keeps the one before, to roll back to.
 
-use crate::sql::{Arg, args, in_scope, statements, translated};
+use crate::listing::{Column, Filter, Found, Listing, Owner, Test, Wanted};
+use crate::sql::{Arg, args, in_scope, statements};
 use crate::{Db, OpContext, Page, StoreError, check};
 use model::{AccountId, BindingId, BrandId, CompanyId, PluginId};
 
@@ -47,7 +48,6 @@ statements! { "binding";
     FIND = concat!("SELECT ", columns!(), " FROM bindings WHERE brand_id = $3 AND
         COALESCE(company_id, 0) = COALESCE(CAST($4 AS BIGINT), 0) AND
         COALESCE(account_id, 0) = COALESCE(CAST($5 AS BIGINT), 0) AND name = $6 AND ", in_scope!());
-    LIST = concat!("SELECT ", columns!(), " FROM bindings WHERE id > $3 AND ", in_scope!(), " ORDER BY id LIMIT $4");
     ROLLBACK = concat!("UPDATE bindings SET plugin_id = previous_plugin_id, config = previous_config,
         previous_plugin_id = plugin_id, previous_config = config
         WHERE id = $3 AND previous_plugin_id IS NOT NULL AND ", in_scope!(), " RETURNING ", columns!());
@@ -58,6 +58,29 @@ statements! { "binding";
         columns!());
     DELETE = concat!("DELETE FROM bindings WHERE id = $3 AND ", in_scope!());
 }
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "binding",
+    columns: columns!(),
+    from: "bindings",
+    owner: Owner::Tenant("brand_id", "company_id"),
+    key: &[Column::number("id", "id")],
+    usual: "id",
+    by: &[
+        Column::number("id", "id"),
+        Column::text("name", "name"),
+        Column::text("point", "point"),
+        Column::number("priority", "priority"),
+    ],
+    filters: &[
+        Filter::company("company_id"),
+        Filter::brand("brand_id"),
+        Filter::name_begins("name"),
+        Filter::new("point", "point", Test::Text, "Of this point, as `routing/router`."),
+        Filter::new("plugin", "plugin_id", Test::Number, "That run this plugin."),
+        Filter::new("account", "account_id", Test::Number, "Of this account."),
+    ],
+};
 
 #[derive(sqlx::FromRow)]
 struct BindingRow {
@@ -307,12 +330,21 @@ impl Bindings<'_> {
         row.ok_or(StoreError::NotFound { what: "binding" })?.try_into()
     }
 
+    /// A page of the bindings in scope; a company's operator sees its company's own only, as it is wanted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<Binding>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: BindingRow| row.try_into()).await
+    }
+
     /// The bindings in scope; a company's operator sees its company's own only.
     ///
     /// # Errors
     /// The database failed.
     pub async fn list(&self, ctx: &OpContext, page: Page) -> Result<Vec<Binding>, StoreError> {
-        translated(self.0.all::<BindingRow>(LIST, args![ctx, page.after, page.limit()]).await?)
+        let wanted = Wanted::page(&LISTING, page);
+        Ok(self.found(ctx, &wanted).await?.rows)
     }
 
     /// Goes back to the version and configuration bound before; a second time goes forward again.

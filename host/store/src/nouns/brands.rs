@@ -1,8 +1,9 @@
 //! Brands: resellers, the unit of isolation. Only the platform's operator makes or removes one.
 
 use crate::known::cut;
-use crate::sql::{statements, stored, translated};
-use crate::{Db, OpContext, Page, Sorted, StoreError, check};
+use crate::listing::{Column, Filter, Found, Listing, Owner, Wanted};
+use crate::sql::{statements, stored};
+use crate::{Db, OpContext, Page, StoreError, check};
 use model::{Brand, BrandId, BrandRules, CompanyKind, DefaultVerdict};
 
 macro_rules! columns {
@@ -14,12 +15,6 @@ macro_rules! columns {
 statements! { "brand";
     CREATE = concat!("INSERT INTO brands (name, default_verdict) VALUES ($1, $2) RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM brands WHERE (CAST($1 AS BIGINT) IS NULL OR id = $1) AND id = $2");
-    SORTED = concat!("SELECT ", columns!(), " FROM brands WHERE (CAST($1 AS BIGINT) IS NULL OR id = $1)
-        AND (CAST($4 AS TEXT) IS NULL OR (name, id) > ($4, CAST($2 AS BIGINT))) ORDER BY name, id LIMIT $3");
-    SORTED_DOWN = concat!("SELECT ", columns!(), " FROM brands WHERE (CAST($1 AS BIGINT) IS NULL OR id = $1)
-        AND (CAST($4 AS TEXT) IS NULL OR (name, id) < ($4, CAST($2 AS BIGINT))) ORDER BY name DESC, id DESC LIMIT $3");
-    LIST = concat!("SELECT ", columns!(), " FROM brands WHERE (CAST($1 AS BIGINT) IS NULL OR id = $1)
-        AND id > $2 ORDER BY id LIMIT $3");
     UPDATE = concat!("UPDATE brands SET name = $2, default_verdict = $3 WHERE id = $4
         AND (CAST($1 AS BIGINT) IS NULL OR id = $1) RETURNING ", columns!());
     DELETE = "DELETE FROM brands WHERE id = $1";
@@ -27,6 +22,17 @@ statements! { "brand";
     SET_RULES = "UPDATE brands SET rules = $3 WHERE (CAST($1 AS BIGINT) IS NULL OR id = $1) AND id = $2
         RETURNING id, rules";
 }
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "brand",
+    columns: columns!(),
+    from: "brands",
+    owner: Owner::Itself("id"),
+    key: &[Column::number("id", "id")],
+    usual: "id",
+    by: &[Column::number("id", "id"), Column::text("name", "name")],
+    filters: &[Filter::name_begins("name")],
+};
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct BrandRow {
@@ -114,22 +120,21 @@ impl Brands<'_> {
         row.ok_or(StoreError::NotFound { what: "brand" })?.try_into()
     }
 
+    /// A page of the brands in scope, as it is wanted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<Brand>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: BrandRow| row.try_into()).await
+    }
+
     /// The brands in scope.
     ///
     /// # Errors
     /// The database failed.
     pub async fn list(&self, ctx: &OpContext, page: Page) -> Result<Vec<Brand>, StoreError> {
-        let args = [ctx.brand_id().into(), page.after.into(), page.limit().into()];
-        translated(self.0.all::<BrandRow>(LIST, &args).await?)
-    }
-
-    /// As [`Brands::list`], in the order of their names.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn sorted(&self, ctx: &OpContext, page: &Sorted) -> Result<Vec<Brand>, StoreError> {
-        let args = [ctx.brand_id().into(), page.id().into(), page.limit().into(), page.name().into()];
-        translated(self.0.all::<BrandRow>(page.of(SORTED, SORTED_DOWN), &args).await?)
+        let wanted = Wanted::page(&LISTING, page);
+        Ok(self.found(ctx, &wanted).await?.rows)
     }
 
     /// Changes the name and the default verdict.

@@ -1,7 +1,8 @@
 //! CDRs: one row per leg, `(call, leg)` unique for ever. Written by the outbox only; listed newest first.
 
 use super::settlements;
-use crate::sql::{Arg, Statement, args, in_scope, instant, micros, statements, stored, translated};
+use crate::listing::{Column, Filter, Found, Listing, Mark, Owner, Test, Wanted};
+use crate::sql::{Arg, args, in_scope, instant, micros, statements, stored, translated};
 use crate::{Db, OpContext, StoreError};
 use model::{AccountId, BrandId, CallId, Cause, Cdr, Charge, CompanyId, EndedBy, Instant, LegRole, Vouched};
 
@@ -17,21 +18,6 @@ macro_rules! charged {
         concat!(columns!(), ", cost, carrier_cost, currency, charge_lines")
     };
 }
-// One text per width of the question, so that each walks its own index and stops after a page.
-macro_rules! page {
-    ($scope:literal) => {
-        concat!(
-            "SELECT ",
-            charged!(),
-            " FROM cdrs WHERE ",
-            $scope,
-            " AND (started_at, call_id, leg) < ($3, $4, $5) AND started_at >= $6
-            AND (CAST($7 AS BIGINT) IS NULL OR account_id = $7) AND (CAST($8 AS TEXT) IS NULL OR cause = $8)
-            ORDER BY started_at DESC, call_id DESC, leg DESC LIMIT $9"
-        )
-    };
-}
-
 /// Rows of one statement: a statement's way to the database and back costs more than its rows. No more than this, since
 /// SQLite looks up each `$n` among all before it.
 const MANY: usize = 8;
@@ -92,10 +78,40 @@ statements! { "CDR";
     INSERT = text_in(&ONE_TEXT);
     INSERT_MANY = text_in(&MANY_TEXT);
     OF_CALL = concat!("SELECT ", charged!(), " FROM cdrs WHERE call_id = $3 AND ", in_scope!(), " ORDER BY leg");
-    PAGE_PLATFORM = page!("(CAST($1 AS BIGINT) IS NULL AND CAST($2 AS BIGINT) IS NULL)");
-    PAGE_BRAND = page!("(brand_id = $1 AND CAST($2 AS BIGINT) IS NULL)");
-    PAGE_COMPANY = page!("((CAST($1 AS BIGINT) IS NULL OR brand_id = $1) AND company_id = $2)");
 }
+
+/// The codes of the causes.
+fn causes() -> Vec<&'static str> {
+    Cause::ALL.iter().map(|cause| cause.code()).collect()
+}
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "CDR",
+    columns: charged!(),
+    from: "cdrs",
+    owner: Owner::Tenant("brand_id", "company_id"),
+    key: &[Column::text("call", "call_id"), Column::number("leg", "leg")],
+    usual: "-started_at",
+    by: &[
+        Column::number("started_at", "started_at"),
+        Column::number("ended_at", "ended_at"),
+        Column::text("caller", "caller"),
+        Column::text("callee", "callee"),
+        Column::text("cause", "cause"),
+        Column::number("leg", "leg"),
+    ],
+    filters: &[
+        Filter::new("call", "call_id", Test::Call, "Of this call; in the order of its legs, if no other is asked for."),
+        Filter::company("company_id"),
+        Filter::brand("brand_id"),
+        Filter::new("account", "account_id", Test::Number, "Of this account."),
+        Filter::new("from", "started_at", Test::From, "Started at or after, RFC 3339 or a date."),
+        Filter::new("until", "started_at", Test::Until, "Started before, RFC 3339 or a date."),
+        Filter::new("cause", "cause", Test::Word(causes), "Ended for this cause."),
+        Filter::new("caller", "caller", Test::Begins, "Whose caller begins with this."),
+        Filter::new("callee", "callee", Test::Begins, "Whose callee begins with this."),
+    ],
+};
 
 #[derive(sqlx::FromRow)]
 struct CdrRow {
@@ -276,6 +292,14 @@ impl Cdrs<'_> {
     /// Most CDRs of one page.
     pub const LIMIT_MAX: u32 = 1_000;
 
+    /// A page of the CDRs in scope, as it is wanted; newest first if no order is asked for.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<Cdr>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: CdrRow| row.try_into()).await
+    }
+
     /// One page, newest first; the next page starts after the [`CdrCursor`] of the last row.
     ///
     /// # Errors
@@ -287,36 +311,18 @@ impl Cdrs<'_> {
         after: Option<CdrCursor>,
         limit: u32,
     ) -> Result<Vec<Cdr>, StoreError> {
-        if let (Some(asked), Some(own)) = (filter.company, ctx.company_id())
-            && asked.0 != own
-        {
-            return Ok(Vec::new());
+        let mut wanted = Wanted::of(&LISTING, limit)
+            .only_some("company", filter.company.map(|c| c.0))
+            .only_some("account", filter.account.map(|a| a.0))
+            .only_some("from", filter.from)
+            .only_some("until", filter.to)
+            .only_some("cause", filter.cause.map(Cause::code));
+        if let Some(CdrCursor { started_at, call, leg }) = after {
+            let values = vec![micros(started_at).to_string(), call.to_string(), leg.to_string()];
+            let mark = Mark { order: wanted.order_words(), values };
+            wanted = wanted.after(&mark).map_err(|why| StoreError::Invalid { what: "cursor", why })?;
         }
-        let company = filter.company.map(|c| c.0).or(ctx.company_id());
-        let statement: Statement = match (ctx.brand_id(), company) {
-            (None, None) => PAGE_PLATFORM,
-            (Some(_), None) => PAGE_BRAND,
-            (_, Some(_)) => PAGE_COMPANY,
-        };
-        // The first page ends before every CDR that can be: `to` itself is out, since no leg is below zero.
-        let to = filter.to.map_or(i64::MAX, micros);
-        let after = after.map(|c| (micros(c.started_at), c.call.to_string(), i64::from(c.leg)));
-        let (started_at, call, leg) = match after {
-            Some(cursor) if cursor.0 < to => cursor,
-            _ => (to, String::new(), -1),
-        };
-        let args: [Arg<'_>; 9] = [
-            ctx.brand_id().into(),
-            company.into(),
-            started_at.into(),
-            (&call).into(),
-            leg.into(),
-            filter.from.map_or(0, micros).into(),
-            filter.account.map(|a| a.0).into(),
-            filter.cause.map(Cause::code).into(),
-            i64::from(limit.clamp(1, Self::LIMIT_MAX)).into(),
-        ];
-        translated(self.0.all::<CdrRow>(statement, &args).await?)
+        Ok(self.found(ctx, &wanted).await?.rows)
     }
 
     /// The legs of one call, by number; empty if the call is not in scope.

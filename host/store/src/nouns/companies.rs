@@ -2,8 +2,9 @@
 
 use super::rules;
 use crate::known::{cut, keep_known};
-use crate::sql::{args, in_scope, statements, stored, translated};
-use crate::{Db, OpContext, Page, Sorted, StoreError, check};
+use crate::listing::{Column, Filter, Found, Listing, Owner, Test, Wanted};
+use crate::sql::{args, in_scope, statements, stored};
+use crate::{Db, OpContext, Page, StoreError, check};
 use model::{
     BrandId, Company, CompanyId, CompanyKind, CompanyRules, EmergencyNumber, Handling, MediaPath, MediaSecurity,
     RecordingRules,
@@ -22,12 +23,6 @@ statements! { "company";
         SELECT id, $4, $5, $6, CAST($7 AS BIGINT), $8, CAST($9 AS BOOLEAN), $10 FROM brands WHERE id = $3
         AND (CAST($1 AS BIGINT) IS NULL OR id = $1) AND CAST($2 AS BIGINT) IS NULL RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"));
-    SORTED = concat!("SELECT ", columns!(), " FROM companies WHERE ", in_scope!("brand_id", "id"), " AND (CAST($5 AS BIGINT) IS NULL OR brand_id = $5)
-        AND (CAST($6 AS TEXT) IS NULL OR (name, id) > ($6, CAST($3 AS BIGINT))) ORDER BY name, id LIMIT $4");
-    SORTED_DOWN = concat!("SELECT ", columns!(), " FROM companies WHERE ", in_scope!("brand_id", "id"), " AND (CAST($5 AS BIGINT) IS NULL OR brand_id = $5)
-        AND (CAST($6 AS TEXT) IS NULL OR (name, id) < ($6, CAST($3 AS BIGINT))) ORDER BY name DESC, id DESC LIMIT $4");
-    LIST = concat!("SELECT ", columns!(), " FROM companies WHERE id > $3 AND ", in_scope!("brand_id", "id"),
-        " AND (CAST($5 AS BIGINT) IS NULL OR brand_id = $5) ORDER BY id LIMIT $4");
     // The digest secrets of its accounts are bound to the realm: with accounts, the domain stays.
     UPDATE = concat!("UPDATE companies SET name = $4, domain = $5, media = $6, calls_max = $7,
         media_security = $8, codecs = $9, handling = $10, decline_ends_all = $11,
@@ -39,6 +34,32 @@ statements! { "company";
     KIND = concat!("SELECT kind FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"));
     DELETE = concat!("DELETE FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"));
 }
+
+/// The words of the kinds.
+fn kinds() -> Vec<&'static str> {
+    CompanyKind::ALL.into_iter().map(CompanyKind::word).collect()
+}
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "company",
+    columns: columns!(),
+    from: "companies",
+    owner: Owner::Tenant("brand_id", "id"),
+    key: &[Column::number("id", "id")],
+    usual: "id",
+    by: &[
+        Column::number("id", "id"),
+        Column::text("name", "name"),
+        Column::text("domain", "domain"),
+        Column::number("brand", "brand_id"),
+    ],
+    filters: &[
+        Filter::brand("brand_id"),
+        Filter::name_begins("name"),
+        Filter::new("domain", "domain", Test::Begins, "Whose domain begins with this."),
+        Filter::new("kind", "kind", Test::Word(kinds), "Of this kind."),
+    ],
+};
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct CompanyRow {
@@ -188,27 +209,21 @@ impl Companies<'_> {
         row.ok_or(StoreError::NotFound { what: "company" })?.try_into()
     }
 
+    /// A page of the companies in scope, as it is wanted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<Company>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: CompanyRow| row.try_into()).await
+    }
+
     /// The companies in scope, of one brand if named.
     ///
     /// # Errors
     /// The database failed.
     pub async fn list(&self, ctx: &OpContext, brand: Option<BrandId>, page: Page) -> Result<Vec<Company>, StoreError> {
-        let args = args![ctx, page.after, page.limit(), brand.map(|b| b.0)];
-        translated(self.0.all::<CompanyRow>(LIST, args).await?)
-    }
-
-    /// As [`Companies::list`], in the order of their names.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn sorted(
-        &self,
-        ctx: &OpContext,
-        brand: Option<BrandId>,
-        page: &Sorted,
-    ) -> Result<Vec<Company>, StoreError> {
-        let args = args![ctx, page.id(), page.limit(), brand.map(|b| b.0), page.name()];
-        translated(self.0.all::<CompanyRow>(page.of(SORTED, SORTED_DOWN), args).await?)
+        let wanted = Wanted::page(&LISTING, page).only_some("brand", brand.map(|b| b.0));
+        Ok(self.found(ctx, &wanted).await?.rows)
     }
 
     /// Changes everything but the brand and the kind.

@@ -2,8 +2,9 @@
 
 use super::rules::{self, User};
 use super::targets::{TargetColumns, TargetRow, target_columns};
-use crate::sql::{args, in_scope, statements, stored, translated};
-use crate::{Db, OpContext, Page, Sorted, StoreError, check};
+use crate::listing::{Column, Filter, Found, Listing, Owner, Test, Wanted};
+use crate::sql::{args, in_scope, statements, stored};
+use crate::{Db, OpContext, Page, StoreError, check};
 use model::{CompanyId, Ddi, DdiId, DdiRecording, RouteTarget, RuleKind, Used};
 
 macro_rules! columns {
@@ -20,17 +21,26 @@ statements! { "ddi";
         " RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM ddis WHERE id = $3 AND ", in_scope!());
     FIND = concat!("SELECT ", columns!(), " FROM ddis WHERE company_id = $3 AND e164 = $4 AND ", in_scope!());
-    SORTED = concat!("SELECT ", columns!(), " FROM ddis WHERE ", in_scope!(), " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5)
-        AND (CAST($6 AS TEXT) IS NULL OR (e164, id) > ($6, CAST($3 AS BIGINT))) ORDER BY e164, id LIMIT $4");
-    SORTED_DOWN = concat!("SELECT ", columns!(), " FROM ddis WHERE ", in_scope!(), " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5)
-        AND (CAST($6 AS TEXT) IS NULL OR (e164, id) < ($6, CAST($3 AS BIGINT))) ORDER BY e164 DESC, id DESC LIMIT $4");
-    LIST = concat!("SELECT ", columns!(), " FROM ddis WHERE id > $3 AND ", in_scope!(),
-        " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) ORDER BY id LIMIT $4");
     UPDATE = concat!("UPDATE ddis SET e164 = $4, extension = $5, account = $6, app = $7, voicemail = $8, rule_kind = $9,
         rule_name = $10, queue = $11, conference = $12, public_number = $13, call_filter = $14, record = $15 WHERE id = $3 AND ", in_scope!(),
         " RETURNING ", columns!());
     DELETE = concat!("DELETE FROM ddis WHERE id = $3 AND ", in_scope!());
 }
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "ddi",
+    columns: columns!(),
+    from: "ddis",
+    owner: Owner::Tenant("brand_id", "company_id"),
+    key: &[Column::number("id", "id")],
+    usual: "id",
+    by: &[Column::number("id", "id"), Column::text("e164", "e164"), Column::number("company", "company_id")],
+    filters: &[
+        Filter::company("company_id"),
+        Filter::brand("brand_id"),
+        Filter::new("e164", "e164", Test::BeginsNumber, "That begin with these digits, with the `+` or without."),
+    ],
+};
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct DdiRow {
@@ -111,20 +121,6 @@ impl Ddis<'_> {
         row.ok_or(StoreError::NotFound { what: "ddi" })?.try_into()
     }
 
-    /// As [`Ddis::list`], in the order of their names.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn sorted(
-        &self,
-        ctx: &OpContext,
-        company: Option<CompanyId>,
-        page: &Sorted,
-    ) -> Result<Vec<Ddi>, StoreError> {
-        let args = args![ctx, page.id(), page.limit(), company.map(|c| c.0), page.name()];
-        translated(self.0.all::<DdiRow>(page.of(SORTED, SORTED_DOWN), args).await?)
-    }
-
     /// One DDI of a company by number.
     ///
     /// # Errors
@@ -134,13 +130,21 @@ impl Ddis<'_> {
         row.ok_or(StoreError::NotFound { what: "ddi" })?.try_into()
     }
 
+    /// A page of the DDIs in scope, as it is wanted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<Ddi>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: DdiRow| row.try_into()).await
+    }
+
     /// The DDIs in scope, of one company if named.
     ///
     /// # Errors
     /// The database failed.
     pub async fn list(&self, ctx: &OpContext, company: Option<CompanyId>, page: Page) -> Result<Vec<Ddi>, StoreError> {
-        let args = args![ctx, page.after, page.limit(), company.map(|c| c.0)];
-        translated(self.0.all::<DdiRow>(LIST, args).await?)
+        let wanted = Wanted::page(&LISTING, page).only_some("company", company.map(|c| c.0));
+        Ok(self.found(ctx, &wanted).await?.rows)
     }
 
     /// Changes the number, where it leads, its call filter and which of its calls are recorded.

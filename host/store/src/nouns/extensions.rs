@@ -1,8 +1,9 @@
 //! Extensions: the short numbers of a company.
 
 use super::targets::{TargetColumns, TargetRow, target_columns};
-use crate::sql::{args, in_scope, statements, translated};
-use crate::{Db, OpContext, Page, Sorted, StoreError, check};
+use crate::listing::{Column, Filter, Found, Listing, Owner, Test, Wanted};
+use crate::sql::{args, in_scope, statements};
+use crate::{Db, OpContext, Page, StoreError, check};
 use model::{CompanyId, Extension, ExtensionId, RouteTarget};
 
 macro_rules! columns {
@@ -34,17 +35,26 @@ statements! { "extension";
         " RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM extensions WHERE id = $3 AND ", in_scope!());
     FIND = concat!("SELECT ", columns!(), " FROM extensions WHERE company_id = $3 AND number = $4 AND ", in_scope!());
-    SORTED = concat!("SELECT ", columns!(), " FROM extensions WHERE ", in_scope!(), " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5)
-        AND (CAST($6 AS TEXT) IS NULL OR (number, id) > ($6, CAST($3 AS BIGINT))) ORDER BY number, id LIMIT $4");
-    SORTED_DOWN = concat!("SELECT ", columns!(), " FROM extensions WHERE ", in_scope!(), " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5)
-        AND (CAST($6 AS TEXT) IS NULL OR (number, id) < ($6, CAST($3 AS BIGINT))) ORDER BY number DESC, id DESC LIMIT $4");
-    LIST = concat!("SELECT ", columns!(), " FROM extensions WHERE id > $3 AND ", in_scope!(),
-        " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) ORDER BY id LIMIT $4");
     UPDATE = concat!("UPDATE extensions SET number = $4, account = $5, app = $6, voicemail = $7, rule_kind = $8,
         rule_name = $9, queue = $10, conference = $11, public_number = $12 WHERE id = $3 AND ", in_scope!(),
         " RETURNING ", columns!());
     DELETE = concat!("DELETE FROM extensions WHERE id = $3 AND ", in_scope!());
 }
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "extension",
+    columns: columns!(),
+    from: "extensions",
+    owner: Owner::Tenant("brand_id", "company_id"),
+    key: &[Column::number("id", "id")],
+    usual: "id",
+    by: &[Column::number("id", "id"), Column::text("number", "number"), Column::number("company", "company_id")],
+    filters: &[
+        Filter::company("company_id"),
+        Filter::brand("brand_id"),
+        Filter::new("number", "number", Test::Begins, "That begin with this."),
+    ],
+};
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct ExtensionRow {
@@ -116,20 +126,6 @@ impl Extensions<'_> {
         row.ok_or(StoreError::NotFound { what: "extension" })?.try_into()
     }
 
-    /// As [`Extensions::list`], in the order of their names.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn sorted(
-        &self,
-        ctx: &OpContext,
-        company: Option<CompanyId>,
-        page: &Sorted,
-    ) -> Result<Vec<Extension>, StoreError> {
-        let args = args![ctx, page.id(), page.limit(), company.map(|c| c.0), page.name()];
-        translated(self.0.all::<ExtensionRow>(page.of(SORTED, SORTED_DOWN), args).await?)
-    }
-
     /// One extension of a company by number.
     ///
     /// # Errors
@@ -137,6 +133,14 @@ impl Extensions<'_> {
     pub async fn find(&self, ctx: &OpContext, company: CompanyId, number: &str) -> Result<Extension, StoreError> {
         let row = self.0.one::<ExtensionRow>(FIND, args![ctx, company.0, number]).await?;
         row.ok_or(StoreError::NotFound { what: "extension" })?.try_into()
+    }
+
+    /// A page of the extensions in scope, as it is wanted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<Extension>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: ExtensionRow| row.try_into()).await
     }
 
     /// The extensions in scope, of one company if named.
@@ -149,8 +153,8 @@ impl Extensions<'_> {
         company: Option<CompanyId>,
         page: Page,
     ) -> Result<Vec<Extension>, StoreError> {
-        let args = args![ctx, page.after, page.limit(), company.map(|c| c.0)];
-        translated(self.0.all::<ExtensionRow>(LIST, args).await?)
+        let wanted = Wanted::page(&LISTING, page).only_some("company", company.map(|c| c.0));
+        Ok(self.found(ctx, &wanted).await?.rows)
     }
 
     /// Changes the number and where it leads.

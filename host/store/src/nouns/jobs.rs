@@ -1,6 +1,7 @@
 //! Jobs as their tenants see them: asked for, looked at, called off, tried again. Who does them: [`super::job_runs`].
 
-use crate::sql::{Arg, args, in_scope, instant, micros, statements, stored, translated};
+use crate::listing::{Column, Filter, Found, Listing, Owner, Test, Wanted};
+use crate::sql::{Arg, args, in_scope, instant, micros, statements, stored};
 use crate::{Db, OpContext, Page, PersonId, Scope, StoreError, TokenId};
 use model::Instant;
 
@@ -23,9 +24,6 @@ statements! { "job";
         asked, made_at, due_at, tries, stop, done, faults)
         VALUES (CAST($1 AS BIGINT), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, 0, FALSE, 0, 0) RETURNING ", job_columns!());
     GET = concat!("SELECT ", job_columns!(), " FROM jobs WHERE id = $3 AND ", in_scope!());
-    LIST = concat!("SELECT ", job_columns!(), " FROM jobs WHERE id < $3 AND ", in_scope!(),
-        " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) AND (CAST($6 AS TEXT) IS NULL OR state = $6)
-        AND (CAST($7 AS TEXT) IS NULL OR kind = $7) AND (CAST($8 AS BIGINT) IS NULL OR timetable_id = $8) ORDER BY id DESC LIMIT $4");
     CANCEL = concat!("UPDATE jobs SET state = CASE WHEN state = 'waiting' THEN 'cancelled' ELSE state END,
         ended_at = CASE WHEN state = 'waiting' THEN CAST($4 AS BIGINT) ELSE ended_at END,
         stop = TRUE WHERE id = $3 AND state IN ('waiting', 'running') AND ", in_scope!(), " RETURNING ", job_columns!());
@@ -34,6 +32,33 @@ statements! { "job";
     LINES = concat!("SELECT l.id, l.line, l.field, l.detail FROM job_lines l JOIN jobs j ON j.id = l.job_id
         WHERE l.id > $4 AND l.job_id = $3 AND ", in_scope!("j.brand_id", "j.company_id"), " ORDER BY l.id LIMIT $5");
 }
+
+/// The words of the states.
+fn states() -> Vec<&'static str> {
+    JobState::ALL.into_iter().map(JobState::word).collect()
+}
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "job",
+    columns: job_columns!(),
+    from: "jobs",
+    owner: Owner::Tenant("brand_id", "company_id"),
+    key: &[Column::number("id", "id")],
+    usual: "-id",
+    by: &[
+        Column::number("id", "id"),
+        Column::text("kind", "kind"),
+        Column::text("state", "state"),
+        Column::number("made_at", "made_at"),
+    ],
+    filters: &[
+        Filter::company("company_id"),
+        Filter::brand("brand_id"),
+        Filter::new("state", "state", Test::Word(states), "In this state."),
+        Filter::new("kind", "kind", Test::Text, "Of this kind."),
+        Filter::new("timetable", "timetable_id", Test::Number, "That this timetable asked for."),
+    ],
+};
 
 /// What a job is at.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -315,15 +340,22 @@ impl Jobs<'_> {
         row.ok_or(StoreError::NotFound { what: "job" })?.try_into()
     }
 
+    /// A page of the jobs in scope, newest first if no order is asked for, as it is wanted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<Job>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: JobRow| row.try_into()).await
+    }
+
     /// The jobs in scope, newest first; `page.after` is the last one of the page before, 0 for the first page.
     ///
     /// # Errors
     /// The database failed.
     pub async fn list(&self, ctx: &OpContext, which: JobFilter<'_>, page: Page) -> Result<Vec<Job>, StoreError> {
-        let before = if page.after == 0 { i64::MAX } else { page.after };
-        let state: Option<&str> = which.state.map(JobState::word);
-        let args = args![ctx, before, page.limit(), which.company, state, which.kind, which.timetable];
-        translated(self.0.all::<JobRow>(LIST, args).await?)
+        let of = Wanted::page(&LISTING, page).only_some("company", which.company);
+        let of = of.only_some("state", which.state.map(JobState::word)).only_some("kind", which.kind);
+        Ok(self.found(ctx, &of.only_some("timetable", which.timetable)).await?.rows)
     }
 
     /// Calls a job off: one that waits at once, one that runs at its next step.

@@ -5,8 +5,9 @@
 use super::jobs::Principal;
 use super::logins;
 use super::tokens::TokenId;
+use crate::listing::{Column, Filter, Found, Listing, Owner, Test, Wanted};
 use crate::rights::{self, Rights};
-use crate::sql::{Arg, args, in_scope, instant, micros, statements, stored, translated};
+use crate::sql::{Arg, args, in_scope, instant, micros, statements, stored};
 use crate::{Db, OpContext, Page, Scope, StoreError, check};
 use model::{AccountId, Instant};
 
@@ -21,7 +22,6 @@ statements! { "person";
         SELECT $1, $2, $3, $4, $5, $6, $7, CAST($8 AS BOOLEAN), $9 WHERE CAST($3 AS BIGINT) IS NULL
         OR EXISTS (SELECT 1 FROM accounts WHERE id = $3 AND company_id = $2 AND brand_id = $1) RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM people WHERE id = $3 AND ", in_scope!());
-    LIST = concat!("SELECT ", columns!(), " FROM people WHERE id > $3 AND ", in_scope!(), " ORDER BY id LIMIT $4");
     CHANGE = concat!("UPDATE people SET name = COALESCE(CAST($4 AS TEXT), name), role = COALESCE(CAST($5 AS TEXT), role),
         rights = CASE WHEN CAST($6 AS BOOLEAN) THEN CAST($7 AS TEXT) ELSE rights END,
         password = COALESCE(CAST($8 AS TEXT), password),
@@ -38,6 +38,30 @@ statements! { "person";
     BRAND_NAMED = "SELECT id FROM brands WHERE name = $1";
     COMPANY_AT = "SELECT id, brand_id FROM companies WHERE domain = $1";
 }
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "person",
+    columns: columns!(),
+    from: "people",
+    owner: Owner::Tenant("brand_id", "company_id"),
+    key: &[Column::number("id", "id")],
+    usual: "id",
+    by: &[
+        Column::number("id", "id"),
+        Column::text("name", "name"),
+        Column::text("role", "role"),
+        Column::truth("enabled", "enabled"),
+        Column::number("created_at", "created_at"),
+    ],
+    filters: &[
+        Filter::company("company_id"),
+        Filter::brand("brand_id"),
+        Filter::name_begins("name"),
+        Filter::new("role", "role", Test::Word(|| vec!["admin", "reader", "user"]), "Of this role."),
+        Filter::enabled("enabled"),
+        Filter::new("account", "account_id", Test::Number, "The user of this account."),
+    ],
+};
 
 /// A person's row.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -220,12 +244,21 @@ impl People<'_> {
         row.ok_or(StoreError::NotFound { what: "person" })?.try_into()
     }
 
+    /// A page of the people in scope, as it is wanted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<Person>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: PersonRow| row.try_into()).await
+    }
+
     /// The people in scope.
     ///
     /// # Errors
     /// The database failed.
     pub async fn list(&self, ctx: &OpContext, page: Page) -> Result<Vec<Person>, StoreError> {
-        translated(self.0.all::<PersonRow>(LIST, args![ctx, page.after, page.limit()]).await?)
+        let wanted = Wanted::page(&LISTING, page);
+        Ok(self.found(ctx, &wanted).await?.rows)
     }
 
     /// Changes what is named of a person and nothing else, if the person still may do what `was` may. A new password

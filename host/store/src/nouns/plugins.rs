@@ -1,6 +1,7 @@
 //! Plugins: installed component versions, by digest. The last three of a name are kept, and all that are bound.
 
-use crate::sql::{Arg, instant, micros, statements, translated};
+use crate::listing::{Column, Filter, Found, Listing, Owner, Wanted};
+use crate::sql::{Arg, instant, micros, statements};
 use crate::{Db, OpContext, Page, StoreError, check};
 use model::{BrandId, Instant, PluginId};
 use sha2::{Digest, Sha256};
@@ -37,12 +38,27 @@ statements! { "plugin";
             OR trial_plugin_id = plugins.id)";
     GET = concat!("SELECT ", columns!(), " FROM plugins WHERE id = $2 AND ", visible!());
     BYTES = concat!("SELECT bytes FROM plugins WHERE id = $2 AND ", visible!());
-    LIST = concat!("SELECT ", columns!(), " FROM plugins WHERE id > $2 AND ", visible!(), " ORDER BY id LIMIT $3");
     LATEST = concat!("SELECT ", columns!(), " FROM plugins WHERE name = $2 AND (version = $3 OR CAST($3 AS TEXT) IS NULL)
         AND ", visible!(), " ORDER BY COALESCE(brand_id, 0) DESC, id DESC LIMIT 1");
     GRANT = concat!("UPDATE plugins SET granted = $2 WHERE id = $1 RETURNING ", columns!());
     DELETE = "DELETE FROM plugins WHERE id = $2 AND (CAST($1 AS BIGINT) IS NULL OR brand_id = $1)";
 }
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "plugin",
+    columns: columns!(),
+    from: "plugins",
+    owner: Owner::Shared("brand_id"),
+    key: &[Column::number("id", "id")],
+    usual: "id",
+    by: &[
+        Column::number("id", "id"),
+        Column::text("name", "name"),
+        Column::text("version", "version"),
+        Column::number("installed_at", "installed_at"),
+    ],
+    filters: &[Filter::brand("brand_id"), Filter::name_begins("name")],
+};
 
 #[derive(sqlx::FromRow)]
 struct PluginRow {
@@ -228,13 +244,21 @@ impl Plugins<'_> {
         Ok(bytes)
     }
 
+    /// A page of the installed versions that the scope may bind, as it is wanted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<Plugin>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: PluginRow| row.try_into()).await
+    }
+
     /// The installed versions that the scope may bind.
     ///
     /// # Errors
     /// The database failed.
     pub async fn list(&self, ctx: &OpContext, page: Page) -> Result<Vec<Plugin>, StoreError> {
-        let args = [ctx.brand_id().into(), page.after.into(), page.limit().into()];
-        translated(self.0.all::<PluginRow>(LIST, &args).await?)
+        let wanted = Wanted::page(&LISTING, page);
+        Ok(self.found(ctx, &wanted).await?.rows)
     }
 
     /// Removes a version that no binding uses or may roll back to.

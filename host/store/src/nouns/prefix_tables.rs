@@ -2,6 +2,7 @@
 //! in; the switch builds its own form in memory.
 
 use super::translation_sets::brands_own;
+use crate::listing::{Column, Filter, Found, Listing, Owner, Wanted};
 use crate::sql::{args, instant, micros, statements};
 use crate::{Db, OpContext, Page, StoreError, check};
 use model::{BrandId, Instant};
@@ -21,12 +22,27 @@ statements! { "prefix table";
         brands_own!("id"), " ON CONFLICT (brand_id, name) DO UPDATE SET row_count = excluded.row_count,
         digest = excluded.digest, loaded_at = excluded.loaded_at, body = excluded.body RETURNING ", columns!());
     COUNT = "SELECT COUNT(*) FROM prefix_tables WHERE brand_id = $1 AND name <> $2";
-    LIST = concat!("SELECT ", columns!(), " FROM prefix_tables WHERE id > $3 AND ", brands_own!("brand_id"),
-        " ORDER BY id LIMIT $4");
     DELETE = concat!("DELETE FROM prefix_tables WHERE id = $3 AND ", brands_own!("brand_id"));
     EVERY = concat!("SELECT ", columns!(), " FROM prefix_tables ORDER BY id");
     BODY = "SELECT body FROM prefix_tables WHERE id = $1";
 }
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "prefix table",
+    columns: columns!(),
+    from: "prefix_tables",
+    owner: Owner::Brand("brand_id"),
+    key: &[Column::number("id", "id")],
+    usual: "id",
+    by: &[
+        Column::number("id", "id"),
+        Column::text("name", "name"),
+        Column::number("brand", "brand_id"),
+        Column::number("rows", "row_count"),
+        Column::number("loaded_at", "loaded_at"),
+    ],
+    filters: &[Filter::brand("brand_id"), Filter::name_begins("name")],
+};
 
 #[derive(sqlx::FromRow)]
 struct TableRow {
@@ -111,13 +127,21 @@ impl PrefixTables<'_> {
         Ok(row.into())
     }
 
+    /// A page of the tables in scope, as it is wanted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<PrefixTableRow>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: TableRow| Ok(row.into())).await
+    }
+
     /// The tables in scope.
     ///
     /// # Errors
     /// The database failed.
     pub async fn list(&self, ctx: &OpContext, page: Page) -> Result<Vec<PrefixTableRow>, StoreError> {
-        let rows = self.0.all::<TableRow>(LIST, args![ctx, page.after, page.limit()]).await?;
-        Ok(rows.into_iter().map(PrefixTableRow::from).collect())
+        let wanted = Wanted::page(&LISTING, page);
+        Ok(self.found(ctx, &wanted).await?.rows)
     }
 
     /// Removes a table.

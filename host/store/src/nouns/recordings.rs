@@ -1,5 +1,6 @@
 //! Recordings: one row for each that is kept, named as its file is. The files are the node's; see `shell::recordings`.
 
+use crate::listing::{Column, Filter, Found, Listing, Owner, Test, Wanted};
 use crate::sql::{args, in_scope, instant, micros, statements, stored, translated};
 use crate::{Db, OpContext, Page, StoreError};
 use model::{BrandId, CallId, Channels, CompanyId, Instant, RecordedBy, RecordingStart};
@@ -14,9 +15,6 @@ statements! { "recording";
     ADD = "INSERT INTO recordings (name, brand_id, company_id, call_id, leg, wanted_by, channels, started_at, length_ms,
         bytes, sha256) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (name) DO NOTHING";
     GET = concat!("SELECT ", columns!(), " FROM recordings WHERE id = $3 AND ", in_scope!());
-    LIST = concat!("SELECT ", columns!(), " FROM recordings WHERE id > $3 AND ", in_scope!(),
-        " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) AND (CAST($6 AS TEXT) IS NULL OR call_id = $6)
-        ORDER BY id LIMIT $4");
     DELETE = concat!("DELETE FROM recordings WHERE id = $3 AND ", in_scope!());
     OLDER = concat!("SELECT ", columns!(), " FROM recordings WHERE company_id = $1 AND started_at < $2
         ORDER BY started_at LIMIT $3");
@@ -26,6 +24,29 @@ statements! { "recording";
     ORPHANS = concat!("SELECT ", columns!(), " FROM recordings
         WHERE NOT EXISTS (SELECT 1 FROM companies WHERE companies.id = recordings.company_id) ORDER BY id LIMIT $1");
 }
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "recording",
+    columns: columns!(),
+    from: "recordings",
+    owner: Owner::Tenant("brand_id", "company_id"),
+    key: &[Column::number("id", "id")],
+    usual: "id",
+    by: &[
+        Column::number("id", "id"),
+        Column::number("started_at", "started_at"),
+        Column::number("length_ms", "length_ms"),
+        Column::number("bytes", "bytes"),
+        Column::number("company", "company_id"),
+    ],
+    filters: &[
+        Filter::company("company_id"),
+        Filter::brand("brand_id"),
+        Filter::new("call", "call_id", Test::Call, "Of this call."),
+        Filter::new("from", "started_at", Test::From, "Begun at or after, RFC 3339 or a date."),
+        Filter::new("until", "started_at", Test::Until, "Begun before, RFC 3339 or a date."),
+    ],
+};
 
 #[derive(sqlx::FromRow)]
 struct RecordingRow {
@@ -144,7 +165,15 @@ impl Recordings<'_> {
         row.ok_or(StoreError::NotFound { what: "recording" })?.try_into()
     }
 
-    /// The recordings in scope, of one company or one call if named.
+    /// A page of the recordings in scope, as it is wanted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<Recording>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: RecordingRow| row.try_into()).await
+    }
+
+    /// The recordings in scope, of one company and of one call if named.
     ///
     /// # Errors
     /// The database failed.
@@ -154,9 +183,8 @@ impl Recordings<'_> {
         (company, call): (Option<CompanyId>, Option<CallId>),
         page: Page,
     ) -> Result<Vec<Recording>, StoreError> {
-        let call = call.map(|call| call.to_string());
-        let args = args![ctx, page.after, page.limit(), company.map(|c| c.0), call.as_deref()];
-        translated(self.0.all::<RecordingRow>(LIST, args).await?)
+        let of = Wanted::page(&LISTING, page).only_some("company", company.map(|c| c.0));
+        Ok(self.found(ctx, &of.only_some("call", call.map(|call| call.to_string()))).await?.rows)
     }
 
     /// Forgets a recording; its file is to be gone already.

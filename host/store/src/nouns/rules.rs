@@ -4,7 +4,8 @@
 //! account, extension and public number that an account, a public number, a company or a rule says, written in the
 //! transaction that saves it.
 
-use crate::sql::{Tx, args, in_scope, statements, stored, translated};
+use crate::listing::{Column, Filter, Found, Listing, Owner, Test, Wanted};
+use crate::sql::{Tx, args, in_scope, statements, stored};
 use crate::{Db, OpContext, Page, StoreError, check};
 use model::{BrandId, CompanyId, CompanyKind, RouteLock, RouteTarget, Rule, RuleBody, RuleId, RuleKind, Used};
 use std::collections::BTreeSet;
@@ -20,9 +21,6 @@ statements! { "rule";
         SELECT brand_id, id, $4, $5, $6 FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"),
         " RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM rules WHERE id = $3 AND ", in_scope!());
-    LIST = concat!("SELECT ", columns!(), " FROM rules WHERE id > $3 AND ", in_scope!(),
-        " AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) AND (CAST($6 AS TEXT) IS NULL OR kind = $6)
-        ORDER BY id LIMIT $4");
     UPDATE = concat!("UPDATE rules SET body = $4 WHERE id = $3 AND ", in_scope!(), " RETURNING ", columns!());
     DELETE = concat!("DELETE FROM rules WHERE id = $3 AND ", in_scope!());
     CLEAR_USES = concat!("DELETE FROM rule_uses WHERE company_id = $3 AND COALESCE(account_id, 0) = $4
@@ -51,6 +49,32 @@ statements! { "rule";
     HAS_TRUNK = concat!("SELECT t.id FROM trunks t JOIN companies c ON c.brand_id = t.brand_id
         WHERE c.id = $3 AND t.name = $4 AND ", in_scope!("c.brand_id", "c.id"));
 }
+
+/// The words of the kinds.
+fn kinds() -> Vec<&'static str> {
+    RuleKind::ALL.into_iter().map(RuleKind::word).collect()
+}
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "rule",
+    columns: columns!(),
+    from: "rules",
+    owner: Owner::Tenant("brand_id", "company_id"),
+    key: &[Column::number("id", "id")],
+    usual: "id",
+    by: &[
+        Column::number("id", "id"),
+        Column::text("kind", "kind"),
+        Column::text("name", "name"),
+        Column::number("company", "company_id"),
+    ],
+    filters: &[
+        Filter::company("company_id"),
+        Filter::brand("brand_id"),
+        Filter::new("kind", "kind", Test::Word(kinds), "Of this kind."),
+        Filter::name_begins("name"),
+    ],
+};
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct RuleRow {
@@ -248,6 +272,14 @@ impl Rules<'_> {
         row.ok_or(StoreError::NotFound { what: "rule" })?.try_into()
     }
 
+    /// A page of the rules in scope, as it is wanted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<Rule>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: RuleRow| row.try_into()).await
+    }
+
     /// The rules in scope, of one company and of one kind if named.
     ///
     /// # Errors
@@ -258,8 +290,8 @@ impl Rules<'_> {
         (company, kind): (Option<CompanyId>, Option<RuleKind>),
         page: Page,
     ) -> Result<Vec<Rule>, StoreError> {
-        let args = args![ctx, page.after, page.limit(), company.map(|c| c.0), kind.map(RuleKind::word)];
-        translated(self.0.all::<RuleRow>(LIST, args).await?)
+        let of = Wanted::page(&LISTING, page).only_some("company", company.map(|c| c.0));
+        Ok(self.found(ctx, &of.only_some("kind", kind.map(RuleKind::word))).await?.rows)
     }
 
     /// Changes what a rule says. Name and kind stay: others name it by them.

@@ -6,7 +6,8 @@
 //! knows no calendars.
 
 use super::jobs::{JOBS_MAX, JobState, Principal};
-use crate::sql::{Arg, args, in_scope, instant, micros, statements, stored, translated};
+use crate::listing::{Column, Filter, Found, Listing, Owner, Wanted};
+use crate::sql::{Arg, args, in_scope, instant, micros, statements, stored};
 use crate::{Db, OpContext, Page, Scope, StoreError};
 use core::time::Duration;
 use model::Instant;
@@ -18,8 +19,12 @@ macro_rules! columns {
     () => {
         "t.id, t.brand_id, t.company_id, t.name, t.kind, t.noun, t.asked, t.cron, t.zone, t.every_s, t.keep, t.enabled,
         t.actor, t.impersonator, t.token_id, t.person_id, t.made_at, t.next_at, t.skipped, j.id AS last_id,
-        j.state AS last_state, j.made_at AS last_made_at, j.ended_at AS last_ended_at, j.error AS last_error
-        FROM timetables t LEFT JOIN jobs j ON j.id = (SELECT MAX(n.id) FROM jobs n WHERE n.timetable_id = t.id)"
+        j.state AS last_state, j.made_at AS last_made_at, j.ended_at AS last_ended_at, j.error AS last_error"
+    };
+}
+macro_rules! with_last {
+    () => {
+        "timetables t LEFT JOIN jobs j ON j.id = (SELECT MAX(n.id) FROM jobs n WHERE n.timetable_id = t.id)"
     };
 }
 
@@ -29,14 +34,12 @@ statements! { "timetable";
     CREATE = "INSERT INTO timetables (brand_id, company_id, name, kind, noun, asked, cron, zone, every_s, keep, enabled, actor,
         impersonator, token_id, person_id, made_at, next_at, skipped)
         VALUES (CAST($1 AS BIGINT), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0) RETURNING id";
-    GET = concat!("SELECT ", columns!(), " WHERE t.id = $3 AND ", in_scope!("t.brand_id", "t.company_id"));
-    LIST = concat!("SELECT ", columns!(), " WHERE t.id > $3 AND ", in_scope!("t.brand_id", "t.company_id"),
-        " ORDER BY t.id LIMIT $4");
+    GET = concat!("SELECT ", columns!(), " FROM ", with_last!(), " WHERE t.id = $3 AND ", in_scope!("t.brand_id", "t.company_id"));
     UPDATE = concat!("UPDATE timetables SET name = $4, kind = $5, noun = $6, asked = $7, cron = $8, zone = $9, every_s = $10,
         keep = $11, enabled = $12, actor = $13, impersonator = $14, token_id = $15, person_id = $16,
         next_at = CASE WHEN $18 THEN next_at ELSE $17 END WHERE id = $3 AND ", in_scope!());
     DELETE = concat!("DELETE FROM timetables WHERE id = $3 AND ", in_scope!());
-    DUE = concat!("SELECT ", columns!(), " WHERE t.enabled AND t.next_at <= $1 ORDER BY t.next_at, t.id LIMIT 1");
+    DUE = concat!("SELECT ", columns!(), " FROM ", with_last!(), " WHERE t.enabled AND t.next_at <= $1 ORDER BY t.next_at, t.id LIMIT 1");
     NEXT = "SELECT MIN(next_at) FROM timetables WHERE enabled";
     TAKE = "UPDATE timetables SET next_at = $3, enabled = $4 WHERE id = $1 AND next_at = $2 AND enabled RETURNING id";
     THIN = "DELETE FROM jobs WHERE timetable_id = $1 AND ((state = 'done' AND id NOT IN (SELECT id FROM jobs
@@ -53,6 +56,28 @@ statements! { "timetable";
             AND COALESCE(o.company_id, 0) = COALESCE(t.company_id, 0)) < $3 RETURNING id";
     SKIP = "UPDATE timetables SET skipped = skipped + 1 WHERE id = $1";
 }
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "timetable",
+    columns: columns!(),
+    from: with_last!(),
+    owner: Owner::Tenant("t.brand_id", "t.company_id"),
+    key: &[Column::number("id", "t.id")],
+    usual: "id",
+    by: &[
+        Column::number("id", "t.id"),
+        Column::text("name", "t.name"),
+        Column::text("kind", "t.kind"),
+        Column::truth("enabled", "t.enabled"),
+        Column::number("made_at", "t.made_at"),
+    ],
+    filters: &[
+        Filter::company("t.company_id"),
+        Filter::brand("t.brand_id"),
+        Filter::name_begins("t.name"),
+        Filter::enabled("t.enabled"),
+    ],
+};
 
 /// When something comes again.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -260,12 +285,21 @@ impl Timetables<'_> {
         row.ok_or(StoreError::NotFound { what: "timetable" })?.try_into()
     }
 
+    /// A page of the timetables in scope, as it is wanted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<Timetable>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: TimetableRow| row.try_into()).await
+    }
+
     /// The timetables in scope.
     ///
     /// # Errors
     /// The database failed.
     pub async fn list(&self, ctx: &OpContext, page: Page) -> Result<Vec<Timetable>, StoreError> {
-        translated(self.0.all::<TimetableRow>(LIST, args![ctx, page.after, page.limit()]).await?)
+        let wanted = Wanted::page(&LISTING, page);
+        Ok(self.found(ctx, &wanted).await?.rows)
     }
 
     /// Changes a timetable; of its next time only `next_at` says something.

@@ -1,7 +1,8 @@
 //! API tokens: random, shown once, kept as SHA-256 only. A token carries a scope and a role.
 
+use crate::listing::{Column, Filter, Found, Listing, Owner, Test, Wanted};
 use crate::rights::{self, Rights};
-use crate::sql::{Arg, args, in_scope, instant, micros, statements, stored, translated};
+use crate::sql::{Arg, args, in_scope, instant, micros, statements, stored};
 use crate::{Db, OpContext, Page, Scope, StoreError, check};
 use model::Instant;
 use sha2::{Digest, Sha256};
@@ -27,9 +28,29 @@ statements! { "token";
         columns!());
     BY_HASH = concat!("SELECT ", columns!(), " FROM api_tokens WHERE hash = $1");
     GET = concat!("SELECT ", columns!(), " FROM api_tokens WHERE id = $3 AND ", in_scope!());
-    LIST = concat!("SELECT ", columns!(), " FROM api_tokens WHERE id > $3 AND ", in_scope!(), " ORDER BY id LIMIT $4");
     DELETE = concat!("DELETE FROM api_tokens WHERE id = $3 AND ", in_scope!());
 }
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "token",
+    columns: columns!(),
+    from: "api_tokens",
+    owner: Owner::Tenant("brand_id", "company_id"),
+    key: &[Column::number("id", "id")],
+    usual: "id",
+    by: &[
+        Column::number("id", "id"),
+        Column::text("name", "name"),
+        Column::text("role", "role"),
+        Column::number("created_at", "created_at"),
+    ],
+    filters: &[
+        Filter::company("company_id"),
+        Filter::brand("brand_id"),
+        Filter::name_begins("name"),
+        Filter::new("role", "role", Test::Word(|| vec!["admin", "reader"]), "Of this role."),
+    ],
+};
 
 /// A token's row.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -195,12 +216,21 @@ impl Tokens<'_> {
         row.ok_or(StoreError::NotFound { what: "token" })?.try_into()
     }
 
+    /// A page of the tokens in scope, as it is wanted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<ApiToken>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: TokenRow| row.try_into()).await
+    }
+
     /// The tokens in scope.
     ///
     /// # Errors
     /// The database failed.
     pub async fn list(&self, ctx: &OpContext, page: Page) -> Result<Vec<ApiToken>, StoreError> {
-        translated(self.0.all::<TokenRow>(LIST, args![ctx, page.after, page.limit()]).await?)
+        let wanted = Wanted::page(&LISTING, page);
+        Ok(self.found(ctx, &wanted).await?.rows)
     }
 
     /// Revokes a token.

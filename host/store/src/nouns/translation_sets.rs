@@ -1,6 +1,7 @@
 //! Translation sets: how a brand's carriers write numbers.
 
-use crate::sql::{args, statements, stored, translated};
+use crate::listing::{Column, Filter, Found, Listing, Owner, Wanted};
+use crate::sql::{args, statements, stored};
 use crate::{Db, OpContext, Page, StoreError, check};
 use model::{BrandId, RuleList, TranslationLists, TranslationSet, TranslationSetId};
 
@@ -22,12 +23,21 @@ statements! { "translation set";
     CREATE = concat!("INSERT INTO translation_sets (brand_id, name, caller_in, caller_out, callee_in, callee_out)
         SELECT id, $4, $5, $6, $7, $8 FROM brands WHERE id = $3 AND ", brands_own!("id"), " RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM translation_sets WHERE id = $3 AND ", brands_own!("brand_id"));
-    LIST = concat!("SELECT ", columns!(), " FROM translation_sets WHERE id > $3 AND ", brands_own!("brand_id"),
-        " ORDER BY id LIMIT $4");
     UPDATE = concat!("UPDATE translation_sets SET name = $4, caller_in = $5, caller_out = $6, callee_in = $7,
         callee_out = $8 WHERE id = $3 AND ", brands_own!("brand_id"), " RETURNING ", columns!());
     DELETE = concat!("DELETE FROM translation_sets WHERE id = $3 AND ", brands_own!("brand_id"));
 }
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "translation set",
+    columns: columns!(),
+    from: "translation_sets",
+    owner: Owner::Brand("brand_id"),
+    key: &[Column::number("id", "id")],
+    usual: "id",
+    by: &[Column::number("id", "id"), Column::text("name", "name"), Column::number("brand", "brand_id")],
+    filters: &[Filter::brand("brand_id"), Filter::name_begins("name")],
+};
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct SetRow {
@@ -107,12 +117,21 @@ impl TranslationSets<'_> {
         row.ok_or(StoreError::NotFound { what: "translation set" })?.try_into()
     }
 
+    /// A page of the sets in scope, as it is wanted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<TranslationSet>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: SetRow| row.try_into()).await
+    }
+
     /// The sets in scope.
     ///
     /// # Errors
     /// The database failed.
     pub async fn list(&self, ctx: &OpContext, page: Page) -> Result<Vec<TranslationSet>, StoreError> {
-        translated(self.0.all::<SetRow>(LIST, args![ctx, page.after, page.limit()]).await?)
+        let wanted = Wanted::page(&LISTING, page);
+        Ok(self.found(ctx, &wanted).await?.rows)
     }
 
     /// Changes the name and the lists.

@@ -1,6 +1,7 @@
 //! Trunks: a brand's links to carriers. A company's operator sees none of them.
 
 use super::translation_sets::brands_own;
+use crate::listing::{Column, Filter, Found, Listing, Owner, Wanted};
 use crate::secrets::SecretKey;
 use crate::sql::{Arg, Tx, args, statements, stored};
 use crate::{Db, OpContext, Page, StoreError, check};
@@ -23,8 +24,6 @@ statements! { "trunk";
         CAST($11 AS TEXT), $12, CAST($13 AS BIGINT), CAST($14 AS BIGINT), CAST($15 AS BIGINT), CAST($16 AS BIGINT),
         CAST($17 AS BIGINT), CAST($18 AS BOOLEAN), CAST($19 AS TEXT) FROM brands WHERE id = $3 AND ", brands_own!("id"), " RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM trunks WHERE id = $3 AND ", brands_own!("brand_id"));
-    LIST = concat!("SELECT ", columns!(), " FROM trunks WHERE id > $3 AND ", brands_own!("brand_id"),
-        " ORDER BY id LIMIT $4");
     UPDATE = concat!("UPDATE trunks SET name = $4, enabled = $5, servers = $6, username = $7, secret = $8,
         registration = $9, from_user = $10, from_domain = $11, headers = $12, calls_max = $13, cps_max = $14,
         answer_ms = $15, ping_s = $16, translation_set_id = $17, anchor = $18, stir = $19 WHERE id = $3 AND ",
@@ -42,6 +41,22 @@ statements! { "trunk";
     FOREIGN_SOURCES = "SELECT network FROM trunk_sources WHERE brand_id <> $1";
     FOREIGN_DIRECTS = "SELECT direct FROM accounts WHERE direct IS NOT NULL AND brand_id <> $1";
 }
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "trunk",
+    columns: columns!(),
+    from: "trunks",
+    owner: Owner::Brand("brand_id"),
+    key: &[Column::number("id", "id")],
+    usual: "id",
+    by: &[
+        Column::number("id", "id"),
+        Column::text("name", "name"),
+        Column::truth("enabled", "enabled"),
+        Column::number("brand", "brand_id"),
+    ],
+    filters: &[Filter::brand("brand_id"), Filter::name_begins("name"), Filter::enabled("enabled")],
+};
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct TrunkRow {
@@ -254,16 +269,26 @@ impl Trunks<'_> {
         row.trunk(self.0.inner.key.as_ref(), &sources)
     }
 
+    /// A page of the trunks in scope, as it is wanted.
+    ///
+    /// # Errors
+    /// The database failed; a secret was sealed with another key.
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<Trunk>, StoreError> {
+        let found = self.0.found(&LISTING, (ctx, wanted), |row: TrunkRow| Ok(row)).await?;
+        let ids = || found.rows.iter().map(|row| row.id);
+        let (first, last) = (ids().min().unwrap_or(0), ids().max().unwrap_or(0));
+        let sources = self.0.all::<SourceRow>(SOURCES, args![ctx, first, last]).await?;
+        let key = self.0.inner.key.as_ref();
+        let rows = found.rows.into_iter().map(|row| row.trunk(key, &sources)).collect::<Result<_, _>>()?;
+        Ok(Found { rows, next: found.next })
+    }
+
     /// The trunks in scope.
     ///
     /// # Errors
     /// The database failed; a secret was sealed with another key.
     pub async fn list(&self, ctx: &OpContext, page: Page) -> Result<Vec<Trunk>, StoreError> {
-        let rows = self.0.all::<TrunkRow>(LIST, args![ctx, page.after, page.limit()]).await?;
-        let last = rows.last().map_or(0, |r| r.id);
-        let sources = self.0.all::<SourceRow>(SOURCES, args![ctx, page.after, last]).await?;
-        let key = self.0.inner.key.as_ref();
-        rows.into_iter().map(|row| row.trunk(key, &sources)).collect()
+        Ok(self.found(ctx, &Wanted::page(&LISTING, page)).await?.rows)
     }
 
     /// Removes a trunk; calls under way go on.

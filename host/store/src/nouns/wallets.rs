@@ -2,9 +2,13 @@
 //! [`crate::Ledger`].
 
 use super::ledger::{KEY_BYTES_MAX, Moving, by_hand};
+use crate::listing::{Column, Filter, Found, Listing, Owner, Test, Wanted};
 use crate::sql::{args, in_scope, instant, statements};
 use crate::{Db, OpContext, Page, StoreError, check};
 use model::{CompanyId, Instant, is_currency};
+
+/// How a company may pay.
+const METHODS: [&str; 3] = ["prepaid", "postpaid", "pseudo-prepaid"];
 
 macro_rules! columns {
     () => {
@@ -14,8 +18,6 @@ macro_rules! columns {
 
 statements! { "wallet";
     GET = concat!("SELECT ", columns!(), " FROM wallets WHERE company_id = $3 AND ", in_scope!());
-    LIST = concat!("SELECT ", columns!(), " FROM wallets WHERE company_id > $3 AND ", in_scope!(),
-        " ORDER BY company_id LIMIT $4");
     PUT = concat!("INSERT INTO wallets (company_id, brand_id, method, plan, currency, balance, reserved, credit, daily_cap,
         low_mark, touched) SELECT id, brand_id, $4, $5, $6, 0, 0, CAST($7 AS BIGINT), CAST($8 AS BIGINT),
         CAST($9 AS BIGINT), 0 FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"),
@@ -25,6 +27,27 @@ statements! { "wallet";
     MOVEMENTS = concat!("SELECT id, name, kind, amount, balance, at, memo FROM wallet_movements
         WHERE company_id = $3 AND ", in_scope!(), " AND (CAST($4 AS BIGINT) = 0 OR id < $4) ORDER BY id DESC LIMIT $5");
 }
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "wallet",
+    columns: columns!(),
+    from: "wallets",
+    owner: Owner::Tenant("brand_id", "company_id"),
+    key: &[Column::number("company", "company_id")],
+    usual: "company",
+    by: &[
+        Column::number("company", "company_id"),
+        Column::number("balance", "balance"),
+        Column::text("method", "method"),
+        Column::text("plan", "plan"),
+    ],
+    filters: &[
+        Filter::company("company_id"),
+        Filter::brand("brand_id"),
+        Filter::new("method", "method", Test::Word(|| METHODS.to_vec()), "How it pays."),
+        Filter::new("plan", "plan", Test::Text, "Of this plan."),
+    ],
+};
 
 #[derive(sqlx::FromRow)]
 struct MovementRow {
@@ -112,12 +135,12 @@ impl Wallets<'_> {
         row.ok_or(StoreError::NotFound { what: "wallet" })
     }
 
-    /// The wallets in scope.
+    /// A page of the wallets in scope, as it is wanted.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn list(&self, ctx: &OpContext, page: Page) -> Result<Vec<Wallet>, StoreError> {
-        self.0.all::<Wallet>(LIST, args![ctx, page.after, page.limit()]).await
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<Wallet>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), Ok).await
     }
 
     /// Says how a company pays; makes its wallet where it has none. What it has stays as it is.
@@ -127,7 +150,7 @@ impl Wallets<'_> {
     pub async fn put(&self, ctx: &OpContext, company: CompanyId, new: &NewWallet) -> Result<Wallet, StoreError> {
         ctx.needs_brand("say how a company pays")?;
         let refuse = |what, why: &str| Err(StoreError::Invalid { what, why: why.to_owned() });
-        if !["prepaid", "postpaid", "pseudo-prepaid"].contains(&new.method.as_str()) {
+        if !METHODS.contains(&new.method.as_str()) {
             return refuse("method", "expected prepaid, postpaid or pseudo-prepaid");
         }
         if !is_currency(&new.currency) {

@@ -12,6 +12,7 @@ mod jobs;
 mod kept;
 mod kill;
 mod ledger;
+mod lists;
 mod mails;
 mod news;
 mod outbox;

@@ -3,8 +3,9 @@
 mod status;
 mod wire;
 
-use super::{Listed, Many, Paging};
-use crate::extract::{Body, Id, Params};
+use super::{Listed, Many};
+use crate::extract::{Body, Id};
+use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
 use crate::{Api, auth::Caller};
 use axum::Json;
@@ -202,12 +203,17 @@ fn blank(brand: BrandId, name: String) -> model::Trunk {
     }
 }
 
+impl Noun for Trunk {
+    fn listing() -> &'static store::Listing {
+        store::lists::TRUNKS
+    }
+}
+
 /// Lists trunks.
-#[utoipa::path(get, path = "/trunks", tag = "trunks", params(Paging),
+#[utoipa::path(get, path = "/trunks", tag = "trunks", params(Asked<Trunk>),
     responses((status = 200, body = Many<Trunk>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(paging): Params<Paging>) -> Listed<Trunk> {
-    let page = paging.page()?;
-    Ok(Many::page(api.db.trunks().list(&caller.ctx, page).await?, page, |t| t.id.0))
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Trunk>) -> Listed<Trunk> {
+    Ok(Many::found(api.db.trunks().found(&caller.ctx, &asked.0).await?))
 }
 
 /// Shows a trunk.

@@ -1,0 +1,33 @@
+//! The lists of the store, by noun.
+
+use crate::Listing;
+
+macro_rules! lists {
+    ($($name:ident = $module:ident: $about:literal;)*) => {
+        $(#[doc = $about] pub static $name: &Listing = &crate::nouns::$module::LISTING;)*
+        /// All of them.
+        pub static ALL: &[&Listing] = &[$(&crate::nouns::$module::LISTING),*];
+    };
+}
+
+lists! {
+    ACCOUNTS = accounts: "Accounts.";
+    AUDIT = audit: "Lines of the audit log.";
+    BINDINGS = bindings: "Bindings of plugins.";
+    BRANDS = brands: "Brands.";
+    CDRS = cdrs: "Call detail records.";
+    COMPANIES = companies: "Companies.";
+    DDIS = ddis: "Public numbers.";
+    EXTENSIONS = extensions: "Extensions.";
+    JOBS = jobs: "Jobs.";
+    PEOPLE = people: "People.";
+    PLUGINS = plugins: "Installed plugins.";
+    PREFIX_TABLES = prefix_tables: "Prefix tables.";
+    RECORDINGS = recordings: "Recordings.";
+    RULES = rules: "Rules.";
+    TIMETABLES = timetables: "Timetables.";
+    TOKENS = tokens: "API tokens.";
+    TRANSLATION_SETS = translation_sets: "Translation sets.";
+    TRUNKS = trunks: "Trunks.";
+    WALLETS = wallets: "Wallets.";
+}
