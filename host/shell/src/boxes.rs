@@ -124,6 +124,11 @@ impl Drop for Leaving<'_> {
 }
 
 fn failed(error: StoreError) -> AppError {
+    told(error, "the mailbox does not answer")
+}
+
+/// What a plugin is told of the database's refusal; `silent` where it is the database's own affair.
+pub(crate) fn told(error: StoreError, silent: &str) -> AppError {
     match error {
         StoreError::NotFound { .. } => AppError::NotFound,
         StoreError::Invalid { .. } => AppError::InvalidArgument(error.to_string()),
@@ -136,8 +141,8 @@ fn failed(error: StoreError) -> AppError {
         | StoreError::Broken { .. }
         | StoreError::NewerSchema { .. }
         | StoreError::Away { .. } => {
-            tracing::warn!(%error, "a mailbox does not answer");
-            AppError::Unavailable("the mailbox does not answer".to_owned())
+            tracing::warn!(%error, "{silent}");
+            AppError::Unavailable(silent.to_owned())
         }
     }
 }

@@ -112,22 +112,7 @@ struct Inner {
 }
 
 fn failed(error: StoreError) -> AppError {
-    match error {
-        StoreError::NotFound { .. } => AppError::NotFound,
-        StoreError::Invalid { .. } => AppError::InvalidArgument(error.to_string()),
-        StoreError::Refused { .. } => AppError::InvalidState(error.to_string()),
-        StoreError::Conflict { .. }
-        | StoreError::InUse { .. }
-        | StoreError::Forbidden { .. }
-        | StoreError::BadUrl { .. }
-        | StoreError::Unreachable { .. }
-        | StoreError::Broken { .. }
-        | StoreError::NewerSchema { .. }
-        | StoreError::Away { .. } => {
-            tracing::warn!(%error, "a mail cannot be kept");
-            AppError::Unavailable("the queue of mails does not answer".to_owned())
-        }
-    }
+    crate::boxes::told(error, "the queue of mails does not answer")
 }
 
 /// 32 hex digits that nobody has had.
