@@ -42,14 +42,15 @@ pub(crate) fn run() -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("the tests with real calls: {status}")) }
 }
 
-/// The selection is always the whole workspace: with another, crates would be built with other features.
+/// All of them are run, also after one has failed: whoever reads learns of every failure at once. The selection is always the
+/// whole workspace: with another, crates would be built with other features.
 fn test() -> Command {
     let mut command = cargo();
     // The interop tests take the binary that this very build makes: one of their own would differ in features.
     command
         .env("STROWGER_BIN", target_dir().join("debug/strowger"))
         .env("STROWGER_WITHOUT", install::missing_peers().join(","))
-        .args(["test", "--workspace", "--exclude", "purity"]);
+        .args(["test", "--workspace", "--exclude", "purity", "--no-fail-fast"]);
     command
 }
 
