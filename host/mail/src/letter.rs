@@ -1,8 +1,8 @@
 //! One mail as it is written: MIME with everything in it fixed, so that every try is the same mail.
 
 use lettre::Address;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Attachment as Part, Mailbox, Message, MultiPart, SinglePart};
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Attachment as Part, Body, Mailbox, Message, MultiPart, SinglePart};
 use model::Instant;
 
 /// Why a mail cannot be written: no try will help.
@@ -78,7 +78,10 @@ impl Letter {
         for attachment in self.attachments {
             let kind = ContentType::parse(&attachment.kind).map_err(unwritable)?;
             let name = crate::line(&attachment.name, 128);
-            parts = parts.singlepart(Part::new(name).body(attachment.bytes, kind));
+            // Whatever is in it, it arrives as it is.
+            let body = Body::new_with_encoding(attachment.bytes, ContentTransferEncoding::Base64);
+            let body = body.map_err(|_| unwritable("a file cannot be encoded"))?;
+            parts = parts.singlepart(Part::new(name).body(body, kind));
         }
         message.multipart(parts).map_err(unwritable)
     }
