@@ -223,7 +223,7 @@ async fn many_at_once_are_made_and_only_so_many_stay() {
     assert_eq!(figures.made, 5, "{figures:?}");
     assert_eq!(figures.idle + went.iter().map(|(_, n)| n).sum::<u64>(), 5, "{figures:?}");
     assert!((1..=2).contains(&figures.idle), "{figures:?}");
-    until(|| host.live_instances().iter().all(|(_, n)| *n as u64 == figures.idle)).await;
+    until(|| host.live_instances().iter().all(|(_, n)| *n == figures.idle)).await;
 }
 
 #[tokio::test]
