@@ -349,14 +349,12 @@ on_both! {
             assert!(anew.directory.is_barred(bar) && !anew.directory.is_barred(open), "{bad}");
             let held = &anew.held[&Holder::Company(north)];
             assert!(!held.lost && (held.row == row || matches!(held.row, RowId::Rule(_))), "{bad}: {held:?}");
-            match row {
-                RowId::Policy(_) => assert_eq!(anew.directory.policy(north).sources.deny.len(), 1),
-                _ if bad.contains("112") => {
-                    let said = &anew.directory.company(north).unwrap().rules;
-                    assert_eq!((said.emergency.len(), said.emergency[0].number.as_str()), (1, "112"));
-                    assert_eq!(said.call_acl.as_deref(), Some("all"));
-                }
-                _ => {}
+            if matches!(row, RowId::Policy(_)) {
+                assert_eq!(anew.directory.policy(north).sources.deny.len(), 1);
+            } else if bad.contains("112") {
+                let said = &anew.directory.company(north).unwrap().rules;
+                assert_eq!((said.emergency.len(), said.emergency[0].number.as_str()), (1, "112"));
+                assert_eq!(said.call_acl.as_deref(), Some("all"));
             }
             // A change that does not cure keeps it barred, one that does frees it.
             raw.run(&format!("UPDATE accounts SET display_name = 'A' WHERE id = {anna}")).await;
