@@ -25,6 +25,10 @@ DECLARE
     next BIGINT;
 BEGIN
     PERFORM set_config('strowger.noted', '', true);
+    -- What was noted is forgotten again: a backup that comes back keeps the number that it had.
+    IF NOT EXISTS (SELECT 1 FROM change_log WHERE version = 0) THEN
+        RETURN NULL;
+    END IF;
     UPDATE changes SET version = version + 1 RETURNING version INTO next;
     UPDATE change_log SET version = next, mark = floor((random() - 0.5) * 9e18)::bigint WHERE version = 0;
     DELETE FROM change_log WHERE id IN (
