@@ -14,6 +14,8 @@ pub(crate) enum Mail {
         /// Of this company, by name or number
         #[arg(long)]
         company: Option<String>,
+        #[command(flatten)]
+        which: crate::cli_list::Which,
         /// At most so many
         #[arg(long, default_value_t = 50)]
         limit: usize,

@@ -2,39 +2,17 @@
 
 use super::*;
 use crate::inboxes::Inboxes;
-use model::{DefaultVerdict, Folder, Ha1, Handling, MediaPath};
-use store::{NewAccount, NewBrand, NewCompany, OpContext};
+use crate::tenants_for_tests;
+use model::Folder;
 
 async fn boxes(dir: &Path) -> (Boxes, BoxOwner) {
-    let db = Db::open(&format!("sqlite:{}", dir.join("s.db").display())).await.unwrap();
-    let (ctx, text) = (OpContext::platform(), |text: &str| text.to_owned());
-    let brand = NewBrand { name: text("acme"), default_verdict: DefaultVerdict::Extensions };
-    let brand = db.brands().create(&ctx, brand).await.unwrap().id;
-    let company = NewCompany {
-        brand,
-        name: text("north"),
-        domain: text("north.test"),
-        media: MediaPath::Anchor,
-        handling: Handling::B2bua,
-        decline_ends_all: false,
-        calls_max: None,
-        kind: model::CompanyKind::Vpbx,
-    };
-    let company = db.companies().create(&ctx, company).await.unwrap().id;
-    let account = NewAccount {
-        company,
-        username: text("anna"),
-        display_name: String::new(),
-        ha1: Ha1 { md5: "0".repeat(32), sha256: "0".repeat(64) },
-        direct: None,
-        enabled: true,
-    };
-    db.accounts().create(&ctx, account).await.unwrap();
+    let (db, brand, company) = tenants_for_tests::company_in(dir).await;
+    tenants_for_tests::account(&db, company, "anna").await;
     let (inboxes, _shards) = Inboxes::new(1, 1);
     let clock = Clock::anchored();
     let post = Postbox::new((db.clone(), dir.join(MESSAGES)), Default::default(), clock).unwrap();
     let boxes = Boxes::new((db, dir), Unfinished::default(), inboxes.downgrade(), (clock, post));
-    (boxes, BoxOwner { brand, company, account: text("anna") })
+    (boxes, BoxOwner { brand, company, account: "anna".to_owned() })
 }
 
 async fn left(boxes: &Boxes, whose: &BoxOwner) -> Vec<(String, u64)> {

@@ -42,6 +42,8 @@ mod registrations;
 mod scores;
 mod shard;
 mod start;
+#[cfg(test)]
+mod tenants_for_tests;
 mod told;
 
 pub use books::Books;

@@ -263,8 +263,7 @@ impl Postbox {
 
     /// The address that the brand's mail is from; none where there is no host.
     async fn sender(&self, brand: BrandId) -> Result<Option<String>, AppError> {
-        let shown = self.inner.db.mail_hosts().sender(brand).await.map_err(failed)?;
-        Ok(shown)
+        self.inner.db.mail_hosts().sender(brand).await.map_err(failed)
     }
 
     /// Whether the queue of all companies has room.

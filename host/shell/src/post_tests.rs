@@ -4,12 +4,13 @@
 mod peer;
 
 use super::*;
+use crate::tenants_for_tests;
 use core::time::Duration;
-use model::{Attr, BoxSettings, CompanyId, DefaultVerdict, Ha1, Handling, MailHost, MailTemplate, MailTls, MediaPath};
+use model::{Attr, BoxSettings, CompanyId, MailHost, MailTemplate, MailTls};
 use peer::{Answer, Peer, Secrecy};
 use plugin::Mailer;
 use std::path::Path;
-use store::{Mail, MailState, NewAccount, NewBrand, NewCompany, Page};
+use store::{Mail, MailState, Wanted};
 
 const CTX: OpContext = OpContext::platform();
 
@@ -26,26 +27,10 @@ fn limits() -> Limits {
 
 async fn office(limits: Limits) -> Office {
     let dir = tempfile::tempdir().unwrap();
-    let db = Db::open(&format!("sqlite:{}", dir.path().join("s.db").display())).await.unwrap();
+    let (db, brand, company) = tenants_for_tests::company_in(dir.path()).await;
     let text = |text: &str| text.to_owned();
-    let brand = NewBrand { name: text("acme"), default_verdict: DefaultVerdict::Extensions };
-    let brand = db.brands().create(&CTX, brand).await.unwrap().id;
-    let company = NewCompany {
-        brand,
-        name: text("north"),
-        domain: text("north.test"),
-        media: MediaPath::Anchor,
-        handling: Handling::B2bua,
-        decline_ends_all: false,
-        calls_max: None,
-        kind: model::CompanyKind::Vpbx,
-    };
-    let company = db.companies().create(&CTX, company).await.unwrap().id;
     for (username, address) in [("anna", Some("anna@example.com")), ("bert", None)] {
-        let ha1 = Ha1 { md5: "0".repeat(32), sha256: "0".repeat(64) };
-        let display_name = String::new();
-        let account = NewAccount { company, username: text(username), display_name, ha1, direct: None, enabled: true };
-        db.accounts().create(&CTX, account).await.unwrap();
+        tenants_for_tests::account(&db, company, username).await;
         let mail = address.map(|a| BoxMail { address: text(a), attach: true, delete: true });
         let settings = BoxSettings { mail, ..BoxSettings::default() };
         let whose = BoxOwner { brand, company, account: text(username) };
@@ -82,7 +67,7 @@ impl Office {
     }
 
     async fn mails(&self) -> Vec<Mail> {
-        self.db.mails().list(&CTX, (None, None), Page::first()).await.unwrap()
+        self.db.mails().found(&CTX, &Wanted::of(store::lists::MAILS, 100)).await.unwrap().rows
     }
 
     /// Sends until this is so of the newest mail.

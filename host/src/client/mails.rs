@@ -13,9 +13,10 @@ use std::fmt::Write as _;
 
 pub(super) async fn run(remote: &Remote, command: &Mail) -> Result<String, Failure> {
     match command {
-        Mail::List { state, company, limit } => {
+        Mail::List { state, company, which, limit } => {
             let mut query = of_company(remote, company.as_deref()).await?;
             query.extend(state.iter().map(|state| ("state", state.clone())));
+            super::remote::which(which, &mut query)?;
             let mails = remote.list("/mails", &query, *limit).await?;
             if remote.json {
                 return Ok(json(&Value::Array(mails)));

@@ -20,6 +20,7 @@ lists! {
     DDIS = ddis: "Public numbers.";
     EXTENSIONS = extensions: "Extensions.";
     JOBS = jobs: "Jobs.";
+    MAILS = mails: "Mails that are sent, or were.";
     PEOPLE = people: "People.";
     PLUGINS = plugins: "Installed plugins.";
     PREFIX_TABLES = prefix_tables: "Prefix tables.";

@@ -1,7 +1,8 @@
 //! Mail: the hosts that take it, and what is on its way.
 
 use super::{Listed, Many};
-use crate::extract::{Body, Id, Params};
+use crate::extract::{Body, Id};
+use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
 use crate::switch::MailTrialError;
 use crate::{Api, auth::Caller, stamp::rfc3339};
@@ -13,8 +14,8 @@ use core::time::Duration;
 use model::{BrandId, MailHost, MailTemplate, MailTls};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use store::{MailState, Page, ShownMailHost};
-use utoipa::{IntoParams, ToSchema};
+use store::ShownMailHost;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// So long a host that was tried too often rests.
@@ -299,32 +300,17 @@ impl From<store::Mail> for Mail {
     }
 }
 
-/// Which mails.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Which {
-    /// Of this company.
-    company: Option<i64>,
-    /// In this state.
-    state: Option<String>,
-    /// `next` of the page before.
-    after: Option<i64>,
-    /// At most so many, 1 to 1000; else 100.
-    limit: Option<u32>,
+impl Noun for Mail {
+    fn listing() -> &'static store::Listing {
+        store::lists::MAILS
+    }
 }
 
 /// Lists mails, the newest first; those that were sent or are dead for thirty days.
-#[utoipa::path(get, path = "/mails", tag = "mail", params(Which),
+#[utoipa::path(get, path = "/mails", tag = "mail", params(Asked<Mail>),
     responses((status = 200, body = Many<Mail>), Refusals))]
-async fn list(State(api): State<Api>, caller: Caller, Params(which): Params<Which>) -> Listed<Mail> {
-    let page = Page { after: which.after.unwrap_or(0), limit: super::limit(which.limit)? };
-    let known = |word: String| {
-        let words = MailState::ALL.map(MailState::word).join(", ");
-        MailState::from_word(&word).ok_or_else(|| Problem::field("state", format!("expected one of {words}")))
-    };
-    let state = which.state.map(known).transpose()?;
-    Ok(Many::page(api.db.mails().list(&caller.ctx, (which.company, state), page).await?, page, |m| m.id))
+async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Mail>) -> Listed<Mail> {
+    Ok(Many::found(api.db.mails().found(&caller.ctx, &asked.0).await?))
 }
 
 /// Shows a mail.

@@ -3,8 +3,9 @@
 //! A mail is claimed under a lease, as jobs are; every write of a try names it. A try that was cut off is another's once its
 //! lease is over, and says the same mail: its Message-ID stands in the row.
 
+use crate::listing::{Column, Filter, Found, Listing, Owner, Test, Wanted};
 use crate::sql::{Tx, args, in_scope, instant, micros, statements, stored};
-use crate::{Db, OpContext, Page, StoreError};
+use crate::{Db, OpContext, StoreError};
 use core::time::Duration;
 use model::{BoxOwner, BrandId, CompanyId, Folder, Instant, Limits};
 use serde::{Deserialize, Serialize};
@@ -46,9 +47,6 @@ statements! { "mail";
         WHERE id = $1 AND lease = $2 AND state = 'sending' RETURNING id";
     DEAD = "UPDATE mails SET state = 'dead', ended_at = $3, error = $4, lease = NULL, lease_until = NULL
         WHERE id = $1 AND lease = $2 AND state = 'sending' RETURNING id";
-    LIST = concat!("SELECT ", columns!(), " FROM mails WHERE ", in_scope!(), "
-        AND (CAST($3 AS BIGINT) = 0 OR id < $3) AND (CAST($4 AS TEXT) IS NULL OR state = $4)
-        AND (CAST($5 AS BIGINT) IS NULL OR company_id = $5) ORDER BY id DESC LIMIT $6");
     GET = concat!("SELECT ", columns!(), " FROM mails WHERE id = $3 AND ", in_scope!());
     RETRY = concat!("UPDATE mails SET state = 'waiting', due_at = $4, since_at = $4, tries = 0, ended_at = NULL
         WHERE id = $3 AND state IN ('waiting', 'dead') AND ", in_scope!(), " RETURNING ", columns!());
@@ -59,6 +57,34 @@ statements! { "mail";
     OWN = "SELECT b.settings FROM voice_boxes b JOIN accounts a ON a.id = b.account_id
         WHERE a.brand_id = $1 AND a.company_id = $2 AND b.settings LIKE '%' || CAST($3 AS TEXT) || '%'";
 }
+
+/// The words of the states.
+fn states() -> Vec<&'static str> {
+    MailState::ALL.into_iter().map(MailState::word).collect()
+}
+
+pub(crate) static LISTING: Listing = Listing {
+    what: "mail",
+    columns: columns!(),
+    from: "mails",
+    owner: Owner::Tenant("brand_id", "company_id"),
+    key: &[Column::number("id", "id")],
+    usual: "-id",
+    by: &[
+        Column::number("id", "id"),
+        Column::text("to", "recipient"),
+        Column::text("state", "state"),
+        Column::number("made_at", "made_at"),
+        Column::number("due_at", "due_at"),
+    ],
+    filters: &[
+        Filter::company("company_id"),
+        Filter::brand("brand_id"),
+        Filter::new("state", "state", Test::Word(states), "In this state."),
+        Filter::new("to", "recipient", Test::Text, "To this address."),
+        Filter::new("binding", "binding", Test::Text, "Of this binding."),
+    ],
+};
 
 /// How it is with a mail.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -324,19 +350,12 @@ impl Mails<'_> {
         tx.commit().await
     }
 
-    /// Mails in scope, the newest first.
+    /// A page of the mails in scope, the newest first if no order is asked for, as it is wanted.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn list(
-        &self,
-        ctx: &OpContext,
-        (company, state): (Option<i64>, Option<MailState>),
-        page: Page,
-    ) -> Result<Vec<Mail>, StoreError> {
-        let state = state.map(MailState::word);
-        let rows = self.0.all::<MailRow>(LIST, args![ctx, page.after, state, company, page.limit()]).await?;
-        crate::sql::translated(rows)
+    pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<Mail>, StoreError> {
+        self.0.found(&LISTING, (ctx, wanted), |row: MailRow| row.try_into()).await
     }
 
     /// One mail.

@@ -42,16 +42,19 @@ fn wanted(of: &'static Listing) -> Vec<Wanted> {
     all
 }
 
+/// The text of each such page for everybody who may ask, with its noun.
+fn texts() -> impl Iterator<Item = (&'static str, String)> {
+    let pages = lists::ALL.iter().flat_map(|of| wanted(of).into_iter().map(move |wanted| (of.what(), wanted)));
+    pages.flat_map(|(what, wanted)| SCOPES.iter().map(move |scope| (what, wanted.text(scope).0)))
+}
+
 #[tokio::test]
 async fn every_list_can_be_prepared_on_sqlite() {
     let place = Place::sqlite().await;
     let pool = sqlx::SqlitePool::connect(&place.url).await.unwrap();
-    for (of, wanted) in lists::ALL.iter().flat_map(|of| wanted(of).into_iter().map(move |w| (of, w))) {
-        for scope in &SCOPES {
-            let (sql, _) = wanted.text(scope);
-            let prepared = (&pool).prepare(AssertSqlSafe(sql.clone()).into_sql_str()).await;
-            prepared.unwrap_or_else(|e| panic!("{}: {e}\n{sql}", of.what()));
-        }
+    for (what, sql) in texts() {
+        let prepared = (&pool).prepare(AssertSqlSafe(sql.clone()).into_sql_str()).await;
+        prepared.unwrap_or_else(|e| panic!("{what}: {e}\n{sql}"));
     }
 }
 
@@ -59,12 +62,9 @@ async fn every_list_can_be_prepared_on_sqlite() {
 async fn every_list_can_be_prepared_on_postgres() {
     let Some(place) = Place::postgres().await else { return };
     let pool = sqlx::PgPool::connect(&place.url).await.unwrap();
-    for (of, wanted) in lists::ALL.iter().flat_map(|of| wanted(of).into_iter().map(move |w| (of, w))) {
-        for scope in &SCOPES {
-            let (sql, _) = wanted.text(scope);
-            let prepared = (&pool).prepare(AssertSqlSafe(sql.clone()).into_sql_str()).await;
-            prepared.unwrap_or_else(|e| panic!("{}: {e}\n{sql}", of.what()));
-        }
+    for (what, sql) in texts() {
+        let prepared = (&pool).prepare(AssertSqlSafe(sql.clone()).into_sql_str()).await;
+        prepared.unwrap_or_else(|e| panic!("{what}: {e}\n{sql}"));
     }
 }
 

@@ -6,7 +6,8 @@ use core::time::Duration;
 use model::{BoxMail, BoxOwner, BoxSettings, BrandId, Company, Folder, MailHost, MailTemplate, MailTls};
 use std::collections::BTreeMap;
 use store::{
-    Db, Mail, MailCaps, MailFile, MailState, MailTry, NewMail, NewVoiceMessage, OpContext, Page, SecretKey, StoreError,
+    Db, Mail, MailCaps, MailFile, MailState, MailTry, NewMail, NewVoiceMessage, OpContext, SecretKey, StoreError,
+    Wanted,
 };
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -168,14 +169,15 @@ on_both! {
         let first = mails.claim("1", (at(5_000), LEASE), 1).await.unwrap().unwrap();
         assert!(mails.claim("2", (at(5_000), LEASE), 1).await.unwrap().is_none());
         let theirs = OpContext::company(acme, south.id);
-        let seen = mails.list(&theirs, (None, None), Page::first()).await.unwrap();
+        let all = Wanted::of(store::lists::MAILS, 100);
+        let seen = mails.found(&theirs, &all).await.unwrap().rows;
         assert_eq!(seen.iter().map(|m| m.what.company).collect::<Vec<_>>(), [south.id]);
         assert!(is_missing(mails.get(&theirs, first.id).await) && is_missing(mails.retry(&theirs, first.id, at(1)).await));
         assert!(is_missing(mails.remove(&theirs, first.id).await));
-        let sending = mails.list(&CTX, (None, Some(MailState::Sending)), Page::first()).await.unwrap();
+        let sending = mails.found(&CTX, &all.clone().only("state", "sending")).await.unwrap().rows;
         assert_eq!(sending.iter().map(|m| m.id).collect::<Vec<_>>(), [first.id]);
         db.companies().delete(&CTX, south.id).await.unwrap();
-        assert!(mails.list(&CTX, (Some(south.id.0), None), Page::first()).await.unwrap().is_empty());
+        assert!(mails.found(&CTX, &all.only("company", south.id.0)).await.unwrap().rows.is_empty());
     }
 
     async fn a_voice_message_and_its_mail_are_kept_together(place: Place) {
