@@ -61,6 +61,9 @@ pub(crate) enum Command {
     /// Call detail records
     #[command(subcommand)]
     Cdr(Cdr),
+    /// Files of CDRs that left the database
+    #[command(subcommand)]
+    Archive(crate::cli_archive::Archive),
     /// Recordings
     #[command(subcommand)]
     Recording(crate::cli_recording::Recording),

@@ -258,6 +258,9 @@ pub(crate) struct Store {
     /// `secrets.key` in the data folder, made at the first start. The environment's `STROWGER_SECRETS_KEY` wins.
     /// Every node on one database needs the same key, and a backup is worth nothing without it.
     pub(crate) key_file: Option<PathBuf>,
+    /// CDRs and explanations of calls older than so many days leave the database for files of a brand and a month each, in
+    /// `archive` in the data folder; 0 = never. Lists show only what is in the database; `strowger archive` has the files.
+    pub(crate) archive_days: u32,
 }
 
 /// Files of this node.

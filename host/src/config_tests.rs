@@ -186,6 +186,7 @@ fn defaults() -> Vec<(String, String)> {
         ("http.requests_per_minute".into(), http.requests_per_minute.to_string()),
         ("http.requests_burst".into(), http.requests_burst.to_string()),
         ("http.metrics_without_token".into(), http.metrics_without_token.to_string()),
+        ("store.archive_days".into(), store.archive_days.to_string()),
         ("data.dir".into(), format!("`\"{}\"`", data.dir.display())),
         ("plugins.memory_bytes_max".into(), plugins.memory_bytes_max.to_string()),
         ("plugins.hook_cpu_ms".into(), plugins.hook_cpu_ms.to_string()),

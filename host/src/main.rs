@@ -6,6 +6,7 @@
 
 mod author;
 mod cli;
+mod cli_archive;
 mod cli_import;
 mod cli_job;
 mod cli_list;
@@ -82,6 +83,7 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             | Command::Rule(_)
             | Command::Ddi(_)
             | Command::Extension(_)
+            | Command::Archive(_)
             | Command::Recording(_)
             | Command::Country(_)
             | Command::Translation(_)

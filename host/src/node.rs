@@ -78,6 +78,8 @@ impl Opened {
         let api = Api::new(self.db.clone(), Arc::new(switch.clone())).trusting(trusted).limited(rate);
         let api = api.behind(config.http.trusted_proxies.clone());
         let api = api.showing_metrics_locally(config.http.metrics_without_token);
+        let days = Some(config.store.archive_days).filter(|days| *days > 0);
+        let api = api.archiving(config.data.dir.join("archive"), days);
         let (stop_jobs, stopped_jobs) = watch::channel(false);
         let working = tokio::spawn(api.workers().map_err(Failure::start)?.run(stopped_jobs));
         let service = api.router().into_make_service_with_connect_info::<SocketAddr>();

@@ -18,6 +18,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(60);
 const QUESTIONS: usize = 200;
 
 const BRANDS: u64 = 50;
+/// Pages of CDRs of which the times are told, for each kind of question.
+const PAGES: u64 = 50;
 
 struct Plan {
     folder: PathBuf,
@@ -27,6 +29,7 @@ struct Plan {
     users: u64,
     ddis: u64,
     rates: u64,
+    cdrs: u64,
     changes: usize,
 }
 
@@ -40,6 +43,7 @@ impl Plan {
             users: 200_000,
             ddis: 1_000_000,
             rates: 1_000_000,
+            cdrs: 0,
             changes: 20,
         };
         let mut args = args.iter();
@@ -54,10 +58,11 @@ impl Plan {
                 "--users" => plan.users = count()?.max(1),
                 "--ddis" => plan.ddis = count()?.max(1),
                 "--rates" => plan.rates = count()?.max(BRANDS),
+                "--cdrs" => plan.cdrs = count()?,
                 "--changes" => plan.changes = usize::try_from(count()?).unwrap_or(20).max(1),
                 _ => {
                     return Err(format!(
-                        "no option {arg}; there are --url, --folder, --binary, --companies, --users, --ddis, --rates, --changes"
+                        "no option {arg}; there are --url, --folder, --binary, --companies, --users, --ddis, --rates, --cdrs, --changes"
                     ));
                 }
             }
@@ -90,12 +95,13 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let begun = Instant::now();
     seed(&plan)?;
     println!(
-        "seeded {} with {BRANDS} brands, {} companies, {} users, {} public numbers and {} rates in {:.0} s",
+        "seeded {} with {BRANDS} brands, {} companies, {} users, {} public numbers, {} rates and {} CDRs in {:.0} s",
         if plan.url.is_some() { "PostgreSQL" } else { "SQLite" },
         plan.companies,
         plan.users,
         plan.ddis,
         plan.rates,
+        plan.cdrs,
         begun.elapsed().as_secs_f64()
     );
     let switch = Switch::start(&plan, &binary)?;
@@ -164,6 +170,26 @@ fn statements(plan: &Plan) -> String {
         up_to(users),
         up_to(plan.ddis),
     );
+    if plan.cdrs > 0 {
+        let call = match postgres {
+            true => "md5(CAST((n - 1) / 2 AS TEXT))",
+            false => "printf('%08x%024x', ((n - 1) / 2 * 2654435761) & 4294967295, (n - 1) / 2)",
+        };
+        // Two legs of a call, a call every six seconds, from the start of 2025 on.
+        let _ = write!(
+            sql,
+            "INSERT INTO cdrs (call_id, leg, role, brand_id, company_id, account_id, sip_call_id, caller, callee, started_at,
+                ringing_at, answered_at, ended_at, cause, sip_status, ended_by, cost, currency)
+             SELECT {call}, (n - 1) % 2, CASE (n - 1) % 2 WHEN 0 THEN 'caller' ELSE 'callee' END,
+                1000 + ((n - 1) / 2 % {companies}) % {BRANDS}, 1000 + (n - 1) / 2 % {companies},
+                CASE (n - 1) % 2 WHEN 0 THEN 1001 + (n - 1) / 2 % {users} END, n || '@host.scale.test',
+                '+44' || (2000000000 + (n - 1) / 2 % {users}), '+49' || (3000000000 + ((n - 1) / 2 * 104729) % 5000000),
+                1735689600000000 + n * 3000000, 1735689600000000 + n * 3000000 + 500000,
+                1735689600000000 + n * 3000000 + 2000000, 1735689600000000 + n * 3000000 + 62000000,
+                CASE n % 17 WHEN 3 THEN 'busy' ELSE 'normal-clearing' END, 200, 'caller', 1200, 'EUR' FROM {};\n",
+            up_to(plan.cdrs),
+        );
+    }
     let rows = plan.rates / BRANDS;
     for brand in 0..BRANDS {
         let mut csv = String::from("prefix,value\n");
@@ -309,9 +335,35 @@ fn measure(plan: &Plan, switch: &Switch) -> Result<(), String> {
         answers.push(switch.timed("GET", &path, "")?);
     }
     tell(&format!("API answers, of {QUESTIONS}"), &mut answers);
+    if plan.cdrs > 0 {
+        pages(plan, switch)?;
+    }
     let (_, metrics) = switch.ask("GET", "/metrics", "")?;
     for line in metrics.lines().filter(|line| line.starts_with("strowger_directory_reads")) {
         println!("{line}");
+    }
+    Ok(())
+}
+
+/// Pages of CDRs: for each kind of question its times, of hundred rows each.
+fn pages(plan: &Plan, switch: &Switch) -> Result<(), String> {
+    let users = plan.users;
+    type Ask = Box<dyn Fn(u64) -> String>;
+    let kinds: [(&str, Ask); 7] = [
+        ("newest of all", Box::new(|_| String::new())),
+        ("newest of a brand", Box::new(|n| format!("&brand={}", 1_000 + n % BRANDS))),
+        ("newest of a company", Box::new(move |n| format!("&company={}", 1_000 + n * 7 % BRANDS))),
+        ("amid all", Box::new(|n| format!("&until=2025-{:02}-{:02}", 2 + n % 10, 1 + n % 28))),
+        ("of an account", Box::new(move |n| format!("&account={}", 1_001 + n * 131 % users))),
+        ("of a caller", Box::new(move |n| format!("&caller=%2B44{}", 2_000_000_000 + n * 131 % users))),
+        ("that were busy, of a brand", Box::new(|n| format!("&cause=busy&brand={}", 1_000 + n % BRANDS))),
+    ];
+    for (what, ask) in kinds {
+        let mut times = Vec::new();
+        for n in 0..PAGES {
+            times.push(switch.timed("GET", &format!("/api/v1/cdrs?limit=100{}", ask(n)), "")?);
+        }
+        tell(&format!("a page of CDRs, {what}, of {PAGES}"), &mut times);
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod auth;
 mod credentials;
 mod doors;
 mod extract;
+mod files;
 mod gate;
 mod jobs;
 mod listing;
@@ -40,6 +41,7 @@ use core::fmt;
 use core::time::Duration;
 use model::Cidr;
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::Db;
 
@@ -74,6 +76,9 @@ pub struct Api {
     times: jobs::Bell,
     /// Rings when a job is called off.
     calls_off: jobs::Bell,
+    /// Where archives are, and what leaves for them; none = nothing leaves the database.
+    archives: Option<Arc<Path>>,
+    archiving: Option<Arc<jobs::archive::Archiving>>,
 }
 
 impl fmt::Debug for Api {
@@ -107,6 +112,8 @@ impl Api {
             jobs,
             calls_off,
             times,
+            archives: None,
+            archiving: None,
         }
     }
 
@@ -120,6 +127,14 @@ impl Api {
     #[must_use]
     pub fn limited(self, rate: RateLimit) -> Api {
         Api { rate, ..self }
+    }
+
+    /// Keeps archives in this folder: CDRs and explanations that are older than so many days leave the database for it; `None`
+    /// = none leaves it any more, and those that have left stay there.
+    #[must_use]
+    pub fn archiving(self, folder: PathBuf, days: Option<u32>) -> Api {
+        let archiving = days.map(|days| Arc::new(jobs::archive::Archiving { folder: folder.clone(), days }));
+        Api { archives: Some(folder.into()), archiving, ..self }
     }
 
     /// Believes what these proxies say about where a request comes from.

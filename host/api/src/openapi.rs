@@ -46,6 +46,7 @@ pub(crate) fn routes() -> (Router<Api>, Value) {
         .merge(nouns::audit::routes())
         .merge(nouns::events::routes())
         .merge(nouns::recordings::routes())
+        .merge(nouns::archives::routes())
         .merge(nouns::jobs::routes())
         .merge(nouns::timetables::routes())
         .merge(nouns::imports::routes())

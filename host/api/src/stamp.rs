@@ -34,6 +34,15 @@ pub fn rfc3339(at: Instant) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", ms % 1_000)
 }
 
+/// The first moment of the month after that of `at`, in UTC.
+pub(crate) fn next_month(at: Instant) -> Instant {
+    let secs = i64::try_from(at.unix_millis() / 1_000).unwrap_or(i64::MAX);
+    let (year, month, _) = civil_from_days(secs.div_euclid(86_400));
+    let (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    let secs = u64::try_from(days_from_civil(year, month, 1) * 86_400).unwrap_or(0);
+    Instant::from_unix_nanos(secs.saturating_mul(1_000_000_000))
+}
+
 /// Reads RFC 3339 (any offset), or a bare date, which is its first moment in UTC.
 pub(crate) fn parse(text: &str) -> Option<Instant> {
     let number = |from: usize, to: usize| {
@@ -102,6 +111,17 @@ mod tests {
         }
         assert_eq!(parse("2026-11-22T06:48:00.5+01:00"), parse("2026-11-22T05:48:00.500Z"));
         assert_eq!(parse("2026-11-22"), parse("2026-11-22T00:00:00Z"));
+    }
+
+    #[test]
+    fn a_month_ends_where_the_next_begins() {
+        for (at, next) in [
+            ("2024-02-29T23:59:59.999Z", "2024-03-01"),
+            ("2026-12-31T23:59:59Z", "2027-01-01"),
+            ("2026-01-01", "2026-02-01"),
+        ] {
+            assert_eq!(Some(next_month(parse(at).unwrap())), parse(next), "{at}");
+        }
     }
 
     #[test]

@@ -161,6 +161,10 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("DELETE /api/v1/calls/{id}", thing(v1(format!("/calls/{}", call_id(company))), Value::Null)),
         ("GET /api/v1/calls/{id}/trace", thing(v1(format!("/calls/{}/trace", call_id(company))), Value::Null)),
         ("GET /api/v1/cdrs", Case::List),
+        ("GET /api/v1/archives", Case::List),
+        ("GET /api/v1/archives/{id}", thing(at("archives", f.archive), Value::Null)),
+        ("GET /api/v1/archives/{id}/file", thing(at("archives", f.archive) + "/file", Value::Null)),
+        ("DELETE /api/v1/archives/{id}", thing(at("archives", f.archive), Value::Null)),
         ("GET /api/v1/recordings", Case::List),
         ("GET /api/v1/recordings/{id}", thing(at("recordings", f.recording), Value::Null)),
         ("GET /api/v1/recordings/{id}/audio", thing(at("recordings", f.recording) + "/audio", Value::Null)),
@@ -288,6 +292,7 @@ fn the_document_and_the_cases_name_the_same_operations() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let world = runtime.block_on(World::new());
     let nothing = Furniture {
+        archive: 0,
         account: 0,
         extension: 0,
         ddi: 0,
@@ -414,6 +419,7 @@ async fn everything(world: &World) -> String {
         "jobs",
         "timetables",
         "mails",
+        "archives",
     ] {
         out += &world.must("GET", &format!("/api/v1/{noun}?limit=1000"), Value::Null).await.to_string();
     }

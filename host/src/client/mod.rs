@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 refused by the switch, 2 wrong usage or no switch to talk to.
 
 mod accounts;
+mod archives;
 mod bans;
 mod calls;
 mod imports;
@@ -40,6 +41,7 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
         Command::Call(command) => calls::call(&remote, command).await,
         Command::Ban(command) => bans::run(&remote, command).await,
         Command::Cdr(command) => calls::cdr(&remote, command).await,
+        Command::Archive(command) => archives::run(&remote, command).await,
         Command::Recording(command) => recordings::run(&remote, command).await,
         Command::Account(command) => accounts::run(&remote, command).await,
         Command::Trunk(command) => trunks::run(&remote, command).await,

@@ -3,10 +3,10 @@
 use crate::apart::Refusals;
 use crate::sql::{Arg, Listed, Pools, Row, Statement, Tx};
 use crate::{
-    Accounts, Audit, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, Idempotency, Identities,
-    JobRuns, Jobs, Ledger, Logins, MailHosts, Mails, People, PluginKeys, Plugins, Policies, PrefixTables, Recordings,
-    Rules, SecretKey, Settlements, StoreError, Timetables, Tokens, TranslationSets, Trunks, VoiceBoxes, Wallets,
-    feed::Watch, open,
+    Accounts, Archives, Audit, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, Idempotency,
+    Identities, JobRuns, Jobs, Ledger, Logins, MailHosts, Mails, People, PluginKeys, Plugins, Policies, PrefixTables,
+    Recordings, Rules, SecretKey, Settlements, StoreError, Timetables, Tokens, TranslationSets, Trunks, VoiceBoxes,
+    Wallets, feed::Watch, open,
 };
 use std::sync::Arc;
 
@@ -174,6 +174,12 @@ impl Db {
     #[must_use]
     pub const fn mails(&self) -> Mails<'_> {
         Mails(self)
+    }
+
+    /// Files of records that left the database.
+    #[must_use]
+    pub const fn archives(&self) -> Archives<'_> {
+        Archives(self)
     }
 
     /// The call detail records.

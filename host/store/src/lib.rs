@@ -38,6 +38,7 @@ pub use feed::{BoundPlugin, BoundTrial};
 pub use image::{Held, Image, News, Stand};
 pub use listing::{Column, Filter, Found, Listing, Mark, ORDER_MAX, Test, Value, Wanted};
 pub use nouns::accounts::{Accounts, NewAccount, OwnChange};
+pub use nouns::archives::{Archive, ArchiveFile, ArchiveKind, Archives, Leaving};
 pub use nouns::audit::{Audit, AuditLine, Outcome};
 pub use nouns::bindings::{Binding, BindingTrial, Bindings, NewBinding};
 pub use nouns::brands::{Brands, NewBrand};
@@ -79,6 +80,7 @@ pub use sql::Statement;
 pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> {
     const REGISTRIES: &[(&str, &[Statement])] = &[
         ("accounts", nouns::accounts::ALL),
+        ("archives", nouns::archives::ALL),
         ("audit", nouns::audit::ALL),
         ("binding_secrets", nouns::binding_secrets::ALL),
         ("bindings", nouns::bindings::ALL),

@@ -14,6 +14,8 @@ use sqlx::{FromRow, Row as _};
 
 /// Most columns that a list may be ordered by at once.
 pub const ORDER_MAX: usize = 4;
+/// From so many bytes on the beginning of a number leaves so few rows that they are found by it, and not by whose they are.
+const SHARP_BYTES: usize = 10;
 
 /// What a column holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,11 +85,18 @@ pub struct Filter {
     sql: &'static str,
     test: Test,
     about: &'static str,
+    /// Whether its column alone has an index, whoever the rows belong to.
+    sharp: bool,
 }
 
 impl Filter {
     pub(crate) const fn new(name: &'static str, sql: &'static str, test: Test, about: &'static str) -> Filter {
-        Filter { name, sql, test, about }
+        Filter { name, sql, test, about, sharp: false }
+    }
+
+    /// What a column with an index of its own begins with.
+    pub(crate) const fn sharp(name: &'static str, sql: &'static str, about: &'static str) -> Filter {
+        Filter { name, sql, test: Test::Begins, about, sharp: true }
     }
 
     pub(crate) const fn company(sql: &'static str) -> Filter {
@@ -318,6 +327,11 @@ impl Wanted {
         }
     }
 
+    /// Whether it is looked for by something that few rows have.
+    fn is_sharp(&self) -> bool {
+        self.filters.iter().any(|(filter, value)| is_sharp(filter, value))
+    }
+
     /// Whether a filter of that name is on.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
@@ -395,8 +409,12 @@ impl Wanted {
         }
         let _ = write!(text.sql, " FROM {}", self.of.from);
         text.scope(self, ctx);
+        let sharp = self.is_sharp();
         for (filter, value) in &self.filters {
-            text.filter(filter, value);
+            // Where rows are found by a number, every other condition only looks at what was found; else the number does.
+            let looks = if sharp { !is_sharp(filter, value) } else { filter.sharp };
+            let column = if looks { format!("+{}", filter.sql) } else { filter.sql.to_owned() };
+            text.filter(filter, &column, value);
         }
         text.behind(&order, &self.after);
         for (at, (column, down)) in order.iter().enumerate() {
@@ -407,6 +425,10 @@ impl Wanted {
         let _ = write!(text.sql, " LIMIT {limit}");
         (text.sql, text.args)
     }
+}
+
+fn is_sharp(filter: &Filter, value: &Value) -> bool {
+    filter.sharp && matches!(value, Value::Text(text) if text.len() >= SHARP_BYTES)
 }
 
 fn words(order: &[(&Column, bool)]) -> String {
@@ -448,12 +470,12 @@ impl Text {
             (_, Scope::Platform) => {}
             (Owner::Tenant(brand, company), Scope::Brand(own)) => {
                 // A company's index is the narrower one; behind a `+` the brand has none.
-                let narrow = wanted.filters.iter().any(|(filter, _)| filter.sql == company);
+                let narrow = wanted.is_sharp() || wanted.filters.iter().any(|(filter, _)| filter.sql == company);
                 self.is(&format!("{}{brand}", if narrow { "+" } else { "" }), Value::Number(own.0));
             }
             (Owner::Tenant(brand, company), Scope::Company(own_brand, own)) => {
                 self.is(&format!("+{brand}"), Value::Number(own_brand.0));
-                self.is(company, Value::Number(own.0));
+                self.is(&format!("{}{company}", if wanted.is_sharp() { "+" } else { "" }), Value::Number(own.0));
             }
             (Owner::Brand(_), Scope::Company(..)) => self.and("1 = 0"),
             (Owner::Brand(brand) | Owner::Itself(brand), Scope::Brand(own) | Scope::Company(own, _)) => {
@@ -466,8 +488,8 @@ impl Text {
         }
     }
 
-    fn filter(&mut self, filter: &Filter, value: &Value) {
-        let (column, value) = (filter.sql, value.clone());
+    fn filter(&mut self, filter: &Filter, column: &str, value: &Value) {
+        let value = value.clone();
         match (filter.test, value) {
             (Test::From, value) => {
                 let place = self.bind(value);

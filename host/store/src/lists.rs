@@ -12,6 +12,7 @@ macro_rules! lists {
 
 lists! {
     ACCOUNTS = accounts: "Accounts.";
+    ARCHIVES = archives: "Files of records that left the database.";
     AUDIT = audit: "Lines of the audit log.";
     BINDINGS = bindings: "Bindings of plugins.";
     BRANDS = brands: "Brands.";

@@ -4,6 +4,7 @@
 //! and never after a refusal that will not go away. One that ended its process again and again is left alone too. Its work
 //! is dropped where it stands when the job is called off: what it had not committed is not so.
 
+pub(crate) mod archive;
 pub(crate) mod export;
 pub(crate) mod import;
 mod sweep;
@@ -68,6 +69,7 @@ impl Run {
     async fn work(self) -> Result<Value, Broke> {
         match self.job.kind.as_str() {
             sweep::KIND => sweep::run(&self).await,
+            archive::KIND => archive::run(&self).await,
             import::KIND => import::run(&self).await,
             export::KIND => export::run(&self).await,
             other => Err(Broke::Final(format!("this switch knows no jobs of the kind {other}"), None)),
@@ -139,6 +141,9 @@ impl Workers {
     async fn look_at_the_clock(&self) -> Result<(), StoreError> {
         let (runs, now) = (self.api.db.job_runs(), self.api.switch.now());
         runs.schedule(sweep::KIND, sweep::EVERY, now).await?;
+        if self.api.archiving.is_some() {
+            runs.schedule(archive::KIND, archive::EVERY, now).await?;
+        }
         let swept = runs.come(now).await? > 0;
         if timetable::come(&self.api).await? > 0 || swept {
             self.api.jobs.notify_one();

@@ -1,6 +1,7 @@
 //! One file per noun: its form on the wire, its endpoints, nothing else.
 
 pub(crate) mod accounts;
+pub(crate) mod archives;
 pub(crate) mod audit;
 pub(crate) mod bans;
 pub(crate) mod bindings;

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use store::{
-    Db, JobLine, NewBrand, NewCompany, NewJob, NewToken, OpContext, Page, Principal, RecordedFile, Role, Scope,
-    SecretKey, UsedMailHost,
+    ArchiveFile, ArchiveKind, Db, JobLine, NewBrand, NewCompany, NewJob, NewToken, OpContext, Page, Principal,
+    RecordedFile, Role, Scope, SecretKey, UsedMailHost,
 };
 use tower::ServiceExt;
 
@@ -250,6 +250,7 @@ pub(crate) struct World {
     pub(crate) brand_admins: [String; 2],
     pub(crate) company_admins: [String; 3],
     pub(crate) reader: String,
+    pub(crate) archives: std::path::PathBuf,
     _dir: tempfile::TempDir,
 }
 
@@ -310,6 +311,7 @@ impl World {
             switch.registrations.lock().unwrap().push(registration(company.brand, company.id));
         }
         let api = Api::new(db.clone(), switch.clone()).limited(rate).beating(core::time::Duration::from_millis(50));
+        let api = api.archiving(dir.path().join("archive"), None);
         World {
             router: api.clone().router(),
             api,
@@ -321,6 +323,7 @@ impl World {
             brand_admins: brand_admins.try_into().unwrap(),
             company_admins: company_admins.try_into().unwrap(),
             reader,
+            archives: dir.path().join("archive"),
             _dir: dir,
         }
     }
@@ -453,6 +456,22 @@ impl World {
         self.must("GET", "/api/v1/mails", Value::Null).await["items"][0]["id"].as_i64().unwrap()
     }
 
+    /// An archive of the first brand, and its file: a question that a plugin was asked long ago.
+    pub(crate) async fn archived(&self) -> i64 {
+        let (brand, now) = (BrandId(self.brands[0]), self.switch.now());
+        let start = Instant::from_unix_nanos(0);
+        let old = Instant::from_unix_nanos(1_000_000);
+        let why = Explained { at: start, call: CallId(7), ..explained(self.companies[0]) };
+        self.db.explanations().add(&[(brand, why)]).await.unwrap();
+        let archives = self.db.archives();
+        let leaving = archives.leaving(ArchiveKind::Explanations, brand, (start, old), 9).await.unwrap();
+        let file = ArchiveFile { name: "explanations-1970-01-0".to_owned(), bytes: 6, sha256: "0".repeat(64) };
+        let folder = self.archives.join(brand.0.to_string());
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("explanations-1970-01-0.jsonl.zst"), b"secret").unwrap();
+        archives.keep(brand, &leaving, &file, now).await.unwrap().unwrap().id
+    }
+
     /// Adds one of each noun to the first company, with a plugin of its brand and a token of its own.
     pub(crate) async fn furnish(&self) -> Furniture {
         let (brand, company) = (self.brands[0], self.companies[0]);
@@ -495,7 +514,9 @@ impl World {
         let job = self.asked(0).await;
         let timetable = id(self.must("POST", "/api/v1/timetables", nightly(company)).await);
         let mail = self.mailed(0).await;
+        let archive = self.archived().await;
         Furniture {
+            archive,
             account,
             extension,
             ddi,
@@ -532,6 +553,7 @@ impl Working {
 /// Row numbers of what the first company has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Furniture {
+    pub(crate) archive: i64,
     pub(crate) account: i64,
     pub(crate) extension: i64,
     pub(crate) ddi: i64,

@@ -6,7 +6,7 @@ use crate::sql::{Arg, args, in_scope, instant, micros, statements, stored, trans
 use crate::{Db, OpContext, StoreError};
 use model::{AccountId, BrandId, CallId, Cause, Cdr, Charge, CompanyId, EndedBy, Instant, LegRole, Vouched};
 
-macro_rules! columns {
+macro_rules! cdr_columns {
     () => {
         "call_id, leg, role, brand_id, company_id, account_id, sip_call_id, caller, callee, decided_by, started_at,
         ringing_at, answered_at, ended_at, cause, sip_status, ended_by, media, identity, rated"
@@ -15,15 +15,16 @@ macro_rules! columns {
 // What a row has beside what the outbox writes: what it cost.
 macro_rules! charged {
     () => {
-        concat!(columns!(), ", cost, carrier_cost, currency, charge_lines")
+        concat!(cdr_columns!(), ", cost, carrier_cost, currency, charge_lines")
     };
 }
+pub(crate) use {cdr_columns, charged};
 /// Rows of one statement: a statement's way to the database and back costs more than its rows. No more than this, since
 /// SQLite looks up each `$n` among all before it.
 const MANY: usize = 8;
 /// Columns of a row.
 const COLUMNS: usize = 20;
-const MANY_HEAD: &str = concat!("INSERT INTO cdrs (", columns!(), ") VALUES ");
+const MANY_HEAD: &str = concat!("INSERT INTO cdrs (", cdr_columns!(), ") VALUES ");
 const MANY_TAIL: &str = " ON CONFLICT (call_id, leg) DO NOTHING";
 /// Room for a row's brackets and for each `$n, `.
 const MANY_ROOM: usize = MANY_HEAD.len() + MANY_TAIL.len() + MANY * (4 + COLUMNS * 6);
@@ -108,13 +109,13 @@ pub(crate) static LISTING: Listing = Listing {
         Filter::new("from", "started_at", Test::From, "Started at or after, RFC 3339 or a date."),
         Filter::new("until", "started_at", Test::Until, "Started before, RFC 3339 or a date."),
         Filter::new("cause", "cause", Test::Word(causes), "Ended for this cause."),
-        Filter::new("caller", "caller", Test::Begins, "Whose caller begins with this."),
-        Filter::new("callee", "callee", Test::Begins, "Whose callee begins with this."),
+        Filter::sharp("caller", "caller", "Whose caller begins with this."),
+        Filter::sharp("callee", "callee", "Whose callee begins with this."),
     ],
 };
 
 #[derive(sqlx::FromRow)]
-struct CdrRow {
+pub(crate) struct CdrRow {
     call_id: String,
     leg: i64,
     role: String,
@@ -171,7 +172,7 @@ impl InsertRow<'_> {
         }
     }
 
-    /// In the order of `columns!`.
+    /// In the order of `cdr_columns!`.
     fn args(&self) -> [Arg<'_>; COLUMNS] {
         let cdr = self.cdr;
         [

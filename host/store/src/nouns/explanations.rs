@@ -16,7 +16,7 @@ statements! { "explanation";
 }
 
 #[derive(sqlx::FromRow)]
-struct ExplainedRow {
+pub(crate) struct ExplainedRow {
     call_id: String,
     company_id: i64,
     at: i64,

@@ -1,6 +1,7 @@
 //! One file per noun. Each holds its statements, its row and the operations on it.
 
 pub(crate) mod accounts;
+pub(crate) mod archives;
 pub(crate) mod audit;
 pub(crate) mod binding_secrets;
 pub(crate) mod bindings;

@@ -1,6 +1,7 @@
 //! The store on both databases: every test of a query runs twice, with the same code.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
+mod archives;
 mod backup;
 mod broken;
 mod cdrs;
