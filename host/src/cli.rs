@@ -52,6 +52,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
         http: SocketAddr,
     },
+    /// Compile one component for the switch that started this process
+    #[command(hide = true)]
+    CompileWorker,
     /// Plugins and where they are bound
     #[command(subcommand)]
     Plugin(Plugin),
@@ -182,7 +185,7 @@ pub(crate) enum Plugin {
     },
     /// Bind an installed plugin, or replace what a binding runs; calls under way keep what they began with
     Bind(Bind),
-    /// Give a binding back the plugin version and configuration it had before
+    /// Give a binding back the plugin version and configuration it had before; again: those before that, at most three
     Rollback {
         /// The binding's name, or its number
         binding: String,
@@ -423,6 +426,16 @@ pub(crate) struct Bind {
     /// Let a failure refuse instead of pass, where the point has a choice [default: what it was]
     #[arg(long)]
     pub(crate) mandatory: bool,
+    /// Of a call app that fails: the prompt its caller hears, "" for none. Whoever names one of --apology, --fallback and
+    /// --restart says all three [default: what they were; at first the switch's own apology, and the end of the call]
+    #[arg(long, value_name = "PROMPT")]
+    pub(crate) apology: Option<String>,
+    /// Of a call app that fails: the number that is called for its caller then
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) fallback: Option<String>,
+    /// Of a call app that fails before anybody has answered: start it once more
+    #[arg(long)]
+    pub(crate) restart: bool,
 }
 
 /// Calls.

@@ -309,6 +309,23 @@ pub(crate) struct Plugins {
     pub(crate) brand_share_percent: u8,
     /// How much of each of these one binding may have while there is another, of whatever brand, in percent, 1 to 100.
     pub(crate) binding_share_percent: u8,
+    /// Most CPU that compiling one component may take, over all threads, in seconds. Each is compiled in a process of its
+    /// own; one that takes more is rejected.
+    pub(crate) compile_cpu_s: u32,
+    /// Most address space of that process, in bytes.
+    pub(crate) compile_memory_bytes: u64,
+    /// Longest time of compiling one component, in seconds.
+    pub(crate) compile_wall_s: u32,
+    /// Most components compiled at once; the others wait for their turn.
+    pub(crate) compile_at_once: usize,
+    /// Most components that wait for their turn; one more is told to come another time.
+    pub(crate) compile_waiting_max: usize,
+    /// How far compiling steps back behind calls, 0 to 19, as of `nice`.
+    pub(crate) compile_nice: u8,
+    /// Most bytes of the code of one component.
+    pub(crate) code_bytes_max: u64,
+    /// Most bytes of compiled components kept in the data folder, so that a restart compiles nothing; the least used go.
+    pub(crate) compiled_bytes_max: u64,
     /// Publishers whose signed bundles may be installed, each as 64 hex digits (`strowger plugin keygen` prints them);
     /// none = whoever may install at all is trusted.
     pub(crate) trusted_keys: Vec<String>,
@@ -317,6 +334,7 @@ pub(crate) struct Plugins {
 impl Default for Plugins {
     fn default() -> Self {
         let host = plugin::HostConfig::default();
+        let worker = plugin::WorkerLimits::default();
         Plugins {
             memory_bytes_max: host.memory_bytes_max,
             hook_cpu_ms: u32::try_from(host.hook_cpu.as_millis()).unwrap_or(u32::MAX),
@@ -326,6 +344,14 @@ impl Default for Plugins {
             raters_max: host.raters_max,
             brand_share_percent: host.brand_share_percent,
             binding_share_percent: host.binding_share_percent,
+            compile_cpu_s: u32::try_from(worker.cpu.as_secs()).unwrap_or(u32::MAX),
+            compile_memory_bytes: worker.memory_bytes,
+            compile_wall_s: u32::try_from(worker.wall.as_secs()).unwrap_or(u32::MAX),
+            compile_at_once: worker.at_once,
+            compile_waiting_max: worker.waiting_max,
+            compile_nice: worker.nice,
+            code_bytes_max: worker.code_bytes_max,
+            compiled_bytes_max: 4 << 30,
             trusted_keys: Vec::new(),
         }
     }
@@ -535,6 +561,9 @@ fn check(config: &Config) -> Result<(), String> {
         if !(1..=100).contains(&percent) {
             return Err(format!("plugins.{name}_share_percent is {percent}: expected a number from 1 to 100"));
         }
+    }
+    if config.plugins.compile_nice > 19 {
+        return Err(format!("plugins.compile_nice is {}: expected a number from 0 to 19", config.plugins.compile_nice));
     }
     Ok(())
 }

@@ -56,6 +56,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &cli::Cli) -> Result<String, Failure> {
+    if matches!(cli.command, Command::CompileWorker) {
+        let done = plugin::compile_worker(std::io::stdin().lock(), std::io::stdout().lock());
+        return done.map(|()| String::new()).map_err(Failure::start);
+    }
     let mut builder = if matches!(cli.command, Command::Serve { .. } | Command::Demo { .. }) {
         tokio::runtime::Builder::new_multi_thread()
     } else {
@@ -72,6 +76,7 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             Command::Plugin(Plugin::Author(command)) => author::run(command).await,
             Command::Db(command) => database::run(command, cli.remote.json).await,
             Command::Completion { shell } => completion(*shell),
+            Command::CompileWorker => Ok(String::new()),
             command @ (Command::Plugin(_)
             | Command::Call(_)
             | Command::Cdr(_)

@@ -67,6 +67,7 @@ impl Opened {
         let trusted = config.plugins.trusted_keys.iter().map(key).collect::<Result<Vec<_>, _>>()?;
         let plugins = plugin::Host::new(plugin::HostConfig {
             ledger: Some(Arc::new(shell::Books::new(self.db.clone(), self.clock))),
+            code_cache: Some(Arc::new(code_cache(config)?)),
             ..plugin_config(config)
         })
         .map_err(Failure::start)?;
@@ -130,6 +131,13 @@ fn secrets_key(config: &Config) -> Result<SecretKey, Failure> {
     SecretKey::from_hex(&text).map_err(|e| unusable(e.to_string()))
 }
 
+/// The code that this node has compiled before.
+fn code_cache(config: &Config) -> Result<plugin::CodeCache, Failure> {
+    let dir = &config.data.dir;
+    plugin::CodeCache::open(dir, config.plugins.compiled_bytes_max)
+        .map_err(|e| Failure::start(format!("the folder of compiled plugins in {} cannot be used: {e}", dir.display())))
+}
+
 /// A data folder holds tokens and digest secrets: only its owner may look in.
 fn make_private_dir(dir: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
@@ -159,6 +167,15 @@ fn plugin_config(config: &Config) -> plugin::HostConfig {
         binding_share_percent: config.plugins.binding_share_percent,
         hook_cpu: Duration::from_millis(u64::from(config.plugins.hook_cpu_ms)),
         memory_bytes_max: config.plugins.memory_bytes_max,
+        compiler: Arc::new(plugin::WorkerProcess::own(plugin::WorkerLimits {
+            cpu: Duration::from_secs(config.plugins.compile_cpu_s.into()),
+            memory_bytes: config.plugins.compile_memory_bytes,
+            wall: Duration::from_secs(config.plugins.compile_wall_s.into()),
+            at_once: config.plugins.compile_at_once,
+            waiting_max: config.plugins.compile_waiting_max,
+            nice: config.plugins.compile_nice,
+            code_bytes_max: config.plugins.code_bytes_max,
+        })),
         ..plugin::HostConfig::default()
     }
 }

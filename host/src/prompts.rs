@@ -8,7 +8,7 @@ macro_rules! files {
 }
 
 const FILES: &[(&str, &[u8])] = files! {
-    "attendant-busy", "attendant-invalid", "attendant-menu", "goodbye", "queue-full", "queue-in", "queue-out",
+    "apology", "attendant-busy", "attendant-invalid", "attendant-menu", "goodbye", "queue-full", "queue-in", "queue-out",
     "queue-paused", "queue-position", "queue-timeout", "queue-unpaused", "queue-welcome", "vm-at", "vm-box",
     "vm-busy", "vm-forward-to", "vm-forwarded", "vm-from", "vm-full", "vm-greetings", "vm-keep", "vm-kept",
     "vm-locked", "vm-menu", "vm-message-menu", "vm-new", "vm-no-such", "vm-none", "vm-pin", "vm-pin-again",

@@ -130,6 +130,22 @@ async fn a_plugin_is_installed_bound_replaced_and_rolled_back() {
     let wanted = json!(["r@2", 7, {"a": 1}, "r@1"]);
     let b = &bound.body;
     assert_eq!(json!([b["plugin"], b["priority"], b["config"], b["previous"]]), wanted, "what is not said stays");
+    assert_eq!((&b["kept"], &b["on_failure"]["fallback"]), (&json!(["r@1"]), &Value::Null));
+    let ivr = |on_failure: Value| json!({"name": "ivr", "plugin": app.body["id"], "on_failure": on_failure});
+    let said = json!({"apology": "", "fallback": "200", "restart": true});
+    let bound = world.ask(brand, "PUT", "/api/v1/bindings", &ivr(said.clone())).await;
+    assert_eq!(bound.body["on_failure"], said);
+    let again = json!({"name": "ivr", "plugin": app.body["id"], "config": {"a": 2}});
+    assert_eq!(world.ask(brand, "PUT", "/api/v1/bindings", &again).await.body["on_failure"], said, "it stays");
+    for (wrong, field) in [
+        (json!({"fallback": ""}), "on_failure.fallback"),
+        (json!({"fallback": "1 2"}), "on_failure.fallback"),
+        (json!({"apology": "sorry me"}), "on_failure.apology"),
+    ] {
+        refused(&world.ask(brand, "PUT", "/api/v1/bindings", &ivr(wrong)).await, 422, field);
+    }
+    let router = json!({"name": "main", "plugin": two.body["id"], "on_failure": {"restart": true}});
+    refused(&world.ask(brand, "PUT", "/api/v1/bindings", &router).await, 422, "on_failure");
     let rollback = format!("/api/v1/bindings/{}/rollback", b["id"]);
     assert_eq!(world.ask(brand, "POST", &rollback, &Value::Null).await.body["plugin"], "r@1");
     let delete = format!("/api/v1/plugins/{}", one.body["id"]);

@@ -10,8 +10,8 @@ use core::time::Duration;
 use media::JobId;
 use model::{
     AppError, AppFailure, AppId, AppOutcome, AppReply, AppVerb, BridgeSpec, Bridged, Cause, CauseInfo, CollectSpec,
-    Collected, DialSpec, EndedBy, Endpoint, HeaderOp, LegHandle, MediaPath, Prompt, RequestId, RingStep, Sounded,
-    Target,
+    Collected, DialSpec, EndedBy, Endpoint, HeaderOp, LegHandle, MediaPath, Prompt, Recourse, RequestId, RingStep,
+    Sounded, Target,
 };
 use sdp::Description;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(crate) fn wrong(state: &str) -> AppError {
 }
 
 impl Step<'_, '_> {
-    fn run(&mut self) -> Option<&mut AppRun> {
+    pub(crate) fn run(&mut self) -> Option<&mut AppRun> {
         match &mut self.call.stage {
             Stage::App(run) => Some(run),
             Stage::Deciding(_)
@@ -377,7 +377,7 @@ impl Step<'_, '_> {
         self.finish(Err(error));
     }
 
-    fn stop_ringback(&mut self) {
+    pub(crate) fn stop_ringback(&mut self) {
         let job = match self.waiting() {
             Some(Waiting::Dial(dial)) => dial.ringback.take(),
             Some(_) | None => None,
@@ -450,6 +450,9 @@ impl Step<'_, '_> {
     /// Prompts have ended.
     pub(crate) fn app_play_ended(&mut self, no: LegNo, ended: JobId) {
         let now = self.now();
+        if self.run().is_some_and(|run| run.apology.as_ref().is_some_and(|apology| apology.job == ended)) {
+            return self.apologised();
+        }
         match self.waiting() {
             Some(Waiting::Play { leg, job, .. }) if *leg == no && *job == ended => {
                 self.finish(Ok(AppReply::Played(None)))
@@ -470,6 +473,9 @@ impl Step<'_, '_> {
         let Some(run) = self.run() else { return };
         if run.stop_at.is_some_and(|at| at <= now) {
             return self.app_over();
+        }
+        if run.apology.is_some() {
+            return self.apologised();
         }
         match run.pending.as_mut().map(|(_, waiting)| waiting) {
             Some(Waiting::Collect(collecting)) => {
@@ -553,15 +559,26 @@ impl Step<'_, '_> {
             return;
         }
         let until = self.now() + Duration::from_millis(u64::from(self.floors.setup.limits.app_drain_ms));
+        if let Some(apology) = self.run().and_then(|run| run.apology.take()) {
+            return self.end_call(apology.ending);
+        }
         if let Some(run) = self.run() {
             run.stop_at.get_or_insert(until);
         }
     }
 
     /// The script ended, well or not.
-    pub(crate) fn app_ended(&mut self, app: AppId, outcome: Result<AppOutcome, AppFailure>) {
+    pub(crate) fn app_ended(
+        &mut self,
+        app: AppId,
+        outcome: Result<AppOutcome, AppFailure>,
+        recourse: Option<Recourse>,
+    ) {
         if self.run().is_none_or(|r| r.app != app) {
             return;
+        }
+        if let (Err(failure), Some(recourse)) = (&outcome, recourse) {
+            return self.app_failed(failure, recourse);
         }
         let ending = match outcome {
             Ok(AppOutcome::Returned(status)) => {
@@ -569,10 +586,7 @@ impl Step<'_, '_> {
                 Ending { cause: Cause::AppHangup, sip, by: EndedBy::Switch }
             }
             Ok(AppOutcome::Err(_)) => Ending::switch(Cause::AppHangup),
-            Err(AppFailure::Saturated) => Ending::switch(Cause::LimitReached),
-            Err(AppFailure::NotBound | AppFailure::Trapped(_) | AppFailure::Timeout) => {
-                Ending::switch(Cause::AppFailed)
-            }
+            Err(failure) => ending_of(&failure),
         };
         self.end_call(ending);
     }
@@ -580,6 +594,14 @@ impl Step<'_, '_> {
     /// The script did not return in time: its instance is dropped.
     fn app_over(&mut self) {
         self.end_call(Ending::switch(Cause::AppFailed));
+    }
+}
+
+/// How a call ends whose app has failed.
+pub(crate) fn ending_of(failure: &AppFailure) -> Ending {
+    match failure {
+        AppFailure::Saturated => Ending::switch(Cause::LimitReached),
+        AppFailure::NotBound | AppFailure::Trapped(_) | AppFailure::Timeout => Ending::switch(Cause::AppFailed),
     }
 }
 

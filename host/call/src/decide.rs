@@ -187,7 +187,17 @@ impl Step<'_, '_> {
         let app = AppId(self.desk.next_app);
         self.desk.next_app += 1;
         self.desk.by_app.insert(app, self.call.id);
-        self.call.stage = Stage::App(AppRun { app, name: name.clone(), pending: None, stop_at: None });
+        let (own, given) = (name.clone(), args.clone());
+        self.call.stage = Stage::App(AppRun {
+            app,
+            name: own,
+            pending: None,
+            stop_at: None,
+            since: self.now(),
+            args: given,
+            restarted: false,
+            apology: None,
+        });
         let start = AppStart { name, args, call: self.call.info.clone() };
         self.desk.out.push_back(Output::AppStart { app, start });
     }

@@ -13,7 +13,7 @@ use crate::transfer::Job;
 use model::{
     AccountId, Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, BrandId, CallEvent,
     CallId, CallRecord, CallSnapshot, Cause, Company, CompanyId, EndedBy, IdSource, IdentityFailure, Instant,
-    LockThrow, ProofQuestion, Question, RateAnswer, RateQuestion, RecordingEvent, RequestId, Ticket,
+    LockThrow, ProofQuestion, Question, RateAnswer, RateQuestion, RecordingEvent, Recourse, RequestId, Ticket,
 };
 use sip_dialog::DialogKey;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -293,10 +293,16 @@ impl Engine {
         }
     }
 
-    /// A call app ended.
-    pub fn handle_app_ended(&mut self, floors: &mut Floors<'_>, app: AppId, outcome: Result<AppOutcome, AppFailure>) {
+    /// A call app ended; `recourse` is its binding's, where it failed.
+    pub fn handle_app_ended(
+        &mut self,
+        floors: &mut Floors<'_>,
+        app: AppId,
+        outcome: Result<AppOutcome, AppFailure>,
+        recourse: Option<Recourse>,
+    ) {
         match self.desk.by_app.remove(&app) {
-            Some(call) => self.step(call, floors, |step| step.app_ended(app, outcome)),
+            Some(call) => self.step(call, floors, |step| step.app_ended(app, outcome, recourse)),
             None => self.desk.counters.app_messages_stale += 1,
         }
     }

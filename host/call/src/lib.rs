@@ -37,6 +37,7 @@ mod park;
 mod proving;
 mod proxying;
 mod rating;
+mod recourse;
 mod redirect;
 mod relaying;
 mod rooms;

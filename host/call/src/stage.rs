@@ -1,13 +1,13 @@
 //! Who drives a call now, with the timers that run only then.
 
 use crate::hunt::Hunt;
-use crate::leg::LegNo;
+use crate::leg::{Ending, LegNo};
 use crate::proving::Proving;
 use crate::proxying::Proxying;
 use crate::summon::Summoning;
 use core::time::Duration;
 use media::JobId;
-use model::{AccountId, AppId, CollectSpec, Instant, LegRole, PlaybackSpec, RequestId, Ticket};
+use model::{AccountId, AppArgs, AppId, CollectSpec, Instant, LegRole, PlaybackSpec, RequestId, Ticket};
 
 /// What drives a call.
 #[derive(Debug)]
@@ -109,12 +109,33 @@ pub(crate) struct AppRun {
     pub(crate) pending: Option<(RequestId, Waiting)>,
     /// Set when no leg is left: then the instance is dropped.
     pub(crate) stop_at: Option<Instant>,
+    /// When it was started.
+    pub(crate) since: Instant,
+    /// What it was started with.
+    pub(crate) args: AppArgs,
+    /// It failed and was started again: the next failure counts.
+    pub(crate) restarted: bool,
+    /// Its script has failed and is gone, and the caller hears so.
+    pub(crate) apology: Option<Apology>,
+}
+
+/// The caller hears that an app has failed.
+#[derive(Debug)]
+pub(crate) struct Apology {
+    pub(crate) job: JobId,
+    /// The prompt has ended by then.
+    pub(crate) until: Instant,
+    /// How the call ends without a fallback.
+    pub(crate) ending: Ending,
+    /// Whom it goes on to.
+    pub(crate) fallback: Option<String>,
 }
 
 impl AppRun {
     fn deadline(&self) -> Option<Instant> {
         let verb = self.pending.as_ref().and_then(|(_, w)| w.deadline());
-        [verb, self.stop_at].into_iter().flatten().min()
+        let apology = self.apology.as_ref().map(|apology| apology.until);
+        [verb, self.stop_at, apology].into_iter().flatten().min()
     }
 }
 

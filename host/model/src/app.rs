@@ -471,6 +471,23 @@ pub enum AppOutcome {
     Err(AppError),
 }
 
+/// What a caller gets whose call app fails; the app's binding says so.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Recourse {
+    /// The plugin that failed: its id and version.
+    pub plugin: String,
+    /// The stored prompt that the caller hears; `None` = the one named [`APOLOGY`], empty = nothing. One that is not there
+    /// is left out.
+    pub apology: Option<String>,
+    /// The number that is called for the caller then, as the company's chain and numbers know it; `None` = the call ends.
+    pub fallback: Option<String>,
+    /// The app is started once more, from its beginning, where it trapped or was late before anybody had answered.
+    pub restart: bool,
+}
+
+/// The prompt that apologises for an app that failed, where its binding names none.
+pub const APOLOGY: &str = "apology";
+
 /// How an app failed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum AppFailure {

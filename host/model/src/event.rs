@@ -62,7 +62,7 @@ pub struct Explained {
     pub company: CompanyId,
     /// When the answer came.
     pub at: Instant,
-    /// `route` or `exhausted`.
+    /// `route` or `exhausted`; `app` where a call app failed.
     pub asked: String,
     /// Who was called at that time.
     pub callee: String,

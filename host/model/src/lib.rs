@@ -42,9 +42,9 @@ mod trunk_status;
 mod voicemail;
 
 pub use app::{
-    AppArgs, AppError, AppFailure, AppOutcome, AppReply, AppStart, AppVerb, BridgeSpec, Bridged, CollectSpec,
+    APOLOGY, AppArgs, AppError, AppFailure, AppOutcome, AppReply, AppStart, AppVerb, BridgeSpec, Bridged, CollectSpec,
     Collected, ConferSpec, Conferred, DialSpec, ForkEnd, ForkId, ForkIn, ForkOut, ForkSpec, LegHandle, ListenSpec,
-    MemberChange, PlaybackSpec, PlayedTo, Prompt, RecordSpec, RecordingDone, RoomMember, Sounded,
+    MemberChange, PlaybackSpec, PlayedTo, Prompt, RecordSpec, RecordingDone, Recourse, RoomMember, Sounded,
 };
 pub use ban::{Ban, Offence};
 pub use billing::{

@@ -71,6 +71,8 @@ pub struct Limits {
     pub summons_per_second_max: u32,
     /// How long whoever asked for such a call hears that it failed, in milliseconds.
     pub failure_tone_ms: u32,
+    /// How long a caller hears the apology for a call app that failed, in milliseconds; a longer prompt is cut.
+    pub apology_max_ms: u32,
     /// How long a party waits in a slot before its parker is called back, in seconds.
     pub park_timeout_s: u32,
     /// Session interval that each leg is asked for, in seconds (RFC 4028); 0 asks for none.
@@ -246,6 +248,7 @@ impl Default for Limits {
             summons_ring_s: 30,
             summons_per_second_max: 10,
             failure_tone_ms: 3_000,
+            apology_max_ms: 20_000,
             park_timeout_s: 120,
             session_interval_s: 1_800,
             session_min_se_s: 90,

@@ -12,12 +12,16 @@ use crate::bindings::router::RouterIoPluginPre;
 use crate::bindings::router::strowger::host::{clock, config, directory, http, kv, log, mail, metrics, secrets};
 use crate::bindings::router::strowger::types::types;
 use crate::bindings::sip_filter::SipFilterPluginPre;
+use crate::cache::Entry;
 use crate::capability::{Allowed, Denied};
+use crate::code::Trusted;
+use crate::compiler::{fingerprint, words};
 use crate::guest::Guest;
-use crate::{ArtifactError, HostConfig, shape};
+use crate::{ArtifactError, CodeCache, CodeFigures, CodeShape, CompileError, Compiler, EngineKind, HostConfig, shape};
 use core::fmt;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
@@ -237,21 +241,54 @@ impl Linked {
 }
 
 /// Turns bytes into artifacts.
+#[derive(Debug)]
 pub(crate) struct Press {
-    hooks: Engine,
-    apps: Engine,
+    hooks: Die,
+    apps: Die,
     bytes_max: usize,
+    compiler: Arc<dyn Compiler>,
+    cache: Option<Arc<CodeCache>>,
+    compiled: AtomicU64,
+    failed: AtomicU64,
 }
 
-impl fmt::Debug for Press {
+/// An engine that components are compiled for.
+struct Die {
+    engine: Engine,
+    shape: CodeShape,
+    fingerprint: [u8; 32],
+}
+
+impl fmt::Debug for Die {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Press").finish_non_exhaustive()
+        f.debug_struct("Die").field("shape", &self.shape).finish_non_exhaustive()
+    }
+}
+
+impl Die {
+    fn new(engine: &Engine, kind: EngineKind, config: &HostConfig) -> Die {
+        let shape = CodeShape { kind, memory_bytes_max: config.memory_bytes_max as u64, fuel: config.fuel.is_some() };
+        Die { engine: engine.clone(), shape, fingerprint: fingerprint(engine) }
     }
 }
 
 impl Press {
     pub(crate) fn new(hooks: &Engine, apps: &Engine, config: &HostConfig) -> Press {
-        Press { hooks: hooks.clone(), apps: apps.clone(), bytes_max: config.artifact_bytes_max }
+        Press {
+            hooks: Die::new(hooks, EngineKind::Hooks, config),
+            apps: Die::new(apps, EngineKind::Apps, config),
+            bytes_max: config.artifact_bytes_max,
+            compiler: Arc::clone(&config.compiler),
+            cache: config.code_cache.clone(),
+            compiled: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn figures(&self) -> CodeFigures {
+        let kept = self.cache.as_ref().map(|cache| cache.figures()).unwrap_or_default();
+        let (compiled, failed) = (self.compiled.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed));
+        CodeFigures { compiled, failed, ..kept }
     }
 
     pub(crate) fn compile(&self, bytes: &[u8], digest: Digest) -> Result<Artifact, ArtifactError> {
@@ -264,17 +301,14 @@ impl Press {
         let router = named("strowger:routing/router@") && !named(HTTP) && !named(MAIL);
         let short = ["strowger:hooks/registration@", "strowger:hooks/feature@", "strowger:hooks/sip-filter@"];
         let hook = router || short.into_iter().any(named);
-        let first = if hook { &self.hooks } else { &self.apps };
-        let parsed = parse(first, bytes)?;
+        let (first, other) = if hook { (&self.hooks, &self.apps) } else { (&self.apps, &self.hooks) };
+        let parsed = self.component(first, bytes, digest)?;
         let imports = imports(&parsed)?;
         let points = points(&parsed, imports.iter().any(|i| i.starts_with(HTTP) || i.starts_with(MAIL)))?;
-        let on = |engine: &Engine, needed: bool| match (needed, Engine::same(engine, first)) {
-            (false, _) => Ok(None),
-            (true, true) => Ok(Some(parsed.clone())),
-            (true, false) => parse(engine, bytes).map(Some),
-        };
-        let hooks = on(&self.hooks, points.iter().any(|p| p.is_hook()))?;
-        let apps = on(&self.apps, points.iter().any(|p| !p.is_hook()))?;
+        let needs = |kind| points.iter().any(|p| p.is_hook() == (kind == EngineKind::Hooks));
+        let second = needs(other.shape.kind).then(|| self.component(other, bytes, digest)).transpose()?;
+        let first = needs(first.shape.kind).then_some(parsed);
+        let (hooks, apps) = if hook { (first, second) } else { (second, first) };
         let artifact = Artifact { digest, points, imports, bytes: bytes.len(), hooks, apps, live: AtomicU64::new(0) };
         let nothing = Allowed::default();
         for point in &artifact.points {
@@ -282,6 +316,58 @@ impl Press {
         }
         Ok(artifact)
     }
+
+    /// A component for one engine: from the disk where this node has compiled it before, else from the compiler.
+    fn component(&self, die: &Die, bytes: &[u8], digest: Digest) -> Result<Component, ArtifactError> {
+        let entry = Entry { digest, kind: die.shape.kind, fingerprint: die.fingerprint };
+        if let Some((cache, code)) = self.cache.as_ref().and_then(|cache| Some((cache, cache.load(&entry)?))) {
+            match code.load(&die.engine) {
+                Ok(component) => return Ok(component),
+                Err(why) if is_over(&why) => return Err(ArtifactError::OverLimit(why)),
+                Err(why) => cache.disbelieve(&entry, &why),
+            }
+        }
+        let code = match self.pressed(die, bytes) {
+            Ok(code) => code,
+            Err(error) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                return Err(error);
+            }
+        };
+        self.compiled.fetch_add(1, Ordering::Relaxed);
+        let component = code.load(&die.engine).map_err(refusal)?;
+        if let Some(cache) = &self.cache {
+            cache.keep(&entry, &code);
+        }
+        Ok(component)
+    }
+
+    fn pressed(&self, die: &Die, bytes: &[u8]) -> Result<Trusted, ArtifactError> {
+        if bytes.starts_with(b"\0asm\x01\0\0\0") {
+            let hint = "this is a core module: link it with wasm-component-ld, or run `wasm-tools component new`";
+            return Err(ArtifactError::NotAComponent(hint.to_owned()));
+        }
+        // Text and precompiled code are not for operators to upload.
+        if !bytes.starts_with(b"\0asm") {
+            return Err(ArtifactError::NotAComponent("its first bytes are not those of WebAssembly".to_owned()));
+        }
+        let code = self.compiler.precompile(die.shape, bytes).map_err(|error| match error {
+            CompileError::NotAComponent(why) => refusal(why),
+            CompileError::Rejected(why) => ArtifactError::Rejected(why),
+            CompileError::Unavailable(why) => ArtifactError::Unavailable(why),
+        })?;
+        Ok(Trusted::compiled(code))
+    }
+}
+
+/// Why a component is none, in the engine's words.
+fn refusal(why: String) -> ArtifactError {
+    if is_over(&why) { ArtifactError::OverLimit(why) } else { ArtifactError::NotAComponent(why) }
+}
+
+/// What the pool cannot hold is found when the code is loaded.
+fn is_over(why: &str) -> bool {
+    why.contains("exceeds the limit") || why.contains("exceeds the maximum") || why.contains("exceeds the configured")
 }
 
 /// Links what is granted, and a stub that says `denied` in place of what is not. Call control is denied at run time to
@@ -326,23 +412,6 @@ fn linker(engine: &Engine, allowed: Allowed) -> wasmtime::Result<Linker<Guest>> 
 
 fn contains(bytes: &[u8], needle: &[u8]) -> bool {
     bytes.windows(needle.len()).any(|w| w == needle)
-}
-
-fn parse(engine: &Engine, bytes: &[u8]) -> Result<Component, ArtifactError> {
-    if bytes.starts_with(b"\0asm\x01\0\0\0") {
-        let hint = "this is a core module: link it with wasm-component-ld, or run `wasm-tools component new`";
-        return Err(ArtifactError::NotAComponent(hint.to_owned()));
-    }
-    // `from_binary`, never `new`: text and precompiled code are not for operators to upload.
-    Component::from_binary(engine, bytes).map_err(|e| {
-        let text = words(&e);
-        // What the pool cannot hold is found while compiling.
-        if text.contains("exceeds the limit") || text.contains("exceeds the maximum") {
-            ArtifactError::OverLimit(text)
-        } else {
-            ArtifactError::NotAComponent(text)
-        }
-    })
 }
 
 fn imports(component: &Component) -> Result<Vec<String>, ArtifactError> {
@@ -397,9 +466,4 @@ fn known() -> String {
 
 fn misfit(point: Point, error: &wasmtime::Error) -> ArtifactError {
     ArtifactError::Mismatch { point, reason: words(error) }
-}
-
-/// An engine error in one line.
-fn words(error: &wasmtime::Error) -> String {
-    format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")
 }

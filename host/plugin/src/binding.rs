@@ -8,10 +8,10 @@ use crate::rules::is_binding_name;
 use crate::shares::Places;
 use crate::trial::{Trial, TrialSpec};
 use crate::warm::{Warm, WarmCounters};
-use crate::{Artifact, BindError, BindingMetrics, HostConfig, Point, Reuse};
+use crate::{Artifact, BindError, BindingMetrics, HostConfig, Notice, NoticeKind, Notices, Point, Reuse};
 use bundle::Grants;
 use core::time::Duration;
-use model::{AccountId, BindingId, BrandId, CallInfo, CompanyId, Directory, FilterReach};
+use model::{AccountId, BindingId, BrandId, CallInfo, CompanyId, Directory, FilterReach, Recourse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -85,6 +85,8 @@ pub struct BindingSpec {
     /// Whether a failure refuses instead of passing, where the point has a choice: `hooks/registration`,
     /// `hooks/sip-filter`.
     pub mandatory: bool,
+    /// Of a call app: what its caller gets when it fails. The plugin's name in it is put there by the host.
+    pub recourse: Recourse,
     /// Whether its instances are kept between questions.
     pub reuse: Reuse,
     /// A version on trial beside this one: for routers and features.
@@ -92,6 +94,11 @@ pub struct BindingSpec {
 }
 
 impl BindingSpec {
+    /// What a caller gets whose app fails.
+    pub(crate) fn recourse(&self) -> Recourse {
+        Recourse { plugin: self.plugin.clone(), ..self.recourse.clone() }
+    }
+
     /// The version on trial, bound like this one. A shadow keeps its keys apart and reaches nobody outside: what it does
     /// must not count.
     fn on_trial(&self, trial: &TrialSpec, host: &HostConfig) -> Result<Trial, BindError> {
@@ -110,10 +117,12 @@ impl BindingSpec {
         }
         check(&spec)?;
         let mut bound = Bound::new(spec, host, Arc::default())?;
+        // What becomes of it is told as the end of the trial.
+        bound.notices = Notices::default();
         if trial.percent == 0 {
             bound.powers.set_apart(&bound.spec, host);
         }
-        Ok(Trial::new(Arc::new(bound), trial.percent))
+        Ok(Trial::new(Arc::new(bound), trial))
     }
 
     /// Whether the other is another version of this binding.
@@ -134,6 +143,7 @@ impl BindingSpec {
             && self.secrets == other.secrets
             && self.codes == other.codes
             && self.mandatory == other.mandatory
+            && self.recourse == other.recourse
             && self.reuse == other.reuse
             && self.trial == other.trial
     }
@@ -156,6 +166,7 @@ pub(crate) struct Bound {
     pub(crate) retired: AtomicBool,
     /// Of a filter: which trunks and terminals it is for.
     pub(crate) filter: Option<FilterReach>,
+    notices: Notices,
 }
 
 /// What a binding has done since it was bound in this version.
@@ -216,7 +227,15 @@ impl Bound {
             warm: WarmCounters::default(),
             retired: AtomicBool::new(false),
             filter,
+            notices: host.notices.clone(),
         })
+    }
+
+    /// Says what the host did to it by itself, and whose fault it was.
+    pub(crate) fn notify(&self, plugin: &str, kind: NoticeKind) {
+        let BindingSpec { id, name, scope, .. } = &self.spec;
+        let (name, plugin) = (name.clone(), plugin.to_owned());
+        self.notices.tell(Notice { binding: *id, name, scope: *scope, plugin, kind });
     }
 
     pub(crate) fn metrics(&self, places: &Places, warm: &Warm) -> BindingMetrics {

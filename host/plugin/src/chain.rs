@@ -1,5 +1,6 @@
 //! The routing chain: binding after binding, an instance of its own each, until one decides or time is over.
 
+use crate::NoticeKind;
 use crate::binding::{Bound, Generation};
 use crate::guest::Guest;
 use crate::hook::{Asked, Heard, Invocation, Said};
@@ -83,6 +84,7 @@ pub(crate) fn settle(bound: &Bound, failure: Option<&Failure>) {
             binding = %spec.name, plugin = %spec.plugin, brand = %spec.scope.brand,
             "a plugin keeps failing and rests; its calls get the default verdict: roll it back"
         );
+        bound.notify(&spec.plugin, NoticeKind::Tripped);
     }
 }
 

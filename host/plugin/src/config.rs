@@ -1,6 +1,6 @@
 //! Every limit of the plugin host: a name and a number.
 
-use crate::{GuestClock, HttpClients, Ledger, MailDoor, PrefixTables};
+use crate::{CodeCache, Compiler, GuestClock, HttpClients, InProcess, Ledger, MailDoor, Notices, PrefixTables};
 use core::time::Duration;
 use model::Limits;
 use std::sync::Arc;
@@ -52,6 +52,10 @@ pub struct HostConfig {
     pub metric_series_max: usize,
     /// Size of a component file, in bytes.
     pub artifact_bytes_max: usize,
+    /// What turns components into machine code.
+    pub compiler: Arc<dyn Compiler>,
+    /// Where compiled code is kept; without one each start compiles everything.
+    pub code_cache: Option<Arc<CodeCache>>,
     /// Requests to the outside that one binding may have under way.
     pub http_per_binding_max: usize,
     /// Events that wait for one `hooks/event-sink` binding.
@@ -66,6 +70,8 @@ pub struct HostConfig {
     pub http: HttpClients,
     /// Who takes mail; empty until somebody does.
     pub mail: MailDoor,
+    /// Where the host says what it did to a binding by itself.
+    pub notices: Notices,
     /// Who keeps the companies' books; without one a rater has none.
     pub ledger: Option<Arc<dyn Ledger>>,
     /// What guests take for the time.
@@ -97,6 +103,8 @@ impl Default for HostConfig {
             log_lines_max: 50,
             metric_series_max: 64,
             artifact_bytes_max: 64 << 20,
+            compiler: Arc::new(InProcess),
+            code_cache: None,
             http_per_binding_max: 32,
             events_waiting_max: 10_000,
             event_deliver: Duration::from_secs(10),
@@ -104,6 +112,7 @@ impl Default for HostConfig {
             prefix_tables: PrefixTables::default(),
             http: HttpClients::new(256),
             mail: MailDoor::default(),
+            notices: Notices::default(),
             ledger: None,
             clock: GuestClock::default(),
             fuel: None,

@@ -62,9 +62,13 @@ impl Line {
     }
 
     /// Says the last word, unless the line was cut.
-    pub(crate) fn end(&self, outcome: core::result::Result<model::AppOutcome, model::AppFailure>) {
+    pub(crate) fn end(
+        &self,
+        outcome: core::result::Result<model::AppOutcome, model::AppFailure>,
+        recourse: Option<model::Recourse>,
+    ) {
         if let Some(requests) = lock(&self.requests).take() {
-            let _ = requests.send(AppMessage::Ended { app: self.app, outcome });
+            let _ = requests.send(AppMessage::Ended { app: self.app, outcome, recourse });
         }
     }
 

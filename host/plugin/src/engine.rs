@@ -3,6 +3,7 @@
 //! Two lanes exist, so that parked call apps never starve routing. Pool limits are hard errors in wasmtime, not queues:
 //! a place is taken first (`shares`), and where there is none the failure policy holds at once.
 
+use crate::compiler::{CodeShape, EngineKind};
 use crate::tiers::Tiers;
 use crate::{HostConfig, HostError};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -31,8 +32,8 @@ pub(crate) struct LaneShape {
     /// Of the front and of the back.
     pub(crate) threads: (usize, usize),
     pub(crate) instances: u32,
-    /// Address space per linear memory; 4 GiB and more makes bounds checks free.
-    pub(crate) reservation: u64,
+    /// What its code must be made for.
+    pub(crate) code: CodeShape,
     /// Memory a slot keeps between two instances, in bytes.
     pub(crate) keep_resident: usize,
 }
@@ -81,17 +82,30 @@ fn engine_config(shape: LaneShape, config: &HostConfig) -> Config {
             .linear_memory_keep_resident(shape.keep_resident)
             .table_keep_resident(shape.keep_resident);
     }
-    let mut engine = Config::new();
+    let mut engine = compile_config(shape.code);
     engine
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .memory_init_cow(true)
-        .memory_reservation(shape.reservation)
-        .epoch_interruption(true)
-        .consume_fuel(config.fuel.is_some())
-        .concurrency_support(false)
-        .native_unwind_info(false)
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(WASM_STACK + HOST_STACK);
+    engine
+}
+
+/// All that shows in compiled code, and no pool: whoever only compiles needs no address space for guests.
+pub(crate) fn compile_config(shape: CodeShape) -> Config {
+    let reservation = match shape.kind {
+        // 4 GiB and more makes bounds checks free.
+        EngineKind::Hooks => 4 << 30,
+        // Ten thousand times four gigabytes of address space is too much; bounds checks cost a parked script nothing.
+        EngineKind::Apps => shape.memory_bytes_max,
+    };
+    let mut engine = Config::new();
+    engine
+        .memory_init_cow(true)
+        .memory_reservation(reservation)
+        .epoch_interruption(true)
+        .consume_fuel(shape.fuel)
+        .concurrency_support(false)
+        .native_unwind_info(false);
     engine
 }
 

@@ -65,6 +65,20 @@ pub enum ArtifactError {
     /// It starts larger than a guest may be.
     #[error("the plugin does not fit its limits: {0}")]
     OverLimit(String),
+    /// The compiler crashed on it, or it takes more than compiling may.
+    #[error("the plugin is rejected: {0}")]
+    Rejected(String),
+    /// No compiler could be had now.
+    #[error("the plugin cannot be compiled now: {0}")]
+    Unavailable(String),
+}
+
+impl ArtifactError {
+    /// Whether the same component may be compiled another time.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, ArtifactError::Unavailable(_))
+    }
 }
 
 /// A set of bindings was refused; the old one stands.

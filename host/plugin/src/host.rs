@@ -3,6 +3,7 @@
 use crate::artifact::Press;
 use crate::binding::{Bound, Generation};
 use crate::chain::{self, Ask, Failure, chain_deadline};
+use crate::compiler::{CodeShape, EngineKind};
 use crate::control::Line;
 use crate::engine::{self, Lane, LaneShape};
 use crate::fork::Forks;
@@ -18,7 +19,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use model::{
     Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, BrandId, Directory, ForkId, ForkIn,
-    ForkOut, HookReport, Limits, Question, RequestId,
+    ForkOut, HookReport, Limits, Question, Recourse, RequestId,
 };
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,6 +57,8 @@ pub enum AppMessage {
         app: AppId,
         /// How.
         outcome: Result<AppOutcome, AppFailure>,
+        /// What its binding has for the caller, where it failed.
+        recourse: Option<Recourse>,
     },
 }
 
@@ -130,6 +133,8 @@ struct Inner {
     generation: ArcSwap<Generation>,
     kept: Mutex<BTreeMap<BindingKey, VecDeque<Arc<Artifact>>>>,
     known: Mutex<BTreeMap<Digest, Weak<Artifact>>>,
+    /// Components that are being compiled, each with what those wait for that want the same.
+    pressing: Mutex<BTreeMap<Digest, Arc<Mutex<()>>>>,
     asks: AtomicU64,
     asks_unbound: AtomicU64,
     stale_replies: AtomicU64,
@@ -152,11 +157,13 @@ impl Host {
     /// # Errors
     /// [`HostError`] when the machine cannot carry them.
     pub fn new(config: HostConfig) -> Result<Host, HostError> {
+        let (memory_bytes_max, fuel) = (config.memory_bytes_max as u64, config.fuel.is_some());
+        let code = |kind| CodeShape { kind, memory_bytes_max, fuel };
         let hooks = LaneShape {
             name: "hooks",
             threads: engine::hook_threads(&config),
             instances: config.hooks_max.max(1),
-            reservation: 4 << 30,
+            code: code(EngineKind::Hooks),
             keep_resident: 256 << 10,
         };
         let (waits_max, raters_max) = (config.waits_max.max(1), config.raters_max.max(1));
@@ -169,8 +176,7 @@ impl Host {
             name: "apps",
             threads: engine::app_threads(&config),
             instances: apps_max.saturating_add(others),
-            // Ten thousand times four gigabytes of address space is too much; bounds checks cost a parked script nothing.
-            reservation: config.memory_bytes_max as u64,
+            code: code(EngineKind::Apps),
             keep_resident: 0,
         };
         let hooks = Lane::start(hooks, &config)?;
@@ -200,6 +206,7 @@ impl Host {
             generation: ArcSwap::default(),
             kept: Mutex::default(),
             known: Mutex::default(),
+            pressing: Mutex::default(),
             asks: AtomicU64::new(0),
             asks_unbound: AtomicU64::new(0),
             stale_replies: AtomicU64::new(0),
@@ -217,13 +224,35 @@ impl Host {
         self.0.shared.config.mail.open(mailer);
     }
 
-    /// Checks and compiles a component. CPU work (30 ms for Rust, seconds for Python): call it from a blocking thread.
-    /// The same bytes give the same artifact for as long as it is kept.
+    /// What the host does to bindings by itself.
+    #[must_use]
+    pub fn notices(&self) -> &crate::Notices {
+        &self.0.shared.config.notices
+    }
+
+    /// Checks a component and compiles it, or takes the code that this node made of it before. It may wait for seconds
+    /// (Python, JavaScript): call it from a thread that may block. The same bytes give the same artifact for as long as it
+    /// is kept.
     ///
     /// # Errors
     /// [`ArtifactError`] in words for the plugin's author.
     pub fn compile(&self, bytes: &[u8]) -> Result<Arc<Artifact>, ArtifactError> {
         let digest = Digest::of(bytes);
+        if let Some(artifact) = self.artifact(digest) {
+            return Ok(artifact);
+        }
+        // Whoever comes meanwhile with the same bytes waits for what becomes of them.
+        let turn = Arc::clone(lock(&self.0.pressing).entry(digest).or_default());
+        let pressed = self.press(bytes, digest, &turn);
+        let mut pressing = lock(&self.0.pressing);
+        if Arc::strong_count(&turn) <= 2 {
+            pressing.remove(&digest);
+        }
+        pressed
+    }
+
+    fn press(&self, bytes: &[u8], digest: Digest, turn: &Mutex<()>) -> Result<Arc<Artifact>, ArtifactError> {
+        let _turn = lock(turn);
         if let Some(artifact) = self.artifact(digest) {
             return Ok(artifact);
         }
@@ -313,12 +342,13 @@ impl Host {
         let line = Arc::new(Line::new(app, requests));
         let bound = match self.seat_app(&start, &directory) {
             Ok(bound) => bound,
-            Err(failure) => return line.end(Err(failure)),
+            Err((failure, recourse)) => return line.end(Err(failure), recourse),
         };
         let (bound, slot) = bound;
         let heavy = self.0.apps.tiers().heavy(start.call.brand);
         let shared = Arc::clone(&self.0.shared);
         let own = Arc::clone(&line);
+        let recourse = bound.spec.recourse();
         let start = Start {
             shared: Arc::clone(&shared),
             bound,
@@ -333,7 +363,8 @@ impl Host {
         let task = self.0.apps.tiers().spawn(heavy, async move {
             let outcome = start.run().await;
             lock(&shared.running).remove(&app);
-            own.end(outcome);
+            let recourse = outcome.is_err().then_some(recourse);
+            own.end(outcome, recourse);
         });
         if let Some(old) = running.insert(app, RunningApp { line, task: task.abort_handle() }) {
             tracing::error!(%app, "two call apps with one id; the older is dropped");
@@ -342,13 +373,17 @@ impl Host {
     }
 
     /// The binding and a place in the pool, or why there is none.
-    fn seat_app(&self, start: &AppStart, directory: &Directory) -> Result<(Arc<Bound>, Slot), AppFailure> {
+    fn seat_app(
+        &self,
+        start: &AppStart,
+        directory: &Directory,
+    ) -> Result<(Arc<Bound>, Slot), (AppFailure, Option<Recourse>)> {
         let generation = self.0.generation.load();
         let whom = generation.whom_of(&start.call, directory);
-        let bound = generation.app(whom, &start.name).ok_or(AppFailure::NotBound)?;
+        let bound = generation.app(whom, &start.name).ok_or((AppFailure::NotBound, None))?;
         let failed = |failure: Failure| {
             chain::settle(bound, Some(&failure));
-            script::app_failure(failure)
+            (script::app_failure(failure), Some(bound.spec.recourse()))
         };
         let slot = self.0.shared.place(bound).map_err(failed)?;
         if !bound.breaker.admits(Instant::now()) {
@@ -403,6 +438,7 @@ impl Host {
             warm_idle: inner.shared.warm.idle(),
             warm_max: inner.shared.limits.warm_max as u64,
             artifacts: artifacts as u64,
+            code: inner.press.figures(),
             generation: generation.number,
             bindings: generation
                 .all

@@ -5,14 +5,18 @@
 //! ([`Host::start_app`]). Both run on threads of their own; a guest that
 //! computes moves to threads that get only spare CPU (`tiers`), so that it delays nobody.
 //! Everything a guest may use up has a name in [`HostConfig`], and everything it answers is checked before it leaves.
-#![forbid(unsafe_code)]
+// Only `code` may: it loads the machine code that this node made.
+#![deny(unsafe_code)]
 
 mod artifact;
 mod binding;
 mod bindings;
 mod breaker;
+mod cache;
 mod capability;
 mod chain;
+mod code;
+mod compiler;
 mod config;
 mod control;
 mod convert;
@@ -27,6 +31,7 @@ mod host;
 mod live;
 mod mailbox;
 mod metrics;
+mod notice;
 mod rater;
 mod recorder;
 mod register;
@@ -42,23 +47,28 @@ mod tiers;
 mod trial;
 mod warm;
 mod wire;
+mod worker;
 
 pub use artifact::{Artifact, Digest, Point};
 pub use binding::{BindingSpec, Scope};
 pub use breaker::Tripped;
 pub use bundle::{Grants, Reuse};
+pub use cache::{CODE_FOLDER, CODE_KEY, CodeCache, CodeFigures};
 pub use capability::{
     GuestClock, HttpAnswer, HttpAsked, HttpClients, HttpScript, Ledger, LedgerTold, MailDoor, Mailer, PrefixTables,
     Secret, is_public,
 };
+pub use compiler::{CodeShape, CompileError, Compiler, EngineKind, InProcess};
 pub use config::HostConfig;
 pub use error::{ArtifactError, BindError, HostError};
 pub use host::{AppMessage, Host};
 pub use live::{LiveEvents, Since};
 pub use mailbox::{BoxAnswer, Mailboxes};
 pub use metrics::{BindingMetrics, BindingState, EventFigures, GuestSeries, HostMetrics, TrialFigures, WarmFigures};
+pub use notice::{Notice, NoticeKind, Notices};
 pub use rater::Quote;
 pub use recorder::{RECORDINGS_MAX, RecordRefusal, Recording, RecordingError, RecordingState, Sample, TAKES_MAX};
 pub use replay::Replayed;
 pub use shares::{Pool, PoolUse};
 pub use trial::TrialSpec;
+pub use worker::{WORKER, WorkerLimits, WorkerProcess, compile_worker};

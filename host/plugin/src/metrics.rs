@@ -1,6 +1,6 @@
 //! Counters of the host, read by the shell for `/metrics`.
 
-use crate::{Digest, Point, PoolUse, Tripped};
+use crate::{CodeFigures, Digest, Point, PoolUse, Tripped};
 use model::BindingId;
 
 /// How a binding does now.
@@ -35,6 +35,8 @@ pub struct HostMetrics {
     pub pools: Vec<PoolUse>,
     /// Components kept compiled.
     pub artifacts: u64,
+    /// What became of compiled code.
+    pub code: CodeFigures,
     /// The generation of bindings in use.
     pub generation: u64,
     /// Per binding of the generation in use.

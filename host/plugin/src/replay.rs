@@ -87,6 +87,7 @@ impl Host {
             secrets,
             codes: BTreeSet::new(),
             mandatory: false,
+            recourse: model::Recourse::default(),
             reuse: Reuse::Fresh,
             trial: None,
         };

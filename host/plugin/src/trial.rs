@@ -2,7 +2,7 @@
 //! compared; as a canary it answers for a share of them, and goes by itself when it does worse.
 
 use crate::binding::Bound;
-use crate::{Artifact, Grants, Reuse, TrialFigures};
+use crate::{Artifact, Grants, NoticeKind, Reuse, TrialFigures};
 use core::time::Duration;
 use model::CallId;
 use std::collections::VecDeque;
@@ -31,8 +31,13 @@ pub struct TrialSpec {
     pub grants: Grants,
     /// Whether its instances are kept between questions.
     pub reuse: Reuse,
+    /// When it began, in microseconds: the same version tried again is another trial.
+    pub begun: i64,
+    /// It did worse already, as the store knows: it is not asked.
+    pub over: bool,
 }
 
+/// What the host itself has found of it (`over`) makes no other trial of it.
 impl PartialEq for TrialSpec {
     fn eq(&self, other: &Self) -> bool {
         self.plugin == other.plugin
@@ -41,6 +46,7 @@ impl PartialEq for TrialSpec {
             && self.percent == other.percent
             && self.grants == other.grants
             && self.reuse == other.reuse
+            && self.begun == other.begun
     }
 }
 
@@ -50,6 +56,7 @@ impl PartialEq for TrialSpec {
 pub(crate) struct Trial {
     pub(crate) bound: Arc<Bound>,
     percent: u8,
+    begun: i64,
     gone: AtomicBool,
     same: AtomicU64,
     different: AtomicU64,
@@ -57,11 +64,12 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
-    pub(crate) fn new(bound: Arc<Bound>, percent: u8) -> Trial {
+    pub(crate) fn new(bound: Arc<Bound>, spec: &TrialSpec) -> Trial {
         Trial {
             bound,
-            percent: percent.min(100),
-            gone: AtomicBool::new(false),
+            percent: spec.percent.min(100),
+            begun: spec.begun,
+            gone: AtomicBool::new(spec.over),
             same: AtomicU64::new(0),
             different: AtomicU64::new(0),
             shown: Mutex::default(),
@@ -91,7 +99,9 @@ impl Trial {
         };
         let ends = !self.gone.swap(true, Ordering::Relaxed);
         if ends {
-            tracing::warn!(binding = %serving.spec.name, trial = %self.bound.spec.plugin, "a canary is rolled back: {why}");
+            let plugin = &self.bound.spec.plugin;
+            tracing::warn!(binding = %serving.spec.name, trial = %plugin, "a canary is rolled back: {why}");
+            serving.notify(plugin, NoticeKind::TrialOver { begun: self.begun, why });
         }
         ends
     }

@@ -8,11 +8,11 @@ use crate::press::{Component, Press};
 use crate::proofs::Trust;
 use bundle::Manifest;
 use core::time::Duration;
-use model::{BrandId, Directory, Holder, Signer};
+use model::{BrandId, Directory, Holder, Recourse, Signer};
 use plugin::{Artifact, BindingSpec, Grants, Point, Reuse, Secret, TrialSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use store::{BoundPlugin, BoundTrial, Db, Held, Image, News, Stand, StoreError};
+use store::{BoundPlugin, BoundTrial, Db, Held, Image, News, OnFailure, Stand, StoreError};
 use tokio::sync::watch;
 
 /// The first pause after the database failed; it doubles up to the longest.
@@ -352,6 +352,7 @@ fn spec(
         reuse: reuse(manifest.as_ref(), point),
         codes: manifest.map(|m| m.feature.codes).unwrap_or_default(),
         mandatory: row.mandatory,
+        recourse: recourse(row.on_failure.as_deref())?,
         trial: None,
     })
 }
@@ -370,6 +371,8 @@ fn trial_spec(row: &BoundPlugin, trial: &BoundTrial, artifact: Arc<Artifact>) ->
         artifact,
         config_json: trial.config.clone(),
         percent: trial.percent,
+        begun: trial.begun,
+        over: trial.over,
         reuse: manifest.as_ref().map(|m| m.reuse(&row.point)).unwrap_or_default(),
         grants: grants(manifest.as_ref(), &trial.operator_grants, &row.scope_grants)?,
     })
@@ -378,6 +381,14 @@ fn trial_spec(row: &BoundPlugin, trial: &BoundTrial, artifact: Arc<Artifact>) ->
 /// A component without a manifest says nothing about it.
 fn reuse(manifest: Option<&Manifest>, point: Point) -> Reuse {
     manifest.map(|m| m.reuse(point.name())).unwrap_or_default()
+}
+
+/// What a caller gets whose app fails; a binding that says nothing has the switch's own apology.
+fn recourse(text: Option<&str>) -> Result<Recourse, String> {
+    let read =
+        |text| serde_json::from_str(text).map_err(|e| format!("what is to be done when it fails makes no sense: {e}"));
+    let said: OnFailure = text.map(read).transpose()?.unwrap_or_default();
+    Ok(Recourse { plugin: String::new(), apology: said.apology, fallback: said.fallback, restart: said.restart })
 }
 
 fn manifest(text: Option<&str>) -> Result<Option<Manifest>, String> {

@@ -364,7 +364,7 @@ impl Handle {
     pub async fn compile(&self, bytes: Vec<u8>) -> Result<Arc<Artifact>, ArtifactError> {
         let plugins = self.inner.plugins.clone();
         let compiled = tokio::task::spawn_blocking(move || plugins.compile(&bytes)).await;
-        compiled.unwrap_or_else(|_| Err(ArtifactError::NotAComponent("the compiler failed on it".to_owned())))
+        compiled.unwrap_or_else(|_| Err(ArtifactError::Rejected("the compiler failed on it".to_owned())))
     }
 
     /// Returns when everything the store holds now is live in the shards and in the plugin host, as far as it is about the

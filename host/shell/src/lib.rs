@@ -31,6 +31,7 @@ mod keep;
 mod kept_metrics;
 mod loader;
 mod metrics;
+mod notices;
 mod post;
 mod press;
 mod prompts;

@@ -5,7 +5,7 @@ use crate::kept_metrics;
 use crate::post::MailFigures;
 use crate::published::{Figures, HOOK_BUCKETS_US};
 use core::fmt;
-use plugin::{BindingMetrics, HostMetrics};
+use plugin::{BindingMetrics, CodeFigures, HostMetrics};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::MetricType;
@@ -365,6 +365,7 @@ fn hooks(to: &mut DescriptorEncoder<'_>, host: &HostMetrics) -> fmt::Result {
     )?;
     places(to, host)?;
     gauge(to, "strowger_plugin_artifacts", "Components kept compiled", host.artifacts)?;
+    codes(to, host.code)?;
     gauge(to, "strowger_plugin_generation", "Generation of bindings in use", host.generation)?;
     let mut metric = to.encode_descriptor("strowger_hook_seconds", "Time of one hook", None, MetricType::Histogram)?;
     for binding in &host.bindings {
@@ -394,6 +395,22 @@ fn hooks(to: &mut DescriptorEncoder<'_>, host: &HostMetrics) -> fmt::Result {
     }
     warm(to, host)?;
     guests(to, host)
+}
+
+/// What became of compiled code.
+fn codes(to: &mut DescriptorEncoder<'_>, code: CodeFigures) -> fmt::Result {
+    gauge(to, "strowger_plugin_code_bytes", "Bytes of compiled components in the data folder", code.bytes)?;
+    let help = "Code of components: compiled, no code came of it, read from the data folder, not believed there, not \
+                written, removed for want of room";
+    let values = &[
+        ("compiled", code.compiled),
+        ("failed", code.failed),
+        ("loaded", code.loaded),
+        ("refused", code.refused),
+        ("unwritten", code.unwritten),
+        ("removed", code.removed),
+    ];
+    counters(to, &Series { name: "strowger_plugin_code", help, label: "event", values })
 }
 
 /// Instances that are kept between questions; bindings that keep none have no line.

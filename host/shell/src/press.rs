@@ -106,10 +106,19 @@ async fn compiled(db: &Db, plugins: plugin::Host, plugin: PluginId) -> Result<Ar
             Err(error) => return Err(error.to_string()),
         }
     };
-    let compiled = tokio::task::spawn_blocking(move || plugins.compile(&bytes)).await;
-    compiled
-        .unwrap_or_else(|_| Err(plugin::ArtifactError::NotAComponent("the compiler failed on it".to_owned())))
-        .map_err(|error| error.to_string())
+    let bytes = Arc::new(bytes);
+    loop {
+        let (plugins, bytes) = (plugins.clone(), Arc::clone(&bytes));
+        let compiled = tokio::task::spawn_blocking(move || plugins.compile(&bytes)).await;
+        let failed = |_| Err(plugin::ArtifactError::Rejected("the compiler failed on it".to_owned()));
+        match compiled.unwrap_or_else(failed) {
+            Err(error) if error.is_passing() => {
+                tracing::warn!(%plugin, %error, "a component waits to be compiled");
+                tokio::time::sleep(RETRY).await;
+            }
+            compiled => return compiled.map_err(|error| error.to_string()),
+        }
+    }
 }
 
 fn digest(hex: &str) -> Option<Digest> {

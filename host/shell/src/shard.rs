@@ -342,9 +342,9 @@ impl Shard {
                 Poll::Ready(Some(AppMessage::Fork { fork, said })) => {
                     self.core.handle(Input::Fork { fork, said }, now);
                 }
-                Poll::Ready(Some(AppMessage::Ended { app, outcome })) => {
+                Poll::Ready(Some(AppMessage::Ended { app, outcome, recourse })) => {
                     self.apps_alive.remove(&app);
-                    self.core.handle(Input::AppEnded { app, outcome }, now);
+                    self.core.handle(Input::AppEnded { app, outcome, recourse }, now);
                 }
                 Poll::Ready(None) | Poll::Pending => return,
             }

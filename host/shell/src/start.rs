@@ -19,7 +19,7 @@ use crate::recorder::{Recorder, Unfinished};
 use crate::registrations::{self, Keeper};
 use crate::shard::{Parts, Shard};
 use crate::told::Why;
-use crate::{ShellConfig, ShellError, keep, prompts, recorder, recordings};
+use crate::{ShellConfig, ShellError, keep, notices, prompts, recorder, recordings};
 use core::net::{IpAddr, SocketAddr};
 use model::{Cidr, Directory, LockThrow, Shards};
 use net::{BoundListener, MediaConfig, Net, PortPool, Surroundings, TlsMaterial};
@@ -91,6 +91,7 @@ impl Shell {
         let (recordings, (stop, stopping)) = (config.data_dir.join(recorder::FOLDER), watch::channel(false));
         let work = Background {
             kv: plugins.kv().clone(),
+            plugins: plugins.clone(),
             explained,
             settling: Settling::new(&db, &plugins, clock, live.clone()),
             thrown,
@@ -242,6 +243,7 @@ fn no_thread(error: std::io::Error) -> ShellError {
 /// What the runtime does beside the shard, until it is told to stop.
 struct Background {
     kv: tables::Kv,
+    plugins: plugin::Host,
     explained: mpsc::Receiver<Why>,
     settling: Settling,
     thrown: mpsc::Receiver<LockThrow>,
@@ -263,6 +265,7 @@ impl Background {
             keep::keys(self.kv, db.clone(), clock, stopping.clone()),
             keep::explanations(self.explained, db.clone(), stopping.clone()),
             self.settling.run(stopping.clone()),
+            notices::heed(self.plugins, db.clone(), clock, stopping.clone()),
             keep::locks(self.thrown, db.clone()),
             recordings::keep(self.recordings, (db.clone(), clock), self.recorded, stopping.clone()),
             self.boxes.sweep(stopping.clone()),

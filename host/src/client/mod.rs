@@ -66,8 +66,10 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
         Command::Login(command) => people::login(&remote, command).await,
         Command::Token(command) => people::token(&remote, command).await,
         Command::Audit(command) => people::audit(&remote, command).await,
-        Command::Serve { .. } | Command::Demo { .. } | Command::Db(_) | Command::Completion { .. } => {
-            Err(Failure::start("this command runs no client"))
-        }
+        Command::Serve { .. }
+        | Command::Demo { .. }
+        | Command::Db(_)
+        | Command::Completion { .. }
+        | Command::CompileWorker => Err(Failure::start("this command runs no client")),
     }
 }

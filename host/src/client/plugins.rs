@@ -140,8 +140,18 @@ async fn bind(remote: &Remote, wanted: &Bind) -> Result<String, Failure> {
     if wanted.mandatory {
         body.insert("mandatory".into(), json!(true));
     }
+    if let Some(on_failure) = on_failure(wanted) {
+        body.insert("on_failure".into(), on_failure);
+    }
     let made = remote.write(reqwest::Method::PUT, "/bindings", &Value::Object(body)).await?;
     Ok(if remote.json { json(&made) } else { live(&made) })
+}
+
+/// What becomes of a caller whose app fails; `None` where nothing is said of it.
+fn on_failure(wanted: &Bind) -> Option<Value> {
+    let Bind { apology, fallback, restart, .. } = wanted;
+    let said = apology.is_some() || fallback.is_some() || *restart;
+    said.then(|| json!({ "apology": apology, "fallback": fallback, "restart": restart }))
 }
 
 async fn grant(remote: &Remote, wanted: &str, grants: &str) -> Result<String, Failure> {
@@ -273,7 +283,11 @@ fn how_it_does(binding: &str, state: &Value) -> String {
         ),
         _ => format!("{binding} is {}.", said("state")),
     };
-    format!("{first}\n{} of {} instances.\n", said("instances"), said("instances_max"))
+    let canary = match state["trial_rolled_back_at"].as_str() {
+        Some(at) => format!("Its canary was rolled back at {at}: {}.\n", said("trial_rolled_back_why")),
+        None => String::new(),
+    };
+    format!("{first}\n{} of {} instances.\n{canary}", said("instances"), said("instances_max"))
 }
 
 /// The number of the binding of that name or number.
@@ -331,6 +345,10 @@ mod tests {
         let said = how_it_does("lcr", &rests);
         assert!(said.starts_with("lcr is tripped since 2026-11-23T08:00:00.000Z"), "{said}");
         assert!(said.contains("from 2026-11-23T08:05:00.000Z on.\n0 of 51 instances.\n"), "{said}");
+        let over = json!({ "state": "live", "instances": 0, "instances_max": 51,
+            "trial_rolled_back_at": "2026-11-23T08:00:00.000Z", "trial_rolled_back_why": "it keeps failing" });
+        let canary = "Its canary was rolled back at 2026-11-23T08:00:00.000Z: it keeps failing.\n";
+        assert_eq!(how_it_does("lcr", &over), format!("lcr is live.\n0 of 51 instances.\n{canary}"));
         let absent = json!({ "state": "absent", "instances": null, "instances_max": null });
         assert_eq!(how_it_does("lcr", &absent), "lcr is not live: the switch's log says why.\n");
     }

@@ -29,7 +29,8 @@ const CHANNEL: &str = "strowger_changes";
 statements! { "binding";
     BOUND = "SELECT b.id, b.brand_id, b.company_id, b.account_id, b.name, b.point, b.priority, b.config, b.plugin_id,
         p.name AS plugin_name, p.version, p.digest, p.manifest, p.granted AS operator_grants,
-        b.granted AS scope_grants, b.mandatory, b.trial_plugin_id, b.trial_config, b.trial_percent,
+        b.granted AS scope_grants, b.mandatory, b.on_failure, b.trial_plugin_id, b.trial_config, b.trial_percent,
+        COALESCE(b.trial_begun_at, 0) AS trial_begun, b.trial_over_at IS NOT NULL AS trial_over,
         t.name AS trial_name, t.version AS trial_version, t.digest AS trial_digest, t.manifest AS trial_manifest,
         t.granted AS trial_grants
         FROM bindings b JOIN plugins p ON p.id = b.plugin_id LEFT JOIN plugins t ON t.id = b.trial_plugin_id
@@ -72,6 +73,8 @@ pub struct BoundPlugin {
     pub scope_grants: Option<String>,
     /// Whether a failure refuses.
     pub mandatory: bool,
+    /// What becomes of a caller whose app fails, JSON of [`crate::OnFailure`].
+    pub on_failure: Option<String>,
     /// What only this binding knows, by name.
     pub secrets: BTreeMap<String, PlainSecret>,
     /// A version on trial.
@@ -95,6 +98,10 @@ pub struct BoundTrial {
     pub config: String,
     /// How many of a hundred calls it answers.
     pub percent: u8,
+    /// When it began, in microseconds.
+    pub begun: i64,
+    /// It was found to do worse: it is asked no more.
+    pub over: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -115,9 +122,12 @@ struct BoundRow {
     operator_grants: Option<String>,
     scope_grants: Option<String>,
     mandatory: bool,
+    on_failure: Option<String>,
     trial_plugin_id: Option<i64>,
     trial_config: Option<String>,
     trial_percent: Option<i64>,
+    trial_begun: i64,
+    trial_over: bool,
     trial_name: Option<String>,
     trial_version: Option<String>,
     trial_digest: Option<String>,
@@ -136,6 +146,8 @@ impl BoundRow {
             operator_grants: self.trial_grants.clone(),
             config: self.trial_config.clone().unwrap_or_else(|| "{}".to_owned()),
             percent: self.trial_percent.and_then(|p| u8::try_from(p).ok()).unwrap_or(0),
+            begun: self.trial_begun,
+            over: self.trial_over,
         })
     }
 }
@@ -160,6 +172,7 @@ impl From<BoundRow> for BoundPlugin {
             operator_grants: row.operator_grants,
             scope_grants: row.scope_grants,
             mandatory: row.mandatory,
+            on_failure: row.on_failure,
             secrets: BTreeMap::new(),
         }
     }

@@ -141,8 +141,8 @@ impl Core {
             Input::AppRequest { app, request, verb } => {
                 self.with_calls(now, |calls, f| calls.handle_app_request(f, app, request, verb));
             }
-            Input::AppEnded { app, outcome } => {
-                self.with_calls(now, |calls, f| calls.handle_app_ended(f, app, outcome));
+            Input::AppEnded { app, outcome, recourse } => {
+                self.with_calls(now, |calls, f| calls.handle_app_ended(f, app, outcome, recourse));
             }
             Input::Fork { fork, said } => self.media.handle_fork(fork, said, now),
             Input::Directory(directory) => {

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use model::{
     Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallEvent, CallId, CallRecord,
     Directory, FilterAnswer, FilterQuestion, Flow, ForkId, ForkIn, ForkOut, IdentityFailure, LockThrow, Mailbox,
-    ProofQuestion, Question, RateAnswer, RateQuestion, RecordingEvent, RegisterAnswer, RegisterQuestion, RequestId,
-    ResolveQuestion, Resolved, Ticket, Transmit,
+    ProofQuestion, Question, RateAnswer, RateQuestion, RecordingEvent, Recourse, RegisterAnswer, RegisterQuestion,
+    RequestId, ResolveQuestion, Resolved, Ticket, Transmit,
 };
 use sip_message::Message;
 use std::sync::Arc;
@@ -101,6 +101,8 @@ pub enum Input {
         app: AppId,
         /// How.
         outcome: Result<AppOutcome, AppFailure>,
+        /// What its binding has for the caller, where it failed.
+        recourse: Option<Recourse>,
     },
     /// How late the shard is; told at least ten times a second while messages come.
     Load(admission::Load),

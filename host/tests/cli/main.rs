@@ -1,5 +1,6 @@
 //! The binary as a person meets it: started, asked, stopped, started again, and refused.
 
+mod compiling;
 mod process;
 mod scenarios;
 

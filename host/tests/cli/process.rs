@@ -135,6 +135,12 @@ impl Demo {
         self.after("Token")
     }
 
+    /// Where it is asked, as printed: address and port.
+    pub(crate) fn http(&self) -> String {
+        let at = self.block.find("http://").unwrap() + "http://".len();
+        self.block[at..].chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':')).collect()
+    }
+
     /// The UDP address, as printed.
     pub(crate) fn sip_udp(&self) -> String {
         self.after("SIP       udp:")

@@ -8,7 +8,7 @@ use crate::rating::Rates;
 use crate::registering::PASSWORD;
 use crate::ruled::Ruled;
 use crate::show;
-use crate::verbs::verb;
+use crate::verbs::{recourse_of, verb};
 use bytes::Bytes;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -190,11 +190,12 @@ impl Bed {
             [who @ ("app" | "first"), ">", "return"] => {
                 let outcome = Ok(AppOutcome::Returned(None));
                 let app = self.first.filter(|_| *who == "first").unwrap_or(self.app);
-                self.core.handle(Input::AppEnded { app, outcome }, self.now);
+                self.core.handle(Input::AppEnded { app, outcome, recourse: None }, self.now);
             }
-            ["app", ">", "trap"] => {
+            ["app", ">", "trap", recourse @ ..] => {
                 let outcome = Err(model::AppFailure::Trapped("unreachable".to_owned()));
-                self.core.handle(Input::AppEnded { app: self.app, outcome }, self.now);
+                let recourse = recourse_of(recourse);
+                self.core.handle(Input::AppEnded { app: self.app, outcome, recourse }, self.now);
             }
             [who @ ("app" | "first"), ">", rest @ ..] => {
                 self.request += 1;

@@ -108,3 +108,20 @@ fn member(room: &str, calls: &[CallSnapshot], number: &str, change: MemberChange
     let call = calls.iter().find(|c| c.caller == number).map_or(CallId(0), |c| c.call);
     AppVerb::Member(room.to_owned(), call, LegHandle(0), change)
 }
+
+/// What the binding of an app that failed has for its caller: `apology=NAME`, `fallback=NUMBER`, `restart`.
+pub(crate) fn recourse_of(words: &[&str]) -> Option<model::Recourse> {
+    if words.is_empty() {
+        return None;
+    }
+    let mut recourse = model::Recourse { plugin: "menu@1.0.0".to_owned(), ..model::Recourse::default() };
+    for word in words {
+        match word.split_once('=') {
+            Some(("apology", name)) => recourse.apology = Some(name.to_owned()),
+            Some(("fallback", number)) => recourse.fallback = Some(number.to_owned()),
+            None if *word == "restart" => recourse.restart = true,
+            Some(_) | None => panic!("no recourse: {word}"),
+        }
+    }
+    Some(recourse)
+}

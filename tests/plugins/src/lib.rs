@@ -208,6 +208,7 @@ pub fn bind(id: i64, name: &str, point: Point, artifact: &Arc<Artifact>, config:
         secrets: BTreeMap::new(),
         codes: BTreeSet::new(),
         mandatory: false,
+        recourse: model::Recourse::default(),
         reuse: Reuse::Fresh,
         trial: None,
     }
@@ -272,8 +273,13 @@ impl Engine {
 
     /// How it ended.
     pub async fn ended(&mut self) -> Result<AppOutcome, AppFailure> {
+        self.ended_with().await.0
+    }
+
+    /// How it ended, and what its binding has for the caller then.
+    pub async fn ended_with(&mut self) -> (Result<AppOutcome, AppFailure>, Option<model::Recourse>) {
         match self.message().await {
-            AppMessage::Ended { outcome, .. } => outcome,
+            AppMessage::Ended { outcome, recourse, .. } => (outcome, recourse),
             AppMessage::Request { verb, .. } => panic!("still asks for {verb:?}"),
             AppMessage::Fork { said, .. } => panic!("a line says {said:?}"),
         }

@@ -149,6 +149,8 @@ fn trial(host: &plugin::Host, deed: &str, text: &str, percent: u8) -> plugin::Tr
         percent,
         grants: plugin::Grants::default(),
         reuse: plugin::Reuse::Fresh,
+        begun: 1,
+        over: false,
     }
 }
 
@@ -186,7 +188,9 @@ async fn a_canary_answers_for_its_share_and_one_that_fails_harms_no_call_and_goe
     }
     assert!((1..100).contains(&new), "{new} of 100");
     serving.trial = Some(trial(&host, "trap", "new", 100));
-    host.set_bindings(vec![serving]).expect("bound");
+    host.set_bindings(vec![serving.clone()]).expect("bound");
+    let mut notices = host.notices().take().expect("nobody else hears them");
+    assert!(host.notices().take().is_none());
     for _ in 0..10 {
         let answer = ask(&host, "7").await;
         assert!(!answer.failed, "{answer:?}");
@@ -194,6 +198,35 @@ async fn a_canary_answers_for_its_share_and_one_that_fails_harms_no_call_and_goe
     }
     let figures = host.metrics().bindings[0].trial.clone().expect("on trial");
     assert_eq!((figures.rolled_back, figures.failures, figures.calls), (true, 5, 5));
+    let notice = notices.try_recv().expect("whoever keeps it is told");
+    let plugin::NoticeKind::TrialOver { begun: 1, why } = &notice.kind else { panic!("{notice:?}") };
+    assert_eq!((notice.binding.0, notice.plugin.as_str(), why.as_str()), (1, "r@0.2.0", "it keeps failing"));
+    assert!(notices.try_recv().is_err(), "once");
+
+    // As the store gives it back: the same trial, which is over.
+    let again = |begun, over| {
+        let trial = plugin::TrialSpec { begun, over, ..trial(&host, "trap", "new", 100) };
+        host.set_bindings(vec![plugin::BindingSpec { trial: Some(trial), ..serving.clone() }]).expect("bound");
+        host.metrics().bindings[0].trial.clone().expect("on trial")
+    };
+    assert_eq!((again(1, true).calls, again(1, true).rolled_back), (5, true), "nothing of it is forgotten");
+    assert!(!again(2, false).rolled_back, "tried once more, it is another trial");
+    assert!(again(3, true).rolled_back, "after a restart it is over from the beginning");
+    assert!(!ask(&host, "7").await.hooks.iter().any(|hook| hook.plugin == "r@0.2.0"));
+}
+
+#[tokio::test]
+async fn whoever_is_responsible_hears_of_a_plugin_that_rests() {
+    let host = host();
+    host.set_bindings(vec![deed(&host, 7, "bad", "trap")]).expect("bound");
+    let mut notices = host.notices().take().expect("nobody else hears them");
+    for _ in 0..8 {
+        ask(&host, "7").await;
+    }
+    let notice = notices.try_recv().expect("told");
+    assert_eq!((notice.binding.0, notice.name.as_str(), notice.kind), (7, "bad", plugin::NoticeKind::Tripped));
+    assert_eq!(notice.scope, plugin::Scope { brand: plugin_tests::BRAND, company: None, account: None });
+    assert!(notices.try_recv().is_err(), "once, not at each question");
 }
 
 #[tokio::test]

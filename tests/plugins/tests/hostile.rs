@@ -4,7 +4,7 @@
 
 use core::time::Duration;
 use model::{AppError, AppFailure, AppOutcome, AppReply, AppVerb, Cause, CauseInfo, Decision};
-use plugin::{Host, Point};
+use plugin::{BindingSpec, Host, Point};
 use plugin_tests::{ACME, Engine, HOSTILE, OTHER, ask, ask_for, bind, deed, host, host_with, until};
 use std::time::Instant;
 
@@ -254,4 +254,38 @@ async fn apps_beyond_the_pool_are_refused_and_the_pool_comes_back() {
     let mut third = Engine::start(&host, "stays");
     let _ = third.verb().await;
     assert_eq!(host.metrics().bindings[0].saturated, 1);
+}
+
+#[tokio::test]
+async fn however_an_app_fails_its_caller_gets_what_the_binding_says() {
+    let host = host_with(|config| config.apps_max = 1);
+    let artifact = host.compile(HOSTILE).expect("compiles");
+    let recourse = model::Recourse { fallback: Some("200".to_owned()), restart: true, ..model::Recourse::default() };
+    let app = |id, name: &str, deed: &str| BindingSpec {
+        recourse: recourse.clone(),
+        ..bind(id, name, Point::App, &artifact, &format!(r#"{{"do":"{deed}"}}"#))
+    };
+    let stays = app(4, "stays", "stay");
+    host.set_bindings(vec![app(1, "falls", "trap"), app(2, "spins", "spin"), app(3, "declines", "decline"), stays])
+        .expect("bound");
+    let with = |name: &str| Some(model::Recourse { plugin: format!("{name}@0.1.0"), ..recourse.clone() });
+    let (outcome, got) = Engine::start(&host, "falls").ended_with().await;
+    assert!(matches!(outcome, Err(AppFailure::Trapped(_))), "{outcome:?}");
+    assert_eq!(got, with("falls"));
+    assert_eq!(Engine::start(&host, "nobody").ended_with().await, (Err(AppFailure::NotBound), None));
+    let (outcome, got) = Engine::start(&host, "declines").ended_with().await;
+    assert!(outcome.is_ok() && got.is_none(), "who ends well needs none: {outcome:?}");
+    let timeout = (Err(AppFailure::Timeout), with("spins"));
+    assert_eq!(Engine::start(&host, "spins").ended_with().await, timeout);
+    let mut first = Engine::start(&host, "stays");
+    let _ = first.verb().await;
+    let saturated = (Err(AppFailure::Saturated), with("falls"));
+    assert_eq!(Engine::start(&host, "falls").ended_with().await, saturated, "over quota");
+    host.app_stop(first.app);
+    until(|| host.metrics().apps_live == 0).await;
+    for _ in 0..4 {
+        Engine::start(&host, "falls").ended_with().await.0.expect_err("it traps");
+    }
+    let rests = (Err(AppFailure::Trapped("tripped".to_owned())), with("falls"));
+    assert_eq!(Engine::start(&host, "falls").ended_with().await, rests, "five in a row");
 }

@@ -379,6 +379,8 @@ async fn a_version_on_trial_has_instances_of_its_own() {
         percent: 0,
         grants: plugin::Grants::default(),
         reuse: Reuse::Warm,
+        begun: 1,
+        over: false,
     });
     host.set_bindings(vec![serving]).expect("bound");
     let trial = || host.metrics().bindings[0].trial.clone().expect("on trial");

@@ -82,7 +82,7 @@ impl Node {
                 (of(number), Input::Resolved(resolved))
             }
             Input::AppRequest { app, request, verb } => (of(app.0), Input::AppRequest { app, request, verb }),
-            Input::AppEnded { app, outcome } => (of(app.0), Input::AppEnded { app, outcome }),
+            Input::AppEnded { app, outcome, recourse } => (of(app.0), Input::AppEnded { app, outcome, recourse }),
             Input::Hangup { call } => {
                 let shard = self.cores.iter().position(|core| core.has_call(call)).unwrap_or(0);
                 (shard, Input::Hangup { call })

@@ -154,7 +154,7 @@ impl Script {
                 End::Never => None,
             };
             match outcome {
-                Some(outcome) => self.later(at, Input::AppEnded { app, outcome }),
+                Some(outcome) => self.later(at, Input::AppEnded { app, outcome, recourse: None }),
                 None => drop(self.apps.insert(app, state)),
             }
             return;

@@ -13,7 +13,7 @@ use model::{AccountId, BindingId, BrandId, CompanyId, Instant, PluginId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use store::{BindingTrial, NewBinding, Scope, StoreError};
+use store::{Allowance, BindingTrial, NewBinding, Scope, StoreError};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -40,10 +40,14 @@ pub(crate) struct Binding {
     config: Value,
     /// What a rollback would run, as `extensions@0.0.9`.
     previous: Option<String>,
+    /// What rollbacks would run, one after the other: at most three, the last bound first.
+    kept: Vec<String>,
     /// What this binding may use of what its plugin may; null = all of it.
     grants: Option<Value>,
     /// Whether a failure refuses, where the point has a choice.
     mandatory: bool,
+    /// Of a call app: what becomes of a caller when it fails.
+    on_failure: OnFailure,
     /// The plugin's id of a version on trial.
     trial_plugin_id: Option<i64>,
     /// How many of a hundred calls it answers; 0 is a shadow.
@@ -65,10 +69,15 @@ pub(crate) struct BindingState {
     /// How many may be: its share of the places there are, or all where nothing else is bound at such points. One more is
     /// answered by the failure policy at once.
     instances_max: Option<u32>,
+    /// When its canary was rolled back because it did worse; null where it has none, or the canary is asked.
+    trial_rolled_back_at: Option<String>,
+    /// Why, in words.
+    trial_rolled_back_why: Option<String>,
 }
 
 impl BindingState {
-    fn seen(found: Option<shell::BindingState>, now: Instant) -> BindingState {
+    fn seen(found: Option<shell::BindingState>, trial: Option<BindingTrial>, now: Instant) -> BindingState {
+        let over = trial.and_then(|trial| trial.over);
         let tripped = found.and_then(|found| found.tripped);
         let state = match (found, tripped) {
             (None, _) => "absent",
@@ -81,6 +90,8 @@ impl BindingState {
             next_probe_at: tripped.map(|tripped| rfc3339(now + tripped.probe_in)),
             instances: found.map(|found| found.instances),
             instances_max: found.map(|found| found.instances_max),
+            trial_rolled_back_at: over.as_ref().map(|(at, _)| rfc3339(*at)),
+            trial_rolled_back_why: over.map(|(_, why)| why),
         }
     }
 }
@@ -108,6 +119,10 @@ pub(crate) struct Trial {
     percent: u8,
     /// Whether it did worse and is asked no more.
     rolled_back: bool,
+    /// When that was found; null else.
+    rolled_back_at: Option<String>,
+    /// Why, in words; null else.
+    rolled_back_why: Option<String>,
     /// Calls it was asked about.
     calls: u64,
     /// Of those, how many ended in a trap, a timeout or a broken rule.
@@ -146,6 +161,55 @@ pub(crate) struct Bind {
     /// Whether a failure refuses (`hooks/registration`, `hooks/sip-filter`: 503) instead of passing; else what it was, or
     /// false.
     mandatory: Option<bool>,
+    /// Of a call app: what becomes of a caller when it fails (traps, takes too long, finds no place); else what it was, or an
+    /// apology and the end of the call.
+    on_failure: Option<OnFailure>,
+}
+
+/// What becomes of a caller whose call app fails.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OnFailure {
+    /// The stored prompt that the caller hears first; null = `apology`, empty = none. A caller who has not been answered
+    /// hears it only where there is no fallback.
+    apology: Option<String>,
+    /// The number that is called for the caller then, as if it had been dialled: an extension, a hunt group, a public
+    /// number; null = the call ends.
+    fallback: Option<String>,
+    /// Whether the app is started once more, from its beginning, where it fails before anybody has answered.
+    #[serde(default)]
+    restart: bool,
+}
+
+/// Most characters of a fallback's number, and of a prompt's name.
+const FALLBACK_MAX: usize = 64;
+const APOLOGY_MAX: usize = 128;
+
+impl OnFailure {
+    fn seen(kept: store::OnFailure) -> OnFailure {
+        OnFailure { apology: kept.apology, fallback: kept.fallback, restart: kept.restart }
+    }
+
+    fn checked(self, point: &str) -> Result<store::OnFailure, Problem> {
+        if point != "call/app" {
+            return Err(Problem::field("on_failure", format!("call apps have one, {point} has none")));
+        }
+        let number = |c: char| c.is_ascii_alphanumeric() || "+*#.-_".contains(c);
+        if self.fallback.as_ref().is_some_and(|n| n.is_empty() || n.len() > FALLBACK_MAX || !n.chars().all(number)) {
+            return Err(Problem::field(
+                "on_failure.fallback",
+                format!("expected a number of 1 to {FALLBACK_MAX} signs"),
+            ));
+        }
+        let name = |c: char| c.is_ascii_alphanumeric() || "-_/.".contains(c);
+        if self.apology.as_ref().is_some_and(|n| n.len() > APOLOGY_MAX || !n.chars().all(name)) {
+            return Err(Problem::field(
+                "on_failure.apology",
+                format!("expected a prompt's name of {APOLOGY_MAX} signs at most"),
+            ));
+        }
+        Ok(store::OnFailure { apology: self.apology, fallback: self.fallback, restart: self.restart })
+    }
 }
 
 /// The names of a binding's secrets; the secrets themselves are never shown.
@@ -160,7 +224,7 @@ async fn named(api: &Api, caller: &Caller, rows: Vec<store::Binding>) -> Result<
     let mut wanted = BTreeSet::new();
     for row in &rows {
         wanted.insert(row.plugin);
-        wanted.extend(row.previous.as_ref().map(|(id, _)| *id));
+        wanted.extend(row.previous.iter().map(|(id, _)| *id));
     }
     for id in wanted {
         let plugin = api.db.plugins().get(&caller.ctx, id).await?;
@@ -178,9 +242,11 @@ async fn named(api: &Api, caller: &Caller, rows: Vec<store::Binding>) -> Result<
         plugin: name(b.plugin),
         plugin_id: b.plugin.0,
         config: serde_json::from_str(&b.config).unwrap_or(Value::Null),
-        previous: b.previous.map(|(id, _)| name(id)),
+        previous: b.previous.first().map(|(id, _)| name(*id)),
+        kept: b.previous.iter().map(|(id, _)| name(*id)).collect(),
         grants: b.granted.and_then(|g| serde_json::from_str(&g).ok()),
         mandatory: b.mandatory,
+        on_failure: OnFailure::seen(b.on_failure),
         trial_plugin_id: b.trial.as_ref().map(|t| t.plugin.0),
         trial_percent: b.trial.as_ref().map(|t| t.percent),
     };
@@ -219,7 +285,7 @@ async fn show(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json
     responses((status = 200, body = BindingState), Refusals))]
 async fn show_state(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json<BindingState>, Problem> {
     let row = api.db.plugin_bindings().get(&caller.ctx, BindingId(id)).await?;
-    Ok(Json(BindingState::seen(api.switch.binding(row.id), api.switch.now())))
+    Ok(Json(BindingState::seen(api.switch.binding(row.id), row.trial, api.switch.now())))
 }
 
 type Whom = (BrandId, Option<CompanyId>, Option<AccountId>);
@@ -299,9 +365,13 @@ async fn bind(State(api): State<Api>, caller: Caller, Body(body): Body<Bind>) ->
         None => old.as_ref().and_then(|o| o.granted.clone()),
     };
     let mandatory = body.mandatory.or(old.as_ref().map(|o| o.mandatory)).unwrap_or(false);
+    let on_failure = match body.on_failure {
+        Some(said) => said.checked(&point)?,
+        None => old.as_ref().map(|o| o.on_failure.clone()).unwrap_or_default(),
+    };
     let new = NewBinding { brand, company, account, name: body.name, point, priority, plugin: plugin.id, config };
-    let allowed = Some((granted.as_deref(), mandatory));
-    let row = api.db.plugin_bindings().bind_and_allow(&caller.ctx, new, allowed).await?;
+    let allowed = Allowance { granted, mandatory, on_failure };
+    let row = api.db.plugin_bindings().bind_and_allow(&caller.ctx, new, Some(&allowed)).await?;
     api.live().await?;
     one(&api, &caller, row).await
 }
@@ -323,7 +393,8 @@ fn checked_grants(grants: Value) -> Result<String, Problem> {
     serde_json::to_string(&grants).map_err(|e| Problem::field("grants", e.to_string()))
 }
 
-/// Gives a binding back the version and configuration it had before; a second time goes forward again.
+/// Gives a binding back the version and configuration it had before. What it has now is kept as the last of at most three, so
+/// each further time goes further back, and after the last one it is where it began.
 #[utoipa::path(post, path = "/bindings/{id}/rollback", tag = "bindings", params(("id" = i64, Path)),
     responses((status = 200, body = Binding), Refusals))]
 async fn rollback(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json<Binding>, Problem> {
@@ -342,7 +413,9 @@ async fn show_trial(State(api): State<Api>, caller: Caller, Id(id): Id) -> Resul
     Ok(Json(Trial {
         plugin_id: trial.plugin.0,
         percent: trial.percent,
-        rolled_back: figures.rolled_back,
+        rolled_back: figures.rolled_back || trial.over.is_some(),
+        rolled_back_at: trial.over.as_ref().map(|(at, _)| rfc3339(*at)),
+        rolled_back_why: trial.over.map(|(_, why)| why),
         calls: figures.calls,
         failures: figures.failures,
         same: figures.same,
@@ -371,7 +444,8 @@ async fn try_out(
     point(Some(row.point.clone()), &plugins::points(&api, &caller, plugin.id).await?)?;
     let config = body.config.map_or(row.config, |c| c.to_string());
     check_config(&plugin, &config)?;
-    let trial = BindingTrial { plugin: plugin.id, config, percent: body.percent };
+    let begun_at = api.switch.now();
+    let trial = BindingTrial { plugin: plugin.id, config, percent: body.percent, begun_at, over: None };
     let row = api.db.plugin_bindings().try_out(&caller.ctx, row.id, Some(&trial)).await?;
     tracing::info!(binding = %row.name, trial = %plugin.version, percent = body.percent, "a trial begins");
     api.live().await?;

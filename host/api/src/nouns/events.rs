@@ -76,7 +76,8 @@ impl Drop for Place {
 /// Something that happened.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Happening {
-    /// `call-started`, `call-answered`, `call-ended`, `registered`, `unregistered`, `job-started`, `job-ended`.
+    /// `call-started`, `call-answered`, `call-ended`, `registered`, `unregistered`, `job-started`, `job-ended`,
+    /// `binding-tripped` (its plugin kept failing and rests), `binding-trial-over` (its canary did worse and is rolled back).
     kind: &'static str,
     at: String,
     /// 0 = the platform's own.
@@ -85,7 +86,8 @@ pub(crate) struct Happening {
     company: i64,
     /// The call's id, of what happened to a call.
     call: Option<String>,
-    /// More about it: `caller`, `callee`, `cause`, `account`, `contact`, `job`, `job-kind`, `state`.
+    /// More about it: `caller`, `callee`, `cause`, `account`, `contact`, `job`, `job-kind`, `state`,
+    /// `binding`, `name`, `plugin`, `why`.
     about: BTreeMap<&'static str, String>,
 }
 
@@ -120,6 +122,7 @@ fn noun_of(kind: &str) -> &'static str {
     match kind {
         _ if kind.starts_with("call") => "calls",
         _ if kind.starts_with("job") => "jobs",
+        _ if kind.starts_with("binding") => "bindings",
         _ => "registrations",
     }
 }

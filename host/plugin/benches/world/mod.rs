@@ -109,6 +109,7 @@ pub(crate) fn bind_as(host: &Host, (name, point, reuse): (&str, Point, Reuse), b
         secrets: std::collections::BTreeMap::new(),
         codes: std::collections::BTreeSet::new(),
         mandatory: false,
+        recourse: model::Recourse::default(),
         reuse,
         trial: None,
     };

@@ -479,6 +479,7 @@ impl World {
             codes: manifest.feature.codes.clone(),
             // A filter that fails shows it.
             mandatory: point == Point::SipFilter,
+            recourse: model::Recourse::default(),
             reuse: manifest.reuse(point.name()),
             trial: None,
         }

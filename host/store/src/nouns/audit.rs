@@ -128,6 +128,16 @@ impl Audit<'_> {
         Ok(())
     }
 
+    /// Writes a line about what the switch did by itself.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn note(&self, deed: &Deed) -> Result<(), StoreError> {
+        let mut tx = self.0.begin().await?;
+        note(&mut tx, deed).await?;
+        tx.commit().await
+    }
+
     /// A page of the lines in scope, newest first if no order is asked for, as it is wanted.
     ///
     /// # Errors
@@ -135,6 +145,15 @@ impl Audit<'_> {
     pub async fn found(&self, ctx: &OpContext, wanted: &Wanted) -> Result<Found<AuditLine>, StoreError> {
         self.0.found(&LISTING, (ctx, wanted), |row: AuditRow| Ok(row.into())).await
     }
+}
+
+/// Writes a line about what was done already into a transaction.
+pub(crate) async fn note(tx: &mut Tx, deed: &Deed) -> Result<(), StoreError> {
+    let line = insert(tx, deed).await?;
+    let tenant = (deed.tenant.brand.map(|b| b.0), deed.tenant.company.map(|c| c.0));
+    let after = deed.asked.as_deref();
+    tx.run(FINISH, &[line.into(), tenant.0.into(), tenant.1.into(), after.into(), 200_i64.into()]).await?;
+    Ok(())
 }
 
 /// Writes a line into a transaction; gives its number.

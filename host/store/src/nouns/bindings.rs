@@ -1,14 +1,17 @@
-//! Bindings: scope x plugin x point. Binding another version keeps the one before, to roll back to.
+//! Bindings: scope x plugin x point. Binding another version keeps the three before, to roll back to.
 
+use crate::acting::Deed;
 use crate::listing::{Column, Filter, Found, Listing, Owner, Test, Wanted};
-use crate::sql::{Arg, args, in_scope, statements};
+use crate::sql::{Arg, args, in_scope, instant, micros, statements};
 use crate::{Db, OpContext, Page, StoreError, check};
-use model::{AccountId, BindingId, BrandId, CompanyId, PluginId};
+use model::{AccountId, BindingId, BrandId, CompanyId, Instant, PluginId};
 
 macro_rules! columns {
     () => {
-        "id, brand_id, company_id, account_id, name, point, priority, plugin_id, config, previous_plugin_id, previous_config, granted,
-        mandatory, trial_plugin_id, trial_config, trial_percent"
+        "id, brand_id, company_id, account_id, name, point, priority, plugin_id, config, previous_plugin_id, previous_config,
+        older_plugin_id, older_config, oldest_plugin_id, oldest_config, granted,
+        mandatory, on_failure, trial_plugin_id, trial_config, trial_percent,
+        trial_begun_at, trial_over_at, trial_over_why"
     };
 }
 // What replaces an existing binding becomes current, and what was current becomes previous; the same again is no change.
@@ -19,6 +22,14 @@ macro_rules! upsert {
                 THEN bindings.previous_plugin_id ELSE bindings.plugin_id END,
             previous_config = CASE WHEN bindings.plugin_id = excluded.plugin_id AND bindings.config = excluded.config
                 THEN bindings.previous_config ELSE bindings.config END,
+            older_plugin_id = CASE WHEN bindings.plugin_id = excluded.plugin_id AND bindings.config = excluded.config
+                THEN bindings.older_plugin_id ELSE bindings.previous_plugin_id END,
+            older_config = CASE WHEN bindings.plugin_id = excluded.plugin_id AND bindings.config = excluded.config
+                THEN bindings.older_config ELSE bindings.previous_config END,
+            oldest_plugin_id = CASE WHEN bindings.plugin_id = excluded.plugin_id AND bindings.config = excluded.config
+                THEN bindings.oldest_plugin_id ELSE bindings.older_plugin_id END,
+            oldest_config = CASE WHEN bindings.plugin_id = excluded.plugin_id AND bindings.config = excluded.config
+                THEN bindings.oldest_config ELSE bindings.older_config END,
             trial_plugin_id = CASE WHEN bindings.plugin_id = excluded.plugin_id THEN bindings.trial_plugin_id ELSE NULL END,
             trial_config = CASE WHEN bindings.plugin_id = excluded.plugin_id THEN bindings.trial_config ELSE NULL END,
             trial_percent = CASE WHEN bindings.plugin_id = excluded.plugin_id THEN bindings.trial_percent ELSE NULL END,
@@ -48,13 +59,22 @@ statements! { "binding";
     FIND = concat!("SELECT ", columns!(), " FROM bindings WHERE brand_id = $3 AND
         COALESCE(company_id, 0) = COALESCE(CAST($4 AS BIGINT), 0) AND
         COALESCE(account_id, 0) = COALESCE(CAST($5 AS BIGINT), 0) AND name = $6 AND ", in_scope!());
+    // What was current goes to the end of those that are kept, so nothing is lost by it.
     ROLLBACK = concat!("UPDATE bindings SET plugin_id = previous_plugin_id, config = previous_config,
-        previous_plugin_id = plugin_id, previous_config = config
+        previous_plugin_id = COALESCE(older_plugin_id, plugin_id), previous_config = COALESCE(older_config, config),
+        older_plugin_id = CASE WHEN older_plugin_id IS NULL THEN NULL ELSE COALESCE(oldest_plugin_id, plugin_id) END,
+        older_config = CASE WHEN older_plugin_id IS NULL THEN NULL ELSE COALESCE(oldest_config, config) END,
+        oldest_plugin_id = CASE WHEN oldest_plugin_id IS NULL THEN NULL ELSE plugin_id END,
+        oldest_config = CASE WHEN oldest_plugin_id IS NULL THEN NULL ELSE config END
         WHERE id = $3 AND previous_plugin_id IS NOT NULL AND ", in_scope!(), " RETURNING ", columns!());
-    TRY = concat!("UPDATE bindings SET trial_plugin_id = $4, trial_config = $5, trial_percent = $6 WHERE id = $3
+    TRY = concat!("UPDATE bindings SET trial_plugin_id = $4, trial_config = $5, trial_percent = $6,
+        trial_begun_at = $7, trial_over_at = NULL, trial_over_why = NULL WHERE id = $3
         AND (CAST($4 AS BIGINT) IS NULL OR EXISTS (SELECT 1 FROM plugins p WHERE p.id = $4
             AND (p.brand_id IS NULL OR p.brand_id = bindings.brand_id))) AND ", in_scope!(), " RETURNING ", columns!());
-    ALLOW = concat!("UPDATE bindings SET granted = $4, mandatory = $5 WHERE id = $3 AND ", in_scope!(), " RETURNING ",
+    TRIAL_OVER = "UPDATE bindings SET trial_over_at = $3, trial_over_why = $4 WHERE id = $1
+        AND trial_plugin_id IS NOT NULL AND COALESCE(trial_begun_at, 0) = $2 AND trial_over_at IS NULL
+        RETURNING brand_id, company_id";
+    ALLOW = concat!("UPDATE bindings SET granted = $4, mandatory = $5, on_failure = $6 WHERE id = $3 AND ", in_scope!(), " RETURNING ",
         columns!());
     DELETE = concat!("DELETE FROM bindings WHERE id = $3 AND ", in_scope!());
 }
@@ -95,11 +115,54 @@ struct BindingRow {
     config: String,
     previous_plugin_id: Option<i64>,
     previous_config: Option<String>,
+    older_plugin_id: Option<i64>,
+    older_config: Option<String>,
+    oldest_plugin_id: Option<i64>,
+    oldest_config: Option<String>,
     granted: Option<String>,
     mandatory: bool,
+    on_failure: Option<String>,
     trial_plugin_id: Option<i64>,
     trial_config: Option<String>,
     trial_percent: Option<i64>,
+    trial_begun_at: Option<i64>,
+    trial_over_at: Option<i64>,
+    trial_over_why: Option<String>,
+}
+
+/// What becomes of a caller whose call app fails.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OnFailure {
+    /// The prompt that the caller hears; `None` = the switch's own, empty = none.
+    pub apology: Option<String>,
+    /// The number that is called for the caller then; `None` = the call ends.
+    pub fallback: Option<String>,
+    /// Whether the app is started once more where nobody has answered yet.
+    pub restart: bool,
+}
+
+impl OnFailure {
+    fn read(text: Option<&str>) -> Result<OnFailure, StoreError> {
+        let broken = |e: serde_json::Error| StoreError::Invalid { what: "binding", why: format!("on_failure: {e}") };
+        text.map(serde_json::from_str).transpose().map(Option::unwrap_or_default).map_err(broken)
+    }
+
+    /// As it is stored; `None` where nothing is said.
+    fn text(&self) -> Option<String> {
+        (*self != OnFailure::default()).then(|| serde_json::json!(self).to_string())
+    }
+}
+
+/// What a binding is allowed, and what comes of its failures. Stays over versions and rollbacks.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Allowance {
+    /// What its scope allows it, JSON; `None` = whatever the platform's operator allows the plugin.
+    pub granted: Option<String>,
+    /// Whether a failure refuses, where the point has a choice.
+    pub mandatory: bool,
+    /// Of a call app: what becomes of a caller when it fails.
+    pub on_failure: OnFailure,
 }
 
 /// A version on trial beside the bound one.
@@ -111,6 +174,10 @@ pub struct BindingTrial {
     pub config: String,
     /// How many of a hundred calls it answers; 0 is a shadow.
     pub percent: u8,
+    /// When it began; the same version tried again is another trial.
+    pub begun_at: Instant,
+    /// When and why it was found to do worse: it is asked no more.
+    pub over: Option<(Instant, String)>,
 }
 
 /// A binding as the operator edits it.
@@ -134,12 +201,15 @@ pub struct Binding {
     pub plugin: PluginId,
     /// Its configuration, JSON.
     pub config: String,
-    /// The version and configuration bound before: what [`Bindings::rollback`] goes back to.
-    pub previous: Option<(PluginId, String)>,
+    /// The versions and configurations bound before, at most three, the last one first: what [`Bindings::rollback`] goes
+    /// back to, one after the other.
+    pub previous: Vec<(PluginId, String)>,
     /// What its scope allows it, JSON; `None` = whatever the platform's operator allows the plugin.
     pub granted: Option<String>,
     /// Whether a failure refuses, where the point has a choice.
     pub mandatory: bool,
+    /// Of a call app: what becomes of a caller when it fails.
+    pub on_failure: OnFailure,
     /// A version on trial.
     pub trial: Option<BindingTrial>,
 }
@@ -157,13 +227,24 @@ impl TryFrom<BindingRow> for Binding {
             priority: row.priority,
             plugin: PluginId(row.plugin_id),
             config: row.config,
-            previous: row.previous_plugin_id.map(PluginId).zip(row.previous_config),
+            previous: [
+                row.previous_plugin_id.zip(row.previous_config),
+                row.older_plugin_id.zip(row.older_config),
+                row.oldest_plugin_id.zip(row.oldest_config),
+            ]
+            .into_iter()
+            .flatten()
+            .map(|(plugin, config)| (PluginId(plugin), config))
+            .collect(),
             granted: row.granted,
             mandatory: row.mandatory,
+            on_failure: OnFailure::read(row.on_failure.as_deref())?,
             trial: row.trial_plugin_id.map(|plugin| BindingTrial {
                 plugin: PluginId(plugin),
                 config: row.trial_config.unwrap_or_else(|| "{}".to_owned()),
                 percent: row.trial_percent.and_then(|p| u8::try_from(p).ok()).unwrap_or(0),
+                begun_at: instant(row.trial_begun_at.unwrap_or(0)),
+                over: row.trial_over_at.map(|at| (instant(at), row.trial_over_why.unwrap_or_default())),
             }),
         })
     }
@@ -204,8 +285,8 @@ impl Bindings<'_> {
         self.bind_and_allow(ctx, new, None).await
     }
 
-    /// As [`Bindings::bind`], with what its scope allows it and whether a failure of it refuses: nothing of it is ever
-    /// live without the rest.
+    /// As [`Bindings::bind`], with what its scope allows it and what comes of its failures: nothing of it is ever live
+    /// without the rest.
     ///
     /// # Errors
     /// As [`Bindings::bind`] and [`Bindings::allow`].
@@ -213,7 +294,7 @@ impl Bindings<'_> {
         &self,
         ctx: &OpContext,
         new: NewBinding,
-        allowed: Option<(Option<&str>, bool)>,
+        allowed: Option<&Allowance>,
     ) -> Result<Binding, StoreError> {
         check::name("binding name", &new.name)?;
         check::name("plugin point", &new.point)?;
@@ -229,7 +310,7 @@ impl Bindings<'_> {
                 return Err(StoreError::Invalid { what: "binding", why: "an account has a company".into() });
             }
         };
-        if let Some((Some(granted), _)) = allowed {
+        if let Some(granted) = allowed.and_then(|allowed| allowed.granted.as_deref()) {
             check::json("grants", granted)?;
         }
         let mut tx = self.0.begin().await?;
@@ -237,29 +318,28 @@ impl Bindings<'_> {
             drop(tx);
             return Err(self.why_not_bound(ctx, &new).await?);
         };
-        if let Some((granted, mandatory)) = allowed {
+        if let Some(Allowance { granted, mandatory, on_failure }) = allowed {
             let missing = StoreError::NotFound { what: ALLOW.what };
-            row = tx.one::<BindingRow>(ALLOW, args![ctx, row.id, granted, mandatory]).await?.ok_or(missing)?;
+            let text = on_failure.text();
+            let args = args![ctx, row.id, granted.as_deref(), *mandatory, text.as_deref()];
+            row = tx.one::<BindingRow>(ALLOW, args).await?.ok_or(missing)?;
         }
         self.0.commit(tx).await?;
         row.try_into()
     }
 
-    /// Notes what a binding's scope allows it, and whether a failure of it refuses. Stays over versions and rollbacks.
+    /// Notes what a binding's scope allows it, and what comes of its failures. Stays over versions and rollbacks.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; grants that are no JSON.
-    pub async fn allow(
-        &self,
-        ctx: &OpContext,
-        id: BindingId,
-        granted: Option<&str>,
-        mandatory: bool,
-    ) -> Result<Binding, StoreError> {
+    pub async fn allow(&self, ctx: &OpContext, id: BindingId, allowed: &Allowance) -> Result<Binding, StoreError> {
+        let Allowance { granted, mandatory, on_failure } = allowed;
         if let Some(granted) = granted {
             check::json("grants", granted)?;
         }
-        self.0.write_one::<BindingRow>(ALLOW, args![ctx, id.0, granted, mandatory]).await?.try_into()
+        let text = on_failure.text();
+        let args = args![ctx, id.0, granted.as_deref(), *mandatory, text.as_deref()];
+        self.0.write_one::<BindingRow>(ALLOW, args).await?.try_into()
     }
 
     /// Puts a version on trial beside the bound one, or ends the trial. Binding another version ends it too.
@@ -276,8 +356,24 @@ impl Bindings<'_> {
             check::json("plugin configuration", &trial.config)?;
         }
         let (plugin, config) = (trial.map(|t| t.plugin.0), trial.map(|t| t.config.as_str()));
-        let percent = trial.map(|t| i64::from(t.percent));
-        self.0.write_one::<BindingRow>(TRY, args![ctx, id.0, plugin, config, percent]).await?.try_into()
+        let (percent, begun) = (trial.map(|t| i64::from(t.percent)), trial.map(|t| micros(t.begun_at)));
+        self.0.write_one::<BindingRow>(TRY, args![ctx, id.0, plugin, config, percent, begun]).await?.try_into()
+    }
+
+    /// Keeps that the version on trial since `begun` did worse, in the same transaction as the line of the audit log about
+    /// it. Whether there was such a trial still, and it was not over: else nothing is written.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn trial_over(&self, id: BindingId, begun: i64, why: &str, deed: &Deed) -> Result<bool, StoreError> {
+        let mut tx = self.0.begin().await?;
+        let args = [Arg::from(id.0), begun.into(), micros(deed.at).into(), why.into()];
+        if tx.one::<(i64, Option<i64>)>(TRIAL_OVER, &args).await?.is_none() {
+            return Ok(false);
+        }
+        super::audit::note(&mut tx, deed).await?;
+        self.0.commit(tx).await?;
+        Ok(true)
     }
 
     async fn why_not_bound(&self, ctx: &OpContext, new: &NewBinding) -> Result<StoreError, StoreError> {
@@ -347,7 +443,8 @@ impl Bindings<'_> {
         Ok(self.found(ctx, &wanted).await?.rows)
     }
 
-    /// Goes back to the version and configuration bound before; a second time goes forward again.
+    /// Goes back to the version and configuration bound before, and what was bound becomes the last of those that are kept:
+    /// so each further time goes further back, at most to the third, and after the last it is where it began.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Invalid`] when nothing was bound before.

@@ -35,7 +35,7 @@ statements! { "plugin";
         AND id NOT IN (SELECT id FROM plugins WHERE COALESCE(brand_id, 0) = COALESCE(CAST($1 AS BIGINT), 0)
             AND name = $2 ORDER BY id DESC LIMIT $3)
         AND NOT EXISTS (SELECT 1 FROM bindings WHERE plugin_id = plugins.id OR previous_plugin_id = plugins.id
-            OR trial_plugin_id = plugins.id)";
+            OR older_plugin_id = plugins.id OR oldest_plugin_id = plugins.id OR trial_plugin_id = plugins.id)";
     GET = concat!("SELECT ", columns!(), " FROM plugins WHERE id = $2 AND ", visible!());
     BYTES = concat!("SELECT bytes FROM plugins WHERE id = $2 AND ", visible!());
     LATEST = concat!("SELECT ", columns!(), " FROM plugins WHERE name = $2 AND (version = $3 OR CAST($3 AS TEXT) IS NULL)

@@ -101,11 +101,56 @@ on_both! {
         let bind = NewBinding { brand: acme.id, company: None, account: None, name, point, priority: 1, plugin: one.id, config };
         let bound = db.plugin_bindings().bind(&CTX, bind).await.unwrap();
         assert_eq!((bound.granted, bound.mandatory), (None, false));
-        db.plugin_bindings().allow(&CTX, bound.id, Some("{\"http\":[]}"), true).await.unwrap();
+        let on_failure = store::OnFailure { fallback: Some("100".to_owned()), ..store::OnFailure::default() };
+        let granted = Some("{\"http\":[]}".to_owned());
+        let allowed = store::Allowance { granted, mandatory: true, on_failure: on_failure.clone() };
+        assert_eq!(db.plugin_bindings().allow(&CTX, bound.id, &allowed).await.unwrap().on_failure, on_failure);
         let fed = db.bindings().await.unwrap();
         assert_eq!(fed[0].operator_grants.as_deref(), Some("{\"kv\":[]}"));
         assert_eq!((fed[0].scope_grants.as_deref(), fed[0].mandatory), (Some("{\"http\":[]}"), true));
         assert_eq!(fed[0].manifest.as_deref(), Some("{}"));
+        assert_eq!(fed[0].on_failure.as_deref(), Some("{\"apology\":null,\"fallback\":\"100\",\"restart\":false}"));
+    }
+
+    async fn a_trial_that_is_over_stays_over_until_it_is_begun_anew(place: Place) {
+        let db = &place.db;
+        let acme = brand(db, "acme").await;
+        let new = |version: &str| NewPlugin {
+            brand: None, name: "p".to_owned(), version: version.to_owned(), bytes: version.as_bytes().to_vec(),
+            installed_at: at(1), about: PluginAbout::default(),
+        };
+        let one = db.plugins().install(&CTX, new("1")).await.unwrap();
+        let two = db.plugins().install(&CTX, new("2")).await.unwrap();
+        let (name, point) = ("main".to_owned(), "routing/router".to_owned());
+        let config = "{}".to_owned();
+        let bind = NewBinding { brand: acme.id, company: None, account: None, name, point, priority: 1, plugin: one.id, config };
+        let bindings = db.plugin_bindings();
+        let id = bindings.bind(&CTX, bind).await.unwrap().id;
+        let trial = |begun| store::BindingTrial {
+            plugin: two.id, config: "{}".to_owned(), percent: 5, begun_at: at(begun), over: None,
+        };
+        bindings.try_out(&CTX, id, Some(&trial(10))).await.unwrap();
+        let fed = async || db.bindings().await.unwrap().remove(0).trial.unwrap();
+        let begun = fed().await.begun;
+        let deed = store::Deed {
+            at: at(20), actor: "switch".to_owned(), impersonator: None, source: None, method: "ROLLBACK".to_owned(),
+            path: "/api/v1/bindings/1/trial".to_owned(), before: None, asked: Some("{\"why\":\"slow\"}".to_owned()), key: None,
+            tenant: store::Tenant { brand: Some(acme.id), company: None },
+        };
+        assert!(!bindings.trial_over(id, begun + 1, "slow", &deed).await.unwrap(), "that is another trial");
+        assert!(bindings.trial_over(id, begun, "slow", &deed).await.unwrap());
+        assert!(!bindings.trial_over(id, begun, "slower", &deed).await.unwrap(), "it is over already");
+        let shown = bindings.get(&CTX, id).await.unwrap().trial.unwrap();
+        assert_eq!((shown.over, shown.begun_at), (Some((at(20), "slow".to_owned())), at(10)));
+        assert_eq!((fed().await.over, fed().await.begun), (true, begun));
+        let lines = db.audit().found(&CTX, &store::Wanted::of(store::lists::AUDIT, 10)).await.unwrap().rows;
+        assert_eq!(lines.len(), 1, "written with it, and once: {lines:?}");
+        assert_eq!((lines[0].deed.actor.as_str(), lines[0].status), ("switch", Some(200)));
+
+        bindings.try_out(&CTX, id, Some(&trial(30))).await.unwrap();
+        assert_eq!((fed().await.over, fed().await.begun > begun), (false, true), "begun anew");
+        bindings.try_out(&CTX, id, None).await.unwrap();
+        assert!(!bindings.trial_over(id, begun, "slow", &deed).await.unwrap(), "there is none");
     }
 
     async fn secrets_of_a_binding_are_its_own_and_sealed(place: Place) {

@@ -75,13 +75,13 @@ on_both! {
         let (one, two) = (install(db, "1").await, install(db, "2").await);
         let bindings = db.plugin_bindings();
         let first = bindings.bind(&CTX, binding(acme.id, None, one.id, "{\"a\":1}")).await.unwrap();
-        assert_eq!(first.previous, None);
+        assert_eq!(first.previous, []);
         let e = bindings.rollback(&CTX, first.id).await.unwrap_err();
         assert_eq!(e.to_string(), "binding: \"main\" has no earlier version to roll back to");
 
         let second = bindings.bind(&CTX, binding(acme.id, None, two.id, "{\"b\":2}")).await.unwrap();
         assert_eq!((second.id, second.plugin), (first.id, two.id));
-        assert_eq!(second.previous, Some((one.id, "{\"a\":1}".to_owned())));
+        assert_eq!(second.previous, [(one.id, "{\"a\":1}".to_owned())]);
         // The same again is no change, so that the way back is not lost; neither is another priority.
         assert_eq!(bindings.bind(&CTX, binding(acme.id, None, two.id, "{\"b\":2}")).await.unwrap(), second);
         let urgent = NewBinding { priority: 1, ..binding(acme.id, None, two.id, "{\"b\":2}") };
@@ -90,8 +90,27 @@ on_both! {
 
         let back = bindings.rollback(&CTX, first.id).await.unwrap();
         assert_eq!((back.plugin, back.config.as_str()), (one.id, "{\"a\":1}"));
-        assert_eq!(back.previous, Some((two.id, "{\"b\":2}".to_owned())));
+        assert_eq!(back.previous, [(two.id, "{\"b\":2}".to_owned())]);
         assert_eq!(bindings.rollback(&CTX, first.id).await.unwrap(), urgent);
+        // Three are kept, whatever they differ in; a fourth rollback is where it began.
+        for config in ["c", "d", "e"] {
+            let new = binding(acme.id, None, two.id, &format!("{{\"{config}\":3}}"));
+            bindings.bind(&CTX, new).await.unwrap();
+        }
+        let shown = |bound: &store::Binding| {
+            let all = std::iter::once(&bound.config).chain(bound.previous.iter().map(|(_, config)| config));
+            all.map(|config| config[2..3].to_owned()).collect::<String>()
+        };
+        for walked in ["dcbe", "cbed", "bedc", "edcb"] {
+            assert_eq!(shown(&bindings.rollback(&CTX, first.id).await.unwrap()), walked);
+        }
+        let now = db.bindings().await.unwrap();
+        assert_eq!((now[0].plugin, now[0].config.as_str()), (two.id, "{\"e\":3}"));
+        bindings.bind(&CTX, binding(acme.id, None, one.id, "{}")).await.unwrap();
+        bindings.bind(&CTX, binding(acme.id, None, one.id, "{\"f\":1}")).await.unwrap();
+        let kept = bindings.bind(&CTX, binding(acme.id, None, one.id, "{\"g\":1}")).await.unwrap();
+        assert_eq!(kept.previous.last(), Some(&(two.id, "{\"e\":3}".to_owned())));
+        assert_eq!(db.plugins().delete(&CTX, two.id).await, Err(StoreError::InUse { what: "plugin" }), "the third too");
         bindings.unbind(&CTX, first.id).await.unwrap();
         assert_eq!(db.bindings().await.unwrap(), []);
     }
