@@ -8,7 +8,7 @@ use crate::rules::is_binding_name;
 use crate::shares::Places;
 use crate::trial::{Trial, TrialSpec};
 use crate::warm::{Warm, WarmCounters};
-use crate::{Artifact, BindError, BindingMetrics, HostConfig, Point, Reuse};
+use crate::{Artifact, BindError, BindingMetrics, GuestLog, HostConfig, Point, Reuse};
 use bundle::Grants;
 use core::time::Duration;
 use model::{AccountId, BindingId, BrandId, CallInfo, CompanyId, Directory, FilterReach};
@@ -94,7 +94,7 @@ pub struct BindingSpec {
 impl BindingSpec {
     /// The version on trial, bound like this one. A shadow keeps its keys apart and reaches nobody outside: what it does
     /// must not count.
-    fn on_trial(&self, trial: &TrialSpec, host: &HostConfig) -> Result<Trial, BindError> {
+    fn on_trial(&self, trial: &TrialSpec, host: &HostConfig, log: &Arc<GuestLog>) -> Result<Trial, BindError> {
         let mut spec = BindingSpec {
             plugin: trial.plugin.clone(),
             artifact: Arc::clone(&trial.artifact),
@@ -109,7 +109,8 @@ impl BindingSpec {
             spec.grants.mail.clear();
         }
         check(&spec)?;
-        let mut bound = Bound::new(spec, host, Arc::default())?;
+        let lasting = Lasting { log: Arc::clone(log), ..Lasting::default() };
+        let mut bound = Bound::new(spec, host, lasting)?;
         if trial.percent == 0 {
             bound.powers.set_apart(&bound.spec, host);
         }
@@ -150,12 +151,20 @@ pub(crate) struct Bound {
     pub(crate) series: SeriesTable,
     pub(crate) breaker: Breaker,
     pub(crate) events: Arc<EventQueue>,
+    pub(crate) log: Arc<GuestLog>,
     pub(crate) trial: Option<Trial>,
     pub(crate) warm: WarmCounters,
     /// It was replaced or taken away: its instances are kept no longer.
     pub(crate) retired: AtomicBool,
     /// Of a filter: which trunks and terminals it is for.
     pub(crate) filter: Option<FilterReach>,
+}
+
+/// What a binding keeps over its versions.
+#[derive(Debug, Default)]
+pub(crate) struct Lasting {
+    pub(crate) events: Arc<EventQueue>,
+    pub(crate) log: Arc<GuestLog>,
 }
 
 /// What a binding has done since it was bound in this version.
@@ -193,10 +202,16 @@ impl Counters {
 }
 
 impl Bound {
-    pub(crate) fn new(spec: BindingSpec, host: &HostConfig, events: Arc<EventQueue>) -> Result<Bound, BindError> {
+    /// What its next version has of it.
+    fn lasting(&self) -> Lasting {
+        Lasting { events: Arc::clone(&self.events), log: Arc::clone(&self.log) }
+    }
+
+    pub(crate) fn new(spec: BindingSpec, host: &HostConfig, lasting: Lasting) -> Result<Bound, BindError> {
+        let Lasting { events, log } = lasting;
         let config = serde_json::from_str(&spec.config_json)
             .map_err(|e| BindError::Config { binding: spec.name.clone(), reason: e.to_string() })?;
-        let trial = spec.trial.as_ref().map(|trial| spec.on_trial(trial, host)).transpose()?;
+        let trial = spec.trial.as_ref().map(|trial| spec.on_trial(trial, host, &log)).transpose()?;
         let filter = (spec.point == Point::SipFilter)
             .then(|| crate::filter::reach(&config, spec.scope, spec.mandatory))
             .transpose()
@@ -212,6 +227,7 @@ impl Bound {
             series: SeriesTable::default(),
             breaker: Breaker::new(Instant::now()),
             events,
+            log,
             trial,
             warm: WarmCounters::default(),
             retired: AtomicBool::new(false),
@@ -278,8 +294,8 @@ impl Generation {
                 Some(bound) => Arc::clone(bound),
                 None => {
                     let before = self.all.iter().find(|b| b.spec.is_successor(&spec));
-                    let events = before.map(|b| Arc::clone(&b.events)).unwrap_or_default();
-                    Arc::new(Bound::new(spec, host, events)?)
+                    let lasting = before.map(|b| b.lasting()).unwrap_or_default();
+                    Arc::new(Bound::new(spec, host, lasting)?)
                 }
             };
             next.add(&bound)?;

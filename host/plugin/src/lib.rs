@@ -22,6 +22,7 @@ mod events;
 mod filter;
 mod fork;
 mod guest;
+mod guest_log;
 mod hook;
 mod host;
 mod live;
@@ -53,6 +54,7 @@ pub use capability::{
 };
 pub use config::HostConfig;
 pub use error::{ArtifactError, BindError, HostError};
+pub use guest_log::GuestLog;
 pub use host::{AppMessage, Host};
 pub use live::{LiveEvents, Since};
 pub use mailbox::{BoxAnswer, Mailboxes};
