@@ -306,9 +306,11 @@ pub(crate) struct Plugins {
     pub(crate) brand_share_percent: u8,
     /// How much of each of these one binding may have while there is another, of whatever brand, in percent, 1 to 100.
     pub(crate) binding_share_percent: u8,
-    /// Publishers whose signed bundles may be installed, each as 64 hex digits (`strowger plugin keygen` prints them);
-    /// none = whoever may install at all is trusted.
+    /// Publishers whose signed bundles may be installed, each as 64 hex digits (`strowger plugin keygen` prints them). What
+    /// none of them has signed is let in by the platform's operator alone, and only by name (`plugin install --unsigned`).
     pub(crate) trusted_keys: Vec<String>,
+    /// Whoever may install at all is trusted, as long as `trusted_keys` names nobody: for a switch that is nobody else's.
+    pub(crate) unsigned: bool,
 }
 
 impl Default for Plugins {
@@ -324,6 +326,7 @@ impl Default for Plugins {
             brand_share_percent: host.brand_share_percent,
             binding_share_percent: host.binding_share_percent,
             trusted_keys: Vec::new(),
+            unsigned: false,
         }
     }
 }
