@@ -20,8 +20,8 @@ use shell::Handle;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 use tell::say;
+use tokio::time::Instant;
 use watch::Sources;
 
 /// What its log says unless `RUST_LOG` says otherwise: the plugin's own lines are told here.
