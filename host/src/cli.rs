@@ -171,7 +171,8 @@ pub(crate) enum Plugin {
     },
     /// Upload a bundle or a bare component; it is checked, compiled and kept, not yet bound
     Install {
-        /// The bundle, a .splug file, or the component, a .wasm file, or a bundle in an OCI layout: oci:DIR or oci:DIR:TAG
+        /// The bundle, a .splug file, or the component, a .wasm file, or a bundle in an OCI layout: oci:DIR or oci:DIR:TAG, or
+        /// one at an address, with the digest of what must be there: https://HOST/PATH#sha256=HEX
         file: PathBuf,
         /// Of a bare component: its name [default: the file's name without the ending]
         #[arg(long)]
@@ -182,6 +183,9 @@ pub(crate) enum Plugin {
         /// Let it in although no trusted publisher has signed it
         #[arg(long)]
         unsigned: bool,
+        /// Fetch from an http address of another machine too: whoever listens on the way sees what is fetched
+        #[arg(long)]
+        plain_http: bool,
     },
     /// Bind an installed plugin, or replace what a binding runs; calls under way keep what they began with
     Bind(Bind),
@@ -197,19 +201,33 @@ pub(crate) enum Plugin {
     },
     /// Try out another version beside the bound one: as a shadow, or as a canary
     Try {
-        /// The binding's name, or its number
-        binding: String,
-        /// The plugin: NAME (its newest version) or NAME@VERSION; none shows how the trial does
-        plugin: Option<String>,
+        #[command(flatten)]
+        wanted: TryOut,
         /// It answers so many of a hundred calls; 0 is a shadow, which is only compared
         #[arg(long, default_value_t = 0)]
         percent: u8,
-        /// Its configuration: JSON text, or @FILE [default: the binding's own]
-        #[arg(long, value_name = "JSON")]
-        config: Option<String>,
-        /// End the trial
-        #[arg(long, conflicts_with = "plugin")]
-        end: bool,
+    },
+    /// Put a version beside the bound one as a shadow: asked about every call after the answer, and only compared
+    Shadow(TryOut),
+    /// Put a version beside the bound one as a canary: it answers a share of the calls, and goes by itself when it does worse
+    Canary {
+        #[command(flatten)]
+        wanted: TryOut,
+        /// It answers so many of a hundred calls, 1 to 100
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=100))]
+        percent: u8,
+    },
+    /// Show what plugins wrote to their logs: the last lines of each binding, or of one
+    Logs {
+        /// The binding's name, or its number [default: all]
+        #[arg(required_if_eq("follow", "true"))]
+        binding: Option<String>,
+        /// At most so many lines of each
+        #[arg(long, short = 'n', default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        lines: u16,
+        /// Go on with what comes, until Ctrl-C
+        #[arg(long, short)]
+        follow: bool,
     },
     /// Record what a binding's plugin is asked and told, for `plugin replay`; without options, show how far it is
     Record {
@@ -246,7 +264,7 @@ pub(crate) enum Plugin {
         remove: bool,
     },
     #[command(flatten)]
-    Author(Author),
+    Author(crate::cli_author::Author),
 }
 
 /// Prefix tables.
@@ -296,102 +314,19 @@ pub(crate) enum Table {
     },
 }
 
-/// What a plugin is written in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub(crate) enum Lang {
-    /// Rust
-    Rust,
-    /// JavaScript, on QuickJS
-    Javascript,
-    /// Python
-    Python,
-    /// C, by zig's clang
-    C,
-}
-
-/// The plugin author's commands; they need no running switch.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Author {
-    /// Write the folder of a new plugin
-    New {
-        /// Its id: a-z, 0-9 and `-`
-        name: String,
-        /// The language
-        #[arg(long, value_enum, default_value_t = Lang::Rust)]
-        lang: Lang,
-        /// `routing/router`, `call/app` or `hooks/sip-filter`
-        #[arg(long, default_value = "routing/router")]
-        point: String,
-        /// For Rust: the folder of the SDK, `sdk/rust` of the source
-        #[arg(long, value_name = "DIR", env = "STROWGER_SDK")]
-        sdk: Option<PathBuf>,
-        /// Where to write it [default: a folder of its name]
-        #[arg(long, value_name = "DIR")]
-        dir: Option<PathBuf>,
-    },
-    /// Build a plugin's folder and pack it as a bundle
-    Build {
-        /// The folder
-        #[arg(default_value = ".")]
-        dir: PathBuf,
-    },
-    /// Say what a bundle, a component or a folder with plugin.toml and component.wasm is, or why it is refused
-    Check {
-        /// The file or folder
-        file: PathBuf,
-    },
-    /// Play a plugin's scenarios: `tests/*.yaml` of its folder or bundle
-    Test {
-        /// The plugin's folder, which is built, or its bundle
-        #[arg(default_value = ".")]
-        path: PathBuf,
-        /// For a folder: a component that is built already
-        #[arg(long, value_name = "FILE")]
-        component: Option<PathBuf>,
-        /// Only scenarios whose file's name has this in it
-        #[arg(long, value_name = "TEXT")]
-        only: Option<String>,
-        /// Let each scenario go astray too: hang-ups and timeouts at every verb, nothing granted, answers by chance
-        #[arg(long)]
-        fuzz: bool,
-        /// How many runs by chance, with the grants and without
-        #[arg(long, value_name = "N", default_value_t = 20, requires = "fuzz")]
-        seeds: u64,
-        /// The first of them
-        #[arg(long, value_name = "N", default_value_t = 1)]
-        seed: u64,
-    },
-    /// Ask a recording's questions (`plugin record BINDING --save FILE`) of a component, and say what it answers otherwise
-    Replay {
-        /// The recording
-        recording: PathBuf,
-        /// Whom to ask: a component, a bundle, or a folder with component.wasm
-        #[arg(long, value_name = "FILE")]
-        component: PathBuf,
-        /// Secrets by name, a JSON object: a recording has none, and a component is told `[secret]` without
-        #[arg(long, value_name = "FILE")]
-        secrets: Option<PathBuf>,
-    },
-    /// Make a publisher's key
-    Keygen {
-        /// Where the secret key goes
-        file: PathBuf,
-    },
-    /// Put a bundle into an OCI image layout, for registries' tools (`oras`, `skopeo`) and `plugin install oci:DIR:TAG`
-    Publish {
-        /// The bundle
-        file: PathBuf,
-        /// The layout, made where there is none: oci:DIR or oci:DIR:TAG; without a tag ID-VERSION
-        place: PathBuf,
-    },
-    /// Sign a bundle in place
-    Sign {
-        /// The bundle
-        file: PathBuf,
-        /// The file with the secret key
-        #[arg(long, value_name = "FILE")]
-        key: PathBuf,
-    },
+/// What to put beside a binding.
+#[derive(Debug, Args)]
+pub(crate) struct TryOut {
+    /// The binding's name, or its number
+    pub(crate) binding: String,
+    /// The plugin: NAME (its newest version) or NAME@VERSION; none shows how the trial does
+    pub(crate) plugin: Option<String>,
+    /// Its configuration: JSON text, or @FILE [default: the binding's own]
+    #[arg(long, value_name = "JSON", requires = "plugin")]
+    pub(crate) config: Option<String>,
+    /// End the trial
+    #[arg(long, conflicts_with = "plugin")]
+    pub(crate) end: bool,
 }
 
 /// What to bind, and where.

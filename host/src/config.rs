@@ -326,9 +326,11 @@ pub(crate) struct Plugins {
     pub(crate) code_bytes_max: u64,
     /// Most bytes of compiled components kept in the data folder, so that a restart compiles nothing; the least used go.
     pub(crate) compiled_bytes_max: u64,
-    /// Publishers whose signed bundles may be installed, each as 64 hex digits (`strowger plugin keygen` prints them);
-    /// none = whoever may install at all is trusted.
+    /// Publishers whose signed bundles may be installed, each as 64 hex digits (`strowger plugin keygen` prints them). What
+    /// none of them has signed is let in by the platform's operator alone, and only by name (`plugin install --unsigned`).
     pub(crate) trusted_keys: Vec<String>,
+    /// Whoever may install at all is trusted, as long as `trusted_keys` names nobody: for a switch that is nobody else's.
+    pub(crate) unsigned: bool,
 }
 
 impl Default for Plugins {
@@ -353,6 +355,7 @@ impl Default for Plugins {
             code_bytes_max: worker.code_bytes_max,
             compiled_bytes_max: 4 << 30,
             trusted_keys: Vec::new(),
+            unsigned: false,
         }
     }
 }

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use store::{Db, DemoAccount, DemoSeed, NewBinding, NewPlugin, OpContext, StoreError};
 
 /// The demo company's SIP domain and digest realm. Phones need not know it: they register with the address.
-const DOMAIN: &str = "demo.strowger";
+pub(crate) const DOMAIN: &str = "demo.strowger";
 /// The company whose phones a newcomer registers.
 const COMPANY: &str = "demo";
 const ACCOUNTS: core::ops::RangeInclusive<u32> = 1001..=1010;
@@ -104,8 +104,8 @@ fn client_command(client_file: Option<&PathBuf>) -> String {
     client_file.map_or_else(|| program.clone(), |file| format!("{program} --client {}", file.display()))
 }
 
-/// The demo's configuration. Port 0 takes a free port, and media ports wherever there are some.
-fn config(dir: &Path, sip: SocketAddr, http: SocketAddr) -> Result<Config, Failure> {
+/// A configuration for one person. Port 0 takes a free port, and media ports wherever there are some.
+pub(crate) fn config(dir: &Path, sip: SocketAddr, http: SocketAddr) -> Result<Config, Failure> {
     let mut config = Config::default();
     let any_ip = sip.ip().is_unspecified();
     let mut ips = vec![sip.ip()];
@@ -126,6 +126,7 @@ fn config(dir: &Path, sip: SocketAddr, http: SocketAddr) -> Result<Config, Failu
     if sip.port() == 0 {
         config.media.ports = PortRange::ANY;
     }
+    config.plugins.unsigned = true;
     config.sip.drain_s = DRAIN_S;
     config.limits.route_deadline_ms = PATIENCE_MS;
     config.limits.register_deadline_ms = PATIENCE_MS;
@@ -217,7 +218,10 @@ async fn furnish(
     let queue = serde_json::json!({ "agents": ["1001", "1002"], "name": "demo", "announce_s": 20, "overflow": "1003" });
     for shipped in [
         Shipped::new("extensions", shipped::EXTENSIONS, &[("extensions", "routing/router", &empty)]),
-        Shipped::new("attendant", shipped::ATTENDANT, &[("attendant", "call/app", &attendant)]),
+        Shipped {
+            about: Some((shipped::ATTENDANT_MANIFEST, shipped::ATTENDANT_SCHEMA)),
+            ..Shipped::new("attendant", shipped::ATTENDANT, &[("attendant", "call/app", &attendant)])
+        },
         Shipped::new("echo", shipped::ECHO, &[("echo", "call/app", &empty)]),
         Shipped::new("conference", shipped::CONFERENCE, &[("conference", "call/app", &empty)]),
         Shipped {

@@ -46,10 +46,10 @@ impl Lines {
 }
 
 impl Gate {
-    /// Installs the process's subscriber behind a closed gate.
-    pub(crate) fn install() -> Gate {
+    /// Installs the process's subscriber behind a closed gate, for these lines unless `RUST_LOG` says otherwise.
+    pub(crate) fn install(lines: &str) -> Gate {
         let gate = Gate(Arc::new(Inner { lines: Mutex::default(), some: Condvar::new() }));
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(lines));
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))

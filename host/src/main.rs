@@ -7,6 +7,7 @@
 mod author;
 mod cli;
 mod cli_archive;
+mod cli_author;
 mod cli_import;
 mod cli_job;
 mod cli_list;
@@ -25,6 +26,7 @@ mod config;
 mod database;
 mod demo;
 mod demo_clients;
+mod develop;
 mod exit;
 mod logs;
 mod node;
@@ -33,6 +35,7 @@ mod ready;
 mod serve;
 
 use cli::{Command, Plugin, Refusal};
+use cli_author::Author;
 use exit::Failure;
 use logs::Gate;
 use std::io::Write;
@@ -60,7 +63,11 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
         let done = plugin::compile_worker(std::io::stdin().lock(), std::io::stdout().lock());
         return done.map(|()| String::new()).map_err(Failure::start);
     }
-    let mut builder = if matches!(cli.command, Command::Serve { .. } | Command::Demo { .. }) {
+    let is_node = matches!(
+        cli.command,
+        Command::Serve { .. } | Command::Demo { .. } | Command::Plugin(Plugin::Author(Author::Run { .. }))
+    );
+    let mut builder = if is_node {
         tokio::runtime::Builder::new_multi_thread()
     } else {
         tokio::runtime::Builder::new_current_thread()
@@ -72,6 +79,11 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             Command::Demo { data, sip, http } => {
                 let plan = demo::Plan { data: data.clone(), sip: *sip, http: *http };
                 logged(async |gate| demo::run(plan, gate).await).await
+            }
+            Command::Plugin(Plugin::Author(Author::Run { dir, sip, http, config, secrets })) => {
+                let (config, secrets) = (config.clone(), secrets.clone());
+                let plan = develop::Plan { dir: dir.clone(), sip: *sip, http: *http, config, secrets };
+                told(async |gate| develop::run(plan, gate).await, develop::LOG).await
             }
             Command::Plugin(Plugin::Author(command)) => author::run(command).await,
             Command::Db(command) => database::run(command, cli.remote.json).await,
@@ -119,7 +131,12 @@ fn completion(shell: clap_complete::Shell) -> Result<String, Failure> {
 
 /// Runs a switch with its logs, to the last line.
 async fn logged(run: impl AsyncFnOnce(&Gate) -> Result<(), Failure>) -> Result<String, Failure> {
-    let gate = Gate::install();
+    told(run, "info").await
+}
+
+/// The same, with these lines of its log unless `RUST_LOG` says otherwise.
+async fn told(run: impl AsyncFnOnce(&Gate) -> Result<(), Failure>, lines: &str) -> Result<String, Failure> {
+    let gate = Gate::install(lines);
     let done = run(&gate).await;
     gate.flush();
     done.map(|()| String::new())

@@ -77,6 +77,7 @@ impl Opened {
         let (stop_http, stopped) = oneshot::channel::<()>();
         let rate = api::RateLimit { per_minute: config.http.requests_per_minute, burst: config.http.requests_burst };
         let api = Api::new(self.db.clone(), Arc::new(switch.clone())).trusting(trusted).limited(rate);
+        let api = if config.plugins.unsigned { api } else { api.demanding_signatures() };
         let api = api.behind(config.http.trusted_proxies.clone());
         let api = api.showing_metrics_locally(config.http.metrics_without_token);
         let days = Some(config.store.archive_days).filter(|days| *days > 0);
@@ -268,6 +269,11 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// The switch itself.
+    pub(crate) fn switch(&self) -> &Handle {
+        &self.switch
+    }
+
     /// Where a client on this machine finds the API.
     pub(crate) fn url(&self) -> String {
         let ip = match self.http.ip() {

@@ -90,3 +90,109 @@ export const addHeader = (name, value) => ({ tag: 'add', val: { name, value } })
 
 /** No header field of that name. */
 export const removeHeader = (name) => ({ tag: 'remove', val: name });
+
+/** Of a registration: at most so many seconds. Without objection it is `next()`. */
+export const atMost = (seconds) => ({ tag: 'at-most', val: seconds });
+
+/** Refuses a registration or a star code with a status and words. */
+export const refuseWith = (sip, reason) => ({ tag: 'refuse', val: [sip, reason] });
+
+/** Of a star code: not mine after all. */
+export const ignore = () => ({ tag: 'ignore' });
+
+/** Of a star code: hands the call to a call app by its binding's name. */
+export const runApp = (name, ...args) => ({ tag: 'run-app', val: [name, args] });
+
+/** Of a star code: asks the routing chain with another callee. */
+export const rerouteTo = (callee) => ({ tag: 'reroute', val: callee });
+
+/** Of a rater: a leg may last so many seconds in all; so long before their end it is asked again. */
+export const grant = (seconds, recheckBeforeS = 60) => ({ tag: 'grant', val: { seconds, recheckBeforeS } });
+
+/** Of a rater: it may not, with a status and words. */
+export const deny = (sip, reason) => ({ tag: 'deny', val: { sip, reason } });
+
+/** Text as UTF-8, as kv and http want it. */
+export const bytes = (text) => {
+  const escaped = unescape(encodeURIComponent(text));
+  return Uint8Array.from(escaped, (c) => c.charCodeAt(0));
+};
+
+/** UTF-8 as text; bytes that are none are shown one by one. */
+export const text = (utf8) => {
+  const escaped = Array.from(utf8, (b) => String.fromCharCode(b)).join('');
+  try {
+    return decodeURIComponent(escape(escaped));
+  } catch (error) {
+    return escaped;
+  }
+};
+
+const request = (method, url, body, headers, timeoutMs, secret) => ({
+  method,
+  url,
+  headers: Object.entries(headers).map(([name, value]) => ({ name, value })),
+  body,
+  timeoutMs,
+  authSecret: secret,
+});
+
+/** A request for `http.send`; `secret` names the secret that goes along as bearer token. */
+export const get = (url, { headers = {}, timeoutMs = 1000, secret = null } = {}) =>
+  request('GET', url, new Uint8Array(), headers, timeoutMs, secret);
+
+/** The same with a value as JSON. */
+export const post = (url, value, { headers = {}, timeoutMs = 1000, secret = null } = {}) =>
+  request('POST', url, bytes(JSON.stringify(value)), { 'Content-Type': 'application/json', ...headers }, timeoutMs, secret);
+
+/** A mail for `mail.send`, in the words of a template; of one `key` each recipient gets one. */
+export const mailOf = (template, to, fields = {}, { attach = [], key = null } = {}) => ({
+  to,
+  template,
+  fields: Object.entries(fields),
+  media: attach,
+  key,
+  attrs: [],
+});
+
+/** A tone: `ring`, `busy`, `beep`, or `FREQ[+FREQ]/ON_MS[/OFF_MS]`. */
+export const tone = (name) => ({ tag: 'tone', val: name });
+
+/** Silence. */
+export const silence = (ms) => ({ tag: 'silence-ms', val: ms });
+
+/** Of a mailbox's `hear..`: something to play in this script. */
+export const clip = (name) => ({ tag: 'other', val: ['clip', name] });
+
+/** For `control.bridge`. */
+export const bridgeOf = ({ maxS = null } = {}) => ({ maxS, attrs: [] });
+
+/** For `sound.tape` and `sound.startTape`. */
+export const tapeOf = ({ channels = 'party', silenceEndMs = null, maxMs = null, stopOn = '' } = {}) => ({
+  channels,
+  silenceEndMs,
+  maxMs,
+  stopOn,
+  attrs: [],
+});
+
+/** For `rooms.sit`. */
+export const seatIn = (room, { muted = false, deaf = false, gain = 100, stopOn = '', maxS = null } = {}) => ({
+  room,
+  muted,
+  deaf,
+  gain,
+  stopOn,
+  maxS,
+  attrs: [],
+});
+
+/** For `voice.open`. */
+export const lineTo = (url, { secret = null, rate = 16000, channels = 'party', note = '' } = {}) => ({
+  url,
+  authSecret: secret,
+  rate,
+  channels,
+  note,
+  attrs: [],
+});

@@ -57,6 +57,8 @@ pub struct Api {
     db: Db,
     switch: Arc<dyn Switch>,
     trusted: Arc<[PublicKey]>,
+    /// Whether what is signed by nobody needs the operator's word although nobody is listed.
+    signed_only: bool,
     doors: Arc<doors::Doors>,
     nouns: Arc<BTreeSet<String>>,
     rate: RateLimit,
@@ -107,6 +109,7 @@ impl Api {
             uploads,
             proxies,
             local_metrics: false,
+            signed_only: false,
             heartbeat,
             epoch,
             jobs,
@@ -121,6 +124,12 @@ impl Api {
     #[must_use]
     pub fn trusting(self, keys: Vec<PublicKey>) -> Api {
         Api { trusted: keys.into(), ..self }
+    }
+
+    /// Takes plugins of nobody who is not listed, even where nobody is.
+    #[must_use]
+    pub fn demanding_signatures(self) -> Api {
+        Api { signed_only: true, ..self }
     }
 
     /// Lets each token and person ask this often.

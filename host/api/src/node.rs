@@ -8,6 +8,7 @@ use model::{
 };
 use shell::{CallScope, Handle};
 use std::path::PathBuf;
+use std::sync::Arc;
 use store::UsedMailHost;
 
 impl From<shell::Gone> for Gone {
@@ -117,6 +118,10 @@ impl Switch for Handle {
 
     fn binding(&self, binding: BindingId) -> Option<shell::BindingState> {
         self.plugins().state_of(binding)
+    }
+
+    fn binding_log(&self, binding: BindingId) -> Option<Arc<shell::GuestLog>> {
+        self.plugins().log_of(binding)
     }
 
     fn record_plugin(&self, binding: BindingId, sample: shell::Sample) -> Result<(), shell::RecordRefusal> {

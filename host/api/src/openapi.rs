@@ -34,6 +34,7 @@ pub(crate) fn routes() -> (Router<Api>, Value) {
         .merge(nouns::plugins::routes())
         .merge(nouns::bindings::routes())
         .merge(nouns::replays::routes())
+        .merge(nouns::plugin_logs::routes())
         .merge(nouns::prefix_tables::routes())
         .merge(nouns::calls::routes())
         .merge(nouns::cdrs::routes())

@@ -8,6 +8,7 @@ use model::{
     CompanyId, Instant, Mailbox, Summons, TapeAct, TapeRefusal, TrunkStatus,
 };
 use std::path::PathBuf;
+use std::sync::Arc;
 use store::UsedMailHost;
 
 /// A boxed future, so that the trait can stand behind a pointer.
@@ -129,6 +130,8 @@ pub trait Switch: Send + Sync + 'static {
     fn trial(&self, binding: BindingId) -> Option<Trial>;
     /// How a binding does now; `None` where the switch does not run it.
     fn binding(&self, binding: BindingId) -> Option<shell::BindingState>;
+    /// The last log lines of a binding; `None` where the switch does not run it.
+    fn binding_log(&self, binding: BindingId) -> Option<Arc<shell::GuestLog>>;
     /// Begins to record what a binding's plugin is asked and told.
     ///
     /// # Errors

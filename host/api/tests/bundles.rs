@@ -68,6 +68,12 @@ async fn only_listed_publishers_are_let_in_or_what_the_platforms_operator_names(
     assert_eq!(made.body["signed_by"], json!(known.public().to_string()), "{made:?}");
     let newer = bundle(&TOML.replace("1.0.0", "1.0.1"), None);
     assert_eq!(install(&world, "?unsigned=true", newer).await.status, StatusCode::CREATED);
+    // Nobody is listed: whoever may install is trusted, unless signatures are demanded.
+    world.router = Api::new(world.db.clone(), world.switch.clone()).demanding_signatures().router();
+    let newest = || bundle(&TOML.replace("1.0.0", "1.0.2"), Some(&stranger));
+    let refused = install(&world, "", newest()).await;
+    assert!(refused.text.contains("is not trusted"), "{refused:?}");
+    assert_eq!(install(&world, "?unsigned=true", newest()).await.status, StatusCode::CREATED);
 }
 
 #[tokio::test]

@@ -99,3 +99,69 @@ async fn a_stream_ends_with_its_token() {
         assert!(String::from_utf8_lossy(&heard.unwrap()).starts_with(':'), "a comment, for as long as it lasts");
     }
 }
+
+/// What plugins wrote is shown to those who may read it, each what is about its own, and goes on where it was.
+#[tokio::test]
+async fn a_plugins_log_is_its_tenants() {
+    let world = World::new().await;
+    let f = world.furnish().await;
+    let binding = model::BindingId(f.binding);
+    let path = format!("/api/v1/bindings/{}/logs", f.binding);
+    let nothing = world.ask(Some(&world.platform), "GET", &path, &Value::Null).await;
+    assert_eq!(nothing.status.as_u16(), 404, "it is not live: {nothing:?}");
+    let log = std::sync::Arc::new(shell::GuestLog::default());
+    world.switch.logs.lock().unwrap().insert(binding, log.clone());
+    let write = |line: &str, company: usize| {
+        let (brand, company) = (model::BrandId(world.brands[0]), model::CompanyId(world.companies[company]));
+        let at = model::Instant::from_unix_nanos(5_000_000_000);
+        let attrs = [("binding", "mine"), ("plugin", "front@0.1.0"), ("level", "info"), ("line", line)];
+        let attrs = attrs.map(|(name, value)| (name, value.to_owned())).into();
+        log.push(model::Told { kind: "plugin-log", at, call: None, brand, company, attrs }, (3, 1_000));
+    };
+    for (line, company) in [("one", 0), ("two", 0), ("neighbour", 1)] {
+        write(line, company);
+    }
+    let lines = |body: &Value| -> Vec<String> {
+        body["lines"].as_array().unwrap().iter().map(|l| l["line"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = world.must("GET", &path, Value::Null).await;
+    assert_eq!((lines(&all), &all["lost"]), (vec!["one".into(), "two".into(), "neighbour".into()], &json!(false)));
+    assert_eq!((&all["lines"][0]["plugin"], &all["lines"][0]["level"]), (&json!("front@0.1.0"), &json!("info")));
+    let own = world.ask(Some(&world.company_admins[0]), "GET", &path, &Value::Null).await;
+    assert_eq!(lines(&own.body), ["one", "two"], "and nothing of the other company");
+    let last = world.must("GET", &format!("{path}?limit=1"), Value::Null).await;
+    assert_eq!(lines(&last), ["neighbour"], "the newest");
+    let from = |place: &Value, more: &str| format!("{path}?after={}{more}", place.as_str().unwrap());
+    write("four", 0);
+    let next = world.must("GET", &from(&all["place"], ""), Value::Null).await;
+    assert_eq!((lines(&next), &next["lost"]), (vec!["four".to_owned()], &json!(false)));
+    for line in ["five", "six", "seven"] {
+        write(line, 0);
+    }
+    let lost = world.must("GET", &from(&all["place"], ""), Value::Null).await;
+    assert_eq!((lines(&lost), &lost["lost"]), (vec!["five".into(), "six".into(), "seven".into()], &json!(true)));
+    let some = world.must("GET", &from(&next["place"], "&limit=2"), Value::Null).await;
+    assert_eq!(lines(&some), ["five", "six"], "the first of those that come after");
+    assert_eq!(lines(&world.must("GET", &from(&some["place"], ""), Value::Null).await), ["seven"]);
+    for bad in ["?limit=0", "?limit=1001"] {
+        let refused = world.ask(Some(&world.platform), "GET", &format!("{path}{bad}"), &Value::Null).await;
+        assert_eq!(refused.status.as_u16(), 422, "{bad}: {refused:?}");
+    }
+    // The same as it comes; nothing of it among what happens.
+    let stream = format!("&log={}&after={}", f.binding, some["place"].as_str().unwrap());
+    let heard = ask(&world, &world.company_admins[0], &stream).await;
+    assert_eq!(heard.iter().map(|e| e.1.as_str()).collect::<Vec<_>>(), ["begin", "plugin-log"]);
+    assert_eq!((&heard[1].2["about"]["line"], &heard[1].2["company"]), (&json!("seven"), &json!(world.companies[0])));
+    for stranger in [&world.company_admins[1], &world.company_admins[2], &world.brand_admins[1]] {
+        let path = format!("/api/v1/events?wait=false{stream}");
+        let refused = world.ask(Some(stranger), "GET", &path, &Value::Null).await;
+        assert_eq!(refused.status.as_u16(), 404, "{refused:?}");
+    }
+    // Plugins write of calls: who may not read these may not read that.
+    let rights = json!({"name": "no calls", "role": "reader", "rights": {"events": "read", "bindings": "read"}});
+    let token = world.must("POST", "/api/v1/tokens", rights).await["secret"].as_str().unwrap().to_owned();
+    for path in [path.clone(), format!("/api/v1/events?wait=false{stream}")] {
+        let refused = world.ask(Some(&token), "GET", &path, &Value::Null).await;
+        assert_eq!(refused.status.as_u16(), 403, "{path}: {refused:?}");
+    }
+}

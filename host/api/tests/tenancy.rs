@@ -143,6 +143,7 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("GET /api/v1/bindings/{id}", thing(at("bindings", f.binding), Value::Null)),
         ("DELETE /api/v1/bindings/{id}", thing(at("bindings", f.binding), Value::Null)),
         ("GET /api/v1/bindings/{id}/state", thing(at("bindings", f.binding) + "/state", Value::Null)),
+        ("GET /api/v1/bindings/{id}/logs", thing(at("bindings", f.binding) + "/logs", Value::Null)),
         ("POST /api/v1/bindings/{id}/rollback", thing(at("bindings", f.binding) + "/rollback", Value::Null)),
         ("GET /api/v1/bindings/{id}/trial", thing(at("bindings", f.binding) + "/trial", Value::Null)),
         ("PUT /api/v1/bindings/{id}/trial", thing(at("bindings", f.binding) + "/trial", json!({"plugin": f.plugin}))),

@@ -8,7 +8,9 @@ use crate::rules::is_binding_name;
 use crate::shares::Places;
 use crate::trial::{Trial, TrialSpec};
 use crate::warm::{Warm, WarmCounters};
-use crate::{Artifact, BindError, BindingMetrics, HostConfig, Notice, NoticeKind, Notices, Point, Reuse};
+use crate::{
+    Artifact, BindError, BindingMetrics, GuestLog, HostConfig, Notice, NoticeKind, Notices, Point, Reuse,
+};
 use bundle::Grants;
 use core::time::Duration;
 use model::{AccountId, BindingId, BrandId, CallInfo, CompanyId, Directory, FilterReach, Recourse};
@@ -101,7 +103,7 @@ impl BindingSpec {
 
     /// The version on trial, bound like this one. A shadow keeps its keys apart and reaches nobody outside: what it does
     /// must not count.
-    fn on_trial(&self, trial: &TrialSpec, host: &HostConfig) -> Result<Trial, BindError> {
+    fn on_trial(&self, trial: &TrialSpec, host: &HostConfig, log: &Arc<GuestLog>) -> Result<Trial, BindError> {
         let mut spec = BindingSpec {
             plugin: trial.plugin.clone(),
             artifact: Arc::clone(&trial.artifact),
@@ -116,7 +118,8 @@ impl BindingSpec {
             spec.grants.mail.clear();
         }
         check(&spec)?;
-        let mut bound = Bound::new(spec, host, Arc::default())?;
+        let lasting = Lasting { log: Arc::clone(log), ..Lasting::default() };
+        let mut bound = Bound::new(spec, host, lasting)?;
         // What becomes of it is told as the end of the trial.
         bound.notices = Notices::default();
         if trial.percent == 0 {
@@ -160,6 +163,7 @@ pub(crate) struct Bound {
     pub(crate) series: SeriesTable,
     pub(crate) breaker: Breaker,
     pub(crate) events: Arc<EventQueue>,
+    pub(crate) log: Arc<GuestLog>,
     pub(crate) trial: Option<Trial>,
     pub(crate) warm: WarmCounters,
     /// It was replaced or taken away: its instances are kept no longer.
@@ -167,6 +171,13 @@ pub(crate) struct Bound {
     /// Of a filter: which trunks and terminals it is for.
     pub(crate) filter: Option<FilterReach>,
     notices: Notices,
+}
+
+/// What a binding keeps over its versions.
+#[derive(Debug, Default)]
+pub(crate) struct Lasting {
+    pub(crate) events: Arc<EventQueue>,
+    pub(crate) log: Arc<GuestLog>,
 }
 
 /// What a binding has done since it was bound in this version.
@@ -204,10 +215,16 @@ impl Counters {
 }
 
 impl Bound {
-    pub(crate) fn new(spec: BindingSpec, host: &HostConfig, events: Arc<EventQueue>) -> Result<Bound, BindError> {
+    /// What its next version has of it.
+    fn lasting(&self) -> Lasting {
+        Lasting { events: Arc::clone(&self.events), log: Arc::clone(&self.log) }
+    }
+
+    pub(crate) fn new(spec: BindingSpec, host: &HostConfig, lasting: Lasting) -> Result<Bound, BindError> {
+        let Lasting { events, log } = lasting;
         let config = serde_json::from_str(&spec.config_json)
             .map_err(|e| BindError::Config { binding: spec.name.clone(), reason: e.to_string() })?;
-        let trial = spec.trial.as_ref().map(|trial| spec.on_trial(trial, host)).transpose()?;
+        let trial = spec.trial.as_ref().map(|trial| spec.on_trial(trial, host, &log)).transpose()?;
         let filter = (spec.point == Point::SipFilter)
             .then(|| crate::filter::reach(&config, spec.scope, spec.mandatory))
             .transpose()
@@ -223,6 +240,7 @@ impl Bound {
             series: SeriesTable::default(),
             breaker: Breaker::new(Instant::now()),
             events,
+            log,
             trial,
             warm: WarmCounters::default(),
             retired: AtomicBool::new(false),
@@ -297,8 +315,8 @@ impl Generation {
                 Some(bound) => Arc::clone(bound),
                 None => {
                     let before = self.all.iter().find(|b| b.spec.is_successor(&spec));
-                    let events = before.map(|b| Arc::clone(&b.events)).unwrap_or_default();
-                    Arc::new(Bound::new(spec, host, events)?)
+                    let lasting = before.map(|b| b.lasting()).unwrap_or_default();
+                    Arc::new(Bound::new(spec, host, lasting)?)
                 }
             };
             next.add(&bound)?;

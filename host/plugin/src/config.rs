@@ -48,6 +48,10 @@ pub struct HostConfig {
     pub hostcall_bytes_max: usize,
     /// Log lines of one instance at once; ten more each second.
     pub log_lines_max: u32,
+    /// Log lines of one binding that are kept to be looked at.
+    pub log_kept_lines_max: usize,
+    /// Bytes of text of one binding's log lines that are kept.
+    pub log_kept_bytes_max: usize,
     /// Metric series of one binding.
     pub metric_series_max: usize,
     /// Size of a component file, in bytes.
@@ -101,6 +105,8 @@ impl Default for HostConfig {
             table_elements_max: 20_000,
             hostcall_bytes_max: 1 << 20,
             log_lines_max: 50,
+            log_kept_lines_max: 500,
+            log_kept_bytes_max: 64 << 10,
             metric_series_max: 64,
             artifact_bytes_max: 64 << 20,
             compiler: Arc::new(InProcess),

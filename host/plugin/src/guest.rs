@@ -29,6 +29,8 @@ pub(crate) struct Guest {
     pub(crate) clock: GuestClock,
     pub(crate) began_ms: u64,
     pub(crate) lines: LineBudget,
+    /// How many lines, and bytes of them, its binding keeps.
+    pub(crate) log_kept: (usize, usize),
     pub(crate) series_max: usize,
     /// Only a call app has one; without it call control is denied.
     pub(crate) script: Option<Script>,
@@ -141,6 +143,7 @@ pub(crate) fn store(engine: &Engine, seat: Seat<'_>, config: &HostConfig, ticker
         clock: config.clock.clone(),
         began_ms: config.clock.now_ms(),
         lines: LineBudget::new(config.log_lines_max),
+        log_kept: (config.log_kept_lines_max, config.log_kept_bytes_max),
         series_max: config.metric_series_max,
         script: seat.script,
         purse: seat.purse,

@@ -7,7 +7,7 @@ use crate::events;
 use crate::filter::{self, AskFilter};
 use crate::rater::{AskRater, Quote};
 use crate::register::AskRegister;
-use crate::{BindingState, LiveEvents, Point, RecordRefusal, RecordingState, Sample};
+use crate::{BindingState, GuestLog, LiveEvents, Point, RecordRefusal, RecordingState, Sample};
 use model::{
     BindingId, BrandId, Charge, CompanyId, Directory, FilterAnswer, FilterMessage, FilterVerdict, Filters, GRANT_MAX_S,
     Hooks, RateAnswer, RateQuestion, RateVerdict, RaterPolicy, RegisterAnswer, RegisterAttempt, RegisterVerdict, Told,
@@ -193,6 +193,13 @@ impl Host {
         let places = self.0.shared.places(bound.spec.point);
         let (instances, instances_max) = (places.of_binding(binding), places.bounds().binding);
         Some(BindingState { instances, instances_max, tripped: bound.breaker.rests(Instant::now()) })
+    }
+
+    /// The last log lines of a binding; `None` where it is not bound.
+    #[must_use]
+    pub fn log_of(&self, binding: BindingId) -> Option<Arc<GuestLog>> {
+        let generation = self.0.generation.load();
+        generation.all.iter().find(|bound| bound.spec.id == binding).map(|bound| Arc::clone(&bound.log))
     }
 
     /// What plugins keep.

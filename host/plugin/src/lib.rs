@@ -26,6 +26,7 @@ mod events;
 mod filter;
 mod fork;
 mod guest;
+mod guest_log;
 mod hook;
 mod host;
 mod live;
@@ -61,6 +62,7 @@ pub use capability::{
 pub use compiler::{CodeShape, CompileError, Compiler, EngineKind, InProcess};
 pub use config::HostConfig;
 pub use error::{ArtifactError, BindError, HostError};
+pub use guest_log::GuestLog;
 pub use host::{AppMessage, Host};
 pub use live::{LiveEvents, Since};
 pub use mailbox::{BoxAnswer, Mailboxes};

@@ -2,7 +2,7 @@
 //! answered then. Nothing real is reached: where a component asks what the recording has not, it is stopped there.
 
 use crate::artifact::Linked;
-use crate::binding::Bound;
+use crate::binding::{Bound, Lasting};
 use crate::capability::{Powers, Purse};
 use crate::chain::failure;
 use crate::control::{Line, Script};
@@ -91,7 +91,7 @@ impl Host {
             reuse: Reuse::Fresh,
             trial: None,
         };
-        let bound = Bound::new(spec, &self.shared().config, Arc::default());
+        let bound = Bound::new(spec, &self.shared().config, Lasting::default());
         bound.map(Arc::new).map_err(|e| RecordingError::Component(e.to_string()))
     }
 

@@ -58,7 +58,7 @@ pub use net::{
 };
 pub use plugin::Quote;
 pub use plugin::{BindingState, Tripped};
-pub use plugin::{LiveEvents, Since};
+pub use plugin::{GuestLog, LiveEvents, Since};
 pub use plugin::{RecordRefusal, RecordingState, Sample, TAKES_MAX};
 pub use post::{MailSettings, MailTrialError};
 pub use proofs::IdentitySettings;

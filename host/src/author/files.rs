@@ -30,7 +30,7 @@ pub(super) fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// The bundle of a plugin's folder: `plugin.toml`, `config.schema.json`, `tests/`, `media/`, and this component.
-pub(super) fn pack(dir: &Path, component: Vec<u8>) -> Result<Bundle, Failure> {
+pub(crate) fn pack(dir: &Path, component: Vec<u8>) -> Result<Bundle, Failure> {
     let mut files = BTreeMap::from([(MANIFEST.to_owned(), read(&dir.join(MANIFEST))?)]);
     files.insert(COMPONENT.to_owned(), component);
     if dir.join(SCHEMA).exists() {

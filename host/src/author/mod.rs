@@ -9,12 +9,15 @@ mod layout;
 mod replay;
 mod scenario;
 mod script;
+mod script_hooks;
 mod template;
+mod template_hooks;
 
-use crate::cli::{Author, Lang};
+use crate::cli_author::{Author, Lang};
 use crate::exit::Failure;
 use bundle::{Bundle, SecretKey};
-use files::{pack, read, write};
+pub(crate) use files::pack;
+use files::{read, write};
 pub(crate) use layout::Place;
 use plugin::{Artifact, Host, HostConfig};
 use script::Script;
@@ -55,6 +58,7 @@ pub(crate) async fn run(command: &Author) -> Result<String, Failure> {
         Author::Replay { recording, component, secrets } => {
             replay::replay(recording, component, secrets.as_deref()).await
         }
+        Author::Run { .. } => Err(Failure::start("this command runs a switch")),
         Author::Keygen { file } => keygen(file),
         Author::Publish { file, place } => publish(file, place),
         Author::Sign { file, key } => sign(file, key),
@@ -80,12 +84,19 @@ fn compile_on(host: &Host, component: &[u8]) -> Result<Arc<Artifact>, Failure> {
     host.compile(component).map_err(Failure::refused)
 }
 
+/// Builds a plugin's folder; gives its component.
+///
+/// # Errors
+/// [`Failure`]: 1 with the compiler's words, 2 for a tool that is missing.
+pub(crate) fn component(dir: &Path) -> Result<Vec<u8>, Failure> {
+    match Script::of(dir) {
+        Some(script) => script.build(dir),
+        None => files::cargo_build(dir),
+    }
+}
+
 fn build(dir: &Path) -> Result<String, Failure> {
-    let component = match Script::of(dir) {
-        Some(script) => script.build(dir)?,
-        None => files::cargo_build(dir)?,
-    };
-    let bundle = pack(dir, component)?;
+    let bundle = pack(dir, component(dir)?)?;
     let said = describe(&bundle)?;
     let manifest = bundle.manifest();
     let file = dir.join(format!("{}-{}.splug", manifest.id, manifest.version));

@@ -104,7 +104,9 @@ impl Script {
             (Script::JavaScript, "hooks/sip-filter") => Ok((JS_FILTER, FILTER_WORLD)),
             (Script::Python, "hooks/sip-filter") => Ok((PY_FILTER, FILTER_WORLD)),
             (Script::C, "hooks/sip-filter") => Ok((c::FILTER, FILTER_WORLD)),
-            (Script::JavaScript | Script::Python | Script::C, other) => Err(super::template::no_template(other)),
+            (Script::JavaScript | Script::Python | Script::C, other) => {
+                super::script_hooks::template(self, other).ok_or_else(|| super::template::no_template(other))
+            }
         }
     }
 
@@ -273,19 +275,20 @@ class Router(exports.Router):
 const PY_APP: &str = r#""""A call app: a script that runs a call."""
 
 import wit_world.exports as exports
-from strowger import digits, file, ring, settings
-from wit_world.imports import control
+from strowger import Failed, Party, file, settings
 
 
 class App(exports.App):
     def run(self, caller, args):
         config = settings(operator="1001")
-        caller.answer([])
-        pressed = caller.collect(digits(1, file("attendant-menu")))
-        if pressed.digits == "1":
-            callee = control.dial(caller, ring(config["operator"]))
-            control.bridge(caller, callee, control.BridgeSpec(None, []))
-        caller.hangup()
+        with Party(caller) as caller:
+            caller.answer()
+            if caller.ask(1, file("attendant-menu")) == "1":
+                try:
+                    caller.talk_to(caller.dial(config["operator"]))
+                except Failed:
+                    # Nobody answered; a caller who is gone ends it here.
+                    caller.play(file("attendant-busy"))
         return None
 "#;
 
@@ -309,12 +312,17 @@ mod tests {
     #[test]
     fn every_template_makes_a_folder_that_is_recognised() {
         for script in Script::ALL {
-            for point in ["routing/router", "call/app", "hooks/sip-filter"] {
+            for point in crate::author::template::POINTS {
+                let of_three = ["routing/router", "call/app", "hooks/sip-filter"].contains(&point);
+                if script == Script::C && !of_three {
+                    assert!(script.folder("lucky", point).is_err(), "{point}");
+                    continue;
+                }
                 let files = script.folder("lucky", point).unwrap();
                 assert!(files.iter().any(|(path, _)| path == script.source()));
-                assert!(files.iter().any(|(path, text)| path == "wit/world.wit" && text.contains(point)), "{files:?}");
+                let export = point.trim_end_matches("-io");
+                assert!(files.iter().any(|(path, text)| path == "wit/world.wit" && text.contains(export)), "{files:?}");
             }
-            assert!(script.folder("lucky", "hooks/feature").is_err());
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::files;
 use super::script::Script;
+use super::template_hooks;
 use crate::exit::Failure;
 use std::path::{Path, PathBuf};
 
@@ -184,11 +185,25 @@ fn is_slow_to_begin(script: Option<Script>, point: &str) -> bool {
 }
 
 /// What a new plugin of a point has beside manifest and, in other languages, source.
-struct Template {
-    rust: &'static str,
-    schema: &'static str,
-    scenario: &'static str,
+pub(super) struct Template {
+    pub(super) rust: &'static str,
+    pub(super) schema: &'static str,
+    pub(super) scenario: &'static str,
+    /// What its manifest says beside the point.
+    pub(super) needs: &'static str,
 }
+
+/// Every point that has one.
+pub(super) const POINTS: [&str; 8] = [
+    "routing/router",
+    "routing/router-io",
+    "call/app",
+    "hooks/registration",
+    "hooks/feature",
+    "hooks/event-sink",
+    "hooks/sip-filter",
+    "billing/rater",
+];
 
 /// Of the points that have one.
 fn template(point: &str) -> Result<Template, Failure> {
@@ -196,13 +211,14 @@ fn template(point: &str) -> Result<Template, Failure> {
         "routing/router" => (ROUTER, ROUTER_SCHEMA, ROUTER_SCENARIO),
         "call/app" => (APP, APP_SCHEMA, APP_SCENARIO),
         "hooks/sip-filter" => (FILTER, FILTER_SCHEMA, FILTER_SCENARIO),
-        other => return Err(no_template(other)),
+        other => return template_hooks::template(other).ok_or_else(|| no_template(other)),
     };
-    Ok(Template { rust, schema, scenario })
+    Ok(Template { rust, schema, scenario, needs: "" })
 }
 
 pub(super) fn no_template(point: &str) -> Failure {
-    Failure::start(format!("{point}: there is a template for routing/router, call/app and hooks/sip-filter"))
+    let in_c = "in C for routing/router, call/app and hooks/sip-filter";
+    Failure::start(format!("{point}: there is a template for {}; {in_c}", POINTS.join(", ")))
 }
 
 /// Writes the folder of a new plugin: in Rust, with the SDK's folder, or as a script.
@@ -215,8 +231,9 @@ pub(super) fn write(
     let template = template(point)?;
     let reuse = if is_slow_to_begin(script, point) { "reuse = \"warm\"\n" } else { "" };
     let manifest = format!(
-        "id = \"{name}\"\nversion = \"0.1.0\"\nwit = \"{}\"\ndescription = \"\"\n\n[[provides]]\npoint = \"{point}\"\n{reuse}",
-        bundle::WIT_VERSION
+        "id = \"{name}\"\nversion = \"0.1.0\"\nwit = \"{}\"\ndescription = \"\"\n\n[[provides]]\npoint = \"{point}\"\n{reuse}{}",
+        bundle::WIT_VERSION,
+        template.needs
     );
     bundle::Manifest::parse(&manifest).map_err(Failure::start)?;
     let mut files = match script {

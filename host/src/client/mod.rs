@@ -6,8 +6,10 @@ mod accounts;
 mod archives;
 mod bans;
 mod calls;
+mod fetch;
 mod imports;
 mod jobs;
+mod logs;
 mod mailboxes;
 mod mails;
 mod money;
@@ -27,8 +29,9 @@ mod trunks;
 
 use crate::cli::{Command, Remote as RemoteArgs};
 use crate::exit::Failure;
-use remote::Remote;
-pub(crate) use remote::{ClientFile, write_private};
+pub(crate) use plugins::read_json;
+pub(crate) use remote::{ClientFile, Remote, write_private};
+pub(crate) use trace::ladder;
 
 /// Runs one client command; gives what to print.
 ///

@@ -1,10 +1,11 @@
 //! `plugin list`, `install`, `bind`, `rollback`.
 
 use super::accounts::read_password;
+use super::fetch;
 use super::remote::{Remote, json};
 use super::table::{rows, table, text};
 use crate::author::Place;
-use crate::cli::{Bind, Plugin};
+use crate::cli::{Bind, Plugin, TryOut};
 use crate::cli_list::Listing;
 use crate::exit::Failure;
 use serde_json::{Map, Value, json};
@@ -21,9 +22,13 @@ pub(super) async fn run(remote: &Remote, command: &Plugin) -> Result<String, Fai
             let path = format!("/bindings/{}", binding_id(remote, binding).await?);
             super::tenants::removed(remote, &path, &format!("Binding {binding}")).await
         }
-        Plugin::Install { file, name, version, unsigned } => {
-            install(remote, file, (name.as_deref(), version.as_deref()), *unsigned).await
+        Plugin::Install { file, name, version, unsigned, plain_http } => {
+            let source = Source { file, plain_http: *plain_http };
+            install(remote, &source, (name.as_deref(), version.as_deref()), *unsigned).await
         }
+        Plugin::Shadow(wanted) => trial(remote, wanted, 0).await,
+        Plugin::Canary { wanted, percent } => trial(remote, wanted, *percent).await,
+        Plugin::Logs { binding, lines, follow } => super::logs::run(remote, binding.as_deref(), *lines, *follow).await,
         Plugin::Bind(wanted) => bind(remote, wanted).await,
         Plugin::Rollback { binding } => rollback(remote, binding).await,
         Plugin::State { binding } => {
@@ -32,21 +37,54 @@ pub(super) async fn run(remote: &Remote, command: &Plugin) -> Result<String, Fai
             Ok(if remote.json { json(&state) } else { how_it_does(binding, &state) })
         }
         Plugin::Grant { plugin, grants } => grant(remote, plugin, grants).await,
-        Plugin::Try { binding, end: true, .. } => {
-            let path = format!("/bindings/{}/trial", binding_id(remote, binding).await?);
-            let made = remote.write(reqwest::Method::DELETE, &path, &Value::Null).await?;
-            Ok(if remote.json { json(&made) } else { format!("The trial beside {binding} is over.\n") })
-        }
-        Plugin::Try { binding, plugin: None, .. } => show_trial(remote, binding).await,
-        Plugin::Try { binding, plugin: Some(plugin), percent, config, .. } => {
-            try_out(remote, binding, plugin, *percent, config.as_deref()).await
-        }
+        Plugin::Try { wanted, percent } => trial(remote, wanted, *percent).await,
         Plugin::Record { binding, calls, share, save, end } => {
             let begin = calls.map(|calls| json!({ "calls": calls, "percent": share }));
             record(remote, binding, (begin, save.as_deref(), *end)).await
         }
         Plugin::Secret { binding, name, remove } => secret(remote, binding, name.as_deref(), *remove).await,
         Plugin::Author(_) => Err(Failure::start("this command needs no switch")),
+    }
+}
+
+/// A version beside the bound one: begun, ended or looked at.
+async fn trial(remote: &Remote, wanted: &TryOut, percent: u8) -> Result<String, Failure> {
+    let binding = &wanted.binding;
+    match &wanted.plugin {
+        Some(plugin) => try_out(remote, binding, plugin, percent, wanted.config.as_deref()).await,
+        None if wanted.end => {
+            let path = format!("/bindings/{}/trial", binding_id(remote, binding).await?);
+            let made = remote.write(reqwest::Method::DELETE, &path, &Value::Null).await?;
+            Ok(if remote.json { json(&made) } else { format!("The trial beside {binding} is over.\n") })
+        }
+        None => show_trial(remote, binding).await,
+    }
+}
+
+/// Where a bundle or component comes from.
+struct Source<'a> {
+    file: &'a Path,
+    plain_http: bool,
+}
+
+impl Source<'_> {
+    /// Its bytes; of a bare component with the name that it would have.
+    async fn read(&self) -> Result<Vec<u8>, Failure> {
+        let file = self.file;
+        if let Some(address) = fetch::Address::of(file) {
+            return address?.fetch(self.plain_http).await;
+        }
+        match Place::of(file) {
+            Some(place) => place.bundle(),
+            None => std::fs::read(file).map_err(|e| Failure::start(format!("cannot read {}: {e}", file.display()))),
+        }
+    }
+
+    /// The name of a bare component where none is given: its file's.
+    fn stem(&self) -> Option<String> {
+        let text = self.file.to_string_lossy();
+        let path = Path::new(text.split(['#', '?']).next().unwrap_or_default());
+        path.file_stem().map(|stem| stem.to_string_lossy().replace('_', "-"))
     }
 }
 
@@ -76,17 +114,14 @@ async fn list(remote: &Remote, asked: &Listing) -> Result<String, Failure> {
 
 async fn install(
     remote: &Remote,
-    file: &Path,
+    source: &Source<'_>,
     (name, version): (Option<&str>, Option<&str>),
     unsigned: bool,
 ) -> Result<String, Failure> {
-    let bytes = match Place::of(file) {
-        Some(place) => place.bundle()?,
-        None => std::fs::read(file).map_err(|e| Failure::start(format!("cannot read {}: {e}", file.display())))?,
-    };
+    let bytes = source.read().await?;
     let (mut name, mut version) = (name.map(str::to_owned), version.map(str::to_owned));
     if !bundle::Bundle::is(&bytes) {
-        name = name.or_else(|| file.file_stem().map(|s| s.to_string_lossy().replace('_', "-")));
+        name = name.or_else(|| source.stem());
         version = version.or_else(|| Some("0.1.0".to_owned()));
     }
     let given = [("name", name), ("version", version), ("unsigned", unsigned.then(|| "true".to_owned()))];
@@ -190,8 +225,9 @@ async fn try_out(
     if remote.json {
         return Ok(json(&made));
     }
+    let word = if percent == 0 { "shadow" } else { "canary" };
     let how = if percent == 0 { "as a shadow".to_owned() } else { format!("for {percent} of 100 calls") };
-    Ok(format!("{plugin} is tried out beside {binding}, {how}.\nSee how it does: strowger plugin try {binding}\n"))
+    Ok(format!("{plugin} is tried out beside {binding}, {how}.\nSee how it does: strowger plugin {word} {binding}\n"))
 }
 
 async fn show_trial(remote: &Remote, binding: &str) -> Result<String, Failure> {
@@ -291,7 +327,7 @@ fn how_it_does(binding: &str, state: &Value) -> String {
 }
 
 /// The number of the binding of that name or number.
-async fn binding_id(remote: &Remote, wanted: &str) -> Result<String, Failure> {
+pub(super) async fn binding_id(remote: &Remote, wanted: &str) -> Result<String, Failure> {
     let bindings = remote.list("/bindings", &[], usize::MAX).await?;
     let fits = |b: &&Value| text(b, "name") == wanted || text(b, "id") == wanted;
     let found: Vec<&Value> = bindings.iter().filter(fits).collect();
@@ -324,7 +360,7 @@ async fn find(remote: &Remote, wanted: &str) -> Result<Value, Failure> {
 }
 
 /// JSON text, or `@FILE` with it.
-pub(super) fn read_json(what: &str, given: &str) -> Result<Value, Failure> {
+pub(crate) fn read_json(what: &str, given: &str) -> Result<Value, Failure> {
     let text = match given.strip_prefix('@') {
         Some(file) => std::fs::read_to_string(file).map_err(|e| Failure::start(format!("cannot read {file}: {e}")))?,
         None => given.to_owned(),

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// Longest wait for an answer; compiling a large component takes the most.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// Longest that anybody follows a log without asking again.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
 /// What `demo` and `serve` leave in their data folder for the client commands; mode 0600, for it holds a token.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ClientFile {
@@ -77,7 +80,7 @@ pub(crate) fn which<'a>(which: &'a Which, query: &mut Vec<(&'a str, String)>) ->
 }
 
 /// The switch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Remote {
     url: String,
     token: String,
@@ -103,12 +106,20 @@ impl Remote {
                 (url.clone().unwrap_or(file.url), token.clone().unwrap_or(file.token), company)
             }
         };
+        Remote::at(&url, token, company, args.json)
+    }
+
+    /// The switch at an address.
+    ///
+    /// # Errors
+    /// What is no address of one.
+    pub(crate) fn at(url: &str, token: String, company: Option<String>, json: bool) -> Result<Remote, Failure> {
         let url = url.trim_end_matches('/').to_owned();
         if !url.starts_with("http://") {
             return Err(Failure::start(format!("{url} is no address of a switch: expected http://HOST:PORT")));
         }
         let client = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).no_proxy().build().map_err(Failure::start)?;
-        Ok(Remote { url, token, client, company, json: args.json })
+        Ok(Remote { url, token, client, company, json })
     }
 
     fn file(args: &Args) -> Result<ClientFile, Failure> {
@@ -249,6 +260,18 @@ impl Remote {
         Ok(count)
     }
 
+    /// An answer that goes on for as long as both sides like, piece by piece.
+    pub(crate) async fn stream(&self, path: &str, query: &[(&str, String)]) -> Result<Stream<'_>, Failure> {
+        let request = self.request(reqwest::Method::GET, path, query).timeout(STREAM_TIMEOUT);
+        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let status = response.status();
+        if !status.is_success() {
+            let bytes = response.bytes().await.map_err(|e| self.unreachable(&e))?;
+            return Err(refused(status, &serde_json::from_slice(&bytes).unwrap_or(Value::Null)));
+        }
+        Ok(Stream { remote: self, response })
+    }
+
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
         let why = if error.is_timeout() {
             "it does not answer"
@@ -258,6 +281,23 @@ impl Remote {
             "the connection broke"
         };
         Failure::start(format!("cannot reach the switch at {}: {why}", self.url))
+    }
+}
+
+/// An answer that goes on.
+pub(crate) struct Stream<'a> {
+    remote: &'a Remote,
+    response: reqwest::Response,
+}
+
+impl Stream<'_> {
+    /// Its next piece; `None` at its end.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        let piece = self.response.chunk().await.map_err(|e| self.remote.unreachable(&e))?;
+        Ok(piece.map(|piece| piece.to_vec()))
     }
 }
 

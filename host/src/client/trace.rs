@@ -13,7 +13,7 @@ pub(super) async fn run(remote: &Remote, call: &str) -> Result<String, Failure> 
 }
 
 /// What happened, in order of time. Instants are RFC 3339 with a fixed number of digits, so their texts sort like they.
-fn ladder(trace: &Value) -> String {
+pub(crate) fn ladder(trace: &Value) -> String {
     let mut lines: Vec<(String, String)> = Vec::new();
     let list = |name: &str| trace.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     for leg in list("legs") {

@@ -1,8 +1,10 @@
 //! The binary as a person meets it: started, asked, stopped, started again, and refused.
 
 mod compiling;
+mod develop;
 mod process;
 mod scenarios;
+mod templates;
 
 use process::{Demo, refused, run};
 use serde_json::Value;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "test code outside the switch")]
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -171,6 +171,75 @@ impl Demo {
         let log = String::from_utf8_lossy(&log).into_owned();
         assert!(status.success() || self.block.is_empty(), "{status}: {log}");
         log
+    }
+}
+
+/// A `plugin run`.
+pub(crate) struct Developed {
+    child: Child,
+    heard: mpsc::Receiver<String>,
+    data: PathBuf,
+}
+
+impl Developed {
+    /// Starts it on free ports.
+    pub(crate) fn start(dir: &Path) -> Developed {
+        let mut command = binary();
+        command.args(["plugin", "run"]).arg(dir).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (said, heard) = mpsc::channel();
+        for stream in
+            [Box::new(child.stdout.take().unwrap()) as Box<dyn Read + Send>, Box::new(child.stderr.take().unwrap())]
+        {
+            let said = said.clone();
+            let lines = BufReader::new(stream).lines();
+            std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| said.send(line)));
+        }
+        Developed { child, heard, data: PathBuf::new() }
+    }
+
+    /// What it says up to a line that has this in it.
+    #[track_caller]
+    pub(crate) fn until(&mut self, words: &str) -> String {
+        let begun = Instant::now();
+        let mut said = String::new();
+        while !said.contains(words) {
+            match self.heard.recv_timeout(PATIENCE.saturating_sub(begun.elapsed())) {
+                Ok(line) => said += &(line + "\n"),
+                Err(why) => panic!("no {words:?} ({why}): {said}"),
+            }
+        }
+        if let Some(file) = said.split("--client ").nth(1).and_then(|rest| rest.split(' ').next()) {
+            self.data = Path::new(file).parent().unwrap().to_owned();
+        }
+        said
+    }
+
+    /// The folder of its switch.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Runs a client command that must succeed.
+    #[track_caller]
+    pub(crate) fn client(&self, args: &[&str]) -> String {
+        let done = run(&[&["--client", self.data.join("client.toml").to_str().unwrap()], args].concat());
+        assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// Ctrl-C; it must leave with 0.
+    pub(crate) fn interrupt(&mut self) {
+        let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        let status = ended(&mut self.child, "plugin run, after SIGINT,");
+        assert!(status.success(), "{status}");
+    }
+}
+
+impl Drop for Developed {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -7,6 +7,12 @@ pub const EXTENSIONS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/extensio
 /// `plugins/guests/attendant`: answers, plays a menu, collects a digit, dials or repeats.
 pub const ATTENDANT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/attendant.wasm"));
 
+/// Its manifest.
+pub const ATTENDANT_MANIFEST: &str = include_str!("../../guests/attendant/plugin.toml");
+
+/// The schema of its configuration.
+pub const ATTENDANT_SCHEMA: &str = include_str!("../../guests/attendant/config.schema.json");
+
 /// `plugins/guests/conference`: a room, with a PIN or without.
 pub const CONFERENCE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/conference.wasm"));
 

@@ -12,6 +12,9 @@ pub struct Account {
     pub username: String,
     /// Shown to the callee.
     pub display_name: String,
+    /// It is not to be disturbed.
+    #[serde(default)]
+    pub do_not_disturb: bool,
 }
 
 /// Where a number leads.

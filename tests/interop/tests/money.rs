@@ -84,9 +84,9 @@ impl Bank {
         let switch = self.switch();
         let cli = |args: &[&str]| switch.cli(args);
         let _ = cli(&["trunk", "add", "carrier", "--server", &self.carrier.address().to_string()]);
-        let _ = cli(&["plugin", "install", router.to_str().unwrap(), "--as", "1.0.0"]);
+        let _ = cli(&["plugin", "install", router.to_str().unwrap(), "--as", "1.0.0", "--unsigned"]);
         let _ = cli(&["plugin", "install", rater.to_str().unwrap(), "--unsigned"]);
-        let _ = cli(&["plugin", "install", cheat.to_str().unwrap(), "--as", "1.0.0"]);
+        let _ = cli(&["plugin", "install", cheat.to_str().unwrap(), "--as", "1.0.0", "--unsigned"]);
         let plan = json!({ "static": { "0*": "trunk:carrier/+49{rest}" } }).to_string();
         let _ = cli(&["plugin", "bind", "extensions@1.0.0", "--config", &plan]);
         let _ = cli(&["table", "load", "retail", rates.to_str().unwrap()]);

@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, reason = "test code")]
 
 use core::time::Duration;
-use model::{AppError, BrandId, Decision, MailAsked, MailSender, RegisterAttempt, RegisterVerdict};
+use model::{AppError, BindingId, BrandId, Decision, MailAsked, MailSender, RegisterAttempt, RegisterVerdict};
 use plugin::{BindingSpec, Grants, Host, HostConfig, Point, Secret};
 use plugin_tests::{ACME, BRAND, OTHER, PROBE, ask, ask_for, bind, directory, host, host_with};
 use std::collections::BTreeSet;
@@ -162,6 +162,34 @@ async fn a_secret_stands_in_no_report() {
         reports += &format!("{answer:?} {:?} {host:?}", host.metrics());
     }
     assert!(reports.contains("refuse") && reports.contains("key [secret]") && !reports.contains("s3cret"), "{reports}");
+}
+
+/// What guests write is kept for who may look at it: over versions, hushed, and no more than may be.
+#[tokio::test]
+async fn a_bindings_log_is_kept_hushed_and_bounded() {
+    let writes = async |host: &Host, version: u32| {
+        let grants = serde_json::from_str(r#"{"secrets":["key"]}"#).expect("grants");
+        let mut spec = probe(host, &format!(r#"{{"do":"log","text":"key","number":{version}}}"#), grants);
+        spec.secrets.insert("key".to_owned(), Secret::new("s3cret".to_owned()));
+        let id = spec.id;
+        host.set_bindings(vec![spec]).expect("bound");
+        let _ = ask(host, "1").await;
+        host.log_of(id).expect("bound")
+    };
+    let host = host_with(|c: &mut HostConfig| c.log_kept_lines_max = 2);
+    let first = writes(&host, 1).await.all();
+    assert_eq!(first.len(), 1, "{first:?}");
+    let shown = format!("{first:?}");
+    assert!(shown.contains("[secret]") && !shown.contains("s3cret"), "{shown}");
+    let _ = (writes(&host, 2).await, writes(&host, 3).await);
+    let log = writes(&host, 3).await;
+    let numbers: Vec<u64> = log.all().iter().map(|(number, _)| *number).collect();
+    assert_eq!((numbers, log.dropped()), (vec![3, 4], 0), "of all versions, the newest two");
+    host.set_bindings(Vec::new()).expect("unbound");
+    assert!(host.log_of(BindingId(1)).is_none());
+    let silent = host_with(|c: &mut HostConfig| c.log_lines_max = 0);
+    let log = writes(&silent, 1).await;
+    assert_eq!((log.all().len(), log.dropped()), (0, 1));
 }
 
 #[tokio::test]

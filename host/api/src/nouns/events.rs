@@ -4,6 +4,7 @@
 //! `Last-Event-ID` goes on after it, as browsers do by themselves. The ring that they come from is bounded: a reader that is
 //! too slow, or comes back too late, hears `lost` and begins anew.
 
+use super::plugin_logs;
 use crate::auth::{self, Caller};
 use crate::extract::Params;
 use crate::problem::{Problem, Refusals};
@@ -14,9 +15,9 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use core::convert::Infallible;
 use futures_util::stream;
-use model::{BrandId, Told};
+use model::{BindingId, BrandId, Told};
 use serde::{Deserialize, Serialize};
-use shell::Since;
+use shell::{GuestLog, Since};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use store::{Access, Scope};
@@ -77,7 +78,8 @@ impl Drop for Place {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Happening {
     /// `call-started`, `call-answered`, `call-ended`, `registered`, `unregistered`, `job-started`, `job-ended`,
-    /// `binding-tripped` (its plugin kept failing and rests), `binding-trial-over` (its canary did worse and is rolled back).
+    /// `binding-tripped` (its plugin kept failing and rests), `binding-trial-over` (its canary did worse and is rolled back);
+    /// of a log `plugin-log`.
     kind: &'static str,
     at: String,
     /// 0 = the platform's own.
@@ -87,7 +89,7 @@ pub(crate) struct Happening {
     /// The call's id, of what happened to a call.
     call: Option<String>,
     /// More about it: `caller`, `callee`, `cause`, `account`, `contact`, `job`, `job-kind`, `state`,
-    /// `binding`, `name`, `plugin`, `why`.
+    /// `binding`, `name`, `plugin`, `why`; of a log line `level` and `line`.
     about: BTreeMap<&'static str, String>,
 }
 
@@ -115,6 +117,8 @@ pub(crate) struct Filter {
     wait: Option<bool>,
     /// As the header `Last-Event-ID`, for those who cannot set one.
     after: Option<String>,
+    /// Instead of what happens, the log lines of the plugin of this binding, `plugin-log`; for those who may read calls too.
+    log: Option<i64>,
 }
 
 /// The noun whose rights an event is seen by.
@@ -122,6 +126,7 @@ fn noun_of(kind: &str) -> &'static str {
     match kind {
         _ if kind.starts_with("call") => "calls",
         _ if kind.starts_with("job") => "jobs",
+        "plugin-log" => "bindings",
         _ if kind.starts_with("binding") => "bindings",
         _ => "registrations",
     }
@@ -149,6 +154,8 @@ pub(crate) struct Reader {
     caller: Caller,
     headers: HeaderMap,
     company: Option<i64>,
+    /// Whose log is read, if one is.
+    log: Option<(BindingId, Arc<GuestLog>)>,
     waits: bool,
     after: u64,
     ready: VecDeque<Heard>,
@@ -167,7 +174,11 @@ impl Reader {
 
     /// Looks into the ring; says whether there was anything new.
     fn look(&mut self) -> bool {
-        match self.api.switch.events().since(self.after, BATCH_MAX) {
+        let since = match &self.log {
+            Some((_, log)) => log.since(self.after, BATCH_MAX),
+            None => self.api.switch.events().since(self.after, BATCH_MAX),
+        };
+        match since {
             Since::Lost(newest) => {
                 self.over = true;
                 self.ready.push_back(Heard::Lost(self.number(newest)));
@@ -202,6 +213,9 @@ impl Reader {
                 if !self.caller.may("events", Access::Read) {
                     return None;
                 }
+                if let Some((binding, _)) = &self.log {
+                    plugin_logs::may_read(&self.api, &self.caller, *binding).await.ok()?;
+                }
                 return Some(Heard::Alive);
             }
             if let Some(heard) = self.ready.pop_front() {
@@ -217,7 +231,10 @@ impl Reader {
                 return None;
             }
             let rest = self.api.heartbeat.saturating_sub(self.checked.elapsed());
-            self.api.switch.events().comes(self.after, rest).await;
+            match &self.log {
+                Some((_, log)) => log.comes(self.after, rest).await,
+                None => self.api.switch.events().comes(self.after, rest).await,
+            }
         }
     }
 
@@ -245,9 +262,8 @@ fn shown(heard: Heard) -> Event {
     }
 }
 
-/// The number that a reader names.
-fn after(api: &Api, named: Option<&str>) -> u64 {
-    let newest = api.switch.events().newest();
+/// The number that a reader names; else the newest.
+pub(super) fn after(api: &Api, newest: u64, named: Option<&str>) -> u64 {
     match named.map(|named| named.split_once('-')) {
         None => newest,
         Some(Some((epoch, number))) if epoch == api.epoch.to_string() => number.parse().unwrap_or(u64::MAX - 1),
@@ -257,7 +273,7 @@ fn after(api: &Api, named: Option<&str>) -> u64 {
 }
 
 /// Tells what happens, as it happens: server-sent events, named by their kind, each a `Happening`. Calls need rights on
-/// `calls`, registrations on `registrations`, jobs on `jobs`.
+/// `calls`, registrations on `registrations`, jobs on `jobs`, a plugin's log (`log`) on `bindings` and `calls`.
 ///
 /// A client that asks for a WebSocket (RFC 6455) with the subprotocol `strowger-events` gets one, whose text messages are
 /// `{"id", "kind", "data"}`. Where it can set no header, it offers `bearer.TOKEN` as another subprotocol. It closes with
@@ -275,9 +291,15 @@ async fn listen(
     let place = Places::take(&api.streams, &caller)?;
     let headers = request.headers().clone();
     let named = headers.get("last-event-id").and_then(|v| v.to_str().ok()).map(str::to_owned).or(filter.after);
-    let after = after(&api, named.as_deref());
+    let log = match filter.log {
+        Some(binding) => Some(plugin_logs::open(&api, &caller, BindingId(binding)).await?),
+        None => None,
+    };
+    let newest = log.as_ref().map_or_else(|| api.switch.events().newest(), |(_, log)| log.newest());
+    let after = after(&api, newest, named.as_deref());
     let mut reader = Reader {
         after,
+        log,
         company: filter.company,
         waits: filter.wait.unwrap_or(true),
         ready: VecDeque::new(),

@@ -22,6 +22,7 @@ pub(crate) mod mail;
 pub(crate) mod mailboxes;
 pub(crate) mod me;
 pub(crate) mod people;
+pub(crate) mod plugin_logs;
 pub(crate) mod plugins;
 pub(crate) mod policies;
 pub(crate) mod prefix_tables;

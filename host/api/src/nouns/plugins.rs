@@ -165,7 +165,8 @@ fn unpack(wanted: &Install, bytes: &[u8]) -> Result<Unpacked, Problem> {
 /// Whether the publisher is trusted, or need not be.
 fn check_trust(api: &Api, caller: &Caller, wanted: &Install, about: &PluginAbout) -> Result<(), Problem> {
     let trusted = |key: &String| api.trusted.iter().any(|known| known.to_string() == *key);
-    if api.trusted.is_empty() || about.signed_by.as_ref().is_some_and(trusted) {
+    let anybody = api.trusted.is_empty() && !api.signed_only;
+    if anybody || about.signed_by.as_ref().is_some_and(trusted) {
         return Ok(());
     }
     match caller.ctx.scope {

@@ -49,6 +49,8 @@ pub(crate) struct FakeSwitch {
     pub(crate) waits: tokio::sync::Notify,
     /// How bindings do; the others it does not run.
     pub(crate) bindings: Mutex<std::collections::BTreeMap<BindingId, shell::BindingState>>,
+    /// What their guests wrote; the others it does not run.
+    pub(crate) logs: Mutex<std::collections::BTreeMap<BindingId, Arc<shell::GuestLog>>>,
     pub(crate) draining: AtomicBool,
     /// How far its clock was put on, in seconds.
     pub(crate) ahead: AtomicU64,
@@ -171,6 +173,9 @@ impl Switch for FakeSwitch {
     }
     fn binding(&self, binding: BindingId) -> Option<shell::BindingState> {
         self.bindings.lock().unwrap().get(&binding).copied()
+    }
+    fn binding_log(&self, binding: BindingId) -> Option<Arc<shell::GuestLog>> {
+        self.logs.lock().unwrap().get(&binding).cloned()
     }
     fn record_plugin(&self, _: BindingId, sample: shell::Sample) -> Result<(), shell::RecordRefusal> {
         if sample.wanted < 1_000 { Ok(()) } else { Err(shell::RecordRefusal::TooMany) }

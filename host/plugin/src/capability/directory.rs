@@ -13,6 +13,8 @@ use tables::{PrefixMatch, PrefixTable};
 struct Account<'a> {
     username: &'a str,
     display_name: &'a str,
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    do_not_disturb: bool,
 }
 
 #[derive(Serialize)]
@@ -63,9 +65,10 @@ fn row(found: PrefixMatch<'_>) -> (String, Vec<Attr>) {
 
 fn find(directory: &Directory, company: CompanyId, kind: &str, key: &str) -> Result<Option<String>, Error> {
     let json = match kind {
-        "account" => directory
-            .account(company, key)
-            .map(|a| serde_json::to_string(&Account { username: &a.username, display_name: &a.display_name })),
+        "account" => directory.account(company, key).map(|a| {
+            let do_not_disturb = a.rules.do_not_disturb;
+            serde_json::to_string(&Account { username: &a.username, display_name: &a.display_name, do_not_disturb })
+        }),
         "extension" => directory
             .extension(company, key)
             .map(|e| serde_json::to_string(&Extension { number: &e.number, target: &e.target })),

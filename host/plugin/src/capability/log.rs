@@ -4,13 +4,17 @@ use super::cut;
 use crate::bindings::router::strowger::host::log::{Host, Level};
 use crate::bindings::router::strowger::types::types::Attr;
 use crate::guest::Guest;
+use crate::guest_log;
 use core::fmt::Write;
+use model::Told;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 const LINE_MAX: usize = 1_024;
 /// How much of a text is looked through for secrets; longer than a line and the longest secret.
 const HUSHED_MAX: usize = 8 << 10;
+/// How much of a line with its fields is kept in the binding's ring, in bytes.
+const KEPT_LINE_MAX: usize = 2_048;
 const FIELDS_MAX: usize = 16;
 const LINES_PER_SECOND: u64 = 10;
 
@@ -56,6 +60,7 @@ impl Host for Guest {
     fn write(&mut self, level: Level, message: String, fields: Vec<Attr>) {
         if !self.lines.take(Instant::now()) {
             self.bound.counters.log_dropped.fetch_add(1, Ordering::Relaxed);
+            self.bound.log.drop_one();
             return;
         }
         let hushed = |text: &str| {
@@ -69,6 +74,7 @@ impl Host for Guest {
         }
         // A guest's line must stay one line.
         let text = text.replace(|c: char| c.is_control(), " ");
+        self.remember(level, &text);
         match level {
             Level::Trace => line!(trace, self, text),
             Level::Debug => line!(debug, self, text),
@@ -77,6 +83,33 @@ impl Host for Guest {
             Level::Warn => line!(info, self, format_args!("warning: {text}")),
             Level::Error => line!(warn, self, format_args!("error: {text}")),
         }
+    }
+}
+
+impl Guest {
+    /// Puts a line into the binding's ring.
+    fn remember(&self, level: Level, text: &str) {
+        let level = match level {
+            Level::Trace => "trace",
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        };
+        let told = Told {
+            kind: guest_log::KIND,
+            at: model::Instant::from_unix_nanos(self.clock.now_ms().saturating_mul(1_000_000)),
+            call: self.call,
+            brand: self.brand,
+            company: self.company,
+            attrs: vec![
+                ("binding", self.bound.spec.name.clone()),
+                ("plugin", self.bound.spec.plugin.clone()),
+                ("level", level.to_owned()),
+                ("line", cut(text, KEPT_LINE_MAX).to_owned()),
+            ],
+        };
+        self.bound.log.push(told, self.log_kept);
     }
 }
 

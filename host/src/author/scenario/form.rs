@@ -15,6 +15,8 @@ pub(super) struct Scenario {
     pub(super) args: BTreeMap<String, String>,
     /// The company's accounts; without it 1001, 1002 and 1003.
     pub(super) accounts: Option<Vec<String>>,
+    /// Those of them that are not to be disturbed.
+    pub(super) undisturbed: Vec<String>,
     /// Numbers of the company: to an account, or `app:NAME`.
     pub(super) extensions: BTreeMap<String, String>,
     /// Public numbers, with `+`: to an account, `app:NAME`, `extension:NUMBER`.
@@ -31,6 +33,10 @@ pub(super) struct Scenario {
     pub(super) mail: Vec<MailForm>,
     /// Mailboxes of accounts.
     pub(super) boxes: BTreeMap<String, BoxForm>,
+    /// What the company has, for raters.
+    pub(super) wallet: Option<WalletForm>,
+    /// What its wallet has afterwards.
+    pub(super) wallet_after: Option<Spanned<WalletAfter>>,
     /// What happens.
     pub(super) steps: Vec<Spanned<Step>>,
     /// How a call app ends; without it as it likes, but for a trap.
@@ -105,6 +111,40 @@ pub(super) struct MailForm {
     pub(super) error: Option<String>,
 }
 
+/// What a company has, and how it pays. Amounts are units with their decimals, as `"12.50"`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct WalletForm {
+    /// `prepaid`, `postpaid` or `pseudo-prepaid`.
+    pub(super) method: String,
+    pub(super) plan: String,
+    pub(super) currency: String,
+    pub(super) balance: String,
+    pub(super) credit: String,
+    pub(super) daily_cap: Option<String>,
+}
+
+impl Default for WalletForm {
+    fn default() -> Self {
+        WalletForm {
+            method: "prepaid".to_owned(),
+            plan: "retail".to_owned(),
+            currency: "EUR".to_owned(),
+            balance: "10".to_owned(),
+            credit: "0".to_owned(),
+            daily_cap: None,
+        }
+    }
+}
+
+/// What a wallet has at the end. What is left out may be anything.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct WalletAfter {
+    pub(super) balance: Option<String>,
+    pub(super) reserved: Option<String>,
+}
+
 /// A mailbox.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -126,7 +166,8 @@ pub(super) struct Step {
     pub(super) with: Map<String, Value>,
     /// What comes of the verb.
     pub(super) reply: Reply,
-    /// Asks a hook: `route`, `exhausted`, `feature`, `filter`.
+    /// Asks a hook: `route`, `exhausted`, `feature`, `filter`, `register`; a rater: `authorize`, `extend`, `settle`,
+    /// `release`, `quote`.
     pub(super) ask: Option<String>,
     /// Whom the call is for, of a hook.
     pub(super) to: Option<String>,
@@ -134,7 +175,15 @@ pub(super) struct Step {
     pub(super) from: Option<String>,
     /// What was tried, of `exhausted`: causes by their codes.
     pub(super) tried: Vec<String>,
-    /// Header fields of the message that a filter is shown.
+    /// Of `register` for how long; of `extend`, `settle` and `quote` how long the leg has lasted.
+    pub(super) seconds: Option<u32>,
+    /// Of `extend`: how long it may last so far, in seconds.
+    pub(super) granted: Option<u32>,
+    /// The trunk that the leg leaves by.
+    pub(super) trunk: Option<String>,
+    /// Where a REGISTER comes from.
+    pub(super) source: Option<String>,
+    /// Header fields of the message that a filter is shown, or of the REGISTER.
     pub(super) headers: BTreeMap<String, String>,
     /// What else it is; without it an INVITE that begins a call and comes from the caller's terminal.
     pub(super) message: MessageForm,

@@ -4,7 +4,7 @@
 use super::form::{Reply, Scenario, Step};
 use super::play::{self, Said, Script};
 use super::world::{Failed, World};
-use super::{Subject, filter, reply};
+use super::{Subject, asked, filter, reply};
 use bundle::Grants;
 use model::{AppError, AppVerb};
 
@@ -166,6 +166,20 @@ async fn hooks(world: &World, scenario: &Scenario, astray: Astray) -> Result<(),
     for step in scenario.steps.iter().map(|s| &s.value).filter(|s| s.ask.is_some()) {
         if step.ask.as_deref() == Some("filter") {
             message(world, step, &mut chance).await?;
+            continue;
+        }
+        if step.ask.as_deref().is_some_and(|kind| asked::ASKED.contains(&kind)) {
+            let call = u32::try_from(chance.below(1 << 20)).unwrap_or_default();
+            let seconds = u32::try_from(chance.below(100_000)).unwrap_or_default();
+            let to =
+                step.to.as_ref().map(|to| to.chars().take(usize::try_from(chance.below(20)).unwrap_or(1)).collect());
+            let astray = Step { ask: step.ask.clone(), to, seconds: Some(seconds), ..Step::default() };
+            let said = asked::said(world, &astray, call).await?;
+            // An error is an answer; a trap is none.
+            let why = said.1.get("why").and_then(serde_json::Value::as_str).unwrap_or_default();
+            if ["trap", "timeout", "invalid"].iter().any(|word| why.starts_with(word)) {
+                return Err(format!("{:?} to {:?}: {why}", astray.ask, astray.to));
+            }
             continue;
         }
         let given = step.to.clone().unwrap_or_default();

@@ -3,6 +3,8 @@
 //!
 //! A scenario is a YAML file of the folder `tests/`; `form` says what stands in it, `wit/README.md` shows one.
 
+mod asked;
+mod books;
 mod filter;
 mod form;
 mod fuzz;

@@ -2,7 +2,7 @@
 
 use super::form::{Reply, Scenario, Step};
 use super::world::{Failed, World};
-use super::{filter, reply, view};
+use super::{asked, filter, reply, view};
 use core::time::Duration;
 use model::{
     Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallInfo, Cause, CauseInfo, Question,
@@ -170,6 +170,17 @@ async fn finish(
 }
 
 fn kept(world: &World, scenario: &Scenario) -> Result<(), Failed> {
+    if let Some(after) = &scenario.wallet_after {
+        let (balance, reserved) = world.wallet().unwrap_or_default();
+        for (what, wanted, found) in
+            [("balance", &after.value.balance, balance), ("reserved", &after.value.reserved, reserved)]
+        {
+            if let Some(wanted) = wanted.as_ref().filter(|wanted| **wanted != found) {
+                let text = format!("wallet-after: {what} is {found}, expected {wanted}");
+                return Err(Failed { line: after.referenced.line(), text });
+            }
+        }
+    }
     for (bucket, keys) in &scenario.kv_after {
         for (key, wanted) in keys {
             check_kept(world, (bucket.as_str(), key.as_str()), wanted)?;
@@ -193,6 +204,9 @@ async fn ask(world: &World, step: &Step, at: usize) -> Result<(), String> {
     let number = step.call.unwrap_or_else(|| u32::try_from(at).unwrap_or_default() + 1_000);
     if step.ask.as_deref() == Some("filter") {
         return filter::ask(world, step, number).await;
+    }
+    if step.ask.as_deref().is_some_and(|kind| asked::ASKED.contains(&kind)) {
+        return asked::ask(world, step, number).await;
     }
     let call = world.call(number, step.from.as_deref(), step.to.as_deref());
     let answer = question(world, call, step).await?;
@@ -223,7 +237,9 @@ pub(super) async fn question(world: &World, call: CallInfo, step: &Step) -> Resu
             };
             QuestionKind::Exhausted(step.tried.iter().map(cause).collect::<Result<_, _>>()?)
         }
-        Some(other) => return Err(format!("ask: {other}: route, exhausted, feature or filter")),
+        Some(other) => {
+            return Err(format!("ask: {other}: route, exhausted, feature, filter, {}", asked::ASKED.join(", ")));
+        }
         None => return Err("ask".to_owned()),
     };
     let deadline = model::Instant::from_unix_nanos(0);

@@ -1,5 +1,6 @@
 //! The world of a scenario: a host with one plugin, its tenant, its keys, and a network and mailboxes that are lists.
 
+use super::books::{Books, Clerk};
 use super::form::{BoxForm, Exchange, Scenario};
 use super::letters::Letters;
 use crate::exit::Failure;
@@ -7,9 +8,9 @@ use bundle::{Grants, Manifest};
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use model::{
-    Account, AccountId, AppError, BindingId, BoxOwner, BoxReply, BoxSettings, BoxVerb, Brand, BrandId, CallId,
-    CallInfo, Clip, Company, CompanyId, Ddi, DdiId, DefaultVerdict, Directory, Extension, ExtensionId, Folder, Ha1,
-    Handling, Instant, MediaPath, MediaSecurity, Party, PinCheck, RouteTarget, VoiceBox, VoiceMessage,
+    Account, AccountId, AccountRules, AppError, BindingId, BoxOwner, BoxReply, BoxSettings, BoxVerb, Brand, BrandId,
+    CallId, CallInfo, Clip, Company, CompanyId, Ddi, DdiId, DefaultVerdict, Directory, Extension, ExtensionId, Folder,
+    Ha1, Handling, Instant, MediaPath, MediaSecurity, Party, PinCheck, RouteTarget, VoiceBox, VoiceMessage,
 };
 use plugin::{
     Artifact, BindingSpec, BoxAnswer, GuestClock, Host, HostConfig, HttpAnswer, HttpAsked, HttpClients, Mailboxes,
@@ -39,6 +40,7 @@ pub(super) struct Bench {
     network: Arc<Network>,
     letters: Arc<Letters>,
     boxes: Arc<Boxes>,
+    books: Arc<Books>,
 }
 
 /// The world of one run.
@@ -51,6 +53,7 @@ pub(super) struct World {
     plugin: String,
     network: Arc<Network>,
     letters: Arc<Letters>,
+    books: Arc<Books>,
     base: CallInfo,
 }
 
@@ -289,7 +292,7 @@ fn directory(scenario: &Scenario, accounts: &[String]) -> Result<Directory, Stri
         direct: None,
         media_security: None,
         enabled: true,
-        rules: Default::default(),
+        rules: AccountRules { do_not_disturb: scenario.undisturbed.contains(name), ..AccountRules::default() },
     };
     let target = |text: &String| match text.split_once(':') {
         Some(("app", name)) => RouteTarget::App(name.to_owned()),
@@ -350,12 +353,14 @@ impl Bench {
     /// Compiles the component.
     pub(super) fn new(component: &[u8]) -> Result<Bench, String> {
         let (clock, fuel) = (GuestClock::standing_at(0), Arc::new(AtomicU64::new(0)));
-        let (network, kv) = (Arc::new(Network::default()), Kv::default());
+        let (network, kv, books) = (Arc::new(Network::default()), Kv::default(), Arc::new(Books::default()));
         // The machine of a test is shared: what is late there need not be late in a switch. Fuel tells what a plugin costs.
         let limits = model::Limits {
             route_deadline_ms: 60_000,
             route_io_deadline_ms: 60_000,
             filter_deadline_ms: 60_000,
+            register_deadline_ms: 60_000,
+            rate_deadline_ms: 60_000,
             ..model::Limits::default()
         };
         let config = HostConfig {
@@ -374,6 +379,7 @@ impl Bench {
             kv: kv.clone(),
             clock: clock.clone(),
             fuel: Some(Arc::clone(&fuel)),
+            ledger: Some(Arc::new(Clerk(Arc::clone(&books), clock.clone()))),
             http: HttpClients::scripted(Arc::clone(&network) as Arc<dyn plugin::HttpScript>),
             ..HostConfig::default()
         };
@@ -383,7 +389,7 @@ impl Bench {
         let letters = Arc::new(Letters::default());
         host.keep_mail(Arc::clone(&letters) as Arc<dyn plugin::Mailer>);
         let artifact = host.compile(component).map_err(|e| e.to_string())?;
-        Ok(Bench { host, artifact, clock, fuel, kv, network, letters, boxes })
+        Ok(Bench { host, artifact, clock, fuel, kv, network, letters, boxes, books })
     }
 
     /// Nothing is left of another scenario.
@@ -426,6 +432,7 @@ impl World {
         *lock(&bench.network.left) = scenario.http.clone().into();
         lock(&bench.network.strange).clear();
         bench.letters.expect(&scenario.mail);
+        bench.books.open(scenario.wallet.as_ref())?;
         let default = ["1001", "1002", "1003"].map(str::to_owned).to_vec();
         let accounts = scenario.accounts.as_ref().unwrap_or(&default);
         let boxes = accounts.iter().map(|a| (a.clone(), FakeBox::of(scenario.boxes.get(a), at)));
@@ -444,6 +451,7 @@ impl World {
             fuel_before: bench.fuel.load(Ordering::Relaxed),
             network: Arc::clone(&bench.network),
             letters: Arc::clone(&bench.letters),
+            books: Arc::clone(&bench.books),
         };
         for (bucket, keys) in &scenario.kv {
             for (key, value) in keys {
@@ -519,6 +527,11 @@ impl World {
     /// A mail that was to be sent, and was not.
     pub(super) fn missing_mail(&self) -> Option<String> {
         self.letters.missing()
+    }
+
+    /// What the company's wallet has, and what is kept of it.
+    pub(super) fn wallet(&self) -> Option<(String, String)> {
+        self.books.figures()
     }
 
     /// What the plugin has used so far, in instructions.

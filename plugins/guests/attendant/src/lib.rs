@@ -1,66 +1,136 @@
-//! Answers, plays a menu, collects one digit, dials what the digit stands for, or repeats.
+//! Answers, plays a menu, and does what the keys stand for: rings a phone, goes to another menu, and back.
 //!
 //! ```json
-//! { "digits": { "1": "1001", "2": "sip:7@192.0.2.7" }, "ring_timeout_s": 20, "attempts": 3 }
+//! { "zone": "Europe/Berlin", "extensions": true,
+//!   "schedules": [ { "days": "12345", "hours": "09:00-17:00", "menu": "main" }, { "menu": "night" } ],
+//!   "digits": { "1": "1001", "2": "menu:sales", "9": "sip:7@192.0.2.7" },
+//!   "menus": { "sales": { "menu": "sales-menu", "digits": { "1": "1002", "*": "back", "#": "repeat" } },
+//!              "night": { "menu": "night-menu", "failed": "1009" } } }
 //! ```
-//! A digit leads to an extension or account of the company, or to a SIP URI. Prompts may be named: `menu`, `invalid`,
-//! `busy`, `goodbye`.
+//! A key leads to an extension or account of the company, to a SIP URI, to a menu (`menu:NAME`), `back` to the menu before,
+//! to the same again (`repeat`), or to the end (`hangup`). Where `extensions` is true a caller may dial an extension or an
+//! account that has a phone; the last digit is known by a pause, or by `#`. What stands at the top is the menu `main`, and
+//! holds for every menu that does not say otherwise. The first schedule that fits says where a call begins; one without
+//! times always fits. After so many `attempts` without a key that leads somewhere `failed` is rung, or the caller hears
+//! goodbye.
 
-use serde::Deserialize;
-use std::collections::BTreeMap;
+mod menu;
+
+use menu::{Config, Menu};
 use strowger_sdk::prelude::*;
-use strowger_sdk::{Target, extension, info, is_hung_up};
+use strowger_sdk::{Target, account, extension, info, is_hung_up};
 
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Config {
-    digits: BTreeMap<String, String>,
-    ring_timeout_s: u32,
-    attempts: u32,
-    menu: String,
-    invalid: String,
-    busy: String,
-    goodbye: String,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            digits: BTreeMap::new(),
-            ring_timeout_s: 20,
-            attempts: 3,
-            menu: "attendant-menu".to_owned(),
-            invalid: "attendant-invalid".to_owned(),
-            busy: "attendant-busy".to_owned(),
-            goodbye: "goodbye".to_owned(),
-        }
-    }
-}
+/// Menus that a call may walk through: one that leads round and round ends.
+const MENUS_MAX: usize = 50;
+/// The pause that ends an extension, in milliseconds.
+const PAUSE_MS: u32 = 2_000;
+/// How long the first key may take, in milliseconds.
+const FIRST_MS: u32 = 5_000;
 
 struct Attendant;
+
+/// What a menu came to.
+enum Next {
+    /// Another menu.
+    Menu(String),
+    Back,
+    /// Somebody was reached, or the end was chosen.
+    Over,
+    /// Nothing led anywhere.
+    Failed,
+}
 
 impl App for Attendant {
     fn run(call: Call) -> Result<Ended> {
         let config: Config = config()?;
         let caller = &call.leg;
         caller.answer()?;
-        for _ in 0..config.attempts {
-            let pressed = caller.collect(Collect::digits(1).prompts(&[file(&config.menu)]))?;
-            let Some(whom) = config.digits.get(&pressed.digits) else {
-                caller.play(&[file(&config.invalid)])?;
-                continue;
+        let mut path = vec![config.begin()];
+        for _ in 0..MENUS_MAX {
+            let Some(menu) = path.last().and_then(|name| config.menu(name)) else {
+                info!("there is no menu {}", path.last().map_or("", String::as_str));
+                break;
             };
-            match connect(caller, &target(whom)?, &config) {
-                Ok(()) => return Ok(Ended::default()),
-                Err(error) if caller.state() == "ended" => return Err(error),
-                Err(error) => info!("digit {}: {error}", pressed.digits),
+            match offer(caller, &config, &menu)? {
+                Next::Menu(name) => path.push(name),
+                Next::Back => {
+                    if path.len() > 1 {
+                        path.pop();
+                    }
+                }
+                Next::Over => return Ok(Ended::default()),
+                Next::Failed => {
+                    if let Some(whom) = &menu.failed
+                        && reach(caller, &config, whom)?
+                    {
+                        return Ok(Ended::default());
+                    }
+                    break;
+                }
             }
-            // Busy, no answer, not registered. A caller who hung up meanwhile ends the script here.
-            caller.play(&[file(&config.busy)])?;
         }
         caller.play(&[file(&config.goodbye)])?;
         caller.hangup();
         Ok(Ended::default())
+    }
+}
+
+/// Plays a menu until a key leads somewhere, so many times.
+fn offer(caller: &Leg, config: &Config, menu: &Menu) -> Result<Next> {
+    for _ in 0..menu.attempts {
+        let what = if menu.extensions {
+            Collect::up_to(config.extension_digits).wait(FIRST_MS, PAUSE_MS)
+        } else {
+            Collect::digits(1)
+        };
+        let pressed = caller.collect(what.prompts(&[file(&menu.menu)]))?.digits;
+        let whom = match menu.digits.get(&pressed) {
+            Some(whom) => whom.clone(),
+            None if menu.extensions && has_phone(&pressed)? => pressed,
+            None => {
+                caller.play(&[file(&config.invalid)])?;
+                continue;
+            }
+        };
+        match whom.as_str() {
+            "back" => return Ok(Next::Back),
+            "repeat" => {}
+            "hangup" => {
+                caller.hangup();
+                return Ok(Next::Over);
+            }
+            whom => match whom.strip_prefix("menu:") {
+                Some(name) => return Ok(Next::Menu(name.to_owned())),
+                None if reach(caller, config, whom)? => return Ok(Next::Over),
+                None => {}
+            },
+        }
+    }
+    Ok(Next::Failed)
+}
+
+/// Whether what was dialled is an account of the company, or an extension that leads to one.
+fn has_phone(dialled: &str) -> Result<bool> {
+    if dialled.is_empty() {
+        return Ok(false);
+    }
+    Ok(match extension(dialled)? {
+        Some(number) => matches!(number.target, Target::Account(_)),
+        None => account(dialled)?.is_some(),
+    })
+}
+
+/// Rings and bridges; false where nobody was reached, which the caller has heard.
+fn reach(caller: &Leg, config: &Config, whom: &str) -> Result<bool> {
+    match connect(caller, &target(whom)?, config) {
+        Ok(()) => Ok(true),
+        Err(error) if caller.state() == "ended" => Err(error),
+        Err(error) => {
+            info!("{whom}: {error}");
+            // Busy, no answer, not registered. A caller who hung up meanwhile ends the script here.
+            caller.play(&[file(&config.busy)])?;
+            Ok(false)
+        }
     }
 }
 

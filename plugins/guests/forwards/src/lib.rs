@@ -4,8 +4,13 @@
 //! |---|---|
 //! | `*72 NUMBER`, `*73` | every call goes to NUMBER; no more |
 //! | `*90 NUMBER`, `*91` | when busy |
-//! | `*92 NUMBER`, `*93` | when not answered or not reachable |
-//! | `*78`, `*79` | do not disturb: callers hear busy |
+//! | `*92 NUMBER`, `*93` | when nobody answers |
+//! | `*94 NUMBER`, `*95` | when no phone can be reached: none is registered, or none is there |
+//! | `*78`, `*79` | do not disturb: as if busy |
+//!
+//! Do not disturb is here what it is where the account itself says it (`do_not_disturb`): whoever calls goes where the busy
+//! go, or hears busy. What the switch found out about several phones counts as with the account's own forwards: one that
+//! rang in vain before one that was busy, and both before one that could not be had.
 //!
 //! Bind it in one scope to `routing/router` (before `extensions`), to `hooks/feature`, and to `call/app` under the name
 //! that `{ "confirm": "forwards-confirm" }` gives: a beep tells that a code was taken. Without that binding the phone
@@ -31,6 +36,7 @@ enum Kind {
     Always,
     Busy,
     NoAnswer,
+    Unreachable,
     Disturb,
 }
 
@@ -40,6 +46,7 @@ impl Kind {
             Kind::Always => "always",
             Kind::Busy => "busy",
             Kind::NoAnswer => "no-answer",
+            Kind::Unreachable => "unreachable",
             Kind::Disturb => "disturb",
         };
         format!("{account}/{kind}")
@@ -64,19 +71,44 @@ fn forward(call: &CallInfo, owner: &str, kind: Kind) -> Result<Decision> {
     }
 }
 
+/// What became of ringing; `None` for what no forward is for.
+fn happened(tried: &[(String, Cause)]) -> Option<Kind> {
+    let any = |of: fn(&Cause) -> bool| tried.iter().any(|(_, cause)| of(cause));
+    let unreachable = |cause: &Cause| {
+        let by_phone = cause.by_remote && matches!(cause.sip, 404 | 408 | 410 | 480 | 500..=599);
+        let lost = ["not-registered", "signalling-timeout", "transport-failed", "next-hop-unknown", "lookup-failed"];
+        by_phone || lost.contains(&cause.code.as_str())
+    };
+    if any(|cause| cause.code == "no-answer") {
+        Some(Kind::NoAnswer)
+    } else if any(|cause| matches!(cause.sip, 486 | 600 | 603)) {
+        Some(Kind::Busy)
+    } else if any(unreachable) {
+        Some(Kind::Unreachable)
+    } else {
+        None
+    }
+}
+
 impl Router for Forwards {
     fn route(call: CallInfo) -> Result<Decision> {
         let Some(owner) = owner(&call.callee.user)? else { return Ok(next()) };
-        if STORE.get(&Kind::Disturb.key(&owner))?.is_some() {
-            return Ok(refuse(486, "Do not disturb"));
+        let by_account = account(&owner)?.is_some_and(|account| account.do_not_disturb);
+        if by_account || STORE.get(&Kind::Disturb.key(&owner))?.is_some() {
+            return match forward(&call, &owner, Kind::Busy)? {
+                Decision::Next(_) => Ok(refuse(486, "Do not disturb")),
+                elsewhere => Ok(elsewhere),
+            };
         }
         forward(&call, &owner, Kind::Always)
     }
 
     fn exhausted(call: CallInfo, tried: Vec<(String, Cause)>) -> Result<Decision> {
         let Some(owner) = owner(&call.callee.user)? else { return Ok(next()) };
-        let busy = tried.last().is_some_and(|(_, cause)| cause.sip == 486 || cause.sip == 600);
-        forward(&call, &owner, if busy { Kind::Busy } else { Kind::NoAnswer })
+        match happened(&tried) {
+            Some(kind) => forward(&call, &owner, kind),
+            None => Ok(next()),
+        }
     }
 }
 
@@ -88,10 +120,12 @@ impl Feature for Forwards {
             "*72" => set(Kind::Always, account, number),
             "*90" => set(Kind::Busy, account, number),
             "*92" => set(Kind::NoAnswer, account, number),
+            "*94" => set(Kind::Unreachable, account, number),
             "*78" => STORE.put(&Kind::Disturb.key(account), "1").map(|()| "Do not disturb"),
             "*73" => clear(Kind::Always, account),
             "*91" => clear(Kind::Busy, account),
             "*93" => clear(Kind::NoAnswer, account),
+            "*95" => clear(Kind::Unreachable, account),
             "*79" => clear(Kind::Disturb, account),
             _ => return Ok(Action::Ignore),
         };

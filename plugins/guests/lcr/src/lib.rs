@@ -3,6 +3,10 @@
 //! Each carrier has a price list: a prefix table of the brand with a column `price`. The longest prefix of a number is
 //! its price there; a carrier without one is not asked. Order: priority, then price, then chance by weight.
 //!
+//! `quote` says for how many seconds a call is priced. Then the list's columns are read as a rate (`per_minute`, else `price`;
+//! `connect`, `initial`, `increment`, all of them as in the lists of `rating`), and what such a call costs with this carrier is its price: a carrier with a low
+//! rate and dear beginnings is the last for short calls.
+//!
 //! ```json
 //! { "country": "44", "attempts": 3, "max_price": 0.5,
 //!   "carriers": [ { "trunk": "carrier-a", "table": "rates-a" },
@@ -25,6 +29,8 @@ struct Config {
     attempts: usize,
     ring_timeout_s: u32,
     max_price: f64,
+    /// A call of so many seconds is priced; 0: the column `price` is the price.
+    quote: u32,
     carriers: Vec<Carrier>,
 }
 
@@ -37,6 +43,7 @@ impl Default for Config {
             attempts: 3,
             ring_timeout_s: 60,
             max_price: f64::INFINITY,
+            quote: 0,
             carriers: Vec::new(),
         }
     }
@@ -104,7 +111,10 @@ impl Config {
                 Err(error) => return Err(error),
             };
             let Some((_, columns)) = row else { continue };
-            let shown = columns.into_iter().find(|(name, _)| name == "price").map(|(_, price)| price);
+            let shown = match self.quote {
+                0 => columns.into_iter().find(|(name, _)| name == "price").map(|(_, price)| price),
+                seconds => cost(&columns, seconds).map(|cost| format!("{cost:.6}")),
+            };
             match shown.as_deref().map(str::parse::<f64>) {
                 Some(Ok(price)) if price > self.max_price => {}
                 Some(Ok(price)) if price.is_finite() && price >= 0.0 => {
@@ -115,6 +125,21 @@ impl Config {
         }
         Ok(offers)
     }
+}
+
+/// What a call of so many seconds costs by a row: the connection, the first interval, and each one begun after it. `None`
+/// for a row that is no rate.
+fn cost(columns: &[(String, String)], billed_s: u32) -> Option<f64> {
+    let column = |name: &str| columns.iter().find(|(n, _)| n == name).map(|(_, value)| value.trim()).filter(|v| !v.is_empty());
+    let number = |text: &str| text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+    let or = |name: &str, other: f64| column(name).map_or(Some(other), number);
+    let per_minute = column("per_minute").or_else(|| column("price")).and_then(number)?;
+    let connect = or("connect", 0.0)?;
+    let increment = or("increment", 1.0)?.max(1.0);
+    let initial = or("initial", increment)?;
+    let billed = f64::from(billed_s);
+    let rest = ((billed - initial).max(0.0) / increment).ceil() * increment;
+    Some(connect + per_minute * (initial + rest) / 60.0)
 }
 
 /// A number that is the same whenever the same call is asked about, and fair over many.

@@ -95,7 +95,7 @@ fn one_switch_believes_what_another_vouches_for_and_a_stranger_is_refused() {
     let _ = here.cli(&["trunk", "add", "far", "--server", &server, "--sign", "true"]);
     let wasm = dir.path().join("extensions.wasm");
     std::fs::write(&wasm, shipped::EXTENSIONS).unwrap();
-    let _ = here.cli(&["plugin", "install", wasm.to_str().unwrap(), "--as", "1.0.0"]);
+    let _ = here.cli(&["plugin", "install", wasm.to_str().unwrap(), "--as", "1.0.0", "--unsigned"]);
     let config = json!({ "static": { "0*": "trunk:far/+49{rest}" } }).to_string();
     let _ = here.cli(&["plugin", "bind", "extensions@1.0.0", "--config", &config]);
 
