@@ -50,8 +50,10 @@ impl Step<'_, '_> {
         if self.call.reoffer.is_some() || self.is_settling() {
             return self.refuse_reinvite(no, REQUEST_PENDING);
         }
-        // Each leg of an app's bridge speaks with the switch in its own codec: its offers end here.
-        if self.call.leg(no).is_some_and(|l| l.spoken.is_some()) {
+        // Each leg of an app's bridge speaks with the switch in its own codec: its offers end here, but for those that lead
+        // to a fax or back, which are the other party's business.
+        let faxes = offer.names_fax() || self.call.leg(no).and_then(|l| l.theirs.as_ref()).is_some_and(|d| d.is_fax());
+        if !faxes && self.call.leg(no).is_some_and(|l| l.spoken.is_some()) {
             return self.answer_reinvite_alone(no, &offer);
         }
         if let Err(status) = self.may_offer(other) {

@@ -87,7 +87,7 @@ impl Relay {
     /// An offer as the other party gets it.
     fn offered(&self, offer: &Description, address: MediaAddr) -> Option<Bytes> {
         let mut shown = sdp::anchor(offer, &[address]);
-        let allowed = sdp::remote_media(offer).is_err() || self.restrict(&mut shown);
+        let allowed = offer.is_fax() || sdp::remote_media(offer).is_err() || self.restrict(&mut shown);
         allowed.then(|| shown.to_bytes())
     }
 }
@@ -137,7 +137,9 @@ fn carry(call: &mut Call, passage: &Passage<'_>) -> Option<Carried> {
             Carried::Instead(shown)
         }
         Says::Answer(offer) => {
-            let (offer, answer) = (described(offer)?, described(passage.message)?);
+            let (mut offer, mut answer) = (described(offer)?, described(passage.message)?);
+            offer.choose(answer.names_fax());
+            answer.choose(answer.names_fax());
             let shown = sdp::anchor_answer(&offer, &answer, &[address]).to_bytes();
             let (of_offer, of_answer) = (sdp::remote_media(&offer).ok(), sdp::remote_media(&answer).ok());
             let voice = relay.voice(passage.token, passage.tag)?;

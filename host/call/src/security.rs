@@ -127,6 +127,11 @@ impl Security {
         matches!(self.policy, MediaSecurity::Allow)
     }
 
+    /// Whether the party may be given media in clear, as a fax by UDPTL is. A browser takes none.
+    pub(crate) fn takes_clear(&self) -> bool {
+        self.policy != MediaSecurity::Require && !self.is_browser()
+    }
+
     /// Whether the party's offer has keys that we would take.
     pub(crate) fn would_take(&self, offer: &RemoteMedia) -> bool {
         self.policy != MediaSecurity::Forbid && (usable(offer).is_some() || self.browsers(offer).is_some())

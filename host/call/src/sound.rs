@@ -59,6 +59,9 @@ impl Step<'_, '_> {
             return Ok(self.say_offer(no, sdp::offer_local(address, &codecs)));
         };
         let offer = self.caller_description(&body)?;
+        if offer.is_fax() && self.call.leg(no).is_some_and(|l| !l.security.takes_clear()) {
+            return Err(Cause::NotAcceptable);
+        }
         let free = |l: &crate::leg::Leg| l.security.is_free();
         // A browser and a phone do not understand each other by themselves.
         let alike = self.call.leg(no).is_some_and(|l| l.security.is_browser() == offer.is_webrtc());
@@ -71,7 +74,10 @@ impl Step<'_, '_> {
         // A carrier has G.711, and so has a browser (RFC 7874 section 3).
         let phone = self.call.leg(no).is_some_and(|l| l.trunk.is_none() && !l.security.is_browser());
         let beside = if phone { BESIDE } else { &[] };
-        let carried = self.offered_formats(&offer, sdp::anchor(&offer, &[address]), beside)?;
+        // A call that begins with both begins with sound; whoever hears a fax says so by an offer of its own.
+        let mut carried = sdp::anchor(&offer, &[address]);
+        carried.choose(false);
+        let carried = self.offered_formats(&offer, carried, beside)?;
         Ok(self.say_offer(no, carried))
     }
 
@@ -164,7 +170,8 @@ impl Step<'_, '_> {
     pub(crate) fn hear_answer(&mut self, no: LegNo, answer: Arc<Description>) -> Result<(), Cause> {
         // Keys of media that does not pass through us are the parties' own.
         let anchored = self.call.leg(no).is_some_and(|l| l.stream.is_some() && !l.passes_by);
-        if let Some(remote) = sdp::remote_media(&answer).ok().filter(|_| anchored) {
+        // The keys of sound rest while there is a fax.
+        if let Some(remote) = sdp::remote_media(&answer).ok().filter(|remote| anchored && !remote.udptl) {
             self.call.leg_mut(no).map_or(Ok(()), |leg| leg.security.hear_answer(&remote))?;
             self.use_keys(no);
         }
@@ -188,6 +195,9 @@ impl Step<'_, '_> {
         mut carried: Description,
         beside: &[&'static str],
     ) -> Result<Description, Cause> {
+        if carried.is_fax() {
+            return Ok(carried);
+        }
         let company = self.floors.directory.company(self.call.info.company);
         let allowed = company.map_or(&[][..], |c| c.codecs.as_slice());
         let can = |p: &sdp::Payload| self.floors.media.can(p);
@@ -206,6 +216,9 @@ impl Step<'_, '_> {
         answer: &Description,
         mut carried: Description,
     ) -> Result<Description, Cause> {
+        if carried.is_fax() {
+            return Ok(carried);
+        }
         let can = |p: &sdp::Payload| self.floors.media.can(p);
         let formats = sdp::answer_formats(&offer.formats(), &answer.formats(), &can).ok_or(Cause::NotAcceptable)?;
         carried.set_formats(&formats);
@@ -259,6 +272,13 @@ impl Step<'_, '_> {
             let remote = sdp::remote_media(l.theirs.as_deref()?).ok()?;
             l.security.would_take(&remote).then_some(remote.secure)
         });
+        if description.is_fax() {
+            if let Some(leg) = self.call.leg_mut(no) {
+                leg.keep_former();
+                leg.ours.iter().for_each(|last| description.keep_lines_of(last));
+            }
+            return self.say(no, description, false);
+        }
         if let Some(leg) = self.call.leg_mut(no) {
             leg.keep_former();
             let wish = Wish { keys: wanted || shown.is_some(), only: shown == Some(true) };
@@ -286,11 +306,13 @@ impl Step<'_, '_> {
         mut answer: Description,
     ) -> Result<Bytes, Cause> {
         if let Some(leg) = self.call.leg_mut(no) {
-            let said = leg.security.answer(offer, &mut self.desk.ids)?;
-            said.write(&mut answer);
             // An offer of ours that waits for its second try is not what stands.
             leg.former = None;
-            self.use_keys(no);
+            if !offer.udptl {
+                let said = leg.security.answer(offer, &mut self.desk.ids)?;
+                said.write(&mut answer);
+                self.use_keys(no);
+            }
         }
         Ok(self.say(no, answer, false))
     }
@@ -390,6 +412,9 @@ impl Step<'_, '_> {
         sdp::remote_media(offer).ok()?;
         self.check_offer(from, offer).ok()?;
         let address = self.call.leg(to)?.address?;
+        if offer.is_fax() && !self.call.leg(to)?.security.takes_clear() {
+            return None;
+        }
         // Who has no G.711 was offered more than the caller has, and is again.
         let has_g711 =
             |d: &Arc<Description>| d.formats().iter().any(|p| matches!(p.codec(), Some(Codec::Pcmu | Codec::Pcma)));
@@ -410,13 +435,20 @@ impl Step<'_, '_> {
         offer: &Arc<Description>,
         answer: Arc<Description>,
     ) -> Option<Bytes> {
+        let (offer, answer) = (chosen(offer, &answer), chosen(&answer, &answer));
+        let offer = &offer;
         let Some(address) = self.call.leg(from)?.address else {
             self.hear_answer(from, Arc::clone(offer)).ok()?;
             self.hear_answer(to, Arc::clone(&answer)).ok()?;
             self.holds_now(from);
             return Some(self.say_theirs(from, Description::clone(&answer)));
         };
-        let mut said = self.answered_formats(offer, &answer, sdp::anchor_answer(offer, &answer, &[address])).ok()?;
+        let said = sdp::anchor_answer(offer, &answer, &[address]);
+        if offer.names_fax() && sdp::remote_media(&answer).is_err() {
+            // Every line refused, in a 2xx: the party that offered is told so, and offers what it wants instead.
+            return Some(self.say(from, said, false));
+        }
+        let mut said = self.answered_formats(offer, &answer, said).ok()?;
         let remote = sdp::remote_media(offer).ok()?;
         if offer.direction() == Direction::Inactive {
             said.set_direction(Direction::Inactive);
@@ -514,6 +546,13 @@ impl Step<'_, '_> {
         }
         Ok(self.say_offer(no, sdp::offer_local(address, &self.own_codecs(None))))
     }
+}
+
+/// A description with what its answer has taken: fax, where both sound and fax were offered and the answer has a fax.
+fn chosen(description: &Arc<Description>, answer: &Description) -> Arc<Description> {
+    let mut narrow = Description::clone(description);
+    narrow.choose(answer.names_fax());
+    if narrow == **description { Arc::clone(description) } else { Arc::new(narrow) }
 }
 
 /// What a party and we speak, from its newest description.

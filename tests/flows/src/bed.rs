@@ -204,6 +204,7 @@ impl Bed {
                 let request = RequestId(self.request);
                 self.core.handle(Input::AppRequest { app, request, verb: verb(rest, &calls) }, self.now);
             }
+            [name, "faxes", port] => return self.faxes(name, port.parse().unwrap_or_default()),
             [name, "speaks", port] => return self.speaks(name, port.parse().unwrap_or_default()),
             [name, "heard?"] => {
                 let party = self.parties.iter().find(|p| p.name == *name);
@@ -369,6 +370,25 @@ impl Bed {
         let shown = sent.map_or("nobody hears it".to_owned(), |to| {
             let whole = if to.len == 172 { "" } else { ", changed" };
             format!("rtp > {} from {}{whole}", to.to, 20_000 + 2 * to.port.0)
+        });
+        let mut seen = vec![shown];
+        seen.extend(self.seen());
+        seen
+    }
+
+    /// A party sends a datagram of UDPTL from where it described its fax to one of our ports; shows where it went on to.
+    fn faxes(&mut self, name: &str, port: u16) -> Vec<String> {
+        let party = self.parties.iter().find(|p| p.name == name).unwrap_or_else(|| panic!("nobody is called {name}"));
+        let from = core::net::SocketAddr::new(party.address.ip(), 4_002);
+        self.spoken += 1;
+        let mut datagram = [&self.spoken.to_be_bytes()[..], &[1, 0, 0, 0]].concat();
+        let written = datagram.clone();
+        let id = MediaPortId(u64::from(port.saturating_sub(20_000) / 2));
+        let (kind, now) = (switch::PacketKind::Rtp, self.now);
+        let sent = self.core.handle_media(id, kind, from, &mut datagram, written.len(), now);
+        let shown = sent.map_or("nobody hears it".to_owned(), |to| {
+            let whole = if datagram == written && to.len == written.len() { "" } else { ", changed" };
+            format!("udptl > {} from {}{whole}", to.to, 20_000 + 2 * to.port.0)
         });
         let mut seen = vec![shown];
         seen.extend(self.seen());
@@ -559,7 +579,7 @@ fn directory_of(
         decline_ends_all: false,
         calls_max: ruled.calls_max,
         media_security: model::MediaSecurity::Allow,
-        codecs: Vec::new(),
+        codecs: ruled.codecs.clone(),
         hold_music: music.map(str::to_owned),
         kind: ruled.kind,
         rules: ruled.company.clone(),

@@ -89,7 +89,8 @@ impl Party {
     }
 
     /// A session description in the named form: `sdp`, `hold`, `srtp` (nothing else), `keys` (SRTP if you like), `film`
-    /// (with video).
+    /// (with video), `fax` (T.38 in the place of sound), `faxline` (T.38 on a line of its own, no sound), `either` (sound
+    /// and T.38), `nofax` (sound, T.38 refused).
     fn sdp(&mut self, form: &str, tag: &str) -> String {
         self.version += 1;
         let (ip, version) = (self.address.ip(), self.version);
@@ -105,11 +106,18 @@ impl Party {
             "srtp" | "keys" => format!("a=crypto:{tag} AES_CM_128_HMAC_SHA1_80 inline:{}\r\n", "A".repeat(40)),
             _ => String::new(),
         };
-        format!(
-            "v=0\r\no={} 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 {profile} 0 8 101\r\n\
-             a=rtpmap:101 telephone-event/8000\r\n{direction}{keys}{video}",
-            self.name
-        )
+        let head = format!("v=0\r\no={} 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n", self.name);
+        let image = "m=image 4002 udptl t38\r\na=T38FaxVersion:0\r\na=T38FaxUdpEC:t38UDPRedundancy\r\na=T38FaxFillBitRemoval\r\n";
+        let sound =
+            format!("m=audio 4000 {profile} 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n{direction}{keys}{video}");
+        match form {
+            "fax" => format!("{head}{image}"),
+            "faxline" => format!("{head}m=audio 0 RTP/AVP 0\r\n{image}"),
+            "either" => format!("{head}{sound}{image}"),
+            "nofax" => format!("{head}{sound}m=image 0 udptl t38\r\n"),
+            "nothing" => format!("{head}m=image 0 udptl t38\r\n"),
+            _ => format!("{head}{sound}"),
+        }
     }
 
     pub(crate) fn next_cseq(&mut self) -> u32 {
@@ -138,8 +146,9 @@ impl Party {
         if let Some(text) = words.iter().find_map(|w| w.strip_prefix("text=")) {
             return format!("Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n{text}", text.len());
         }
-        let form =
-            words.iter().copied().find(|w| ["sdp", "hold", "held", "inactive", "srtp", "keys", "film"].contains(w));
+        const FORMS: [&str; 12] =
+            ["sdp", "hold", "held", "inactive", "srtp", "keys", "film", "fax", "faxline", "either", "nofax", "nothing"];
+        let form = words.iter().copied().find(|w| FORMS.contains(w));
         match form {
             Some(form) => {
                 let last = offer.and_then(|o| o.rsplit_once("a=crypto:")).and_then(|(_, line)| line.split(' ').next());

@@ -1,6 +1,6 @@
 //! Rules of a ladder: `rule schedule hours {...}`, `account 1002 {...}`, `company {...}`, `company calls_max=1`,
-//! `company kind retail`, `brand {...}`, `ddi filter=office`, `ddi record=all`, `ddi to={...}`, `extension 300 {...}`.
-//! What stands in braces is what the API takes, without blanks.
+//! `company kind retail`, `company codecs PCMA`, `brand {...}`, `ddi filter=office`, `ddi record=all`, `ddi to={...}`,
+//! `extension 300 {...}`. What stands in braces is what the API takes, without blanks.
 
 use model::{
     AccountRules, BrandRules, CompanyId, CompanyKind, CompanyRules, DdiRecording, Extension, ExtensionId, RouteTarget,
@@ -16,6 +16,7 @@ pub(crate) struct Ruled {
     pub(crate) company: CompanyRules,
     pub(crate) calls_max: Option<u32>,
     pub(crate) call_filter: Option<String>,
+    pub(crate) codecs: Vec<String>,
     pub(crate) brand: BrandRules,
     pub(crate) kind: CompanyKind,
     /// Where the first public number leads.
@@ -40,6 +41,9 @@ impl Ruled {
             }
             ("company", ["kind", kind]) => {
                 self.kind = CompanyKind::from_word(kind).unwrap_or_else(|| panic!("no kind: {kind}"));
+            }
+            ("company", ["codecs", codecs @ ..]) => {
+                self.codecs = codecs.iter().map(|name| (*name).to_owned()).collect()
             }
             ("company", [setting]) => match setting.strip_prefix("calls_max=") {
                 Some(number) => self.calls_max = Some(number.parse().unwrap_or_else(|_| panic!("no number: {number}"))),

@@ -52,6 +52,12 @@ fn body(message: &str) -> String {
     };
     let video = value("m=video ").split(' ').next().filter(|port| !port.is_empty());
     let keys = video.map_or(keys.clone(), |port| format!("{keys} video={port}"));
+    let faxes = sdp.matches("a=T38").count();
+    let keys = match value("m=image ") {
+        "" => keys,
+        line => format!("{keys} image={line} with {faxes}"),
+    };
+    let media = if media.is_empty() { "no sound" } else { media };
     format!(" [{address} {media}{}{keys}]", direction.map(|d| format!(" {d}")).unwrap_or_default())
 }
 

@@ -94,6 +94,7 @@ impl Engine {
     pub fn set_remote(&mut self, id: StreamId, remote: RemoteMedia, now: Instant) {
         let Some(stream) = self.ports.get_mut(id) else { return };
         stream.latch.describe(remote.rtp, remote.rtcp);
+        stream.carry_fax(remote.udptl);
         let was_exempt = stream.may_be_silent();
         if stream.remote.as_ref().is_none_or(|r| r.payloads != remote.payloads) {
             stream.voice = None;

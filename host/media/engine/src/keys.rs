@@ -152,7 +152,7 @@ impl Engine {
 
     fn event_packet(&mut self, id: StreamId, payload: [u8; 4], first: bool, now: Instant) -> Option<MediaTransmit> {
         let stream = self.ports.get_mut(id)?;
-        let to = stream.destination(now)?;
+        let to = stream.destination(now).filter(|_| stream.udptl.is_none())?;
         let payload_type = stream.remote.as_ref()?.dtmf_pt?;
         let header = stream.output_mut(&mut self.ids).own_event(payload_type, first, now);
         stream.own_packet(to, OwnPacket::new(&rtp::write_header(&header), &payload))

@@ -53,7 +53,19 @@ enum State {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Source {
     addr: SocketAddr,
-    ssrc: u32,
+    /// `None` where it has none (UDPTL), or where the next one heard is its.
+    ssrc: Option<u32>,
+}
+
+impl Source {
+    /// Whether a packet under this number may be this source's, which has it from now on.
+    fn takes(&mut self, ssrc: Option<u32>) -> bool {
+        let same = self.ssrc == ssrc || self.ssrc.is_none();
+        if same {
+            self.ssrc = ssrc;
+        }
+        same
+    }
 }
 
 /// The addresses of one party.
@@ -112,15 +124,38 @@ impl Latch {
     pub(crate) fn admit(&mut self, addr: SocketAddr, ssrc: u32, now: Instant, window: Duration) -> bool {
         match &mut self.state {
             State::Locked { source, heard_at } if source.addr == addr => {
-                let known = source.ssrc == ssrc || now.since(*heard_at) >= SOURCE_GAP;
+                let known = source.takes(Some(ssrc)) || now.since(*heard_at) >= SOURCE_GAP;
                 if known {
-                    source.ssrc = ssrc;
+                    source.ssrc = Some(ssrc);
                     *heard_at = now;
                 }
                 known
             }
             State::Locked { .. } | State::Closed => false,
-            State::Waiting | State::Leaning { .. } => self.learn(Source { addr, ssrc }, now, window),
+            State::Waiting | State::Leaning { .. } => self.learn(Source { addr, ssrc: Some(ssrc) }, now, window),
+        }
+    }
+
+    /// Whether a datagram that has no number of its own (UDPTL) is the party's.
+    pub(crate) fn admit_datagram(&mut self, addr: SocketAddr, now: Instant, window: Duration) -> bool {
+        match &mut self.state {
+            State::Locked { source, heard_at } => {
+                let known = source.addr == addr;
+                if known {
+                    *heard_at = now;
+                }
+                known
+            }
+            State::Closed => false,
+            State::Waiting | State::Leaning { .. } => self.learn(Source { addr, ssrc: None }, now, window),
+        }
+    }
+
+    /// The party speaks anew from where it is, under another number or none; gives the number that it had.
+    pub(crate) fn renumber(&mut self) -> Option<u32> {
+        match &mut self.state {
+            State::Leaning { source, .. } | State::Locked { source, .. } => source.ssrc.take(),
+            State::Closed | State::Waiting => self.previous.and_then(|previous| previous.ssrc),
         }
     }
 
@@ -136,7 +171,7 @@ impl Latch {
     /// A packet from here is the party's: its tag fits.
     pub(crate) fn trust(&mut self, addr: SocketAddr, ssrc: u32, now: Instant) {
         self.settle(addr);
-        self.state = State::Locked { source: Source { addr, ssrc }, heard_at: now };
+        self.state = State::Locked { source: Source { addr, ssrc: Some(ssrc) }, heard_at: now };
     }
 
     fn learn(&mut self, heard: Source, now: Instant, window: Duration) -> bool {
@@ -144,7 +179,10 @@ impl Latch {
         match self.state {
             State::Leaning { source, until, .. } if now >= until => {
                 self.state = State::Locked { source, heard_at: until };
-                self.admit(heard.addr, heard.ssrc, now, window)
+                match heard.ssrc {
+                    Some(ssrc) => self.admit(heard.addr, ssrc, now, window),
+                    None => self.admit_datagram(heard.addr, now, window),
+                }
             }
             State::Waiting | State::Leaning { .. } if self.is_described(heard.addr) => {
                 self.settle(heard.addr);
@@ -155,8 +193,8 @@ impl Latch {
                 self.state = State::Leaning { source: heard, rank, until: now + window };
                 self.believes(heard, rank)
             }
-            State::Leaning { source, rank: present, until } if source.addr == heard.addr => {
-                let rank = if source.ssrc == heard.ssrc { present } else { Rank::Doubtful };
+            State::Leaning { mut source, rank: present, until } if source.addr == heard.addr => {
+                let rank = if source.takes(heard.ssrc) { present } else { Rank::Doubtful };
                 self.state = State::Leaning { source: heard, rank, until };
                 self.believes(heard, rank)
             }
@@ -174,7 +212,10 @@ impl Latch {
         match self.state {
             State::Leaning { source, until, .. } if now >= until => {
                 self.state = State::Locked { source, heard_at: until };
-                self.admit(heard.addr, heard.ssrc, now, window)
+                match heard.ssrc {
+                    Some(ssrc) => self.admit(heard.addr, ssrc, now, window),
+                    None => self.admit_datagram(heard.addr, now, window),
+                }
             }
             State::Leaning { .. } | State::Waiting | State::Closed | State::Locked { .. } => false,
         }

@@ -36,6 +36,9 @@ impl Engine {
             return None;
         };
         let of = Arrival { from, len, now };
+        if stream.udptl.is_some() {
+            return self.handle_udptl(port, kind, packet.get(..len)?, &of);
+        }
         match kind {
             PacketKind::Rtp if !rtp::looks_like_rtcp(packet.get(..len)?) => {
                 let (header, len) = stream.receive(packet, &of, self.config.learn_window)?;
@@ -51,6 +54,16 @@ impl Engine {
                 self.handle_rtcp(port, packet, len, now)
             }
         }
+    }
+
+    /// A datagram of a party whose fax passes: to the other one as it is. RTCP has no place there.
+    fn handle_udptl(&mut self, port: MediaPortId, kind: PacketKind, datagram: &[u8], of: &Arrival) -> Option<Forward> {
+        let stream = self.ports.at(port)?;
+        if kind == PacketKind::Rtcp || !stream.receive_udptl(datagram, of, self.config.learn_window) {
+            return None;
+        }
+        let peer = stream.peer?;
+        self.ports.get_mut(peer)?.forward_udptl(of.len, of.now)
     }
 
     /// An RTP packet of the party, in clear by now.
@@ -86,6 +99,10 @@ impl Engine {
         let id = peer;
         let peer = self.ports.get_mut(peer)?;
         match pass {
+            _ if peer.udptl.is_some() => {
+                peer.stats.unmapped += 1;
+                return None;
+            }
             Pass::Drop => {
                 peer.stats.unmapped += 1;
                 return None;
@@ -191,6 +208,9 @@ fn apply(pass: Pass, header: &Header, packet: &mut [u8]) {
 
 /// Our sender report, if one is due and there is a place to send it.
 pub(crate) fn report(stream: &mut Stream, cname: &str, now: Instant) -> Option<MediaTransmit> {
+    if stream.udptl.is_some() {
+        return None;
+    }
     let report = stream.output.as_mut()?.report(now)?;
     let (to, kind) = stream.rtcp_destination(now)?;
     let mut bytes = [0; rtcp::SENDER_REPORT_MAX];

@@ -68,6 +68,23 @@ pub(crate) struct Stream {
     pub(crate) secured: Option<Box<Secured>>,
     /// Its party agrees on formats and keys with the other one, and not with the switch.
     pub(crate) untouched: bool,
+    /// It carries a fax (T.38): datagrams of UDPTL and nothing else.
+    pub(crate) udptl: Option<Udptl>,
+}
+
+/// A stream that carries a fax.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Udptl {
+    /// The number of the sound that came before it: what of that is still on its way is no part of the fax.
+    former: Option<u32>,
+}
+
+impl Udptl {
+    /// Whether a datagram is sound of before.
+    fn is_late_sound(self, datagram: &[u8]) -> bool {
+        let ssrc = datagram.get(8..12).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
+        datagram.first().is_some_and(|byte| byte >> 6 == 2) && ssrc.is_some() && ssrc == self.former
+    }
 }
 
 /// A datagram's circumstances.
@@ -120,7 +137,50 @@ impl Stream {
             ice: None,
             secured: None,
             untouched: false,
+            udptl: None,
         }
+    }
+
+    /// The party goes over to fax, or back to sound. Its keys rest meanwhile: a fax goes in clear.
+    pub(crate) fn carry_fax(&mut self, on: bool) {
+        if on == self.udptl.is_some() {
+            return;
+        }
+        let former = self.latch.renumber();
+        self.udptl = on.then_some(Udptl { former });
+    }
+
+    /// Takes a datagram of a fax: admitted and counted, not looked into.
+    pub(crate) fn receive_udptl(&mut self, datagram: &[u8], of: &Arrival, window: Duration) -> bool {
+        if self.udptl.is_some_and(|fax| fax.is_late_sound(datagram)) {
+            return false;
+        }
+        if datagram.is_empty() {
+            self.stats.malformed += 1;
+            return false;
+        }
+        if !self.latch.admit_datagram(of.from, of.now, window) {
+            self.stats.strangers += 1;
+            return false;
+        }
+        self.silence.heard_at = of.now;
+        self.stats.packets_in += 1;
+        self.stats.bytes_in += of.len as u64;
+        true
+    }
+
+    /// Sends the datagram in the buffer on to this party. One of two parties of a fax may listen for as long as a page
+    /// lasts: what goes to it is a sign of its life, too.
+    pub(crate) fn forward_udptl(&mut self, len: usize, now: Instant) -> Option<Forward> {
+        if self.udptl.is_none() {
+            self.stats.unmapped += 1;
+            return None;
+        }
+        let to = self.destination(now)?;
+        self.silence.heard_at = now;
+        self.stats.packets_out += 1;
+        self.stats.bytes_out += len as u64;
+        Some(Forward { port: self.port, kind: PacketKind::Rtp, to, len })
     }
 
     /// Where to send RTP now; `None` while the party takes none.
@@ -196,7 +256,7 @@ impl Stream {
 
     /// Whether what passes can be relayed as it is, and nothing else.
     pub(crate) fn is_opaque(&self) -> bool {
-        self.untouched || self.is_hidden()
+        self.untouched || self.udptl.is_some() || self.is_hidden()
     }
 
     /// Whether what passes is SRTP that the switch has no keys for. Keys under a profile in clear may have been agreed

@@ -2,6 +2,7 @@
 
 mod bridge;
 mod conference;
+mod fax;
 mod fork;
 mod hygiene;
 mod keys;

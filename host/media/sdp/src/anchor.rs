@@ -1,6 +1,6 @@
 //! Putting our own address into a description that passes from one party to the other.
 
-use crate::description::{attribute, is_live_audio, set_line_direction};
+use crate::description::{attribute, is_live_audio, is_live_fax, set_line_direction};
 use crate::{Description, MediaAddr};
 use core::net::SocketAddr;
 use sdp_types::{AddrType, Attribute, Connection, Media, Session};
@@ -22,8 +22,9 @@ const TRANSPORT_ATTRIBUTES: &[&str] = &[
     "bundle-only",
 ];
 
-/// The description as the other party shall see it: each live audio line takes the next address of `local`, every
-/// line beyond them and every other medium has port 0. Codecs and unknown attributes stay.
+/// The description as the other party shall see it: each live audio line takes the next address of `local`, the first
+/// fax line the first one, every line beyond them and every other medium has port 0. Codecs and unknown attributes stay.
+/// An offer of audio and fax at once names one port twice: the answer takes one of them ([`Description::choose`]).
 ///
 /// Hold by the unspecified address (RFC 2543) becomes `sendonly` or `inactive`, since our own address is real.
 /// Stamp the result with the receiving dialog's [`crate::Origin`] before it is sent.
@@ -31,9 +32,11 @@ const TRANSPORT_ATTRIBUTES: &[&str] = &[
 pub fn anchor(description: &Description, local: &[MediaAddr]) -> Description {
     let mut out = description.clone();
     let mut free = local.iter();
+    let mut fax = local.first();
     for (index, media) in out.0.medias.iter_mut().enumerate() {
         let held = description.0.medias.get(index).is_some_and(|m| description.is_unspecified(m));
-        match is_live_audio(media).then(|| free.next()).flatten() {
+        let address = if is_live_fax(media) { fax.take() } else { None };
+        match address.or_else(|| is_live_audio(media).then(|| free.next()).flatten()) {
             Some(addr) => {
                 let direction = description.line_direction(media);
                 anchor_line(media, addr);
@@ -102,7 +105,9 @@ fn anchor_line(media: &mut Media, addr: &MediaAddr) {
     media.num_ports = None;
     media.connections.clear();
     media.attributes.retain(is_kept);
-    media.attributes.extend(rtcp_attribute(addr));
+    if !is_live_fax(media) {
+        media.attributes.extend(rtcp_attribute(addr));
+    }
 }
 
 /// RFC 3605, where RTCP is not on the next port.
@@ -115,7 +120,8 @@ pub(crate) fn rtcp_attribute(addr: &MediaAddr) -> Option<Attribute> {
     Some(attribute("rtcp", Some(format!("{} IN {} {}", addr.rtcp.port(), family.as_str(), addr.rtcp.ip()))))
 }
 
-fn refuse(media: &mut Media) {
+/// Port 0, and nothing said of it.
+pub(crate) fn refuse(media: &mut Media) {
     media.port = 0;
     media.num_ports = None;
     media.connections.clear();

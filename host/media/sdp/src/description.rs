@@ -56,6 +56,31 @@ impl Description {
         }
     }
 
+    /// Whether a fax line (T.38) is in use, beside audio or not.
+    #[must_use]
+    pub fn names_fax(&self) -> bool {
+        self.0.medias.iter().any(is_live_fax)
+    }
+
+    /// Whether a fax line is all that is in use.
+    #[must_use]
+    pub fn is_fax(&self) -> bool {
+        self.audio_index().is_none() && self.names_fax()
+    }
+
+    /// Where both audio and fax are in use, refuses the one that is not wanted.
+    pub fn choose(&mut self, fax: bool) {
+        if self.audio_index().is_none() || !self.names_fax() {
+            return;
+        }
+        for media in &mut self.0.medias {
+            let unwanted = if fax { is_live_audio(media) } else { is_live_fax(media) };
+            if unwanted {
+                crate::anchor::refuse(media);
+            }
+        }
+    }
+
     /// The first audio line with a port.
     pub(crate) fn audio_index(&self) -> Option<usize> {
         self.0.medias.iter().position(is_live_audio)
@@ -82,6 +107,14 @@ impl Description {
 /// Whether a line is audio with a port.
 pub(crate) fn is_live_audio(media: &Media) -> bool {
     media.media.eq_ignore_ascii_case("audio") && media.port != 0
+}
+
+/// Whether a line is a fax by UDPTL (ITU-T T.38 annex D) with a port.
+pub(crate) fn is_live_fax(media: &Media) -> bool {
+    media.media.eq_ignore_ascii_case("image")
+        && media.proto.eq_ignore_ascii_case("udptl")
+        && media.fmt.split_ascii_whitespace().any(|format| format.eq_ignore_ascii_case("t38"))
+        && media.port != 0
 }
 
 /// Replaces a line's direction attribute.

@@ -1,19 +1,20 @@
 //! Where a party listens and what it takes.
 
 use crate::crypto::{crypto_lines, is_secure_profile};
-use crate::description::{connection_ip, is_live_audio};
+use crate::description::{connection_ip, is_live_audio, is_live_fax};
 use crate::webrtc::line_webrtc;
 use crate::{Codec, Description, NoMedia, Payload, RemoteMedia};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use sdp_types::{Attribute, Media};
 
-/// Reads the first live audio line of a party's offer or answer.
+/// Reads the first live audio line of a party's offer or answer; where there is none, the first live fax line.
 ///
 /// # Errors
-/// There is no audio line in use, or its address is not a unicast literal.
+/// There is no such line in use, or its address is not a unicast literal.
 pub fn remote_media(description: &Description) -> Result<RemoteMedia, NoMedia> {
-    let media = description.0.medias.iter().find(|m| is_live_audio(m)).ok_or(NoMedia::NoAudio)?;
-    line_media(description, media)
+    let lines = &description.0.medias;
+    let media = lines.iter().find(|m| is_live_audio(m)).or_else(|| lines.iter().find(|m| is_live_fax(m)));
+    line_media(description, media.ok_or(NoMedia::NoAudio)?)
 }
 
 /// Reads one line.
@@ -38,6 +39,7 @@ pub(crate) fn line_media(description: &Description, media: &Media) -> Result<Rem
         crypto: crypto_lines(media),
         rtcp_mux: media.attributes.iter().any(|a| a.attribute == "rtcp-mux"),
         webrtc,
+        udptl: is_live_fax(media),
         payloads,
     })
 }

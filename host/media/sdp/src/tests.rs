@@ -370,3 +370,32 @@ proptest! {
         exercise(text.as_bytes());
     }
 }
+
+/// What a gateway offers when it has heard a fax: a line of its own, with an attribute that has no value.
+const FAX: &str = "v=0\r\no=- 1 2 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n\
+    m=image 4002 UDPTL t38\r\nc=IN IP4 10.0.0.2\r\na=T38FaxVersion:0\r\na=T38FaxFillBitRemoval\r\n\
+    a=T38FaxUdpEC:t38UDPRedundancy\r\na=sendrecv\r\n";
+
+#[test]
+fn a_fax_line_is_carried_whole_at_our_port() {
+    let local = MediaAddr { rtp: "192.0.2.9:20000".parse().unwrap(), rtcp: "192.0.2.9:30000".parse().unwrap() };
+    let mut offer = Description::parse(FAX.as_bytes()).unwrap();
+    assert!(offer.names_fax() && !offer.is_fax());
+    let sound = remote_media(&offer).unwrap();
+    assert_eq!((sound.udptl, sound.rtp), (false, "10.0.0.1:4000".parse().unwrap()));
+    let both = String::from_utf8(anchor(&offer, &[local]).to_bytes().to_vec()).unwrap();
+    assert!(both.contains("m=audio 20000 ") && both.contains("m=image 20000 UDPTL t38\r\n"), "{both}");
+    assert_eq!(both.matches("a=rtcp:30000").count(), 1, "a fax has no RTCP: {both}");
+
+    let mut other = offer.clone();
+    other.choose(false);
+    assert!(!other.names_fax() && remote_media(&other).is_ok_and(|m| !m.udptl));
+    offer.choose(true);
+    let remote = remote_media(&offer).unwrap();
+    assert_eq!((remote.udptl, remote.rtp), (true, "10.0.0.2:4002".parse().unwrap()));
+    assert!(remote.payloads.is_empty() && !remote.secure && !remote.held);
+    let shown = String::from_utf8(anchor(&offer, &[local]).to_bytes().to_vec()).unwrap();
+    let kept = "m=image 20000 UDPTL t38\r\na=T38FaxVersion:0\r\na=T38FaxFillBitRemoval\r\n\
+        a=T38FaxUdpEC:t38UDPRedundancy\r\na=sendrecv\r\n";
+    assert!(shown.contains("m=audio 0 ") && shown.contains(kept) && !shown.contains("10.0.0"), "{shown}");
+}

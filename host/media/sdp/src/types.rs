@@ -218,6 +218,8 @@ pub struct RemoteMedia {
     pub rtcp_mux: bool,
     /// ICE and DTLS, where the line's keys come from there (RFC 5763).
     pub webrtc: Option<Box<crate::Webrtc>>,
+    /// Whether it is a fax line (ITU-T T.38): datagrams of UDPTL come and go at `rtp`, and there are no formats.
+    pub udptl: bool,
 }
 
 impl RemoteMedia {
@@ -261,8 +263,8 @@ pub struct NoCommonCodec;
 /// Why a description gives no usable audio stream.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NoMedia {
-    /// No audio line, or each has port 0: the audio was refused.
-    #[error("no audio line, or all refused")]
+    /// No audio line and no fax line, or each has port 0: all was refused.
+    #[error("no audio or fax line, or all refused")]
     NoAudio,
     /// The connection address is absent, a name, or multicast.
     #[error("unusable connection address {0:?}")]
