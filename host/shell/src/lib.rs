@@ -36,6 +36,7 @@ mod press;
 mod prompts;
 mod proofs;
 mod published;
+mod rates;
 mod recorder;
 mod recordings;
 mod registrations;

@@ -20,10 +20,14 @@ lists! {
     DDIS = ddis: "Public numbers.";
     EXTENSIONS = extensions: "Extensions.";
     JOBS = jobs: "Jobs.";
+    OUTGOING_ROUTES = outgoing_routes: "Outgoing routes.";
     PEOPLE = people: "People.";
     PLUGINS = plugins: "Installed plugins.";
     PREFIX_TABLES = prefix_tables: "Prefix tables.";
     RECORDINGS = recordings: "Recordings.";
+    ROUTE_GROUPS = route_groups: "Routing groups.";
+    ROUTE_PATTERNS = route_patterns: "Routing patterns.";
+    ROUTE_TAGS = route_tags: "Routing tags.";
     RULES = rules: "Rules.";
     TIMETABLES = timetables: "Timetables.";
     TOKENS = tokens: "API tokens.";
