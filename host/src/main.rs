@@ -14,6 +14,7 @@ mod cli_mailbox;
 mod cli_money;
 mod cli_person;
 mod cli_recording;
+mod cli_route;
 mod cli_rule;
 mod cli_tenant;
 mod cli_timetable;
@@ -84,6 +85,10 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             | Command::Extension(_)
             | Command::Recording(_)
             | Command::Country(_)
+            | Command::Route(_)
+            | Command::RoutePattern(_)
+            | Command::RouteGroup(_)
+            | Command::RouteTag(_)
             | Command::Translation(_)
             | Command::Wallet(_)
             | Command::Settlement(_)
