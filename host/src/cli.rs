@@ -108,6 +108,18 @@ pub(crate) enum Command {
     /// Countries, how numbers are written in them and what time it is there
     #[command(subcommand)]
     Country(crate::cli_translation::Country),
+    /// Outgoing routes: by which trunks whose calls to which numbers leave
+    #[command(subcommand)]
+    Route(crate::cli_route::Route),
+    /// Routing patterns: numbers that begin alike
+    #[command(subcommand)]
+    RoutePattern(crate::cli_route::Pattern),
+    /// Routing groups: patterns under one name
+    #[command(subcommand)]
+    RouteGroup(crate::cli_route::Group),
+    /// Routing tags: what is dialled before a number for other routes
+    #[command(subcommand)]
+    RouteTag(crate::cli_route::Tag),
     /// How carriers write numbers
     #[command(subcommand)]
     Translation(crate::cli_translation::Translation),

@@ -16,6 +16,7 @@ mod cli_mailbox;
 mod cli_money;
 mod cli_person;
 mod cli_recording;
+mod cli_route;
 mod cli_rule;
 mod cli_tenant;
 mod cli_timetable;
@@ -103,6 +104,10 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             | Command::Archive(_)
             | Command::Recording(_)
             | Command::Country(_)
+            | Command::Route(_)
+            | Command::RoutePattern(_)
+            | Command::RouteGroup(_)
+            | Command::RouteTag(_)
             | Command::Translation(_)
             | Command::Wallet(_)
             | Command::Settlement(_)

@@ -53,6 +53,10 @@ pub(crate) fn routes() -> (Router<Api>, Value) {
         .merge(nouns::imports::routes())
         .merge(nouns::translation_sets::routes())
         .merge(nouns::trunks::routes())
+        .merge(nouns::route_patterns::routes())
+        .merge(nouns::route_groups::routes())
+        .merge(nouns::route_tags::routes())
+        .merge(nouns::outgoing_routes::routes())
         .merge(nouns::wallets::routes())
         .merge(nouns::countries::routes())
         .merge(nouns::bans::routes());

@@ -201,7 +201,9 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound { what } => Problem::not_found(what),
-            StoreError::Conflict { .. } | StoreError::InUse { .. } => Problem::conflict(format!("{error}.")),
+            StoreError::Conflict { .. } | StoreError::InUse { .. } | StoreError::UsedBy { .. } => {
+                Problem::conflict(format!("{error}."))
+            }
             StoreError::Invalid { what, why } => Problem::field(field_name(what), why),
             StoreError::Forbidden { .. } => Problem::forbidden(&format!("{error}.")),
             StoreError::Away { .. } | StoreError::Unreachable { .. } => {

@@ -254,6 +254,32 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("GET /api/v1/translation-sets/{id}", thing(at("translation-sets", f.set), Value::Null)),
         ("PATCH /api/v1/translation-sets/{id}", thing(at("translation-sets", f.set), json!({"name": "stolen"}))),
         ("DELETE /api/v1/translation-sets/{id}", thing(at("translation-sets", f.set), Value::Null)),
+        ("GET /api/v1/route-patterns", Case::List),
+        (
+            "POST /api/v1/route-patterns",
+            thing(v1("/route-patterns".into()), json!({"brand": brand, "name": "x", "prefix": "+1"})),
+        ),
+        ("GET /api/v1/route-patterns/{id}", thing(at("route-patterns", f.pattern), Value::Null)),
+        ("PATCH /api/v1/route-patterns/{id}", thing(at("route-patterns", f.pattern), json!({"name": "stolen"}))),
+        ("DELETE /api/v1/route-patterns/{id}", thing(at("route-patterns", f.pattern), Value::Null)),
+        ("GET /api/v1/route-groups", Case::List),
+        ("POST /api/v1/route-groups", thing(v1("/route-groups".into()), json!({"brand": brand, "name": "x"}))),
+        ("GET /api/v1/route-groups/{id}", thing(at("route-groups", f.group), Value::Null)),
+        ("PATCH /api/v1/route-groups/{id}", thing(at("route-groups", f.group), json!({"name": "stolen"}))),
+        ("DELETE /api/v1/route-groups/{id}", thing(at("route-groups", f.group), Value::Null)),
+        ("GET /api/v1/route-tags", Case::List),
+        ("POST /api/v1/route-tags", thing(v1("/route-tags".into()), json!({"brand": brand, "name": "x", "tag": "9"}))),
+        ("GET /api/v1/route-tags/{id}", thing(at("route-tags", f.tag), Value::Null)),
+        ("PATCH /api/v1/route-tags/{id}", thing(at("route-tags", f.tag), json!({"name": "stolen"}))),
+        ("DELETE /api/v1/route-tags/{id}", thing(at("route-tags", f.tag), Value::Null)),
+        ("GET /api/v1/outgoing-routes", Case::List),
+        (
+            "POST /api/v1/outgoing-routes",
+            thing(v1("/outgoing-routes".into()), json!({"brand": brand, "name": "x", "mode": "block"})),
+        ),
+        ("GET /api/v1/outgoing-routes/{id}", thing(at("outgoing-routes", f.route), Value::Null)),
+        ("PATCH /api/v1/outgoing-routes/{id}", thing(at("outgoing-routes", f.route), json!({"name": "stolen"}))),
+        ("DELETE /api/v1/outgoing-routes/{id}", thing(at("outgoing-routes", f.route), Value::Null)),
         ("GET /api/v1/countries", Case::Known),
         ("GET /api/v1/countries/{code}", Case::Known),
         ("GET /api/v1/trunks", Case::List),
@@ -303,6 +329,10 @@ fn the_document_and_the_cases_name_the_same_operations() {
         set: 0,
         trunk: 0,
         table: 0,
+        pattern: 0,
+        group: 0,
+        tag: 0,
+        route: 0,
         rule: 0,
         person: 0,
         login: 0,
@@ -414,6 +444,10 @@ async fn everything(world: &World) -> String {
         "calls",
         "trunks",
         "translation-sets",
+        "route-patterns",
+        "route-groups",
+        "route-tags",
+        "outgoing-routes",
         "wallets",
         "people",
         "logins",
@@ -521,7 +555,20 @@ async fn what_is_not_there_and_what_is_not_yours_look_the_same() {
     let world = World::new().await;
     let furniture = world.furnish().await;
     let stranger = Some(world.company_admins[2].as_str());
-    for noun in ["accounts", "extensions", "ddis", "bindings", "trunks", "translation-sets", "people", "timetables"] {
+    for noun in [
+        "accounts",
+        "extensions",
+        "ddis",
+        "bindings",
+        "trunks",
+        "translation-sets",
+        "route-patterns",
+        "route-groups",
+        "route-tags",
+        "outgoing-routes",
+        "people",
+        "timetables",
+    ] {
         let theirs = world.ask(stranger, "GET", &format!("/api/v1/{noun}/{}", furniture.account), &Value::Null).await;
         let nobodys = world.ask(stranger, "GET", &format!("/api/v1/{noun}/999999"), &Value::Null).await;
         assert_eq!((theirs.status, theirs.text), (nobodys.status, nobodys.text), "{noun}");

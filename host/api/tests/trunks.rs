@@ -191,3 +191,56 @@ async fn a_refusal_names_the_field() {
     let refused = world.ask(company, "POST", "/api/v1/trunks", &json!({"name": "x"})).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
 }
+
+#[tokio::test]
+async fn an_outgoing_route_says_one_thing_of_each_and_names_who_uses_what() {
+    let world = World::new().await;
+    let f = world.furnish().await;
+    let own = Some(world.brand_admins[0].as_str());
+    let live = world.switch.live.load(Ordering::SeqCst);
+    let body = json!({"name": "plain", "mode": "static", "trunk": f.trunk, "kind": "retail", "pattern": f.pattern});
+    let added = world.ask(own, "POST", "/api/v1/outgoing-routes", &body).await;
+    assert_eq!(added.status, StatusCode::CREATED, "{added:?}");
+    assert_eq!(world.switch.live.load(Ordering::SeqCst), live + 1, "the answer waits until it is live");
+    let path = format!("/api/v1/outgoing-routes/{}", added.body["id"]);
+    let usual = (&added.body["weight"], &added.body["stopper"], &added.body["prefix"], &added.body["trunks"]);
+    assert_eq!(usual, (&json!(1), &json!(false), &json!(""), &json!([])));
+
+    let rated = json!([{"trunk": f.trunk, "table": "rates"}]);
+    let company = world.companies[0];
+    for (field, wrong) in [
+        ("trunk", json!({"trunk": null})),
+        ("trunks", json!({"trunks": rated})),
+        ("trunks", json!({"mode": "lcr"})),
+        ("trunk", json!({"mode": "lcr", "trunk": f.trunk, "trunks": rated})),
+        ("trunk", json!({"mode": "block", "trunk": f.trunk})),
+        ("kind", json!({"company": company})),
+        ("group", json!({"group": f.group})),
+        ("weight", json!({"weight": 0})),
+        ("prefix", json!({"prefix": "+34"})),
+        ("caller", json!({"caller": "34"})),
+    ] {
+        let refused = world.ask(own, "PATCH", &path, &wrong).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong} {refused:?}");
+        assert!(refused.text.contains(&format!("\"{field}\"")), "{wrong} {refused:?}");
+    }
+    let unknown = json!({"mode": "lcr", "trunks": [{"trunk": f.trunk, "table": "gone"}]});
+    assert_eq!(world.ask(own, "PATCH", &path, &unknown).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let patched = world.ask(own, "PATCH", &path, &json!({"mode": "lcr", "trunks": rated})).await;
+    assert_eq!((&patched.body["trunk"], &patched.body["trunks"]), (&Value::Null, &rated), "{patched:?}");
+    assert_eq!(patched.body["pattern"], added.body["pattern"]);
+
+    let at = |noun: &str, id: i64| format!("/api/v1/{noun}/{id}");
+    for (used, by) in [
+        (at("route-patterns", f.pattern), "europe"),
+        (at("route-groups", f.group), "outgoing route out"),
+        (at("route-tags", f.tag), "outgoing route out"),
+        (at("trunks", f.trunk), "outgoing route"),
+        (at("prefix-tables", f.table), "outgoing route"),
+    ] {
+        let refused = world.ask(own, "DELETE", &used, &Value::Null).await;
+        assert!(refused.status == StatusCode::CONFLICT && refused.text.contains(by), "{used} {refused:?}");
+    }
+    let list = world.ask(own, "GET", "/api/v1/outgoing-routes?mode=lcr&order=-priority,name", &Value::Null).await;
+    assert_eq!(list.body["items"].as_array().unwrap().len(), 2, "{list:?}");
+}

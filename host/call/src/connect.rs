@@ -64,7 +64,7 @@ impl Step<'_, '_> {
                 self.target_failed(target, cause);
                 continue;
             }
-            if let Endpoint::Trunk { name, number } = &target.to {
+            if let Endpoint::Trunk { name, number, .. } = &target.to {
                 if let Err(cause) = self.ring_trunk(target, name, number) {
                     self.target_failed(target, cause);
                 }

@@ -5,6 +5,7 @@ use crate::engine::Output;
 use crate::fallback;
 use crate::hunt::Hunt;
 use crate::leg::Ending;
+use crate::outward::ByRoutes;
 use crate::stage::{AppRun, Bridge, Deciding, Stage};
 use crate::step::Step;
 use crate::transfer::Job;
@@ -44,7 +45,7 @@ impl Step<'_, '_> {
         let decided_by = answer.hooks.last().map(|h: &HookReport| h.binding.clone());
         self.explain(answer.hooks, answer.decision.as_ref(), answer.failed);
         if self.gathers() {
-            return self.gathered(answer.decision);
+            return self.gathered(answer.decision, answer.failed);
         }
         match answer.decision {
             Some(decision) => {
@@ -68,7 +69,7 @@ impl Step<'_, '_> {
     /// Nobody decided: the brand's default verdict stands.
     pub(crate) fn verdict_missing(&mut self, failed: bool) {
         if self.gathers() {
-            return self.gathered(None);
+            return self.gathered(None, failed);
         }
         if let Some(best) = self.call.exhausted.take() {
             return self.fail_with(&best);
@@ -78,14 +79,16 @@ impl Step<'_, '_> {
         }
         match fallback::decision(self.floors.directory, &self.call.info) {
             Some(decision) => self.obey(decision),
+            // A plugin that failed may have kept the call from going out.
             None if failed => self.end_call(Ending::switch(Cause::PluginFailed)),
+            None if self.leaves_by_routes() => {}
             None => self.end_call(Ending::switch(Cause::NoDecision)),
         }
     }
 
     pub(crate) fn obey(&mut self, decision: Decision) {
         match decision {
-            Decision::Connect(plan) => self.connect(plan),
+            Decision::Connect(plan) => self.connect(plan, None),
             Decision::Refuse(refusal) => self.refuse(&refusal),
             Decision::Redirect(contacts) => self.redirect(&contacts),
             // An app speaks with a party that is there: a transferred one moves over first.
@@ -98,7 +101,9 @@ impl Step<'_, '_> {
         }
     }
 
-    fn connect(&mut self, mut plan: RingPlan) {
+    /// Rings a plan, if it is one; `by_routes` where outgoing routes have made it.
+    pub(crate) fn connect(&mut self, mut plan: RingPlan, by_routes: Option<ByRoutes>) {
+        self.call.course.by_routes = by_routes;
         let limits = &self.floors.setup.limits;
         let targets: usize = plan.steps.iter().map(|s| s.targets.len()).sum();
         if plan.steps.is_empty() || plan.steps.len() > limits.plan_steps_max || targets > limits.plan_targets_max {
@@ -205,7 +210,7 @@ impl Step<'_, '_> {
     /// A plan is out of steps: the chain is asked once more, knowing what failed.
     pub(crate) fn plan_exhausted(&mut self, hunt: Hunt) {
         self.forget_answers();
-        let best = hunt.best().cloned();
+        let best = self.ends_with(&hunt);
         if self.call.serves.as_ref().is_some_and(|serves| serves.recall) {
             return self.fail_with(&best.unwrap_or_else(|| CauseInfo::local(Cause::NoAnswer)));
         }

@@ -47,6 +47,6 @@ fn endpoint(to: &Endpoint) -> String {
     match to {
         Endpoint::Account(name) => format!("account {name}"),
         Endpoint::Uri(uri) => uri.clone(),
-        Endpoint::Trunk { name, number } => format!("{number} by trunk {name}"),
+        Endpoint::Trunk { name, number, .. } => format!("{number} by trunk {name}"),
     }
 }

@@ -33,6 +33,7 @@ mod joining;
 mod lamps;
 mod leg;
 mod locks;
+mod outward;
 mod park;
 mod proving;
 mod proxying;

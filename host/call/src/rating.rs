@@ -150,10 +150,11 @@ impl Step<'_, '_> {
         if self.rater().is_none() || self.is_emergency() {
             return None;
         }
-        match &target.to {
+        let number = match &target.to {
             Endpoint::Trunk { number, .. } => Some(number.clone()),
             Endpoint::Account(_) | Endpoint::Uri(_) => self.rate_as(),
-        }
+        };
+        number.filter(|number| !self.is_special(number))
     }
 
     /// A step is about to ring: it comes back when everything in it is known; until then it waits here.

@@ -147,14 +147,18 @@ impl Step<'_, '_> {
         self.call.course.gathering.is_some()
     }
 
-    /// The chain has said how a member outside is reached. Of a plan its first step counts; anything else reaches nobody.
-    pub(crate) fn gathered(&mut self, decision: Option<Decision>) {
+    /// The chain has said how a member outside is reached. Of a plan its first step counts; where it has no opinion, the
+    /// brand's outgoing routes say; anything else reaches nobody.
+    pub(crate) fn gathered(&mut self, decision: Option<Decision>, failed: bool) {
         let Some(mut gathering) = self.call.course.gathering.take() else { return };
         if let Some(Decision::Connect(plan)) = decision {
             let outside = |target: &Target| matches!(target.to, Endpoint::Trunk { .. } | Endpoint::Uri(_));
             let targets = plan.steps.into_iter().next().map(|step| step.targets).unwrap_or_default();
             let targets: Vec<Target> = targets.into_iter().filter(outside).collect();
             gathering.found.insert(gathering.asked.clone(), targets);
+        } else if decision.is_none() && !failed {
+            let target = self.target_by_routes(&gathering.asked);
+            gathering.found.insert(gathering.asked.clone(), target.into_iter().collect());
         }
         self.gather(gathering);
     }

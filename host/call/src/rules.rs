@@ -12,12 +12,13 @@ use crate::floors::Floors;
 use crate::hunt::Hunt;
 use crate::identity::Forwarded;
 use crate::leg::Ending;
+use crate::outward::ByRoutes;
 use crate::routes::{Gathering, Grouped};
 use crate::step::Step;
 use crate::target::{self, Branch};
 use model::{
     Account, AccountId, Cause, CauseInfo, Company, CompanyKind, Ddi, DdiChoice, Decision, Endpoint, ForwardWhen, Local,
-    RingPlan, RowId, Target, Way,
+    RingPlan, RouteTagId, RowId, Target, Way,
 };
 use policy::{Coming, Dialled, Direction, Filtered, Origin};
 use std::sync::Arc;
@@ -42,6 +43,10 @@ pub(crate) struct Course {
     ddi: Option<String>,
     /// The number to show outside that the caller has chosen by what it dialled before the number.
     choice: Option<DdiChoice>,
+    /// The routing tag that the caller has dialled before the number.
+    pub(crate) tag: Option<RouteTagId>,
+    /// The running plan is one of outgoing routes.
+    pub(crate) by_routes: Option<ByRoutes>,
     /// The hunt group whose plan runs.
     group: Option<Grouped>,
     /// What a group that shall ring waits for.
@@ -61,6 +66,7 @@ impl Course {
     /// A group's plan is about to run.
     pub(crate) fn enters_group(&mut self, group: Grouped) {
         self.rung = None;
+        self.by_routes = None;
         self.group = Some(group);
     }
 
@@ -77,6 +83,11 @@ impl Course {
     /// The company pays from here, unless an account does already.
     pub(crate) fn company_pays(&mut self) {
         self.payer.get_or_insert(Payer::Company);
+    }
+
+    /// Somebody of the company pays who does not call.
+    pub(crate) const fn has_payer(&self) -> bool {
+        self.payer.is_some()
     }
 
     pub(crate) const fn is_emergency(&self) -> bool {
@@ -122,10 +133,14 @@ impl Engine {
 impl Step<'_, '_> {
     /// A call begins.
     pub(crate) fn begin_routing(&mut self) {
-        if let Some(plan) = self.emergency() {
-            self.call.course.emergency = true;
-            self.bypass_filters();
-            return self.obey(Decision::Connect(plan));
+        if self.calls_for_help() {
+            return;
+        }
+        match self.tag_dialled() {
+            // A tag changes nothing about who is called for help.
+            Ok(()) if self.call.course.tag.is_some() && self.calls_for_help() => return,
+            Ok(()) => {}
+            Err(cause) => return self.end_call(Ending::switch(cause)),
         }
         self.call.course.ddi = self.number_called().map(|ddi| ddi.e164.clone());
         match self.filtered() {
@@ -142,6 +157,15 @@ impl Step<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Rings the emergency number that an account has dialled, if it is one.
+    fn calls_for_help(&mut self) -> bool {
+        let Some(plan) = self.emergency() else { return false };
+        self.call.course.emergency = true;
+        self.bypass_filters();
+        self.obey(Decision::Connect(plan));
+        true
     }
 
     /// Whom to ring, where an account calls an emergency number.

@@ -10,7 +10,9 @@ use crate::proving::OurWord;
 use crate::step::{Step, cause_info};
 use crate::target::Branch;
 use core::time::Duration;
-use model::{Cause, CauseInfo, DdiRecording, EndedBy, Flow, HeaderPolicy, Target, TranslationLists, Trunk, TrunkId};
+use model::{
+    Cause, CauseInfo, DdiRecording, EndedBy, Endpoint, Flow, HeaderPolicy, Target, TranslationLists, Trunk, TrunkId,
+};
 use sip_dialog::{Carrier, Failed, IdentityKey};
 use sip_message::Name;
 use sip_trunk::{Full, Outcome, Route};
@@ -114,7 +116,12 @@ impl Step<'_, '_> {
         let unchanged = TranslationLists::default();
         let lists = self.floors.directory.translation_of(trunk).map_or(&unchanged, |set| &set.lists);
         let called = number;
-        let number = lists.callee_out.apply(number);
+        let mut number = lists.callee_out.apply(number);
+        if let Endpoint::Trunk { prefix, .. } = &target.to
+            && !prefix.is_empty()
+        {
+            number = format!("{prefix}{}", number.trim_start_matches('+'));
+        }
         let shown = target.caller_id.clone().or_else(|| self.outgoing_ddi(called));
         let caller = shown.as_deref().unwrap_or(&self.call.info.caller.user);
         let word = self.our_word(trunk, caller, called);
@@ -149,7 +156,7 @@ impl Step<'_, '_> {
             device: None,
             carrier: Some(Box::new(ToCarrier {
                 on: OnTrunk { id: trunk.id, anchor: trunk.anchor, out: None },
-                taped: self.records(caller, DdiRecording::outward),
+                taped: !self.is_special(called) && self.records(caller, DdiRecording::outward),
                 shown,
                 host,
                 from_user: trunk.from_user.clone(),

@@ -152,6 +152,12 @@ catalogue! {
     TrunkSilent = "trunk-silent", 408, 102, Notice, "The carrier's server is slow or gone: see the trunk's status, or raise its answer-ms.";
     /// The plan names a trunk that the brand does not have, or that is disabled.
     TrunkUnknown = "trunk-unknown", 503, 3, Notice, "Check the trunk's name in the routing plugin's configuration.";
+    /// None of the brand's outgoing routes is for this number.
+    NoRoute = "no-route", 500, 3, Notice, "Add an outgoing route for the number, or a price of one of its trunks.";
+    /// The call has come to an outgoing route that blocks.
+    RouteBlocked = "route-blocked", 403, 21, Normal, "An outgoing route of the brand blocks this number: see its name and priority.";
+    /// None of the trunks of the brand's outgoing routes has carried the call.
+    RoutesExhausted = "routes-exhausted", 503, 34, Notice, "See the causes of the legs: every trunk was tried.";
     /// The rater refuses: no credit, a cap, no price for the number.
     NotPaidFor = "not-paid-for", 402, 57, Normal, "See the company's wallet and plan, and the rater's words in the trace.";
     /// The rater failed or was late, and its binding is closed where it fails.

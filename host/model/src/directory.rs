@@ -2,8 +2,8 @@
 
 use crate::{
     AccountId, AccountRules, BrandId, BrandRules, CompanyId, CompanyKind, CompanyPolicy, CompanyRules, Countries,
-    DdiId, DdiRecording, EdgeAt, ExtensionId, FilterPolicy, Handling, Hooks, MediaPath, MediaSecurity, RowId, Rule,
-    RuleId, RuleKind, SharedMap, Signer, Way,
+    DdiId, DdiRecording, EdgeAt, ExtensionId, FilterPolicy, Handling, Hooks, MediaPath, MediaSecurity, Rates, Routing,
+    RowId, Rule, RuleId, RuleKind, SharedMap, Signer, Way, outgoing::NoRates,
 };
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
@@ -263,6 +263,8 @@ pub struct Directory {
     pub(crate) policies: SharedMap<CompanyId, Arc<CompanyPolicy>>,
     countries: Arc<Countries>,
     signers: Arc<BTreeMap<BrandId, Arc<dyn Signer>>>,
+    pub(crate) routing: SharedMap<BrandId, Arc<Routing>>,
+    rates: Option<Arc<dyn Rates>>,
     pub(crate) rules: SharedMap<(CompanyId, RuleKind, Box<str>), Arc<Rule>>,
     pub(crate) rules_by_id: SharedMap<RuleId, Arc<Rule>>,
     pub(crate) brand_rules: SharedMap<BrandId, Arc<BrandRules>>,
@@ -372,6 +374,25 @@ impl Directory {
     pub fn with_signers(mut self, signers: BTreeMap<BrandId, Arc<dyn Signer>>) -> Directory {
         self.signers = Arc::new(signers);
         self
+    }
+
+    /// With these prices; without, nobody has any.
+    #[must_use]
+    pub fn with_rates(mut self, rates: Arc<dyn Rates>) -> Directory {
+        self.rates = Some(rates);
+        self
+    }
+
+    /// What carriers take.
+    #[must_use]
+    pub fn rates(&self) -> &dyn Rates {
+        self.rates.as_deref().unwrap_or(&NoRates)
+    }
+
+    /// How a brand's calls leave; `None` where it says nothing about that.
+    #[must_use]
+    pub fn routing(&self, brand: BrandId) -> Option<&Arc<Routing>> {
+        self.routing.get(&brand)
     }
 
     /// What signs a brand's calls.

@@ -6,7 +6,7 @@
 
 use crate::{
     Account, AccountId, Brand, BrandId, BrandRules, Company, CompanyId, CompanyPolicy, Ddi, DdiId, Directory,
-    Extension, ExtensionId, LookupError, Rule, RuleId, TranslationSet, TranslationSetId, Trunk, TrunkId, Used,
+    Extension, ExtensionId, LookupError, Routing, Rule, RuleId, TranslationSet, TranslationSetId, Trunk, TrunkId, Used,
 };
 use core::fmt;
 use std::collections::BTreeSet;
@@ -39,6 +39,8 @@ pub enum RowId {
     TranslationSet(TranslationSetId),
     /// A trunk, with its sources.
     Trunk(TrunkId),
+    /// How a brand's calls leave, all of it.
+    Routing(BrandId),
     /// A company.
     Company(CompanyId),
     /// The settings of a company.
@@ -59,6 +61,7 @@ impl fmt::Display for RowId {
             RowId::Brand(id) => write!(f, "brand {id}"),
             RowId::TranslationSet(id) => write!(f, "translation set {id}"),
             RowId::Trunk(id) => write!(f, "trunk {id}"),
+            RowId::Routing(id) => write!(f, "routing of brand {id}"),
             RowId::Company(id) => write!(f, "company {id}"),
             RowId::Policy(id) => write!(f, "settings of company {id}"),
             RowId::Account(id) => write!(f, "account {id}"),
@@ -78,6 +81,8 @@ pub enum Row {
     TranslationSet(TranslationSet),
     /// A trunk.
     Trunk(Trunk),
+    /// How a brand's calls leave.
+    Routing(BrandId, Routing),
     /// A company.
     Company(Company),
     /// The settings of a company.
@@ -118,6 +123,7 @@ impl Directory {
             }
             Row::TranslationSet(set) => self.put_translation_set(set),
             Row::Trunk(trunk) => self.put_trunk(trunk),
+            Row::Routing(brand, routing) => self.put_routing(brand, routing),
             Row::Company(company) => self.put_company(company),
             Row::Policy(company, policy) => {
                 self.has_company("settings", company.0, company)?;
@@ -155,6 +161,18 @@ impl Directory {
             return Err(dangling("trunk", trunk.id.0, "translation set"));
         }
         Arc::make_mut(&mut self.trunks).insert(trunk);
+        Ok(())
+    }
+
+    fn put_routing(&mut self, brand: BrandId, routing: Routing) -> Result<(), LookupError> {
+        if self.brand(brand).is_none() {
+            return Err(dangling("routing", brand.0, "brand"));
+        }
+        if routing.is_empty() {
+            self.routing.remove(&brand);
+        } else {
+            self.routing.insert(brand, Arc::new(routing));
+        }
         Ok(())
     }
 
@@ -281,11 +299,15 @@ impl Directory {
             RowId::Brand(id) => {
                 self.brands.remove(&id);
                 self.brand_rules.remove(&id);
+                self.routing.remove(&id);
             }
             RowId::TranslationSet(id) => {
                 Arc::make_mut(&mut self.trunks).sets.remove(&id);
             }
             RowId::Trunk(id) => Arc::make_mut(&mut self.trunks).remove(id),
+            RowId::Routing(id) => {
+                self.routing.remove(&id);
+            }
             RowId::Company(id) => self.take_company(id),
             RowId::Policy(id) => {
                 self.policies.remove(&id);
@@ -304,6 +326,7 @@ impl Directory {
             RowId::Brand(id) => Row::Brand((**self.brands.get(&id)?).clone(), self.brand_rules(id).clone()),
             RowId::TranslationSet(id) => Row::TranslationSet((**self.trunks.sets.get(&id)?).clone()),
             RowId::Trunk(id) => Row::Trunk((**self.trunks.trunks.get(&id)?).clone()),
+            RowId::Routing(id) => Row::Routing(id, (**self.routing.get(&id)?).clone()),
             RowId::Company(id) => Row::Company((**self.companies.get(&id)?).clone()),
             RowId::Policy(id) => Row::Policy(id, (**self.policies.get(&id)?).clone()),
             RowId::Account(id) => Row::Account((**self.accounts_by_id.get(&id)?).clone()),
@@ -375,6 +398,7 @@ impl Directory {
             Row::Brand(..)
             | Row::TranslationSet(_)
             | Row::Trunk(_)
+            | Row::Routing(..)
             | Row::Policy(..)
             | Row::Extension(_)
             | Row::Rule(_) => true,
@@ -388,6 +412,7 @@ impl Directory {
             RowId::Brand(id) => self.brands.get(&id).map(|brand| Holder::Brand(brand.id)),
             RowId::TranslationSet(id) => self.trunks.sets.get(&id).map(|set| Holder::Brand(set.brand)),
             RowId::Trunk(id) => self.trunks.trunks.get(&id).map(|trunk| Holder::Brand(trunk.brand)),
+            RowId::Routing(id) => self.routing.get(&id).map(|_| Holder::Brand(id)),
             RowId::Company(id) => self.companies.get(&id).map(|company| Holder::Company(company.id)),
             RowId::Policy(id) => self.policies.get(&id).map(|_| Holder::Company(id)),
             RowId::Account(id) => self.accounts_by_id.get(&id).map(|account| Holder::Company(account.company)),
@@ -407,6 +432,7 @@ impl Directory {
                     let own = self.trunks.trunks.values().filter(|t| t.brand == brand).map(|t| RowId::Trunk(t.id));
                     let sets = self.trunks.sets.values().filter(|s| s.brand == brand);
                     let own = own.chain(sets.map(|s| RowId::TranslationSet(s.id)));
+                    let own = own.chain(self.routing.get(&brand).map(|_| RowId::Routing(brand)));
                     rows.extend(own.chain(self.brand(brand).map(|b| RowId::Brand(b.id))).map(|id| (id, *holder)));
                 }
                 Holder::Company(company) => {
@@ -432,11 +458,11 @@ impl Directory {
     pub fn rows_len(&self) -> usize {
         let own = self.brands.len() + self.companies.len() + self.policies.len() + self.trunks.trunks.len();
         let of_companies = self.accounts_by_id.len() + self.extensions_by_id.len() + self.ddis_by_id.len();
-        own + self.trunks.sets.len() + of_companies + self.rules_by_id.len()
+        own + self.trunks.sets.len() + self.routing.len() + of_companies + self.rules_by_id.len()
     }
 
     /// Where the stored facts of two images differ, or the ways by which they are found: the first such table, by name.
-    /// The change number, the countries, the hooks and the signers are not looked at.
+    /// The change number, the countries, the hooks, the prices and the signers are not looked at.
     #[must_use]
     pub fn difference(&self, other: &Directory) -> Option<&'static str> {
         macro_rules! first_of {
@@ -445,7 +471,7 @@ impl Directory {
             };
         }
         first_of!(brands brand_rules companies domains policies accounts accounts_by_id direct extensions);
-        first_of!(extensions_by_id ddis ddis_by_id rules rules_by_id trunks lists barred);
+        first_of!(extensions_by_id ddis ddis_by_id rules rules_by_id trunks routing lists barred);
         None
     }
 }

@@ -144,3 +144,32 @@ fn a_change_of_one_row_shares_all_but_a_few_chunks() {
     assert!(own <= 4, "{own}");
     assert_eq!(after.accounts.own_chunks(&before.accounts), 0);
 }
+
+/// How a brand's calls leave is one row: it comes, is kept and goes with its brand, and other brands share theirs.
+#[test]
+fn the_routing_of_a_brand_comes_and_goes_with_it() {
+    let (one, two) = (BrandId(1), BrandId(2));
+    let pattern = crate::RoutePattern {
+        id: crate::RoutePatternId(1),
+        brand: one,
+        name: "spain".to_owned(),
+        prefix: "+34".to_owned(),
+        special: false,
+    };
+    let routing = Routing::new(vec![pattern], vec![], vec![], vec![]);
+    let row = |brand| Row::Routing(brand, routing.clone());
+    let before = of(&[brand(1), brand(2), row(one), row(two)]);
+    assert_eq!((before.rows_len(), before.holder(RowId::Routing(one))), (4, Some(Holder::Brand(one))));
+
+    let mut after = before.clone();
+    after.put(Row::Routing(one, Routing::default())).unwrap();
+    assert!(after.routing(one).is_none() && after.difference(&before) == Some("routing"));
+    assert!(Arc::ptr_eq(after.routing(two).unwrap(), before.routing(two).unwrap()));
+    after.keep(&before, &BTreeSet::from([Holder::Brand(one)]));
+    assert_eq!(after.difference(&before), None);
+    after.take(RowId::Routing(one), Holder::Brand(two));
+    assert!(after.routing(one).is_some(), "another brand takes nothing");
+    after.take(RowId::Brand(two), Holder::Brand(two));
+    assert!(after.routing(two).is_none());
+    assert!(after.put(row(two)).is_err(), "there is no such brand any more");
+}

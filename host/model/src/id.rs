@@ -35,6 +35,14 @@ row_id! {
     BindingId;
     /// A rule's row: a named match list, schedule, calendar, call filter or call ACL of a company.
     RuleId;
+    /// A routing pattern's row: numbers of a brand that begin alike.
+    RoutePatternId;
+    /// A routing group's row: patterns under one name.
+    RouteGroupId;
+    /// A routing tag's row: what is dialled before a number for other routes.
+    RouteTagId;
+    /// An outgoing route's row: a way out of a brand.
+    OutgoingRouteId;
 }
 
 macro_rules! shard_id {

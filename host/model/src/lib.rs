@@ -26,6 +26,7 @@ mod mail;
 mod mailbox;
 mod media;
 mod numbering;
+mod outgoing;
 mod policy;
 mod question;
 mod recording;
@@ -69,8 +70,8 @@ pub use flow::{ConnectionId, Flow, TlsName, Transmit, Transport};
 pub use headers::HeaderPolicy;
 pub use hooks::{Hooks, RaterPolicy, RegisterAnswer, RegisterAttempt, RegisterQuestion, RegisterVerdict, Told};
 pub use id::{
-    AccountId, AppId, BindingId, BrandId, CallId, CompanyId, DdiId, ExtensionId, MediaPortId, PluginId, RequestId,
-    RuleId, Ticket, TranslationSetId, TrunkId,
+    AccountId, AppId, BindingId, BrandId, CallId, CompanyId, DdiId, ExtensionId, MediaPortId, OutgoingRouteId,
+    PluginId, RequestId, RouteGroupId, RoutePatternId, RouteTagId, RuleId, Ticket, TranslationSetId, TrunkId,
 };
 pub use id_map::{IdHasher, IdMap};
 pub use ids::IdSource;
@@ -82,6 +83,9 @@ pub use mail::{
 pub use mailbox::{Mailbox, MessageCounts};
 pub use media::{Channels, MediaSecurity};
 pub use numbering::{NumberingPlan, PlanError};
+pub use outgoing::{
+    OutgoingRoute, RatedTrunk, Rates, RouteGroup, RouteNumbers, RoutePattern, RouteScope, RouteTag, RouteWay, Routing,
+};
 pub use policy::{CompanyPolicy, Countries, CountriesError, NatPing, RegistrationPolicy, SourcePolicy};
 pub use question::{
     Answer, Attr, CallInfo, Decision, Endpoint, Handling, Header, HeaderOp, HookReport, MediaPath, Party, Question,

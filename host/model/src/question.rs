@@ -104,6 +104,9 @@ pub enum Endpoint {
         name: String,
         /// The number as it is inside, public ones with their `+`; the trunk's rules rewrite it.
         number: String,
+        /// What stands before the number as the trunk's rules have written it; a `+` between them goes.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        prefix: String,
     },
 }
 

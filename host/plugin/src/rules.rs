@@ -151,7 +151,7 @@ fn target(t: wit::Target) -> Checked<Target> {
         wit::Endpoint::Trunk((name, number)) => {
             ensure(!name.is_empty() && name.len() <= 64, "target: trunk name of 1 to 64 bytes")?;
             user(&number, "target: trunk number")?;
-            Endpoint::Trunk { name, number }
+            Endpoint::Trunk { name, number, prefix: String::new() }
         }
     };
     attrs(t.attrs, None)?;

@@ -19,7 +19,7 @@ pub fn emergency_plan(number: &EmergencyNumber) -> RingPlan {
     let dials = number.dials.as_ref().unwrap_or(&number.number);
     let step = |trunk: &String| RingStep {
         targets: vec![Target {
-            to: Endpoint::Trunk { name: trunk.clone(), number: dials.clone() },
+            to: Endpoint::Trunk { name: trunk.clone(), number: dials.clone(), prefix: String::new() },
             caller_id: None,
             header_ops: Vec::new(),
         }],

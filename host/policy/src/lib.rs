@@ -18,6 +18,7 @@ mod group;
 mod limits;
 mod number;
 mod outgoing;
+mod route;
 mod zone;
 
 pub use acl::{company_may_call, may_call};
@@ -32,6 +33,7 @@ pub use group::{Ring, order};
 pub use limits::{Direction, full};
 pub use number::{Dialled, classify, external};
 pub use outgoing::{chosen, outgoing_ddi, shown_to};
+pub use route::{Leaving, NoSuchTag, WayOut, WaysOut, dialled_tag, outgoing_route};
 pub use zone::{is_zone, local};
 
 #[cfg(test)]

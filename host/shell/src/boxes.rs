@@ -135,6 +135,7 @@ pub(crate) fn told(error: StoreError, silent: &str) -> AppError {
         StoreError::Refused { .. } => AppError::InvalidState(error.to_string()),
         StoreError::Conflict { .. }
         | StoreError::InUse { .. }
+        | StoreError::UsedBy { .. }
         | StoreError::Forbidden { .. }
         | StoreError::BadUrl { .. }
         | StoreError::Unreachable { .. }

@@ -6,6 +6,7 @@ use crate::inboxes::Inboxes;
 use crate::loader::{Loader, Loading};
 use crate::press::{Component, Press};
 use crate::proofs::Trust;
+use crate::rates::Tables;
 use bundle::Manifest;
 use core::time::Duration;
 use model::{BrandId, Directory, Holder, Recourse, Signer};
@@ -126,10 +127,12 @@ impl Feed {
         self.applied.send_modify(|applied| applied.stale = Some(error.to_string()));
     }
 
-    /// What the store's facts are with what the node adds: the operator's table of countries, keys, hooks of plugins.
+    /// What the store's facts are with what the node adds: the operator's table of countries, keys, hooks of plugins,
+    /// prices.
     async fn complete(&mut self, directory: Directory) -> Arc<Directory> {
         let directory = directory.with_countries(self.countries.current().await).with_signers(self.signers.clone());
-        Arc::new(directory.with_hooks(self.plugins.hooks()))
+        let rates = Tables(self.plugins.prefix_tables().clone());
+        Arc::new(directory.with_hooks(self.plugins.hooks()).with_rates(Arc::new(rates)))
     }
 
     /// Reads everything for the first time, before there is a shard.

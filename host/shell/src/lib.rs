@@ -37,6 +37,7 @@ mod press;
 mod prompts;
 mod proofs;
 mod published;
+mod rates;
 mod recorder;
 mod recordings;
 mod registrations;

@@ -18,6 +18,7 @@ mod people;
 mod plugins;
 mod recordings;
 mod remote;
+mod routing;
 mod rules;
 mod table;
 mod tables;
@@ -53,6 +54,10 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
         Command::Settlement(command) => money::settlement(&remote, command).await,
         Command::Trace { call } => trace::run(&remote, call).await,
         Command::Country(command) => translations::country(&remote, command).await,
+        Command::Route(command) => routing::route(&remote, command).await,
+        Command::RoutePattern(command) => routing::pattern(&remote, command).await,
+        Command::RouteGroup(command) => routing::group(&remote, command).await,
+        Command::RouteTag(command) => routing::tag(&remote, command).await,
         Command::Translation(command) => translations::run(&remote, command).await,
         Command::Brand(command) => tenants::brand(&remote, command).await,
         Command::Company(command) => tenants::company(&remote, command).await,

@@ -113,6 +113,53 @@ pub(crate) fn prompt<'n>(what: &'static str, name: Option<&'n str>) -> Result<Op
 const TRUNK_SERVERS_MAX: usize = 16;
 const TRUNK_SOURCES_MAX: usize = 64;
 
+/// A list that is not too long.
+pub(crate) fn at_most(what: &'static str, there: usize, most: usize) -> Result<(), StoreError> {
+    if there > most { refuse(what, format!("has {there}, at most {most} are allowed")) } else { Ok(()) }
+}
+
+/// 1 to so many digits.
+pub(crate) fn digits(what: &'static str, text: &str, most: usize) -> Result<(), StoreError> {
+    if (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(());
+    }
+    refuse(what, format!("must be 1 to {most} digits"))
+}
+
+/// A routing pattern's name and prefix.
+pub(crate) fn route_pattern(pattern: &model::RoutePattern) -> Result<(), StoreError> {
+    name("name", &pattern.name)?;
+    let most = model::Routing::PREFIX_DIGITS_MAX;
+    let is_one = |digits: &str| (1..=most).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    if pattern.prefix.strip_prefix('+').is_some_and(is_one) {
+        return Ok(());
+    }
+    refuse("prefix", format!("must be + and 1 to {most} digits"))
+}
+
+/// What an outgoing route says of itself.
+pub(crate) fn outgoing_route(route: &model::OutgoingRoute) -> Result<(), StoreError> {
+    name("name", &route.name)?;
+    if let model::RouteWay::Lcr(trunks) = &route.way {
+        if trunks.is_empty() {
+            return refuse("trunks", "a route by price needs at least one");
+        }
+        at_most("trunks", trunks.len(), model::OutgoingRoute::TRUNKS_MAX)?;
+    }
+    if route.weight == 0 {
+        return refuse("weight", "must be 1 to 255");
+    }
+    at_most("prefix", route.prefix.len(), model::OutgoingRoute::PREFIX_MAX)?;
+    if route.prefix.bytes().any(|b| !(b.is_ascii_digit() || b == b'*' || b == b'#')) {
+        return refuse("prefix", "may have digits, * and #");
+    }
+    match route.caller.as_deref().map(e164) {
+        Some(Err(StoreError::Invalid { why, .. })) => refuse("caller", why),
+        Some(other) => other,
+        None => Ok(()),
+    }
+}
+
 /// What a trunk must be, beyond what its types say.
 pub(crate) fn trunk(trunk: &model::Trunk) -> Result<(), StoreError> {
     name("trunk name", &trunk.name)?;

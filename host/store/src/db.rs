@@ -4,9 +4,9 @@ use crate::apart::Refusals;
 use crate::sql::{Arg, Listed, Pools, Row, Statement, Tx};
 use crate::{
     Accounts, Archives, Audit, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, Idempotency,
-    Identities, JobRuns, Jobs, Ledger, Logins, MailHosts, Mails, People, PluginKeys, Plugins, Policies, PrefixTables,
-    Recordings, Rules, SecretKey, Settlements, StoreError, Timetables, Tokens, TranslationSets, Trunks, VoiceBoxes,
-    Wallets, feed::Watch, open,
+    Identities, JobRuns, Jobs, Ledger, Logins, MailHosts, Mails, OutgoingRoutes, People, PluginKeys, Plugins, Policies,
+    PrefixTables, Recordings, RouteGroups, RoutePatterns, RouteTags, Rules, SecretKey, Settlements, StoreError,
+    Timetables, Tokens, TranslationSets, Trunks, VoiceBoxes, Wallets, feed::Watch, open,
 };
 use std::sync::Arc;
 
@@ -132,6 +132,30 @@ impl Db {
     #[must_use]
     pub const fn translation_sets(&self) -> TranslationSets<'_> {
         TranslationSets(self)
+    }
+
+    /// The routing patterns.
+    #[must_use]
+    pub const fn route_patterns(&self) -> RoutePatterns<'_> {
+        RoutePatterns(self)
+    }
+
+    /// The routing groups.
+    #[must_use]
+    pub const fn route_groups(&self) -> RouteGroups<'_> {
+        RouteGroups(self)
+    }
+
+    /// The routing tags.
+    #[must_use]
+    pub const fn route_tags(&self) -> RouteTags<'_> {
+        RouteTags(self)
+    }
+
+    /// The outgoing routes.
+    #[must_use]
+    pub const fn outgoing_routes(&self) -> OutgoingRoutes<'_> {
+        OutgoingRoutes(self)
     }
 
     /// The companies' settings.

@@ -21,6 +21,14 @@ pub enum StoreError {
         /// The noun.
         what: &'static str,
     },
+    /// Another row names this one.
+    #[error("this {what} is still in use: {by} names it")]
+    UsedBy {
+        /// The noun.
+        what: &'static str,
+        /// Which row: its noun and its name.
+        by: String,
+    },
     /// A value breaks a rule.
     #[error("{what}: {why}")]
     Invalid {
@@ -122,7 +130,13 @@ impl StoreError {
 
     /// Whether the same statement with other values would have worked.
     pub(crate) const fn is_about_the_row(&self) -> bool {
-        matches!(self, StoreError::Invalid { .. } | StoreError::Conflict { .. } | StoreError::InUse { .. })
+        matches!(
+            self,
+            StoreError::Invalid { .. }
+                | StoreError::Conflict { .. }
+                | StoreError::InUse { .. }
+                | StoreError::UsedBy { .. }
+        )
     }
 
     /// Whether trying the same again later may help.

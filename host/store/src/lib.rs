@@ -55,12 +55,16 @@ pub use nouns::ledger::{Book, Charging, Ledger, LedgerError};
 pub use nouns::logins::{Login, Logins, Refreshed};
 pub use nouns::mail_hosts::{MailHosts, ShownMailHost, UsedMailHost};
 pub use nouns::mails::{Mail, MailCapped, MailCaps, MailFile, MailState, MailTry, Mails, NewMail};
+pub use nouns::outgoing_routes::OutgoingRoutes;
 pub use nouns::people::{Behind, NewPerson, People, Person, PersonChange, PersonId, Standing};
 pub use nouns::plugin_keys::PluginKeys;
 pub use nouns::plugins::{NewPlugin, Plugin, PluginAbout, Plugins};
 pub use nouns::policies::Policies;
 pub use nouns::prefix_tables::{NewPrefixTable, PrefixTableRow, PrefixTables};
 pub use nouns::recordings::{RecordedFile, Recording, Recordings};
+pub use nouns::route_groups::RouteGroups;
+pub use nouns::route_patterns::RoutePatterns;
+pub use nouns::route_tags::RouteTags;
 pub use nouns::rules::{NewRule, Rules};
 pub use nouns::settlements::{Place as SettlementPlace, Settlement, Settlements};
 pub use nouns::timetables::{Cadence, LastRun, Timetable, Timetables, Timing, When};
@@ -100,12 +104,16 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> 
         ("mail_hosts", nouns::mail_hosts::ALL),
         ("mails", nouns::mails::ALL),
         ("news", news::ALL),
+        ("outgoing_routes", nouns::outgoing_routes::ALL),
         ("people", nouns::people::ALL),
         ("plugin_keys", nouns::plugin_keys::ALL),
         ("plugins", nouns::plugins::ALL),
         ("policies", nouns::policies::ALL),
         ("prefix_tables", nouns::prefix_tables::ALL),
         ("recordings", nouns::recordings::ALL),
+        ("route_groups", nouns::route_groups::ALL),
+        ("route_patterns", nouns::route_patterns::ALL),
+        ("route_tags", nouns::route_tags::ALL),
         ("rules", nouns::rules::ALL),
         ("seed", seed::ALL),
         ("settlements", nouns::settlements::ALL),

@@ -22,10 +22,14 @@ lists! {
     EXTENSIONS = extensions: "Extensions.";
     JOBS = jobs: "Jobs.";
     MAILS = mails: "Mails that are sent, or were.";
+    OUTGOING_ROUTES = outgoing_routes: "Outgoing routes.";
     PEOPLE = people: "People.";
     PLUGINS = plugins: "Installed plugins.";
     PREFIX_TABLES = prefix_tables: "Prefix tables.";
     RECORDINGS = recordings: "Recordings.";
+    ROUTE_GROUPS = route_groups: "Routing groups.";
+    ROUTE_PATTERNS = route_patterns: "Routing patterns.";
+    ROUTE_TAGS = route_tags: "Routing tags.";
     RULES = rules: "Rules.";
     TIMETABLES = timetables: "Timetables.";
     TOKENS = tokens: "API tokens.";

@@ -4,15 +4,15 @@
 
 use crate::nouns::{
     accounts::AccountRow, brands::BrandRow, brands::BrandRulesRow, companies::CompanyRow, ddis::DdiRow,
-    extensions::ExtensionRow, policies::PolicyRow, rules::RuleRow, targets::target_columns, translation_sets::SetRow,
-    trunks,
+    extensions::ExtensionRow, outgoing_routes, policies::PolicyRow, route_groups, route_patterns::PatternRow,
+    route_tags, rules::RuleRow, targets::target_columns, translation_sets::SetRow, trunks,
 };
 use crate::secrets::SecretKey;
 use crate::sql::{Arg, Statement, Tx, statements};
 use crate::{StoreError, sql};
 use model::{
-    AccountId, Brand, BrandId, BrandRules, CompanyId, DdiId, ExtensionId, Holder, Row, RowId, RuleId, TranslationSetId,
-    TrunkId,
+    AccountId, Brand, BrandId, BrandRules, CompanyId, DdiId, ExtensionId, Holder, RoutePattern, Routing, Row, RowId,
+    RuleId, TranslationSetId, TrunkId,
 };
 use std::collections::BTreeSet;
 
@@ -37,6 +37,15 @@ macro_rules! trunks {
         "id, brand_id AS of_brand, CAST(0 AS BIGINT) AS of_company, brand_id, name, enabled, servers, username, secret, registration,
          from_user, from_domain, headers, calls_max, cps_max, answer_ms, ping_s, translation_set_id, anchor, stir
          FROM trunks"
+    };
+}
+/// Brands that say how their calls leave.
+macro_rules! routings {
+    () => {
+        "id, id AS of_brand, CAST(0 AS BIGINT) AS of_company FROM brands WHERE (EXISTS (SELECT 1 FROM outgoing_routes r
+         WHERE r.brand_id = brands.id) OR EXISTS (SELECT 1 FROM route_patterns p WHERE p.brand_id = brands.id) OR EXISTS
+         (SELECT 1 FROM route_groups g WHERE g.brand_id = brands.id) OR EXISTS (SELECT 1 FROM route_tags t
+         WHERE t.brand_id = brands.id))"
     };
 }
 macro_rules! companies {
@@ -114,6 +123,19 @@ statements! { "directory";
     TRUNKS_OF = of!(trunks!(), "brand_id");
     SOURCES = "SELECT trunk_id, network, listener FROM trunk_sources WHERE trunk_id >= $1 AND trunk_id <= $2
         ORDER BY trunk_id, position";
+    ROUTINGS = concat!("SELECT ", routings!(), " AND id > $1 ORDER BY id LIMIT $2");
+    SOME_ROUTINGS = concat!("SELECT ", routings!(),
+        " AND id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)");
+    ROUTINGS_OF = concat!("SELECT ", routings!(), " AND id = $1");
+    PATTERNS = "SELECT id, brand_id, name, prefix, special FROM route_patterns WHERE brand_id = $1 ORDER BY id";
+    GROUPS = "SELECT id, brand_id, name FROM route_groups WHERE brand_id = $1 ORDER BY id";
+    GROUP_PATTERNS = "SELECT group_id, pattern_id FROM route_group_patterns WHERE brand_id = $1";
+    TAGS = "SELECT id, brand_id, name, tag, everybody FROM route_tags WHERE brand_id = $1 ORDER BY id";
+    TAG_COMPANIES = "SELECT tag_id, company_id FROM route_tag_companies WHERE brand_id = $1";
+    ROUTES = "SELECT id, brand_id, name, company_id, company_kind, tag_id, pattern_id, group_id, mode, trunk_id, priority,
+        weight, stopper, prefix, caller FROM outgoing_routes WHERE brand_id = $1 ORDER BY id";
+    ROUTE_TRUNKS = "SELECT route_id, trunk_id, price_table FROM outgoing_route_trunks WHERE brand_id = $1
+        ORDER BY route_id, position";
     COMPANIES = page!(companies!(), "id");
     SOME_COMPANIES = some!(companies!(), "id");
     COMPANIES_OF = of!(companies!(), "id");
@@ -143,6 +165,7 @@ pub(crate) enum Noun {
     Brand,
     TranslationSet,
     Trunk,
+    Routing,
     Company,
     Policy,
     Account,
@@ -152,10 +175,11 @@ pub(crate) enum Noun {
 }
 
 impl Noun {
-    pub(crate) const ALL: [Noun; 9] = [
+    pub(crate) const ALL: [Noun; 10] = [
         Noun::Brand,
         Noun::TranslationSet,
         Noun::Trunk,
+        Noun::Routing,
         Noun::Company,
         Noun::Policy,
         Noun::Account,
@@ -170,6 +194,7 @@ impl Noun {
             "brand" => Noun::Brand,
             "translation-set" => Noun::TranslationSet,
             "trunk" => Noun::Trunk,
+            "routing" => Noun::Routing,
             "company" => Noun::Company,
             "policy" => Noun::Policy,
             "account" => Noun::Account,
@@ -186,6 +211,7 @@ impl Noun {
             Noun::Brand => RowId::Brand(BrandId(id)),
             Noun::TranslationSet => RowId::TranslationSet(TranslationSetId(id)),
             Noun::Trunk => RowId::Trunk(TrunkId(id)),
+            Noun::Routing => RowId::Routing(BrandId(id)),
             Noun::Company => RowId::Company(CompanyId(id)),
             Noun::Policy => RowId::Policy(CompanyId(id)),
             Noun::Account => RowId::Account(AccountId(id)),
@@ -201,6 +227,7 @@ impl Noun {
             Noun::Brand => (BRANDS, SOME_BRANDS, BRANDS_OF),
             Noun::TranslationSet => (SETS, SOME_SETS, SETS_OF),
             Noun::Trunk => (TRUNKS, SOME_TRUNKS, TRUNKS_OF),
+            Noun::Routing => (ROUTINGS, SOME_ROUTINGS, ROUTINGS_OF),
             Noun::Company => (COMPANIES, SOME_COMPANIES, COMPANIES_OF),
             Noun::Policy => (POLICIES, SOME_POLICIES, POLICIES_OF),
             Noun::Account => (ACCOUNTS, SOME_ACCOUNTS, ACCOUNTS_OF),
@@ -212,7 +239,8 @@ impl Noun {
 
     /// Whether tenants of this kind have it.
     const fn is_of(self, holder: Holder) -> bool {
-        matches!(self, Noun::Brand | Noun::TranslationSet | Noun::Trunk) == matches!(holder, Holder::Brand(_))
+        matches!(self, Noun::Brand | Noun::TranslationSet | Noun::Trunk | Noun::Routing)
+            == matches!(holder, Holder::Brand(_))
     }
 }
 
@@ -308,6 +336,7 @@ impl Reader<'_> {
                 self.found(noun, (s, args), |row: SetRow| row.try_into().map(Row::TranslationSet).into()).await
             }
             Noun::Trunk => self.trunks(s, args).await,
+            Noun::Routing => self.routings(s, args).await,
             Noun::Company => {
                 let read = |mut row: CompanyRow| Read::cut(row.cut(), row.try_into().map(Row::Company));
                 self.found(noun, (s, args), read).await
@@ -349,6 +378,40 @@ impl Reader<'_> {
         let key = self.key;
         let read = |row| trunks::for_the_switch(row, &sources, key).map(Row::Trunk);
         Ok(rows.into_iter().map(|(whose, row)| whose.found(Noun::Trunk, row.and_then(read).into())).collect())
+    }
+}
+
+impl Reader<'_> {
+    /// How the brands of these rows let their calls leave: all that each of them says.
+    async fn routings(&mut self, s: Statement, args: &[Arg<'_>]) -> Result<Vec<Found>, StoreError> {
+        let mut found = Vec::new();
+        for whose in self.tx.all::<Whose>(s, args).await? {
+            let brand = BrandId(whose.id);
+            let routing = match self.routing(brand).await {
+                // What could not be read now may be read later; what has no meaning is the brand's own.
+                Err(error) if error.is_passing() => return Err(error),
+                other => other,
+            };
+            found.push(whose.found(Noun::Routing, routing.map(|routing| Row::Routing(brand, routing)).into()));
+        }
+        Ok(found)
+    }
+
+    async fn routing(&mut self, brand: BrandId) -> Result<Routing, StoreError> {
+        let of = &[brand.0.into()];
+        let patterns = self.tx.all::<PatternRow>(PATTERNS, of).await?;
+        let members = self.tx.all::<route_groups::MemberRow>(GROUP_PATTERNS, of).await?;
+        let groups = self.tx.all::<route_groups::GroupRow>(GROUPS, of).await?;
+        let users = self.tx.all::<route_tags::UserRow>(TAG_COMPANIES, of).await?;
+        let tags = self.tx.all::<route_tags::TagRow>(TAGS, of).await?;
+        let trunks = self.tx.all::<outgoing_routes::RouteTrunkRow>(ROUTE_TRUNKS, of).await?;
+        let routes = self.tx.all::<outgoing_routes::RouteRow>(ROUTES, of).await?;
+        Ok(Routing::new(
+            patterns.into_iter().map(RoutePattern::from).collect(),
+            groups.into_iter().map(|row| row.group(&members)).collect(),
+            tags.into_iter().map(|row| row.tag(&users)).collect(),
+            routes.into_iter().map(|row| row.route(&trunks)).collect::<Result<_, _>>()?,
+        ))
     }
 }
 

@@ -43,7 +43,15 @@ pub(crate) fn bar(directory: &mut Directory, row: RowId, holder: Holder) {
             directory.bar(RowId::Company(company));
         }
         // Without it less is possible, not more.
-        (RowId::Brand(_) | RowId::TranslationSet(_) | RowId::Trunk(_) | RowId::Extension(_) | RowId::Ddi(_), _)
+        (
+            RowId::Brand(_)
+            | RowId::TranslationSet(_)
+            | RowId::Trunk(_)
+            | RowId::Routing(_)
+            | RowId::Extension(_)
+            | RowId::Ddi(_),
+            _,
+        )
         | (_, Holder::Brand(_)) => {}
     }
 }

@@ -101,6 +101,7 @@ fn tenants_carriers_and_numbers_are_set_up_from_the_command_line() {
     assert!(demo.client(&["trunk", "list"]).contains("192.0.2.1"));
     assert!(demo.client(&["trunk", "status", "carrier"]).contains("takes calls"));
     assert_eq!(demo.refused(&["translation", "remove", "german"]).0, 1, "a trunk uses it");
+    routes_of(&mut demo);
     demo.client(&["trunk", "remove", "carrier"]);
     demo.client(&["translation", "remove", "german"]);
 
@@ -218,6 +219,34 @@ fn nouns_are_shown_changed_and_removed_in_the_same_words() {
         demo.client(&list);
     }
     demo.stop();
+}
+
+/// Outgoing routes of the brand `second`, by its trunk `carrier`.
+fn routes_of(demo: &mut Demo) {
+    demo.client(&["route-pattern", "add", "spain", "+34", "--brand", "second"]);
+    demo.client(&["route-pattern", "set", "spain", "--special", "true"]);
+    assert!(demo.client(&["route-pattern", "list", "--order", "-prefix"]).contains("+34"));
+    demo.client(&["route-group", "add", "europe", "--brand", "second", "--pattern", "spain"]);
+    demo.client(&["route-tag", "add", "cheap", "12", "--brand", "second", "--company", "acme"]);
+    demo.client(&["route-tag", "set", "cheap", "--everybody", "true", "--company", "none"]);
+    assert!(demo.client(&["route-tag", "show", "cheap"]).contains("12"));
+    let out = ["route", "add", "out", "--brand", "second", "--trunk", "carrier", "--group", "europe", "--tag", "cheap"];
+    let out = [&out[..], &["--kind", "retail", "--priority", "3", "--prefix", "99", "--stopper", "true"]].concat();
+    assert_eq!(demo.client(&out), "Outgoing route out is live.\n");
+    assert_eq!(demo.refused(&["route", "add", "none", "--brand", "second"]).0, 2, "by nothing");
+    let (code, sentence) = demo.refused(&["trunk", "remove", "carrier"]);
+    assert!(code == 1 && sentence.contains("outgoing route out"), "{sentence}");
+    demo.client(&["route", "set", "out", "--block", "--tag", "none", "--kind", "none", "--prefix", "none"]);
+    let shown: Value = serde_json::from_str(&demo.client(&["--json", "route", "show", "out"])).unwrap();
+    let now = (&shown["mode"], &shown["tag"], &shown["kind"], &shown["prefix"], &shown["trunk"], &shown["priority"]);
+    assert_eq!(now, (&"block".into(), &Value::Null, &Value::Null, &"".into(), &Value::Null, &3.into()));
+    assert!(demo.client(&["route", "list", "--filter", "mode=block"]).contains("out"));
+    demo.client(&["route", "remove", "out"]);
+    demo.client(&["route-tag", "remove", "cheap"]);
+    demo.client(&["route-group", "set", "europe", "--pattern", "none"]);
+    assert!(demo.client(&["route-group", "list"]).contains("europe"));
+    demo.client(&["route-group", "remove", "europe"]);
+    demo.client(&["route-pattern", "remove", "spain"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::carriers::{CARRIERS, Carriers};
 use crate::events;
 use crate::filtering::{self, Filtering};
+use crate::outward::Outward;
 use crate::party::Party;
 use crate::rating::Rates;
 use crate::registering::PASSWORD;
@@ -62,6 +63,7 @@ pub struct Bed {
     ruled: Ruled,
     rates: Rates,
     filtering: Filtering,
+    outward: Outward,
 }
 
 impl Default for Bed {
@@ -110,6 +112,7 @@ impl Bed {
             ruled: Ruled::default(),
             rates: Rates::default(),
             filtering: Filtering::default(),
+            outward: Outward::default(),
         }
     }
 
@@ -162,6 +165,10 @@ impl Bed {
             }
             ["trunk", settings @ ..] => {
                 self.carriers.set(settings);
+                self.tell_directory();
+            }
+            ["outgoing", words @ ..] => {
+                self.outward.set(words);
                 self.tell_directory();
             }
             ["company", "music", name] => {
@@ -252,7 +259,7 @@ impl Bed {
     fn tell_directory(&mut self) {
         let ruled = &self.ruled;
         let directory = self.carriers.join(|ddis| directory_of((None, None), None, ddis, ruled));
-        let directory = self.filtering.join(self.rates.join(directory));
+        let directory = self.outward.join(self.filtering.join(self.rates.join(directory)));
         self.core.handle(Input::Directory(Arc::new(directory)), self.now);
     }
 
@@ -550,7 +557,9 @@ fn endpoint(text: &str) -> Endpoint {
         return Endpoint::Uri(text.to_owned());
     }
     match text.split_once('/') {
-        Some((name, number)) => Endpoint::Trunk { name: name.to_owned(), number: number.replacen("00", "+", 1) },
+        Some((name, number)) => {
+            Endpoint::Trunk { name: name.to_owned(), number: number.replacen("00", "+", 1), prefix: String::new() }
+        }
         None => Endpoint::Account(text.to_owned()),
     }
 }

@@ -16,6 +16,7 @@ mod bed;
 mod carriers;
 mod events;
 mod filtering;
+mod outward;
 mod party;
 mod rating;
 mod registering;

@@ -72,7 +72,11 @@ async fn extensions_obeys_its_configuration() {
     }
     let in_turn = plan(ask(&host, "030123").await.decision).expect("a plan");
     let to: Vec<&Endpoint> = in_turn.steps.iter().map(|step| &step.targets[0].to).collect();
-    let trunk = |name: &str, number: &str| Endpoint::Trunk { name: name.to_owned(), number: number.to_owned() };
+    let trunk = |name: &str, number: &str| Endpoint::Trunk {
+        name: name.to_owned(),
+        number: number.to_owned(),
+        prefix: String::new(),
+    };
     assert_eq!(to, [&trunk("carrier", "+4930123"), &trunk("backup", "030123")]);
     host.set_bindings(vec![bind(1, "extensions", Point::Router, &artifact, r#"{"oops":1}"#)]).expect("bound");
     let answer = ask(&host, "7").await;
@@ -210,7 +214,7 @@ fn lcr() -> (plugin::Host, impl Fn(&str)) {
 fn trunks(decision: Option<Decision>) -> Vec<(String, String)> {
     let trunk = |step: &model::RingStep| {
         let to = &step.targets[0].to;
-        let Endpoint::Trunk { name, number } = to else { panic!("{to:?}") };
+        let Endpoint::Trunk { name, number, .. } = to else { panic!("{to:?}") };
         (name.clone(), number.clone())
     };
     plan(decision).map(|p| p.steps.iter().map(trunk).collect()).unwrap_or_default()

@@ -323,7 +323,8 @@ impl Script {
     fn target(&mut self, call: &CallInfo) -> Target {
         let liked = self.carrier.as_ref().map_or(0, |carrier| carrier.liked);
         if liked > 0 && self.chance.percent(liked) {
-            let to = Endpoint::Trunk { name: carriers::NAME.to_owned(), number: self.somebody(call) };
+            let to =
+                Endpoint::Trunk { name: carriers::NAME.to_owned(), number: self.somebody(call), prefix: String::new() };
             return Target { to, caller_id: None, header_ops: Vec::new() };
         }
         let to = match self.chance.percent(2) {

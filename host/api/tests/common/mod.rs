@@ -506,6 +506,15 @@ impl World {
         let path = format!("/api/v1/prefix-tables?name=rates&brand={brand}");
         let loaded = self.ask_bytes(Some(&self.platform), "POST", &path, b"prefix,price\n44,1\n".to_vec()).await;
         let table = id(loaded.body);
+        let body = json!({"brand": brand, "name": "spain", "prefix": "+34"});
+        let pattern = id(self.must("POST", "/api/v1/route-patterns", body).await);
+        let body = json!({"brand": brand, "name": "europe", "patterns": [pattern]});
+        let group = id(self.must("POST", "/api/v1/route-groups", body).await);
+        let body = json!({"brand": brand, "name": "premium", "tag": "12", "companies": [company]});
+        let tag = id(self.must("POST", "/api/v1/route-tags", body).await);
+        let rated = json!([{"trunk": trunk, "table": "rates"}]);
+        let body = json!({"brand": brand, "name": "out", "company": company, "group": group, "tag": tag, "mode": "lcr", "trunks": rated});
+        let route = id(self.must("POST", "/api/v1/outgoing-routes", body).await);
         let body = json!({"company": company, "kind": "match-list", "name": "friends", "body": {"numbers": ["+4477"]}});
         let rule = id(self.must("POST", "/api/v1/rules", body).await);
         let body = json!({"method": "prepaid", "plan": "retail", "currency": "EUR"});
@@ -531,6 +540,10 @@ impl World {
             set,
             trunk,
             table,
+            pattern,
+            group,
+            tag,
+            route,
             rule,
             person,
             login,
@@ -568,6 +581,10 @@ pub(crate) struct Furniture {
     pub(crate) set: i64,
     pub(crate) trunk: i64,
     pub(crate) table: i64,
+    pub(crate) pattern: i64,
+    pub(crate) group: i64,
+    pub(crate) tag: i64,
+    pub(crate) route: i64,
     pub(crate) rule: i64,
     pub(crate) person: i64,
     pub(crate) login: i64,

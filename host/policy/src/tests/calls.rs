@@ -184,6 +184,9 @@ fn the_reply_codes_of_the_reference() {
         (Cause::CallerRefused, 403),
         (Cause::NotPermitted, 403),
         (Cause::NotFound, 404),
+        (Cause::NoRoute, 500),
+        (Cause::RouteBlocked, 403),
+        (Cause::RoutesExhausted, 503),
     ] {
         assert_eq!(cause.sip_status(), status, "{cause:?}");
     }
@@ -214,7 +217,7 @@ fn an_emergency_number_is_known_as_dialled_and_no_refusal_stops_it() {
     assert_eq!(emergency(&rules, "0112"), None);
     let plan = emergency_plan(&number);
     let trunks: Vec<_> = plan.steps.iter().map(|s| (&s.targets[0].to, s.advance_on.contains(&603))).collect();
-    let to = |name: &str| Endpoint::Trunk { name: name.to_owned(), number: "+34112".to_owned() };
+    let to = |name: &str| Endpoint::Trunk { name: name.to_owned(), number: "+34112".to_owned(), prefix: String::new() };
     assert_eq!(trunks, [(&to("a"), true), (&to("b"), true)]);
     for trunks in [0, EmergencyNumber::TRUNKS_MAX + 1] {
         let wrong = EmergencyNumber { trunks: vec!["a".to_owned(); trunks], ..number.clone() };

@@ -4,6 +4,7 @@ mod calls;
 mod cron;
 mod numbers;
 mod properties;
+mod routes;
 mod times;
 
 use model::{

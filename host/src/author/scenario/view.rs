@@ -143,7 +143,7 @@ fn target(target: &Target) -> String {
     match &target.to {
         Endpoint::Account(name) => name.clone(),
         Endpoint::Uri(uri) => uri.clone(),
-        Endpoint::Trunk { name, number } => format!("trunk:{name}/{number}"),
+        Endpoint::Trunk { name, number, .. } => format!("trunk:{name}/{number}"),
     }
 }
 

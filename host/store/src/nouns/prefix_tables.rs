@@ -1,6 +1,7 @@
 //! Prefix tables: a brand's prices, carriers and the like by number, for plugins to look up. Kept as the text they came
 //! in; the switch builds its own form in memory.
 
+use super::outgoing_routes;
 use super::translation_sets::brands_own;
 use crate::listing::{Column, Filter, Found, Listing, Owner, Wanted};
 use crate::sql::{args, instant, micros, statements};
@@ -144,13 +145,16 @@ impl PrefixTables<'_> {
         Ok(self.found(ctx, &wanted).await?.rows)
     }
 
-    /// Removes a table.
+    /// Removes a table that no outgoing route takes prices from.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; a company's operator.
+    /// [`StoreError::NotFound`]; [`StoreError::UsedBy`]; a company's operator.
     pub async fn delete(&self, ctx: &OpContext, id: i64) -> Result<(), StoreError> {
         ctx.needs_brand("remove a prefix table")?;
-        self.0.write(DELETE, args![ctx, id]).await
+        match self.0.write(DELETE, args![ctx, id]).await {
+            Err(error) => outgoing_routes::named(self.0, ctx, (error, outgoing_routes::OF_TABLE), id).await,
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Every table of the platform, for the switch.

@@ -1,5 +1,6 @@
 //! Trunks: a brand's links to carriers. A company's operator sees none of them.
 
+use super::outgoing_routes;
 use super::translation_sets::brands_own;
 use crate::listing::{Column, Filter, Found, Listing, Owner, Wanted};
 use crate::secrets::SecretKey;
@@ -291,13 +292,16 @@ impl Trunks<'_> {
         Ok(self.found(ctx, &Wanted::page(&LISTING, page)).await?.rows)
     }
 
-    /// Removes a trunk; calls under way go on.
+    /// Removes a trunk that no outgoing route names; calls under way go on.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; a company's operator.
+    /// [`StoreError::NotFound`]; [`StoreError::UsedBy`]; a company's operator.
     pub async fn delete(&self, ctx: &OpContext, id: TrunkId) -> Result<(), StoreError> {
         ctx.needs_brand("remove a trunk")?;
-        self.0.write(DELETE, args![ctx, id.0]).await
+        match self.0.write(DELETE, args![ctx, id.0]).await {
+            Err(error) => outgoing_routes::named(self.0, ctx, (error, outgoing_routes::OF_TRUNK), id.0).await,
+            Ok(()) => Ok(()),
+        }
     }
 }
 

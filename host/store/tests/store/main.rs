@@ -21,6 +21,7 @@ mod picture;
 mod plugins;
 mod postgres;
 mod routes;
+mod routing;
 mod rules;
 mod schema;
 mod scope;

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use store::{Db, Image, NewDdi, NewExtension, NewTranslationSet, News};
 
 /// A connection of somebody who knows no rules but the database's.
-enum Raw {
+pub enum Raw {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
 impl Raw {
-    async fn open(place: &Place) -> Raw {
+    pub async fn open(place: &Place) -> Raw {
         if place.db.backend() == "sqlite" {
             Raw::Sqlite(SqliteConnection::connect(&place.url).await.unwrap())
         } else {
@@ -26,7 +26,7 @@ impl Raw {
     }
 
     /// Whether the database took it.
-    async fn took(&mut self, sql: &str) -> bool {
+    pub async fn took(&mut self, sql: &str) -> bool {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {
             Raw::Sqlite(connection) => connection.execute(sql).await.is_ok(),
@@ -123,6 +123,23 @@ on_both! {
                 SELECT {own}, 'carrier', TRUE, '[]', '{{}}', 5000, FALSE, id FROM translation_sets"), 1),
             (format!("INSERT INTO trunk_sources (trunk_id, position, brand_id, network)
                 SELECT id, 0, {own}, '192.0.2.0/24' FROM trunks"), 1),
+            // How a brand's calls leave is one row of the image, whichever of its tables changed.
+            (format!("INSERT INTO route_patterns (brand_id, name, prefix, special) VALUES ({own}, 'spain', '+34', FALSE)"), 1),
+            (format!("INSERT INTO route_groups (brand_id, name) VALUES ({own}, 'europe')"), 1),
+            (format!("INSERT INTO route_group_patterns (group_id, pattern_id, brand_id)
+                SELECT g.id, p.id, {own} FROM route_groups g, route_patterns p"), 1),
+            (format!("INSERT INTO route_tags (brand_id, name, tag, everybody) VALUES ({own}, 'cheap', '12', FALSE)"), 1),
+            (format!("INSERT INTO route_tag_companies (tag_id, company_id, brand_id) SELECT id, {north}, {own} FROM route_tags"), 1),
+            (format!("INSERT INTO prefix_tables (brand_id, name, row_count, digest, loaded_at, body) VALUES ({own}, 'rates', 0, '', 0, '')"), 0),
+            (format!("INSERT INTO outgoing_routes (brand_id, name, group_id, tag_id, mode, priority, weight, stopper, prefix)
+                SELECT {own}, 'out', g.id, t.id, 'lcr', 1, 1, TRUE, '99' FROM route_groups g, route_tags t"), 1),
+            (format!("INSERT INTO outgoing_route_trunks (route_id, position, brand_id, trunk_id, price_table)
+                SELECT r.id, 0, {own}, t.id, 'rates' FROM outgoing_routes r, trunks t"), 1),
+            ("UPDATE outgoing_routes SET weight = 2".to_owned(), 1),
+            ("DELETE FROM outgoing_routes".to_owned(), 1),
+            ("DELETE FROM route_tags".to_owned(), 1),
+            ("DELETE FROM route_groups".to_owned(), 1),
+            ("DELETE FROM route_patterns".to_owned(), 1),
             ("DELETE FROM trunk_sources".to_owned(), 1),
             ("DELETE FROM trunks".to_owned(), 1),
             ("DELETE FROM translation_sets".to_owned(), 1),
@@ -136,8 +153,9 @@ on_both! {
             raw.run(&sql).await;
             let news = news(db, &image).await;
             assert_eq!((news.whole, news.rows), (false, rows), "{sql}");
-            assert!(!news.bindings && !news.identities && news.prefix_tables.is_empty(), "{sql}");
-            assert!(news.image.directory.difference(&image.directory).is_some(), "{sql}");
+            assert!(!news.bindings && !news.identities, "{sql}");
+            assert_eq!(news.prefix_tables.is_empty(), rows > 0, "{sql}");
+            assert_eq!(news.image.directory.difference(&image.directory).is_some(), rows > 0, "{sql}");
             assert!(shares(&image.directory, &news.image.directory, south), "{sql}");
             image = news.image;
         }
