@@ -130,7 +130,8 @@ impl Config {
 /// What a call of so many seconds costs by a row: the connection, the first interval, and each one begun after it. `None`
 /// for a row that is no rate.
 fn cost(columns: &[(String, String)], billed_s: u32) -> Option<f64> {
-    let column = |name: &str| columns.iter().find(|(n, _)| n == name).map(|(_, value)| value.trim()).filter(|v| !v.is_empty());
+    let column =
+        |name: &str| columns.iter().find(|(n, _)| n == name).map(|(_, value)| value.trim()).filter(|v| !v.is_empty());
     let number = |text: &str| text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
     let or = |name: &str, other: f64| column(name).map_or(Some(other), number);
     let per_minute = column("per_minute").or_else(|| column("price")).and_then(number)?;
