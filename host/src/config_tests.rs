@@ -196,6 +196,15 @@ fn defaults() -> Vec<(String, String)> {
         ("plugins.raters_max".into(), plugins.raters_max.to_string()),
         ("plugins.brand_share_percent".into(), plugins.brand_share_percent.to_string()),
         ("plugins.binding_share_percent".into(), plugins.binding_share_percent.to_string()),
+        ("plugins.compile_cpu_s".into(), plugins.compile_cpu_s.to_string()),
+        ("plugins.compile_memory_bytes".into(), plugins.compile_memory_bytes.to_string()),
+        ("plugins.compile_wall_s".into(), plugins.compile_wall_s.to_string()),
+        ("plugins.compile_at_once".into(), plugins.compile_at_once.to_string()),
+        ("plugins.compile_waiting_max".into(), plugins.compile_waiting_max.to_string()),
+        ("plugins.compile_nice".into(), plugins.compile_nice.to_string()),
+        ("plugins.code_bytes_max".into(), plugins.code_bytes_max.to_string()),
+        ("plugins.compiled_bytes_max".into(), plugins.compiled_bytes_max.to_string()),
+        ("plugins.unsigned".into(), plugins.unsigned.to_string()),
     ];
     assert_eq!(sip.digest, [DigestAlgorithm::Sha256, DigestAlgorithm::Md5]);
     assert_eq!((store.url, dns.servers, tls, identity), (None, Vec::new(), Tls::default(), Identity::default()));

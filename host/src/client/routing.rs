@@ -214,7 +214,9 @@ async fn settings_of(remote: &Remote, said: &Settings) -> Result<Value, Failure>
     if let Some(kind) = said.kind {
         body["kind"] = match kind {
             Kind::None => Value::Null,
-            kind => json!(kind.to_possible_value().map(|word| word.get_name().to_owned())),
+            kind @ (Kind::Vpbx | Kind::Residential | Kind::Retail | Kind::Wholesale) => {
+                json!(kind.to_possible_value().map(|word| word.get_name().to_owned()))
+            }
         };
     }
     for (field, value) in

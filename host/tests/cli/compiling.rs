@@ -1,4 +1,5 @@
 //! Components are compiled in a process of their own, once.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "test code outside the switch")]
 
 use crate::process::Demo;
 use plugin::{CodeShape, CompileError, Compiler, EngineKind, WORKER, WorkerLimits, WorkerProcess};

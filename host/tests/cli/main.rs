@@ -237,7 +237,8 @@ fn routes_of(demo: &mut Demo) {
     let (code, sentence) = demo.refused(&["trunk", "remove", "carrier"]);
     assert!(code == 1 && sentence.contains("outgoing route out"), "{sentence}");
     demo.client(&["route", "set", "out", "--block", "--tag", "none", "--kind", "none", "--prefix", "none"]);
-    let shown: Value = serde_json::from_str(&demo.client(&["--json", "route", "show", "out"])).unwrap();
+    let shown = demo.client(&["--json", "route", "show", "out"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap_or_else(|error| panic!("{error}: {shown}"));
     let now = (&shown["mode"], &shown["tag"], &shown["kind"], &shown["prefix"], &shown["trunk"], &shown["priority"]);
     assert_eq!(now, (&"block".into(), &Value::Null, &Value::Null, &"".into(), &Value::Null, &3.into()));
     assert!(demo.client(&["route", "list", "--filter", "mode=block"]).contains("out"));
