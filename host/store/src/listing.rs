@@ -115,6 +115,16 @@ impl Filter {
         Filter::new("enabled", sql, Test::Truth, "Only those that are switched on, or off.")
     }
 
+    /// Its column as a value of which there is no index; the same words in both databases.
+    fn looked_at(&self) -> String {
+        let column = self.sql;
+        match self.test {
+            Test::Number | Test::From | Test::Until => format!("+{column}"),
+            Test::Text | Test::Call | Test::Word(_) | Test::Begins | Test::BeginsNumber => format!("({column} || '')"),
+            Test::Truth => format!("COALESCE({column}, FALSE)"),
+        }
+    }
+
     /// The parameter's name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -413,7 +423,7 @@ impl Wanted {
         for (filter, value) in &self.filters {
             // Where rows are found by a number, every other condition only looks at what was found; else the number does.
             let looks = if sharp { !is_sharp(filter, value) } else { filter.sharp };
-            let column = if looks { format!("+{}", filter.sql) } else { filter.sql.to_owned() };
+            let column = if looks { filter.looked_at() } else { filter.sql.to_owned() };
             text.filter(filter, &column, value);
         }
         text.behind(&order, &self.after);
