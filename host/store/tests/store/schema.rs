@@ -71,6 +71,10 @@ fn no_statement_hides() {
 #[test]
 fn every_statement_on_tenant_rows_looks_at_the_scope() {
     const UNSCOPED: &[(&str, &str, &str)] = &[
+        ("archives", "OLDEST_CDR", "the switch archives for every tenant"),
+        ("archives", "OLDEST_EXPLANATION", "the switch archives for every tenant"),
+        ("archives", "ADD", "the switch archives for every tenant"),
+        ("bindings", "TRIAL_OVER", "the switch ends the trial of whichever binding does worse"),
         ("audit", "INSERT", "it writes down what was done, whoever did it"),
         ("audit", "FINISH", "it is the line that this act wrote itself"),
         ("binding_secrets", "EVERY", "the switch binds what every tenant has"),
