@@ -70,7 +70,8 @@ fn a_worker_compiles_what_is_a_component_and_says_what_is_none() {
 
 #[test]
 fn a_component_made_to_exhaust_the_compiler_is_rejected_in_words() {
-    let bomb = bomb(300_000);
+    // A function has at most 7,654,321 bytes.
+    let bomb = bomb(200_000);
     let rejected = |workers: &WorkerProcess| match workers.precompile(SHAPE, &bomb) {
         Err(CompileError::Rejected(why)) => why,
         other => panic!("{:?}", other.map(|code| code.len())),
