@@ -50,7 +50,7 @@ pub(crate) enum Author {
         /// HTTP address; port 0 = any free port
         #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
         http: SocketAddr,
-        /// Its configuration: JSON text, or @FILE, which is read again at each build [default: @config.json of the folder, or {}]
+        /// Its configuration: JSON text, or @FILE, which is read again at each build; else config.json of the folder, or {}
         #[arg(long, value_name = "JSON")]
         config: Option<String>,
         /// Its secrets by name, a JSON object
