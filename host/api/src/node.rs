@@ -7,7 +7,6 @@ use model::{
     Summons, TapeAct, TapeRefusal, TrunkStatus,
 };
 use shell::{CallScope, Handle};
-use std::path::PathBuf;
 use store::UsedMailHost;
 
 impl From<shell::Gone> for Gone {
@@ -48,8 +47,8 @@ impl Switch for Handle {
         Box::pin(async move { Ok(Handle::tape(self, call, leg, act).await?) })
     }
 
-    fn recordings(&self) -> PathBuf {
-        Handle::recordings(self).to_owned()
+    fn recordings(&self) -> shell::Archive {
+        Handle::recordings(self).clone()
     }
 
     fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>> {

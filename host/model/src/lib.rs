@@ -87,7 +87,10 @@ pub use question::{
     Answer, Attr, CallInfo, Decision, Endpoint, Handling, Header, HeaderOp, HookReport, MediaPath, Party, Question,
     QuestionKind, Refusal, RingPlan, RingStep, Target,
 };
-pub use recording::{DdiRecording, RecordedBy, RecordingEvent, RecordingId, RecordingStart, TapeAct, TapeRefusal};
+pub use recording::{
+    DdiRecording, RecordedBy, RecordingEvent, RecordingFormat, RecordingId, RecordingPlace, RecordingStart, TapeAct,
+    TapeRefusal,
+};
 pub use resolve::{HopTarget, NextHop, ResolveFailure, ResolveQuestion, ResolveTicket, Resolved};
 pub use rules::{
     AccountRules, Assistant, BadRule, BrandRules, Calendar, CallAcl, CallAclRule, CallFilter, CivilError, CompanyKind,

@@ -61,4 +61,5 @@ pub use rater::Quote;
 pub use recorder::{RECORDINGS_MAX, RecordRefusal, Recording, RecordingError, RecordingState, Sample, TAKES_MAX};
 pub use replay::Replayed;
 pub use shares::{Pool, PoolUse};
+pub use tiers::take_spare_cpu_only;
 pub use trial::TrialSpec;

@@ -1,6 +1,6 @@
 //! What a shell is started with.
 
-use crate::{IdentitySettings, MailSettings};
+use crate::{BucketSettings, IdentitySettings, MailSettings};
 use core::net::SocketAddr;
 use core::time::Duration;
 use model::{Cidr, DigestAlgorithm, Limits, Shards};
@@ -53,6 +53,8 @@ pub struct ShellConfig {
     pub identity: IdentitySettings,
     /// How mail is sent.
     pub mail: MailSettings,
+    /// Where recordings go once they are encoded; none = they stay in `data_dir`.
+    pub bucket: Option<BucketSettings>,
     /// The folder for the CDR outbox and the saved registrations; made if missing.
     pub data_dir: PathBuf,
     /// Prompts that come with the program: name and WAV file.
@@ -87,6 +89,7 @@ impl ShellConfig {
             countries: None,
             identity: IdentitySettings::default(),
             mail: MailSettings::default(),
+            bucket: None,
             data_dir,
             prompts: Vec::new(),
             prompts_dir: None,
