@@ -38,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) data: Folder,
     /// An S3-compatible store for recordings; without `endpoint` they stay in the data folder.
     pub(crate) recordings: Recordings,
+    /// Who reads texts aloud that scripts play.
+    pub(crate) speech: Speech,
     /// Every limit of the switch, by name.
     pub(crate) limits: Limits,
     /// Who is listened to. A rate is `{ per_minute = N, burst = N }`.
@@ -190,7 +192,7 @@ pub(crate) struct Media {
     pub(crate) streams_max: u16,
     /// The mark (DSCP) of RTP and RTCP packets, as `sip.dscp`.
     pub(crate) dscp: Dscp,
-    /// A folder of `NAME.wav` files, and of such folders (`en/7`), that are added to the built-in prompts.
+    /// A folder of `NAME.wav` and `NAME.opus` files, and of such folders (`en/7`), that are added to the built-in prompts.
     pub(crate) prompts: Option<PathBuf>,
 }
 
@@ -310,6 +312,29 @@ impl Default for Recordings {
             secret_file: None,
             ca: None,
         }
+    }
+}
+
+/// Who reads texts aloud that scripts play.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Speech {
+    /// A provider: it gets `{"text": .., "language": .., "voice": ..}` by POST and answers with WAV or Ogg Opus; none = the
+    /// program.
+    pub(crate) url: Option<String>,
+    /// The file with the secret that goes to the provider as `Authorization: Bearer`. The environment's
+    /// `STROWGER_SPEECH_SECRET` wins.
+    pub(crate) secret_file: Option<PathBuf>,
+    /// The program `espeak-ng`, by name or path, where there is no provider; `""` = nobody speaks. Where it is not installed,
+    /// scripts are told so.
+    pub(crate) program: String,
+    /// Megabytes of prompts that were fetched or spoken and are kept in the data folder.
+    pub(crate) cache_megabytes: u32,
+}
+
+impl Default for Speech {
+    fn default() -> Self {
+        Speech { url: None, secret_file: None, program: "espeak-ng".to_owned(), cache_megabytes: 256 }
     }
 }
 
@@ -575,7 +600,7 @@ fn check(config: &Config) -> Result<(), String> {
 
 fn check_sound(config: &Config) -> Result<(), String> {
     let Recordings { endpoint, bucket, key_id, .. } = &config.recordings;
-    for (field, url) in [("recordings.endpoint", endpoint)] {
+    for (field, url) in [("recordings.endpoint", endpoint), ("speech.url", &config.speech.url)] {
         if url.as_ref().is_some_and(|url| !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme))) {
             return Err(format!("{field} has an unknown scheme: expected https://HOST or http://HOST"));
         }

@@ -48,6 +48,8 @@ fn a_full_file_is_read() {
         bucket = "sounds"
         key_id = "AK"
         secret_file = "/etc/s/secret"
+        [speech]
+        url = "https://voices.example.com/say"
         [limits]
         calls_max = 10
         [plugins]
@@ -105,6 +107,7 @@ fn fields_that_do_not_fit_together_are_refused() {
     assert!(refusal("[store]\nurl = \"mysql://x\"").contains("postgres://"));
     assert!(refusal("[recordings]\nendpoint = \"s3.example.com\"").contains("https://HOST"));
     assert!(refusal("[recordings]\nendpoint = \"https://s3.example.com\"").contains("recordings.bucket"));
+    assert!(refusal("[speech]\nurl = \"voices\"").contains("https://HOST"));
     assert!(refusal("[sip.timers]\nt1_ms = 0").contains("t1_ms"));
     assert!(refusal("[limits]\nregistration_min_s = 9000").contains("registration_max_s"));
     assert!(
@@ -171,7 +174,7 @@ fn reference_page() -> String {
 
 /// The defaults that are no number of [`Limits`], for people.
 fn defaults() -> Vec<(String, String)> {
-    let Config { node, sip, tls, media, dns, identity, mail, http, store, data, recordings, .. } =
+    let Config { node, sip, tls, media, dns, identity, mail, http, store, data, recordings, speech, .. } =
         Config::default();
     let Config { limits, protection, overload, plugins, .. } = Config::default();
     let mut out: Vec<(String, String)> = vec![
@@ -199,6 +202,8 @@ fn defaults() -> Vec<(String, String)> {
         ("recordings.bucket".into(), "`\"\"`".into()),
         ("recordings.prefix".into(), "`\"\"`".into()),
         ("recordings.key_id".into(), "`\"\"`".into()),
+        ("speech.program".into(), format!("`\"{}\"`", speech.program)),
+        ("speech.cache_megabytes".into(), speech.cache_megabytes.to_string()),
         ("plugins.memory_bytes_max".into(), plugins.memory_bytes_max.to_string()),
         ("plugins.hook_cpu_ms".into(), plugins.hook_cpu_ms.to_string()),
         ("plugins.hooks_max".into(), plugins.hooks_max.to_string()),

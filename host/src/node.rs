@@ -71,7 +71,7 @@ impl Opened {
         })
         .map_err(Failure::start)?;
         let settings =
-            ShellConfig { bucket: bucket(config)?, ..shell_config(config, prompts) };
+            ShellConfig { bucket: bucket(config)?, speech: speech(config)?, ..shell_config(config, prompts) };
         let switch = Shell::start(settings, self.db.clone(), plugins).await.map_err(Failure::start)?;
         let http = self.http.local_addr().map_err(Failure::start)?;
         let (stop_http, stopped) = oneshot::channel::<()>();
@@ -172,6 +172,17 @@ fn secret_of(variable: &str, file: Option<&Path>) -> Result<Option<String>, Fail
     let text = std::fs::read_to_string(path)
         .map_err(|e| Failure::start(format!("the file {} cannot be used: {e}", path.display())))?;
     Ok(Some(text.trim().to_owned()))
+}
+
+/// Who speaks.
+fn speech(config: &Config) -> Result<shell::SpeechSettings, Failure> {
+    let own = &config.speech;
+    Ok(shell::SpeechSettings {
+        provider: own.url.clone(),
+        secret: secret_of("STROWGER_SPEECH_SECRET", own.secret_file.as_deref())?,
+        program: (!own.program.is_empty()).then(|| own.program.clone().into()),
+        cache_bytes_max: u64::from(own.cache_megabytes) * 1_000_000,
+    })
 }
 
 /// The environment variable that holds the secret of the bucket's access key.

@@ -44,7 +44,7 @@ mod voicemail;
 pub use app::{
     AppArgs, AppError, AppFailure, AppOutcome, AppReply, AppStart, AppVerb, BridgeSpec, Bridged, CollectSpec,
     Collected, ConferSpec, Conferred, DialSpec, ForkEnd, ForkId, ForkIn, ForkOut, ForkSpec, LegHandle, ListenSpec,
-    MemberChange, PlaybackSpec, PlayedTo, Prompt, RecordSpec, RecordingDone, RoomMember, Sounded,
+    MemberChange, PlaybackSpec, PlayedTo, Prompt, RecordSpec, RecordingDone, RoomMember, SoundSource, Sounded, Speech,
 };
 pub use ban::{Ban, Offence};
 pub use billing::{

@@ -11,6 +11,7 @@ mod artifact;
 mod binding;
 mod bindings;
 mod breaker;
+mod brought;
 mod capability;
 mod chain;
 mod config;
@@ -46,6 +47,7 @@ mod wire;
 pub use artifact::{Artifact, Digest, Point};
 pub use binding::{BindingSpec, Scope};
 pub use breaker::Tripped;
+pub use brought::{SoundAnswer, Sounds};
 pub use bundle::{Grants, Reuse};
 pub use capability::{
     GuestClock, HttpAnswer, HttpAsked, HttpClients, HttpScript, Ledger, LedgerTold, MailDoor, Mailer, PrefixTables,

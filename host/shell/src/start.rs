@@ -19,6 +19,7 @@ use crate::published::Published;
 use crate::recorder::{Recorder, Unfinished};
 use crate::registrations::{self, Keeper};
 use crate::shard::{Parts, Shard};
+use crate::sounds::Bringer;
 use crate::told::Why;
 use crate::{ShellConfig, ShellError, encoding, keep, prompts, recorder, recordings, uploads};
 use core::net::{IpAddr, SocketAddr};
@@ -136,6 +137,7 @@ fn new_boxes(
     plugins.keep_mail(Arc::new(post.clone()));
     let boxes = Boxes::new((db.clone(), &config.data_dir), unfinished, shards, (clock, post));
     plugins.keep_mailboxes(Arc::new(boxes.clone()));
+    plugins.keep_sounds(Arc::new(Bringer::new(&config.data_dir, &config.speech, clock)?));
     Ok(boxes)
 }
 

@@ -4,7 +4,7 @@
 //! { "digits": { "1": "1001", "2": "sip:7@192.0.2.7" }, "ring_timeout_s": 20, "attempts": 3 }
 //! ```
 //! A digit leads to an extension or account of the company, or to a SIP URI. Prompts may be named: `menu`, `invalid`,
-//! `busy`, `goodbye`.
+//! `busy`, `goodbye`; each is a stored prompt, a URL that is granted, or a text as `say:en:Press one for sales`.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -45,9 +45,9 @@ impl App for Attendant {
         let caller = &call.leg;
         caller.answer()?;
         for _ in 0..config.attempts {
-            let pressed = caller.collect(Collect::digits(1).prompts(&[file(&config.menu)]))?;
+            let pressed = caller.collect(Collect::digits(1).prompts(&[prompt(&config.menu)]))?;
             let Some(whom) = config.digits.get(&pressed.digits) else {
-                caller.play(&[file(&config.invalid)])?;
+                caller.play(&[prompt(&config.invalid)])?;
                 continue;
             };
             match connect(caller, &target(whom)?, &config) {
@@ -56,9 +56,9 @@ impl App for Attendant {
                 Err(error) => info!("digit {}: {error}", pressed.digits),
             }
             // Busy, no answer, not registered. A caller who hung up meanwhile ends the script here.
-            caller.play(&[file(&config.busy)])?;
+            caller.play(&[prompt(&config.busy)])?;
         }
-        caller.play(&[file(&config.goodbye)])?;
+        caller.play(&[prompt(&config.goodbye)])?;
         caller.hangup();
         Ok(Ended::default())
     }
