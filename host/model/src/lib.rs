@@ -45,8 +45,8 @@ mod voicemail;
 pub use app::{
     APOLOGY, AppArgs, AppError, AppFailure, AppOutcome, AppReply, AppStart, AppVerb, BridgeSpec, Bridged, CollectSpec,
     Collected, ConferSpec, Conferred, DialSpec, ForkEnd, ForkId, ForkIn, ForkOut, ForkSpec, LegHandle, ListenSpec,
-    MemberChange, PlaybackSpec, PlayedTo, Prompt, RecordSpec, RecordingDone, Recourse, RoomMember, SoundSource, Sounded,
-    Speech,
+    MemberChange, PlaybackSpec, PlayedTo, Prompt, RecordSpec, RecordingDone, Recourse, RoomMember, SoundSource,
+    Sounded, Speech,
 };
 pub use ban::{Ban, Offence};
 pub use billing::{

@@ -8,9 +8,7 @@ use crate::rules::is_binding_name;
 use crate::shares::Places;
 use crate::trial::{Trial, TrialSpec};
 use crate::warm::{Warm, WarmCounters};
-use crate::{
-    Artifact, BindError, BindingMetrics, GuestLog, HostConfig, Notice, NoticeKind, Notices, Point, Reuse,
-};
+use crate::{Artifact, BindError, BindingMetrics, GuestLog, HostConfig, Notice, NoticeKind, Notices, Point, Reuse};
 use bundle::Grants;
 use core::time::Duration;
 use model::{AccountId, BindingId, BrandId, CallInfo, CompanyId, Directory, FilterReach, Recourse};
