@@ -180,7 +180,7 @@ async fn a_binding_says_whether_its_plugin_rests_and_its_tag_stays() {
     let own = format!("/api/v1/bindings/{}", furniture.binding);
     let path = format!("{own}/state");
     let absent = json!({"state": "absent", "tripped_since": null, "next_probe_at": null, "instances": null,
-        "instances_max": null});
+        "instances_max": null, "trial_rolled_back_at": null, "trial_rolled_back_why": null});
     assert_eq!(world.must("GET", &path, Value::Null).await, absent);
     let before = world.ask(Some(&world.platform), "GET", &own, &Value::Null).await;
     let binding = BindingId(furniture.binding);
