@@ -171,24 +171,7 @@ fn statements(plan: &Plan) -> String {
         up_to(plan.ddis),
     );
     if plan.cdrs > 0 {
-        let call = match postgres {
-            true => "md5(CAST((n - 1) / 2 AS TEXT))",
-            false => "printf('%08x%024x', ((n - 1) / 2 * 2654435761) & 4294967295, (n - 1) / 2)",
-        };
-        // Two legs of a call, a call every six seconds, from the start of 2025 on.
-        let _ = write!(
-            sql,
-            "INSERT INTO cdrs (call_id, leg, role, brand_id, company_id, account_id, sip_call_id, caller, callee, started_at,
-                ringing_at, answered_at, ended_at, cause, sip_status, ended_by, cost, currency)
-             SELECT {call}, (n - 1) % 2, CASE (n - 1) % 2 WHEN 0 THEN 'caller' ELSE 'callee' END,
-                1000 + ((n - 1) / 2 % {companies}) % {BRANDS}, 1000 + (n - 1) / 2 % {companies},
-                CASE (n - 1) % 2 WHEN 0 THEN 1001 + (n - 1) / 2 % {users} END, n || '@host.scale.test',
-                '+44' || (2000000000 + (n - 1) / 2 % {users}), '+49' || (3000000000 + ((n - 1) / 2 * 104729) % 5000000),
-                1735689600000000 + n * 3000000, 1735689600000000 + n * 3000000 + 500000,
-                1735689600000000 + n * 3000000 + 2000000, 1735689600000000 + n * 3000000 + 62000000,
-                CASE n % 17 WHEN 3 THEN 'busy' ELSE 'normal-clearing' END, 200, 'caller', 1200, 'EUR' FROM {};\n",
-            up_to(plan.cdrs),
-        );
+        sql += &records(plan, &up_to(plan.cdrs));
     }
     let rows = plan.rates / BRANDS;
     for brand in 0..BRANDS {
@@ -208,6 +191,27 @@ fn statements(plan: &Plan) -> String {
         sql += "COMMIT;\n";
     }
     sql
+}
+
+/// Two legs of a call, a call every six seconds, from the start of 2025 on.
+fn records(plan: &Plan, rows: &str) -> String {
+    let (companies, users) = (plan.companies, plan.users);
+    let call = match plan.url.is_some() {
+        true => "md5(CAST((n - 1) / 2 AS TEXT))",
+        false => "printf('%08x%024x', ((n - 1) / 2 * 2654435761) & 4294967295, (n - 1) / 2)",
+    };
+    format!(
+        "INSERT INTO cdrs (call_id, leg, role, brand_id, company_id, account_id, sip_call_id, caller, callee, started_at,
+            ringing_at, answered_at, ended_at, cause, sip_status, ended_by, cost, currency)
+         SELECT {call}, (n - 1) % 2, CASE (n - 1) % 2 WHEN 0 THEN 'caller' ELSE 'callee' END,
+            1000 + ((n - 1) / 2 % {companies}) % {BRANDS}, 1000 + (n - 1) / 2 % {companies},
+            CASE (n - 1) % 2 WHEN 0 THEN 1001 + (n - 1) / 2 % {users} END, n || '@host.scale.test',
+            '+44' || (2000000000 + (n - 1) / 2 % {users}), '+49' || (3000000000 + ((n - 1) / 2 * 104729) % 5000000),
+            1735689600000000 + n * 3000000, 1735689600000000 + n * 3000000 + 500000,
+            1735689600000000 + n * 3000000 + 2000000, 1735689600000000 + n * 3000000 + 62000000,
+            CASE n % 17 WHEN 3 THEN 'busy' ELSE 'normal-clearing' END, 200, 'caller', 1200, 'EUR' FROM {};\n",
+        rows,
+    )
 }
 
 struct Switch {

@@ -1,3 +1,5 @@
+//! Which routes a number finds by its beginnings, and what is special.
+
 use super::*;
 
 fn pattern(id: i64, prefix: &str) -> RoutePattern {

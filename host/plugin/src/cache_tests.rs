@@ -1,3 +1,5 @@
+//! Compiled code on the disk: what is believed, what is not, and what goes when there is too much.
+
 use super::*;
 use std::os::unix::fs::PermissionsExt;
 

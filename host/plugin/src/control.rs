@@ -107,12 +107,15 @@ pub(crate) struct Script {
     pub(crate) held: Held,
 }
 
+/// Who keeps mailboxes and brings prompts, where somebody does.
+type Keepers = (Option<Arc<dyn Mailboxes>>, Option<Arc<dyn Sounds>>);
+
 impl Script {
     pub(crate) fn new(
         line: Arc<Line>,
         limits: Arc<Limits>,
         verbs_max: u32,
-        (mailboxes, sounds): (Option<Arc<dyn Mailboxes>>, Option<Arc<dyn Sounds>>),
+        (mailboxes, sounds): Keepers,
         forks: Forks,
     ) -> Script {
         let mut legs = ResourceTable::new();

@@ -1,3 +1,5 @@
+//! A worker that ends in every way there is, and workers that wait for each other.
+
 use super::*;
 
 const SHAPE: CodeShape = CodeShape { kind: EngineKind::Hooks, memory_bytes_max: 1 << 20, fuel: false };
@@ -68,8 +70,12 @@ fn so_many_work_at_once_and_so_many_wait() {
     // Each worker waits at the gate for somebody who opens it.
     let text = format!("cat >/dev/null; read line < {}; exit 9", gate.display());
     let workers = script(&text, |limits| (limits.at_once, limits.waiting_max) = (1, 1));
+    let turns = || {
+        let turns = *workers.turns();
+        (turns.taken, turns.waiting)
+    };
     let until = |taken, waiting| {
-        while (workers.turns().taken, workers.turns().waiting) != (taken, waiting) {
+        while turns() != (taken, waiting) {
             std::thread::yield_now();
         }
     };
@@ -85,5 +91,5 @@ fn so_many_work_at_once_and_so_many_wait() {
         std::fs::write(&gate, "go\n").expect("the second is at the gate");
         assert!(second.join().expect("it ends").contains("status 9"));
     });
-    assert_eq!((workers.turns().taken, workers.turns().waiting), (0, 0));
+    assert_eq!(turns(), (0, 0));
 }

@@ -104,7 +104,6 @@ impl Shell {
             drain,
         };
         let drain_task = tokio::spawn(work.run((db.clone(), clock), stopping));
-        let ending = Mutex::new(Ending { threads, drain_stop: Some(stop), drain_task: Some(drain_task) });
         let inner = Inner {
             inboxes,
             published,
@@ -119,7 +118,7 @@ impl Shell {
             archive,
             boxes,
             draining: AtomicBool::new(false),
-            ending,
+            ending: Mutex::new(Ending { threads, drain_stop: Some(stop), drain_task: Some(drain_task) }),
         };
         Ok(Handle { inner: Arc::new(inner) })
     }
