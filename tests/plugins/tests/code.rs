@@ -1,4 +1,5 @@
 //! Compiled code: made once, kept sealed, given back when it is not bound any more.
+#![allow(clippy::expect_used)]
 
 use plugin::{CODE_FOLDER, CodeCache, CodeFigures, Host, Point};
 use plugin_tests::{HOSTILE, PROBE, ask, bind, host_with};

@@ -256,6 +256,13 @@ async fn apps_beyond_the_pool_are_refused_and_the_pool_comes_back() {
     assert_eq!(host.metrics().bindings[0].saturated, 1);
 }
 
+/// How an app ends that answers its caller first.
+async fn answered(host: &Host, name: &str) -> (Result<AppOutcome, AppFailure>, Option<model::Recourse>) {
+    let mut engine = Engine::start(host, name);
+    engine.expect(answers, Ok(AppReply::Done)).await;
+    engine.ended_with().await
+}
+
 #[tokio::test]
 async fn however_an_app_fails_its_caller_gets_what_the_binding_says() {
     let host = host_with(|config| config.apps_max = 1);
@@ -269,14 +276,14 @@ async fn however_an_app_fails_its_caller_gets_what_the_binding_says() {
     host.set_bindings(vec![app(1, "falls", "trap"), app(2, "spins", "spin"), app(3, "declines", "decline"), stays])
         .expect("bound");
     let with = |name: &str| Some(model::Recourse { plugin: format!("{name}@0.1.0"), ..recourse.clone() });
-    let (outcome, got) = Engine::start(&host, "falls").ended_with().await;
+    let (outcome, got) = answered(&host, "falls").await;
     assert!(matches!(outcome, Err(AppFailure::Trapped(_))), "{outcome:?}");
     assert_eq!(got, with("falls"));
     assert_eq!(Engine::start(&host, "nobody").ended_with().await, (Err(AppFailure::NotBound), None));
     let (outcome, got) = Engine::start(&host, "declines").ended_with().await;
     assert!(outcome.is_ok() && got.is_none(), "who ends well needs none: {outcome:?}");
     let timeout = (Err(AppFailure::Timeout), with("spins"));
-    assert_eq!(Engine::start(&host, "spins").ended_with().await, timeout);
+    assert_eq!(answered(&host, "spins").await, timeout);
     let mut first = Engine::start(&host, "stays");
     let _ = first.verb().await;
     let saturated = (Err(AppFailure::Saturated), with("falls"));
@@ -284,7 +291,7 @@ async fn however_an_app_fails_its_caller_gets_what_the_binding_says() {
     host.app_stop(first.app);
     until(|| host.metrics().apps_live == 0).await;
     for _ in 0..4 {
-        Engine::start(&host, "falls").ended_with().await.0.expect_err("it traps");
+        answered(&host, "falls").await.0.expect_err("it traps");
     }
     let rests = (Err(AppFailure::Trapped("tripped".to_owned())), with("falls"));
     assert_eq!(Engine::start(&host, "falls").ended_with().await, rests, "five in a row");
