@@ -14,7 +14,7 @@ pub(crate) enum Recording {
         #[arg(long)]
         call: Option<String>,
     },
-    /// Fetch the sound of a recording: a WAV file
+    /// Fetch the sound of a recording: Ogg Opus or WAV, as its format says
     Fetch {
         /// The recording's number
         recording: i64,

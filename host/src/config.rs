@@ -36,6 +36,10 @@ pub(crate) struct Config {
     pub(crate) store: Store,
     /// Files of this node.
     pub(crate) data: Folder,
+    /// An S3-compatible store for recordings; without `endpoint` they stay in the data folder.
+    pub(crate) recordings: Recordings,
+    /// Who reads texts aloud that scripts play.
+    pub(crate) speech: Speech,
     /// Every limit of the switch, by name.
     pub(crate) limits: Limits,
     /// Who is listened to. A rate is `{ per_minute = N, burst = N }`.
@@ -188,7 +192,7 @@ pub(crate) struct Media {
     pub(crate) streams_max: u16,
     /// The mark (DSCP) of RTP and RTCP packets, as `sip.dscp`.
     pub(crate) dscp: Dscp,
-    /// A folder of `NAME.wav` files, and of such folders (`en/7`), that are added to the built-in prompts.
+    /// A folder of `NAME.wav` and `NAME.opus` files, and of such folders (`en/7`), that are added to the built-in prompts.
     pub(crate) prompts: Option<PathBuf>,
 }
 
@@ -277,6 +281,63 @@ pub(crate) struct Folder {
 impl Default for Folder {
     fn default() -> Self {
         Folder { dir: PathBuf::from("strowger-data"), countries: None }
+    }
+}
+
+/// An S3-compatible store for recordings; without `endpoint` they stay in the data folder.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Recordings {
+    /// The store, as `https://s3.eu-central-1.amazonaws.com`; its buckets are asked for by path.
+    pub(crate) endpoint: Option<String>,
+    /// Its region; stores of other makers take any.
+    pub(crate) region: String,
+    /// The bucket; it must be there.
+    pub(crate) bucket: String,
+    /// What the names of objects begin with, as `strowger/`.
+    pub(crate) prefix: String,
+    /// The id of the access key.
+    pub(crate) key_id: String,
+    /// The file with the secret of the access key. The environment's `STROWGER_RECORDINGS_SECRET` wins.
+    pub(crate) secret_file: Option<PathBuf>,
+    /// Certificates, PEM, of the store's authorities; none = the system's.
+    pub(crate) ca: Option<PathBuf>,
+}
+
+impl Default for Recordings {
+    fn default() -> Self {
+        Recordings {
+            endpoint: None,
+            region: "us-east-1".to_owned(),
+            bucket: String::new(),
+            prefix: String::new(),
+            key_id: String::new(),
+            secret_file: None,
+            ca: None,
+        }
+    }
+}
+
+/// Who reads texts aloud that scripts play.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Speech {
+    /// A provider: it gets `{"text": .., "language": .., "voice": ..}` by POST and answers with WAV or Ogg Opus; none = the
+    /// program.
+    pub(crate) url: Option<String>,
+    /// The file with the secret that goes to the provider as `Authorization: Bearer`. The environment's
+    /// `STROWGER_SPEECH_SECRET` wins.
+    pub(crate) secret_file: Option<PathBuf>,
+    /// The program `espeak-ng`, by name or path, where there is no provider; `""` = nobody speaks. Where it is not installed,
+    /// scripts are told so.
+    pub(crate) program: String,
+    /// Megabytes of prompts that were fetched or spoken and are kept in the data folder.
+    pub(crate) cache_megabytes: u32,
+}
+
+impl Default for Speech {
+    fn default() -> Self {
+        Speech { url: None, secret_file: None, program: "espeak-ng".to_owned(), cache_megabytes: 256 }
     }
 }
 
@@ -551,6 +612,7 @@ fn check(config: &Config) -> Result<(), String> {
             "store.url has an unknown scheme: expected sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME".to_owned()
         );
     }
+    check_sound(config)?;
     let timers = config.sip.timers;
     if timers.t1_ms == 0 || timers.t2_ms < timers.t1_ms || timers.t4_ms < timers.t1_ms {
         return Err("sip.timers do not fit together: expected 0 < t1_ms <= t2_ms and t1_ms <= t4_ms".to_owned());
@@ -567,6 +629,19 @@ fn check(config: &Config) -> Result<(), String> {
     }
     if config.plugins.compile_nice > 19 {
         return Err(format!("plugins.compile_nice is {}: expected a number from 0 to 19", config.plugins.compile_nice));
+    }
+    Ok(())
+}
+
+fn check_sound(config: &Config) -> Result<(), String> {
+    let Recordings { endpoint, bucket, key_id, .. } = &config.recordings;
+    for (field, url) in [("recordings.endpoint", endpoint), ("speech.url", &config.speech.url)] {
+        if url.as_ref().is_some_and(|url| !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme))) {
+            return Err(format!("{field} has an unknown scheme: expected https://HOST or http://HOST"));
+        }
+    }
+    if endpoint.is_some() && (bucket.is_empty() || key_id.is_empty()) {
+        return Err("recordings.endpoint needs recordings.bucket and recordings.key_id".to_owned());
     }
     Ok(())
 }

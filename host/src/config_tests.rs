@@ -43,6 +43,13 @@ fn a_full_file_is_read() {
         metrics_without_token = true
         [store]
         url = "postgres://u:p@db/strowger"
+        [recordings]
+        endpoint = "https://s3.example.com"
+        bucket = "sounds"
+        key_id = "AK"
+        secret_file = "/etc/s/secret"
+        [speech]
+        url = "https://voices.example.com/say"
         [limits]
         calls_max = 10
         [plugins]
@@ -98,6 +105,9 @@ fn fields_that_do_not_fit_together_are_refused() {
     let named = "[sip]\nlisten = [{ at = \"udp:0.0.0.0:5060\", advertise = \"sip.example.com\" }]";
     assert!(refusal(named).contains("expected ADDR or ADDR:PORT"));
     assert!(refusal("[store]\nurl = \"mysql://x\"").contains("postgres://"));
+    assert!(refusal("[recordings]\nendpoint = \"s3.example.com\"").contains("https://HOST"));
+    assert!(refusal("[recordings]\nendpoint = \"https://s3.example.com\"").contains("recordings.bucket"));
+    assert!(refusal("[speech]\nurl = \"voices\"").contains("https://HOST"));
     assert!(refusal("[sip.timers]\nt1_ms = 0").contains("t1_ms"));
     assert!(refusal("[limits]\nregistration_min_s = 9000").contains("registration_max_s"));
     assert!(
@@ -164,8 +174,9 @@ fn reference_page() -> String {
 
 /// The defaults that are no number of [`Limits`], for people.
 fn defaults() -> Vec<(String, String)> {
-    let Config { node, sip, tls, media, dns, identity, mail, http, store, data, limits, protection, overload, plugins } =
+    let Config { node, sip, tls, media, dns, identity, mail, http, store, data, recordings, speech, .. } =
         Config::default();
+    let Config { limits, protection, overload, plugins, .. } = Config::default();
     let mut out: Vec<(String, String)> = vec![
         ("node.shards".into(), node.shards.to_string()),
         ("sip.listen".into(), "`[\"udp:0.0.0.0:5060\", \"tcp:0.0.0.0:5060\"]`".into()),
@@ -188,6 +199,12 @@ fn defaults() -> Vec<(String, String)> {
         ("http.metrics_without_token".into(), http.metrics_without_token.to_string()),
         ("store.archive_days".into(), store.archive_days.to_string()),
         ("data.dir".into(), format!("`\"{}\"`", data.dir.display())),
+        ("recordings.region".into(), format!("`\"{}\"`", recordings.region)),
+        ("recordings.bucket".into(), "`\"\"`".into()),
+        ("recordings.prefix".into(), "`\"\"`".into()),
+        ("recordings.key_id".into(), "`\"\"`".into()),
+        ("speech.program".into(), format!("`\"{}\"`", speech.program)),
+        ("speech.cache_megabytes".into(), speech.cache_megabytes.to_string()),
         ("plugins.memory_bytes_max".into(), plugins.memory_bytes_max.to_string()),
         ("plugins.hook_cpu_ms".into(), plugins.hook_cpu_ms.to_string()),
         ("plugins.hooks_max".into(), plugins.hooks_max.to_string()),

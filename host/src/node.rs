@@ -71,8 +71,9 @@ impl Opened {
             ..plugin_config(config)
         })
         .map_err(Failure::start)?;
-        let switch =
-            Shell::start(shell_config(config, prompts), self.db.clone(), plugins).await.map_err(Failure::start)?;
+        let settings =
+            ShellConfig { bucket: bucket(config)?, speech: speech(config)?, ..shell_config(config, prompts) };
+        let switch = Shell::start(settings, self.db.clone(), plugins).await.map_err(Failure::start)?;
         let http = self.http.local_addr().map_err(Failure::start)?;
         let (stop_http, stopped) = oneshot::channel::<()>();
         let rate = api::RateLimit { per_minute: config.http.requests_per_minute, burst: config.http.requests_burst };
@@ -179,6 +180,51 @@ fn plugin_config(config: &Config) -> plugin::HostConfig {
         })),
         ..plugin::HostConfig::default()
     }
+}
+
+/// A secret of the operator's: from the environment, or the file named.
+fn secret_of(variable: &str, file: Option<&Path>) -> Result<Option<String>, Failure> {
+    #[allow(clippy::disallowed_methods, reason = "the operator's secret may stand in no file")]
+    if let Ok(secret) = std::env::var(variable) {
+        return Ok(Some(secret));
+    }
+    let Some(path) = file else { return Ok(None) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Failure::start(format!("the file {} cannot be used: {e}", path.display())))?;
+    Ok(Some(text.trim().to_owned()))
+}
+
+/// Who speaks.
+fn speech(config: &Config) -> Result<shell::SpeechSettings, Failure> {
+    let own = &config.speech;
+    Ok(shell::SpeechSettings {
+        provider: own.url.clone(),
+        secret: secret_of("STROWGER_SPEECH_SECRET", own.secret_file.as_deref())?,
+        program: (!own.program.is_empty()).then(|| own.program.clone().into()),
+        cache_bytes_max: u64::from(own.cache_megabytes) * 1_000_000,
+    })
+}
+
+/// The environment variable that holds the secret of the bucket's access key.
+const BUCKET_VARIABLE: &str = "STROWGER_RECORDINGS_SECRET";
+
+/// The bucket of recordings, if there is one; its secret is from the environment, or the file named.
+fn bucket(config: &Config) -> Result<Option<shell::BucketSettings>, Failure> {
+    let own = &config.recordings;
+    let Some(endpoint) = own.endpoint.clone() else { return Ok(None) };
+    let secret = secret_of(BUCKET_VARIABLE, own.secret_file.as_deref())?.ok_or_else(|| {
+        let how = format!("name recordings.secret_file, or set {BUCKET_VARIABLE}");
+        Failure::start(format!("recordings.endpoint needs a secret: {how}"))
+    })?;
+    Ok(Some(shell::BucketSettings {
+        endpoint,
+        region: own.region.clone(),
+        bucket: own.bucket.clone(),
+        prefix: own.prefix.clone(),
+        key_id: own.key_id.clone(),
+        secret,
+        ca: own.ca.clone(),
+    }))
 }
 
 fn shell_config(config: &Config, prompts: Vec<(String, Vec<u8>)>) -> ShellConfig {

@@ -332,6 +332,24 @@ static inline strowger_call_control_prompt_t st_file(const char *name) {
   return out;
 }
 
+// A WAV or Ogg Opus file at a URL that is granted.
+static inline strowger_call_control_prompt_t st_url(const char *url) {
+  strowger_call_control_prompt_t out;
+  out.tag = STROWGER_CALL_CONTROL_PROMPT_OTHER;
+  out.val.other.f0 = st_text("url");
+  out.val.other.f1 = st_text(url);
+  return out;
+}
+
+// A text that is read aloud: "LANGUAGE:TEXT", or "LANGUAGE/VOICE:TEXT".
+static inline strowger_call_control_prompt_t st_speech(const char *said) {
+  strowger_call_control_prompt_t out;
+  out.tag = STROWGER_CALL_CONTROL_PROMPT_OTHER;
+  out.val.other.f0 = st_text("speech");
+  out.val.other.f1 = st_text(said);
+  return out;
+}
+
 // Plays a stored prompt to its end.
 static inline bool st_play(st_leg leg, const char *name, st_error *err) {
   strowger_call_control_prompt_t prompt = st_file(name);

@@ -51,6 +51,12 @@ export const connect = (steps, { headers = {}, media = 'tenant-default', handlin
 /** A stored prompt. */
 export const file = (name) => ({ tag: 'file', val: name });
 
+/** A WAV or Ogg Opus file at a URL that is granted. */
+export const url = (where) => ({ tag: 'other', val: ['url', where] });
+
+/** A text that is read aloud in a language, or `LANGUAGE/VOICE`. */
+export const speech = (language, text) => ({ tag: 'other', val: ['speech', `${language}:${text}`] });
+
 /** Collects so many digits while these prompts play. */
 export const digits = (max, prompts = [], { firstMs = 5000, nextMs = 2000, terminators = '' } = {}) => ({
   prompts,

@@ -119,6 +119,16 @@ def file(name: str) -> control.Prompt:
     return control.Prompt_File(name)
 
 
+def url(where: str) -> control.Prompt:
+    """A WAV or Ogg Opus file at a URL that is granted."""
+    return control.Prompt_Other(("url", where))
+
+
+def speech(language: str, text: str) -> control.Prompt:
+    """A text that is read aloud in a language, or `LANGUAGE/VOICE`."""
+    return control.Prompt_Other(("speech", f"{language}:{text}"))
+
+
 def digits(count: int, *prompts: control.Prompt, first_ms: int = 5000, next_ms: int = 2000) -> control.CollectSpec:
     """Collects so many digits while these prompts play."""
     return control.CollectSpec(list(prompts), 1, count, "", first_ms, next_ms, [])

@@ -6,7 +6,7 @@ use std::process::Command;
 
 /// Debian packages and the program that shows each is there.
 const PACKAGES: &[(&str, &str)] =
-    &[("sip-tester", "sipp"), ("baresip-core", "baresip"), ("postgresql", "pg_ctlcluster")];
+    &[("sip-tester", "sipp"), ("baresip-core", "baresip"), ("postgresql", "pg_ctlcluster"), ("espeak-ng", "espeak-ng")];
 
 /// The same for the peers that a machine may go without: their tests are then left out, by name.
 const PEERS: &[(&str, &str)] = &[("linphone-cli", "linphone-daemon"), ("chromium", "chromium"), ("npm", "npm")];

@@ -7,7 +7,6 @@ use model::{
     Summons, TapeAct, TapeRefusal, TrunkStatus,
 };
 use shell::{CallScope, Handle};
-use std::path::PathBuf;
 use std::sync::Arc;
 use store::UsedMailHost;
 
@@ -49,8 +48,8 @@ impl Switch for Handle {
         Box::pin(async move { Ok(Handle::tape(self, call, leg, act).await?) })
     }
 
-    fn recordings(&self) -> PathBuf {
-        Handle::recordings(self).to_owned()
+    fn recordings(&self) -> shell::Archive {
+        Handle::recordings(self).clone()
     }
 
     fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>> {

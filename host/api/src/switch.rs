@@ -7,7 +7,6 @@ use model::{
     AccountId, AppError, Ban, BindingId, BoxOwner, BoxReply, BoxVerb, BrandId, CallId, CallSnapshot, Cause, Charge,
     CompanyId, Instant, Mailbox, Summons, TapeAct, TapeRefusal, TrunkStatus,
 };
-use std::path::PathBuf;
 use std::sync::Arc;
 use store::UsedMailHost;
 
@@ -104,8 +103,8 @@ pub trait Switch: Send + Sync + 'static {
     fn summon(&self, wanted: Summons) -> Asked<'_, Result<Result<CallId, Cause>, Gone>>;
     /// Does something about a call's recordings; within, why it was not done.
     fn tape(&self, call: CallId, leg: u16, act: TapeAct) -> Asked<'_, Result<Result<(), TapeRefusal>, Gone>>;
-    /// The folder of the recordings.
-    fn recordings(&self) -> PathBuf;
+    /// Where the recordings are.
+    fn recordings(&self) -> shell::Archive;
     /// What waits in a mailbox, whole.
     fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>>;
     /// Asks something of a voice mailbox.

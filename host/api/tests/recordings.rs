@@ -27,6 +27,14 @@ async fn a_recording_is_listed_heard_and_removed_by_its_company_alone() {
     let path = format!("/api/v1/recordings/{id}");
     let sound = world.ask(own, "GET", &format!("{path}/audio"), &Value::Null).await;
     assert_eq!((sound.status, sound.kind.as_str(), sound.text.len()), (StatusCode::OK, "audio/wav", 150_000));
+    // Once it is encoded.
+    let opus = world.switch.recordings.join(world.companies[0].to_string()).join("call-0-1.opus");
+    std::fs::write(&opus, b"OggS").unwrap();
+    assert!(world.db.recordings().encoded(id, (4, &"1".repeat(64))).await.unwrap());
+    let shown = world.ask(own, "GET", &path, &Value::Null).await.body;
+    assert_eq!((&shown["format"], &shown["bytes"], &shown["place"]), (&json!("opus"), &json!(4), &json!("node")));
+    let sound = world.ask(own, "GET", &format!("{path}/audio"), &Value::Null).await;
+    assert_eq!((sound.kind.as_str(), sound.text.as_str()), ("audio/ogg; codecs=opus", "OggS"));
     for stranger in [&world.company_admins[1], &world.company_admins[2], &world.brand_admins[1]] {
         for (method, path) in [("GET", path.clone()), ("GET", format!("{path}/audio")), ("DELETE", path.clone())] {
             let answer = world.ask(Some(stranger), method, &path, &Value::Null).await;
@@ -38,6 +46,7 @@ async fn a_recording_is_listed_heard_and_removed_by_its_company_alone() {
 
     assert_eq!(world.ask(own, "DELETE", &path, &Value::Null).await.status, StatusCode::NO_CONTENT);
     assert!(!world.switch.recordings.join(world.companies[0].to_string()).join("call-0-1.wav").exists());
+    assert!(!opus.exists());
     assert_eq!(world.ask(own, "GET", &path, &Value::Null).await.status, StatusCode::NOT_FOUND);
     // A file that somebody has taken away is told as what it is, and its row can still be removed.
     let lost = world.recorded(3, 0).await;

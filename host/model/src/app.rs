@@ -43,6 +43,34 @@ pub enum Prompt {
         #[serde(skip)]
         sound: crate::Clip,
     },
+    /// Sound that somebody brings before the verb sets out: from a URL, or spoken.
+    Brought {
+        /// From where.
+        from: SoundSource,
+        /// The sound itself; whoever carries the verb puts it in.
+        #[serde(skip)]
+        sound: crate::Clip,
+    },
+}
+
+/// Where a prompt comes from that is neither stored nor made here.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum SoundSource {
+    /// A WAV or Ogg Opus file at this URL.
+    Url(String),
+    /// A text that is read aloud.
+    Speech(Speech),
+}
+
+/// A text that is read aloud.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Speech {
+    /// Its language, as `en` or `pt-BR`.
+    pub language: String,
+    /// By whom: a word of whoever speaks; absent = its usual voice.
+    pub voice: Option<String>,
+    /// What is said.
+    pub text: String,
 }
 
 /// What to collect.

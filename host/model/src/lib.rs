@@ -45,7 +45,8 @@ mod voicemail;
 pub use app::{
     APOLOGY, AppArgs, AppError, AppFailure, AppOutcome, AppReply, AppStart, AppVerb, BridgeSpec, Bridged, CollectSpec,
     Collected, ConferSpec, Conferred, DialSpec, ForkEnd, ForkId, ForkIn, ForkOut, ForkSpec, LegHandle, ListenSpec,
-    MemberChange, PlaybackSpec, PlayedTo, Prompt, RecordSpec, RecordingDone, Recourse, RoomMember, Sounded,
+    MemberChange, PlaybackSpec, PlayedTo, Prompt, RecordSpec, RecordingDone, Recourse, RoomMember, SoundSource,
+    Sounded, Speech,
 };
 pub use ban::{Ban, Offence};
 pub use billing::{
@@ -91,7 +92,10 @@ pub use question::{
     Answer, Attr, CallInfo, Decision, Endpoint, Handling, Header, HeaderOp, HookReport, MediaPath, Party, Question,
     QuestionKind, Refusal, RingPlan, RingStep, Target,
 };
-pub use recording::{DdiRecording, RecordedBy, RecordingEvent, RecordingId, RecordingStart, TapeAct, TapeRefusal};
+pub use recording::{
+    DdiRecording, RecordedBy, RecordingEvent, RecordingFormat, RecordingId, RecordingPlace, RecordingStart, TapeAct,
+    TapeRefusal,
+};
 pub use resolve::{HopTarget, NextHop, ResolveFailure, ResolveQuestion, ResolveTicket, Resolved};
 pub use rules::{
     AccountRules, Assistant, BadRule, BrandRules, Calendar, CallAcl, CallAclRule, CallFilter, CivilError, CompanyKind,

@@ -54,6 +54,83 @@ impl DdiRecording {
     }
 }
 
+/// What the sound of a recording is kept as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordingFormat {
+    /// Ogg Opus (RFC 7845): about a sixth of a WAV file.
+    #[default]
+    Opus,
+    /// WAV, 16-bit linear PCM, as it was taken up.
+    Wav,
+}
+
+impl RecordingFormat {
+    /// Every format.
+    pub const ALL: &'static [RecordingFormat] = &[RecordingFormat::Opus, RecordingFormat::Wav];
+
+    /// The word for it, in rows and in the API; its files end so.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            RecordingFormat::Opus => "opus",
+            RecordingFormat::Wav => "wav",
+        }
+    }
+
+    /// The format of this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<RecordingFormat> {
+        RecordingFormat::ALL.iter().find(|f| f.word() == word).copied()
+    }
+
+    /// Its media type (RFC 7845 section 9; that of WAV is not registered).
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            RecordingFormat::Opus => "audio/ogg; codecs=opus",
+            RecordingFormat::Wav => "audio/wav",
+        }
+    }
+
+    /// Whether it is what a company has that says nothing.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        *self == RecordingFormat::default()
+    }
+}
+
+/// Where the sound of a recording is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordingPlace {
+    /// In the folder of the node that took it up.
+    #[default]
+    Node,
+    /// In the platform's bucket.
+    Bucket,
+}
+
+impl RecordingPlace {
+    /// Every place.
+    pub const ALL: &'static [RecordingPlace] = &[RecordingPlace::Node, RecordingPlace::Bucket];
+
+    /// The word for it, in rows and in the API.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            RecordingPlace::Node => "node",
+            RecordingPlace::Bucket => "bucket",
+        }
+    }
+
+    /// The place of this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<RecordingPlace> {
+        RecordingPlace::ALL.iter().find(|p| p.word() == word).copied()
+    }
+}
+
 /// What an operator or a party wants of the recording of a call that is up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

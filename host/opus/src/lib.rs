@@ -11,10 +11,14 @@
 //! Floor 5: the pure floors know no Opus, they are given it.
 #![forbid(unsafe_code)]
 
+mod file;
+
 use core::fmt;
 use ropus::{Application, Bitrate, Channels, DecodeMode, InbandFec};
 use rtp::codec::{Codecs, Decoder, Encoder, Format, Own};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use file::{OGG_BYTES_MAX, OGG_RATE, OGG_SECONDS_MAX, OggError, OggWriter, is_ogg, read_ogg, read_ogg_stereo};
 
 /// RTP's clock (RFC 7587 section 4.1), whatever is inside.
 const CLOCK: u32 = 48_000;

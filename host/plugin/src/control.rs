@@ -8,7 +8,7 @@ use crate::guest::Guest;
 use crate::mailbox::{Clips, Mailboxes};
 use crate::rules::{self, Broken};
 use crate::tape::taped;
-use crate::{AppMessage, convert};
+use crate::{AppMessage, Sounds, convert};
 use core::time::Duration;
 use model::{AppError, AppId, AppReply, AppVerb, ForkId, ForkIn, LegHandle, Limits, RequestId};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -99,24 +99,29 @@ pub(crate) struct Script {
     verbs_max: u64,
     /// Whoever keeps the mailboxes of this switch.
     pub(crate) mailboxes: Option<Arc<dyn Mailboxes>>,
+    /// Whoever brings prompts from elsewhere.
+    pub(crate) sounds: Option<Arc<dyn Sounds>>,
     /// What it has opened of them.
     pub(crate) clips: Clips,
     /// The lines that it has opened; they end with it.
     pub(crate) held: Held,
 }
 
+/// Who keeps mailboxes and brings prompts, where somebody does.
+type Keepers = (Option<Arc<dyn Mailboxes>>, Option<Arc<dyn Sounds>>);
+
 impl Script {
     pub(crate) fn new(
         line: Arc<Line>,
         limits: Arc<Limits>,
         verbs_max: u32,
-        mailboxes: Option<Arc<dyn Mailboxes>>,
+        (mailboxes, sounds): Keepers,
         forks: Forks,
     ) -> Script {
         let mut legs = ResourceTable::new();
         legs.set_max_capacity(limits.legs_per_call_max.max(1));
         let (verbs_max, clips, held) = (u64::from(verbs_max), Clips::default(), Held::new(forks));
-        Script { line, limits, legs, verbs: 0, verbs_max, mailboxes, clips, held }
+        Script { line, limits, legs, verbs: 0, verbs_max, mailboxes, sounds, clips, held }
     }
 
     /// The handle of a leg that the guest shall own.
@@ -185,6 +190,7 @@ impl Guest {
     }
 
     async fn sent(&mut self, mut verb: AppVerb) -> Verb<AppReply> {
+        self.bring(&mut verb).await?;
         let script = self.script.as_mut().ok_or_else(denied)?;
         script.clips.fill(&mut verb)?;
         if script.verbs >= script.verbs_max {

@@ -79,6 +79,8 @@ pub(crate) struct Shared {
     running: Mutex<HashMap<AppId, RunningApp>>,
     /// Whoever keeps the mailboxes; known once the switch runs.
     pub(crate) mailboxes: OnceLock<Arc<dyn Mailboxes>>,
+    /// Whoever brings prompts from elsewhere; known once the switch runs.
+    pub(crate) sounds: OnceLock<Arc<dyn crate::Sounds>>,
     pub(crate) recorder: Recorder,
     /// The lines of legs to WebSockets.
     pub(crate) forks: Forks,
@@ -195,6 +197,7 @@ impl Host {
             ticker,
             running: Mutex::default(),
             mailboxes: OnceLock::new(),
+            sounds: OnceLock::new(),
             recorder: Recorder::default(),
             forks: Forks::default(),
         };
@@ -217,6 +220,11 @@ impl Host {
     /// Says who keeps the mailboxes. Only the first one counts: a switch has one.
     pub fn keep_mailboxes(&self, keeper: Arc<dyn Mailboxes>) {
         let _already = self.0.shared.mailboxes.set(keeper);
+    }
+
+    /// Says who brings prompts from elsewhere. Only the first one counts.
+    pub fn keep_sounds(&self, keeper: Arc<dyn crate::Sounds>) {
+        let _already = self.0.shared.sounds.set(keeper);
     }
 
     /// Says who takes mail. Only the first one counts.

@@ -106,7 +106,13 @@ impl Host {
             // Nobody listens: a verb that the recording has not is answered by nobody.
             let (nobody, _) = tokio::sync::mpsc::unbounded_channel();
             let line = Arc::new(Line::new(AppId(0), nobody));
-            Script::new(line, Arc::clone(&shared.limits), shared.config.app_verbs_max, None, shared.forks.clone())
+            Script::new(
+                line,
+                Arc::clone(&shared.limits),
+                shared.config.app_verbs_max,
+                (None, None),
+                shared.forks.clone(),
+            )
         };
         let seat = Seat {
             bound,

@@ -8,7 +8,7 @@ use crate::bindings::router::strowger::types::types::HeaderOp as WitHeaderOp;
 use core::time::Duration;
 use model::{
     Attr, BridgeSpec, Clip, CollectSpec, Decision, DialSpec, Endpoint, Handling, Header, HeaderOp, Limits, MediaPath,
-    Prompt, Refusal, RingPlan, RingStep, Target, is_switchs_own,
+    Prompt, Refusal, RingPlan, RingStep, SoundSource, Speech, Target, is_switchs_own,
 };
 
 const HEADER_OPS_MAX: usize = 32;
@@ -21,6 +21,8 @@ const URI_MAX: usize = 512;
 const REDIRECTS_MAX: usize = 10;
 const PACK_MAX: usize = 64;
 const SPOKEN_MAX: usize = 64;
+const SPEECH_MAX: usize = 2_000;
+const URL_MAX: usize = 2_048;
 
 /// The rule an answer broke, in words.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -286,10 +288,30 @@ pub(crate) fn prompts(list: Vec<ctl::Prompt>, limits: &Limits) -> Checked<Vec<Pr
                 line(&value, NAME_MAX, "prompt clip")?;
                 Prompt::Clip { name: value, sound: Clip::default() }
             }
+            ctl::Prompt::Other((name, url)) if name == "url" => {
+                line(&url, URL_MAX, "prompt url")?;
+                Prompt::Brought { from: SoundSource::Url(url), sound: Clip::default() }
+            }
+            ctl::Prompt::Other((name, value)) if name == "speech" => {
+                Prompt::Brought { from: SoundSource::Speech(speech(&value)?), sound: Clip::default() }
+            }
             ctl::Prompt::Other((name, value)) => spoken(&name, &value)?,
         })
     };
     list.into_iter().map(one).collect()
+}
+
+/// A text to be read aloud: `LANGUAGE:TEXT` or `LANGUAGE/VOICE:TEXT`.
+fn speech(value: &str) -> Checked<Speech> {
+    let form = || Broken("prompt speech: of the form LANGUAGE:TEXT or LANGUAGE/VOICE:TEXT".to_owned());
+    let (head, text) = value.split_once(':').ok_or_else(form)?;
+    let (language, voice) = head.split_once('/').map_or((head, None), |(language, voice)| (language, Some(voice)));
+    // Words of these go to a program's arguments: none begins as an option does.
+    let word = |w: &str| w.len() <= PACK_MAX && is_word(w) && !w.starts_with('-');
+    ensure(word(language) && voice.is_none_or(word), "prompt speech: the name of a language or voice")?;
+    let legal = text.len() <= SPEECH_MAX && !text.chars().any(|c| c.is_control() && c != '\n');
+    ensure(!text.trim().is_empty() && legal, "prompt speech: at most 2,000 bytes of text")?;
+    Ok(Speech { language: language.to_owned(), voice: voice.map(str::to_owned), text: text.to_owned() })
 }
 
 /// Digits or a number of a prompt pack: `PACK:TEXT`.

@@ -165,6 +165,20 @@ fn verbs_are_checked() {
     assert!(collect(spec(1, 2), &limits).is_err());
     assert_eq!(collect(spec(1, 1), &limits).map(|c| c.first_digit), Ok(Duration::from_secs(600)));
     assert!(digits("12x".to_owned()).is_err());
+    let other = |name: &str, value: &str| prompts(vec![ctl::Prompt::Other((name.into(), value.into()))], &limits);
+    let said = |value: &str| match other("speech", value).map(|mut list| list.remove(0)) {
+        Ok(Prompt::Brought { from: SoundSource::Speech(s), .. }) => Some((s.language, s.voice, s.text)),
+        _ => None,
+    };
+    assert_eq!(said("en:Hi: there"), Some(("en".into(), None, "Hi: there".into())));
+    assert_eq!(said("pt-BR/ana:oi"), Some(("pt-BR".into(), Some("ana".into()), "oi".into())));
+    for bad in ["hi", ":hi", "en:", "en: ", "-x:hi", "en/--stdout:hi", "en/a b:hi", "en:a\u{7}"] {
+        assert_eq!(said(bad), None, "{bad}");
+    }
+    assert_eq!(said(&format!("en:{}", "x".repeat(2_001))), None);
+    let from = SoundSource::Url("https://a.test/x.opus".into());
+    assert_eq!(other("url", "https://a.test/x.opus"), Ok(vec![Prompt::Brought { from, sound: Clip::default() }]));
+    assert!(other("url", "https://a.test/\r\nx").is_err() && other("url", &"x".repeat(2_049)).is_err());
     assert!(prompts(vec![ctl::Prompt::Other(("tts".into(), "hi".into()))], &limits).is_err());
     assert!(prompts(vec![ctl::Prompt::SilenceMs(1); 33], &limits).is_err());
     assert!(refusal(200, "").is_err() && refusal(302, "ok").is_ok());

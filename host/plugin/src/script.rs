@@ -49,7 +49,7 @@ impl Start {
                 Arc::clone(&self.line),
                 limits,
                 config.app_verbs_max,
-                self.shared.mailboxes.get().cloned(),
+                (self.shared.mailboxes.get().cloned(), self.shared.sounds.get().cloned()),
                 self.shared.forks.clone(),
             )),
             purse: crate::capability::Purse::None,

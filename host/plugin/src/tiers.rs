@@ -201,19 +201,20 @@ impl<T> Drop for AbortOnDrop<T> {
 
 /// The calling thread runs only while no other thread wants the core.
 #[cfg(target_os = "linux")]
-fn take_spare_cpu_only() {
+pub fn take_spare_cpu_only() {
     use thread_priority::{
         NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
         thread_native_id,
     };
     let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
     if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle) {
-        tracing::warn!(?error, "a plugin thread could not give way to the others: computing plugins may delay calls");
+        tracing::warn!(?error, "a thread could not give way to the others: what it computes may delay calls");
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn take_spare_cpu_only() {}
+/// Elsewhere threads have no such class.
+pub fn take_spare_cpu_only() {}
 
 #[cfg(test)]
 mod tests {

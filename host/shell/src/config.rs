@@ -1,6 +1,6 @@
 //! What a shell is started with.
 
-use crate::{IdentitySettings, MailSettings};
+use crate::{BucketSettings, IdentitySettings, MailSettings, SpeechSettings};
 use core::net::SocketAddr;
 use core::time::Duration;
 use model::{Cidr, DigestAlgorithm, Limits, Shards};
@@ -53,11 +53,15 @@ pub struct ShellConfig {
     pub identity: IdentitySettings,
     /// How mail is sent.
     pub mail: MailSettings,
+    /// Where recordings go once they are encoded; none = they stay in `data_dir`.
+    pub bucket: Option<BucketSettings>,
+    /// Who reads texts aloud.
+    pub speech: SpeechSettings,
     /// The folder for the CDR outbox and the saved registrations; made if missing.
     pub data_dir: PathBuf,
     /// Prompts that come with the program: name and WAV file.
     pub prompts: Vec<(String, Vec<u8>)>,
-    /// A folder of `NAME.wav` files, and of such folders, that are added to them or take their place.
+    /// A folder of `NAME.wav` and `NAME.opus` files, and of such folders, that are added to them or take their place.
     pub prompts_dir: Option<PathBuf>,
 }
 
@@ -87,6 +91,8 @@ impl ShellConfig {
             countries: None,
             identity: IdentitySettings::default(),
             mail: MailSettings::default(),
+            bucket: None,
+            speech: SpeechSettings::default(),
             data_dir,
             prompts: Vec::new(),
             prompts_dir: None,

@@ -25,7 +25,7 @@ pub enum ShellError {
         why: String,
     },
     /// A prompt.
-    #[error("the prompt {name} cannot be played: {why}; it must be WAV: 16-bit PCM, A-law or mu-law")]
+    #[error("the prompt {name} cannot be played: {why}; it must be WAV (16-bit PCM, A-law or mu-law) or Ogg Opus")]
     Prompt {
         /// Which.
         name: String,

@@ -1,5 +1,6 @@
 //! What the faces hold of a running switch: every question goes to the shards' threads and comes back.
 
+use crate::archive::Archive;
 use crate::boxes::Boxes;
 use crate::clock::Clock;
 use crate::command::Command;
@@ -18,7 +19,6 @@ use net::{BoundListener, NetError, TlsConfig, TlsMaterial};
 use plugin::{Artifact, ArtifactError, TrialFigures};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -189,7 +189,7 @@ pub(crate) struct Inner {
     pub(crate) db: Db,
     pub(crate) clock: Clock,
     pub(crate) listeners: Vec<BoundListener>,
-    pub(crate) recordings: PathBuf,
+    pub(crate) archive: Archive,
     pub(crate) boxes: Boxes,
     pub(crate) draining: AtomicBool,
     pub(crate) ending: Mutex<Ending>,
@@ -250,10 +250,10 @@ impl Handle {
         Ok(calls.into_iter().flatten().filter(|call| scope.holds(call)).collect())
     }
 
-    /// The folder of the recordings.
+    /// Where the recordings are.
     #[must_use]
-    pub fn recordings(&self) -> &Path {
-        &self.inner.recordings
+    pub fn recordings(&self) -> &Archive {
+        &self.inner.archive
     }
 
     /// Does something about a call's recordings.

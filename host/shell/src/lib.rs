@@ -13,14 +13,17 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod archive;
 mod asks;
 mod books;
 mod boxes;
 mod bridge;
+mod bucket;
 mod clock;
 mod command;
 mod config;
 mod countries;
+mod encoding;
 mod error;
 mod feed;
 mod handle;
@@ -43,12 +46,19 @@ mod recordings;
 mod registrations;
 mod scores;
 mod shard;
+mod sigv4;
+mod sound_cache;
+mod sounds;
+mod speech;
 mod start;
 #[cfg(test)]
 mod tenants_for_tests;
 mod told;
+mod uploads;
 
+pub use archive::{Archive, ArchiveError, Sound};
 pub use books::Books;
+pub use bucket::{BucketError, BucketSettings};
 pub use clock::Clock;
 pub use config::ShellConfig;
 pub use error::ShellError;
@@ -64,6 +74,6 @@ pub use plugin::{RecordRefusal, RecordingState, Sample, TAKES_MAX};
 pub use post::{MailSettings, MailTrialError};
 pub use proofs::IdentitySettings;
 pub use published::Figures;
-pub use recordings::{file_of as recording_file, remove_file as remove_recording};
+pub use speech::SpeechSettings;
 pub use start::Shell;
 pub use switch::{GuardConfig, ShedderConfig};

@@ -1,4 +1,4 @@
-//! Reads prompts: WAV files of any kind that `media::wav` reads; a folder of them is a prompt pack.
+//! Reads prompts: WAV files of any kind that `media::wav` reads, and Ogg Opus; a folder of them is a prompt pack.
 
 use crate::ShellError;
 use media::{Prompts, wav};
@@ -7,8 +7,11 @@ use std::sync::Arc;
 
 /// How deep folders are looked into.
 const DEPTH_MAX: usize = 4;
+/// What prompts' files end in.
+const ENDINGS: [&str; 3] = ["wav", "opus", "ogg"];
 
-/// The built-in prompts, then those of the folder: `NAME.wav`, and within its folders `FOLDER/NAME.wav`.
+/// The built-in prompts, then those of the folder: `NAME.wav`, `NAME.opus` or `NAME.ogg`, and within its folders
+/// `FOLDER/NAME.wav`.
 pub(crate) fn load(built_in: &[(String, Vec<u8>)], folder: Option<&Path>) -> Result<Prompts, ShellError> {
     let mut prompts = Prompts::new();
     for (name, wav) in built_in {
@@ -28,7 +31,7 @@ fn load_folder(prompts: &mut Prompts, folder: &Path, prefix: &str, depth: usize)
         let name = format!("{prefix}{stem}");
         if path.is_dir() && depth > 1 {
             load_folder(prompts, &path, &format!("{name}/"), depth - 1)?;
-        } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("wav")) {
+        } else if path.extension().is_some_and(|e| ENDINGS.iter().any(|ending| e.eq_ignore_ascii_case(ending))) {
             let wav = std::fs::read(&path).map_err(|e| unusable(&path, &e))?;
             let pcm = decode(&name, &wav)?;
             prompts.insert(name, pcm);
@@ -38,8 +41,15 @@ fn load_folder(prompts: &mut Prompts, folder: &Path, prefix: &str, depth: usize)
 }
 
 fn decode(name: &str, bytes: &[u8]) -> Result<Arc<[i16]>, ShellError> {
-    let unusable = |why: wav::WavError| ShellError::Prompt { name: name.to_owned(), why: why.to_string() };
-    wav::read(bytes).map(Arc::from).map_err(unusable)
+    read(bytes).map(Arc::from).map_err(|why| ShellError::Prompt { name: name.to_owned(), why })
+}
+
+/// The samples of a WAV or Ogg Opus file at 8 kHz, or why there are none.
+pub(crate) fn read(bytes: &[u8]) -> Result<Vec<i16>, String> {
+    if opus::is_ogg(bytes) {
+        return opus::read_ogg(bytes).map_err(|e| e.to_string());
+    }
+    wav::read(bytes).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
@@ -71,15 +81,19 @@ mod tests {
         let pack = folder.path().join("en-anna");
         std::fs::create_dir(&pack).unwrap();
         std::fs::write(pack.join("7.WAV"), wav(16_000)).unwrap();
+        let mut opus = opus::OggWriter::new(Vec::new(), (16_000, 1), 1).unwrap();
+        opus.add(&[0; 1_600]).unwrap();
+        std::fs::write(pack.join("8.opus"), opus.finish().unwrap()).unwrap();
         let prompts =
             load(&[("menu".to_owned(), wav(8_000)), ("bye".to_owned(), wav(8_000))], Some(folder.path())).unwrap();
-        assert_eq!(prompts.names().collect::<Vec<_>>(), ["bye", "en-anna/7", "menu"]);
+        assert_eq!(prompts.names().collect::<Vec<_>>(), ["bye", "en-anna/7", "en-anna/8", "menu"]);
         assert_eq!(prompts.get("bye").unwrap()[..], [1, -2, 3]);
+        assert_eq!(prompts.get("en-anna/8").unwrap().len(), 800);
     }
 
     #[test]
     fn a_wrong_rate_says_which_prompt_and_what_is_wanted() {
-        let error = load(&[("menu".to_owned(), wav(44_100))], None).unwrap_err().to_string();
-        assert!(error.contains("menu") && error.contains("44100 Hz") && error.contains("8, 16"), "{error}");
+        let error = load(&[("menu".to_owned(), wav(37_800))], None).unwrap_err().to_string();
+        assert!(error.contains("menu") && error.contains("37800 Hz") && error.contains("8, 16"), "{error}");
     }
 }

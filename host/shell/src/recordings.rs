@@ -2,17 +2,21 @@
 //!
 //! Beside the file of a recording that is to be kept lies a note of it (`NAME.json`) from its first byte until its row is
 //! in the database, so that a process that is killed loses neither: the next one finds the note. A file goes before its
-//! row; a row whose file is gone is removed the next time somebody looks.
+//! row; a row whose file is gone is removed the next time somebody looks. What becomes of a file that has its row is told
+//! in [`crate::encoding`] and [`crate::uploads`].
 
+use crate::archive::{Archive, ArchiveError};
 use crate::clock::Clock;
 use crate::recorder::Unfinished;
+use crate::sigv4::hex;
 use core::time::Duration;
-use model::{CompanyId, Instant, RecordingStart};
+use model::{CompanyId, Instant, RecordingFormat, RecordingStart};
 use sha2::{Digest, Sha256};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use store::{Db, OpContext, Page, RecordedFile, Recording, StoreError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// How often is looked for what is kept no longer.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -33,9 +37,8 @@ pub(crate) fn folder_of(root: &Path, company: CompanyId) -> PathBuf {
     root.join(company.0.to_string())
 }
 
-/// The file of a recording.
-#[must_use]
-pub fn file_of(root: &Path, company: CompanyId, name: &str) -> PathBuf {
+/// The file of a recording as it is taken up.
+pub(crate) fn file_of(root: &Path, company: CompanyId, name: &str) -> PathBuf {
     folder_of(root, company).join(format!("{name}.wav"))
 }
 
@@ -44,11 +47,12 @@ pub(crate) fn note(file: &Path, start: &RecordingStart) -> io::Result<()> {
     std::fs::write(file.with_extension(NOTE), serde_json::to_vec(start)?)
 }
 
-/// Gives finished recordings their rows, and sweeps, until `stop` holds true; then what is finished already.
+/// Gives finished recordings their rows, and sweeps, until `stop` holds true; then what is finished already. `noted` is
+/// told of each row.
 pub(crate) async fn keep(
-    root: PathBuf,
+    archive: Archive,
     (db, clock): (Db, Clock),
-    (mut finished, unfinished): (mpsc::Receiver<PathBuf>, Unfinished),
+    (mut finished, unfinished, noted): (mpsc::Receiver<PathBuf>, Unfinished, Arc<Notify>),
     mut stop: watch::Receiver<bool>,
 ) {
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
@@ -61,14 +65,18 @@ pub(crate) async fn keep(
             file = finished.recv() => Some(file),
         };
         match next {
-            Some(Some(file)) => index(&db, &file, &mut stop).await,
+            Some(Some(file)) => {
+                index(&db, &file, &mut stop).await;
+                noted.notify_one();
+            }
             Some(None) => return,
             None => {
                 // What an earlier process left, and what was finished while many waited here.
-                for file in left_behind(&root, &unfinished) {
+                for file in left_behind(archive.root(), &unfinished) {
                     index(&db, &file, &mut stop).await;
+                    noted.notify_one();
                 }
-                if let Err(error) = sweep_all(&root, &db, clock.now()).await {
+                if let Err(error) = sweep_all(&archive, &db, clock.now()).await {
                     tracing::warn!(%error, "old recordings could not be looked for");
                 }
             }
@@ -100,28 +108,57 @@ async fn index(db: &Db, file: &Path, stop: &mut watch::Receiver<bool>) {
         return;
     }
     let path = file.to_owned();
-    let read = tokio::task::spawn_blocking(move || read_file(&path)).await;
-    let (start, about) = match read {
-        Ok(Ok(known)) => known,
-        Ok(Err(error)) => return tracing::error!(%error, path = %file.display(), "a recording cannot be noted"),
-        Err(error) => return tracing::error!(%error, path = %file.display(), "a recording cannot be noted"),
-    };
+    let read = tokio::task::spawn_blocking(move || read_file(&path)).await.unwrap_or_else(|e| Err(io::Error::other(e)));
     let mut pause = PAUSE_FIRST;
-    while let Err(error) = db.recordings().add(&start, &about).await {
+    while let Err(error) = give_row(db, file, &read).await {
         tracing::warn!(%error, path = %file.display(), "a recording waits for the database");
         tokio::select! {
             () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE_MAX),
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }
+}
+
+async fn give_row(db: &Db, file: &Path, read: &io::Result<(RecordingStart, RecordedFile)>) -> Result<(), StoreError> {
+    match read {
+        Ok((start, about)) => {
+            let becomes = match db.companies().get(&OpContext::platform(), start.company).await {
+                Ok(company) => company.rules.recording.format,
+                // It is gone, and so will this be.
+                Err(StoreError::NotFound { .. }) => RecordingFormat::Wav,
+                Err(error) => return Err(error),
+            };
+            db.recordings().add(start, &RecordedFile { becomes, ..about.clone() }).await?;
+        }
+        // One that an earlier process gave its row, and which was encoded before its note went.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && has_row(db, file).await? => {}
+        Err(error) => {
+            tracing::error!(%error, path = %file.display(), "a recording cannot be noted");
+            return Ok(());
+        }
+    }
     if let Err(error) = std::fs::remove_file(file.with_extension(NOTE)) {
         tracing::warn!(%error, path = %file.display(), "the note of a recording stays");
     }
+    Ok(())
+}
+
+async fn has_row(db: &Db, file: &Path) -> Result<bool, StoreError> {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(db.recordings().named(&name).await?.is_some())
 }
 
 /// What the note says, and what the file is like.
 fn read_file(file: &Path) -> io::Result<(RecordingStart, RecordedFile)> {
     let start: RecordingStart = serde_json::from_slice(&std::fs::read(file.with_extension(NOTE))?)?;
+    let (bytes, sha256) = summed(file)?;
+    let frame = 2 * u64::from(start.channels.count()) * u64::from(start.rate.max(1));
+    let length_ms = bytes.saturating_sub(crate::recorder::HEADER as u64) * 1_000 / frame;
+    Ok((start, RecordedFile { length_ms, bytes, sha256, becomes: RecordingFormat::Wav }))
+}
+
+/// The size of a file, and its SHA-256 in hex.
+pub(crate) fn summed(file: &Path) -> io::Result<(u64, String)> {
     let mut from = std::fs::File::open(file)?;
     let (mut sum, mut bytes, mut piece) = (Sha256::new(), 0_u64, vec![0; PIECE]);
     loop {
@@ -130,15 +167,12 @@ fn read_file(file: &Path) -> io::Result<(RecordingStart, RecordedFile)> {
         sum.update(some);
         bytes += some.len() as u64;
     }
-    let frame = 2 * u64::from(start.channels.count()) * u64::from(start.rate.max(1));
-    let length_ms = bytes.saturating_sub(crate::recorder::HEADER as u64) * 1_000 / frame;
-    let sha256 = sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok((start, RecordedFile { length_ms, bytes, sha256 }))
+    Ok((bytes, hex(&sum.finalize())))
 }
 
 /// Removes what companies keep no longer: by age, by size, and of companies that are gone.
-async fn sweep_all(root: &Path, db: &Db, now: Instant) -> Result<(), StoreError> {
-    remove(root, db, db.recordings().orphans(SWEEP_MAX).await?).await?;
+pub(crate) async fn sweep_all(archive: &Archive, db: &Db, now: Instant) -> Result<(), StoreError> {
+    remove(archive, db, db.recordings().orphans(SWEEP_MAX).await?).await?;
     let mut page = Page::first();
     loop {
         let companies = db.companies().list(&OpContext::platform(), None, page).await?;
@@ -147,11 +181,11 @@ async fn sweep_all(root: &Path, db: &Db, now: Instant) -> Result<(), StoreError>
             if let Some(days) = rules.days {
                 let before = now.since(Instant::from_unix_nanos(0)).saturating_sub(Duration::from_secs(86_400) * days);
                 let before = Instant::from_unix_nanos(u64::try_from(before.as_nanos()).unwrap_or(u64::MAX));
-                remove(root, db, db.recordings().older(company.id, before, SWEEP_MAX).await?).await?;
+                remove(archive, db, db.recordings().older(company.id, before, SWEEP_MAX).await?).await?;
             }
             if let Some(megabytes) = rules.megabytes {
                 let bytes = u64::from(megabytes) * 1_000_000;
-                remove(root, db, db.recordings().surplus(company.id, bytes, SWEEP_MAX).await?).await?;
+                remove(archive, db, db.recordings().surplus(company.id, bytes, SWEEP_MAX).await?).await?;
             }
         }
         match companies.last() {
@@ -163,36 +197,20 @@ async fn sweep_all(root: &Path, db: &Db, now: Instant) -> Result<(), StoreError>
     }
 }
 
-async fn remove(root: &Path, db: &Db, recordings: Vec<Recording>) -> Result<(), StoreError> {
+async fn remove(archive: &Archive, db: &Db, recordings: Vec<Recording>) -> Result<(), StoreError> {
     for old in recordings {
-        match remove_file(root, old.company, &old.name).await {
+        match archive.remove(db, &OpContext::platform(), old.id).await {
             Ok(()) => tracing::info!(name = old.name, company = old.company.0, "a recording is kept no longer"),
-            Err(error) => {
-                tracing::warn!(%error, name = old.name, "a recording cannot be removed");
-                continue;
-            }
-        }
-        match db.recordings().delete(&OpContext::platform(), old.id).await {
-            Ok(()) | Err(StoreError::NotFound { .. }) => {}
-            Err(error) => return Err(error),
+            Err(ArchiveError::Store(StoreError::NotFound { .. })) => {}
+            Err(ArchiveError::Store(error)) => return Err(error),
+            Err(error) => tracing::warn!(%error, name = old.name, "a recording cannot be removed"),
         }
     }
     Ok(())
 }
 
-/// Removes the file of a recording; one that is gone is as it should be.
-///
-/// # Errors
-/// The file cannot be removed.
-pub async fn remove_file(root: &Path, company: CompanyId, name: &str) -> io::Result<()> {
-    match tokio::fs::remove_file(file_of(root, company, name)).await {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::recorder::{FOLDER, Recorder};
     use model::{
@@ -201,7 +219,7 @@ mod tests {
     };
     use store::{NewBrand, NewCompany};
 
-    async fn store(dir: &Path) -> (Db, CompanyId) {
+    pub(crate) async fn store(dir: &Path) -> (Db, CompanyId) {
         let db = Db::open(&format!("sqlite:{}", dir.join("a.db").display())).await.unwrap();
         let ctx = OpContext::platform();
         let new = NewBrand { name: "b".to_owned(), default_verdict: DefaultVerdict::Refuse };
@@ -220,7 +238,7 @@ mod tests {
         (db, company.id)
     }
 
-    fn start(n: u64, company: CompanyId, at: u64) -> RecordingStart {
+    pub(crate) fn start(n: u64, company: CompanyId, at: u64) -> RecordingStart {
         RecordingStart {
             recording: RecordingId(n),
             name: format!("call-0-{n}"),
@@ -253,7 +271,8 @@ mod tests {
         drop((recorder, told));
         let root = dir.path().join(FOLDER);
         let (_running, stop) = watch::channel(false);
-        keep(root.clone(), (db.clone(), Clock::anchored()), (finished, Unfinished::default()), stop).await;
+        let with = (finished, Unfinished::default(), Arc::default());
+        keep(Archive::at(root.clone()), (db.clone(), Clock::anchored()), with, stop).await;
         let ctx = OpContext::platform();
         let kept = db.recordings().list(&ctx, (Some(company), None), Page::first()).await.unwrap();
         let seen: Vec<_> = kept.iter().map(|r| (r.name.as_str(), r.length_ms, r.bytes, r.sha256.len())).collect();
@@ -274,13 +293,14 @@ mod tests {
             let file = file_of(&root, company, &start.name);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(&file, b"sound").unwrap();
-            let about = RecordedFile { length_ms: 1, bytes: 600_000, sha256: "0".repeat(64) };
+            let becomes = RecordingFormat::Wav;
+            let about = RecordedFile { length_ms: 1, bytes: 600_000, sha256: "0".repeat(64), becomes };
             db.recordings().add(&start, &about).await.unwrap();
         }
         let mut company = db.companies().get(&ctx, id).await.unwrap();
         company.rules.recording = RecordingRules { days: Some(5), megabytes: Some(1), ..RecordingRules::default() };
         db.companies().update(&ctx, &company).await.unwrap();
-        sweep_all(&root, &db, Instant::from_unix_nanos(23 * day * 1_000_000_000)).await.unwrap();
+        sweep_all(&Archive::at(root.clone()), &db, Instant::from_unix_nanos(23 * day * 1_000_000_000)).await.unwrap();
         // The first is too old; of the others the newest fits into a megabyte, two do not.
         let kept = db.recordings().list(&ctx, (None, None), Page::first()).await.unwrap();
         assert_eq!(kept.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["call-0-4"]);

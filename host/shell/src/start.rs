@@ -1,5 +1,6 @@
 //! Puts a node's parts together and starts the threads of its shards.
 
+use crate::archive::Archive;
 use crate::books::Settling;
 use crate::boxes::Boxes;
 use crate::bridge::Bridge;
@@ -18,8 +19,9 @@ use crate::published::Published;
 use crate::recorder::{Recorder, Unfinished};
 use crate::registrations::{self, Keeper};
 use crate::shard::{Parts, Shard};
+use crate::sounds::Bringer;
 use crate::told::Why;
-use crate::{ShellConfig, ShellError, keep, notices, prompts, recorder, recordings};
+use crate::{ShellConfig, ShellError, encoding, keep, notices, prompts, recorder, recordings, uploads};
 use core::net::{IpAddr, SocketAddr};
 use model::{Cidr, Directory, LockThrow, Shards};
 use net::{BoundListener, MediaConfig, Net, PortPool, Surroundings, TlsMaterial};
@@ -32,7 +34,7 @@ use std::thread::JoinHandle;
 use store::outbox::{Outbox, OutboxConfig};
 use store::{Db, Image};
 use switch::{Core, CoreConfig, Inside, Listener, MediaPort};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// Folder of the CDR outbox within the data folder.
 const JOURNAL: &str = "journal";
@@ -56,6 +58,7 @@ impl Shell {
         let (outbox, drain) = open_outbox(&config).await?;
         let (inboxes, receivers) = Inboxes::new(nets.len(), config.limits.inbox_max);
         let clock = Clock::anchored();
+        let archive = Archive::new(config.data_dir.join(recorder::FOLDER), config.bucket.as_ref(), clock)?;
         let trust = Arc::new(Trust::new(&config.identity, config.limits.proof_deadline(), clock)?);
         let (feed, directory, asked) = first_facts(&config, (&db, &plugins), inboxes.clone(), &trust).await?;
 
@@ -88,14 +91,14 @@ impl Shell {
             shared.start(own.map(|(((pair, kept), bridge), published)| Own::new(pair, kept, bridge, published)))?;
         let (applied, live) = (feed.applied.subscribe(), feed.live.subscribe());
         tokio::spawn(feed.follow());
-        let (recordings, (stop, stopping)) = (config.data_dir.join(recorder::FOLDER), watch::channel(false));
+        let (stop, stopping) = watch::channel(false);
         let work = Background {
             kv: plugins.kv().clone(),
             plugins: plugins.clone(),
             explained,
             settling: Settling::new(&db, &plugins, clock, live.clone()),
             thrown,
-            recordings: recordings.clone(),
+            archive: archive.clone(),
             recorded: (recorded, unfinished),
             boxes: boxes.clone(),
             drain,
@@ -112,7 +115,7 @@ impl Shell {
             db,
             clock,
             listeners,
-            recordings,
+            archive,
             boxes,
             draining: AtomicBool::new(false),
             ending: Mutex::new(Ending { threads, drain_stop: Some(stop), drain_task: Some(drain_task) }),
@@ -134,6 +137,7 @@ fn new_boxes(
     plugins.keep_mail(Arc::new(post.clone()));
     let boxes = Boxes::new((db.clone(), &config.data_dir), unfinished, shards, (clock, post));
     plugins.keep_mailboxes(Arc::new(boxes.clone()));
+    plugins.keep_sounds(Arc::new(Bringer::new(&config.data_dir, &config.speech, clock)?));
     Ok(boxes)
 }
 
@@ -246,7 +250,7 @@ struct Background {
     explained: mpsc::Receiver<Why>,
     settling: Settling,
     thrown: mpsc::Receiver<LockThrow>,
-    recordings: PathBuf,
+    archive: Archive,
     recorded: (mpsc::Receiver<PathBuf>, Unfinished),
     boxes: Boxes,
     drain: store::outbox::Drain,
@@ -259,6 +263,9 @@ impl Background {
             let boxes = boxes.clone();
             async move { boxes.light(&owner).await }
         };
+        let (recorded, unfinished) = self.recorded;
+        let (to_encode, to_upload): (Arc<Notify>, Arc<Notify>) = (Arc::default(), Arc::default());
+        let (noted, done) = (Arc::clone(&to_encode), Arc::clone(&to_upload));
         tokio::join!(
             self.boxes.post().clone().run(changed, stopping.clone()),
             keep::keys(self.kv, db.clone(), clock, stopping.clone()),
@@ -266,7 +273,14 @@ impl Background {
             self.settling.run(stopping.clone()),
             notices::heed(self.plugins, db.clone(), clock, stopping.clone()),
             keep::locks(self.thrown, db.clone()),
-            recordings::keep(self.recordings, (db.clone(), clock), self.recorded, stopping.clone()),
+            recordings::keep(
+                self.archive.clone(),
+                (db.clone(), clock),
+                (recorded, unfinished, noted),
+                stopping.clone()
+            ),
+            encoding::encode_all(self.archive.clone(), db.clone(), (to_encode, done), stopping.clone()),
+            uploads::upload_all(self.archive, db.clone(), to_upload, stopping.clone()),
             self.boxes.sweep(stopping.clone()),
             self.drain.run(db, stopping),
         );

@@ -15,8 +15,8 @@ pub(super) async fn run(remote: &Remote, command: &Recording) -> Result<String, 
             if remote.json {
                 return Ok(json(&Value::Array(recordings)));
             }
-            let heads = ["ID", "STARTED", "MS", "CALL", "LEG", "BY", "COMPANY", "BYTES"];
-            let fields = ["id", "started_at", "length_ms", "call", "leg", "by", "company", "bytes"];
+            let heads = ["ID", "STARTED", "MS", "CALL", "LEG", "BY", "COMPANY", "BYTES", "FORMAT"];
+            let fields = ["id", "started_at", "length_ms", "call", "leg", "by", "company", "bytes", "format"];
             Ok(table(&heads, &rows(&recordings, &fields), "No recordings."))
         }
         Recording::Fetch { recording, file } => {

@@ -277,6 +277,31 @@ pub fn file(name: &str) -> Prompt {
     Prompt::File(name.to_owned())
 }
 
+/// A WAV or Ogg Opus file at a URL that is granted, of at most ten minutes and 10 MiB; it is kept for as long as its server
+/// says.
+#[must_use]
+pub fn url(url: &str) -> Prompt {
+    Prompt::Other(("url".to_owned(), url.to_owned()))
+}
+
+/// A text that is read aloud in a language, or `LANGUAGE/VOICE`; at most 2,000 bytes.
+#[must_use]
+pub fn speech(language: &str, text: &str) -> Prompt {
+    Prompt::Other(("speech".to_owned(), format!("{language}:{text}")))
+}
+
+/// What a setting names: `https://..` or `http://..` is a URL, `say:LANGUAGE:TEXT` a text, anything else a stored prompt.
+#[must_use]
+pub fn prompt(setting: &str) -> Prompt {
+    if setting.starts_with("https://") || setting.starts_with("http://") {
+        return url(setting);
+    }
+    match setting.strip_prefix("say:") {
+        Some(said) => Prompt::Other(("speech".to_owned(), said.to_owned())),
+        None => file(setting),
+    }
+}
+
 /// A tone: `ring`, `busy`, `beep`, or `FREQ[+FREQ]/ON_MS[/OFF_MS]`.
 #[must_use]
 pub fn tone(name: &str) -> Prompt {

@@ -46,8 +46,8 @@ mod sound;
 mod voice;
 
 pub use app::{
-    App, Call, Collect, Dial, Ended, Leg, beep, bridge, bridge_for, dial, file, is_hung_up, ringback, silence, sleep,
-    tone,
+    App, Call, Collect, Dial, Ended, Leg, beep, bridge, bridge_for, dial, file, is_hung_up, prompt, ringback, silence,
+    sleep, speech, tone, url,
 };
 pub use config::{config, config_json};
 pub use directory::{Account, Number, Target, account, ddi, extension, longest_prefix, prefixes};
@@ -106,7 +106,7 @@ pub fn failure(code: &str, message: &str) -> Error {
 pub mod prelude {
     pub use crate::{
         App, Call, CallInfo, Collect, Decision, Dial, Ended, Error, Handling, Leg, MediaPath, Plan, Prompt, Result,
-        Router, Step, app, bridge, config, dial, export_app, export_router, file, next, refuse, ringback, seconds,
-        tone,
+        Router, Step, app, bridge, config, dial, export_app, export_router, file, next, prompt, refuse, ringback,
+        seconds, tone,
     };
 }

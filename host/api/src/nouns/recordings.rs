@@ -13,12 +13,9 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::try_unfold;
 use model::{CallId, TapeAct, TapeRefusal};
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncReadExt;
+use shell::ArchiveError;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
-
-/// Bytes of a file that are sent at once.
-const PIECE: usize = 64 * 1024;
 
 /// A recording that is kept.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,6 +37,10 @@ pub(crate) struct Recording {
     bytes: u64,
     /// Of its file, in hex.
     sha256: String,
+    /// `opus` (Ogg Opus), or `wav`: as its company wants it, or until it is encoded.
+    format: &'static str,
+    /// `node`, or `bucket`: the platform's S3-compatible store.
+    place: &'static str,
 }
 
 impl From<store::Recording> for Recording {
@@ -56,6 +57,8 @@ impl From<store::Recording> for Recording {
             length_ms: r.length_ms,
             bytes: r.bytes,
             sha256: r.sha256,
+            format: r.format.word(),
+            place: r.place.word(),
         }
     }
 }
@@ -80,29 +83,34 @@ async fn show(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json
     Ok(Json(api.db.recordings().get(&caller.ctx, id).await?.into()))
 }
 
-/// The sound of a recording: a WAV file, 16-bit linear PCM.
+/// The sound of a recording: Ogg Opus, or WAV, 16-bit linear PCM, as its `format` says.
 #[utoipa::path(get, path = "/recordings/{id}/audio", tag = "recordings", params(("id" = i64, Path)),
-    responses((status = 200, content_type = "audio/wav", body = Vec<u8>), Refusals))]
+    responses((status = 200, content((Vec<u8> = "audio/ogg; codecs=opus"), (Vec<u8> = "audio/wav"))), Refusals))]
 async fn audio(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
-    let recording = api.db.recordings().get(&caller.ctx, id).await?;
-    let path = shell::recording_file(&api.switch.recordings(), recording.company, &recording.name);
-    let file = tokio::fs::File::open(&path).await.map_err(|error| {
-        tracing::warn!(%error, path = %path.display(), "a recording cannot be read");
-        Problem::not_found("sound of this recording")
+    let opened = api.switch.recordings().open(&api.db, &caller.ctx, id).await;
+    let (recording, sound) = opened.map_err(|error| match error {
+        ArchiveError::Store(error) => error.into(),
+        ArchiveError::File(error) => {
+            tracing::warn!(%error, id, "a recording cannot be read");
+            Problem::not_found("sound of this recording")
+        }
+        error @ (ArchiveError::Bucket(_) | ArchiveError::NoBucket) => {
+            tracing::warn!(%error, id, "a recording cannot be read");
+            Problem::unavailable("The bucket does not give this recording: see the log.".to_owned())
+        }
     })?;
-    let length = file.metadata().await.map_or(recording.bytes, |about| about.len());
-    let pieces = try_unfold(file, |mut file| async move {
-        let mut piece = vec![0; PIECE];
-        let read = file.read(&mut piece).await?;
-        piece.truncate(read);
-        Ok::<_, std::io::Error>((read > 0).then_some((piece, file)))
-    });
-    let named = format!("attachment; filename=\"{}.wav\"", recording.name);
     let about = [
-        (header::CONTENT_TYPE, "audio/wav".to_owned()),
-        (header::CONTENT_LENGTH, length.to_string()),
-        (header::CONTENT_DISPOSITION, named),
+        (header::CONTENT_TYPE, recording.format.media_type().to_owned()),
+        (header::CONTENT_LENGTH, sound.length().to_string()),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{}.{}\"", recording.name, recording.format.word()),
+        ),
     ];
+    let pieces = try_unfold(sound, |mut sound| async move {
+        let piece = sound.next().await.inspect_err(|error| tracing::error!(%error, "a recording breaks off"))?;
+        Ok::<_, std::io::Error>(piece.map(|piece| (piece, sound)))
+    });
     Ok((about, Bytes::from_stream(pieces)).into_response())
 }
 
@@ -110,14 +118,14 @@ async fn audio(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Res
 #[utoipa::path(delete, path = "/recordings/{id}", tag = "recordings", params(("id" = i64, Path)),
     responses((status = 204, description = "Gone"), Refusals))]
 async fn delete(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
-    let recording = api.db.recordings().get(&caller.ctx, id).await?;
-    let removed = shell::remove_recording(&api.switch.recordings(), recording.company, &recording.name).await;
-    removed.map_err(|error| {
-        tracing::error!(%error, name = recording.name, "a recording cannot be removed");
-        Problem::unavailable("The file of this recording cannot be removed: see the log.".to_owned())
-    })?;
-    api.db.recordings().delete(&caller.ctx, id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    match api.switch.recordings().remove(&api.db, &caller.ctx, id).await {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(ArchiveError::Store(error)) => Err(error.into()),
+        Err(error) => {
+            tracing::error!(%error, id, "a recording cannot be removed");
+            Err(Problem::unavailable("The sound of this recording cannot be removed: see the log.".to_owned()))
+        }
+    }
 }
 
 /// What is to happen.

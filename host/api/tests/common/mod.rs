@@ -82,8 +82,8 @@ impl Switch for FakeSwitch {
             Ok(if leg == 0 { Ok(()) } else { Err(TapeRefusal::State) })
         })
     }
-    fn recordings(&self) -> std::path::PathBuf {
-        self.recordings.clone()
+    fn recordings(&self) -> shell::Archive {
+        shell::Archive::at(self.recordings.clone())
     }
     fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>> {
         Box::pin(async move {
@@ -390,7 +390,8 @@ impl World {
             at: Instant::from_unix_nanos(5_000_000_000),
         };
         let sound = vec![b'x'; 150_000];
-        let about = RecordedFile { length_ms: 4_686, bytes: sound.len() as u64, sha256: "0".repeat(64) };
+        let (bytes, becomes) = (sound.len() as u64, model::RecordingFormat::Opus);
+        let about = RecordedFile { length_ms: 4_686, bytes, sha256: "0".repeat(64), becomes };
         self.db.recordings().add(&start, &about).await.unwrap();
         let folder = self.switch.recordings.join(id.0.to_string());
         std::fs::create_dir_all(&folder).unwrap();

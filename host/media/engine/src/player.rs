@@ -26,7 +26,7 @@ impl Piece {
             Prompt::File(name) => out.push(stored(name)?),
             Prompt::Tone(name) => out.push(Tone::parse(name).map(Piece::Tone).ok_or_else(|| unknown(name))?),
             Prompt::SilenceMs(ms) => out.push(Piece::Silence(*ms as usize * SAMPLES_PER_MS)),
-            Prompt::Clip { sound, .. } => out.push(Piece::Pcm(Arc::clone(&sound.0))),
+            Prompt::Clip { sound, .. } | Prompt::Brought { sound, .. } => out.push(Piece::Pcm(Arc::clone(&sound.0))),
             Prompt::Digits { text, .. } => {
                 let words = say::words(prompt, &|name| prompts.get(name).is_some()).ok_or_else(|| unknown(text))?;
                 out.extend(words.iter().map(stored).collect::<Result<Vec<_>, _>>()?);

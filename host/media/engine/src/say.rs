@@ -62,7 +62,9 @@ pub(crate) fn words(prompt: &Prompt, has: &dyn Fn(&str) -> bool) -> Option<Vec<S
             speaker.number(*value, &mut out);
             pack
         }
-        Prompt::File(_) | Prompt::Tone(_) | Prompt::SilenceMs(_) | Prompt::Clip { .. } => return None,
+        Prompt::File(_) | Prompt::Tone(_) | Prompt::SilenceMs(_) | Prompt::Clip { .. } | Prompt::Brought { .. } => {
+            return None;
+        }
     };
     Some(out.into_iter().map(|word| format!("{pack}/{word}")).collect())
 }

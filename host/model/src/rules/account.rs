@@ -2,6 +2,7 @@
 
 use super::way::is_e164;
 use super::{BadRule, RuleKind, ServiceCodes, Used, Way, entries};
+use crate::RecordingFormat;
 use serde::{Deserialize, Serialize};
 
 /// What makes an account's calls go elsewhere.
@@ -258,6 +259,9 @@ pub struct RecordingRules {
     /// So many megabytes (1,000,000 bytes) of them are kept, the newest; absent = as many as the disk holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub megabytes: Option<u32>,
+    /// What they are kept as: `opus`, encoded in the background, or `wav`. It is about recordings that end from now on.
+    #[serde(skip_serializing_if = "RecordingFormat::is_usual")]
+    pub format: RecordingFormat,
 }
 
 impl RecordingRules {

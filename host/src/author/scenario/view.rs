@@ -1,7 +1,9 @@
 //! Verbs and decisions as a scenario names them: a word, and its fields.
 
 use core::time::Duration;
-use model::{AppError, AppOutcome, AppVerb, Channels, Decision, Endpoint, HeaderOp, MemberChange, Prompt, Target};
+use model::{
+    AppError, AppOutcome, AppVerb, Channels, Decision, Endpoint, HeaderOp, MemberChange, Prompt, SoundSource, Target,
+};
 use serde_json::{Map, Value, json};
 
 /// A word and its fields.
@@ -27,6 +29,8 @@ fn prompts(list: &[Prompt]) -> Value {
         Prompt::Digits { pack, text } => format!("digits:{pack}:{text}"),
         Prompt::Number { pack, value } => format!("number:{pack}:{value}"),
         Prompt::Clip { .. } => "clip".to_owned(),
+        Prompt::Brought { from: SoundSource::Url(url), .. } => format!("url:{url}"),
+        Prompt::Brought { from: SoundSource::Speech(said), .. } => format!("speech:{}:{}", said.language, said.text),
     };
     list.iter().map(one).collect()
 }

@@ -1,21 +1,33 @@
 //! Recordings: one row for each that is kept, named as its file is. The files are the node's; see `shell::recordings`.
 
 use crate::listing::{Column, Filter, Found, Listing, Owner, Test, Wanted};
-use crate::sql::{args, in_scope, instant, micros, statements, stored, translated};
+use crate::sql::{Arg, Statement, args, in_scope, instant, micros, statements, stored, translated};
 use crate::{Db, OpContext, Page, StoreError};
-use model::{BrandId, CallId, Channels, CompanyId, Instant, RecordedBy, RecordingStart};
+use model::{
+    BrandId, CallId, Channels, CompanyId, Instant, RecordedBy, RecordingFormat, RecordingPlace, RecordingStart,
+};
 
 macro_rules! columns {
     () => {
-        "id, name, brand_id, company_id, call_id, leg, wanted_by, channels, started_at, length_ms, bytes, sha256"
+        "id, name, brand_id, company_id, call_id, leg, wanted_by, channels, started_at, length_ms, bytes, sha256,
+         format, becomes, place"
     };
 }
 
 statements! { "recording";
     ADD = "INSERT INTO recordings (name, brand_id, company_id, call_id, leg, wanted_by, channels, started_at, length_ms,
-        bytes, sha256) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (name) DO NOTHING";
+        bytes, sha256, becomes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (name) DO NOTHING";
     GET = concat!("SELECT ", columns!(), " FROM recordings WHERE id = $3 AND ", in_scope!());
-    DELETE = concat!("DELETE FROM recordings WHERE id = $3 AND ", in_scope!());
+    BY_NAME = concat!("SELECT ", columns!(), " FROM recordings WHERE name = $1");
+    // Only as it was seen: where it has moved meanwhile, its sound is somewhere else too.
+    DELETE = concat!("DELETE FROM recordings WHERE id = $3 AND format = $4 AND place = $5 AND ", in_scope!());
+    TO_ENCODE = concat!("SELECT ", columns!(), " FROM recordings WHERE becomes <> format AND id > $1
+        ORDER BY id LIMIT $2");
+    ENCODED = "UPDATE recordings SET format = becomes, bytes = $2, sha256 = $3 WHERE id = $1 AND becomes <> format";
+    LEFT_AS_IT_IS = "UPDATE recordings SET becomes = format WHERE id = $1";
+    TO_UPLOAD = concat!("SELECT ", columns!(), " FROM recordings WHERE place = 'node' AND becomes = format AND id > $1
+        ORDER BY id LIMIT $2");
+    UPLOADED = "UPDATE recordings SET place = 'bucket' WHERE id = $1 AND place = 'node' AND sha256 = $2";
     OLDER = concat!("SELECT ", columns!(), " FROM recordings WHERE company_id = $1 AND started_at < $2
         ORDER BY started_at LIMIT $3");
     SURPLUS = concat!("SELECT ", columns!(), " FROM (SELECT ", columns!(), ",
@@ -62,6 +74,9 @@ struct RecordingRow {
     length_ms: i64,
     bytes: i64,
     sha256: String,
+    format: String,
+    becomes: String,
+    place: String,
 }
 
 /// A recording that is kept.
@@ -91,6 +106,12 @@ pub struct Recording {
     pub bytes: u64,
     /// SHA-256 of its file, in hex.
     pub sha256: String,
+    /// What its file is.
+    pub format: RecordingFormat,
+    /// What it is to be: another format while it waits to be encoded.
+    pub becomes: RecordingFormat,
+    /// Where its file is.
+    pub place: RecordingPlace,
 }
 
 impl TryFrom<RecordingRow> for Recording {
@@ -111,11 +132,14 @@ impl TryFrom<RecordingRow> for Recording {
             length_ms: stored("recording's length", u64::try_from(row.length_ms).ok())?,
             bytes: stored("recording's size", u64::try_from(row.bytes).ok())?,
             sha256: row.sha256,
+            format: stored("recording's format", RecordingFormat::from_word(&row.format))?,
+            becomes: stored("recording's format", RecordingFormat::from_word(&row.becomes))?,
+            place: stored("recording's place", RecordingPlace::from_word(&row.place))?,
         })
     }
 }
 
-/// What is known of a file that is to be kept.
+/// What is known of a file that is to be kept: WAV, as it was taken up.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RecordedFile {
     /// How long it is, in milliseconds.
@@ -124,6 +148,8 @@ pub struct RecordedFile {
     pub bytes: u64,
     /// SHA-256, in hex.
     pub sha256: String,
+    /// What its company wants it to be.
+    pub becomes: RecordingFormat,
 }
 
 /// The operations on recordings.
@@ -150,6 +176,7 @@ impl Recordings<'_> {
             whole(file.length_ms).into(),
             whole(file.bytes).into(),
             (&file.sha256).into(),
+            file.becomes.word().into(),
         ];
         let mut tx = self.0.begin().await?;
         tx.run(ADD, &args).await?;
@@ -187,12 +214,68 @@ impl Recordings<'_> {
         Ok(self.found(ctx, &of.only_some("call", call.map(|call| call.to_string()))).await?.rows)
     }
 
-    /// Forgets a recording; its file is to be gone already.
+    /// The recording of this name, whosever.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`].
-    pub async fn delete(&self, ctx: &OpContext, id: i64) -> Result<(), StoreError> {
-        self.0.write(DELETE, args![ctx, id]).await
+    /// The database failed.
+    pub async fn named(&self, name: &str) -> Result<Option<Recording>, StoreError> {
+        self.0.one::<RecordingRow>(BY_NAME, &[name.into()]).await?.map(Recording::try_from).transpose()
+    }
+
+    /// Forgets a recording, whose file is to be gone already, as long as it is as it was seen.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: it is gone, or was encoded or uploaded meanwhile.
+    pub async fn delete(&self, ctx: &OpContext, seen: &Recording) -> Result<(), StoreError> {
+        self.0.write(DELETE, args![ctx, seen.id, seen.format.word(), seen.place.word()]).await
+    }
+
+    /// Some that are to be encoded, behind this row.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn to_encode(&self, after: i64, most: u32) -> Result<Vec<Recording>, StoreError> {
+        translated(self.0.all::<RecordingRow>(TO_ENCODE, &[after.into(), i64::from(most).into()]).await?)
+    }
+
+    /// Notes that a recording is what it is to be, in a file of this size and sum; whether it was still waiting for that.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn encoded(&self, id: i64, (bytes, sha256): (u64, &str)) -> Result<bool, StoreError> {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.changed(ENCODED, &[id.into(), bytes.into(), sha256.into()]).await
+    }
+
+    /// Notes that a recording cannot be encoded and stays what it is.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn left_as_it_is(&self, id: i64) -> Result<bool, StoreError> {
+        self.changed(LEFT_AS_IT_IS, &[id.into()]).await
+    }
+
+    /// Some that are at their node and wait for nothing but the bucket, behind this row.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn to_upload(&self, after: i64, most: u32) -> Result<Vec<Recording>, StoreError> {
+        translated(self.0.all::<RecordingRow>(TO_UPLOAD, &[after.into(), i64::from(most).into()]).await?)
+    }
+
+    /// Notes that the file of this sum is in the bucket; whether the recording was still waiting for that.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn uploaded(&self, id: i64, sha256: &str) -> Result<bool, StoreError> {
+        self.changed(UPLOADED, &[id.into(), sha256.into()]).await
+    }
+
+    async fn changed(&self, what: Statement, args: &[Arg<'_>]) -> Result<bool, StoreError> {
+        let mut tx = self.0.begin().await?;
+        let rows = tx.run(what, args).await?;
+        self.0.commit(tx).await?;
+        Ok(rows > 0)
     }
 
     /// Some of a company's that began before this.

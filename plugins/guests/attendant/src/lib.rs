@@ -12,7 +12,7 @@
 //! account that has a phone; the last digit is known by a pause, or by `#`. What stands at the top is the menu `main`, and
 //! holds for every menu that does not say otherwise. The first schedule that fits says where a call begins; one without
 //! times always fits. After so many `attempts` without a key that leads somewhere `failed` is rung, or the caller hears
-//! goodbye.
+//! goodbye. Each prompt is a stored one, a URL that is granted, or a text as `say:en:Press one for sales`.
 
 mod menu;
 
@@ -69,7 +69,7 @@ impl App for Attendant {
                 }
             }
         }
-        caller.play(&[file(&config.goodbye)])?;
+        caller.play(&[prompt(&config.goodbye)])?;
         caller.hangup();
         Ok(Ended::default())
     }
@@ -83,12 +83,12 @@ fn offer(caller: &Leg, config: &Config, menu: &Menu) -> Result<Next> {
         } else {
             Collect::digits(1)
         };
-        let pressed = caller.collect(what.prompts(&[file(&menu.menu)]))?.digits;
+        let pressed = caller.collect(what.prompts(&[prompt(&menu.menu)]))?.digits;
         let whom = match menu.digits.get(&pressed) {
             Some(whom) => whom.clone(),
             None if menu.extensions && has_phone(&pressed)? => pressed,
             None => {
-                caller.play(&[file(&config.invalid)])?;
+                caller.play(&[prompt(&config.invalid)])?;
                 continue;
             }
         };
@@ -128,7 +128,7 @@ fn reach(caller: &Leg, config: &Config, whom: &str) -> Result<bool> {
         Err(error) => {
             info!("{whom}: {error}");
             // Busy, no answer, not registered. A caller who hung up meanwhile ends the script here.
-            caller.play(&[file(&config.busy)])?;
+            caller.play(&[prompt(&config.busy)])?;
             Ok(false)
         }
     }
