@@ -94,6 +94,6 @@ mod tests {
     #[test]
     fn a_wrong_rate_says_which_prompt_and_what_is_wanted() {
         let error = load(&[("menu".to_owned(), wav(37_800))], None).unwrap_err().to_string();
-        assert!(error.contains("menu") && error.contains("37800 Hz") && error.contains("8, 16"), "{error}");
+        assert!(error.contains("menu") && error.contains("37800 Hz") && error.contains("8, 11.025, 16"), "{error}");
     }
 }

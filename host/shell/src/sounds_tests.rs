@@ -168,7 +168,9 @@ async fn a_provider_speaks_each_text_once() {
     let settings =
         SpeechSettings { provider: Some(url), secret: Some("s3cret".to_owned()), ..SpeechSettings::default() };
     assert!(!format!("{settings:?}").contains("s3cret"));
-    for bring in [bringer(dir.path(), settings.clone()), bringer(dir.path(), settings)] {
+    // The second is another process, later.
+    for _ in 0..2 {
+        let bring = bringer(dir.path(), settings.clone());
         assert!(alike(&bring.speak(hello("en")).await.unwrap().unwrap(), &said) > 0.99);
         assert_eq!(site.lock().unwrap().asked.len(), 1);
         let (headers, body) = site.lock().unwrap().asked[0].clone();

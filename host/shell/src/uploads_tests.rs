@@ -110,7 +110,8 @@ impl Shelf {
                 "PUT" => self.moods.lock().unwrap().pop_front().unwrap_or(Mood::Well),
                 _ => Mood::Well,
             };
-            while bytes.len() < length {
+            // However much of the body came with its head.
+            while mood == Mood::HangsUp || bytes.len() < length {
                 if mood == Mood::HangsUp || connection.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
                     self.asked.lock().unwrap().push((method, path, 0));
                     return;
@@ -135,15 +136,18 @@ impl Shelf {
         if !is_signed(asked) {
             return why(403, "SignatureDoesNotMatch");
         }
+        match mood {
+            Mood::Busy => return why(503, "SlowDown"),
+            Mood::Denies => return why(403, "AccessDenied"),
+            Mood::Well | Mood::Loses | Mood::Miscounts | Mood::HangsUp => {}
+        }
         if asked.headers["x-amz-content-sha256"] != hex(digest::digest(&digest::SHA256, &asked.body).as_ref()) {
             return why(400, "XAmzContentSHA256Mismatch");
         }
         let mut objects = self.objects.lock().unwrap();
         let found = objects.get(&asked.path).cloned();
-        match (asked.method.as_str(), mood) {
-            (_, Mood::Busy) => why(503, "SlowDown"),
-            (_, Mood::Denies) => why(403, "AccessDenied"),
-            ("PUT", mood) => {
+        match asked.method.as_str() {
+            "PUT" => {
                 let sum = asked.headers["x-amz-checksum-sha256"].clone();
                 let mut kept = asked.body.clone();
                 if mood == Mood::Loses {
@@ -153,11 +157,11 @@ impl Shelf {
                 let told = if mood == Mood::Miscounts { "AAAA" } else { &sum };
                 (200, format!("x-amz-checksum-sha256: {told}\r\n"), Vec::new())
             }
-            ("DELETE", _) => {
+            "DELETE" => {
                 objects.remove(&asked.path);
                 (204, String::new(), Vec::new())
             }
-            ("HEAD", _) => match found {
+            "HEAD" => match found {
                 Some((bytes, _)) => (200, format!("content-length: {}\r\n", bytes.len()), Vec::new()),
                 None => (404, String::new(), Vec::new()),
             },
