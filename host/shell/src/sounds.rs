@@ -81,8 +81,12 @@ impl Bringer {
     fn answer(&self, work: impl Future<Output = SoundAnswer> + Send + 'static) -> oneshot::Receiver<SoundAnswer> {
         let (tell, told) = oneshot::channel();
         self.0.runtime.spawn(async move {
+            let answer = work.await;
+            if let Err(error @ (AppError::Unavailable(_) | AppError::Timeout)) = &answer {
+                tracing::warn!(?error, "a prompt cannot be brought");
+            }
             // A script that is gone needs no answer.
-            let _gone = tell.send(work.await);
+            let _gone = tell.send(answer);
         });
         told
     }

@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Memory of the program in bytes, its processor time in seconds.
 const MEMORY_MAX: u64 = 512 << 20;
 const CPU_MAX: u64 = 10;
+/// Largest file of the program: it writes none, but its sound library makes one of 64 MB in memory.
+const FILE_MAX: u64 = 128 << 20;
 /// Programs that speak at once, and questions to a provider.
 const PROGRAMS_MAX: usize = 2;
 const QUESTIONS_MAX: usize = 16;
@@ -154,7 +156,7 @@ async fn run(program: &Path, speech: &Speech) -> Result<Vec<u8>, AppError> {
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     // Nobody's limits are one's own.
     let pid = Some(pid.ok_or_else(|| nobody("the program ended at once"))?);
-    for (what, most) in [(Resource::As, MEMORY_MAX), (Resource::Cpu, CPU_MAX), (Resource::Fsize, BYTES_MAX as u64)] {
+    for (what, most) in [(Resource::As, MEMORY_MAX), (Resource::Cpu, CPU_MAX), (Resource::Fsize, FILE_MAX)] {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         prlimit(pid, what, limit).map_err(|e| refused(e.into()))?;
     }

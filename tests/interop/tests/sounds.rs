@@ -61,8 +61,12 @@ fn a_phone_hears_a_spoken_menu_and_an_ogg_prompt_by_url() {
     let grants = json!({ "http": [{ "host": "127.0.0.1" }], "private-addresses": true });
     let bindings = switch.rest().all("/bindings");
     let attendant = bindings.iter().find(|b| b["name"] == "attendant").expect("the attendant's binding");
-    let path = format!("/bindings/{}", attendant["id"]);
-    let _ = switch.rest().write("PATCH", &path, &json!({ "config": config, "grants": grants }));
+    let _ = switch.rest().write("PUT", &format!("/plugins/{}/grants", attendant["plugin_id"]), &grants);
+    let mut bind = json!({ "name": "attendant", "plugin": attendant["plugin_id"], "config": config, "grants": grants });
+    for scope in ["brand", "company"] {
+        bind[scope] = attendant[scope].clone();
+    }
+    let _ = switch.rest().write("PUT", "/bindings", &bind);
     let sip = Sip { server: switch.sip(), tcp: false };
     let mut phone = Phone::registered(&switch, sip, "1001", &[0; 8_000]);
     phone.dial("100");
