@@ -256,7 +256,7 @@ pub(crate) struct World {
     pub(crate) company_admins: [String; 3],
     pub(crate) reader: String,
     pub(crate) archives: std::path::PathBuf,
-    _dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 /// An answer.
@@ -329,7 +329,7 @@ impl World {
             company_admins: company_admins.try_into().unwrap(),
             reader,
             archives: dir.path().join("archive"),
-            _dir: dir,
+            dir,
         }
     }
 
