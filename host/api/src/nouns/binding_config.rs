@@ -1,12 +1,14 @@
 //! A binding's configuration on its way in and out: checked against the schema of its plugin, its secrets sealed, shown
 //! as marks and kept where the marks come back.
 
+use super::plugins::Candidate;
 use crate::Api;
 use crate::auth::Caller;
 use crate::problem::{FieldError, Problem};
 use bundle::{Fault, Former, MARK, Schema};
 use model::PluginId;
 use serde_json::{Map, Value};
+use shell::LifecycleError;
 use std::collections::BTreeSet;
 use store::{ConfigOwner, StoreError};
 
@@ -28,27 +30,106 @@ fn refused(faults: Vec<Fault>) -> Problem {
     Problem::fields(faults.into_iter().map(field).collect())
 }
 
-/// A configuration as it is to be stored for a binding of this plugin: what was said, or else what it was.
-pub(super) fn settled(
-    api: &Api,
-    plugin: &store::Plugin,
-    owner: ConfigOwner<'_>,
-    (said, before): (Option<Value>, Option<&str>),
-) -> Result<String, Problem> {
-    let bindings = api.db.plugin_bindings();
-    let former = bindings.clear_config(owner, before.unwrap_or("{}"));
-    let document = serde_json::from_str(former.as_str()).unwrap_or(Value::Null);
-    let was = Former { document: &document, secrets: former.secrets(), lost: former.lost() };
-    let schema = schema(plugin)?;
-    let clear = match said {
-        Some(said) => of_words(said, schema.as_ref(), was)?,
-        None => as_it_was(schema.as_ref(), was)?,
-    };
-    let faults = schema.as_ref().map(|schema| schema.faults(&clear.document)).unwrap_or_default();
-    if !faults.is_empty() {
-        return Err(refused(faults));
+/// A configuration that is to become a binding's, or that of a version on trial beside it.
+pub(super) struct Change<'a> {
+    /// The version that shall work with it.
+    pub(super) candidate: &'a Candidate,
+    pub(super) owner: ConfigOwner<'a>,
+    /// The binding as it is.
+    pub(super) before: Option<&'a store::Binding>,
+}
+
+impl Change<'_> {
+    /// The configuration as it is to be stored: what was said, or else what it was, as the candidate wants it. It fits the
+    /// candidate's schema, and the candidate has no objection.
+    pub(super) async fn settled(&self, api: &Api, caller: &Caller, said: Option<Value>) -> Result<String, Problem> {
+        let bindings = api.db.plugin_bindings();
+        let stored = self.before.map(|before| before.config.as_str());
+        let former = bindings.clear_config(self.owner, stored.unwrap_or("{}"));
+        let document = serde_json::from_str(former.as_str()).unwrap_or(Value::Null);
+        let was = Former { document: &document, secrets: former.secrets(), lost: former.lost() };
+        let schema = schema(&self.candidate.plugin)?;
+        let clear = match said {
+            Some(said) => of_words(said, schema.as_ref(), was)?,
+            None => match self.migrated(api, caller, as_it_was(schema.as_ref(), was)?).await? {
+                Migration::None(clear) => clear,
+                Migration::To(document) => still_secret(schema.as_ref(), document, was),
+            },
+        };
+        let faults = schema.as_ref().map(|schema| schema.faults(&clear.document)).unwrap_or_default();
+        if !faults.is_empty() {
+            return Err(refused(faults));
+        }
+        self.validated(api, &clear).await?;
+        Ok(bindings.sealed_config(self.owner, &clear.document, &clear.secrets, stored)?)
     }
-    Ok(bindings.sealed_config(owner, &clear.document, &clear.secrets, before)?)
+
+    /// Asks another version of the plugin that is bound what it makes of its configuration.
+    async fn migrated(&self, api: &Api, caller: &Caller, was: Clear) -> Result<Migration, Problem> {
+        let new = &self.candidate.plugin;
+        let before = self.before.filter(|before| before.plugin != new.id);
+        let (Some(before), Some(component)) = (before, &self.candidate.lifecycle) else {
+            return Ok(Migration::None(was));
+        };
+        let old = api.db.plugins().get(&caller.ctx, before.plugin).await?;
+        // Another plugin's configuration has another meaning.
+        if old.name != new.name {
+            return Ok(Migration::None(was));
+        }
+        let asked = api.switch.migrate_config(component.clone(), old.version, was.document.to_string()).await;
+        let json = match asked.map_err(|error| was.unasked(&error))? {
+            None => return Ok(Migration::None(was)),
+            Some(Err(faults)) => return Err(was.refused(faults)),
+            Some(Ok(json)) => json,
+        };
+        let nonsense = || Problem::field("config", "what the plugin's `migrate-config` gives is no configuration");
+        let document: Value = serde_json::from_str(&json).map_err(|_| nonsense())?;
+        if store::has_sealed(&document) { Err(nonsense()) } else { Ok(Migration::To(document)) }
+    }
+
+    async fn validated(&self, api: &Api, clear: &Clear) -> Result<(), Problem> {
+        let Some(component) = &self.candidate.lifecycle else { return Ok(()) };
+        let asked = api.switch.validate_config(component.clone(), clear.document.to_string()).await;
+        let faults = asked.map_err(|error| clear.unasked(&error))?;
+        if faults.is_empty() { Ok(()) } else { Err(clear.refused(faults)) }
+    }
+}
+
+/// What has become of a configuration that goes over to another version.
+enum Migration {
+    /// Nothing.
+    None(Clear),
+    /// It is another now, in clear.
+    To(Value),
+}
+
+impl Clear {
+    /// A refusal in the plugin's words, which may not repeat a secret.
+    fn refused(&self, faults: Vec<Fault>) -> Problem {
+        refused(faults.into_iter().map(|fault| Fault { why: self.hushed(fault.why), ..fault }).collect())
+    }
+
+    fn unasked(&self, error: &LifecycleError) -> Problem {
+        if *error == LifecycleError::Busy {
+            return Problem::unavailable(error.to_string());
+        }
+        Problem::field("config", self.hushed(error.to_string()))
+    }
+
+    /// A text without the texts and numbers that are secrets, however short: it is a refusal, and may be torn up.
+    fn hushed(&self, text: String) -> String {
+        fn hush(value: &Value, text: String) -> String {
+            let known = match value {
+                Value::String(known) => known.clone(),
+                Value::Number(known) => known.to_string(),
+                Value::Array(items) => return items.iter().fold(text, |text, item| hush(item, text)),
+                Value::Object(members) => return members.values().fold(text, |text, member| hush(member, text)),
+                Value::Null | Value::Bool(_) => return text,
+            };
+            if known.is_empty() { text } else { text.replace(&known, MARK) }
+        }
+        self.secrets.iter().filter_map(|at| self.document.pointer(at)).fold(text, |text, value| hush(value, text))
+    }
 }
 
 fn secrets_of(schema: Option<&Schema>, document: &Value) -> BTreeSet<String> {

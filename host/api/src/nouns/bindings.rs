@@ -1,7 +1,8 @@
 //! Bindings: which plugin is asked for whom. Binding and rolling back swap at once; calls under way keep what they
 //! began with.
 
-use super::{Listed, Many, binding_config, plugins};
+use super::binding_config::{self, Change};
+use super::{Listed, Many, plugins};
 use crate::extract::{Body, Id};
 use crate::listing::{Asked, Noun};
 use crate::problem::{Problem, Refusals};
@@ -154,7 +155,8 @@ pub(crate) struct Bind {
     plugin: i64,
     /// Lower is asked first; else what it was, or 100.
     priority: Option<i32>,
-    /// The plugin's configuration; else what it was, or `{}`. Checked against the schema of the plugin's bundle. What the
+    /// The plugin's configuration; else what it was, or `{}`. Checked against the schema of the plugin's bundle and by the
+    /// plugin itself, where it checks; another version may change what it was to its liking. What the
     /// schema says is `x-secret` is kept sealed and never shown; `********` in its place keeps what it was.
     config: Option<Value>,
     /// What this binding may use of what its plugin may; else what it was, or all of it.
@@ -347,8 +349,8 @@ async fn bind(State(api): State<Api>, caller: Caller, Body(body): Body<Bind>) ->
         caller.needs_brand("A whole brand is bound by its brand's operator.")?;
     }
     check_name(&body.name)?;
-    let plugin = api.db.plugins().get(&caller.ctx, PluginId(body.plugin)).await?;
-    let point = point(body.point, &plugins::points(&api, &caller, plugin.id).await?)?;
+    let candidate = plugins::candidate(&api, &caller, PluginId(body.plugin)).await?;
+    let point = point(body.point, &candidate.points)?;
     if account.is_some() && ["hooks/event-sink", "billing/rater"].contains(&point.as_str()) {
         return Err(Problem::field("account", "an event sink or a rater serves a brand or a company, not one account"));
     }
@@ -359,8 +361,8 @@ async fn bind(State(api): State<Api>, caller: Caller, Body(body): Body<Bind>) ->
     };
     let priority = body.priority.map(i64::from).or(old.as_ref().map(|o| o.priority)).unwrap_or(100);
     let owner = ConfigOwner { brand, company, account, name: &body.name };
-    let before = old.as_ref().map(|old| old.config.as_str());
-    let config = binding_config::settled(&api, &plugin, owner, (body.config, before))?;
+    let change = Change { candidate: &candidate, owner, before: old.as_ref() };
+    let config = change.settled(&api, &caller, body.config).await?;
     let granted = match body.grants {
         Some(grants) => Some(checked_grants(grants)?),
         None => old.as_ref().and_then(|o| o.granted.clone()),
@@ -370,7 +372,8 @@ async fn bind(State(api): State<Api>, caller: Caller, Body(body): Body<Bind>) ->
         Some(said) => said.checked(&point)?,
         None => old.as_ref().map(|o| o.on_failure.clone()).unwrap_or_default(),
     };
-    let new = NewBinding { brand, company, account, name: body.name, point, priority, plugin: plugin.id, config };
+    let plugin = candidate.plugin.id;
+    let new = NewBinding { brand, company, account, name: body.name, point, priority, plugin, config };
     let allowed = Allowance { granted, mandatory, on_failure };
     let row = api.db.plugin_bindings().bind_and_allow(&caller.ctx, new, Some(&allowed)).await?;
     api.live().await?;
@@ -429,10 +432,11 @@ async fn try_out(
     if body.percent > 100 {
         return Err(Problem::field("percent", "expected 0 to 100"));
     }
-    let plugin = api.db.plugins().get(&caller.ctx, PluginId(body.plugin)).await?;
-    point(Some(row.point.clone()), &plugins::points(&api, &caller, plugin.id).await?)?;
-    let said = (body.config, Some(row.config.as_str()));
-    let config = binding_config::settled(&api, &plugin, row.config_owner(), said)?;
+    let candidate = plugins::candidate(&api, &caller, PluginId(body.plugin)).await?;
+    point(Some(row.point.clone()), &candidate.points)?;
+    let change = Change { candidate: &candidate, owner: row.config_owner(), before: Some(&row) };
+    let config = change.settled(&api, &caller, body.config).await?;
+    let plugin = candidate.plugin;
     let begun_at = api.switch.now();
     let trial = BindingTrial { plugin: plugin.id, config, percent: body.percent, begun_at, over: None };
     let row = api.db.plugin_bindings().try_out(&caller.ctx, row.id, Some(&trial)).await?;
