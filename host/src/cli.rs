@@ -364,7 +364,7 @@ pub(crate) struct Bind {
     /// Order in a routing chain: lower is asked first [default: 100, or what it was]
     #[arg(long)]
     pub(crate) priority: Option<i32>,
-    /// The plugin's configuration: JSON text, or @FILE [default: {}, or what it was]
+    /// The plugin's configuration: JSON text, or @FILE, where ******** keeps a secret as it was [default: {}, or what it was]
     #[arg(long, value_name = "JSON")]
     pub(crate) config: Option<String>,
     /// What this binding may use of what its plugin may: JSON text, or @FILE [default: all of it, or what it was]

@@ -223,7 +223,10 @@ async fn furnish(
             ..Shipped::new("attendant", shipped::ATTENDANT, &[("attendant", "call/app", &attendant)])
         },
         Shipped::new("echo", shipped::ECHO, &[("echo", "call/app", &empty)]),
-        Shipped::new("conference", shipped::CONFERENCE, &[("conference", "call/app", &empty)]),
+        Shipped {
+            about: Some((shipped::CONFERENCE_MANIFEST, shipped::CONFERENCE_SCHEMA)),
+            ..Shipped::new("conference", shipped::CONFERENCE, &[("conference", "call/app", &empty)])
+        },
         Shipped {
             about: Some((shipped::VOICEMAIL_MANIFEST, shipped::VOICEMAIL_SCHEMA)),
             ..Shipped::new(

@@ -19,7 +19,7 @@ const fn world(package: &'static str, name: &'static str, module: &'static str) 
     World { package, name, module, shared: true }
 }
 
-const WORLDS: [World; 7] = [
+const WORLDS: [World; 8] = [
     // The world with every host interface: the others share its types. What a plugin does not use, it does not import.
     World { shared: false, ..world("routing", "strowger:routing/router-io-plugin", "router") },
     world("call", "strowger:call/call-app-plugin", "app"),
@@ -28,6 +28,7 @@ const WORLDS: [World; 7] = [
     world("hooks", "strowger:hooks/event-sink-plugin", "event_sink"),
     world("hooks", "strowger:hooks/sip-filter-plugin", "sip_filter"),
     world("billing", "strowger:billing/rater-plugin", "rater"),
+    world("host", "strowger:host/lifecycle-plugin", "lifecycle"),
 ];
 
 /// What `router` has for the others.
@@ -48,7 +49,8 @@ const SHARED: [&str; 10] = [
 fn generate(wit: &Path, world: &World) -> Result<String> {
     let mut resolve = Resolve::default();
     let mut packages = Vec::new();
-    for folder in ["types", "host", world.package] {
+    let own = (world.package != "host").then_some(world.package);
+    for folder in ["types", "host"].into_iter().chain(own) {
         packages.push(resolve.push_dir(&wit.join(folder))?.0);
     }
     let id = resolve.select_world(&packages, Some(world.name))?;

@@ -30,7 +30,7 @@ pub use jobs::Workers;
 pub use openapi::document;
 pub use problem::{FieldError, Problem};
 pub use stamp::rfc3339;
-pub use switch::{Asked, Component, Gone, MailTrialError, Priced, Registration, Switch, Trial};
+pub use switch::{Asked, Component, Gone, MailTrialError, Migrated, Priced, Registration, Switch, Trial};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};

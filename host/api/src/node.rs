@@ -1,12 +1,13 @@
 //! The real switch behind [`Switch`]: the shell's handle.
 
-use crate::switch::{Asked, Component, Gone, MailTrialError, Priced, Registration, Switch, Trial};
+use crate::switch::{Asked, Component, Gone, MailTrialError, Migrated, Priced, Registration, Switch, Trial};
+use bundle::Fault;
 use core::net::IpAddr;
 use model::{
     AppError, Ban, BindingId, BoxOwner, BoxReply, BoxVerb, CallId, CallSnapshot, Cause, Charge, Instant, Mailbox,
     Summons, TapeAct, TapeRefusal, TrunkStatus,
 };
-use shell::{CallScope, Handle};
+use shell::{CallScope, Handle, LifecycleError};
 use std::sync::Arc;
 use store::UsedMailHost;
 
@@ -89,8 +90,16 @@ impl Switch for Handle {
         Box::pin(async move {
             let artifact = self.compile(component).await.map_err(|error| error.to_string())?;
             let points = artifact.points().iter().map(ToString::to_string).collect();
-            Ok(Component { digest: artifact.digest().to_string(), points })
+            Ok(Component { digest: artifact.digest().to_string(), points, lifecycle: artifact.has_lifecycle() })
         })
+    }
+
+    fn validate_config(&self, component: Vec<u8>, json: String) -> Asked<'_, Result<Vec<Fault>, LifecycleError>> {
+        Box::pin(Handle::validate_config(self, component, json))
+    }
+
+    fn migrate_config(&self, component: Vec<u8>, version: String, json: String) -> Asked<'_, Migrated> {
+        Box::pin(Handle::migrate_config(self, component, version, json))
     }
 
     fn live(&self) -> Asked<'_, Result<(), String>> {

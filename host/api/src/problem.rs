@@ -81,6 +81,14 @@ impl Problem {
         problem
     }
 
+    /// 422: several fields are wrong.
+    pub(crate) fn fields(errors: Vec<FieldError>) -> Problem {
+        let sentences: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.field, error.detail)).collect();
+        let title = if errors.len() == 1 { "A field is not acceptable" } else { "Some fields are not acceptable" };
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Problem { errors, ..Problem::new(status, "invalid-field", title, sentences.join("; ")) }
+    }
+
     /// 400: not JSON, or not a request we understand.
     pub(crate) fn malformed(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::BAD_REQUEST, "malformed", "The request cannot be read", detail)

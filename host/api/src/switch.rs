@@ -1,5 +1,6 @@
 //! What the API asks of the running switch: a small trait, so that tests need no socket.
 
+use bundle::Fault;
 use core::future::Future;
 use core::net::IpAddr;
 use core::pin::Pin;
@@ -7,11 +8,15 @@ use model::{
     AccountId, AppError, Ban, BindingId, BoxOwner, BoxReply, BoxVerb, BrandId, CallId, CallSnapshot, Cause, Charge,
     CompanyId, Instant, Mailbox, Summons, TapeAct, TapeRefusal, TrunkStatus,
 };
+use shell::LifecycleError;
 use std::sync::Arc;
 use store::UsedMailHost;
 
 /// A boxed future, so that the trait can stand behind a pointer.
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a component makes of another version's configuration, or why it has not said.
+pub type Migrated = Result<Option<Result<String, Vec<Fault>>>, LifecycleError>;
 
 /// The switch does not answer: it is stopping, or has stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -25,6 +30,8 @@ pub struct Component {
     pub digest: String,
     /// The points it serves: `routing/router`, `call/app`.
     pub points: Vec<String>,
+    /// Whether it says something about its own configuration.
+    pub lifecycle: bool,
 }
 
 /// Why a mail host was not tried, or what it said.
@@ -121,6 +128,11 @@ pub trait Switch: Send + Sync + 'static {
     fn unban(&self, source: IpAddr) -> Asked<'_, Result<bool, Gone>>;
     /// Checks and compiles a component; a refusal is in words for the plugin's author.
     fn check(&self, component: Vec<u8>) -> Asked<'_, Result<Component, String>>;
+    /// Asks a component whether a configuration can be worked with: what is wrong, or nothing.
+    fn validate_config(&self, component: Vec<u8>, json: String) -> Asked<'_, Result<Vec<Fault>, LifecycleError>>;
+    /// Asks a component for the configuration of its other `version` as it wants it; within, what is wrong. `None` of one
+    /// that says nothing about configurations.
+    fn migrate_config(&self, component: Vec<u8>, version: String, json: String) -> Asked<'_, Migrated>;
     /// Returns when everything the store holds now (directory and bindings) is live in every shard, or says why not.
     fn live(&self) -> Asked<'_, Result<(), String>>;
     /// What a leg would cost, by the rater that would be asked about it; or why nobody knows, in words.

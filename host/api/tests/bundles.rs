@@ -128,6 +128,140 @@ async fn a_configuration_must_fit_its_schema_and_grants_stay_with_the_binding() 
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
+const SECRETIVE: &str = r#"{"type":"object","additionalProperties":false,"properties":{"prefix":{"type":"string"},
+    "code":{"type":"string","minLength":4,"x-secret":true},
+    "rooms":{"type":"array","items":{"properties":{"name":{"type":"string"},"code":{"x-secret":true}}}}}}"#;
+
+fn secretive(version: &str, schema: &str) -> Vec<u8> {
+    let manifest = TOML.replace("1.0.0", version);
+    let component = [ROUTER, b" ", version.as_bytes()].concat();
+    let files = [(MANIFEST, manifest.as_bytes()), (COMPONENT, &component[..]), (SCHEMA, schema.as_bytes())];
+    let files: BTreeMap<_, _> = files.map(|(name, content)| (name.to_owned(), content.to_vec())).into();
+    Bundle::of(files).unwrap().pack().unwrap()
+}
+
+/// What the plugin of the only binding of that name is given.
+async fn given(world: &World, name: &str) -> Value {
+    let bound = world.db.bindings().await.unwrap();
+    let bound = bound.iter().find(|bound| bound.name == name).unwrap();
+    assert!(!format!("{bound:?}").contains("4711"), "nor a debug text");
+    serde_json::from_str(bound.config.as_str()).unwrap()
+}
+
+#[tokio::test]
+async fn a_secret_of_a_configuration_reaches_its_plugin_and_nobody_else() {
+    let world = World::new().await;
+    let one = install(&world, "", secretive("1.0.0", SECRETIVE)).await.body["id"].as_i64().unwrap();
+    let bind = |plugin: i64, config: Value| json!({"brand": world.brands[0], "name": "lcr", "plugin": plugin, "config": config});
+    let put = async |body: Value| world.ask(Some(&world.platform), "PUT", "/api/v1/bindings", &body).await;
+    let clear = json!({"prefix": "44", "code": "471147", "rooms": [{"name": "a", "code": 471148}]});
+    let marks = json!({"prefix": "44", "code": "********", "rooms": [{"name": "a", "code": "********"}]});
+    let bound = put(bind(one, clear.clone())).await;
+    assert_eq!((bound.status, &bound.body["config"]), (StatusCode::OK, &marks), "{bound:?}");
+    assert_eq!(given(&world, "lcr").await, clear);
+    // The marks come back with another prefix: the secrets stay, and a version of it is kept.
+    let changed = json!({"prefix": "49", "code": "********", "rooms": [{"name": "a", "code": "********"}]});
+    let again = put(bind(one, changed.clone())).await;
+    assert_eq!((&again.body["config"], &again.body["kept"]), (&changed, &json!(["lcr@1.0.0"])), "{again:?}");
+    assert_eq!(given(&world, "lcr").await["code"], json!("471147"));
+    let same = put(bind(one, changed)).await;
+    assert_eq!(same.body["kept"], json!(["lcr@1.0.0"]), "the same again is no change");
+    for wrong in [
+        json!({"code": "1"}),
+        json!({"code": {"$sealed": "00"}}),
+        json!({"rooms": [{"name": "b", "code": "********"}]}),
+    ] {
+        let refused = put(bind(one, wrong)).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{refused:?}");
+        let field = refused.body["errors"][0]["field"].as_str().unwrap();
+        assert!(["config", "config/code", "config/rooms/0"].contains(&field), "{refused:?}");
+    }
+    // A plugin that calls nothing a secret shows nothing of what was one.
+    let open = SECRETIVE.replace(",\"x-secret\":true", "").replace("\"x-secret\":true", "");
+    let two = install(&world, "", secretive("2.0.0", &open)).await.body["id"].as_i64().unwrap();
+    let carried = put(json!({"brand": world.brands[0], "name": "lcr", "plugin": two})).await;
+    assert_eq!((carried.status, &carried.body["config"]["code"]), (StatusCode::OK, &json!("********")), "{carried:?}");
+    let id = bound.body["id"].as_i64().unwrap();
+    let tried = json!({"plugin": one, "percent": 1, "config": {"code": "********", "prefix": "47"}});
+    world.must("PUT", &format!("/api/v1/bindings/{id}/trial"), tried).await;
+    let trial = world.db.bindings().await.unwrap()[0].trial.clone().unwrap();
+    assert_eq!(trial.config.as_str(), r#"{"code":"471147","prefix":"47"}"#);
+    world.must("POST", &format!("/api/v1/bindings/{id}/rollback"), json!({})).await;
+    assert_eq!(given(&world, "lcr").await["rooms"], clear["rooms"], "a version's secrets are its own");
+    for path in ["bindings", &format!("bindings/{id}"), &format!("bindings/{id}/trial"), "audit", "plugins"] {
+        let shown = world.ask(Some(&world.platform), "GET", &format!("/api/v1/{path}"), &Value::Null).await;
+        assert_eq!(shown.status, StatusCode::OK, "{shown:?}");
+        assert!(!shown.text.contains("47114") && !shown.text.contains("$sealed"), "{path}: {shown:?}");
+    }
+    let audit = world.must("GET", "/api/v1/audit", Value::Null).await.to_string();
+    assert!(audit.contains("prefix") && audit.contains("********"), "the rest of it is there: {audit}");
+    let files = std::fs::read_dir(world.dir.path()).unwrap().map(|file| file.unwrap().path());
+    for file in files.filter(|file| file.is_file()) {
+        let bytes = std::fs::read(file).unwrap();
+        assert!(!bytes.windows(5).any(|window| window == b"47114"), "it is not on the disk");
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_checks_its_configuration_and_takes_over_that_of_another_version() {
+    let world = World::new().await;
+    // A later version calls it another name, and every one says what it thinks of its configuration.
+    let release = async |name: &str, version: &str, field: &str| {
+        let schema = SECRETIVE.replace("prefix", field);
+        let manifest = TOML.replace("1.0.0", version).replace("\"lcr\"", &format!("\"{name}\""));
+        let component = [ROUTER, b" lifecycle ", name.as_bytes(), version.as_bytes()].concat();
+        let files = [(MANIFEST, manifest.as_bytes()), (COMPONENT, &component[..]), (SCHEMA, schema.as_bytes())];
+        let files: BTreeMap<_, _> = files.map(|(name, content)| (name.to_owned(), content.to_vec())).into();
+        let made = install(&world, "", Bundle::of(files).unwrap().pack().unwrap()).await;
+        made.body["id"].as_i64().unwrap()
+    };
+    let (one, two) = (release("lcr", "1.0.0", "prefix").await, release("lcr", "2.0.0", "lead").await);
+    let other = release("other", "1.0.0", "prefix").await;
+    let put = async |plugin: i64, config: Value| {
+        let mut body = json!({"brand": world.brands[0], "name": "lcr", "plugin": plugin});
+        if !config.is_null() {
+            body["config"] = config;
+        }
+        world.ask(Some(&world.platform), "PUT", "/api/v1/bindings", &body).await
+    };
+    let refused = put(one, json!({"prefix": "bad", "code": "471147"})).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{refused:?}");
+    assert_eq!(refused.body["errors"][0]["field"], json!("config/prefix"), "{refused:?}");
+    assert!(
+        refused.text.contains("not with") && !refused.text.contains("471147"),
+        "its words are not its secrets: {refused:?}"
+    );
+    assert_eq!(put(one, json!({"prefix": "busy"})).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    let wrong = put(one, json!({"prefix": 7, "code": "1"})).await;
+    assert_eq!(wrong.body["errors"].as_array().unwrap().len(), 2, "the schema first: {wrong:?}");
+
+    let bound = put(one, json!({"prefix": "44", "code": "471147"})).await;
+    assert_eq!(bound.status, StatusCode::OK, "{bound:?}");
+    let id = bound.body["id"].as_i64().unwrap();
+    let path = |what: &str| format!("/api/v1/bindings/{id}/{what}");
+    let tried = world.must("PUT", &path("trial"), json!({"plugin": two, "percent": 1})).await;
+    assert_eq!(tried["config"]["prefix"], json!("44"), "what is bound stays");
+    let trial = world.db.bindings().await.unwrap()[0].trial.clone().unwrap();
+    assert_eq!(trial.config.as_str(), r#"{"code":"471147","lead":"44"}"#);
+    let moved = put(two, Value::Null).await;
+    assert_eq!(moved.body["config"], json!({"lead": "44", "code": "********"}), "{moved:?}");
+    assert_eq!(given(&world, "lcr").await, json!({"lead": "44", "code": "471147"}));
+    // What comes along with the version is nobody's to change, and a rollback asks nobody.
+    let back = world.must("POST", &path("rollback"), json!({})).await;
+    assert_eq!((&back["plugin_id"], &back["config"]["prefix"]), (&json!(one), &json!("44")));
+    let again = world.must("POST", &path("rollback"), json!({})).await;
+    assert_eq!((&again["plugin_id"], &again["config"]["lead"]), (&json!(two), &json!("44")));
+    let refused = put(one, Value::Null).await;
+    assert_eq!(refused.body["errors"][0], json!({"field": "config", "detail": "not from 2.0.0"}), "{refused:?}");
+    assert_eq!(
+        put(one, json!({"prefix": "49"})).await.status,
+        StatusCode::OK,
+        "with a configuration of its own it goes"
+    );
+    // Another plugin is not asked about a stranger's.
+    assert_eq!(put(other, Value::Null).await.body["config"], json!({"prefix": "49"}));
+}
+
 #[tokio::test]
 async fn a_call_is_explained_to_its_tenant_and_to_nobody_else() {
     let world = World::new().await;

@@ -15,9 +15,11 @@ pub mod oci;
 mod schema;
 mod sign;
 mod tar;
+mod veil;
 
 pub use archive::{Bundle, BundleError, COMPONENT, Entry, MANIFEST, SCHEMA, SIGNATURE};
 pub use grants::{Grants, HttpGrant, host_matches, mail_covers};
 pub use manifest::{Feature, Manifest, ManifestError, Provided, Reuse, WIT_VERSION};
-pub use schema::{Schema, SchemaError};
+pub use schema::{Fault, Schema, SchemaError};
 pub use sign::{PublicKey, SecretKey, SignError, Signature};
+pub use veil::{Former, MARK, unveil, veiled};

@@ -2,7 +2,9 @@
 //! so that no rule is ever silently not checked.
 
 use core::cell::Cell;
+use core::fmt;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// Deepest nesting of schemas while checking, `$ref`s included.
 const DEPTH_MAX: usize = 64;
@@ -24,6 +26,8 @@ const NOTES: [&str; 11] = [
     "readOnly",
     "format",
 ];
+/// Says that what stands at its place is a secret.
+const SECRET: &str = "x-secret";
 const TYPES: [&str; 7] = ["object", "array", "string", "number", "integer", "boolean", "null"];
 
 /// Why a schema is none.
@@ -34,6 +38,26 @@ pub struct SchemaError {
     pub at: String,
     /// What is wrong.
     pub why: String,
+}
+
+/// What is wrong with one place of a document.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// The place, as a JSON Pointer (RFC 6901); empty is the whole.
+    pub at: String,
+    /// What is wrong, without a value of the document.
+    pub why: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", if self.at.is_empty() { "/" } else { &self.at }, self.why)
+    }
+}
+
+/// The place of a member within the place of its object.
+pub(crate) fn member(at: &str, name: &str) -> String {
+    format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// A schema that holds together.
@@ -75,6 +99,7 @@ impl Schema {
         for (word, operand) in object {
             let here = format!("{at}/{word}");
             match word.as_str() {
+                SECRET if !operand.is_boolean() => return fault(&here, "true or false"),
                 word if NOTES.contains(&word) || word.starts_with("x-") => {}
                 "properties" => self.verify_each(operand, &here, depth)?,
                 "items" | "additionalProperties" | "not" => self.verify(operand, &here, depth + 1)?,
@@ -110,11 +135,72 @@ impl Schema {
 
     /// Everything that is wrong with a document, each with its place; none when it fits.
     #[must_use]
-    pub fn faults(&self, document: &Value) -> Vec<String> {
+    pub fn faults(&self, document: &Value) -> Vec<Fault> {
         let steps = Cell::new(0);
         let mut check = Check { schema: self, steps: &steps, faults: Vec::new() };
         check.value(&self.0, document, "", 0);
         check.faults
+    }
+
+    /// The places of a document, as JSON Pointers, that hold a secret: those that a schema marked `x-secret` speaks of,
+    /// whatever form of several the document has. Nothing within such a place is named by itself.
+    #[must_use]
+    pub fn secrets(&self, document: &Value) -> BTreeSet<String> {
+        let mut search = Search { schema: self, steps: 0, places: BTreeSet::new() };
+        search.value(&self.0, document, "", 0);
+        if search.steps > STEPS_MAX {
+            // Whoever cannot tell keeps all of it.
+            return BTreeSet::from([String::new()]);
+        }
+        search.places
+    }
+}
+
+/// The search for secrets in a document.
+struct Search<'a> {
+    schema: &'a Schema,
+    steps: u32,
+    places: BTreeSet<String>,
+}
+
+impl Search<'_> {
+    fn value(&mut self, schema: &Value, value: &Value, at: &str, depth: usize) {
+        let Some(object) = schema.as_object() else { return };
+        self.steps = self.steps.saturating_add(1);
+        if object.get(SECRET) == Some(&Value::Bool(true)) || (depth >= DEPTH_MAX && self.steps <= STEPS_MAX) {
+            self.places.insert(at.to_owned());
+            return;
+        }
+        if self.steps > STEPS_MAX {
+            return;
+        }
+        if let Some(target) = object.get("$ref").and_then(Value::as_str).and_then(|r| self.schema.target(r)) {
+            self.value(target, value, at, depth + 1);
+        }
+        for word in ["allOf", "anyOf", "oneOf"] {
+            for one in object.get(word).and_then(Value::as_array).into_iter().flatten() {
+                self.value(one, value, at, depth + 1);
+            }
+        }
+        match value {
+            Value::Object(members) => {
+                let known = object.get("properties").and_then(Value::as_object);
+                let others = object.get("additionalProperties");
+                for (name, value) in members {
+                    if let Some(schema) = known.and_then(|known| known.get(name)).or(others) {
+                        self.value(schema, value, &member(at, name), depth + 1);
+                    }
+                }
+            }
+            Value::Array(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    if let Some(schema) = object.get("items") {
+                        self.value(schema, item, &format!("{at}/{i}"), depth + 1);
+                    }
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
     }
 }
 
@@ -149,13 +235,13 @@ fn operand_fits(word: &str, operand: &Value) -> Result<(), String> {
 struct Check<'a> {
     schema: &'a Schema,
     steps: &'a Cell<u32>,
-    faults: Vec<String>,
+    faults: Vec<Fault>,
 }
 
 impl Check<'_> {
     fn say(&mut self, at: &str, why: impl core::fmt::Display) {
         if self.faults.len() < FAULTS_MAX {
-            self.faults.push(format!("{}: {why}", if at.is_empty() { "/" } else { at }));
+            self.faults.push(Fault { at: at.to_owned(), why: why.to_string() });
         }
     }
 
@@ -234,7 +320,7 @@ impl Check<'_> {
         let known = schema.get("properties").and_then(Value::as_object);
         let others = schema.get("additionalProperties");
         for (name, value) in members {
-            let here = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+            let here = member(at, name);
             match (known.and_then(|k| k.get(name)), others) {
                 (Some(schema), _) => self.value(schema, value, &here, depth + 1),
                 (None, Some(Value::Bool(false))) => self.say(&here, "is not known"),
@@ -344,7 +430,9 @@ mod tests {
             ),
             (r#"{"digits":{},"pin":"12é"}"#, &["/pin: at least 4 characters"]),
         ] {
-            assert_eq!(schema.faults(&serde_json::from_str(document).unwrap()), faults, "{document}");
+            let found = schema.faults(&serde_json::from_str(document).unwrap());
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            assert_eq!(found, faults, "{document}");
         }
     }
 
@@ -368,7 +456,7 @@ mod tests {
     #[test]
     fn a_schema_that_leads_to_itself_ends() {
         let schema = Schema::parse(r##"{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/a"}}}"##).unwrap();
-        assert_eq!(schema.faults(&Value::Null), ["/: nested too deeply"]);
+        assert_eq!(schema.faults(&Value::Null)[0].to_string(), "/: nested too deeply");
         let doubling = r##"{"$ref":"#/$defs/a","$defs":{"a":{"anyOf":[{"$ref":"#/$defs/a"},{"$ref":"#/$defs/a"}]}}}"##;
         assert!(!Schema::parse(doubling).unwrap().faults(&Value::Null).is_empty());
         let deep = "{\"not\":".repeat(100) + "{}" + &"}".repeat(100);

@@ -17,6 +17,7 @@ use crate::capability::{Allowed, Denied};
 use crate::code::Trusted;
 use crate::compiler::{fingerprint, words};
 use crate::guest::Guest;
+use crate::lifecycle::{self, LIFECYCLE};
 use crate::{ArtifactError, CodeCache, CodeFigures, CodeShape, CompileError, Compiler, EngineKind, HostConfig, shape};
 use core::fmt;
 use sha2::{Digest as _, Sha256};
@@ -152,10 +153,23 @@ pub struct Artifact {
     bytes: usize,
     hooks: Option<Component>,
     apps: Option<Component>,
+    /// Whether it exports `host/lifecycle`.
+    lifecycle: bool,
     pub(crate) live: AtomicU64,
 }
 
 impl Artifact {
+    /// Whether it says something about its own configuration ([`crate::Host::validate_config`]).
+    #[must_use]
+    pub fn has_lifecycle(&self) -> bool {
+        self.lifecycle
+    }
+
+    /// Its component, where it says something about its own configuration.
+    pub(crate) fn lifecycle(&self) -> Option<&Component> {
+        self.hooks.as_ref().or(self.apps.as_ref()).filter(|_| self.lifecycle)
+    }
+
     /// The digest of the component's bytes.
     #[must_use]
     pub fn digest(&self) -> Digest {
@@ -305,15 +319,18 @@ impl Press {
         let parsed = self.component(first, bytes, digest)?;
         let imports = imports(&parsed)?;
         let points = points(&parsed, imports.iter().any(|i| i.starts_with(HTTP) || i.starts_with(MAIL)))?;
+        let lifecycle = says_lifecycle(&parsed);
         let needs = |kind| points.iter().any(|p| p.is_hook() == (kind == EngineKind::Hooks));
         let second = needs(other.shape.kind).then(|| self.component(other, bytes, digest)).transpose()?;
         let first = needs(first.shape.kind).then_some(parsed);
         let (hooks, apps) = if hook { (first, second) } else { (second, first) };
-        let artifact = Artifact { digest, points, imports, bytes: bytes.len(), hooks, apps, live: AtomicU64::new(0) };
+        let (bytes, live) = (bytes.len(), AtomicU64::new(0));
+        let artifact = Artifact { digest, points, imports, bytes, hooks, apps, lifecycle, live };
         let nothing = Allowed::default();
         for point in &artifact.points {
             artifact.link(*point, nothing)?;
         }
+        artifact.lifecycle().map(lifecycle::check).transpose()?;
         Ok(artifact)
     }
 
@@ -445,6 +462,9 @@ fn points(component: &Component, waits: bool) -> Result<BTreeSet<Point>, Artifac
         let Some(rest) = name.strip_prefix("strowger:") else { continue };
         let (bare, version) = rest.split_once('@').unwrap_or((rest, ""));
         let unknown = |hint| ArtifactError::UnknownExport { name: name.to_owned(), hint };
+        if bare == LIFECYCLE && version == VERSION {
+            continue;
+        }
         let point = match Point::from_name(bare) {
             Some(Point::Router) if waits => Point::RouterIo,
             // A kind of the first, not an interface of its own.
@@ -459,9 +479,15 @@ fn points(component: &Component, waits: bool) -> Result<BTreeSet<Point>, Artifac
     if points.is_empty() { Err(ArtifactError::NoPoint { known: known() }) } else { Ok(points) }
 }
 
+fn says_lifecycle(component: &Component) -> bool {
+    let shape = component.component_type();
+    let ours = |name: &str| name.strip_prefix("strowger:").is_some_and(|name| name.starts_with(LIFECYCLE));
+    shape.exports(component.engine()).any(|(name, _)| ours(name))
+}
+
 fn known() -> String {
-    let interfaces = Point::ALL.into_iter().filter(|p| *p != Point::RouterIo);
-    interfaces.map(|p| format!("strowger:{p}@{VERSION}")).collect::<Vec<_>>().join(", ")
+    let interfaces = Point::ALL.into_iter().filter(|p| *p != Point::RouterIo).map(Point::name);
+    interfaces.chain([LIFECYCLE]).map(|p| format!("strowger:{p}@{VERSION}")).collect::<Vec<_>>().join(", ")
 }
 
 fn misfit(point: Point, error: &wasmtime::Error) -> ArtifactError {

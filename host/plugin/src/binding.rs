@@ -2,7 +2,7 @@
 
 use crate::artifact::Linked;
 use crate::breaker::Breaker;
-use crate::capability::{Allowed, Powers, Secret, SeriesTable};
+use crate::capability::{Allowed, InConfig, Powers, Secret, SeriesTable};
 use crate::events::EventQueue;
 use crate::rules::is_binding_name;
 use crate::shares::Places;
@@ -10,6 +10,7 @@ use crate::trial::{Trial, TrialSpec};
 use crate::warm::{Warm, WarmCounters};
 use crate::{Artifact, BindError, BindingMetrics, GuestLog, HostConfig, Notice, NoticeKind, Notices, Point, Reuse};
 use bundle::Grants;
+use core::fmt;
 use core::time::Duration;
 use model::{AccountId, BindingId, BrandId, CallInfo, CompanyId, Directory, FilterReach, Recourse};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,8 +58,8 @@ impl Whom {
     }
 }
 
-/// One active binding, as the store knows it.
-#[derive(Clone, Debug)]
+/// One active binding, as the store knows it. Shows nothing of its configuration.
+#[derive(Clone)]
 pub struct BindingSpec {
     /// The row.
     pub id: BindingId,
@@ -76,6 +77,8 @@ pub struct BindingSpec {
     pub artifact: Arc<Artifact>,
     /// The configuration document.
     pub config_json: String,
+    /// Where secrets stand in it, as JSON Pointers (RFC 6901).
+    pub config_secrets: BTreeSet<String>,
     /// What it may use: already the product of manifest, operator, reseller and brand.
     pub grants: Grants,
     /// Its secrets, by name; those that are not granted stay out of reach.
@@ -93,6 +96,15 @@ pub struct BindingSpec {
     pub trial: Option<TrialSpec>,
 }
 
+impl fmt::Debug for BindingSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BindingSpec { id, name, scope, point, plugin, .. } = self;
+        let mut shown = f.debug_struct("BindingSpec");
+        shown.field("id", id).field("name", name).field("scope", scope).field("point", point).field("plugin", plugin);
+        shown.finish_non_exhaustive()
+    }
+}
+
 impl BindingSpec {
     /// What a caller gets whose app fails.
     pub(crate) fn recourse(&self) -> Recourse {
@@ -106,6 +118,7 @@ impl BindingSpec {
             plugin: trial.plugin.clone(),
             artifact: Arc::clone(&trial.artifact),
             config_json: trial.config_json.clone(),
+            config_secrets: trial.config_secrets.clone(),
             grants: trial.grants.clone(),
             reuse: trial.reuse,
             trial: None,
@@ -140,6 +153,7 @@ impl BindingSpec {
             && self.plugin == other.plugin
             && self.artifact.digest() == other.artifact.digest()
             && self.config_json == other.config_json
+            && self.config_secrets == other.config_secrets
             && self.grants == other.grants
             && self.secrets == other.secrets
             && self.codes == other.codes
@@ -151,7 +165,6 @@ impl BindingSpec {
 }
 
 /// A binding in use: its parsed configuration, what it may use, its counters, its breaker.
-#[derive(Debug)]
 pub(crate) struct Bound {
     pub(crate) spec: BindingSpec,
     pub(crate) linked: Linked,
@@ -169,6 +182,12 @@ pub(crate) struct Bound {
     /// Of a filter: which trunks and terminals it is for.
     pub(crate) filter: Option<FilterReach>,
     notices: Notices,
+}
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bound").field("spec", &self.spec).finish_non_exhaustive()
+    }
 }
 
 /// What a binding keeps over its versions.
@@ -231,7 +250,7 @@ impl Bound {
         let linked = spec.artifact.link(spec.point, Allowed::by(&spec.grants)).map_err(refused)?;
         Ok(Bound {
             linked,
-            powers: Powers::of(&spec, host),
+            powers: Powers { in_config: InConfig::of(&config, &spec.config_secrets), ..Powers::of(&spec, host) },
             spec,
             config,
             counters: Counters::default(),

@@ -36,6 +36,10 @@ pub struct HostConfig {
     pub hook_cpu: Duration,
     /// CPU time of a call app between two waits.
     pub app_cpu: Duration,
+    /// Time of one question about a configuration (`host/lifecycle`).
+    pub lifecycle_cpu: Duration,
+    /// A configuration that a plugin is asked about or gives, in bytes.
+    pub config_bytes_max: usize,
     /// Wall time of a call app, over all.
     pub app_life: Duration,
     /// Verbs one call app may use.
@@ -99,6 +103,8 @@ impl Default for HostConfig {
             binding_share_percent: 50,
             hook_cpu: Duration::from_millis(20),
             app_cpu: Duration::from_millis(200),
+            lifecycle_cpu: Duration::from_secs(1),
+            config_bytes_max: 256 << 10,
             app_life: Duration::from_secs(4 * 3600),
             app_verbs_max: 100_000,
             memory_bytes_max: 32 << 20,

@@ -55,12 +55,16 @@ impl Lane {
 /// Linear memories of one component: Rust and Python ones have one, JavaScript ones three.
 pub(crate) const MEMORIES_PER_COMPONENT: u32 = 3;
 
+/// Instances at once that are asked about a configuration, beside all others.
+pub(crate) const LIFECYCLES_MAX: u32 = 4;
+
 /// Core instances of one component, at most.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
 
 fn engine_config(shape: LaneShape, config: &HostConfig) -> Config {
     // Those that wait for a question have places of their own, beside those that answer one.
     let n = shape.instances.saturating_add(u32::try_from(config.limits.warm_max).unwrap_or(u32::MAX));
+    let n = n.saturating_add(LIFECYCLES_MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(n)
         // A Rust component is three core instances and two tables, a Python one 38 and 2. Core instances are only counted:

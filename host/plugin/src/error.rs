@@ -54,6 +54,12 @@ pub enum ArtifactError {
         /// The points there are.
         known: String,
     },
+    /// Its `host/lifecycle` is another than this switch's.
+    #[error("the plugin does not fit the host/lifecycle contract: {reason}; rebuild it with this version's SDK")]
+    Lifecycle {
+        /// The engine's words.
+        reason: String,
+    },
     /// A known interface has another shape than this switch's.
     #[error("the plugin does not fit the {point} contract: {reason}; rebuild it with this version's SDK")]
     Mismatch {

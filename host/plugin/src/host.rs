@@ -22,7 +22,7 @@ use model::{
     ForkOut, HookReport, Limits, Question, Recourse, RequestId,
 };
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
@@ -84,6 +84,8 @@ pub(crate) struct Shared {
     pub(crate) recorder: Recorder,
     /// The lines of legs to WebSockets.
     pub(crate) forks: Forks,
+    /// Plugins that are asked about a configuration now.
+    pub(crate) lifecycles: AtomicU32,
 }
 
 impl Shared {
@@ -200,6 +202,7 @@ impl Host {
             sounds: OnceLock::new(),
             recorder: Recorder::default(),
             forks: Forks::default(),
+            lifecycles: AtomicU32::new(0),
         };
         Ok(Host(Arc::new(Inner {
             shared: Arc::new(shared),

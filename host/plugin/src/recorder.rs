@@ -4,7 +4,7 @@
 
 use crate::binding::Bound;
 use crate::hook::Put;
-use crate::tape::{Exchange, Take, Tape, hush, without_pins};
+use crate::tape::{Exchange, SECRET, Take, Tape, hush, without_pins};
 use crate::{Digest, Point, Reuse};
 use bundle::Grants;
 use core::fmt::Write as _;
@@ -12,7 +12,7 @@ use core::time::Duration;
 use model::{BindingId, CallId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -43,6 +43,9 @@ pub(crate) struct Head {
     pub(crate) point: String,
     pub(crate) digest: String,
     pub(crate) config: Value,
+    /// Where secrets stood in it, as JSON Pointers.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) config_secrets: BTreeSet<String>,
     pub(crate) grants: Grants,
     /// What the binding does with its instances. What is recorded is asked of fresh ones in any case.
     #[serde(default, skip_serializing_if = "Reuse::is_fresh")]
@@ -99,7 +102,8 @@ pub enum RecordRefusal {
     TooMany,
     /// It could not be kept out of the recording.
     #[error(
-        "the binding has a secret of less than six bytes, which cannot be told from other text: give it a longer one"
+        "the binding has a secret of less than six bytes or that is a number, which cannot be told from other text: \
+         give it a longer one"
     )]
     ShortSecret,
 }
@@ -133,6 +137,11 @@ impl Reel {
     fn head_of(bound: &Bound) -> Head {
         let spec = &bound.spec;
         let mut config = bound.config.clone();
+        for place in &spec.config_secrets {
+            if let Some(value) = config.pointer_mut(place) {
+                *value = Value::from(SECRET);
+            }
+        }
         hush(&mut config, &bound.powers);
         Head {
             strowger_recording: FORM,
@@ -142,6 +151,7 @@ impl Reel {
             point: spec.point.name().to_owned(),
             digest: spec.artifact.digest().to_string(),
             config,
+            config_secrets: spec.config_secrets.clone(),
             grants: spec.grants.clone(),
             reuse: spec.reuse,
         }

@@ -32,7 +32,7 @@ pub struct Replayed {
 
 impl Host {
     /// Asks a recording's questions again, in order. Of a secret that is not in `secrets` the component is told
-    /// `[secret]`.
+    /// `[secret]`; one of its configuration is there by its place, as `/pin`.
     ///
     /// # Errors
     /// [`RecordingError::Component`]: the component cannot take the recorded one's place.
@@ -74,6 +74,12 @@ impl Host {
                 head.point
             ))
         })?;
+        let mut config = head.config.clone();
+        for place in &head.config_secrets {
+            if let (Some(value), Some(own)) = (config.pointer_mut(place), secrets.get(place)) {
+                *value = Value::from(own.reveal());
+            }
+        }
         let spec = BindingSpec {
             id: BindingId(0),
             name: head.binding.clone(),
@@ -82,7 +88,8 @@ impl Host {
             priority: 0,
             plugin: head.plugin.clone(),
             artifact: Arc::clone(artifact),
-            config_json: head.config.to_string(),
+            config_json: config.to_string(),
+            config_secrets: head.config_secrets.clone(),
             grants: head.grants.clone(),
             secrets,
             codes: BTreeSet::new(),

@@ -7,6 +7,7 @@
 use crate::Point;
 use crate::bindings::event_sink::exports::strowger::hooks::event_sink;
 use crate::bindings::feature::exports::strowger::hooks::feature;
+use crate::bindings::lifecycle::exports::strowger::host::lifecycle;
 use crate::bindings::rater::exports::strowger::billing::rater;
 use crate::bindings::registration::exports::strowger::hooks::registration;
 use crate::bindings::router::exports::strowger::routing::router;
@@ -22,12 +23,12 @@ use wasmtime::error::Context as _;
 type Said<T> = (Result<T, wit::Error>,);
 
 /// One exported interface of a component.
-struct Interface<'a> {
-    pre: &'a InstancePre<Guest>,
+struct Interface<'a, T: 'static> {
+    pre: &'a InstancePre<T>,
     name: String,
 }
 
-impl Interface<'_> {
+impl<T: 'static> Interface<'_, T> {
     /// Whether it has this function, with these types.
     fn has<Params, Return>(&self, function: &str) -> wasmtime::Result<()>
     where
@@ -43,6 +44,13 @@ impl Interface<'_> {
         let fits = found.typecheck::<Params, Return>(&self.pre.instance_type());
         fits.with_context(|| format!("`{function}` of `{}` has other types than here", self.name))
     }
+}
+
+/// Whether a component's `host/lifecycle` fits; the error names the WIT item.
+pub(crate) fn check_lifecycle<T: 'static>(pre: &InstancePre<T>) -> wasmtime::Result<()> {
+    let lifecycle = Interface { pre, name: format!("strowger:host/lifecycle@{}", bundle::WIT_VERSION) };
+    lifecycle.has::<(String,), (Result<(), Vec<lifecycle::Fault>>,)>("validate-config")?;
+    lifecycle.has::<(String, String), (Result<String, Vec<lifecycle::Fault>>,)>("migrate-config")
 }
 
 /// Whether a component's exports fit this point; the error names the WIT item.

@@ -3,9 +3,10 @@
 
 use crate::binding::Bound;
 use crate::{Artifact, Grants, NoticeKind, Reuse, TrialFigures};
+use core::fmt;
 use core::time::Duration;
 use model::CallId;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,8 +17,8 @@ const JUDGED_FROM: u64 = 100;
 /// So many times slower is too slow.
 const SLOWER: u32 = 3;
 
-/// A version on trial, as the store knows it.
-#[derive(Clone, Debug)]
+/// A version on trial, as the store knows it. Shows nothing of its configuration.
+#[derive(Clone)]
 pub struct TrialSpec {
     /// The plugin's id and version.
     pub plugin: String,
@@ -25,6 +26,8 @@ pub struct TrialSpec {
     pub artifact: Arc<Artifact>,
     /// Its configuration.
     pub config_json: String,
+    /// Where secrets stand in it, as JSON Pointers (RFC 6901).
+    pub config_secrets: BTreeSet<String>,
     /// How many of a hundred calls it answers; 0 is a shadow.
     pub percent: u8,
     /// What it may use.
@@ -37,12 +40,20 @@ pub struct TrialSpec {
     pub over: bool,
 }
 
+impl fmt::Debug for TrialSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TrialSpec { plugin, percent, .. } = self;
+        f.debug_struct("TrialSpec").field("plugin", plugin).field("percent", percent).finish_non_exhaustive()
+    }
+}
+
 /// What the host itself has found of it (`over`) makes no other trial of it.
 impl PartialEq for TrialSpec {
     fn eq(&self, other: &Self) -> bool {
         self.plugin == other.plugin
             && self.artifact.digest() == other.artifact.digest()
             && self.config_json == other.config_json
+            && self.config_secrets == other.config_secrets
             && self.percent == other.percent
             && self.grants == other.grants
             && self.reuse == other.reuse

@@ -13,7 +13,7 @@ use model::{BrandId, Directory, Holder, Recourse, Signer};
 use plugin::{Artifact, BindingSpec, Grants, Point, Reuse, Secret, TrialSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use store::{BoundPlugin, BoundTrial, Db, Held, Image, News, OnFailure, Stand, StoreError};
+use store::{BoundPlugin, BoundTrial, ClearConfig, Db, Held, Image, News, OnFailure, Stand, StoreError};
 use tokio::sync::watch;
 
 /// The first pause after the database failed; it doubles up to the longest.
@@ -321,9 +321,7 @@ fn spec(
     if !artifact.points().contains(&point) {
         return Err(format!("{}@{} does not export {point}", row.plugin_name, row.version));
     }
-    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&row.config) {
-        return Err(format!("the configuration is not JSON: {error}"));
-    }
+    checked("the", &row.config)?;
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if row.name.is_empty() || row.name.len() > 64 || !row.name.chars().all(legal) {
         return Err("its name needs 1 to 64 letters, digits, `-` and `_`".to_owned());
@@ -349,7 +347,8 @@ fn spec(
         priority: i32::try_from(row.priority).unwrap_or(if row.priority < 0 { i32::MIN } else { i32::MAX }),
         plugin: format!("{}@{}", row.plugin_name, row.version),
         artifact,
-        config_json: row.config.clone(),
+        config_json: row.config.as_str().to_owned(),
+        config_secrets: row.config.secrets().clone(),
         grants: grants(manifest.as_ref(), &row.operator_grants, &row.scope_grants)?,
         secrets: row.secrets.iter().map(|(n, s)| (n.clone(), Secret::new(s.reveal().to_owned()))).collect(),
         reuse: reuse(manifest.as_ref(), point),
@@ -360,19 +359,27 @@ fn spec(
     })
 }
 
+/// Whether a configuration can be given to a plugin.
+fn checked(whose: &str, config: &ClearConfig) -> Result<(), String> {
+    if let Some(place) = config.lost().first() {
+        return Err(format!("what {whose} configuration has at {place} was sealed with another key"));
+    }
+    let read = serde_json::from_str::<serde::de::IgnoredAny>(config.as_str());
+    read.map(drop).map_err(|error| format!("{whose} configuration is not JSON: {error}"))
+}
+
 /// The version on trial, as the host wants it. It must serve the binding's point.
 fn trial_spec(row: &BoundPlugin, trial: &BoundTrial, artifact: Arc<Artifact>) -> Result<TrialSpec, String> {
     if !artifact.points().iter().any(|p| p.name() == row.point) {
         return Err(format!("{} does not export {}", trial.name, row.point));
     }
-    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&trial.config) {
-        return Err(format!("its configuration is not JSON: {error}"));
-    }
+    checked("its", &trial.config)?;
     let manifest = manifest(trial.manifest.as_deref())?;
     Ok(TrialSpec {
         plugin: trial.name.clone(),
         artifact,
-        config_json: trial.config.clone(),
+        config_json: trial.config.as_str().to_owned(),
+        config_secrets: trial.config.secrets().clone(),
         percent: trial.percent,
         begun: trial.begun,
         over: trial.over,

@@ -9,6 +9,7 @@ use crate::inboxes::Inboxes;
 use crate::metrics;
 use crate::post::MailTrialError;
 use crate::published::{Alive, Figures, Published};
+use bundle::Fault;
 use core::net::IpAddr;
 use core::time::Duration;
 use model::{
@@ -16,7 +17,7 @@ use model::{
     CompanyId, Directory, Holder, Instant, Mailbox, Summons, TapeAct, TapeRefusal, TrunkStatus,
 };
 use net::{BoundListener, NetError, TlsConfig, TlsMaterial};
-use plugin::{Artifact, ArtifactError, TrialFigures};
+use plugin::{Artifact, ArtifactError, LifecycleError, TrialFigures};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -367,6 +368,38 @@ impl Handle {
         compiled.unwrap_or_else(|_| Err(ArtifactError::Rejected("the compiler failed on it".to_owned())))
     }
 
+    /// Asks a component whether a configuration can be worked with; what is wrong, or nothing.
+    ///
+    /// # Errors
+    /// [`LifecycleError`]: it has not said.
+    pub async fn validate_config(&self, bytes: Vec<u8>, json: String) -> Result<Vec<Fault>, LifecycleError> {
+        let plugins = self.inner.plugins.clone();
+        away("validate-config", move || {
+            let artifact = plugins.compile(&bytes).map_err(|e| unasked("validate-config", e.to_string()))?;
+            plugins.validate_config(&artifact, &json)
+        })
+        .await
+    }
+
+    /// Asks a component for the configuration of its other `version` as it wants it; within, what is wrong. `None` of one
+    /// that says nothing about configurations.
+    ///
+    /// # Errors
+    /// [`LifecycleError`]: it has not said.
+    pub async fn migrate_config(
+        &self,
+        bytes: Vec<u8>,
+        version: String,
+        json: String,
+    ) -> Result<Option<Result<String, Vec<Fault>>>, LifecycleError> {
+        let plugins = self.inner.plugins.clone();
+        away("migrate-config", move || {
+            let artifact = plugins.compile(&bytes).map_err(|e| unasked("migrate-config", e.to_string()))?;
+            plugins.migrate_config(&artifact, &version, &json)
+        })
+        .await
+    }
+
     /// Returns when everything the store holds now is live in the shards and in the plugin host, as far as it is about the
     /// tenant for whom the caller acts ([`Db::acting`]); a caller who acts for nobody waits for all.
     ///
@@ -506,6 +539,19 @@ impl Handle {
             let _failed = task.await;
         }
     }
+}
+
+/// Asks a component about a configuration, away from the threads that serve calls.
+async fn away<T: Send + 'static>(
+    question: &'static str,
+    ask: impl FnOnce() -> Result<T, LifecycleError> + Send + 'static,
+) -> Result<T, LifecycleError> {
+    let asked = tokio::task::spawn_blocking(ask).await;
+    asked.unwrap_or_else(|_| Err(unasked(question, "the switch failed on it".to_owned())))
+}
+
+fn unasked(question: &'static str, why: String) -> LifecycleError {
+    LifecycleError::Failed { question, why }
 }
 
 /// A ban that every shard holds is one, with the hits of all of them.

@@ -67,9 +67,9 @@ pub use net::{
     BoundListener, ClientCertificates, Dscp, ListenerConfig, MediaConfig, NetError, PortRange, TlsCertificate,
     TlsConfig,
 };
-pub use plugin::Quote;
 pub use plugin::{BindingState, Tripped};
 pub use plugin::{GuestLog, LiveEvents, Since};
+pub use plugin::{LifecycleError, Quote};
 pub use plugin::{RecordRefusal, RecordingState, Sample, TAKES_MAX};
 pub use post::{MailSettings, MailTrialError};
 pub use proofs::IdentitySettings;

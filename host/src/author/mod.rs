@@ -142,7 +142,9 @@ fn shows(artifact: &Artifact) -> String {
     let points: Vec<&str> = artifact.points().iter().map(|p| p.name()).collect();
     let imports: Vec<&str> =
         artifact.imports().iter().filter_map(|i| i.strip_prefix("strowger:")?.split('@').next()).collect();
-    format!("serves    {}\nimports   {}\nbytes     {}\n", points.join(", "), imports.join(", "), artifact.bytes())
+    let checks = if artifact.has_lifecycle() { "checks    its configuration\n" } else { "" };
+    let (points, imports) = (points.join(", "), imports.join(", "));
+    format!("serves    {points}\nimports   {imports}\nbytes     {}\n{checks}", artifact.bytes())
 }
 
 fn keygen(file: &Path) -> Result<String, Failure> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `wit/` as this switch speaks it.
-const WIT: [(&str, &str); 28] = [
+const WIT: [(&str, &str); 29] = [
     ("billing/ledger.wit", include_str!("../../../wit/billing/ledger.wit")),
     ("billing/rater.wit", include_str!("../../../wit/billing/rater.wit")),
     ("billing/world.wit", include_str!("../../../wit/billing/world.wit")),
@@ -30,6 +30,7 @@ const WIT: [(&str, &str); 28] = [
     ("host/directory.wit", include_str!("../../../wit/host/directory.wit")),
     ("host/http.wit", include_str!("../../../wit/host/http.wit")),
     ("host/kv.wit", include_str!("../../../wit/host/kv.wit")),
+    ("host/lifecycle.wit", include_str!("../../../wit/host/lifecycle.wit")),
     ("host/log.wit", include_str!("../../../wit/host/log.wit")),
     ("host/mail.wit", include_str!("../../../wit/host/mail.wit")),
     ("host/metrics.wit", include_str!("../../../wit/host/metrics.wit")),

@@ -7,7 +7,7 @@
 //! Own commits wake the watch at once on both.
 
 use crate::sql::{Pools, statements};
-use crate::{Db, PlainSecret, Stand, StoreError, db::Inner};
+use crate::{Bindings, ClearConfig, ConfigOwner, Db, PlainSecret, Stand, StoreError, db::Inner};
 use model::{AccountId, BindingId, BrandId, CompanyId, PluginId};
 use sqlx::postgres::PgListener;
 use std::collections::BTreeMap;
@@ -55,8 +55,8 @@ pub struct BoundPlugin {
     pub point: String,
     /// Lower is asked first.
     pub priority: i64,
-    /// Configuration, JSON.
-    pub config: String,
+    /// Configuration, in clear.
+    pub config: ClearConfig,
     /// The bound version.
     pub plugin: PluginId,
     /// The plugin's name.
@@ -94,8 +94,8 @@ pub struct BoundTrial {
     pub manifest: Option<String>,
     /// What the platform's operator allows it, JSON.
     pub operator_grants: Option<String>,
-    /// Configuration, JSON.
-    pub config: String,
+    /// Configuration, in clear.
+    pub config: ClearConfig,
     /// How many of a hundred calls it answers.
     pub percent: u8,
     /// When it began, in microseconds.
@@ -136,7 +136,14 @@ struct BoundRow {
 }
 
 impl BoundRow {
-    fn trial(&self) -> Option<BoundTrial> {
+    /// A stored configuration of the binding, in clear.
+    fn clear(&self, bindings: Bindings<'_>, stored: &str) -> ClearConfig {
+        let (company, account) = (self.company_id.map(CompanyId), self.account_id.map(AccountId));
+        let owner = ConfigOwner { brand: BrandId(self.brand_id), company, account, name: &self.name };
+        bindings.clear_config(owner, stored)
+    }
+
+    fn trial(&self, bindings: Bindings<'_>) -> Option<BoundTrial> {
         let (name, version) = (self.trial_name.as_deref()?, self.trial_version.as_deref()?);
         Some(BoundTrial {
             plugin: PluginId(self.trial_plugin_id?),
@@ -144,7 +151,7 @@ impl BoundRow {
             digest: self.trial_digest.clone()?,
             manifest: self.trial_manifest.clone(),
             operator_grants: self.trial_grants.clone(),
-            config: self.trial_config.clone().unwrap_or_else(|| "{}".to_owned()),
+            config: self.clear(bindings, self.trial_config.as_deref().unwrap_or("{}")),
             percent: self.trial_percent.and_then(|p| u8::try_from(p).ok()).unwrap_or(0),
             begun: self.trial_begun,
             over: self.trial_over,
@@ -152,10 +159,12 @@ impl BoundRow {
     }
 }
 
-impl From<BoundRow> for BoundPlugin {
-    fn from(row: BoundRow) -> Self {
+impl BoundRow {
+    fn bound(self, bindings: Bindings<'_>, secrets: BTreeMap<String, PlainSecret>) -> BoundPlugin {
+        let row = self;
         BoundPlugin {
-            trial: row.trial(),
+            trial: row.trial(bindings),
+            config: row.clear(bindings, &row.config),
             binding: BindingId(row.id),
             name: row.name,
             brand: BrandId(row.brand_id),
@@ -163,7 +172,6 @@ impl From<BoundRow> for BoundPlugin {
             account: row.account_id.map(AccountId),
             point: row.point,
             priority: row.priority,
-            config: row.config,
             plugin: PluginId(row.plugin_id),
             plugin_name: row.plugin_name,
             version: row.version,
@@ -173,7 +181,7 @@ impl From<BoundRow> for BoundPlugin {
             scope_grants: row.scope_grants,
             mandatory: row.mandatory,
             on_failure: row.on_failure,
-            secrets: BTreeMap::new(),
+            secrets,
         }
     }
 }
@@ -202,12 +210,13 @@ impl Db {
     /// # Errors
     /// The database failed.
     pub async fn bindings(&self) -> Result<Vec<BoundPlugin>, StoreError> {
-        let mut secrets = self.plugin_bindings().every_secret().await?;
-        let with_secrets = |row: BoundRow| {
-            let bound = BoundPlugin::from(row);
-            BoundPlugin { secrets: secrets.remove(&bound.binding).unwrap_or_default(), ..bound }
+        let bindings = self.plugin_bindings();
+        let mut secrets = bindings.every_secret().await?;
+        let bound = |row: BoundRow| {
+            let secrets = secrets.remove(&BindingId(row.id)).unwrap_or_default();
+            row.bound(bindings, secrets)
         };
-        Ok(self.all::<BoundRow>(BOUND, &[]).await?.into_iter().map(with_secrets).collect())
+        Ok(self.all::<BoundRow>(BOUND, &[]).await?.into_iter().map(bound).collect())
     }
 
     /// Wakes whenever [`Db::stand`] is another, and once at first; holds the newest seen, the version 0 before the first

@@ -40,6 +40,7 @@ pub use listing::{Column, Filter, Found, Listing, Mark, ORDER_MAX, Test, Value, 
 pub use nouns::accounts::{Accounts, NewAccount, OwnChange};
 pub use nouns::archives::{Archive, ArchiveFile, ArchiveKind, Archives, Leaving};
 pub use nouns::audit::{Audit, AuditLine, Outcome};
+pub use nouns::binding_config::{ClearConfig, ConfigOwner, has_sealed, shown_config};
 pub use nouns::bindings::{Allowance, Binding, BindingTrial, Bindings, NewBinding, OnFailure};
 pub use nouns::brands::{Brands, NewBrand};
 pub use nouns::cdrs::{CdrCursor, CdrFilter, Cdrs};

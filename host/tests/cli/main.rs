@@ -418,6 +418,15 @@ fn no_secret_reaches_the_log_at_info() {
         demo.client(&["account", "add", "1021", "--password", "given-s3cret-password"]),
         demo.client(&["account", "add", "1022"]),
     ];
+    let config = dir.path().join("room.json");
+    std::fs::write(&config, r#"{"pin":"47114711471"}"#).unwrap();
+    let bind = ["plugin", "bind", "conference", "--config", &format!("@{}", config.display())];
+    demo.client(&bind);
+    std::fs::remove_file(config).unwrap();
+    let plugins = demo.client(&["plugin", "list"]);
+    assert!(plugins.contains(r#"{"pin":"********"}"#) && !plugins.contains("4711471"), "{plugins}");
+    let (code, sentence) = demo.refused(&["plugin", "bind", "conference", "--config", r#"{"pin":"47x"}"#]);
+    assert!(code == 1 && sentence.contains("config/pin: digits only"), "{sentence}");
     let made = secrets[1].split("once): ").nth(1).unwrap().trim().to_owned();
     let sip = demo.sip_udp();
     let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -443,8 +452,13 @@ fn no_secret_reaches_the_log_at_info() {
     let log = demo.stop();
     assert!(log.contains("stopped"), "the log is there: {log}");
     let known = accounts.iter().map(|(_, password)| password.as_str());
-    for secret in known.chain(["s3cret", made.as_str(), token.as_str()]) {
+    for secret in known.chain(["s3cret", made.as_str(), token.as_str(), "4711471"]) {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
+    }
+    let files = std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path());
+    for file in files.filter(|file| file.is_file()) {
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(!bytes.windows(7).any(|window| window == b"4711471"), "a PIN is in {}", file.display());
     }
 }
 

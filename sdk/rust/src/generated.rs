@@ -13,6 +13,10 @@ pub mod feature {
     include!(concat!(env!("OUT_DIR"), "/feature.rs"));
 }
 
+pub mod lifecycle {
+    include!(concat!(env!("OUT_DIR"), "/lifecycle.rs"));
+}
+
 pub mod rater {
     include!(concat!(env!("OUT_DIR"), "/rater.rs"));
 }

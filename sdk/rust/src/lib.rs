@@ -2,7 +2,7 @@
 //!
 //! A plugin is a `cdylib` for `wasm32-unknown-unknown`, linked by `wasm-component-ld`. It implements [`Router`] or
 //! [`App`] (or both) and exports it with [`export_router!`] or [`export_app!`]; [`Registration`], [`Feature`] and
-//! [`EventSink`], [`filter::SipFilter`] and [`billing::Rater`] likewise:
+//! [`EventSink`], [`filter::SipFilter`], [`billing::Rater`] and [`lifecycle::Lifecycle`] likewise:
 //!
 //! ```ignore
 //! use strowger_sdk::prelude::*;
@@ -36,6 +36,7 @@ pub mod generated;
 mod hooks;
 mod http;
 mod kv;
+pub mod lifecycle;
 mod log;
 mod mail;
 pub mod mailbox;

@@ -204,6 +204,7 @@ pub fn bind(id: i64, name: &str, point: Point, artifact: &Arc<Artifact>, config:
         plugin: format!("{name}@0.1.0"),
         artifact: Arc::clone(artifact),
         config_json: config.to_owned(),
+        config_secrets: BTreeSet::new(),
         grants: Grants::default(),
         secrets: BTreeMap::new(),
         codes: BTreeSet::new(),

@@ -5,6 +5,7 @@
 use model::{AccountId, AppReply, AppVerb, Decision};
 use plugin::{BindError, Point};
 use plugin_tests::{ACME, Engine, HOSTILE, OTHER, ask, ask_for, bind, deed, host, until};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -146,6 +147,7 @@ fn trial(host: &plugin::Host, deed: &str, text: &str, percent: u8) -> plugin::Tr
         plugin: "r@0.2.0".to_owned(),
         artifact: host.compile(HOSTILE).expect("compiles"),
         config_json: format!(r#"{{"do":"{deed}","text":"{text}"}}"#),
+        config_secrets: BTreeSet::new(),
         percent,
         grants: plugin::Grants::default(),
         reuse: plugin::Reuse::Fresh,

@@ -164,6 +164,20 @@ async fn a_secret_stands_in_no_report() {
     assert!(reports.contains("refuse") && reports.contains("key [secret]") && !reports.contains("s3cret"), "{reports}");
 }
 
+#[tokio::test]
+async fn a_secret_of_a_configuration_stands_in_no_report() {
+    let host = host();
+    // It names a secret by its own, and hears that this one is not granted.
+    let other = Grants { secrets: set(&["other"]), ..Grants::default() };
+    let mut spec = probe(&host, r#"{"do":"leak","text":"s3cret-of-ours"}"#, other);
+    spec.config_secrets = set(&["/text"]);
+    let mut reports = format!("{spec:?}");
+    host.set_bindings(vec![spec]).expect("bound");
+    let answer = ask(&host, "1").await;
+    reports += &format!("{answer:?} {:?} {host:?}", host.metrics());
+    assert!(reports.contains("[secret]") && !reports.contains("s3cret"), "{reports}");
+}
+
 /// What guests write is kept for who may look at it: over versions, hushed, and no more than may be.
 #[tokio::test]
 async fn a_bindings_log_is_kept_hushed_and_bounded() {

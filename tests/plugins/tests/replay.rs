@@ -189,6 +189,31 @@ async fn web_answers_and_secrets_are_replayed_without_network_and_without_the_se
 }
 
 #[tokio::test]
+async fn a_secret_of_a_configuration_is_not_in_its_recording() {
+    let host = host();
+    let mut spec = probe(&host, r#"{"do":"put","text":"s3cret-of-ours"}"#);
+    spec.config_secrets.insert("/text".to_owned());
+    spec.secrets.clear();
+    host.set_bindings(vec![spec]).expect("bound");
+    assert_eq!(host.record(BINDING, every(1)), Ok(()));
+    assert!(!ask(&host, "1").await.failed);
+    let file = host.recording_file(BINDING).expect("a file");
+    let bytes = serde_json::to_string(b"s3cret").expect("JSON");
+    assert!(!file.contains("s3cret") && !file.contains(bytes.trim_matches(['[', ']'])), "{file}");
+    assert!(file.contains(r#""text":"[secret]""#), "{file}");
+    assert_eq!(differences(replay(&file, PROBE).await), [None], "{file}");
+    // Who has one of his own gives it by its place.
+    let own = BTreeMap::from([("/text".to_owned(), Secret::new("an0ther-of-ours".to_owned()))]);
+    assert_eq!(differences(replay_with(&file, PROBE, own).await), [None], "{file}");
+    for short in [r#"{"do":"put","text":"4711"}"#, r#"{"do":"put","number":471147,"text":"long-enough"}"#] {
+        let mut spec = probe(&host, short);
+        spec.config_secrets.extend(["/text".to_owned(), "/number".to_owned()]);
+        host.set_bindings(vec![spec]).expect("bound");
+        assert_eq!(host.record(BINDING, every(1)), Err(RecordRefusal::ShortSecret), "{short}");
+    }
+}
+
+#[tokio::test]
 async fn a_secret_that_could_not_be_kept_out_is_not_recorded() {
     let host = host();
     let mut spec = probe(&host, "{}");

@@ -180,7 +180,7 @@ fn bundled(artifact: &plugin::Artifact, manifest: &str, schema: &str, good: &[&s
     assert_eq!(points, artifact.points().iter().map(|p| p.name()).collect(), "the manifest tells the exports");
     let schema = bundle::Schema::parse(schema).expect("a schema");
     let faults = |config: &str| schema.faults(&serde_json::from_str(config).expect("JSON"));
-    good.iter().for_each(|config| assert_eq!(faults(config), Vec::<String>::new(), "{config}"));
+    good.iter().for_each(|config| assert_eq!(faults(config), Vec::<bundle::Fault>::new(), "{config}"));
     bad.iter().for_each(|config| assert!(!faults(config).is_empty(), "{config}"));
     manifest
 }

@@ -6,7 +6,7 @@ use plugin::{Artifact, BindingSpec, Host, HostConfig, Point, Recording, Reuse, S
 use plugin_tests::{
     ACME, BRAND, HOSTILE, OTHER, PATIENCE, PROBE, ask, ask_for, attempt, bind, call, directory, host_with, until,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -376,6 +376,7 @@ async fn a_version_on_trial_has_instances_of_its_own() {
         plugin: "warm@0.2.0".to_owned(),
         artifact: Arc::clone(&serving.artifact),
         config_json: serving.config_json.clone(),
+        config_secrets: BTreeSet::new(),
         percent: 0,
         grants: plugin::Grants::default(),
         reuse: Reuse::Warm,

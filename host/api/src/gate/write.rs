@@ -3,6 +3,7 @@
 use super::{ANSWER_BYTES_MAX, Gate, ROOT, is_json, mask, noun, shape, taken};
 use crate::auth::Caller;
 use crate::extract::{BODY_WAIT, COMPONENT_BYTES_MAX, JSON_BYTES_MAX};
+use crate::nouns::binding_config;
 use crate::peer::source_of;
 use crate::problem::Problem;
 use axum::body::{Body, Bytes, to_bytes};
@@ -157,7 +158,14 @@ impl Gate {
         let deed = Deed { at: self.api.switch.now(), tenant: whose, ..deed(caller, key, &request, &self.api.proxies) };
         let (was, asked) = (before.bytes(), body.as_deref());
         let shown_at = |bytes: Option<&[u8]>| bytes.and_then(|bytes| shown(&path, bytes));
-        let act = Act::new(Deed { before: shown_at(was), asked: shown_at(asked), ..deed });
+        let asked = match (noun(template), asked) {
+            ("bindings", Some(asked)) => {
+                let veiled = binding_config::without_secrets(&self.api, caller, asked).await;
+                veiled.as_deref().and_then(|veiled| shown(&path, veiled))
+            }
+            (_, asked) => shown_at(asked),
+        };
+        let act = Act::new(Deed { before: shown_at(was), asked, ..deed });
         let replaces = thing && matches!(*request.method(), Method::PATCH | Method::PUT);
         let response = self.api.db.acting(Arc::clone(&act), next.run(request)).await;
         let status = response.status();

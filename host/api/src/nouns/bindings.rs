@@ -1,6 +1,7 @@
 //! Bindings: which plugin is asked for whom. Binding and rolling back swap at once; calls under way keep what they
 //! began with.
 
+use super::binding_config::{self, Change};
 use super::{Listed, Many, plugins};
 use crate::extract::{Body, Id};
 use crate::listing::{Asked, Noun};
@@ -13,7 +14,7 @@ use model::{AccountId, BindingId, BrandId, CompanyId, Instant, PluginId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use store::{Allowance, BindingTrial, NewBinding, Scope, StoreError};
+use store::{Allowance, BindingTrial, ConfigOwner, NewBinding, Scope, StoreError};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -36,7 +37,7 @@ pub(crate) struct Binding {
     plugin: String,
     /// The plugin's id.
     plugin_id: i64,
-    /// The plugin's configuration.
+    /// The plugin's configuration. `********` stands for a secret (`x-secret` in the schema), which is never shown.
     config: Value,
     /// What a rollback would run, as `extensions@0.0.9`.
     previous: Option<String>,
@@ -102,7 +103,7 @@ impl BindingState {
 pub(crate) struct Try {
     /// The plugin's id: another version, or another plugin, that serves the binding's point.
     plugin: i64,
-    /// Its configuration; else the binding's own.
+    /// Its configuration, where `********` stands for what the binding's own has there; else the binding's own.
     config: Option<Value>,
     /// A canary answers so many of a hundred calls, and goes by itself when it fails or is three times slower; 0, as if
     /// left out, is a shadow: asked about every call after the answer, and only compared.
@@ -154,7 +155,9 @@ pub(crate) struct Bind {
     plugin: i64,
     /// Lower is asked first; else what it was, or 100.
     priority: Option<i32>,
-    /// The plugin's configuration; else what it was, or `{}`. Checked against the schema of the plugin's bundle.
+    /// The plugin's configuration; else what it was, or `{}`. Checked against the schema of the plugin's bundle and by the
+    /// plugin itself, where it checks; another version may change what it was to its liking. What the
+    /// schema says is `x-secret` is kept sealed and never shown; `********` in its place keeps what it was.
     config: Option<Value>,
     /// What this binding may use of what its plugin may; else what it was, or all of it.
     grants: Option<Value>,
@@ -220,18 +223,19 @@ pub(crate) struct Secrets {
 
 /// Puts the plugins' names to rows.
 async fn named(api: &Api, caller: &Caller, rows: Vec<store::Binding>) -> Result<Vec<Binding>, Problem> {
-    let mut names: BTreeMap<i64, String> = BTreeMap::new();
+    let mut plugins: BTreeMap<PluginId, store::Plugin> = BTreeMap::new();
     let mut wanted = BTreeSet::new();
     for row in &rows {
         wanted.insert(row.plugin);
         wanted.extend(row.previous.iter().map(|(id, _)| *id));
     }
     for id in wanted {
-        let plugin = api.db.plugins().get(&caller.ctx, id).await?;
-        names.insert(id.0, format!("{}@{}", plugin.name, plugin.version));
+        plugins.insert(id, api.db.plugins().get(&caller.ctx, id).await?);
     }
-    let name = |id: PluginId| names.get(&id.0).cloned().unwrap_or_default();
+    let name = |id: PluginId| plugins.get(&id).map(|p| format!("{}@{}", p.name, p.version)).unwrap_or_default();
+    let config = |b: &store::Binding| plugins.get(&b.plugin).map(|p| binding_config::shown(p, &b.config));
     let view = |b: store::Binding| Binding {
+        config: config(&b).unwrap_or(Value::Null),
         id: b.id.0,
         brand: b.brand.0,
         company: b.company.map(|c| c.0),
@@ -241,7 +245,6 @@ async fn named(api: &Api, caller: &Caller, rows: Vec<store::Binding>) -> Result<
         priority: b.priority,
         plugin: name(b.plugin),
         plugin_id: b.plugin.0,
-        config: serde_json::from_str(&b.config).unwrap_or(Value::Null),
         previous: b.previous.first().map(|(id, _)| name(*id)),
         kept: b.previous.iter().map(|(id, _)| name(*id)).collect(),
         grants: b.granted.and_then(|g| serde_json::from_str(&g).ok()),
@@ -346,8 +349,8 @@ async fn bind(State(api): State<Api>, caller: Caller, Body(body): Body<Bind>) ->
         caller.needs_brand("A whole brand is bound by its brand's operator.")?;
     }
     check_name(&body.name)?;
-    let plugin = api.db.plugins().get(&caller.ctx, PluginId(body.plugin)).await?;
-    let point = point(body.point, &plugins::points(&api, &caller, plugin.id).await?)?;
+    let candidate = plugins::candidate(&api, &caller, PluginId(body.plugin)).await?;
+    let point = point(body.point, &candidate.points)?;
     if account.is_some() && ["hooks/event-sink", "billing/rater"].contains(&point.as_str()) {
         return Err(Problem::field("account", "an event sink or a rater serves a brand or a company, not one account"));
     }
@@ -357,9 +360,9 @@ async fn bind(State(api): State<Api>, caller: Caller, Body(body): Body<Bind>) ->
         Err(error) => return Err(error.into()),
     };
     let priority = body.priority.map(i64::from).or(old.as_ref().map(|o| o.priority)).unwrap_or(100);
-    let config = body.config.map(|c| c.to_string()).or(old.as_ref().map(|o| o.config.clone()));
-    let config = config.unwrap_or_else(|| "{}".to_owned());
-    check_config(&plugin, &config)?;
+    let owner = ConfigOwner { brand, company, account, name: &body.name };
+    let change = Change { candidate: &candidate, owner, before: old.as_ref() };
+    let config = change.settled(&api, &caller, body.config).await?;
     let granted = match body.grants {
         Some(grants) => Some(checked_grants(grants)?),
         None => old.as_ref().and_then(|o| o.granted.clone()),
@@ -369,23 +372,12 @@ async fn bind(State(api): State<Api>, caller: Caller, Body(body): Body<Bind>) ->
         Some(said) => said.checked(&point)?,
         None => old.as_ref().map(|o| o.on_failure.clone()).unwrap_or_default(),
     };
-    let new = NewBinding { brand, company, account, name: body.name, point, priority, plugin: plugin.id, config };
+    let plugin = candidate.plugin.id;
+    let new = NewBinding { brand, company, account, name: body.name, point, priority, plugin, config };
     let allowed = Allowance { granted, mandatory, on_failure };
     let row = api.db.plugin_bindings().bind_and_allow(&caller.ctx, new, Some(&allowed)).await?;
     api.live().await?;
     one(&api, &caller, row).await
-}
-
-/// Whether a configuration fits the plugin's schema.
-fn check_config(plugin: &store::Plugin, config: &str) -> Result<(), Problem> {
-    let Some(text) = &plugin.about.config_schema else { return Ok(()) };
-    let schema =
-        bundle::Schema::parse(text).map_err(|e| Problem::field("plugin", format!("its schema is broken: {e}")))?;
-    let config: Value = serde_json::from_str(config).map_err(|e| Problem::field("config", e.to_string()))?;
-    match schema.faults(&config) {
-        faults if faults.is_empty() => Ok(()),
-        faults => Err(Problem::field("config", faults.join("; "))),
-    }
 }
 
 fn checked_grants(grants: Value) -> Result<String, Problem> {
@@ -440,10 +432,11 @@ async fn try_out(
     if body.percent > 100 {
         return Err(Problem::field("percent", "expected 0 to 100"));
     }
-    let plugin = api.db.plugins().get(&caller.ctx, PluginId(body.plugin)).await?;
-    point(Some(row.point.clone()), &plugins::points(&api, &caller, plugin.id).await?)?;
-    let config = body.config.map_or(row.config, |c| c.to_string());
-    check_config(&plugin, &config)?;
+    let candidate = plugins::candidate(&api, &caller, PluginId(body.plugin)).await?;
+    point(Some(row.point.clone()), &candidate.points)?;
+    let change = Change { candidate: &candidate, owner: row.config_owner(), before: Some(&row) };
+    let config = change.settled(&api, &caller, body.config).await?;
+    let plugin = candidate.plugin;
     let begun_at = api.switch.now();
     let trial = BindingTrial { plugin: plugin.id, config, percent: body.percent, begun_at, over: None };
     let row = api.db.plugin_bindings().try_out(&caller.ctx, row.id, Some(&trial)).await?;

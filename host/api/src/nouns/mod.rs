@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod archives;
 pub(crate) mod audit;
 pub(crate) mod bans;
+pub(crate) mod binding_config;
 pub(crate) mod bindings;
 pub(crate) mod brand_rules;
 pub(crate) mod brands;

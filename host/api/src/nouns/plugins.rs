@@ -109,16 +109,25 @@ async fn list(State(api): State<Api>, caller: Caller, asked: Asked<Plugin>) -> L
 #[utoipa::path(get, path = "/plugins/{id}", tag = "plugins", params(("id" = i64, Path)),
     responses((status = 200, body = CheckedPlugin), Refusals))]
 async fn show(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<Json<CheckedPlugin>, Problem> {
-    let plugin = api.db.plugins().get(&caller.ctx, PluginId(id)).await?;
-    let points = points(&api, &caller, plugin.id).await?;
-    Ok(Json(CheckedPlugin { plugin: plugin.into(), points }))
+    let found = candidate(&api, &caller, PluginId(id)).await?;
+    Ok(Json(CheckedPlugin { plugin: found.plugin.into(), points: found.points }))
 }
 
-/// The points that an installed plugin serves.
-pub(super) async fn points(api: &Api, caller: &Caller, plugin: PluginId) -> Result<Vec<String>, Problem> {
-    let bytes = api.db.plugins().bytes(&caller.ctx, plugin).await?;
-    let checked = api.switch.check(bytes).await;
-    Ok(checked.map_err(|why| Problem::field("plugin", format!("it is refused by this switch: {why}")))?.points)
+/// A version that is about to be bound.
+pub(super) struct Candidate {
+    pub(super) plugin: store::Plugin,
+    pub(super) points: Vec<String>,
+    /// Its component, where it says something about its own configuration.
+    pub(super) lifecycle: Option<Vec<u8>>,
+}
+
+/// An installed plugin and what it can do.
+pub(super) async fn candidate(api: &Api, caller: &Caller, plugin: PluginId) -> Result<Candidate, Problem> {
+    let plugin = api.db.plugins().get(&caller.ctx, plugin).await?;
+    let bytes = api.db.plugins().bytes(&caller.ctx, plugin.id).await?;
+    let checked = api.switch.check(bytes.clone()).await;
+    let checked = checked.map_err(|why| Problem::field("plugin", format!("it is refused by this switch: {why}")))?;
+    Ok(Candidate { plugin, points: checked.points, lifecycle: checked.lifecycle.then_some(bytes) })
 }
 
 /// What is installed, wherever it came from.

@@ -5,6 +5,7 @@ use api::{Api, Asked, Component, Gone, MailTrialError, Registration, Switch, Tri
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
+use bundle::Fault;
 use core::net::IpAddr;
 use model::{
     AccountId, AppError, Ban, BindingId, BoxOwner, BoxReply, BoxSettings, BoxVerb, BrandId, CallId, CallSnapshot,
@@ -13,6 +14,7 @@ use model::{
     VoiceMessage,
 };
 use serde_json::{Value, json};
+use shell::LifecycleError;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use store::{
@@ -147,7 +149,26 @@ impl Switch for FakeSwitch {
                 return Err("not a WebAssembly component: no magic".to_owned());
             };
             let points = points.split(' ').filter(|p| p.contains('/')).map(str::to_owned).collect();
-            Ok(Component { digest: sha256(&component), points })
+            let lifecycle = text.contains(" lifecycle");
+            Ok(Component { digest: sha256(&component), points, lifecycle })
+        })
+    }
+    fn validate_config(&self, component: Vec<u8>, json: String) -> Asked<'_, Result<Vec<Fault>, LifecycleError>> {
+        assert!(String::from_utf8_lossy(&component).contains(" lifecycle"), "nothing else is asked");
+        Box::pin(async move {
+            match json.contains("bad") {
+                true => Ok(vec![Fault { at: "/prefix".to_owned(), why: format!("not with {json}") }]),
+                false if json.contains("busy") => Err(LifecycleError::Busy),
+                false => Ok(Vec::new()),
+            }
+        })
+    }
+    fn migrate_config(&self, _: Vec<u8>, version: String, json: String) -> Asked<'_, api::Migrated> {
+        Box::pin(async move {
+            match version.as_str() {
+                "1.0.0" => Ok(Some(Ok(json.replace("\"prefix\"", "\"lead\"")))),
+                _ => Ok(Some(Err(vec![Fault { at: String::new(), why: format!("not from {version}") }]))),
+            }
         })
     }
     fn live(&self) -> Asked<'_, Result<(), String>> {
@@ -256,7 +277,7 @@ pub(crate) struct World {
     pub(crate) company_admins: [String; 3],
     pub(crate) reader: String,
     pub(crate) archives: std::path::PathBuf,
-    _dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 /// An answer.
@@ -329,7 +350,7 @@ impl World {
             company_admins: company_admins.try_into().unwrap(),
             reader,
             archives: dir.path().join("archive"),
-            _dir: dir,
+            dir,
         }
     }
 

@@ -105,6 +105,7 @@ pub(crate) fn bind_as(host: &Host, (name, point, reuse): (&str, Point, Reuse), b
         plugin: format!("{name}@0.1.0"),
         artifact: host.compile(bytes).expect("compiles"),
         config_json: config.to_owned(),
+        config_secrets: std::collections::BTreeSet::new(),
         grants: plugin::Grants { kv: ["front-desk".to_owned()].into(), ..plugin::Grants::default() },
         secrets: std::collections::BTreeMap::new(),
         codes: std::collections::BTreeSet::new(),

@@ -110,3 +110,11 @@ pub(crate) mod rater {
         },
     });
 }
+
+/// World `strowger:host/lifecycle-plugin`: what any component may export beside its points.
+pub(crate) mod lifecycle {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/types", "../../wit/host"],
+        world: "strowger:host/lifecycle-plugin",
+    });
+}

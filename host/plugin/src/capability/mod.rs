@@ -25,7 +25,7 @@ pub(crate) use mail::MailPower;
 pub use mail::{MailDoor, Mailer};
 pub(crate) use metrics::SeriesTable;
 pub use powers::PrefixTables;
-pub(crate) use powers::{Allowed, Powers};
+pub(crate) use powers::{Allowed, InConfig, Powers};
 pub use secrets::Secret;
 
 use crate::bindings::router::strowger::types::types;

@@ -8,6 +8,7 @@ use crate::{BindingSpec, HostConfig};
 use arc_swap::ArcSwap;
 use bundle::Grants;
 use model::BrandId;
+use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -82,29 +83,63 @@ pub(crate) struct Powers {
     pub(crate) mail: MailPower,
     /// Granted names; `None` where the binding has no such secret.
     pub(crate) secrets: BTreeMap<String, Option<Secret>>,
+    /// The secrets of its configuration.
+    pub(crate) in_config: InConfig,
     pub(crate) tables: BTreeSet<String>,
     pub(crate) prefix_tables: PrefixTables,
 }
 
+/// The secrets of a configuration: each text and number of them.
+#[derive(Debug, Default)]
+pub(crate) struct InConfig {
+    secrets: Vec<Secret>,
+    /// Some are numbers, which stand in no text.
+    numbers: bool,
+}
+
+impl InConfig {
+    pub(crate) fn of(config: &Value, places: &BTreeSet<String>) -> InConfig {
+        let mut found = InConfig::default();
+        places.iter().filter_map(|place| config.pointer(place)).for_each(|value| found.take(value));
+        found
+    }
+
+    fn take(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => self.secrets.push(Secret::new(text.clone())),
+            Value::Number(number) => {
+                self.numbers = true;
+                self.secrets.push(Secret::new(number.to_string()));
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.take(item)),
+            Value::Object(members) => members.values().for_each(|member| self.take(member)),
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+}
+
 impl Powers {
+    /// Every secret it knows.
+    fn known(&self) -> impl Iterator<Item = &str> {
+        self.secrets.values().flatten().chain(&self.in_config.secrets).map(Secret::reveal)
+    }
+
     /// A guest's words for logs and traces, without the secrets it knows.
     pub(crate) fn hushed<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let known = self.secrets.values().flatten().map(Secret::reveal);
         // Shorter ones would tear up ordinary words, and tell what they are by it.
-        known.filter(|secret| secret.len() >= HUSHED_MIN).fold(Cow::Borrowed(text), |text, secret| {
+        self.known().filter(|secret| secret.len() >= HUSHED_MIN).fold(Cow::Borrowed(text), |text, secret| {
             if text.contains(secret) { Cow::Owned(text.replace(secret, SECRET)) } else { text }
         })
     }
 
-    /// Whether it knows one that is too short to be taken out of anything.
+    /// Whether it knows one that cannot be taken out of everything: too short, or a number.
     pub(crate) fn knows_a_short_secret(&self) -> bool {
-        self.secrets.values().flatten().any(|secret| (1..HUSHED_MIN).contains(&secret.reveal().len()))
+        self.in_config.numbers || self.known().any(|secret| (1..HUSHED_MIN).contains(&secret.len()))
     }
 
     /// The same for bytes; `None` where no secret is in them.
     pub(crate) fn hushed_bytes(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let known = self.secrets.values().flatten().map(|secret| secret.reveal().as_bytes());
-        known.filter(|secret| secret.len() >= HUSHED_MIN).fold(None, |hushed, secret| {
+        self.known().map(str::as_bytes).filter(|secret| secret.len() >= HUSHED_MIN).fold(None, |hushed, secret| {
             let bytes = hushed.as_deref().unwrap_or(bytes);
             let at = bytes.windows(secret.len()).position(|window| window == secret);
             let Some(at) = at else { return hushed };
@@ -147,6 +182,7 @@ impl Powers {
             http: HttpPower::of(grants, config),
             mail: MailPower::of(grants, config),
             secrets: grants.secrets.iter().map(|n| (n.clone(), spec.secrets.get(n).cloned())).collect(),
+            in_config: InConfig::default(),
             tables: grants.tables.clone(),
             prefix_tables: config.prefix_tables.clone(),
         }

@@ -16,7 +16,7 @@ use plugin::{
     Artifact, BindingSpec, BoxAnswer, GuestClock, Host, HostConfig, HttpAnswer, HttpAsked, HttpClients, Mailboxes,
     Point, Scope, Secret,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tables::{Kv, KvEntry, PrefixTable, SpaceName};
 use tokio::sync::oneshot;
@@ -482,6 +482,7 @@ impl World {
             plugin: format!("{}@{}", manifest.id, manifest.version),
             artifact: Arc::clone(artifact),
             config_json: scenario.call.config.to_string(),
+            config_secrets: BTreeSet::new(),
             grants: grants.clone(),
             secrets: scenario.secrets.iter().map(secret).collect(),
             codes: manifest.feature.codes.clone(),

@@ -3,7 +3,7 @@
 use crate::acting::Deed;
 use crate::listing::{Column, Filter, Found, Listing, Owner, Test, Wanted};
 use crate::sql::{Arg, args, in_scope, instant, micros, statements};
-use crate::{Db, OpContext, Page, StoreError, check};
+use crate::{ConfigOwner, Db, OpContext, Page, StoreError, check};
 use model::{AccountId, BindingId, BrandId, CompanyId, Instant, PluginId};
 
 macro_rules! columns {
@@ -170,7 +170,7 @@ pub struct Allowance {
 pub struct BindingTrial {
     /// The version.
     pub plugin: PluginId,
-    /// Its configuration, JSON.
+    /// Its configuration, JSON, its secrets sealed as the binding's own.
     pub config: String,
     /// How many of a hundred calls it answers; 0 is a shadow.
     pub percent: u8,
@@ -199,7 +199,7 @@ pub struct Binding {
     pub priority: i64,
     /// The bound version.
     pub plugin: PluginId,
-    /// Its configuration, JSON.
+    /// Its configuration, JSON, as it is stored: its secrets are sealed ([`Bindings::clear_config`]).
     pub config: String,
     /// The versions and configurations bound before, at most three, the last one first: what [`Bindings::rollback`] goes
     /// back to, one after the other.
@@ -212,6 +212,14 @@ pub struct Binding {
     pub on_failure: OnFailure,
     /// A version on trial.
     pub trial: Option<BindingTrial>,
+}
+
+impl Binding {
+    /// Whose its configuration is.
+    #[must_use]
+    pub fn config_owner(&self) -> ConfigOwner<'_> {
+        ConfigOwner { brand: self.brand, company: self.company, account: self.account, name: &self.name }
+    }
 }
 
 impl TryFrom<BindingRow> for Binding {
@@ -267,7 +275,7 @@ pub struct NewBinding {
     pub priority: i64,
     /// The version to bind: the brand's own or the platform's.
     pub plugin: PluginId,
-    /// Its configuration, JSON.
+    /// Its configuration, JSON, its secrets sealed ([`Bindings::sealed_config`]).
     pub config: String,
 }
 

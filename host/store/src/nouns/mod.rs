@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 pub(crate) mod archives;
 pub(crate) mod audit;
+pub(crate) mod binding_config;
 pub(crate) mod binding_secrets;
 pub(crate) mod bindings;
 pub(crate) mod brands;

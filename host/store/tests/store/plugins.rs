@@ -3,7 +3,8 @@
 use crate::fixture::{CTX, account, at, brand, company};
 use crate::on_both;
 use model::{BrandId, CompanyId, PluginId};
-use store::{Db, NewBinding, NewPlugin, Page, Plugin, StoreError};
+use std::collections::BTreeSet;
+use store::{ConfigOwner, Db, NewBinding, NewPlugin, Page, Plugin, SecretKey, StoreError};
 
 async fn install(db: &Db, version: &str) -> Plugin {
     let bytes = format!("component {version}").into_bytes();
@@ -113,6 +114,39 @@ on_both! {
         assert_eq!(db.plugins().delete(&CTX, two.id).await, Err(StoreError::InUse { what: "plugin" }), "the third too");
         bindings.unbind(&CTX, first.id).await.unwrap();
         assert_eq!(db.bindings().await.unwrap(), []);
+    }
+
+    async fn a_secret_of_a_configuration_is_sealed_for_its_binding_and_its_place(place: Place) {
+        let key = |byte: u8| SecretKey::from_hex(&format!("{byte:02x}").repeat(32)).unwrap();
+        let db = Db::open_keyed(&place.url, Some(key(1))).await.unwrap();
+        let acme = brand(&db, "acme").await;
+        let one = install(&db, "1").await;
+        let bindings = db.plugin_bindings();
+        let owner = ConfigOwner { brand: acme.id, company: None, account: None, name: "main" };
+        let clear: serde_json::Value = serde_json::from_str(r#"{"a":{"code":"tell-nobody"},"n":[7],"url":"x"}"#).unwrap();
+        let places: BTreeSet<String> = ["/a/code", "/n/0", "/gone"].map(str::to_owned).into();
+        let no_key = place.db.plugin_bindings().sealed_config(owner, &clear, &places, None).unwrap_err();
+        assert!(no_key.to_string().contains("no key"), "{no_key}");
+        let stored = bindings.sealed_config(owner, &clear, &places, None).unwrap();
+        let bound = bindings.bind(&CTX, binding(acme.id, None, one.id, &stored)).await.unwrap();
+        assert!(!bound.config.contains("tell-nobody") && bound.config.contains(r#""url":"x""#), "{}", bound.config);
+        let shown = store::shown_config(&bound.config, "*");
+        assert_eq!(shown.to_string(), r#"{"a":{"code":"*"},"n":["*"],"url":"x"}"#);
+        let given = db.bindings().await.unwrap().remove(0).config;
+        assert_eq!((given.as_str(), given.secrets().len(), given.lost().len()), (clear.to_string().as_str(), 2, 0));
+        // What has not changed stays sealed as it is; what has not been sealed here cannot be said to be.
+        assert_eq!(bindings.sealed_config(owner, &clear, &places, Some(&stored)).unwrap(), stored);
+        assert_ne!(bindings.sealed_config(owner, &clear, &places, None).unwrap(), stored, "a nonce is used once");
+        let forged = serde_json::from_str(&stored).unwrap();
+        assert!(bindings.sealed_config(owner, &forged, &BTreeSet::new(), None).is_err());
+        // Moved to another binding or another place, or asked for with another key, it stays shut.
+        let moved = stored.replace(r#""code""#, r#""url2""#);
+        assert_eq!(bindings.clear_config(owner, &moved).lost().iter().collect::<Vec<_>>(), ["/a/url2"]);
+        let others = ConfigOwner { name: "other", ..owner };
+        assert_eq!(bindings.clear_config(others, &stored).lost().len(), 2);
+        let other = Db::open_keyed(&place.url, Some(key(2))).await.unwrap();
+        let given = other.bindings().await.unwrap().remove(0).config;
+        assert!(given.lost().len() == 2 && !given.as_str().contains("tell-nobody"), "{given:?}");
     }
 
     async fn the_plugin_host_gets_every_binding_in_order(place: Place) {

@@ -12,13 +12,15 @@
 //! account that has a phone; the last digit is known by a pause, or by `#`. What stands at the top is the menu `main`, and
 //! holds for every menu that does not say otherwise. The first schedule that fits says where a call begins; one without
 //! times always fits. After so many `attempts` without a key that leads somewhere `failed` is rung, or the caller hears
-//! goodbye. Each prompt is a stored one, a URL that is granted, or a text as `say:en:Press one for sales`.
+//! goodbye. Each prompt is a stored one, a URL that is granted, or a text as `say:en:Press one for sales`. A configuration
+//! that names a menu which is not there is refused when it is bound.
 
 mod menu;
 
 use menu::{Config, Menu};
+use strowger_sdk::lifecycle::{Checked, Lifecycle, document};
 use strowger_sdk::prelude::*;
-use strowger_sdk::{Target, account, extension, info, is_hung_up};
+use strowger_sdk::{Target, account, export_lifecycle, extension, info, is_hung_up};
 
 /// Menus that a call may walk through: one that leads round and round ends.
 const MENUS_MAX: usize = 50;
@@ -38,6 +40,13 @@ enum Next {
     Over,
     /// Nothing led anywhere.
     Failed,
+}
+
+impl Lifecycle for Attendant {
+    fn validate_config(json: &str) -> Checked<()> {
+        let faults = document::<Config>(json)?.faults();
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
 }
 
 impl App for Attendant {
@@ -160,3 +169,4 @@ fn connect(caller: &Leg, whom: &str, config: &Config) -> Result<()> {
 }
 
 export_app!(Attendant);
+export_lifecycle!(Attendant);

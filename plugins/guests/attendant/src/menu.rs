@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use strowger_sdk::lifecycle::{Fault, fault, place};
 use strowger_sdk::{Local, local_time, now_ms, warn};
 
 /// The menu at the top.
@@ -99,6 +100,30 @@ impl Config {
             None if name == MAIN => Some(main()),
             None => None,
         }
+    }
+
+    /// What is wrong: menus that are named and are not there.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut look = |at: String, name: &str| {
+            if self.menu(name).is_none() {
+                faults.push(fault(&at, &format!("there is no menu {name:?}")));
+            }
+        };
+        let tops = self.digits.iter().map(|(key, whom)| (place("/digits", key), whom));
+        let others = self.menus.iter().flat_map(|(name, part)| {
+            let at = place(&place("/menus", name), "digits");
+            part.digits.iter().map(move |(key, whom)| (place(&at, key), whom))
+        });
+        for (at, whom) in tops.chain(others) {
+            if let Some(name) = whom.strip_prefix("menu:") {
+                look(at, name);
+            }
+        }
+        for (n, schedule) in self.schedules.iter().enumerate() {
+            look(format!("/schedules/{n}/menu"), &schedule.menu);
+        }
+        faults
     }
 
     /// The name of the menu with which a call begins now.

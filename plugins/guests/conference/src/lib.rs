@@ -5,11 +5,12 @@
 //! ```
 //! Without `room` it is the room that a number's row names (the argument `room`), else the number that was dialled, so that
 //! one binding serves a range of numbers. `*` mutes the caller
-//! and unmutes it. Who has been removed hears the busy tone and is released.
+//! and unmutes it. A PIN that is not of digits is refused when it is bound. Who has been removed hears the busy tone and is released.
 
 use serde::Deserialize;
+use strowger_sdk::lifecycle::{Checked, Lifecycle, document, fault};
 use strowger_sdk::prelude::*;
-use strowger_sdk::{Seat, beep, tone};
+use strowger_sdk::{Seat, beep, export_lifecycle, tone};
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -25,6 +26,17 @@ const ATTEMPTS: usize = 3;
 const PIN_MAX: u32 = 16;
 
 struct Conference;
+
+impl Lifecycle for Conference {
+    fn validate_config(json: &str) -> Checked<()> {
+        match document::<Config>(json)?.pin {
+            Some(pin) if !pin.bytes().all(|b| b.is_ascii_digit()) => {
+                Err(vec![fault("/pin", "digits only: nobody could press it")])
+            }
+            _ => Ok(()),
+        }
+    }
+}
 
 impl App for Conference {
     fn run(call: Call) -> Result<Ended> {
@@ -66,3 +78,4 @@ fn may_enter(caller: &Leg, pin: Option<&str>) -> Result<bool> {
 }
 
 export_app!(Conference);
+export_lifecycle!(Conference);

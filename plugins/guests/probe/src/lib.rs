@@ -2,10 +2,12 @@
 
 use serde::Deserialize;
 use strowger_sdk::filter::{self, Message, SipFilter, add, pass, pass_with, remove, set};
+use strowger_sdk::lifecycle::{Checked, Lifecycle, document, fault};
 use strowger_sdk::prelude::*;
 use strowger_sdk::{
     Action, Attempt, Bucket, EventSink, Feature, Http, Item, Mail, Registration, Verdict, export_event_sink,
-    export_feature, export_registration, export_sip_filter, local_time, longest_prefix, no_objection, prefixes, secret,
+    export_feature, export_lifecycle, export_registration, export_sip_filter, local_time, longest_prefix, no_objection,
+    prefixes, secret,
 };
 
 const STORE: Bucket = Bucket("probe");
@@ -94,6 +96,34 @@ impl Router for Probe {
     }
 }
 
+impl Lifecycle for Probe {
+    fn validate_config(json: &str) -> Checked<()> {
+        let config: Config = document(json)?;
+        misbehave(&config.r#do);
+        match config.r#do.as_str() {
+            "get" => drop(STORE.text("k")),
+            "log" => strowger_sdk::info!("{}", config.text),
+            "grow" => drop(std::hint::black_box(vec![1_u8; config.number as usize])),
+            "faults" => {
+                let faults = (0..config.number).map(|n| fault(&format!("/text/{n}"), &config.text));
+                return Err(faults.collect());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn migrate_config(version: &str, json: String) -> Checked<String> {
+        let config: Config = document(&json)?;
+        misbehave(&config.r#do);
+        match config.r#do.as_str() {
+            "grow" => Ok("x".repeat(config.number as usize)),
+            "refuse" => Err(vec![fault("/do", version)]),
+            _ => Ok(json.replace("old", version)),
+        }
+    }
+}
+
 impl Registration for Probe {
     fn register(attempt: Attempt) -> Result<Verdict> {
         let config: Config = config()?;
@@ -172,6 +202,7 @@ fn told(m: &Message) -> String {
 }
 
 export_sip_filter!(Probe);
+export_lifecycle!(Probe);
 export_router!(Probe);
 export_registration!(Probe);
 export_feature!(Probe);
