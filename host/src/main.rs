@@ -47,6 +47,9 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|word| word == "fax-helper") {
+        return fax_helper();
+    }
     let failure = match cli::parse(std::env::args_os()) {
         Ok(cli) => match run(&cli) {
             Ok(text) => return print(&text),
@@ -57,6 +60,17 @@ fn main() -> ExitCode {
     };
     let _ = writeln!(std::io::stderr(), "strowger: {}", failure.sentence());
     failure.code()
+}
+
+/// The process of one fax: the switch starts it, nobody else.
+fn fax_helper() -> ExitCode {
+    match facsimile::helper::main() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            let _ = writeln!(std::io::stderr(), "strowger fax-helper: {why}");
+            ExitCode::from(2)
+        }
+    }
 }
 
 fn run(cli: &cli::Cli) -> Result<String, Failure> {

@@ -22,6 +22,7 @@ mod command;
 mod config;
 mod countries;
 mod error;
+mod fax;
 mod feed;
 mod handle;
 mod hands;

@@ -6,6 +6,7 @@ use crate::bridge::Bridge;
 use crate::clock::Clock;
 use crate::command::Command;
 use crate::countries::CountryFile;
+use crate::fax::FaxDesk;
 use crate::feed::{Applied, Feed};
 use crate::handle::{Ending, Handle, Inner};
 use crate::hands::Hands;
@@ -80,6 +81,7 @@ impl Shell {
             outbox: outbox.clone(),
             finished,
             unfinished: unfinished.clone(),
+            faxes: new_faxes(&config, clock)?,
             whys,
             locks,
         };
@@ -119,6 +121,12 @@ impl Shell {
         };
         Ok(Handle { inner: Arc::new(inner) })
     }
+}
+
+/// What receives faxes, with this program for a helper.
+fn new_faxes(config: &ShellConfig, clock: Clock) -> Result<FaxDesk, ShellError> {
+    let no_name = |error: std::io::Error| ShellError::System { what: "its own program", why: error.to_string() };
+    Ok(FaxDesk::new(&config.data_dir, std::env::current_exe().map_err(no_name)?, clock))
 }
 
 /// What keeps voice mailboxes and sends mail; plugins find both.
@@ -201,6 +209,7 @@ struct Shared<'a> {
     outbox: Outbox,
     finished: mpsc::Sender<PathBuf>,
     unfinished: Unfinished,
+    faxes: FaxDesk,
     whys: mpsc::Sender<Why>,
     locks: mpsc::Sender<LockThrow>,
 }
@@ -218,6 +227,7 @@ impl Shared<'_> {
             proofs: Proofs::new(Arc::clone(&self.trust), own.net.waker()),
             hands: Hands::start(self.certificate.clone(), own.net.waker(), &self.config.limits).map_err(no_thread)?,
             recorder: Recorder::start(&self.config.data_dir, finished, unfinished).map_err(no_thread)?,
+            faxes: self.faxes.clone(),
             core: own.core,
             net: own.net,
             keeper: own.keeper,

@@ -41,8 +41,10 @@ const HERS: [(&str, &str, &str); 2] = [("desk", "1005", "10.0.0.6:5060"), ("mobi
 /// One shard and everybody around it.
 #[derive(Debug)]
 pub struct Bed {
-    core: Core,
-    now: Instant,
+    pub(crate) core: Core,
+    pub(crate) now: Instant,
+    /// What a fax that is on has still to hear.
+    pub(crate) kept: crate::faxing::Kept,
     parties: Vec<Party>,
     ticket: Ticket,
     /// The app that was started last, and the one that was started first.
@@ -97,6 +99,7 @@ impl Bed {
         Bed {
             core,
             now,
+            kept: crate::faxing::Kept::default(),
             parties,
             ticket: Ticket(0),
             app: AppId(0),
@@ -403,7 +406,7 @@ impl Bed {
     }
 
     /// Time passes; every timer on the way runs at its own time.
-    fn wait(&mut self, how_long: Duration) -> Vec<String> {
+    pub(crate) fn wait(&mut self, how_long: Duration) -> Vec<String> {
         let end = self.now + how_long;
         let mut seen = Vec::new();
         while let Some(at) = self.core.poll_timeout().filter(|at| *at <= end) {
@@ -454,6 +457,7 @@ impl Bed {
                 Output::Filter(question) => self.filtering.asked(question),
                 Output::Prove(question) => self.proof = question.ticket,
                 Output::Rate(question) => self.rates.asked(question),
+                Output::Fork { told, .. } if self.kept.on => self.kept.told.push(told.clone()),
                 Output::Record(_)
                 | Output::HandOver { .. }
                 | Output::Tell(_)
@@ -474,6 +478,9 @@ impl Bed {
         }
         while let Some(packet) = self.core.poll_media() {
             *self.sounds.entry(packet.to.ip()).or_default() += 1;
+            if self.kept.on {
+                self.kept.packets.push((packet.to, packet.bytes.to_vec()));
+            }
         }
         seen
     }
