@@ -1,6 +1,6 @@
 //! The helper process: one fax, from its job to its end.
 
-use crate::spandsp::{Session, Spandsp};
+use crate::spandsp::{Spandsp, Terminal};
 use crate::udptl::{Receiver, Sender};
 use crate::wire::{self, Done, FRAME, FromHelper, Job, News, ToHelper};
 use std::io::{self, Read, Write};
@@ -20,7 +20,7 @@ const OFFER_AFTER: u32 = 150;
 pub struct Machine {
     of: Arc<Spandsp>,
     job: Job,
-    session: Session,
+    session: Terminal,
     sender: Sender,
     receiver: Receiver,
     frames: u32,
@@ -36,12 +36,12 @@ impl Machine {
     /// In words: no SpanDSP, no memory.
     pub fn new(job: Job) -> Result<Machine, String> {
         let of = Arc::new(Spandsp::open()?);
-        let session = Session::new(&of, &job, false)?;
+        let session = Terminal::new(&of, &job, false)?;
         let (sender, receiver) = (Sender::default(), Receiver::default());
         Ok(Machine { of, job, session, sender, receiver, frames: 0, offered: false, pages: 0, done: false })
     }
 
-    /// Something happens. Each frame of sound is answered with one, while the fax is sound.
+    /// Something happens. Each frame of sound is answered with one, while the fax is sound, and each tick of T.38 too.
     ///
     /// # Errors
     /// In words: the fax cannot go on.
@@ -54,7 +54,10 @@ impl Machine {
                 out.extend(self.offers());
             }
             // The clock goes on, whatever it brings.
-            ToHelper::Sound(_) | ToHelper::Tick if self.session.is_t38() => self.session.tick(),
+            ToHelper::Sound(_) | ToHelper::Tick if self.session.is_t38() => {
+                self.session.tick();
+                out.push(FromHelper::Tick);
+            }
             ToHelper::Sound(_) | ToHelper::Tick => {
                 out.push(FromHelper::Sound(self.session.sound(&[0; FRAME]).to_vec()));
             }
@@ -90,7 +93,7 @@ impl Machine {
         if self.pages > 0 {
             return Err("the line changed between sound and T.38 amid the pages".to_owned());
         }
-        self.session = Session::new(&self.of, &self.job, t38)?;
+        self.session = Terminal::new(&self.of, &self.job, t38)?;
         (self.sender, self.receiver) = (Sender::default(), Receiver::default());
         Ok(())
     }

@@ -1,6 +1,7 @@
-//! A fax as PDF: each page is one image of T.6, which a PDF holds as it is (ISO 32000-1 section 7.4.6).
+//! A fax as PDF: each page is an image for each strip, of T.6, T.4 or bare bits, which a PDF holds as they are
+//! (ISO 32000-1 section 7.4.6).
 
-use crate::tiff::{GROUP_4, NoFax, Page, pages};
+use crate::tiff::{BARE, GROUP_3, GROUP_4, NoFax, Page, pages};
 use std::fmt::Write as _;
 
 /// Why no PDF can be made.
@@ -9,18 +10,18 @@ pub enum NoPdf {
     /// The file is no fax.
     #[error(transparent)]
     NoFax(#[from] NoFax),
-    /// A page is written otherwise than with T.6.
-    #[error("a page is not T.6")]
+    /// A page is written in another way than those that a PDF holds as they are.
+    #[error("a page is neither uncompressed nor T.4 or T.6")]
     Otherwise,
 }
 
-/// The PDF of a TIFF whose pages are T.6.
+/// The PDF of a TIFF whose pages are T.6, T.4 or not compressed.
 ///
 /// # Errors
 /// It is none.
 pub fn from_tiff(tiff: &[u8]) -> Result<Vec<u8>, NoPdf> {
     let pages = pages(tiff)?;
-    if pages.iter().any(|page| page.compression != GROUP_4) {
+    if pages.iter().any(|page| ![BARE, GROUP_3, GROUP_4].contains(&page.compression)) {
         return Err(NoPdf::Otherwise);
     }
     let mut pdf = Pdf { out: b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n".to_vec(), places: Vec::new() };
@@ -77,13 +78,11 @@ impl Pdf {
         );
         self.object(content_at, &format!("<< /Length {} >>", content.len()), Some(content.as_bytes()));
         for (n, (rows, strip)) in page.strips.iter().enumerate() {
-            let width = page.width;
-            let black = page.black_is_zero;
+            let (width, length) = (page.width, strip.len());
             let dictionary = format!(
                 "<< /Type /XObject /Subtype /Image /Width {width} /Height {rows} /ColorSpace /DeviceGray \
-                 /BitsPerComponent 1 /Filter /CCITTFaxDecode /DecodeParms << /K -1 /Columns {width} /Rows {rows} \
-                 /BlackIs1 {black} >> /Length {} >>",
-                strip.len()
+                 /BitsPerComponent 1 {} /Length {length} >>",
+                written(page, *rows)
             );
             self.object(number + 2 + n, &dictionary, Some(strip));
         }
@@ -103,6 +102,18 @@ impl Pdf {
     }
 }
 
+/// How a page's strip of so many lines is written.
+fn written(page: &Page, rows: u32) -> String {
+    let (width, black) = (page.width, page.black_is_zero);
+    let k = match (page.compression, page.two_dimensional) {
+        (BARE, _) => return format!("/Decode {}", if black { "[0 1]" } else { "[1 0]" }),
+        (GROUP_3, false) => 0,
+        (GROUP_3, true) => 1,
+        _ => -1,
+    };
+    format!("/Filter /CCITTFaxDecode /DecodeParms << /K {k} /Columns {width} /Rows {rows} /BlackIs1 {black} >>")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,11 +121,14 @@ mod tests {
     #[test]
     fn a_pdf_points_at_each_of_its_objects() {
         let mut tiff = crate::tiff::write(&[(1_728, vec![0; 216 * 4]), (1_728, vec![0; 216 * 2])]);
-        assert_eq!(from_tiff(&tiff), Err(NoPdf::Otherwise));
-        // The compression of both pages becomes T.6: what the strips say is not read here.
+        let bare = String::from_utf8_lossy(&from_tiff(&tiff).unwrap()).into_owned();
+        assert!(bare.contains("/BitsPerComponent 1 /Decode [1 0] /Length 864") && !bare.contains("/Filter"), "{bare}");
+        // The compression of both pages becomes another: what the strips say is not read here.
         let marks: Vec<usize> =
             (0..tiff.len() - 12).filter(|at| tiff[*at..].starts_with(&[3, 1, 3, 0, 1, 0])).collect();
         assert_eq!(marks.len(), 2);
+        marks.iter().for_each(|at| tiff[at + 8] = 5);
+        assert_eq!(from_tiff(&tiff), Err(NoPdf::Otherwise));
         marks.into_iter().for_each(|at| tiff[at + 8] = 4);
         let pdf = from_tiff(&tiff).unwrap();
         let text = String::from_utf8_lossy(&pdf);

@@ -178,7 +178,7 @@ unsafe extern "C" fn on_end(_t30: State, told: *mut c_void, code: c_int) {
 /// # Invariants
 /// `of` outlives the states, which are live the session is dropped, and `told` does not move while it is.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct Terminal {
     of: Arc<Spandsp>,
     t38: bool,
     state: State,
@@ -186,12 +186,12 @@ pub(crate) struct Session {
     told: *mut Told,
 }
 
-impl Session {
+impl Terminal {
     /// A machine that begins now.
     ///
     /// # Errors
     /// It has no memory, or the job's words hold a zero.
-    pub(crate) fn new(of: &Arc<Spandsp>, job: &Job, t38: bool) -> Result<Session, String> {
+    pub(crate) fn new(of: &Arc<Spandsp>, job: &Job, t38: bool) -> Result<Terminal, String> {
         let calling = c_int::from(job.send);
         let told = Box::into_raw(Box::<Told>::default());
         let is = &of.is;
@@ -204,7 +204,7 @@ impl Session {
             };
             (state, (is.tone_init)(core::ptr::null_mut(), CNG, core::ptr::null(), core::ptr::null_mut()))
         };
-        let session = Session { of: Arc::clone(of), t38, state, tones, told };
+        let session = Terminal { of: Arc::clone(of), t38, state, tones, told };
         if state.is_null() || tones.is_null() {
             return Err("SpanDSP has no memory for a fax".to_owned());
         }
@@ -342,7 +342,7 @@ unsafe fn words(at: *const c_char) -> String {
     unsafe { CStr::from_ptr(at) }.to_string_lossy().into_owned()
 }
 
-impl Drop for Session {
+impl Drop for Terminal {
     fn drop(&mut self) {
         // SAFETY: made in `new`, and freed once; the file of pages is closed with the state.
         unsafe {

@@ -4,10 +4,16 @@
 pub const PAGES_MAX: usize = 10_000;
 /// Most strips of a page.
 const STRIPS_MAX: usize = 100_000;
+/// Most entries of a page's directory.
+const ENTRIES_MAX: u16 = 200;
 /// Wider or longer than this is no fax page.
 const SIDE_MAX: u32 = 65_535;
 
-/// T.6, as `Compression` names it.
+/// No compression, as `Compression` names it.
+pub const BARE: u32 = 1;
+/// T.4.
+pub const GROUP_3: u32 = 3;
+/// T.6.
 pub const GROUP_4: u32 = 4;
 
 /// One page.
@@ -21,6 +27,8 @@ pub struct Page {
     pub compression: u32,
     /// A set bit is white, where it is not compressed; of T.4 and T.6, black and white change places.
     pub black_is_zero: bool,
+    /// T.4 with lines that tell how they differ from the one above.
+    pub two_dimensional: bool,
     /// Dots per inch, across and down, in hundredths.
     pub resolution: (u32, u32),
     /// The strips, the highest first, with the bits of each byte in the usual order, and how many lines each has.
@@ -96,7 +104,8 @@ impl<'a> File<'a> {
         u32::try_from((u64::from(above) * 100).checked_div(u64::from(below))?).ok()
     }
 
-    fn page(&self, directory: usize, entries: u16) -> Result<Page, NoFax> {
+    /// A page; `room` is how many bytes it and those after it may have: as many as the file, as no two strips are the same.
+    fn page(&self, directory: usize, entries: u16, room: &mut usize) -> Result<Page, NoFax> {
         let number = |tag| self.number(directory, entries, tag);
         let side = |tag| number(tag).filter(|side| (1..=SIDE_MAX).contains(side)).ok_or(NoFax("a page without a size"));
         let (width, height) = (side(256)?, side(257)?);
@@ -113,6 +122,7 @@ impl<'a> File<'a> {
             let bytes =
                 usize::try_from(place).ok().zip(usize::try_from(len).ok()).and_then(|(at, len)| self.at(at, len));
             let bytes = bytes.ok_or(NoFax("a strip outside of the file"))?;
+            *room = room.checked_sub(bytes.len().max(4)).ok_or(NoFax("strips that lie over each other"))?;
             let bytes = bytes.iter().map(|byte| if reversed { byte.reverse_bits() } else { *byte }).collect();
             if left > 0 {
                 strips.push((rows.min(left), bytes));
@@ -130,6 +140,7 @@ impl<'a> File<'a> {
             height,
             compression: number(259).unwrap_or(1),
             black_is_zero: number(262) == Some(1),
+            two_dimensional: number(292).is_some_and(|options| options & 1 == 1),
             resolution: (dots(282).unwrap_or(20_400), dots(283).unwrap_or(19_600)),
             strips,
         })
@@ -149,14 +160,17 @@ pub fn pages(bytes: &[u8]) -> Result<Vec<Page>, NoFax> {
     };
     let file = File { bytes, big };
     let mut next = file.u32(bytes.get(4..).unwrap_or_default()).ok_or(short)?;
-    let mut pages = Vec::new();
+    let (mut pages, mut room) = (Vec::new(), bytes.len());
     while next != 0 {
         if pages.len() >= PAGES_MAX {
             return Err(NoFax("too many pages"));
         }
         let directory = usize::try_from(next).map_err(|_| short)?;
         let entries = file.u16(file.at(directory, 2).ok_or(short)?).ok_or(short)?;
-        pages.push(file.page(directory, entries)?);
+        if entries > ENTRIES_MAX {
+            return Err(NoFax("a page of too many fields"));
+        }
+        pages.push(file.page(directory, entries, &mut room)?);
         let behind = file.at(directory + 2 + 12 * usize::from(entries), 4).ok_or(short)?;
         next = file.u32(behind).ok_or(short)?;
     }
@@ -247,6 +261,6 @@ mod tests {
         let at = circle.len() - 4;
         let first: [u8; 4] = circle[4..8].try_into().unwrap();
         circle[at..].copy_from_slice(&first);
-        assert_eq!(pages(&circle), Err(NoFax("too many pages")));
+        assert_eq!(pages(&circle), Err(NoFax("strips that lie over each other")));
     }
 }

@@ -54,6 +54,8 @@ pub enum FromHelper {
     Sound(Vec<i16>),
     /// A datagram of UDPTL for the party.
     Datagram(Vec<u8>),
+    /// 20 ms were taken in of a fax by T.38: it lives.
+    Tick,
     /// Something to know.
     News(News),
 }
@@ -150,6 +152,7 @@ impl FromHelper {
         match self {
             FromHelper::Sound(sound) => framed(b'S', &bytes_of(sound)),
             FromHelper::Datagram(datagram) => framed(b'D', datagram),
+            FromHelper::Tick => framed(b'T', &[]),
             FromHelper::News(news) => framed(b'N', &serde_json::to_vec(news).unwrap_or_default()),
         }
     }
@@ -163,6 +166,7 @@ impl FromHelper {
         Ok(match kind {
             b'S' => FromHelper::Sound(samples(payload)),
             b'D' => FromHelper::Datagram(payload.to_vec()),
+            b'T' => FromHelper::Tick,
             b'N' => FromHelper::News(json(payload)?),
             _ => return Err(invalid("a frame of no kind")),
         })
@@ -234,6 +238,7 @@ mod tests {
         for from in [
             FromHelper::Sound(vec![i16::MIN, i16::MAX]),
             FromHelper::Datagram(vec![9]),
+            FromHelper::Tick,
             FromHelper::News(News::Begun),
             FromHelper::News(News::Page { pages: 2 }),
             FromHelper::News(News::Done(Done { ok: true, ..Done::default() })),

@@ -37,6 +37,7 @@ impl Party {
                 FromHelper::Sound(samples) => sound = Some(samples),
                 FromHelper::Datagram(datagram) => datagrams.push(datagram),
                 FromHelper::News(news) => self.news.push(news),
+                FromHelper::Tick => {}
             }
         }
         (sound, datagrams)
@@ -105,7 +106,7 @@ fn pages_sent_by_t38_arrive_as_they_were_where_datagrams_are_lost() {
             break;
         }
     }
-    assert!(count > 500, "{count} datagrams");
+    assert!(count > 300, "{count} datagrams");
     check(&pages, &to, (sender.done(), receiver.done()), true);
 }
 
