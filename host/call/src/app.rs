@@ -541,6 +541,9 @@ impl Step<'_, '_> {
             Some(_) | None => {}
         }
         self.end_leg(no, ending);
+        if self.call.faxing.is_some() {
+            self.end_leg(caller, ending);
+        }
         self.stop_if_alone();
     }
 

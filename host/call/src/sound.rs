@@ -98,7 +98,11 @@ impl Step<'_, '_> {
             }
         }
         // A list of nothing but formats that pass unread names none for the switch itself.
-        if codecs.iter().any(|codec| codec.is_audio()) { codecs } else { Codec::OFFERED.to_vec() }
+        if !codecs.iter().any(|codec| codec.is_audio()) {
+            codecs = Codec::OFFERED.to_vec();
+        }
+        self.for_fax(&mut codecs);
+        codecs
     }
 
     /// Whether the switch speaks a codec, and the company wants it to.
@@ -483,6 +487,7 @@ impl Step<'_, '_> {
         if !known.iter().any(|codec| codec.is_audio()) {
             known = Codec::ALL.to_vec();
         }
+        self.for_fax(&mut known);
         let (answer, negotiated) = sdp::answer_local(offer, address, &known).map_err(|_| Cause::NotAcceptable)?;
         let said = self.say_answer(no, &negotiated.remote, answer)?;
         let now = self.now();

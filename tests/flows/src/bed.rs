@@ -226,6 +226,7 @@ impl Bed {
                 calls.into_iter().for_each(|call| self.core.handle(Input::Hangup { call }, self.now));
             }
             ["operator", ">", "tape", leg, act] => return self.tape(leg, act),
+            ["operator", ">", "fax", from, to] => return self.sends_fax(from, to),
             ["operator", ">", "summon", account, number, words @ ..] => return self.summon(account, number, words),
             ["directory", ">", number, policy] => {
                 let security = MediaSecurity::from_word(policy).unwrap_or_else(|| panic!("no policy: {policy}"));
@@ -433,7 +434,7 @@ impl Bed {
         seen
     }
 
-    fn seen(&mut self) -> Vec<String> {
+    pub(crate) fn seen(&mut self) -> Vec<String> {
         let mut seen = Vec::new();
         while let Some(output) = self.core.poll_output() {
             match &output {

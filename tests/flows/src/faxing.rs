@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use facsimile::helper::Machine;
 use facsimile::wire::{Done, FRAME, FromHelper, News, ToHelper};
-use model::{ForkId, ForkIn, ForkOut, MediaPortId};
+use model::{CompanyId, FaxCall as Wanted, ForkId, ForkIn, ForkOut, MediaPortId};
 use switch::{Input, PacketKind};
 
 /// The line of the ladder's `app > fax`.
@@ -64,6 +64,15 @@ impl FaxCall {
 }
 
 impl Bed {
+    /// Somebody has a fax sent.
+    pub(crate) fn sends_fax(&mut self, from: &str, to: &str) -> Vec<String> {
+        let (from, to, ticket) = (from.to_owned(), to.to_owned(), "secret".to_owned());
+        let wanted = Wanted { company: CompanyId(1), from, to, ticket };
+        let done = self.core.send_fax(&wanted, self.now);
+        let refused = done.map_or(Some("nobody's".to_owned()), |done| Some(format!("refused: {}", done.err()?.code())));
+        refused.into_iter().chain(self.seen()).collect()
+    }
+
     /// Lets a fax run until both machines have ended, for so many turns of 20 ms at most.
     ///
     /// # Panics
@@ -160,6 +169,7 @@ impl Bed {
                     self.from_alice(SOUND, packet);
                 }
                 FromHelper::Datagram(datagram) => self.from_alice(FAX, datagram),
+                FromHelper::Tick => {}
                 FromHelper::News(News::Done(done)) => call.sent = Some(done),
                 FromHelper::News(_) => {}
             }
@@ -192,7 +202,7 @@ impl Bed {
                     call.received = Some(done);
                     continue;
                 }
-                FromHelper::News(_) => continue,
+                FromHelper::News(_) | FromHelper::Tick => continue,
             };
             self.core.handle(Input::Fork { fork: LINE, said }, self.now);
         }

@@ -54,9 +54,10 @@ pub(crate) fn verb(words: &[&str], calls: &[CallSnapshot]) -> AppVerb {
             AppVerb::Listen(caller, ListenSpec { beep: true, silence: Some(duration(silence)), max: duration(max) })
         }
         ["confer", room, rest @ ..] => AppVerb::Confer(caller, confer(room, rest)),
-        ["fax"] => {
+        ["fax", leg @ ..] => {
+            let leg = leg.first().and_then(|leg| leg.parse().ok()).map_or(caller, LegHandle);
             let (channels, rate) = (Channels::Party, 8_000);
-            AppVerb::Fork(caller, ForkSpec { fork: crate::faxing::LINE, channels, rate, fax: true })
+            AppVerb::Fork(leg, ForkSpec { fork: crate::faxing::LINE, channels, rate, fax: true })
         }
         ["offer", "fax"] => AppVerb::FaxOffer(caller),
         ["leave"] => AppVerb::Leave(caller),
