@@ -8,6 +8,7 @@ mod author;
 mod cli;
 mod cli_archive;
 mod cli_author;
+mod cli_fax;
 mod cli_import;
 mod cli_job;
 mod cli_list;
@@ -116,6 +117,7 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             | Command::Ddi(_)
             | Command::Extension(_)
             | Command::Archive(_)
+            | Command::Fax(_)
             | Command::Recording(_)
             | Command::Country(_)
             | Command::Route(_)

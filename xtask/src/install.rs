@@ -5,8 +5,12 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Debian packages and the program that shows each is there.
-const PACKAGES: &[(&str, &str)] =
-    &[("sip-tester", "sipp"), ("baresip-core", "baresip"), ("postgresql", "pg_ctlcluster")];
+const PACKAGES: &[(&str, &str)] = &[
+    ("sip-tester", "sipp"),
+    ("baresip-core", "baresip"),
+    ("postgresql", "pg_ctlcluster"),
+    ("poppler-utils", "pdftoppm"),
+];
 
 /// Debian packages that have no program, and a file of each: SpanDSP, which the product goes without where it is not there.
 const LIBRARIES: &[(&str, &str)] = &[("libspandsp2", "libspandsp.so.2")];

@@ -1,45 +1,46 @@
-//! The switch's own call app `fax`: it answers, receives by T.38 or as sound, and keeps what came below `faxes/COMPANY/`.
+//! The switch's own fax machine: the call app `fax` receives by T.38 or as sound, and sends what is queued.
 //!
-//! A number whose target is the app `fax` leads here, and not to a plugin. Each fax has a helper process
-//! ([`facsimile::helper`], this same program); the leg's line (decision 0162's fork) carries 20 ms of sound or the datagrams
-//! of T.38 between the two. Nothing of it waits for a shard, and no shard for it.
-//!
-//! A fax is three files named by its call: `.tif` as it came, `.pdf` made of it, and `.json` last, with what is known of it:
-//! where that is missing, the process ended before the fax was whole.
+//! A number whose target is the app `fax` leads here, and not to a plugin; so does a call that the switch makes itself for a
+//! fax of its queue ([`sending`]), once it is answered. Each fax has a helper process ([`facsimile::helper`], this same
+//! program); the leg's line carries 20 ms of sound or the datagrams of T.38 between the two (decision 0330). Nothing of it
+//! waits for a shard, and no shard for it.
+
+mod helper;
+mod kept;
+mod sending;
+
+pub(crate) use kept::{FOLDER, Keeping, file_of};
+pub use kept::{FaxKind, FaxPaper, FaxRoom, NoPaper, drop_paper, fax_file, keep_paper, remove_fax};
+pub(crate) use sending::Sending;
 
 use crate::Clock;
 use core::time::Duration;
-use facsimile::wire::{Done, FRAME_MAX, FromHelper, Job, News, ToHelper, length};
+use facsimile::wire::{Done, FromHelper, Job, News, ToHelper};
+use helper::Worker;
+use kept::Note;
 use model::{
-    AppError, AppId, AppOutcome, AppReply, AppStart, AppVerb, Channels, ForkId, ForkIn, ForkOut, ForkSpec, LegHandle,
-    RequestId,
+    AppError, AppId, AppOutcome, AppReply, AppStart, AppVerb, CallId, Cause, Channels, CompanyId, FAX_APP, FaxCall,
+    ForkId, ForkIn, ForkOut, ForkSpec, Instant, LegHandle, Limits, RequestId,
 };
 use plugin::AppMessage;
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{Instant, sleep_until, timeout};
+use switch::Core;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant as Moment, sleep_until};
 
-/// The name that leads here.
-pub(crate) const APP: &str = "fax";
-/// Folder of the faxes within the data folder.
-const FOLDER: &str = "faxes";
-/// Faxes at once; whoever calls then hears that it is busy.
-const FAXES_MAX: usize = 64;
-/// Longest fax.
-const LASTS_MAX: Duration = Duration::from_secs(3_600);
-/// Most pages of one.
-const PAGES_MAX: u32 = 1_000;
 /// What waits for a helper: 10 s. What finds no room is lost, as on a bad line.
 const WAITING_MAX: usize = 500;
-/// How long a helper may take to begin, or to end.
+/// How long a helper may take to begin, to say something, to take something in, or to end.
 const HELPER_WITHIN: Duration = Duration::from_secs(10);
+/// So long the last signals of a fax may take to the other machine: by T.38 it goes on for 1.3 s after ours has ended.
+const TAIL: Duration = Duration::from_secs(3);
+/// Longest words of the other machine, and of how a fax ended, in characters.
+const WORDS_MAX: usize = 200;
+/// Longest name of a machine (T.30 section 5.3.6.1.3), in characters.
+const IDENT_MAX: usize = 20;
 /// Lines of faxes are numbered apart from those of plugins.
 const LINES: u64 = 1 << 63;
 /// The caller's leg.
@@ -53,14 +54,25 @@ pub(crate) struct FaxDesk(Arc<Desk>);
 
 #[derive(Debug)]
 struct Desk {
-    folder: PathBuf,
+    /// The folder of faxes.
+    root: PathBuf,
     /// The program whose `fax-helper` is the helper.
     program: PathBuf,
     clock: Clock,
+    lasts_max: Duration,
+    pages_max: u32,
     last: AtomicU64,
     places: Arc<Semaphore>,
     running: Mutex<BTreeMap<AppId, Line>>,
     lines: Mutex<BTreeMap<ForkId, mpsc::Sender<Told>>>,
+    /// Faxes that are called for, by their tickets.
+    outgoing: Mutex<BTreeMap<String, Outgoing>>,
+    /// Their calls.
+    calls: Mutex<BTreeMap<CallId, String>>,
+    /// Notes of faxes that came.
+    came: mpsc::UnboundedSender<PathBuf>,
+    /// There is something to send.
+    queued: Notify,
 }
 
 /// The shard's end of one fax.
@@ -76,41 +88,141 @@ enum Told {
     Stopped,
 }
 
+/// A fax that is called for.
+#[derive(Debug)]
+struct Outgoing {
+    company: CompanyId,
+    file: PathBuf,
+    ident: String,
+    place: OwnedSemaphorePermit,
+    ended: oneshot::Sender<Sent>,
+}
+
+/// What became of a call for a fax.
+#[derive(Debug)]
+enum Sent {
+    /// Somebody answered, and this is how it went.
+    Spoken(Done),
+    /// The call ended before.
+    Unreached(Cause),
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What a fax machine may call itself: digits, `+` and spaces as T.30 has them, and what others use beside.
+fn ident(number: &str) -> String {
+    number.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(IDENT_MAX).collect()
+}
+
+/// 32 hex digits that nobody can guess.
+fn draw() -> Option<String> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Words of strangers, to be shown and logged.
+fn plain(words: &str) -> String {
+    words.chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect()
+}
+
 impl FaxDesk {
-    /// For a node whose data is here.
-    pub(crate) fn new(data_dir: &Path, program: PathBuf, clock: Clock) -> FaxDesk {
-        FaxDesk(Arc::new(Desk {
-            folder: data_dir.join(FOLDER),
+    /// For a node whose data is here; gives also where the notes of faxes that came are told.
+    pub(crate) fn new(
+        data_dir: &Path,
+        program: PathBuf,
+        limits: &Limits,
+        clock: Clock,
+    ) -> (FaxDesk, mpsc::UnboundedReceiver<PathBuf>) {
+        let (came, told) = mpsc::unbounded_channel();
+        let desk = Desk {
+            root: data_dir.join(FOLDER),
             program,
             clock,
+            lasts_max: Duration::from_secs(u64::from(limits.fax_max_s)),
+            pages_max: limits.fax_pages_max,
             last: AtomicU64::new(LINES),
-            places: Arc::new(Semaphore::new(FAXES_MAX)),
+            places: Arc::new(Semaphore::new(limits.faxes_at_once_max.min(Semaphore::MAX_PERMITS))),
             running: Mutex::default(),
             lines: Mutex::default(),
-        }))
+            outgoing: Mutex::default(),
+            calls: Mutex::default(),
+            came,
+            queued: Notify::new(),
+        };
+        (FaxDesk(Arc::new(desk)), told)
     }
 
-    /// Starts the app for a call.
-    pub(crate) fn start(&self, app: AppId, start: AppStart, shard: mpsc::UnboundedSender<AppMessage>) {
+    /// The folder of faxes.
+    pub(crate) fn root(&self) -> &Path {
+        &self.0.root
+    }
+
+    /// Where faxes are kept, and how many may wait.
+    pub(crate) fn room(&self, limits: &Limits) -> FaxRoom {
+        let (root, pages_max) = (self.0.root.clone(), limits.fax_pages_max);
+        FaxRoom { root, pages_max, waiting_max: limits.faxes_waiting_max }
+    }
+
+    /// There is something to send.
+    pub(crate) fn wake(&self) {
+        self.0.queued.notify_one();
+    }
+
+    /// Starts the app for a call; `Some` where it is a plugin's.
+    pub(crate) fn start(
+        &self,
+        app: AppId,
+        start: AppStart,
+        shard: &mpsc::UnboundedSender<AppMessage>,
+    ) -> Option<AppStart> {
+        if start.name != FAX_APP {
+            return Some(start);
+        }
+        let shard = shard.clone();
         let (to, told) = mpsc::channel(WAITING_MAX);
         let fork = ForkId(self.0.last.fetch_add(1, Ordering::Relaxed));
         lock(&self.0.running).insert(app, Line(to.clone()));
         lock(&self.0.lines).insert(fork, to);
+        let outgoing = self.outgoing_of(&start);
         let desk = Arc::clone(&self.0);
         tokio::spawn(async move {
-            let mut fax = Fax { app, fork, shard, told, request: 0, stopped: false, t38: false };
-            let status = fax.receive(&desk, &start).await;
-            lock(&desk.running).remove(&app);
-            lock(&desk.lines).remove(&fork);
-            if !fax.stopped {
-                let outcome = Ok(AppOutcome::Returned(status));
-                let _gone = fax.shard.send(AppMessage::Ended { app, outcome });
+            let mut fax = Fax { app, fork, shard, told, request: 0, line_over: false, stopped: false, t38: false };
+            match outgoing {
+                Some((leg, outgoing)) => fax.send_out(&desk, leg, outgoing).await,
+                None => fax.receive(&desk, &start).await,
             }
         });
+        None
+    }
+
+    /// The fax that a call was made for, and the leg that answered.
+    fn outgoing_of(&self, start: &AppStart) -> Option<(LegHandle, Outgoing)> {
+        let arg = |name: &str| start.args.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        let (ticket, leg) = (arg(FaxCall::TICKET)?, arg(FaxCall::LEG)?.parse().ok()?);
+        let mut outgoing = lock(&self.0.outgoing);
+        let ours = outgoing.get(ticket).is_some_and(|fax| fax.company == start.call.company);
+        let fax = ours.then(|| outgoing.remove(ticket)).flatten()?;
+        Some((LegHandle(leg), fax))
+    }
+
+    /// Has a shard begin the call of a fax; the desk knows of it before anything of that call happens.
+    pub(crate) fn call(&self, core: &mut Core, wanted: &FaxCall, now: Instant) -> Option<Result<CallId, Cause>> {
+        let begun = core.send_fax(wanted, now);
+        if let Some(Ok(call)) = &begun {
+            lock(&self.0.calls).insert(*call, wanted.ticket.clone());
+        }
+        begun
+    }
+
+    /// A call is over: the fax that it was made for, if there is one that nobody answered, hears so.
+    pub(crate) fn call_ended(&self, call: CallId, cause: Cause) {
+        let Some(ticket) = lock(&self.0.calls).remove(&call) else { return };
+        if let Some(fax) = lock(&self.0.outgoing).remove(&ticket) {
+            let _gone = fax.ended.send(Sent::Unreached(cause));
+        }
     }
 
     /// Gives a reply to the app; `Some` where the app is none of ours.
@@ -120,12 +232,12 @@ impl FaxDesk {
         None
     }
 
-    /// The call is over; false where the app is none of ours.
-    pub(crate) fn stop(&self, app: AppId) -> bool {
-        let Some(Line(to)) = lock(&self.0.running).remove(&app) else { return false };
+    /// The call is over; `Some` where the app is none of ours.
+    pub(crate) fn stop(&self, app: AppId) -> Option<AppId> {
+        let Some(Line(to)) = lock(&self.0.running).remove(&app) else { return Some(app) };
         // Where there is no room for the word, the end of the line says it.
         let _lost = to.try_send(Told::Stopped);
-        true
+        None
     }
 
     /// Something for a line; `Some` where it is none of ours.
@@ -150,88 +262,110 @@ struct Fax {
     shard: mpsc::UnboundedSender<AppMessage>,
     told: mpsc::Receiver<Told>,
     request: u64,
+    line_over: bool,
     stopped: bool,
     t38: bool,
 }
 
-/// The helper and what it is spoken to by.
-struct Helper {
-    child: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-}
-
-impl Helper {
-    /// Starts it; gives it where it has begun.
-    async fn begin(program: &Path, job: Job) -> Result<Helper, String> {
-        let broke = |error: io::Error| format!("no helper: {error}");
-        let mut child = Command::new(program)
-            .arg("fax-helper")
-            .env_clear()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(broke)?;
-        let pipes = child.stdin.take().zip(child.stdout.take()).ok_or("no helper: no pipes")?;
-        let mut helper = Helper { child, to: pipes.0, from: BufReader::new(pipes.1) };
-        helper.tell(&ToHelper::Job(job)).await.map_err(broke)?;
-        match timeout(HELPER_WITHIN, next(&mut helper.from)).await {
-            Ok(Ok(FromHelper::News(News::Begun))) => Ok(helper),
-            Ok(Ok(FromHelper::News(News::Done(done)))) => Err(done.text),
-            Ok(Ok(_)) => Err("the helper begins with something else".to_owned()),
-            Ok(Err(error)) => Err(broke(error)),
-            Err(_) => Err("the helper does not begin".to_owned()),
-        }
-    }
-
-    async fn tell(&mut self, told: &ToHelper) -> io::Result<()> {
-        self.to.write_all(&told.to_bytes()).await
-    }
-}
-
-async fn next(from: &mut BufReader<ChildStdout>) -> io::Result<FromHelper> {
-    let mut head = [0; 4];
-    from.read_exact(&mut head).await?;
-    let mut frame = vec![0; length(head)?.min(FRAME_MAX)];
-    from.read_exact(&mut frame).await?;
-    FromHelper::from_bytes(&frame)
+/// What came of a word from the line.
+enum Heard {
+    /// The helper has it.
+    On,
+    /// The line is over.
+    Over,
+    /// The helper takes nothing in.
+    Stuck,
 }
 
 impl Fax {
-    /// From the call to the file; gives the status for a caller that was not answered.
-    async fn receive(&mut self, desk: &Desk, start: &AppStart) -> Option<u16> {
+    /// From the call to the files.
+    async fn receive(&mut self, desk: &Desk, start: &AppStart) {
         let (company, call) = (start.call.company, start.call.call);
+        let file = file_of(&desk.root, company, &call.to_string(), FaxKind::Tiff);
+        let mut note = Note::begun(&start.call);
+        let carried = self.received(desk, start, (&file, &note)).await;
+        self.end(desk, carried.as_ref().err().copied().flatten());
+        let Ok(done) = carried else {
+            return kept::forget(&file).await;
+        };
+        note.end(&done, desk.clock.now());
+        match kept::keep(file.clone(), note).await {
+            Ok(true) => {
+                tracing::info!(%call, pages = done.pages, whole = done.ok, file = %file.display(), "a fax has come");
+                let _ending = desk.came.send(file);
+            }
+            Ok(false) => tracing::info!(%call, why = %done.text, "a fax call without a page"),
+            Err(error) => tracing::error!(%call, pages = done.pages, %error, "a fax that came cannot be kept whole"),
+        }
+    }
+
+    /// Receives into a file; the error is the status for a caller that was not answered.
+    async fn received(
+        &mut self,
+        desk: &Desk,
+        start: &AppStart,
+        (file, note): (&Path, &Note),
+    ) -> Result<Done, Option<u16>> {
+        let call = start.call.call;
         let Ok(_place) = Arc::clone(&desk.places).try_acquire_owned() else {
-            tracing::warn!(%call, most = FAXES_MAX, "a fax finds no place");
-            return Some(486);
+            tracing::warn!(%call, "a fax finds no place: faxes_at_once_max");
+            return Err(Some(486));
         };
-        let folder = desk.folder.join(company.0.to_string());
-        if let Err(error) = tokio::fs::create_dir_all(&folder).await {
-            tracing::error!(%error, folder = %folder.display(), "no faxes can be kept");
-            return Some(503);
+        if let Err(error) = kept::begin(file.to_owned(), note.clone()).await {
+            tracing::error!(%error, file = %file.display(), "no faxes can be kept");
+            return Err(Some(503));
         }
-        let file = folder.join(format!("{call}.tif"));
-        let ident: String = start.call.callee.user.chars().filter(|c| c.is_ascii_graphic()).take(20).collect();
-        let job =
-            Job { send: false, file: file.clone(), ident, header: String::new(), ecm: true, pages_max: PAGES_MAX };
-        let helper = match Helper::begin(&desk.program, job).await {
-            Ok(helper) => helper,
+        let job = Job {
+            send: false,
+            file: file.to_owned(),
+            ident: ident(&start.call.callee.user),
+            header: String::new(),
+            ecm: true,
+            pages_max: desk.pages_max,
+        };
+        let helper = Worker::begin(&desk.program, job).await.map_err(|why| {
+            tracing::error!(%call, %why, "a fax cannot be received");
+            Some(503)
+        })?;
+        self.ask(AppVerb::Answer(CALLER, Vec::new())).await.map_err(|_| None)?;
+        self.open(CALLER).await.map_err(|_| None)?;
+        Ok(self.carry(desk, CALLER, helper).await)
+    }
+
+    /// Sends a file to whoever has answered.
+    async fn send_out(&mut self, desk: &Desk, leg: LegHandle, fax: Outgoing) {
+        let Outgoing { file, ident, place, ended, .. } = fax;
+        let job = Job { send: true, file, ident, header: String::new(), ecm: true, pages_max: desk.pages_max };
+        let failed = |text: String| Done { text, ..Done::default() };
+        let done = match Worker::begin(&desk.program, job).await {
+            Ok(helper) => match self.open(leg).await {
+                Ok(_) => self.carry(desk, leg, helper).await,
+                Err(error) => failed(format!("the call has no line: {error:?}")),
+            },
             Err(why) => {
-                tracing::error!(%call, %why, "a fax cannot be received");
-                return Some(503);
+                tracing::error!(%why, "a fax cannot be sent");
+                failed(why)
             }
         };
+        drop(place);
+        self.end(desk, None);
+        let _nobody_waits = ended.send(Sent::Spoken(done));
+    }
+
+    /// Opens the leg's line.
+    async fn open(&mut self, leg: LegHandle) -> Reply {
         let spec = ForkSpec { fork: self.fork, channels: Channels::Party, rate: 8_000, fax: true };
-        for verb in [AppVerb::Answer(CALLER, Vec::new()), AppVerb::Fork(CALLER, spec)] {
-            if self.ask(verb).await.is_err() {
-                return None;
-            }
+        self.ask(AppVerb::Fork(leg, spec)).await
+    }
+
+    /// The app has ended; a caller that was not answered hears this status.
+    fn end(&self, desk: &Desk, status: Option<u16>) {
+        lock(&desk.running).remove(&self.app);
+        lock(&desk.lines).remove(&self.fork);
+        if !self.stopped {
+            let outcome = Ok(AppOutcome::Returned(status));
+            let _gone = self.shard.send(AppMessage::Ended { app: self.app, outcome, recourse: None });
         }
-        let done = self.carry(helper).await;
-        keep(&file, start, &done, desk.clock).await;
-        None
     }
 
     fn send(&mut self, verb: AppVerb) -> RequestId {
@@ -257,58 +391,68 @@ impl Fax {
     }
 
     /// Carries between the line and the helper until one of them has ended.
-    async fn carry(&mut self, mut helper: Helper) -> Done {
-        let until = Instant::now() + LASTS_MAX;
-        let failed = |text: &str| Done { text: text.to_owned(), ..Done::default() };
-        let mut pages = 0;
-        // A read that is cut off would lose its place in the stream, so it has a task of its own.
-        let (to, mut news) = mpsc::channel(WAITING_MAX);
-        let mut from = helper.from;
-        let reading = tokio::spawn(async move {
-            while let Ok(said) = next(&mut from).await {
-                if to.send(said).await.is_err() {
-                    break;
-                }
-            }
-        });
-        let mut ends = None;
+    async fn carry(&mut self, desk: &Desk, leg: LegHandle, mut helper: Worker) -> Done {
+        let until = Moment::now() + desk.lasts_max;
+        let (mut pages, mut quiet) = (0, Moment::now() + HELPER_WITHIN);
+        // When it ends whatever happens: the helper's last word after the line's end, the line's after the helper's.
+        let (mut ends, mut done) = (None, None::<Done>);
+        let failed = |pages, text: &str| Done { pages, text: text.to_owned(), ..Done::default() };
         let done = loop {
-            let till = ends.unwrap_or(until);
             tokio::select! {
-                told = self.told.recv(), if ends.is_none() => {
-                    let over = self.heard(told, &mut helper.to).await;
-                    if over {
+                told = self.told.recv(), if !self.line_over => match self.heard(told, &mut helper).await {
+                    Heard::On => {}
+                    Heard::Stuck => break done.unwrap_or_else(|| failed(pages, "the helper takes nothing in")),
+                    Heard::Over => {
+                        if let Some(done) = done {
+                            break done;
+                        }
                         // The helper says how far the fax came; it is waited for, but not long.
-                        let _ended = helper.to.write_all(&ToHelper::End.to_bytes()).await;
-                        ends = Some(Instant::now() + HELPER_WITHIN);
+                        let _ended = helper.tell(&ToHelper::End).await;
+                        ends = Some(Moment::now() + HELPER_WITHIN);
+                    }
+                },
+                said = helper.said() => {
+                    quiet = Moment::now() + HELPER_WITHIN;
+                    match said {
+                        Some(FromHelper::News(News::Done(over))) if self.line_over => break over,
+                        Some(FromHelper::News(News::Done(over))) => {
+                            done = Some(over);
+                            ends = Some(Moment::now() + TAIL);
+                        }
+                        Some(FromHelper::News(News::Page { pages: passed })) => pages = passed,
+                        Some(said) => self.take(leg, said),
+                        None => break done.unwrap_or_else(|| failed(pages, "the helper has ended")),
                     }
                 }
-                said = news.recv() => match said {
-                    Some(FromHelper::News(News::Done(done))) => break done,
-                    Some(FromHelper::News(News::Page { pages: passed })) => pages = passed,
-                    Some(FromHelper::News(News::OfferT38)) if !self.t38 && !self.stopped => {
-                        // What becomes of it the line is told.
-                        let _request = self.send(AppVerb::FaxOffer(CALLER));
-                    }
-                    Some(FromHelper::News(_)) => {}
-                    Some(FromHelper::Sound(sound)) => self.say(ForkIn::Sound(sound)),
-                    Some(FromHelper::Datagram(datagram)) => self.say(ForkIn::Datagram(datagram)),
-                    None => break Done { pages, ..failed("the helper has ended") },
-                },
-                () = sleep_until(till) => break Done { pages, ..failed("it took too long") },
+                () = sleep_until(ends.unwrap_or(until).min(quiet)) => {
+                    let why = if ends.is_none() && Moment::now() < until { "the helper hangs" } else { "it took too long" };
+                    break done.unwrap_or_else(|| failed(pages, why));
+                }
             }
         };
-        reading.abort();
-        let _ended = helper.child.start_kill();
-        done
+        helper.end().await;
+        Done { remote: plain(&done.remote), text: plain(&done.text), ..done }
+    }
+
+    /// What the helper says, but for how far it is.
+    fn take(&mut self, leg: LegHandle, said: FromHelper) {
+        match said {
+            FromHelper::News(News::OfferT38) if !self.t38 && !self.line_over => {
+                // What becomes of it the line is told.
+                let _request = self.send(AppVerb::FaxOffer(leg));
+            }
+            FromHelper::Sound(sound) => self.say(ForkIn::Sound(sound)),
+            FromHelper::Datagram(datagram) => self.say(ForkIn::Datagram(datagram)),
+            FromHelper::News(_) | FromHelper::Tick => {}
+        }
     }
 
     fn say(&self, said: ForkIn) {
         let _gone = self.shard.send(AppMessage::Fork { fork: self.fork, said });
     }
 
-    /// Hands on what the line says; true where the line has ended.
-    async fn heard(&mut self, told: Option<Told>, to: &mut ChildStdin) -> bool {
+    /// Hands on what the line says.
+    async fn heard(&mut self, told: Option<Told>, helper: &mut Worker) -> Heard {
         let told = match told {
             Some(Told::Said(ForkOut::Sound(_))) if self.t38 => ToHelper::Tick,
             Some(Told::Said(ForkOut::Sound(sound))) => ToHelper::Sound(sound),
@@ -317,53 +461,21 @@ impl Fax {
                 self.t38 = t38;
                 ToHelper::Medium { t38 }
             }
-            Some(Told::Said(ForkOut::Over)) => return true,
             Some(Told::Said(ForkOut::Digit(_) | ForkOut::Mark(_) | ForkOut::Overflow(_)) | Told::Replied(..)) => {
-                return false;
+                return Heard::On;
+            }
+            Some(Told::Said(ForkOut::Over)) => {
+                self.line_over = true;
+                return Heard::Over;
             }
             Some(Told::Stopped) | None => {
-                self.stopped = true;
-                return true;
+                (self.line_over, self.stopped) = (true, true);
+                return Heard::Over;
             }
         };
-        to.write_all(&told.to_bytes()).await.is_err()
+        match helper.tell(&told).await {
+            Ok(()) => Heard::On,
+            Err(_) => Heard::Stuck,
+        }
     }
-}
-
-/// Writes what is known of a fax beside it; one without a page leaves nothing.
-async fn keep(tiff: &Path, start: &AppStart, done: &Done, clock: Clock) {
-    let call = start.call.call;
-    let pages = done.pages;
-    if pages == 0 {
-        tracing::info!(%call, why = %done.text, "a fax call without a page");
-        let _none = tokio::fs::remove_file(tiff).await;
-        return;
-    }
-    let (file, known) = (tiff.to_owned(), known(start, done, clock));
-    let kept = tokio::task::spawn_blocking(move || -> Result<(), String> {
-        let bytes = std::fs::read(&file).map_err(|error| error.to_string())?;
-        let write = |kind: &str, bytes: &[u8]| {
-            let part = file.with_extension("part");
-            let written = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, file.with_extension(kind)));
-            written.map_err(|error| error.to_string())
-        };
-        let pdf = facsimile::pdf::from_tiff(&bytes).map_err(|error| error.to_string());
-        let pdf = pdf.and_then(|pdf| write("pdf", &pdf));
-        write("json", known.as_bytes()).and(pdf)
-    })
-    .await;
-    match kept.map_err(|error| error.to_string()).and_then(|kept| kept) {
-        Ok(()) => tracing::info!(%call, pages, whole = done.ok, file = %tiff.display(), "a fax has come"),
-        Err(error) => tracing::error!(%call, pages, %error, "a fax that came cannot be kept whole"),
-    }
-}
-
-fn known(start: &AppStart, done: &Done, clock: Clock) -> String {
-    let call = &start.call;
-    serde_json::json!({
-        "call": call.call.to_string(), "company": call.company.0, "caller": call.caller.user,
-        "callee": call.callee.user, "received_at": call.received_at.unix_secs(), "ended_at": clock.now().unix_secs(),
-        "pages": done.pages, "whole": done.ok, "result": done.text, "remote": done.remote, "t38": done.t38,
-    })
-    .to_string()
 }

@@ -191,6 +191,8 @@ pub(crate) struct Inner {
     pub(crate) listeners: Vec<BoundListener>,
     pub(crate) recordings: PathBuf,
     pub(crate) boxes: Boxes,
+    pub(crate) faxes: crate::fax::FaxDesk,
+    pub(crate) fax_room: crate::fax::FaxRoom,
     pub(crate) draining: AtomicBool,
     pub(crate) ending: Mutex<Ending>,
 }
@@ -254,6 +256,17 @@ impl Handle {
     #[must_use]
     pub fn recordings(&self) -> &Path {
         &self.inner.recordings
+    }
+
+    /// Where faxes are kept, and how many may wait.
+    #[must_use]
+    pub fn fax_room(&self) -> &crate::fax::FaxRoom {
+        &self.inner.fax_room
+    }
+
+    /// A fax was queued: it is looked for at once.
+    pub fn fax_queued(&self) {
+        self.inner.faxes.wake();
     }
 
     /// Does something about a call's recordings.

@@ -53,6 +53,7 @@ pub use books::Books;
 pub use clock::Clock;
 pub use config::ShellConfig;
 pub use error::ShellError;
+pub use fax::{FaxKind, FaxPaper, FaxRoom, NoPaper, drop_paper, fax_file, keep_paper, remove_fax};
 pub use handle::{CallScope, Drained, Gone, Handle, Health, NotLive, Registration, ReloadError};
 pub use net::{
     BoundListener, ClientCertificates, Dscp, ListenerConfig, MediaConfig, NetError, PortRange, TlsCertificate,

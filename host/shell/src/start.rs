@@ -6,7 +6,7 @@ use crate::bridge::Bridge;
 use crate::clock::Clock;
 use crate::command::Command;
 use crate::countries::CountryFile;
-use crate::fax::FaxDesk;
+use crate::fax::{FaxDesk, Keeping, Sending};
 use crate::feed::{Applied, Feed};
 use crate::handle::{Ending, Handle, Inner};
 use crate::hands::Hands;
@@ -70,6 +70,11 @@ impl Shell {
         let (finished, recorded) = mpsc::channel(recordings::FINISHED_MAX);
         let unfinished = Unfinished::default();
         let boxes = new_boxes((&config, clock), (&db, &plugins), (unfinished.clone(), inboxes.downgrade()))?;
+        let (faxes, came) = new_faxes(&config, clock)?;
+        let keeping =
+            Keeping { root: faxes.root().to_owned(), db: db.clone(), clock, post: boxes.post().clone(), came };
+        let limits = config.limits.clone();
+        let sending = Sending { desk: faxes.clone(), db: db.clone(), limits, shards: inboxes.downgrade() };
         let shared = Shared {
             config: &config,
             trust,
@@ -81,7 +86,7 @@ impl Shell {
             outbox: outbox.clone(),
             finished,
             unfinished: unfinished.clone(),
-            faxes: new_faxes(&config, clock)?,
+            faxes: faxes.clone(),
             whys,
             locks,
         };
@@ -100,6 +105,7 @@ impl Shell {
             recordings: recordings.clone(),
             recorded: (recorded, unfinished),
             boxes: boxes.clone(),
+            faxes: (keeping, sending),
             drain,
         };
         let drain_task = tokio::spawn(work.run((db.clone(), clock), stopping));
@@ -116,6 +122,8 @@ impl Shell {
             listeners,
             recordings,
             boxes,
+            fax_room: faxes.room(&config.limits),
+            faxes,
             draining: AtomicBool::new(false),
             ending: Mutex::new(Ending { threads, drain_stop: Some(stop), drain_task: Some(drain_task) }),
         };
@@ -123,10 +131,11 @@ impl Shell {
     }
 }
 
-/// What receives faxes, with this program for a helper.
-fn new_faxes(config: &ShellConfig, clock: Clock) -> Result<FaxDesk, ShellError> {
+/// The node's fax machines, with this program for a helper, and where what came is told.
+fn new_faxes(config: &ShellConfig, clock: Clock) -> Result<(FaxDesk, mpsc::UnboundedReceiver<PathBuf>), ShellError> {
     let no_name = |error: std::io::Error| ShellError::System { what: "its own program", why: error.to_string() };
-    Ok(FaxDesk::new(&config.data_dir, std::env::current_exe().map_err(no_name)?, clock))
+    let program = std::env::current_exe().map_err(no_name)?;
+    Ok(FaxDesk::new(&config.data_dir, program, &config.limits, clock))
 }
 
 /// What keeps voice mailboxes and sends mail; plugins find both.
@@ -259,6 +268,7 @@ struct Background {
     recordings: PathBuf,
     recorded: (mpsc::Receiver<PathBuf>, Unfinished),
     boxes: Boxes,
+    faxes: (Keeping, Sending),
     drain: store::outbox::Drain,
 }
 
@@ -278,6 +288,8 @@ impl Background {
             keep::locks(self.thrown, db.clone()),
             recordings::keep(self.recordings, (db.clone(), clock), self.recorded, stopping.clone()),
             self.boxes.sweep(stopping.clone()),
+            self.faxes.0.run(stopping.clone()),
+            self.faxes.1.run(stopping.clone()),
             self.drain.run(db, stopping),
         );
     }
