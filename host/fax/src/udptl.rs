@@ -52,7 +52,7 @@ pub struct Receiver {
 impl Receiver {
     /// The packets of a datagram that are new, the oldest first, with their numbers. One that is none has nothing.
     pub fn packets(&mut self, datagram: &[u8]) -> Vec<(u16, Vec<u8>)> {
-        let Some((sequence, primary, earlier)) = parse(datagram) else { return Vec::new() };
+        let Some(Datagram { sequence, primary, earlier }) = parse(datagram) else { return Vec::new() };
         let behind = |from: u16| sequence.wrapping_sub(from).cast_signed();
         // What was lost before the first that came cannot be known.
         let mut from = self.expected.unwrap_or(sequence);
@@ -110,9 +110,15 @@ fn take<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(packet)
 }
 
-/// The number, the packet, and those before it, the newest first. Recovery by parity (FEC) is not read: we say that we
-/// take repeated packets.
-fn parse(datagram: &[u8]) -> Option<(u16, &[u8], Vec<&[u8]>)> {
+/// The number, the packet, and those before it, the newest first.
+struct Datagram<'a> {
+    sequence: u16,
+    primary: &'a [u8],
+    earlier: Vec<&'a [u8]>,
+}
+
+/// Recovery by parity (FEC) is not read: we say that we take repeated packets.
+fn parse(datagram: &[u8]) -> Option<Datagram<'_>> {
     let (head, mut rest) = datagram.split_first_chunk::<2>()?;
     let primary = take(&mut rest)?;
     let mut earlier = Vec::new();
@@ -122,7 +128,7 @@ fn parse(datagram: &[u8]) -> Option<(u16, &[u8], Vec<&[u8]>)> {
             earlier.push(take(&mut rest)?);
         }
     }
-    Some((u16::from_be_bytes(*head), primary, earlier))
+    Some(Datagram { sequence: u16::from_be_bytes(*head), primary, earlier })
 }
 
 #[cfg(test)]

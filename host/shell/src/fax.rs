@@ -54,13 +54,11 @@ pub(crate) struct FaxDesk(Arc<Desk>);
 
 #[derive(Debug)]
 struct Desk {
-    /// The folder of faxes.
-    root: PathBuf,
+    room: FaxRoom,
     /// The program whose `fax-helper` is the helper.
     program: PathBuf,
     clock: Clock,
     lasts_max: Duration,
-    pages_max: u32,
     last: AtomicU64,
     places: Arc<Semaphore>,
     running: Mutex<BTreeMap<AppId, Line>>,
@@ -138,11 +136,14 @@ impl FaxDesk {
     ) -> (FaxDesk, mpsc::UnboundedReceiver<PathBuf>) {
         let (came, told) = mpsc::unbounded_channel();
         let desk = Desk {
-            root: data_dir.join(FOLDER),
+            room: FaxRoom {
+                root: data_dir.join(FOLDER),
+                pages_max: limits.fax_pages_max,
+                waiting_max: limits.faxes_waiting_max,
+            },
             program,
             clock,
             lasts_max: Duration::from_secs(u64::from(limits.fax_max_s)),
-            pages_max: limits.fax_pages_max,
             last: AtomicU64::new(LINES),
             places: Arc::new(Semaphore::new(limits.faxes_at_once_max.min(Semaphore::MAX_PERMITS))),
             running: Mutex::default(),
@@ -155,15 +156,9 @@ impl FaxDesk {
         (FaxDesk(Arc::new(desk)), told)
     }
 
-    /// The folder of faxes.
-    pub(crate) fn root(&self) -> &Path {
-        &self.0.root
-    }
-
     /// Where faxes are kept, and how many may wait.
-    pub(crate) fn room(&self, limits: &Limits) -> FaxRoom {
-        let (root, pages_max) = (self.0.root.clone(), limits.fax_pages_max);
-        FaxRoom { root, pages_max, waiting_max: limits.faxes_waiting_max }
+    pub(crate) fn room(&self) -> &FaxRoom {
+        &self.0.room
     }
 
     /// There is something to send.
@@ -281,7 +276,7 @@ impl Fax {
     /// From the call to the files.
     async fn receive(&mut self, desk: &Desk, start: &AppStart) {
         let (company, call) = (start.call.company, start.call.call);
-        let file = file_of(&desk.root, company, &call.to_string(), FaxKind::Tiff);
+        let file = file_of(&desk.room.root, company, &call.to_string(), FaxKind::Tiff);
         let mut note = Note::begun(&start.call);
         let carried = self.received(desk, start, (&file, &note)).await;
         self.end(desk, carried.as_ref().err().copied().flatten());
@@ -321,7 +316,7 @@ impl Fax {
             ident: ident(&start.call.callee.user),
             header: String::new(),
             ecm: true,
-            pages_max: desk.pages_max,
+            pages_max: desk.room.pages_max,
         };
         let helper = Worker::begin(&desk.program, job).await.map_err(|why| {
             tracing::error!(%call, %why, "a fax cannot be received");
@@ -335,7 +330,7 @@ impl Fax {
     /// Sends a file to whoever has answered.
     async fn send_out(&mut self, desk: &Desk, leg: LegHandle, fax: Outgoing) {
         let Outgoing { file, ident, place, ended, .. } = fax;
-        let job = Job { send: true, file, ident, header: String::new(), ecm: true, pages_max: desk.pages_max };
+        let job = Job { send: true, file, ident, header: String::new(), ecm: true, pages_max: desk.room.pages_max };
         let failed = |text: String| Done { text, ..Done::default() };
         let done = match Worker::begin(&desk.program, job).await {
             Ok(helper) => match self.open(leg).await {

@@ -192,7 +192,6 @@ pub(crate) struct Inner {
     pub(crate) recordings: PathBuf,
     pub(crate) boxes: Boxes,
     pub(crate) faxes: crate::fax::FaxDesk,
-    pub(crate) fax_room: crate::fax::FaxRoom,
     pub(crate) draining: AtomicBool,
     pub(crate) ending: Mutex<Ending>,
 }
@@ -261,7 +260,7 @@ impl Handle {
     /// Where faxes are kept, and how many may wait.
     #[must_use]
     pub fn fax_room(&self) -> &crate::fax::FaxRoom {
-        &self.inner.fax_room
+        self.inner.faxes.room()
     }
 
     /// A fax was queued: it is looked for at once.

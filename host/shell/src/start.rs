@@ -65,16 +65,11 @@ impl Shell {
         let published = Published::of_node(nets.len());
         let bridges = Bridge::between(nets.iter().map(Net::waker), config.limits.hand_overs_max, clock);
         let listeners = nets.first().map(|net| net.listeners().to_vec()).unwrap_or_default();
-        let (locks, thrown) = mpsc::channel(LOCKS_MAX);
-        let (whys, explained) = mpsc::channel(config.limits.inbox_max.max(1));
+        let ((locks, thrown), (whys, told)) = (mpsc::channel(LOCKS_MAX), mpsc::channel(config.limits.inbox_max.max(1)));
         let (finished, recorded) = mpsc::channel(recordings::FINISHED_MAX);
         let unfinished = Unfinished::default();
         let boxes = new_boxes((&config, clock), (&db, &plugins), (unfinished.clone(), inboxes.downgrade()))?;
-        let (faxes, came) = new_faxes(&config, clock)?;
-        let keeping =
-            Keeping { root: faxes.root().to_owned(), db: db.clone(), clock, post: boxes.post().clone(), came };
-        let limits = config.limits.clone();
-        let sending = Sending { desk: faxes.clone(), db: db.clone(), limits, shards: inboxes.downgrade() };
+        let (faxes, faxing) = new_faxes((&config, clock), &db, (boxes.post(), inboxes.downgrade()))?;
         let shared = Shared {
             config: &config,
             trust,
@@ -91,21 +86,19 @@ impl Shell {
             locks,
         };
         let own = nets.into_iter().zip(cores).zip(keepers.into_iter().zip(receivers)).zip(bridges).zip(&published);
-        let threads =
-            shared.start(own.map(|(((pair, kept), bridge), published)| Own::new(pair, kept, bridge, published)))?;
+        let threads = shared.start(own.map(Own::new))?;
         let (applied, live) = (feed.applied.subscribe(), feed.live.subscribe());
         tokio::spawn(feed.follow());
         let (recordings, (stop, stopping)) = (config.data_dir.join(recorder::FOLDER), watch::channel(false));
         let work = Background {
-            kv: plugins.kv().clone(),
             plugins: plugins.clone(),
-            explained,
+            explained: told,
             settling: Settling::new(&db, &plugins, clock, live.clone()),
             thrown,
             recordings: recordings.clone(),
             recorded: (recorded, unfinished),
             boxes: boxes.clone(),
-            faxes: (keeping, sending),
+            faxes: faxing,
             drain,
         };
         let drain_task = tokio::spawn(work.run((db.clone(), clock), stopping));
@@ -122,7 +115,6 @@ impl Shell {
             listeners,
             recordings,
             boxes,
-            fax_room: faxes.room(&config.limits),
             faxes,
             draining: AtomicBool::new(false),
             ending: Mutex::new(Ending { threads, drain_stop: Some(stop), drain_task: Some(drain_task) }),
@@ -131,11 +123,19 @@ impl Shell {
     }
 }
 
-/// The node's fax machines, with this program for a helper, and where what came is told.
-fn new_faxes(config: &ShellConfig, clock: Clock) -> Result<(FaxDesk, mpsc::UnboundedReceiver<PathBuf>), ShellError> {
+/// The node's fax machines, with this program for a helper, and what keeps and sends their faxes.
+fn new_faxes(
+    (config, clock): (&ShellConfig, Clock),
+    db: &Db,
+    (post, shards): (&Postbox, WeakInboxes),
+) -> Result<(FaxDesk, (Keeping, Sending)), ShellError> {
     let no_name = |error: std::io::Error| ShellError::System { what: "its own program", why: error.to_string() };
     let program = std::env::current_exe().map_err(no_name)?;
-    Ok(FaxDesk::new(&config.data_dir, program, &config.limits, clock))
+    let (desk, came) = FaxDesk::new(&config.data_dir, program, &config.limits, clock);
+    let root = desk.room().root.clone();
+    let keeping = Keeping { root, db: db.clone(), clock, post: post.clone(), came };
+    let sending = Sending { desk: desk.clone(), db: db.clone(), limits: config.limits.clone(), shards };
+    Ok((desk, (keeping, sending)))
 }
 
 /// What keeps voice mailboxes and sends mail; plugins find both.
@@ -195,13 +195,11 @@ struct Own {
     published: Arc<Published>,
 }
 
+/// Sockets and core of a shard, and what is kept and asked of it.
+type OwnNet = ((Net, Core), (Keeper, mpsc::Receiver<Command>));
+
 impl Own {
-    fn new(
-        (net, core): (Net, Core),
-        (keeper, inbox): (Keeper, mpsc::Receiver<Command>),
-        bridge: Bridge,
-        published: &Arc<Published>,
-    ) -> Own {
+    fn new(((((net, core), (keeper, inbox)), bridge), published): ((OwnNet, Bridge), &Arc<Published>)) -> Own {
         Own { net, core, keeper, inbox, bridge, published: Arc::clone(published) }
     }
 }
@@ -260,7 +258,6 @@ fn no_thread(error: std::io::Error) -> ShellError {
 
 /// What the runtime does beside the shard, until it is told to stop.
 struct Background {
-    kv: tables::Kv,
     plugins: plugin::Host,
     explained: mpsc::Receiver<Why>,
     settling: Settling,
@@ -274,14 +271,14 @@ struct Background {
 
 impl Background {
     async fn run(self, (db, clock): (Db, Clock), stopping: watch::Receiver<bool>) {
-        let boxes = self.boxes.clone();
+        let (boxes, kv) = (self.boxes.clone(), self.plugins.kv().clone());
         let changed = |owner: model::BoxOwner| {
             let boxes = boxes.clone();
             async move { boxes.light(&owner).await }
         };
         tokio::join!(
             self.boxes.post().clone().run(changed, stopping.clone()),
-            keep::keys(self.kv, db.clone(), clock, stopping.clone()),
+            keep::keys(kv, db.clone(), clock, stopping.clone()),
             keep::explanations(self.explained, db.clone(), stopping.clone()),
             self.settling.run(stopping.clone()),
             notices::heed(self.plugins, db.clone(), clock, stopping.clone()),

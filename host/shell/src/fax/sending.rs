@@ -114,7 +114,7 @@ impl Sending {
         if fax.tries > self.limits.fax_tries_max {
             return Fate::Over(failed("it was tried as often as may be, and cut off"));
         }
-        let file = file_of(&self.desk.0.root, fax.company, &fax.name, FaxKind::Tiff);
+        let file = file_of(&self.desk.0.room.root, fax.company, &fax.name, FaxKind::Tiff);
         if !file.exists() {
             return self.waits(fax, failed("its pages are not on this node"));
         }
