@@ -166,9 +166,9 @@ impl Bed {
                     };
                     let mut packet = rtp::write_header(&header).to_vec();
                     packet.extend(sound.iter().map(|sample| rtp::g711::ulaw_encode(*sample)));
-                    self.from_alice(SOUND, packet);
+                    self.alice_sends(SOUND, packet);
                 }
-                FromHelper::Datagram(datagram) => self.from_alice(FAX, datagram),
+                FromHelper::Datagram(datagram) => self.alice_sends(FAX, datagram),
                 FromHelper::Tick => {}
                 FromHelper::News(News::Done(done)) => call.sent = Some(done),
                 FromHelper::News(_) => {}
@@ -176,7 +176,7 @@ impl Bed {
         }
     }
 
-    fn from_alice(&mut self, port: u16, mut packet: Vec<u8>) {
+    fn alice_sends(&mut self, port: u16, mut packet: Vec<u8>) {
         let from = SocketAddr::from(([10, 0, 0, 1], port));
         let (len, now) = (packet.len(), self.now);
         packet.resize(len + 64, 0);
