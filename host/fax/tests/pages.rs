@@ -95,7 +95,7 @@ fn pages_sent_by_t38_arrive_as_they_were_where_datagrams_are_lost() {
             let mut said = Vec::new();
             for datagram in core::mem::take(&mut wire[1 - at]) {
                 count += 1;
-                if count % 11 != 0 {
+                if !count.is_multiple_of(11) {
                     said.extend(party.tell(ToHelper::Datagram(datagram)).1);
                 }
             }
