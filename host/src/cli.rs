@@ -67,6 +67,9 @@ pub(crate) enum Command {
     /// Files of CDRs that left the database
     #[command(subcommand)]
     Archive(crate::cli_archive::Archive),
+    /// Faxes
+    #[command(subcommand)]
+    Fax(crate::cli_fax::Fax),
     /// Recordings
     #[command(subcommand)]
     Recording(crate::cli_recording::Recording),

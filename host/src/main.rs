@@ -8,6 +8,7 @@ mod author;
 mod cli;
 mod cli_archive;
 mod cli_author;
+mod cli_fax;
 mod cli_import;
 mod cli_job;
 mod cli_list;
@@ -47,6 +48,9 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|word| word == "fax-helper") {
+        return fax_helper();
+    }
     let failure = match cli::parse(std::env::args_os()) {
         Ok(cli) => match run(&cli) {
             Ok(text) => return print(&text),
@@ -57,6 +61,17 @@ fn main() -> ExitCode {
     };
     let _ = writeln!(std::io::stderr(), "strowger: {}", failure.sentence());
     failure.code()
+}
+
+/// The process of one fax: the switch starts it, nobody else.
+fn fax_helper() -> ExitCode {
+    match facsimile::helper::main() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            let _ = writeln!(std::io::stderr(), "strowger fax-helper: {why}");
+            ExitCode::from(2)
+        }
+    }
 }
 
 fn run(cli: &cli::Cli) -> Result<String, Failure> {
@@ -102,6 +117,7 @@ fn run(cli: &cli::Cli) -> Result<String, Failure> {
             | Command::Ddi(_)
             | Command::Extension(_)
             | Command::Archive(_)
+            | Command::Fax(_)
             | Command::Recording(_)
             | Command::Country(_)
             | Command::Route(_)

@@ -5,8 +5,19 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Debian packages and the program that shows each is there.
-const PACKAGES: &[(&str, &str)] =
-    &[("sip-tester", "sipp"), ("baresip-core", "baresip"), ("postgresql", "pg_ctlcluster"), ("espeak-ng", "espeak-ng")];
+const PACKAGES: &[(&str, &str)] = &[
+    ("sip-tester", "sipp"),
+    ("baresip-core", "baresip"),
+    ("postgresql", "pg_ctlcluster"),
+    ("espeak-ng", "espeak-ng"),
+    ("poppler-utils", "pdftoppm"),
+];
+
+/// Debian packages that have no program, and a file of each: SpanDSP, which the product goes without where it is not there.
+const LIBRARIES: &[(&str, &str)] = &[("libspandsp2", "libspandsp.so.2")];
+
+/// Where Debian keeps libraries.
+const LIBRARY_DIRS: [&str; 3] = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"];
 
 /// The same for the peers that a machine may go without: their tests are then left out, by name.
 const PEERS: &[(&str, &str)] = &[("linphone-cli", "linphone-daemon"), ("chromium", "chromium"), ("npm", "npm")];
@@ -22,6 +33,7 @@ pub(crate) fn everything() -> Result<(), String> {
     wasm_target()?;
     let wanted: Vec<&str> = PACKAGES.iter().map(|(package, _)| *package).collect();
     packages(&wanted)?;
+    debian(LIBRARIES)?;
     peers(debian(PEERS).and_then(|()| jssip()))?;
     peers(pjsip())?;
     deny()
@@ -122,7 +134,8 @@ pub(crate) fn packages(wanted: &[&str]) -> Result<(), String> {
 }
 
 fn debian(wanted: &[(&str, &str)]) -> Result<(), String> {
-    let missing: Vec<&str> = wanted.iter().filter(|(_, program)| !has(program)).map(|(package, _)| *package).collect();
+    let is_there = |file: &str| has(file) || LIBRARY_DIRS.iter().any(|dir| PathBuf::from(dir).join(file).exists());
+    let missing: Vec<&str> = wanted.iter().filter(|(_, file)| !is_there(file)).map(|(package, _)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }

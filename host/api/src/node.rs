@@ -53,6 +53,14 @@ impl Switch for Handle {
         Handle::recordings(self).clone()
     }
 
+    fn fax_room(&self) -> shell::FaxRoom {
+        Handle::fax_room(self).clone()
+    }
+
+    fn fax_queued(&self) {
+        Handle::fax_queued(self);
+    }
+
     fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>> {
         Box::pin(async move { Ok(Handle::mailbox(self, mailbox).await?) })
     }

@@ -47,6 +47,7 @@ pub(crate) fn routes() -> (Router<Api>, Value) {
         .merge(nouns::audit::routes())
         .merge(nouns::events::routes())
         .merge(nouns::recordings::routes())
+        .merge(nouns::faxes::routes())
         .merge(nouns::archives::routes())
         .merge(nouns::jobs::routes())
         .merge(nouns::timetables::routes())

@@ -112,6 +112,10 @@ pub trait Switch: Send + Sync + 'static {
     fn tape(&self, call: CallId, leg: u16, act: TapeAct) -> Asked<'_, Result<Result<(), TapeRefusal>, Gone>>;
     /// Where the recordings are.
     fn recordings(&self) -> shell::Archive;
+    /// Where faxes are kept, and how many may wait.
+    fn fax_room(&self) -> shell::FaxRoom;
+    /// A fax was queued.
+    fn fax_queued(&self);
     /// What waits in a mailbox, whole.
     fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>>;
     /// Asks something of a voice mailbox.

@@ -166,6 +166,12 @@ fn cases(world: &World, f: Furniture) -> BTreeMap<&'static str, Case> {
         ("GET /api/v1/archives/{id}", thing(at("archives", f.archive), Value::Null)),
         ("GET /api/v1/archives/{id}/file", thing(at("archives", f.archive) + "/file", Value::Null)),
         ("DELETE /api/v1/archives/{id}", thing(at("archives", f.archive), Value::Null)),
+        ("GET /api/v1/faxes", Case::List),
+        ("POST /api/v1/faxes", Case::Upload(v1(format!("/faxes?company={company}&from=%2B442079460000&to=666")))),
+        ("GET /api/v1/faxes/{id}", thing(at("faxes", f.fax), Value::Null)),
+        ("GET /api/v1/faxes/{id}/tiff", thing(at("faxes", f.fax) + "/tiff", Value::Null)),
+        ("GET /api/v1/faxes/{id}/pdf", thing(at("faxes", f.fax) + "/pdf", Value::Null)),
+        ("DELETE /api/v1/faxes/{id}", thing(at("faxes", f.fax), Value::Null)),
         ("GET /api/v1/recordings", Case::List),
         ("GET /api/v1/recordings/{id}", thing(at("recordings", f.recording), Value::Null)),
         ("GET /api/v1/recordings/{id}/audio", thing(at("recordings", f.recording) + "/audio", Value::Null)),
@@ -337,6 +343,7 @@ fn the_document_and_the_cases_name_the_same_operations() {
         person: 0,
         login: 0,
         recording: 1,
+        fax: 1,
         job: 1,
         timetable: 1,
         mail: 1,
@@ -454,6 +461,7 @@ async fn everything(world: &World) -> String {
         "jobs",
         "timetables",
         "mails",
+        "faxes",
         "archives",
     ] {
         out += &world.must("GET", &format!("/api/v1/{noun}?limit=1000"), Value::Null).await.to_string();

@@ -88,6 +88,7 @@ impl Step<'_, '_> {
             AppVerb::Hangup(leg) => self.verb_hangup(leg).map(Begin::Done),
             AppVerb::Play(leg, prompts, stop_on) => self.verb_play(leg, &prompts, stop_on),
             AppVerb::Collect(leg, spec) => self.verb_collect(leg, spec),
+            AppVerb::FaxOffer(leg) => self.verb_fax_offer(leg).map(Begin::Done),
             AppVerb::Echo(leg, longest) => self.verb_echo(leg, longest),
             AppVerb::Dial(leg, spec) => self.verb_dial(request, leg, spec),
             AppVerb::Bridge(a, b, spec) => self.verb_bridge(a, b, &spec),
@@ -540,6 +541,9 @@ impl Step<'_, '_> {
             Some(_) | None => {}
         }
         self.end_leg(no, ending);
+        if self.call.faxing.is_some() {
+            self.end_leg(caller, ending);
+        }
         self.stop_if_alone();
     }
 

@@ -41,6 +41,8 @@ pub(crate) struct Call {
     pub(crate) handing: Option<Box<Handing>>,
     /// Set where the switch makes the call for its caller, whose own phones it rang first.
     pub(crate) summoned: Option<crate::summon::Summoned>,
+    /// Set where the switch makes the call to send a fax.
+    pub(crate) faxing: Option<crate::faxing::Faxing>,
     /// Set while this call rings somebody for a transfer: its caller's leg stands in for the party of another call.
     pub(crate) serves: Option<Serves>,
     /// Two parties that were just joined are being offered each other's media.
@@ -113,6 +115,7 @@ impl Call {
             carried: Vec::new(),
             handing: None,
             summoned: None,
+            faxing: None,
             serves: None,
             settling: None,
             unsaid: None,

@@ -238,6 +238,9 @@ impl Step<'_, '_> {
         if self.call.summoned.is_some() {
             return self.summoned_hears(no, sdp);
         }
+        if self.call.faxing.is_some() {
+            return;
+        }
         let early = sdp.and_then(|body| self.early_media(no, body));
         let Some(hunt) = self.hunt_mut() else { return };
         let status = if early.is_some() { 183 } else { status };
@@ -295,6 +298,9 @@ impl Step<'_, '_> {
         }
         if self.call.summoned.is_some() {
             return self.summoned_answered(no, sdp);
+        }
+        if self.call.faxing.is_some() {
+            return self.fax_answered(no, sdp);
         }
         self.answer_caller_with(no, sdp);
     }

@@ -96,6 +96,8 @@ impl Step<'_, '_> {
                 self.call.stage = Stage::Bridged(Bridge { a: 0, b: 0, since: self.now(), until: None });
                 self.desk.jobs.push_back(Job::ToApp { served: self.call.id, name, args });
             }
+            // Nobody is there to whom an app could speak.
+            Decision::App { .. } if self.call.faxing.is_some() => self.end_call(Ending::switch(Cause::NotAcceptable)),
             Decision::App { name, args } => self.start_app(name, args),
             Decision::Reroute { callee, attrs } => self.reroute(&callee, attrs),
         }

@@ -46,6 +46,22 @@ impl Step<'_, '_> {
         Ok(Begin::Waits(Waiting::Fork { leg: no, stop_on, until: self.now() + max.min(longest) }))
     }
 
+    /// Offers T.38 to a leg whose line is a fax machine's. What becomes of it the line is told: nothing, where the party
+    /// says no.
+    pub(crate) fn verb_fax_offer(&mut self, leg: LegHandle) -> Result<AppReply, AppError> {
+        let (no, stream) = self.speaking(leg)?;
+        let known = self.call.leg(no).map(|l| (l.address, l.security.takes_clear()));
+        let Some((Some(address), true)) = known.filter(|_| self.floors.media.takes_fax(stream)) else {
+            return Err(wrong("the leg takes no T.38"));
+        };
+        if self.may_offer(no).is_err() {
+            return Err(wrong("another offer is under way"));
+        }
+        let offer = self.say_offer(no, sdp::offer_fax(address));
+        self.send_offer(no, offer, false).map_err(|_| wrong("the leg cannot be offered anything now"))?;
+        Ok(AppReply::Done)
+    }
+
     pub(crate) fn verb_fork_stop(&mut self, leg: LegHandle) -> Result<AppReply, AppError> {
         let (_, stream) = self.speaking(leg)?;
         self.floors.media.stop_fork(stream).map(AppReply::Forked).ok_or_else(|| wrong("the leg has no line"))

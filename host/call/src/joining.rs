@@ -345,6 +345,7 @@ impl Step<'_, '_> {
             Stage::App(_) => self.dial_joined(no),
             Stage::Hunting(_) if self.call.serves.is_some() => self.stand_in_joined(no),
             Stage::Hunting(_) if self.call.summoned.is_some() => self.summoned_meets(no),
+            Stage::Hunting(_) if self.call.faxing.is_some() => self.fax_begins(no),
             Stage::Hunting(_) => self.caller_joined(no),
             Stage::Deciding(_)
             | Stage::Bridged(_)

@@ -22,6 +22,7 @@ mod device;
 mod engine;
 mod explain;
 mod fallback;
+mod faxing;
 mod filters;
 mod floors;
 mod forks;

@@ -98,7 +98,11 @@ impl Step<'_, '_> {
             }
         }
         // A list of nothing but formats that pass unread names none for the switch itself.
-        if codecs.iter().any(|codec| codec.is_audio()) { codecs } else { Codec::OFFERED.to_vec() }
+        if !codecs.iter().any(|codec| codec.is_audio()) {
+            codecs = Codec::OFFERED.to_vec();
+        }
+        self.for_fax(&mut codecs);
+        codecs
     }
 
     /// Whether the switch speaks a codec, and the company wants it to.
@@ -475,10 +479,15 @@ impl Step<'_, '_> {
         let described = sdp::remote_media(offer).ok().filter(|m| m.webrtc.is_none()).map(|m| m.rtp.ip());
         let family = described.unwrap_or_else(|| self.caller_address());
         let address = self.open_stream(no, family)?;
+        let machine = self.call.leg(no).and_then(|l| l.stream).is_some_and(|s| self.floors.media.takes_fax(s));
+        if machine && offer.names_fax() {
+            return self.answer_with_fax(no, offer, address);
+        }
         let mut known: Vec<Codec> = Codec::ALL.iter().copied().filter(|codec| self.may_speak(*codec)).collect();
         if !known.iter().any(|codec| codec.is_audio()) {
             known = Codec::ALL.to_vec();
         }
+        self.for_fax(&mut known);
         let (answer, negotiated) = sdp::answer_local(offer, address, &known).map_err(|_| Cause::NotAcceptable)?;
         let said = self.say_answer(no, &negotiated.remote, answer)?;
         let now = self.now();
@@ -494,6 +503,23 @@ impl Step<'_, '_> {
         leg.spoken = Some(negotiated);
         if let Some(other) = self.bridge_mut().filter(|b| b.joins(no)).map(|b| b.other(no)) {
             self.hold_other(other, held);
+        }
+        Ok(said)
+    }
+
+    /// A party goes over to T.38, and a fax machine of ours is at the other end of its line.
+    fn answer_with_fax(&mut self, no: LegNo, offer: &Arc<Description>, address: MediaAddr) -> Result<Bytes, Cause> {
+        let clear = self.call.leg(no).is_some_and(|l| l.security.takes_clear());
+        let (answer, remote) = sdp::answer_fax(offer, address).map_err(|_| Cause::NotAcceptable)?;
+        if !clear {
+            return Err(Cause::NotAcceptable);
+        }
+        let said = self.say_answer(no, &remote, answer)?;
+        let offer = chosen(offer, offer);
+        self.listen_to(no, &offer);
+        self.holds_now(no);
+        if let Some(leg) = self.call.leg_mut(no) {
+            leg.theirs = Some(offer);
         }
         Ok(said)
     }
@@ -532,8 +558,10 @@ impl Step<'_, '_> {
         if let Err(cause) = self.hear_answer(no, answer) {
             return self.end_call(crate::leg::Ending::switch(cause));
         }
+        // A leg that carries a fax meanwhile goes on being spoken to by the switch.
         if let Some(leg) = self.call.leg_mut(no).filter(|l| l.spoken.is_some()) {
-            leg.spoken = spoken_of(leg);
+            let fax = leg.theirs.as_ref().is_some_and(|theirs| theirs.is_fax());
+            leg.spoken = if fax { leg.spoken.take() } else { spoken_of(leg) };
         }
     }
 

@@ -17,6 +17,10 @@ pub fn own_template(name: &str) -> Option<MailTemplate> {
             "{display}, you have a new voice message.\n\nFrom:   {name} {caller}\nWhen:   {time}\nLength: {length}\n{urgent}\n\
              New messages in the mailbox {account}: {new}\n",
         ),
+        "fax" => (
+            "Fax from {caller} ({pages} pages)",
+            "A fax has come for {callee}.\n\nFrom:  {caller} {station}\nWhen:  {time}\nPages: {pages}\n{whole}\n",
+        ),
         "missed-call" => {
             ("Missed call from {caller}", "{name} {caller} called {account} at {time} and left no message.\n")
         }

@@ -290,6 +290,9 @@ pub struct ForkSpec {
     pub channels: Channels,
     /// Samples per second and channel, both ways: 8,000 or 16,000.
     pub rate: u32,
+    /// The other end is a fax machine: it may go over to T.38, and wants sound without a gap rather than without delay.
+    #[serde(default)]
+    pub fax: bool,
 }
 
 /// What the other end of a line says.
@@ -297,6 +300,8 @@ pub struct ForkSpec {
 pub enum ForkIn {
     /// Sound for the party: samples at the line's rate, one channel.
     Sound(Vec<i16>),
+    /// A datagram of UDPTL for the party; nothing while the leg carries sound.
+    Datagram(Vec<u8>),
     /// Forget what was not heard yet.
     Clear,
     /// To be told back when all that came before it was heard.
@@ -312,6 +317,13 @@ pub enum ForkIn {
 pub enum ForkOut {
     /// 20 ms of the leg; of two channels in turns, what the party says first.
     Sound(Vec<i16>),
+    /// A datagram of UDPTL from the party.
+    Datagram(Vec<u8>),
+    /// The leg carries a fax by T.38 from now on, or sound. The ticks of [`ForkOut::Sound`] go on, in silence.
+    Medium {
+        /// By T.38.
+        t38: bool,
+    },
     /// A key of the party.
     Digit(char),
     /// All that came before this mark was heard or cleared.
@@ -350,6 +362,8 @@ pub enum AppVerb {
     Refuse(LegHandle, u16, String),
     /// End a leg.
     Hangup(LegHandle),
+    /// Offer T.38 to a leg whose line is a fax machine's; the line is told where the party agrees.
+    FaxOffer(LegHandle),
     /// Play in order; a digit of the second value stops it.
     Play(LegHandle, Vec<Prompt>, String),
     /// Collect digits.
@@ -406,6 +420,7 @@ impl AppVerb {
             | AppVerb::Answer(..)
             | AppVerb::Refuse(..)
             | AppVerb::Hangup(_)
+            | AppVerb::FaxOffer(_)
             | AppVerb::Echo(..)
             | AppVerb::Bridge(..)
             | AppVerb::Sleep(_)

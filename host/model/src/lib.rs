@@ -13,6 +13,7 @@ mod country;
 mod directory;
 mod edit;
 mod event;
+mod fax;
 mod filter;
 mod flow;
 mod headers;
@@ -63,6 +64,7 @@ pub use directory::{
 };
 pub use edit::{Holder, Row, RowId};
 pub use event::{BindingGone, CallEvent, CallSnapshot, Explained, LegSnapshot, LegState, TrunkChange};
+pub use fax::{FAX_APP, FaxCall, FaxRules};
 pub use filter::{
     Edge, EdgeAt, FilterAnswer, FilterMessage, FilterPolicy, FilterQuestion, FilterReach, FilterVerdict, Filters,
     Names, apply_ops, is_filterable, is_switchs_own,

@@ -210,6 +210,22 @@ pub struct Limits {
     pub mail_keep_days: u32,
     /// Most mails for trial by one mail host in an hour.
     pub mail_trials_per_hour_max: u32,
+    /// Most faxes on their way at once through a node, those that come and those that are sent.
+    pub faxes_at_once_max: usize,
+    /// Most faxes of one company that are sent at once.
+    pub faxes_sending_max: u32,
+    /// Most faxes of one company that wait to be sent; past it one more is refused.
+    pub faxes_waiting_max: u32,
+    /// Most pages of a fax.
+    pub fax_pages_max: u32,
+    /// The longest fax, in seconds.
+    pub fax_max_s: u32,
+    /// How often a fax is tried before it has failed.
+    pub fax_tries_max: u32,
+    /// The pause after a fax's first failure, in seconds; it doubles.
+    pub fax_retry_s: u32,
+    /// How long a machine that is called may ring, in seconds.
+    pub fax_ring_s: u32,
     /// Most call records kept while the journal cannot be written; past it the oldest are lost and counted.
     pub records_unwritten_max: usize,
 }
@@ -316,6 +332,14 @@ impl Default for Limits {
             mail_give_up_s: 172_800,
             mail_keep_days: 30,
             mail_trials_per_hour_max: 20,
+            faxes_at_once_max: 64,
+            faxes_sending_max: 4,
+            faxes_waiting_max: 1_000,
+            fax_pages_max: 500,
+            fax_max_s: 3_600,
+            fax_tries_max: 3,
+            fax_retry_s: 180,
+            fax_ring_s: 90,
             records_unwritten_max: 100_000,
         }
     }

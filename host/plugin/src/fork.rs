@@ -261,7 +261,7 @@ impl voice::Host for Guest {
             Ok(number) => ForkId(number),
             Err(error) => return Ok(Err(error)),
         };
-        let spec = ForkSpec { fork, channels: channels(spec.channels), rate: spec.rate };
+        let spec = ForkSpec { fork, channels: channels(spec.channels), rate: spec.rate, fax: false };
         let reply = self.verb(AppVerb::Fork(handle, spec)).await;
         self.note(&leg, &reply, None)?;
         let begins = self.script.as_mut().and_then(|script| script.held.begins.take());

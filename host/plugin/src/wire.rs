@@ -174,7 +174,8 @@ impl Outbox {
             ForkOut::Overflow(lost) => {
                 self.text(&serde_json::json!({ "event": "overflow", "ms": lost.as_millis() as u64 }));
             }
-            ForkOut::Over => {}
+            // A script's line is no fax machine's.
+            ForkOut::Datagram(_) | ForkOut::Medium { .. } | ForkOut::Over => {}
         }
         if self.texts.len() > TEXTS_MAX {
             return fault("it does not read what it asked for", CloseCode::Policy);

@@ -1,7 +1,9 @@
 //! What other threads ask of a shard.
 
 use core::net::IpAddr;
-use model::{Ban, CallId, CallSnapshot, Cause, Directory, Mailbox, Summons, TapeAct, TapeRefusal, TrunkStatus};
+use model::{
+    Ban, CallId, CallSnapshot, Cause, Directory, FaxCall, Mailbox, Summons, TapeAct, TapeRefusal, TrunkStatus,
+};
 use net::TlsMaterial;
 use std::sync::Arc;
 use switch::RegistrarSnapshot;
@@ -18,6 +20,9 @@ pub(crate) enum Command {
     Hangup(CallId, oneshot::Sender<bool>),
     /// Make a call for an account; its id, or why nothing rings; nothing where its brand lives on another shard.
     Summon(Summons, oneshot::Sender<Option<Result<CallId, Cause>>>),
+    /// Call a number to send a fax there; the call's id, or why nobody is called; nothing where its brand lives on another
+    /// shard.
+    Fax(FaxCall, oneshot::Sender<Option<Result<CallId, Cause>>>),
     /// Do something about the recordings of a call; why not, if not.
     Tape(CallId, u16, TapeAct, oneshot::Sender<Result<(), TapeRefusal>>),
     /// What waits in a mailbox.

@@ -192,6 +192,7 @@ pub(crate) struct Inner {
     pub(crate) listeners: Vec<BoundListener>,
     pub(crate) archive: Archive,
     pub(crate) boxes: Boxes,
+    pub(crate) faxes: crate::fax::FaxDesk,
     pub(crate) draining: AtomicBool,
     pub(crate) ending: Mutex<Ending>,
 }
@@ -255,6 +256,17 @@ impl Handle {
     #[must_use]
     pub fn recordings(&self) -> &Archive {
         &self.inner.archive
+    }
+
+    /// Where faxes are kept, and how many may wait.
+    #[must_use]
+    pub fn fax_room(&self) -> &crate::fax::FaxRoom {
+        self.inner.faxes.room()
+    }
+
+    /// A fax was queued: it is looked for at once.
+    pub fn fax_queued(&self) {
+        self.inner.faxes.wake();
     }
 
     /// Does something about a call's recordings.

@@ -25,6 +25,7 @@ mod config;
 mod countries;
 mod encoding;
 mod error;
+mod fax;
 mod feed;
 mod handle;
 mod hands;
@@ -62,6 +63,7 @@ pub use bucket::{BucketError, BucketSettings};
 pub use clock::Clock;
 pub use config::ShellConfig;
 pub use error::ShellError;
+pub use fax::{FaxKind, FaxPaper, FaxRoom, NoPaper, drop_paper, fax_file, keep_paper, remove_fax};
 pub use handle::{CallScope, Drained, Gone, Handle, Health, NotLive, Registration, ReloadError};
 pub use net::{
     BoundListener, ClientCertificates, Dscp, ListenerConfig, MediaConfig, NetError, PortRange, TlsCertificate,

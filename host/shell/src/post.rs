@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use store::{Db, MailCaps, MailFile, MailState, NewMail, NewVoiceMessage, OpContext, StoreError};
+use store::{Db, MailCaps, MailFile, MailState, NewMail, NewVoiceMessage, OpContext, ReceivedFax, StoreError};
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::{Notify, oneshot};
 
@@ -20,6 +20,10 @@ use tokio::sync::{Notify, oneshot};
 const NO_HOST: &str = "no-mail-host: neither the brand nor the platform has a mail host";
 /// The template of new voice messages.
 const VOICEMAIL: &str = "voicemail";
+/// The template of faxes that came.
+const FAX: &str = "fax";
+/// What a fax is called in its mail: no sound of a message is called so.
+const FAX_FILE: &str = "fax.pdf";
 
 /// How a node sends mail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -318,6 +322,56 @@ impl Postbox {
             text,
             files: wanted.attach.then(sound).into_iter().collect(),
             delete_after: wanted.delete,
+        })
+    }
+}
+
+impl Postbox {
+    /// Queues the mail that tells of a fax; told again, it is queued once.
+    pub(crate) async fn fax_came(&self, fax: &ReceivedFax, to: &str, zone: Option<&str>) -> Result<(), StoreError> {
+        let mail = match self.of_fax(fax, to, zone).await {
+            Ok(mail) => mail,
+            Err(AppError::Unavailable(why)) => return Err(StoreError::Away { why }),
+            Err(error) => return self.not_told(fax, &format!("{error:?}")),
+        };
+        let (caps, now) = self.caps();
+        match self.inner.db.mails().add(&[mail], caps, now).await? {
+            Ok(()) => self.wake(),
+            Err(limit) => return self.not_told(fax, limit),
+        }
+        Ok(())
+    }
+
+    fn not_told(&self, fax: &ReceivedFax, why: &str) -> Result<(), StoreError> {
+        self.inner.figures.refused.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(why, call = %fax.call, company = fax.company.0, "a fax is not told of by mail");
+        Ok(())
+    }
+
+    async fn of_fax(&self, fax: &ReceivedFax, to: &str, zone: Option<&str>) -> Result<NewMail, AppError> {
+        let sender = self.sender(fax.brand).await?.unwrap_or_else(|| "nobody@strowger.invalid".to_owned());
+        let whole = if fax.end.whole { String::new() } else { format!("It did not come whole: {}", fax.end.reason) };
+        let fields = [
+            ("caller", if fax.caller.is_empty() { "an unknown caller".to_owned() } else { fax.caller.clone() }),
+            ("callee", fax.callee.clone()),
+            ("station", fax.end.station.clone()),
+            ("pages", fax.end.pages.to_string()),
+            ("time", mail::clock_text(fax.made_at, zone)),
+            ("whole", whole),
+        ];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        let (subject, text) = self.words(fax.brand, &Words { template: FAX.to_owned(), fields }).await?;
+        Ok(NewMail {
+            brand: fax.brand,
+            company: fax.company,
+            binding: String::new(),
+            name: format!("fax {}", fax.name),
+            message_id: message_id(&sender)?,
+            to: to.to_owned(),
+            subject,
+            text,
+            files: vec![MailFile { file: fax.name.clone(), name: FAX_FILE.to_owned() }],
+            delete_after: false,
         })
     }
 }

@@ -7,6 +7,7 @@ use crate::asks::Asks;
 use crate::bridge::{self, Bridge, Crossing, Sent};
 use crate::clock::Clock;
 use crate::command::Command;
+use crate::fax::FaxDesk;
 use crate::hands::Hands;
 use crate::hops::Hops;
 use crate::proofs::Proofs;
@@ -65,6 +66,7 @@ pub(crate) struct Parts {
     pub(crate) journal: Journal,
     pub(crate) keeper: Keeper,
     pub(crate) recorder: Recorder,
+    pub(crate) faxes: FaxDesk,
     pub(crate) inbox: mpsc::Receiver<Command>,
     pub(crate) whys: mpsc::Sender<Why>,
     pub(crate) locks: mpsc::Sender<LockThrow>,
@@ -86,6 +88,7 @@ pub(crate) struct Shard {
     journal: Journal,
     keeper: Keeper,
     recorder: Recorder,
+    faxes: FaxDesk,
     inbox: mpsc::Receiver<Command>,
     whys: mpsc::Sender<Why>,
     locks: mpsc::Sender<LockThrow>,
@@ -127,6 +130,7 @@ impl Shard {
             journal: parts.journal,
             keeper: parts.keeper,
             recorder: parts.recorder,
+            faxes: parts.faxes,
             inbox: parts.inbox,
             whys: parts.whys,
             locks: parts.locks,
@@ -293,6 +297,7 @@ impl Shard {
             Command::Summon(wanted, answer) => {
                 let _gone = answer.send(self.core.summon(&wanted, now));
             }
+            Command::Fax(wanted, answer) => drop(answer.send(self.faxes.call(&mut self.core, &wanted, now))),
             Command::Tape(call, leg, act, answer) => {
                 let _gone = answer.send(self.core.tape(call, leg, act, now));
             }
@@ -471,16 +476,23 @@ impl Shard {
             Output::Prove(question) => self.proofs.ask(*question),
             Output::AppStart { app, start } => {
                 self.apps_alive.insert(app);
-                self.plugins.start_app(app, start, Arc::clone(&self.directory), self.apps.0.clone());
+                if let Some(start) = self.faxes.start(app, start, &self.apps.0) {
+                    self.plugins.start_app(app, start, Arc::clone(&self.directory), self.apps.0.clone());
+                }
             }
-            Output::AppReply { app, request, result } => self.plugins.app_reply(app, request, result),
+            Output::AppReply { app, request, result } => {
+                let theirs = self.faxes.reply(app, request, result);
+                theirs.into_iter().for_each(|result| self.plugins.app_reply(app, request, result));
+            }
             Output::AppStop { app } => {
                 self.apps_alive.remove(&app);
-                self.plugins.app_stop(app);
+                self.faxes.stop(app).into_iter().for_each(|app| self.plugins.app_stop(app));
             }
             Output::Event(event) => self.tell(&event, now),
             Output::Recording(event) => self.recorder.take(event),
-            Output::Fork { fork, told } => self.plugins.fork_told(fork, told),
+            Output::Fork { fork, told } => {
+                self.faxes.tell(fork, told).into_iter().for_each(|told| self.plugins.fork_told(fork, told));
+            }
             Output::Throw(throw) => {
                 if let Err(error) = self.locks.try_send(throw) {
                     tracing::warn!(%error, "a route lock that was thrown by phone is not kept");
@@ -555,7 +567,10 @@ impl Shard {
         match event {
             CallEvent::CallStarted { call, company, .. } => tracing::debug!(%call, %company, "call started"),
             CallEvent::CallAnswered { call, .. } => tracing::debug!(%call, "call answered"),
-            CallEvent::CallEnded { call, cause, .. } => tracing::debug!(%call, cause = cause.code(), "call ended"),
+            CallEvent::CallEnded { call, cause, .. } => {
+                tracing::debug!(%call, cause = cause.code(), "call ended");
+                self.faxes.call_ended(*call, *cause);
+            }
             CallEvent::Explained(why) => {
                 tracing::debug!(call = %why.call, asked = why.asked, decision = why.decision, "plugins were asked");
                 if let Some(company) = self.directory.company(why.company)

@@ -7,6 +7,7 @@ use crate::bridge::Bridge;
 use crate::clock::Clock;
 use crate::command::Command;
 use crate::countries::CountryFile;
+use crate::fax::{FaxDesk, Keeping, Sending};
 use crate::feed::{Applied, Feed};
 use crate::handle::{Ending, Handle, Inner};
 use crate::hands::Hands;
@@ -67,11 +68,11 @@ impl Shell {
         let published = Published::of_node(nets.len());
         let bridges = Bridge::between(nets.iter().map(Net::waker), config.limits.hand_overs_max, clock);
         let listeners = nets.first().map(|net| net.listeners().to_vec()).unwrap_or_default();
-        let (locks, thrown) = mpsc::channel(LOCKS_MAX);
-        let (whys, explained) = mpsc::channel(config.limits.inbox_max.max(1));
+        let ((locks, thrown), (whys, told)) = (mpsc::channel(LOCKS_MAX), mpsc::channel(config.limits.inbox_max.max(1)));
         let (finished, recorded) = mpsc::channel(recordings::FINISHED_MAX);
         let unfinished = Unfinished::default();
         let boxes = new_boxes((&config, clock), (&db, &plugins), (unfinished.clone(), inboxes.downgrade()))?;
+        let (faxes, faxing) = new_faxes((&config, clock), &db, (boxes.post(), inboxes.downgrade()))?;
         let shared = Shared {
             config: &config,
             trust,
@@ -83,24 +84,24 @@ impl Shell {
             outbox: outbox.clone(),
             finished,
             unfinished: unfinished.clone(),
+            faxes: faxes.clone(),
             whys,
             locks,
         };
         let own = nets.into_iter().zip(cores).zip(keepers.into_iter().zip(receivers)).zip(bridges).zip(&published);
-        let threads =
-            shared.start(own.map(|(((pair, kept), bridge), published)| Own::new(pair, kept, bridge, published)))?;
+        let threads = shared.start(own.map(Own::new))?;
         let (applied, live) = (feed.applied.subscribe(), feed.live.subscribe());
         tokio::spawn(feed.follow());
         let (stop, stopping) = watch::channel(false);
         let work = Background {
-            kv: plugins.kv().clone(),
             plugins: plugins.clone(),
-            explained,
+            explained: told,
             settling: Settling::new(&db, &plugins, clock, live.clone()),
             thrown,
             archive: archive.clone(),
             recorded: (recorded, unfinished),
             boxes: boxes.clone(),
+            faxes: faxing,
             drain,
         };
         let drain_task = tokio::spawn(work.run((db.clone(), clock), stopping));
@@ -117,11 +118,27 @@ impl Shell {
             listeners,
             archive,
             boxes,
+            faxes,
             draining: AtomicBool::new(false),
             ending: Mutex::new(Ending { threads, drain_stop: Some(stop), drain_task: Some(drain_task) }),
         };
         Ok(Handle { inner: Arc::new(inner) })
     }
+}
+
+/// The node's fax machines, with this program for a helper, and what keeps and sends their faxes.
+fn new_faxes(
+    (config, clock): (&ShellConfig, Clock),
+    db: &Db,
+    (post, shards): (&Postbox, WeakInboxes),
+) -> Result<(FaxDesk, (Keeping, Sending)), ShellError> {
+    let no_name = |error: std::io::Error| ShellError::System { what: "its own program", why: error.to_string() };
+    let program = std::env::current_exe().map_err(no_name)?;
+    let (desk, came) = FaxDesk::new(&config.data_dir, program, &config.limits, clock);
+    let root = desk.room().root.clone();
+    let keeping = Keeping { root, db: db.clone(), clock, post: post.clone(), came };
+    let sending = Sending { desk: desk.clone(), db: db.clone(), limits: config.limits.clone(), shards };
+    Ok((desk, (keeping, sending)))
 }
 
 /// What keeps voice mailboxes and sends mail; plugins find both.
@@ -182,13 +199,11 @@ struct Own {
     published: Arc<Published>,
 }
 
+/// Sockets and core of a shard, and what is kept and asked of it.
+type OwnNet = ((Net, Core), (Keeper, mpsc::Receiver<Command>));
+
 impl Own {
-    fn new(
-        (net, core): (Net, Core),
-        (keeper, inbox): (Keeper, mpsc::Receiver<Command>),
-        bridge: Bridge,
-        published: &Arc<Published>,
-    ) -> Own {
+    fn new(((((net, core), (keeper, inbox)), bridge), published): ((OwnNet, Bridge), &Arc<Published>)) -> Own {
         Own { net, core, keeper, inbox, bridge, published: Arc::clone(published) }
     }
 }
@@ -205,6 +220,7 @@ struct Shared<'a> {
     outbox: Outbox,
     finished: mpsc::Sender<PathBuf>,
     unfinished: Unfinished,
+    faxes: FaxDesk,
     whys: mpsc::Sender<Why>,
     locks: mpsc::Sender<LockThrow>,
 }
@@ -222,6 +238,7 @@ impl Shared<'_> {
             proofs: Proofs::new(Arc::clone(&self.trust), own.net.waker()),
             hands: Hands::start(self.certificate.clone(), own.net.waker(), &self.config.limits).map_err(no_thread)?,
             recorder: Recorder::start(&self.config.data_dir, finished, unfinished).map_err(no_thread)?,
+            faxes: self.faxes.clone(),
             core: own.core,
             net: own.net,
             keeper: own.keeper,
@@ -245,7 +262,6 @@ fn no_thread(error: std::io::Error) -> ShellError {
 
 /// What the runtime does beside the shard, until it is told to stop.
 struct Background {
-    kv: tables::Kv,
     plugins: plugin::Host,
     explained: mpsc::Receiver<Why>,
     settling: Settling,
@@ -253,12 +269,13 @@ struct Background {
     archive: Archive,
     recorded: (mpsc::Receiver<PathBuf>, Unfinished),
     boxes: Boxes,
+    faxes: (Keeping, Sending),
     drain: store::outbox::Drain,
 }
 
 impl Background {
     async fn run(self, (db, clock): (Db, Clock), stopping: watch::Receiver<bool>) {
-        let boxes = self.boxes.clone();
+        let (boxes, kv) = (self.boxes.clone(), self.plugins.kv().clone());
         let changed = |owner: model::BoxOwner| {
             let boxes = boxes.clone();
             async move { boxes.light(&owner).await }
@@ -268,7 +285,7 @@ impl Background {
         let (noted, done) = (Arc::clone(&to_encode), Arc::clone(&to_upload));
         tokio::join!(
             self.boxes.post().clone().run(changed, stopping.clone()),
-            keep::keys(self.kv, db.clone(), clock, stopping.clone()),
+            keep::keys(kv, db.clone(), clock, stopping.clone()),
             keep::explanations(self.explained, db.clone(), stopping.clone()),
             self.settling.run(stopping.clone()),
             notices::heed(self.plugins, db.clone(), clock, stopping.clone()),
@@ -282,6 +299,8 @@ impl Background {
             encoding::encode_all(self.archive.clone(), db.clone(), (to_encode, done), stopping.clone()),
             uploads::upload_all(self.archive, db.clone(), to_upload, stopping.clone()),
             self.boxes.sweep(stopping.clone()),
+            self.faxes.0.run(stopping.clone()),
+            self.faxes.1.run(stopping.clone()),
             self.drain.run(db, stopping),
         );
     }

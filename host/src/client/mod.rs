@@ -6,6 +6,7 @@ mod accounts;
 mod archives;
 mod bans;
 mod calls;
+mod faxes;
 mod fetch;
 mod imports;
 mod jobs;
@@ -46,6 +47,7 @@ pub(crate) async fn run(args: &RemoteArgs, command: &Command) -> Result<String, 
         Command::Ban(command) => bans::run(&remote, command).await,
         Command::Cdr(command) => calls::cdr(&remote, command).await,
         Command::Archive(command) => archives::run(&remote, command).await,
+        Command::Fax(command) => faxes::run(&remote, command).await,
         Command::Recording(command) => recordings::run(&remote, command).await,
         Command::Account(command) => accounts::run(&remote, command).await,
         Command::Trunk(command) => trunks::run(&remote, command).await,

@@ -3,7 +3,7 @@
 use crate::apart::Refusals;
 use crate::sql::{Arg, Listed, Pools, Row, Statement, Tx};
 use crate::{
-    Accounts, Archives, Audit, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, Idempotency,
+    Accounts, Archives, Audit, Bindings, Brands, Cdrs, Companies, Ddis, Explanations, Extensions, Faxes, Idempotency,
     Identities, JobRuns, Jobs, Ledger, Logins, MailHosts, Mails, OutgoingRoutes, People, PluginKeys, Plugins, Policies,
     PrefixTables, Recordings, RouteGroups, RoutePatterns, RouteTags, Rules, SecretKey, Settlements, StoreError,
     Timetables, Tokens, TranslationSets, Trunks, VoiceBoxes, Wallets, feed::Watch, open,
@@ -120,6 +120,12 @@ impl Db {
     #[must_use]
     pub const fn trunks(&self) -> Trunks<'_> {
         Trunks(self)
+    }
+
+    /// The faxes.
+    #[must_use]
+    pub const fn faxes(&self) -> Faxes<'_> {
+        Faxes(self)
     }
 
     /// The recordings.

@@ -48,6 +48,7 @@ pub use nouns::companies::{Companies, NewCompany};
 pub use nouns::ddis::{Ddis, NewDdi};
 pub use nouns::explanations::Explanations;
 pub use nouns::extensions::{Extensions, NewExtension};
+pub use nouns::faxes::{Fax, FaxEnd, FaxState, FaxTry, Faxes, NewFax, ReceivedFax};
 pub use nouns::idempotency::{Idempotency, Known, RequestKey};
 pub use nouns::identities::{BrandIdentity, Identities, SignedIdentity};
 pub use nouns::job_runs::{JobRuns, Lease, Outlook, Step};
@@ -95,6 +96,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static Statement)> 
         ("ddis", nouns::ddis::ALL),
         ("explanations", nouns::explanations::ALL),
         ("extensions", nouns::extensions::ALL),
+        ("faxes", nouns::faxes::ALL),
         ("feed", feed::ALL),
         ("identities", nouns::identities::ALL),
         ("job_runs", nouns::job_runs::ALL),

@@ -20,6 +20,7 @@ lists! {
     COMPANIES = companies: "Companies.";
     DDIS = ddis: "Public numbers.";
     EXTENSIONS = extensions: "Extensions.";
+    FAXES = faxes: "Faxes.";
     JOBS = jobs: "Jobs.";
     MAILS = mails: "Mails that are sent, or were.";
     OUTGOING_ROUTES = outgoing_routes: "Outgoing routes.";

@@ -16,8 +16,8 @@ use admission::{Domains, Doorkeeper, Shedder};
 use bytes::Bytes;
 use call::{Engine, Floors, Setup};
 use model::{
-    AccountId, CallId, CallSnapshot, Cause, Directory, Flow, IdSource, Instant, Lookups, MediaPortId, RecordingEvent,
-    RecordingId, Summons, TapeAct, TapeRefusal,
+    AccountId, CallId, CallSnapshot, Cause, Directory, FaxCall, Flow, IdSource, Instant, Lookups, MediaPortId,
+    RecordingEvent, RecordingId, Summons, TapeAct, TapeRefusal,
 };
 use registrar::Registrar;
 use sip_message::{Message, ParseLimits};
@@ -403,6 +403,20 @@ impl Core {
         }
         let mut done = Err(Cause::InternalError);
         self.with_calls(now, |calls, f| done = calls.summon(f, wanted));
+        self.rise(now);
+        self.sink();
+        Some(done)
+    }
+
+    /// Calls a number to send a fax there. The call's id, or why nobody is called; `None` where the company's brand lives on
+    /// another shard.
+    pub fn send_fax(&mut self, wanted: &FaxCall, now: Instant) -> Option<Result<CallId, Cause>> {
+        let company = self.directory.company(wanted.company);
+        if company.is_none_or(|company| !self.others.shards().owns(company.brand)) {
+            return None;
+        }
+        let mut done = Err(Cause::InternalError);
+        self.with_calls(now, |calls, f| done = calls.send_fax(f, wanted));
         self.rise(now);
         self.sink();
         Some(done)

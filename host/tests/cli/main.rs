@@ -204,6 +204,7 @@ fn nouns_are_shown_changed_and_removed_in_the_same_words() {
         ["person", "list", "--order", "role,-name"],
         ["timetable", "list", "--order", "-made_at,name"],
         ["recording", "list", "--order", "-started_at"],
+        ["fax", "list", "--order", "-made_at,state"],
         ["table", "list", "--order", "-rows,name"],
         ["wallet", "list", "--order", "-balance"],
         ["job", "list", "--order", "state,-made_at"],

@@ -41,8 +41,10 @@ const HERS: [(&str, &str, &str); 2] = [("desk", "1005", "10.0.0.6:5060"), ("mobi
 /// One shard and everybody around it.
 #[derive(Debug)]
 pub struct Bed {
-    core: Core,
-    now: Instant,
+    pub(crate) core: Core,
+    pub(crate) now: Instant,
+    /// What a fax that is on has still to hear.
+    pub(crate) kept: crate::faxing::Kept,
     parties: Vec<Party>,
     ticket: Ticket,
     /// The app that was started last, and the one that was started first.
@@ -97,6 +99,7 @@ impl Bed {
         Bed {
             core,
             now,
+            kept: crate::faxing::Kept::default(),
             parties,
             ticket: Ticket(0),
             app: AppId(0),
@@ -223,6 +226,7 @@ impl Bed {
                 calls.into_iter().for_each(|call| self.core.handle(Input::Hangup { call }, self.now));
             }
             ["operator", ">", "tape", leg, act] => return self.tape(leg, act),
+            ["operator", ">", "fax", from, to] => return self.sends_fax(from, to),
             ["operator", ">", "summon", account, number, words @ ..] => return self.summon(account, number, words),
             ["directory", ">", number, policy] => {
                 let security = MediaSecurity::from_word(policy).unwrap_or_else(|| panic!("no policy: {policy}"));
@@ -403,7 +407,7 @@ impl Bed {
     }
 
     /// Time passes; every timer on the way runs at its own time.
-    fn wait(&mut self, how_long: Duration) -> Vec<String> {
+    pub(crate) fn wait(&mut self, how_long: Duration) -> Vec<String> {
         let end = self.now + how_long;
         let mut seen = Vec::new();
         while let Some(at) = self.core.poll_timeout().filter(|at| *at <= end) {
@@ -430,7 +434,7 @@ impl Bed {
         seen
     }
 
-    fn seen(&mut self) -> Vec<String> {
+    pub(crate) fn seen(&mut self) -> Vec<String> {
         let mut seen = Vec::new();
         while let Some(output) = self.core.poll_output() {
             match &output {
@@ -454,6 +458,7 @@ impl Bed {
                 Output::Filter(question) => self.filtering.asked(question),
                 Output::Prove(question) => self.proof = question.ticket,
                 Output::Rate(question) => self.rates.asked(question),
+                Output::Fork { told, .. } if self.kept.on => self.kept.told.push(told.clone()),
                 Output::Record(_)
                 | Output::HandOver { .. }
                 | Output::Tell(_)
@@ -474,6 +479,9 @@ impl Bed {
         }
         while let Some(packet) = self.core.poll_media() {
             *self.sounds.entry(packet.to.ip()).or_default() += 1;
+            if self.kept.on {
+                self.kept.packets.push((packet.to, packet.bytes.to_vec()));
+            }
         }
         seen
     }

@@ -15,6 +15,7 @@
 mod bed;
 mod carriers;
 mod events;
+mod faxing;
 mod filtering;
 mod outward;
 mod party;
@@ -26,6 +27,7 @@ mod verbs;
 mod vouching;
 
 pub use bed::Bed;
+pub use faxing::FaxCall;
 
 /// Plays a ladder and gives it back as it really went.
 ///

@@ -3,8 +3,8 @@
 use crate::bed::duration;
 use core::time::Duration;
 use model::{
-    AppVerb, BridgeSpec, CallId, CallSnapshot, Channels, CollectSpec, ConferSpec, DialSpec, LegHandle, ListenSpec,
-    MemberChange, PlaybackSpec, Prompt, RecordSpec,
+    AppVerb, BridgeSpec, CallId, CallSnapshot, Channels, CollectSpec, ConferSpec, DialSpec, ForkSpec, LegHandle,
+    ListenSpec, MemberChange, PlaybackSpec, Prompt, RecordSpec,
 };
 
 /// `play busy`, `record mixed silence=3s`, `confer sales muted`: the leg is the caller's where none is named.
@@ -54,6 +54,12 @@ pub(crate) fn verb(words: &[&str], calls: &[CallSnapshot]) -> AppVerb {
             AppVerb::Listen(caller, ListenSpec { beep: true, silence: Some(duration(silence)), max: duration(max) })
         }
         ["confer", room, rest @ ..] => AppVerb::Confer(caller, confer(room, rest)),
+        ["fax", leg @ ..] => {
+            let leg = leg.first().and_then(|leg| leg.parse().ok()).map_or(caller, LegHandle);
+            let (channels, rate) = (Channels::Party, 8_000);
+            AppVerb::Fork(leg, ForkSpec { fork: crate::faxing::LINE, channels, rate, fax: true })
+        }
+        ["offer", "fax"] => AppVerb::FaxOffer(caller),
         ["leave"] => AppVerb::Leave(caller),
         ["members", room] => AppVerb::Members((*room).to_owned()),
         ["remove", room, number] => member(room, calls, number, MemberChange::Remove),

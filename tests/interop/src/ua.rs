@@ -203,21 +203,22 @@ impl Ua {
 
     /// Answers a request with this status, with a session description if it is given where RTP goes.
     pub fn respond(&self, request: &Message, status: u16, rtp: Option<SocketAddr>) {
-        self.send(&self.response(request, status, rtp));
+        self.respond_with(request, status, &rtp.map(sdp).unwrap_or_default());
     }
 
-    fn response(&self, request: &Message, status: u16, rtp: Option<SocketAddr>) -> String {
+    /// The same with this session description; none where it is empty.
+    pub fn respond_with(&self, request: &Message, status: u16, body: &str) {
         let mut out = format!("SIP/2.0 {status} {}\r\n", if status < 300 { "OK" } else { "No" });
         for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
             let value = request.header(name);
             let tag = if name == "To" && !value.contains("tag=") { ";tag=ua" } else { "" };
             out.push_str(&format!("{name}: {value}{tag}\r\n"));
         }
-        let body = rtp.map(sdp).unwrap_or_default();
         if !body.is_empty() {
             out.push_str("Content-Type: application/sdp\r\n");
         }
-        out + &format!("Contact: <sip:ua@{}>\r\nContent-Length: {}\r\n\r\n{body}", self.address, body.len())
+        out += &format!("Contact: <sip:ua@{}>\r\nContent-Length: {}\r\n\r\n{body}", self.address, body.len());
+        self.send(&out);
     }
 
     fn request(&self, dialog: &Dialog, method: &str, branch: &str, body: &str) -> String {

@@ -29,6 +29,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("identity", 5),
     ("dtls", 5),
     ("opus", 5),
+    ("facsimile", 5),
     ("mail", 5),
     ("plugin", 5),
     ("store", 5),

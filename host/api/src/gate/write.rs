@@ -27,7 +27,7 @@ const KEY_BYTES_MAX: usize = 128;
 /// How long a change waits for another of the same thing.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// Nouns whose bodies are files.
-const FILES: &[&str] = &["plugins", "prefix-tables", "imports"];
+const FILES: &[&str] = &["plugins", "prefix-tables", "imports", "faxes"];
 /// Those of them that are taken as they come, unless a key wants them compared.
 const STREAMED: &[&str] = &["imports"];
 /// Those of them that no company's operator may bring, who is told so before the file is read.

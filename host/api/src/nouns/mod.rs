@@ -15,6 +15,7 @@ pub(crate) mod countries;
 pub(crate) mod ddis;
 pub(crate) mod events;
 pub(crate) mod extensions;
+pub(crate) mod faxes;
 pub(crate) mod identities;
 pub(crate) mod imports;
 pub(crate) mod jobs;

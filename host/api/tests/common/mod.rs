@@ -37,6 +37,7 @@ pub(crate) struct FakeSwitch {
     pub(crate) refuses: Mutex<Option<Cause>>,
     pub(crate) taped: Mutex<Vec<(CallId, u16, TapeAct)>>,
     pub(crate) recordings: std::path::PathBuf,
+    pub(crate) faxes_queued: AtomicUsize,
     pub(crate) trunks: Mutex<Vec<model::TrunkStatus>>,
     pub(crate) mailboxes: Mutex<Vec<Mailbox>>,
     pub(crate) asked_boxes: Mutex<Vec<(BoxOwner, BoxVerb)>>,
@@ -86,6 +87,12 @@ impl Switch for FakeSwitch {
     }
     fn recordings(&self) -> shell::Archive {
         shell::Archive::at(self.recordings.clone())
+    }
+    fn fax_room(&self) -> shell::FaxRoom {
+        shell::FaxRoom { root: self.recordings.with_file_name("faxes"), pages_max: 3, waiting_max: 2 }
+    }
+    fn fax_queued(&self) {
+        self.faxes_queued.fetch_add(1, Ordering::Relaxed);
     }
     fn mailbox(&self, mailbox: Mailbox) -> Asked<'_, Result<(), Gone>> {
         Box::pin(async move {
@@ -421,6 +428,16 @@ impl World {
         all.iter().find(|r| r.name == start.name).unwrap().id
     }
 
+    /// A fax of a company that waits; the company has this number.
+    pub(crate) async fn faxed(&self, company: usize, from: &str) -> i64 {
+        let pages = facsimile::tiff::write(&[(1_728, vec![0x55; 216 * 4]), (1_728, vec![0; 216])]);
+        let from = from.replace('+', "%2B");
+        let path = format!("/api/v1/faxes?company={}&from={from}&to=%2B4930123456", self.companies[company]);
+        let queued = self.ask_bytes(Some(&self.platform), "POST", &path, pages).await;
+        assert_eq!(queued.status, StatusCode::ACCEPTED, "{queued:?}");
+        queued.body["id"].as_i64().unwrap()
+    }
+
     /// Lets jobs be done.
     pub(crate) fn work(&self) -> Working {
         let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -547,6 +564,7 @@ impl World {
         self.must("POST", "/api/v1/login", log_in).await;
         let login = id(self.must("GET", "/api/v1/logins", Value::Null).await["items"][0].take());
         let recording = self.recorded(1, 0).await;
+        let fax = self.faxed(0, "+442079460000").await;
         let job = self.asked(0).await;
         let timetable = id(self.must("POST", "/api/v1/timetables", nightly(company)).await);
         let mail = self.mailed(0).await;
@@ -570,6 +588,7 @@ impl World {
             person,
             login,
             recording,
+            fax,
             job,
             timetable,
             mail,
@@ -611,6 +630,7 @@ pub(crate) struct Furniture {
     pub(crate) person: i64,
     pub(crate) login: i64,
     pub(crate) recording: i64,
+    pub(crate) fax: i64,
     pub(crate) job: i64,
     pub(crate) timetable: i64,
     pub(crate) mail: i64,

@@ -72,6 +72,11 @@ impl Ear {
         })
     }
 
+    /// Hears with a delay that does not change, for whom a packet given up is worse than one that is late.
+    pub(crate) const fn keep_steady(&mut self) {
+        self.buffer.keep_steady();
+    }
+
     /// Samples per second of the present frame.
     pub(crate) const fn rate(&self) -> u32 {
         self.rate

@@ -94,7 +94,8 @@ impl Engine {
     pub fn set_remote(&mut self, id: StreamId, remote: RemoteMedia, now: Instant) {
         let Some(stream) = self.ports.get_mut(id) else { return };
         stream.latch.describe(remote.rtp, remote.rtcp);
-        stream.carry_fax(remote.udptl);
+        let went_over = stream.carry_fax(remote.udptl);
+        let udptl = remote.udptl;
         let was_exempt = stream.may_be_silent();
         if stream.remote.as_ref().is_none_or(|r| r.payloads != remote.payloads) {
             stream.voice = None;
@@ -109,6 +110,9 @@ impl Engine {
             self.plan_route(peer, id);
         }
         self.plan_ear(id);
+        if went_over {
+            self.fork_medium(id, udptl);
+        }
         self.watch(id, now);
     }
 
@@ -210,6 +214,9 @@ impl Engine {
             stream.ear = None;
         } else if stream.ear.is_none() {
             stream.ear = stream.remote.as_ref().and_then(|r| Ear::new(r, codecs)).map(Box::new);
+        }
+        if stream.fork.as_ref().is_some_and(|line| line.is_open() && line.is_fax()) {
+            stream.ear.iter_mut().for_each(|ear| ear.keep_steady());
         }
         if !by_ear {
             stream.key_ear = None;

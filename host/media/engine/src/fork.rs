@@ -12,8 +12,12 @@ use std::collections::VecDeque;
 
 /// What is gathered before it is said, in ticks: 60 ms.
 const LEAD: usize = 3;
+/// The same for a fax machine, which no gap may part from the other one: 200 ms.
+const LEAD_OF_FAX: usize = 10;
 /// How far ahead the other end may speak; what is beyond is not taken.
 pub const AHEAD_MAX: Duration = Duration::from_secs(60);
+/// Most words for the other ends of lines that wait; no datagram is added to so many.
+const DATAGRAMS_MAX: usize = 10_000;
 /// Most marks that wait; one more is told back at once.
 const MARKS_MAX: usize = 1_000;
 
@@ -44,11 +48,11 @@ impl Speech {
     }
 
     /// The next frame, if one is due; what is missing in it is silence.
-    fn next(&mut self, rate: u32) -> Option<&[i16]> {
+    fn next(&mut self, rate: u32, lead: usize) -> Option<&[i16]> {
         let frame = rate as usize / 50;
         if !self.runs && !self.samples.is_empty() {
             self.waited += 1;
-            self.runs = self.samples.len() >= LEAD * frame || self.waited > LEAD;
+            self.runs = self.samples.len() >= lead * frame || self.waited > lead;
         }
         if !self.runs {
             return None;
@@ -102,6 +106,11 @@ impl Fork {
     /// The other end is there.
     pub(crate) const fn is_open(&self) -> bool {
         !self.over
+    }
+
+    /// The other end is a fax machine.
+    pub(crate) const fn is_fax(&self) -> bool {
+        self.of.fax
     }
 
     /// It has the floor: it says something.
@@ -175,6 +184,29 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether a stream's line is a fax machine's, which can take T.38.
+    #[must_use]
+    pub fn takes_fax(&self, id: StreamId) -> bool {
+        self.ports.get(id).and_then(|s| s.fork.as_ref()).is_some_and(|line| line.is_open() && line.of.fax)
+    }
+
+    /// Tells a fax machine at the other end of a stream's line what the stream carries now.
+    pub(crate) fn fork_medium(&mut self, id: StreamId, t38: bool) {
+        let line = self.ports.get_mut(id).and_then(|s| s.fork.as_mut()).filter(|line| line.is_open() && line.of.fax);
+        if let Some(line) = line {
+            line.speech.clear();
+            self.forked.push_back((line.of.fork, ForkOut::Medium { t38 }));
+        }
+    }
+
+    /// Hands a datagram to a fax machine at the other end of a stream's line.
+    pub(crate) fn fork_datagram(&mut self, id: StreamId, datagram: &[u8]) {
+        let line = self.ports.get(id).and_then(|s| s.fork.as_ref());
+        if let Some(line) = line.filter(|line| line.is_open() && line.of.fax && self.forked.len() < DATAGRAMS_MAX) {
+            self.forked.push_back((line.of.fork, ForkOut::Datagram(datagram.to_vec())));
+        }
+    }
+
     /// How many lines are open.
     #[must_use]
     pub fn forks(&self) -> usize {
@@ -198,6 +230,11 @@ impl Engine {
                     line.dropped += lost;
                     self.forked.push_back((fork, ForkOut::Overflow(lost)));
                 }
+            }
+            ForkIn::Datagram(datagram) => {
+                let sent = line.of.fax.then(|| self.send_udptl(id, &datagram, now)).flatten();
+                self.transmits.extend(sent);
+                return;
             }
             ForkIn::Clear => line.speech.clear(),
             ForkIn::Mark(name) if line.speech.marks.len() >= MARKS_MAX => {
@@ -291,7 +328,7 @@ impl Engine {
         }
         let Some(mut line) = stream.fork.take() else { return };
         let rate = line.of.rate;
-        let frame = line.speech.next(rate);
+        let frame = line.speech.next(rate, if line.of.fax { LEAD_OF_FAX } else { LEAD });
         if let Some(frame) = frame {
             line.spoken += 1;
             line.said.of(frame, rate);

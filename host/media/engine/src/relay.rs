@@ -62,8 +62,20 @@ impl Engine {
         if kind == PacketKind::Rtcp || !stream.receive_udptl(datagram, of, self.config.learn_window) {
             return None;
         }
-        let peer = stream.peer?;
-        self.ports.get_mut(peer)?.forward_udptl(of.len, of.now)
+        let (id, peer) = (stream.id, stream.peer);
+        match peer {
+            Some(peer) => self.ports.get_mut(peer)?.forward_udptl(of.len, of.now),
+            None => {
+                self.fork_datagram(id, datagram);
+                None
+            }
+        }
+    }
+
+    /// A datagram of our own to a party whose fax ends here.
+    pub(crate) fn send_udptl(&mut self, id: crate::StreamId, datagram: &[u8], now: Instant) -> Option<MediaTransmit> {
+        let sent = self.ports.get_mut(id)?.forward_udptl(datagram.len(), now)?;
+        Some(MediaTransmit { port: sent.port, kind: sent.kind, to: sent.to, bytes: OwnPacket::new(datagram, &[]) })
     }
 
     /// An RTP packet of the party, in clear by now.

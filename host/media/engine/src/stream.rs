@@ -142,12 +142,14 @@ impl Stream {
     }
 
     /// The party goes over to fax, or back to sound. Its keys rest meanwhile: a fax goes in clear.
-    pub(crate) fn carry_fax(&mut self, on: bool) {
-        if on == self.udptl.is_some() {
-            return;
+    /// Gives whether it did.
+    pub(crate) fn carry_fax(&mut self, on: bool) -> bool {
+        let other = on != self.udptl.is_some();
+        if other {
+            let former = self.latch.renumber();
+            self.udptl = on.then_some(Udptl { former });
         }
-        let former = self.latch.renumber();
-        self.udptl = on.then_some(Udptl { former });
+        other
     }
 
     /// Takes a datagram of a fax: admitted and counted, not looked into.

@@ -12,6 +12,8 @@ pub const SLOTS: usize = 50;
 const DEPTH_MIN: usize = 1;
 /// Packets waited for at most: 200 ms of 20 ms.
 const DEPTH_MAX: usize = 10;
+/// Packets that a steady buffer waits for: 100 ms of 20 ms.
+pub const STEADY: usize = 5;
 /// A sequence number so far away is another source's, or one that began anew.
 const JUMP: u16 = 500;
 /// So many packets in a row may be missing before the sender is taken to be silent.
@@ -69,6 +71,7 @@ pub struct Buffer {
     stray: Stray,
     counts: Counts,
     played: Vec<u8>,
+    steady: bool,
 }
 
 /// How far arrivals stray from the sender's clock: a slowly sinking maximum, in microseconds.
@@ -119,7 +122,15 @@ impl Buffer {
             stray: Stray::default(),
             counts: Counts::default(),
             played: Vec::new(),
+            steady: false,
         }
+    }
+
+    /// From now on playing begins with [`STEADY`] packets and none is given up: for modems, to which a sound that is missing
+    /// is worse than one that is late.
+    pub const fn keep_steady(&mut self) {
+        self.steady = true;
+        self.depth = STEADY;
     }
 
     /// What was counted so far.
@@ -170,7 +181,9 @@ impl Buffer {
         }
         let stray = self.stray.note(arrival_us, header.timestamp, clock);
         let ptime = (ptime.as_micros() as u64).max(1_000);
-        self.depth = (DEPTH_MIN + stray.div_ceil(ptime) as usize).min(DEPTH_MAX);
+        if !self.steady {
+            self.depth = (DEPTH_MIN + stray.div_ceil(ptime) as usize).min(DEPTH_MAX);
+        }
         let ahead = header.sequence.wrapping_sub(next);
         if ahead >= 1 << 15 {
             if self.playing {
@@ -223,7 +236,7 @@ impl Buffer {
                 self.next = self.next.map(|n| n.wrapping_add(1));
             }
         }
-        self.too_full = if self.waiting > self.depth + 1 { self.too_full + 1 } else { 0 };
+        self.too_full = if !self.steady && self.waiting > self.depth + 1 { self.too_full + 1 } else { 0 };
         if self.too_full >= PATIENCE {
             self.too_full = 0;
             self.give_up();

@@ -24,7 +24,7 @@ pub use common::answer_known;
 pub use crypto::Crypto;
 pub use description::{Description, MEDIA_LINES_MAX};
 pub use formats::{answer_formats, offer_formats};
-pub use local::{answer_local, offer_local};
+pub use local::{answer_fax, answer_local, offer_fax, offer_local};
 pub use origin::Origin;
 pub use remote::remote_media;
 pub use types::{Codec, Direction, MediaAddr, Negotiated, NoCommonCodec, NoMedia, ParseError, Payload, RemoteMedia};

@@ -1,7 +1,7 @@
 //! Descriptions the switch writes by itself: answers for apps, offers for legs it opens.
 
 use crate::anchor::{answer_transport, refused, rtcp_attribute, set_session_address};
-use crate::description::{attribute, is_live_audio, set_line_direction};
+use crate::description::{attribute, is_live_audio, is_live_fax, set_line_direction};
 use crate::formats::rtpmap;
 use crate::remote::line_media;
 use crate::{Codec, Description, Direction, MediaAddr, Negotiated, NoCommonCodec, Payload, RemoteMedia};
@@ -45,6 +45,59 @@ pub fn offer_local(local: MediaAddr, codecs: &[Codec]) -> Description {
     let mut session = empty_session(local);
     session.medias.push(audio_line(&payloads, "RTP/AVP", local, Direction::SendRecv));
     Description(session)
+}
+
+/// What we say of T.38: version 0, V.17, packets again for those that are lost.
+const FAX: [(&str, &str); 6] = [
+    ("T38FaxVersion", "0"),
+    ("T38MaxBitRate", "14400"),
+    ("T38FaxRateManagement", "transferredTCF"),
+    ("T38FaxMaxBuffer", "2000"),
+    ("T38FaxMaxDatagram", "400"),
+    ("T38FaxUdpEC", "t38UDPRedundancy"),
+];
+
+/// Offers T.38 at our address, in the place of sound.
+#[must_use]
+pub fn offer_fax(local: MediaAddr) -> Description {
+    let mut session = empty_session(local);
+    session.medias.push(fax_line(local));
+    Description(session)
+}
+
+/// Answers an offer with T.38 by ourselves: its first fax line is taken, every other line refused.
+///
+/// # Errors
+/// It has none, or no address for it.
+pub fn answer_fax(offer: &Description, local: MediaAddr) -> Result<(Description, RemoteMedia), NoCommonCodec> {
+    let index = offer.0.medias.iter().position(is_live_fax).ok_or(NoCommonCodec)?;
+    let media = offer.0.medias.get(index).ok_or(NoCommonCodec)?;
+    let remote = line_media(offer, media).map_err(|_| NoCommonCodec)?;
+    let mut session = empty_session(local);
+    session.times.clone_from(&offer.0.times);
+    for (at, offered) in offer.0.medias.iter().enumerate() {
+        session.medias.push(if at == index {
+            Media { proto: offered.proto.clone(), fmt: offered.fmt.clone(), ..fax_line(local) }
+        } else {
+            refused(offered)
+        });
+    }
+    Ok((Description(session), remote))
+}
+
+fn fax_line(local: MediaAddr) -> Media {
+    Media {
+        media: "image".to_owned(),
+        port: local.rtp.port(),
+        num_ports: None,
+        proto: "udptl".to_owned(),
+        fmt: "t38".to_owned(),
+        media_title: None,
+        connections: Vec::new(),
+        bandwidths: Vec::new(),
+        key: None,
+        attributes: FAX.iter().map(|(name, value)| attribute(name, Some((*value).to_owned()))).collect(),
+    }
 }
 
 /// What both sides speak on this line, if it is one we can take.

@@ -399,3 +399,20 @@ fn a_fax_line_is_carried_whole_at_our_port() {
         a=T38FaxUdpEC:t38UDPRedundancy\r\na=sendrecv\r\n";
     assert!(shown.contains("m=audio 0 ") && shown.contains(kept) && !shown.contains("10.0.0"), "{shown}");
 }
+
+#[test]
+fn our_own_fax_answers_in_the_shape_of_the_offer() {
+    let local = MediaAddr { rtp: "192.0.2.9:20000".parse().unwrap(), rtcp: "192.0.2.9:20001".parse().unwrap() };
+    let offer = Description::parse(FAX.as_bytes()).unwrap();
+    let (answer, remote) = crate::answer_fax(&offer, local).unwrap();
+    let text = String::from_utf8(answer.to_bytes().to_vec()).unwrap();
+    assert!(text.contains("m=audio 0 RTP/AVP 0\r\nm=image 20000 UDPTL t38\r\n"), "{text}");
+    assert!(text.contains("a=T38FaxUdpEC:t38UDPRedundancy\r\n") && !text.contains("FillBit"), "{text}");
+    assert_eq!(remote.rtp, "10.0.0.2:4002".parse().unwrap());
+    assert!(crate::offer_fax(local).is_fax());
+    for no_fax in ["image 4002 tcp t38", "image 0 udptl t38", "image 4002 udptl t37", "audio 4002 RTP/AVP 0"] {
+        let text = format!("v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm={no_fax}\r\n");
+        let offer = Description::parse(text.as_bytes()).unwrap();
+        assert!(!offer.names_fax() && crate::answer_fax(&offer, local).is_err(), "{no_fax}");
+    }
+}

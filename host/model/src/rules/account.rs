@@ -323,6 +323,9 @@ pub struct CompanyRules {
     /// Recordings of its calls.
     #[serde(skip_serializing_if = "says_nothing")]
     pub recording: RecordingRules,
+    /// Its faxes.
+    #[serde(skip_serializing_if = "crate::FaxRules::is_empty")]
+    pub fax: crate::FaxRules,
 }
 
 impl CompanyRules {
@@ -333,6 +336,7 @@ impl CompanyRules {
     pub fn check(&self) -> Result<(), BadRule> {
         entries("emergency", self.emergency.len())?;
         self.recording.check()?;
+        self.fax.check()?;
         let dialled = |text: &str| {
             (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit() || b"+*#".contains(&b))
         };

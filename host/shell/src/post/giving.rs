@@ -1,13 +1,13 @@
 //! Gives the queue's mails to their hosts, one try after the other.
 
 use super::{MailTrialError, Postbox, fresh_id};
-use crate::recordings;
+use crate::{fax, recordings};
 use core::future::Future;
 use core::net::IpAddr;
 use core::time::Duration;
 use mail::{Attachment, Letter, Post, Unsent};
 use model::{BoxOwner, CompanyId, Instant};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use store::{Mail, MailFile, MailTry, StoreError, UsedMailHost};
@@ -166,7 +166,8 @@ impl Postbox {
         }
         let mut text = mail.what.text.clone();
         if missing > 0 {
-            text.push_str("\nThe sound is not with this mail: it was deleted meanwhile, or is too large.\n");
+            let what = if mail.what.files.iter().any(is_fax) { "fax" } else { "sound" };
+            text.push_str(&format!("\nThe {what} is not with this mail: it was deleted meanwhile, or is too large.\n"));
         }
         let letter = Letter {
             id: mail.what.message_id.clone(),
@@ -265,15 +266,29 @@ impl Postbox {
     }
 }
 
+/// Whether a file is a fax, and no sound of a message.
+fn is_fax(file: &MailFile) -> bool {
+    file.name == super::FAX_FILE
+}
+
+/// Where it lies, and what it is; faxes are beside the messages.
+fn place_of(messages: &Path, company: CompanyId, file: &MailFile) -> (PathBuf, &'static str) {
+    if is_fax(file) {
+        let faxes = messages.with_file_name(fax::FOLDER);
+        return (fax::file_of(&faxes, company, &file.file, fax::FaxKind::Pdf), "application/pdf");
+    }
+    (recordings::file_of(messages, company, &file.file), "audio/wav")
+}
+
 fn read_sounds(folder: &Path, company: CompanyId, files: Vec<MailFile>, max: u64) -> Vec<Attachment> {
     let mut left = max;
     let mut found = Vec::new();
     for file in files {
-        let path = recordings::file_of(folder, company, &file.file);
+        let (path, kind) = place_of(folder, company, &file);
         let fits = std::fs::metadata(&path).is_ok_and(|about| about.len() <= left);
         if let Some(bytes) = fits.then(|| std::fs::read(&path).ok()).flatten() {
             left = left.saturating_sub(bytes.len() as u64);
-            found.push(Attachment { name: file.name, kind: "audio/wav".to_owned(), bytes });
+            found.push(Attachment { name: file.name, kind: kind.to_owned(), bytes });
         }
     }
     found

@@ -92,6 +92,7 @@ pub(super) fn to(
         | AppVerb::Answer(..)
         | AppVerb::Refuse(..)
         | AppVerb::Hangup(_)
+        | AppVerb::FaxOffer(_)
         | AppVerb::Echo(..)
         | AppVerb::Sleep(_)
         | AppVerb::Music(..)

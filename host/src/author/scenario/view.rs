@@ -88,6 +88,7 @@ pub(super) fn verb(verb: &AppVerb) -> View {
         | AppVerb::Fork(..)
         | AppVerb::ForkAttend(..)
         | AppVerb::ForkStop(_)
+        | AppVerb::FaxOffer(_)
         | AppVerb::Listen(..) => sound(verb),
         AppVerb::Confer(..) | AppVerb::Leave(_) | AppVerb::Members(_) | AppVerb::Member(..) => room(verb),
     }
@@ -116,6 +117,7 @@ fn sound(verb: &AppVerb) -> View {
             view("attend-line", json!({ "leg": leg.0, "stop-on": stop_on, "max-ms": ms(*max) }))
         }
         AppVerb::ForkStop(leg) => view("close-line", json!({ "leg": leg.0 })),
+        AppVerb::FaxOffer(leg) => view("fax-offer", json!({ "leg": leg.0 })),
         AppVerb::RecordStop(leg) => view("record-stop", json!({ "leg": leg.0 })),
         AppVerb::Listen(leg, s) => view(
             "listen",

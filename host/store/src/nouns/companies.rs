@@ -117,6 +117,7 @@ impl CompanyRow {
     pub(crate) fn cut(&mut self) -> Option<StoreError> {
         cut::<CompanyRules>("rules of a company", &mut self.rules, |rules| {
             keep_known::<RecordingRules>(rules.get_mut("recording"));
+            keep_known::<model::FaxRules>(rules.get_mut("fax"));
             let Some(serde_json::Value::Array(numbers)) = rules.get_mut("emergency") else { return };
             for number in &mut *numbers {
                 if let serde_json::Value::Object(said) = number {

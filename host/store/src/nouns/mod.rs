@@ -12,6 +12,7 @@ pub(crate) mod companies;
 pub(crate) mod ddis;
 pub(crate) mod explanations;
 pub(crate) mod extensions;
+pub(crate) mod faxes;
 pub(crate) mod idempotency;
 pub(crate) mod identities;
 pub(crate) mod job_runs;

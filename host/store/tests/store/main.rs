@@ -6,6 +6,7 @@ mod backup;
 mod broken;
 mod cdrs;
 mod clients;
+mod faxes;
 mod feed;
 mod fixture;
 mod identities;

@@ -8,7 +8,7 @@ use model::{ForkId, ForkIn, ForkOut, ForkSpec, Prompt};
 const LINE: ForkId = ForkId(7);
 
 fn of(channels: Channels, rate: u32) -> ForkSpec {
-    ForkSpec { fork: LINE, channels, rate }
+    ForkSpec { fork: LINE, channels, rate, fax: false }
 }
 
 /// What the other end was told so far: its sound in one, and the rest.
