@@ -28,7 +28,7 @@ pub use calendar::{holiday, is_open, period};
 pub use condition::conditional;
 pub use cron::Cron;
 pub use emergency::{emergency, emergency_plan};
-pub use filter::{Filtered, Why, filter};
+pub use filter::{Answer, Filtered, Why, filter};
 pub use forward::{Coming, Origin, forward, ring_at_most, what_happened};
 pub use group::{Ring, order};
 pub use inbound::{Inbound, inbound};
