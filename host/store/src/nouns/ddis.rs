@@ -224,9 +224,10 @@ impl Ddis<'_> {
         let to = new.target.as_ref().map_or_else(|| Ok(TargetColumns::default()), TargetColumns::of)?;
         let mut args = args![ctx, company.0, &new.e164].to_vec();
         said(&mut args, &to, new);
+        let brand = self.0.companies().get(ctx, company).await?.brand;
         let mut tx = self.0.begin().await?;
+        self.names_its_own(&mut tx, ctx, brand, (None, new)).await?;
         let made = tx.one::<NumberRow>(CREATE, &args).await?.ok_or(StoreError::NotFound { what: "company" })?;
-        self.names_its_own(&mut tx, ctx, BrandId(made.brand_id), (None, new)).await?;
         note_filter(&mut tx, ctx, made.id, (company, new.call_filter.as_deref())).await?;
         self.0.commit(tx).await?;
         made.try_into()
@@ -238,8 +239,8 @@ impl Ddis<'_> {
         let (record, shown, about) = (new.record.word(), &new.display_name, &new.description);
         let args = args![ctx, new.brand.0, &new.e164, record, trunk, tag, shown, about];
         let mut tx = self.0.begin().await?;
-        let made = tx.one::<NumberRow>(STOCK, args).await?.ok_or(StoreError::NotFound { what: "brand" })?;
         self.names_its_own(&mut tx, ctx, new.brand, (None, new)).await?;
+        let made = tx.one::<NumberRow>(STOCK, args).await?.ok_or(StoreError::NotFound { what: "brand" })?;
         self.0.commit(tx).await?;
         made.try_into()
     }
