@@ -56,19 +56,25 @@ pub(crate) enum Ddi {
         /// The number, as +442079460000
         number: String,
     },
-    /// Add a public number
+    /// Add a public number: to a company, or with no place to lead to, to a brand's stock
+    #[command(group(clap::ArgGroup::new("change").multiple(true)))]
     Add {
         /// The number, as +442079460000
         number: String,
         /// Where it leads, as account:1001, hunt-group:sales, conditional-route:door, extension:200, voicemail:1001,
         /// queue:NAME, conference:NAME, number:+44..., app:NAME
         #[arg(long, value_name = "KIND:NAME")]
-        to: String,
+        to: Option<String>,
         /// Its company, by name or number [default: the only one there is]
-        #[arg(long)]
+        #[arg(long, requires = "to")]
         company: Option<String>,
+        /// The brand in whose stock it comes, by name or number [default: the only one there is]
+        #[arg(long, conflicts_with = "to")]
+        brand: Option<String>,
+        #[command(flatten)]
+        said: DdiSaid,
     },
-    /// Change where a number leads, which call filter its calls go through, or which of its calls are recorded
+    /// Change a number: only what is named changes
     #[command(group(clap::ArgGroup::new("change").required(true).multiple(true)))]
     Set {
         /// The number, as +442079460000
@@ -76,12 +82,14 @@ pub(crate) enum Ddi {
         /// Where it leads, as account:1001 or hunt-group:sales
         #[arg(long, value_name = "KIND:NAME", group = "change")]
         to: Option<String>,
-        /// The call filter's name, or none
-        #[arg(long, value_name = "NAME", group = "change")]
-        call_filter: Option<String>,
-        /// Record calls from outside, to outside, both or none: in, out, all, none
-        #[arg(long, value_name = "WHICH", group = "change", value_parser = ["in", "out", "all", "none"])]
-        record: Option<String>,
+        /// Give a number that is in stock to this company, by name or number
+        #[arg(long, group = "change", requires = "to")]
+        company: Option<String>,
+        /// Take it back into the brand's stock: it leads nowhere any more
+        #[arg(long, group = "change", conflicts_with_all = ["to", "company", "call_filter"])]
+        to_stock: bool,
+        #[command(flatten)]
+        said: DdiSaid,
     },
     /// Take in a file with a line for each public number
     Import(crate::cli_import::Import),
@@ -92,6 +100,29 @@ pub(crate) enum Ddi {
         /// The number, as +442079460000
         number: String,
     },
+}
+
+/// What is said of a public number.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DdiSaid {
+    /// The call filter's name, or none
+    #[arg(long, value_name = "NAME", group = "change")]
+    pub(crate) call_filter: Option<String>,
+    /// Record calls from outside, to outside, both or none: in, out, all, none
+    #[arg(long, value_name = "WHICH", group = "change", value_parser = ["in", "out", "all", "none"])]
+    pub(crate) record: Option<String>,
+    /// The trunk that its calls come by where they may come by several, by name or number, or none
+    #[arg(long, value_name = "TRUNK", group = "change")]
+    pub(crate) trunk: Option<String>,
+    /// The routing tag of calls that show it, by name or number, or none
+    #[arg(long, value_name = "TAG", group = "change")]
+    pub(crate) tag: Option<String>,
+    /// The name that its called see in place of the caller's; empty for the caller's own
+    #[arg(long, value_name = "NAME", group = "change")]
+    pub(crate) display_name: Option<String>,
+    /// Words about it
+    #[arg(long, value_name = "TEXT", group = "change")]
+    pub(crate) description: Option<String>,
 }
 
 /// Short numbers.

@@ -110,9 +110,6 @@ pub(crate) enum Company {
         domain: Option<String>,
         #[command(flatten)]
         settings: CompanySettings,
-        /// SRTP on its legs: `forbid`, `allow` or `require`
-        #[arg(long, value_name = "POLICY")]
-        media_security: Option<String>,
         /// A format its calls may have, best first, as PCMA; may be repeated, `none` alone for whatever parties like
         #[arg(long = "codec", value_name = "NAME")]
         codecs: Vec<String>,
@@ -180,6 +177,9 @@ pub(crate) struct CompanySettings {
     /// Most calls at once
     #[arg(long, value_name = "N")]
     pub(crate) calls_max: Option<u32>,
+    /// SRTP on its legs: `forbid`, `allow` or `require`
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) media_security: Option<String>,
 }
 
 /// Registrations.

@@ -151,6 +151,7 @@ async fn company(
         decline_ends_all: false,
         calls_max: None,
         kind,
+        media_security: Default::default(),
     };
     let mut company = db.companies().create(&CTX, new).await?;
     company.rules = CompanyRules { translation: Some(translation.to_owned()), ..company.rules };

@@ -126,8 +126,7 @@ fn leads_to(directory: &Directory, account: &Account, number: &str) -> bool {
 mod tests {
     use super::*;
     use model::{
-        AccountId, Brand, BrandId, Company, CompanyId, Ddi, DdiId, DefaultVerdict, Extension, ExtensionId, Ha1,
-        MediaPath,
+        AccountId, Brand, BrandId, Company, CompanyId, Ddi, DefaultVerdict, Extension, ExtensionId, Ha1, MediaPath,
     };
     use sip_message::ParseLimits;
 
@@ -168,14 +167,7 @@ mod tests {
             number: number.to_owned(),
             target: RouteTarget::Account(name.to_owned()),
         };
-        let ddi = |id: i64, company: i64, e164: &str, target: RouteTarget| Ddi {
-            id: DdiId(id),
-            company: CompanyId(company),
-            e164: e164.to_owned(),
-            target,
-            call_filter: None,
-            record: model::DdiRecording::None,
-        };
+        let ddi = |id: i64, company: i64, e164: &str, target| Ddi::to(id, CompanyId(company), e164, target);
         let of = |name: &str| RouteTarget::Account(name.to_owned());
         let ddis = vec![
             ddi(1, 1, "+3311", of("alice")),

@@ -24,7 +24,7 @@ pub use domain::Domains;
 pub use guard::{Guard, GuardConfig, GuardCounters, Rate, SCANNERS, UnknownDomain, Verdict, Word};
 pub use identity::{Presented, dialled, presented};
 pub use overload::{Load, Shedder, ShedderConfig, ShedderCounters};
-pub use trunk::{AdmittedTrunk, caller_of};
+pub use trunk::{AdmittedTrunk, called, caller_of};
 
 /// Permission to open something for a tenant.
 ///

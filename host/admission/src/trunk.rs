@@ -1,11 +1,13 @@
 //! A call from a carrier: which brand's trunk it came by, which number it is for, and who calls.
 //!
-//! The source address (with the listener) or the line token has named the trunks already. The dialled number is made
-//! E.164 by the trunk's rules and must be a DDI of the trunk's own brand: the DDI's company is the tenant. Who calls is
-//! believed as the trunk's header policy says (RFC 3325 section 5: only within a trust domain).
+//! The source address (with the listener) or the line token has named the trunks already, of one brand or of several.
+//! [`policy::inbound`] says which of them it came by: the dialled number is made E.164 by a trunk's rules and must be a
+//! DDI of the trunk's own brand, and the DDI's company is the tenant. Who calls is believed as the trunk's header policy
+//! says (RFC 3325 section 5: only within a trust domain).
 
 use crate::Doorkeeper;
-use model::{Company, Ddi, Directory, Party, TranslationLists, Trunk};
+use model::{Company, Directory, Party, TranslationLists, Trunk};
+use policy::Inbound;
 use sip_message::{Message, Name, NameAddrRef};
 use std::sync::Arc;
 
@@ -62,8 +64,7 @@ impl AdmittedTrunk {
 }
 
 impl Doorkeeper {
-    /// Decides about an INVITE from a carrier: the first of `trunks` by whose rules one of its numbers is a DDI of the
-    /// brand. `by_line` says that the Request-URI holds our own line token, so that the number is elsewhere.
+    /// Decides about an INVITE from a carrier: see [`called`]. `by_line` says that the Request-URI holds our own line token, so that the number is elsewhere.
     ///
     /// # Errors
     /// The status that refuses it: 404 where no trunk knows the number.
@@ -74,37 +75,33 @@ impl Doorkeeper {
         request: &Message,
         by_line: bool,
     ) -> Result<AdmittedTrunk, u16> {
-        let dialled = dialled(request, by_line);
-        for trunk in trunks {
-            let unchanged = TranslationLists::default();
-            let lists = directory.translation_of(trunk).map_or(&unchanged, |set| &set.lists);
-            let Some((ddi, company)) =
-                dialled.iter().find_map(|number| ddi_of(directory, trunk, &lists.callee_in.apply(number)))
-            else {
-                continue;
-            };
-            let Some(brand) = directory.brand(trunk.brand) else { continue };
-            self.counters.admitted += 1;
-            let (caller, caller_number) = caller(trunk, lists, company, request);
-            return Ok(AdmittedTrunk {
-                number: ddi.e164.clone(),
-                caller,
-                caller_number,
-                trunk: Arc::clone(trunk),
-                company: Arc::clone(company),
-                brand_name: brand.name.clone(),
-            });
-        }
-        self.counters.unknown_numbers += 1;
-        Err(404)
+        let found = called(directory, trunks, request, by_line);
+        let Some((found, brand)) = found.and_then(|found| Some((found, directory.brand(found.trunk.brand)?))) else {
+            self.counters.unknown_numbers += 1;
+            return Err(404);
+        };
+        self.counters.admitted += 1;
+        let (caller, caller_number) = caller_of(directory, found.trunk, found.company, request);
+        Ok(AdmittedTrunk {
+            number: found.ddi.e164.clone(),
+            caller,
+            caller_number,
+            trunk: Arc::clone(found.trunk),
+            company: Arc::clone(found.company),
+            brand_name: brand.name.clone(),
+        })
     }
 }
 
-/// The DDI of the trunk's brand with this number, and its company.
-fn ddi_of<'d>(directory: &'d Directory, trunk: &Trunk, number: &str) -> Option<(&'d Arc<Ddi>, &'d Arc<Company>)> {
-    let ddi = directory.ddi(number)?;
-    let company = directory.company(ddi.company).filter(|company| company.brand == trunk.brand)?;
-    Some((ddi, company))
+/// Whose an INVITE is that any of these trunks may have brought, by the number that it calls.
+#[must_use]
+pub fn called<'d>(
+    directory: &'d Directory,
+    trunks: &'d [Arc<Trunk>],
+    request: &Message,
+    by_line: bool,
+) -> Option<Inbound<'d>> {
+    policy::inbound(directory, trunks, &dialled(request, by_line))
 }
 
 /// What may be the dialled number, best first: the Request-URI's user; where that is our own token, what the carrier

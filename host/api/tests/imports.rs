@@ -164,7 +164,17 @@ async fn numbers_come_in_and_go_out() {
     let job = import(&world, &format!("of=ddis&company={company}"), file).await;
     assert_eq!(report(&world, &job).await[0].1, "e164", "{job}");
     let out = exported(&world, &format!("ddis?company={company}")).await;
-    assert_eq!(out, "e164,target_kind,target,call_filter,record\r\n+442079460010,extension,100,,all\r\n");
+    let heads = "e164,target_kind,target,call_filter,record,display_name,description";
+    assert_eq!(out, format!("{heads}\r\n+442079460010,extension,100,,all,,\r\n"));
+    // A number that the brand has in stock is given to the company by a line.
+    let brand = json!({"brand": world.brands[0], "e164": "+442079460012", "description": "reserve"});
+    world.must("POST", "/api/v1/ddis", brand).await;
+    let file = "e164,target_kind,target,display_name\n+442079460012,extension,100,Sales\n+442079460013,,,x\n";
+    let job = import(&world, &format!("of=ddis&company={company}"), file).await;
+    assert_eq!((&job["result"]["added"], &job["faults"]), (&json!(1), &json!(1)), "{job}");
+    let out = exported(&world, &format!("ddis?company={company}")).await;
+    let [all, given] = ["+442079460010,extension,100,,all,,", "+442079460012,extension,100,,none,Sales,reserve"];
+    assert_eq!(out, format!("{heads}\r\n{all}\r\n{given}\r\n"));
     let out = exported(&world, &format!("extensions?company={company}")).await;
     assert_eq!(out, "number,target_kind,target\r\n100,account,1001\r\n102,account,1001\r\n");
     working.end().await;

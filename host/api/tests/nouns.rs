@@ -294,6 +294,49 @@ async fn a_public_number_is_assigned_by_the_brand_and_steered_by_the_company() {
 }
 
 #[tokio::test]
+async fn a_brand_has_numbers_in_stock_gives_them_and_takes_them_back() {
+    let world = World::new().await;
+    let furniture = world.furnish().await;
+    let (company, brand) = (world.companies[0], Some(world.brand_admins[0].as_str()));
+    let own = Some(world.company_admins[0].as_str());
+    let new = json!({"e164": "+442079460001", "record": "in", "description": "reserve", "display_name": "Sales"});
+    refused(&world.ask(own, "POST", "/api/v1/ddis", &new).await, 403, "");
+    let made = world.ask(brand, "POST", "/api/v1/ddis", &new).await;
+    assert_eq!(made.status.as_u16(), 201, "{made:?}");
+    assert_eq!(
+        (&made.body["company"], &made.body["target"], &made.body["record"]),
+        (&Value::Null, &Value::Null, &json!("in"))
+    );
+    let path = format!("/api/v1/ddis/{}", made.body["id"]);
+    refused(&world.ask(own, "GET", &path, &Value::Null).await, 404, "");
+    let stock = world.ask(brand, "GET", "/api/v1/ddis?assigned=false", &Value::Null).await;
+    assert_eq!(stock.body["items"][0]["e164"], "+442079460001", "{stock:?}");
+    assert_eq!(stock.body["items"].as_array().map(Vec::len), Some(1));
+    let target = json!({"kind": "account", "name": "1001"});
+    refused(&world.ask(brand, "PATCH", &path, &json!({"company": company})).await, 422, "target");
+    refused(&world.ask(brand, "PATCH", &path, &json!({"target": target})).await, 422, "company");
+    refused(&world.ask(brand, "PATCH", &path, &json!({"trunk": 4711})).await, 422, "trunk");
+    let given = world.ask(brand, "PATCH", &path, &json!({"company": company, "target": target})).await;
+    assert_eq!((&given.body["company"], &given.body["target"]), (&json!(company), &target), "{given:?}");
+    assert_eq!(world.ask(own, "GET", &path, &Value::Null).await.body["display_name"], "Sales");
+    for (body, status) in [(json!({"company": null}), 403), (json!({"trunk": null}), 403), (json!({"tag": null}), 403)]
+    {
+        refused(&world.ask(own, "PATCH", &path, &body).await, status, "");
+    }
+    let other = json!({"company": world.companies[1], "target": {"kind": "app", "name": "x"}});
+    refused(&world.ask(None, "PATCH", &path, &other).await, 401, "");
+    let back = world.ask(brand, "PATCH", &path, &json!({"company": null})).await;
+    assert_eq!((&back.body["company"], &back.body["target"]), (&Value::Null, &Value::Null), "{back:?}");
+    refused(&world.ask(own, "GET", &path, &Value::Null).await, 404, "");
+    // All at once, for a number of a company.
+    let whole =
+        json!({"company": company, "e164": "+442079460002", "target": target, "record": "all", "display_name": "x"});
+    let whole = world.ask(brand, "POST", "/api/v1/ddis", &whole).await;
+    assert_eq!((&whole.body["record"], &whole.body["company"]), (&json!("all"), &json!(company)), "{whole:?}");
+    assert_ne!(whole.body["id"], json!(furniture.ddi));
+}
+
+#[tokio::test]
 async fn a_token_is_shown_once_and_revoked() {
     let world = World::new().await;
     let body = json!({"name": "ci", "role": "reader"});

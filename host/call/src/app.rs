@@ -40,6 +40,7 @@ impl Step<'_, '_> {
             | Stage::Bridged(_)
             | Stage::Proxied(_)
             | Stage::Parked(_)
+            | Stage::Announcing(_)
             | Stage::Summoning(_)
             | Stage::Over => None,
         }
@@ -451,6 +452,9 @@ impl Step<'_, '_> {
     /// Prompts have ended.
     pub(crate) fn app_play_ended(&mut self, no: LegNo, ended: JobId) {
         let now = self.now();
+        if self.announcement_ended(ended) {
+            return;
+        }
         if self.run().is_some_and(|run| run.apology.as_ref().is_some_and(|apology| apology.job == ended)) {
             return self.apologised();
         }

@@ -41,6 +41,7 @@ impl Step<'_, '_> {
                 | Stage::App(_)
                 | Stage::Proxied(_)
                 | Stage::Parked(_)
+                | Stage::Announcing(_)
                 | Stage::Summoning(_)
                 | Stage::Over => {
                     self.answer_reinvite_alone(no, &offer);

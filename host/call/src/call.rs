@@ -174,6 +174,7 @@ impl Call {
                 | Stage::Bridged(_)
                 | Stage::Proxied(_)
                 | Stage::Parked(_)
+                | Stage::Announcing(_)
                 | Stage::Summoning(_)
                 | Stage::Over => None,
             },

@@ -28,6 +28,7 @@ impl Step<'_, '_> {
             | Stage::Bridged(_)
             | Stage::Proxied(_)
             | Stage::Parked(_)
+            | Stage::Announcing(_)
             | Stage::Summoning(_)
             | Stage::Over => None,
         }
@@ -408,6 +409,7 @@ impl Step<'_, '_> {
             | Stage::Bridged(_)
             | Stage::Proxied(_)
             | Stage::Parked(_)
+            | Stage::Announcing(_)
             | Stage::Summoning(_)
             | Stage::Over) => self.call.stage = stage,
         }

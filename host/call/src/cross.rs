@@ -420,6 +420,7 @@ pub(crate) fn can_be_joined(call: &mut Call, no: LegNo) -> bool {
             | Stage::Hunting(_)
             | Stage::Proxied(_)
             | Stage::Parked(_)
+            | Stage::Announcing(_)
             | Stage::Summoning(_)
             | Stage::Over => false,
         }

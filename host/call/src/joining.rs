@@ -322,6 +322,7 @@ impl Step<'_, '_> {
             | Stage::Bridged(_)
             | Stage::Proxied(_)
             | Stage::Parked(_)
+            | Stage::Announcing(_)
             | Stage::Summoning(_)
             | Stage::Over => {
                 return Err(481);
@@ -351,6 +352,7 @@ impl Step<'_, '_> {
             | Stage::Bridged(_)
             | Stage::Proxied(_)
             | Stage::Parked(_)
+            | Stage::Announcing(_)
             | Stage::Summoning(_)
             | Stage::Over => {}
         }

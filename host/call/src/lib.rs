@@ -11,6 +11,7 @@
 //! services ([`model::StarService`]), and by INVITE with Replaces. [`Engine::summon`] makes a call for an account.
 #![forbid(unsafe_code)]
 
+mod announcing;
 mod app;
 mod arrival;
 mod bridge;

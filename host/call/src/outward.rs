@@ -6,7 +6,9 @@ use crate::hunt::Hunt;
 use crate::leg::Ending;
 use crate::step::Step;
 use core::time::Duration;
-use model::{Cause, CauseInfo, Endpoint, Handling, MediaPath, RingPlan, RingStep, Routing, Target, TranslationLists};
+use model::{
+    Cause, CauseInfo, Endpoint, Handling, MediaPath, RingPlan, RingStep, RouteTagId, Routing, Target, TranslationLists,
+};
 use policy::{Leaving, WayOut, WaysOut};
 
 /// How long one trunk is given to ring.
@@ -42,6 +44,12 @@ impl<'f> Step<'_, 'f> {
         self.call.course.tag = Some(id);
         self.merge_attrs(vec![attr]);
         Ok(())
+    }
+
+    /// The routing tag of the public number that the caller is shown by.
+    fn tag_shown(&self, number: &str) -> Option<RouteTagId> {
+        let shown = self.outgoing_ddi(number)?;
+        self.floors.directory.ddi(&shown).filter(|ddi| ddi.company == self.call.info.company)?.tag
     }
 
     /// Whether calls to this number are neither rated nor recorded.
@@ -96,7 +104,13 @@ impl<'f> Step<'_, 'f> {
         if !paid || !public || own {
             return None;
         }
-        let call = Leaving { company, number, tag: self.call.course.tag };
+        let tag = self.call.course.tag.or_else(|| self.tag_shown(number));
+        if let Some(name) =
+            tag.and_then(|id| routing.tags().iter().find(|tag| tag.id == id)).map(|tag| tag.name.clone())
+        {
+            self.merge_attrs(vec![("routing-tag".to_owned(), name)]);
+        }
+        let call = Leaving { company, number, tag };
         Some(policy::outgoing_route(routing, call, directory.rates(), &mut self.desk.ids))
     }
 

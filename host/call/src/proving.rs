@@ -79,6 +79,7 @@ impl Step<'_, '_> {
             | Stage::Proxied(_)
             | Stage::App(_)
             | Stage::Parked(_)
+            | Stage::Announcing(_)
             | Stage::Summoning(_)
             | Stage::Over => None,
         };

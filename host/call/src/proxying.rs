@@ -169,6 +169,7 @@ impl Step<'_, '_> {
             | Stage::Bridged(_)
             | Stage::App(_)
             | Stage::Parked(_)
+            | Stage::Announcing(_)
             | Stage::Summoning(_)
             | Stage::Over => None,
         }
@@ -505,6 +506,7 @@ impl Step<'_, '_> {
             | Stage::Bridged(_)
             | Stage::App(_)
             | Stage::Parked(_)
+            | Stage::Announcing(_)
             | Stage::Summoning(_)
             | Stage::Over) => {
                 self.call.stage = stage;

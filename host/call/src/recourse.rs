@@ -128,7 +128,7 @@ impl Step<'_, '_> {
     }
 
     /// Whether the caller hears the switch; one who waits for an answer does from now on, as early media.
-    fn hears(&mut self) -> bool {
+    pub(crate) fn hears(&mut self) -> bool {
         let Some(leg) = self.call.leg(0) else { return false };
         if leg.is_answered() {
             return true;

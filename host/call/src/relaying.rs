@@ -172,6 +172,7 @@ fn proxying(call: &mut Call) -> Option<&mut Proxying> {
         | Stage::Bridged(_)
         | Stage::App(_)
         | Stage::Parked(_)
+        | Stage::Announcing(_)
         | Stage::Summoning(_)
         | Stage::Over => None,
     }

@@ -6,6 +6,7 @@
 //! alone has its forwards. Where a plan rings several, in whatever order, it is a group: forwards of its members would
 //! take the call away from the others.
 
+use crate::announcing::Then;
 use crate::arrival::callee_party;
 use crate::engine::Engine;
 use crate::floors::Floors;
@@ -143,19 +144,26 @@ impl Step<'_, '_> {
             Err(cause) => return self.end_call(Ending::switch(cause)),
         }
         self.call.course.ddi = self.number_called().map(|ddi| ddi.e164.clone());
+        if let Some(name) = self.number_called().map(|ddi| ddi.display_name.clone()).filter(|name| !name.is_empty()) {
+            self.call.info.caller.display = Some(name);
+        }
         match self.filtered() {
-            Some((word, way)) => {
+            Some((word, Some(way), prompt)) => {
                 self.merge_attrs(vec![("filter".to_owned(), word.to_owned())]);
-                self.send_by_company(way);
+                self.announce(prompt, Then::Away(way));
             }
-            None => {
-                self.number_chosen();
-                match self.number_dialled() {
-                    Ok(()) if self.throws_lock() => {}
-                    Ok(()) => self.ask_route(),
-                    Err(cause) => self.end_call(Ending::switch(cause)),
-                }
-            }
+            Some((_, None, prompt)) => self.announce(prompt, Then::Route),
+            None => self.routes_on(),
+        }
+    }
+
+    /// The number's filter has let the call through, or there is none.
+    pub(crate) fn routes_on(&mut self) {
+        self.number_chosen();
+        match self.number_dialled() {
+            Ok(()) if self.throws_lock() => {}
+            Ok(()) => self.ask_route(),
+            Err(cause) => self.end_call(Ending::switch(cause)),
         }
     }
 
@@ -182,15 +190,18 @@ impl Step<'_, '_> {
         self.floors.directory.ddi(&info.callee.user).filter(|ddi| ddi.company == info.company && from_outside)
     }
 
-    /// Where the number's filter sends a call from outside; `None` = where the number leads.
-    fn filtered(&self) -> Option<(&'static str, Way)> {
+    /// What the number's filter says of a call from outside: why, where it goes instead of where the number leads, and
+    /// what is heard first.
+    fn filtered(&self) -> Option<(&'static str, Option<Way>, Option<String>)> {
         let (directory, company) = (self.floors.directory, self.own_company()?);
         let filter = directory.call_filter(company.id, self.number_called()?.call_filter.as_ref()?)?;
         let now = self.local();
-        match policy::filter(directory, company.id, filter, &self.call.info.caller.user, &now) {
-            Filtered::Through(_) => None,
-            Filtered::Away(why, way) => Some((why.word(), way)),
-        }
+        let answer = policy::filter(directory, company.id, filter, &self.call.info.caller.user, &now);
+        let prompt = answer.prompt.map(str::to_owned);
+        Some(match answer.goes {
+            Filtered::Through(why) => (why.word(), None, prompt),
+            Filtered::Away(why, way) => (why.word(), Some(way), prompt),
+        })
     }
 
     pub(crate) fn own_company(&self) -> Option<&Arc<Company>> {

@@ -1,5 +1,6 @@
 //! Who drives a call now, with the timers that run only then.
 
+use crate::announcing::Announcing;
 use crate::hunt::Hunt;
 use crate::leg::{Ending, LegNo};
 use crate::proving::Proving;
@@ -26,6 +27,8 @@ pub(crate) enum Stage {
     Parked(Parked),
     /// The switch calls for an account: its phones ring, or it hears that the call failed.
     Summoning(Summoning),
+    /// The caller hears an announcement before the call goes on.
+    Announcing(Announcing),
     /// Every leg has ended; the engine forgets the call at the end of the step.
     Over,
 }
@@ -41,6 +44,7 @@ impl Stage {
             Stage::App(run) => run.deadline(),
             Stage::Parked(p) => Some(p.until),
             Stage::Summoning(s) => Some(s.until()),
+            Stage::Announcing(a) => Some(a.until),
             Stage::Over => None,
         }
     }

@@ -139,6 +139,7 @@ impl Step<'_, '_> {
             | Stage::Bridged(_)
             | Stage::Proxied(_)
             | Stage::Parked(_)
+            | Stage::Announcing(_)
             | Stage::Summoning(_)
             | Stage::Over => false,
             Stage::App(_) => true,
@@ -215,7 +216,12 @@ impl Step<'_, '_> {
             Stage::Parked(parked) => {
                 self.desk.slots.remove(&(self.call.info.company, parked.slot));
             }
-            Stage::Hunting(_) | Stage::Bridged(_) | Stage::Proxied(_) | Stage::Summoning(_) | Stage::Over => {}
+            Stage::Hunting(_)
+            | Stage::Bridged(_)
+            | Stage::Proxied(_)
+            | Stage::Announcing(_)
+            | Stage::Summoning(_)
+            | Stage::Over => {}
         }
         self.desk.out.push_back(Output::Event(CallEvent::CallEnded {
             call: self.call.id,
@@ -278,6 +284,7 @@ impl Step<'_, '_> {
             | Stage::Hunting(_)
             | Stage::Proxied(_)
             | Stage::Parked(_)
+            | Stage::Announcing(_)
             | Stage::Summoning(_)
             | Stage::Over => None,
         }
@@ -307,6 +314,7 @@ impl Step<'_, '_> {
             Stage::App(_) => self.app_deadline(),
             Stage::Parked(_) => self.parked_too_long(),
             Stage::Summoning(_) => self.summoning_over(),
+            Stage::Announcing(_) => self.announced(),
             Stage::Over => {}
         }
     }

@@ -169,6 +169,7 @@ impl Step<'_, '_> {
             | Stage::Proxied(_)
             | Stage::App(_)
             | Stage::Parked(_)
+            | Stage::Announcing(_)
             | Stage::Over => None,
         }
     }
@@ -355,6 +356,7 @@ impl Step<'_, '_> {
             | Stage::Proxied(_)
             | Stage::App(_)
             | Stage::Parked(_)
+            | Stage::Announcing(_)
             | Stage::Over => false,
         };
         let there = self.call.summoned.is_some() && self.call.leg(0).is_some_and(Leg::is_answered);

@@ -1,9 +1,9 @@
 //! A tenant's routing facts held in memory: an immutable snapshot, fed ahead by the store, swapped whole.
 
 use crate::{
-    AccountId, AccountRules, BrandId, BrandRules, CompanyId, CompanyKind, CompanyPolicy, CompanyRules, Countries,
-    DdiId, DdiRecording, EdgeAt, ExtensionId, FilterPolicy, Handling, Hooks, MediaPath, MediaSecurity, Rates, Routing,
-    RowId, Rule, RuleId, RuleKind, SharedMap, Signer, Way, outgoing::NoRates,
+    AccountId, AccountRules, BrandId, BrandRules, CompanyId, CompanyKind, CompanyPolicy, CompanyRules, Countries, Ddi,
+    DdiId, EdgeAt, ExtensionId, FilterPolicy, Handling, Hooks, MediaPath, MediaSecurity, Rates, Routing, RowId, Rule,
+    RuleId, RuleKind, SharedMap, Signer, Way, outgoing::NoRates,
 };
 use core::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
@@ -188,25 +188,6 @@ pub struct Extension {
     pub number: String,
     /// Where it leads.
     pub target: RouteTarget,
-}
-
-/// A public number of a company.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Ddi {
-    /// The row.
-    pub id: DdiId,
-    /// Its company.
-    pub company: CompanyId,
-    /// `+` and digits, unique on the platform.
-    pub e164: String,
-    /// Where it leads.
-    pub target: RouteTarget,
-    /// The call filter that its calls from outside go through.
-    #[serde(default)]
-    pub call_filter: Option<String>,
-    /// Which of its calls are recorded.
-    #[serde(default)]
-    pub record: DdiRecording,
 }
 
 /// Accounts and extensions that are watched as one: `sip:blf-NAME@domain` (RFC 4662).

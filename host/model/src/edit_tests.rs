@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{AccountRules, RouteTarget};
-use crate::{CompanyKind, CompanyRules, DdiRecording, DefaultVerdict, Ha1, Handling, MediaPath, MediaSecurity};
+use crate::{CompanyKind, CompanyRules, DefaultVerdict, Ha1, Handling, MediaPath, MediaSecurity};
 
 fn brand(id: i64) -> Row {
     let brand = Brand { id: BrandId(id), name: format!("brand {id}"), default_verdict: DefaultVerdict::Refuse };
@@ -42,14 +42,7 @@ fn account(id: i64, company: i64, username: &str, direct: Option<&str>) -> Row {
 }
 
 fn ddi(id: i64, company: i64, e164: &str) -> Row {
-    Row::Ddi(Ddi {
-        id: DdiId(id),
-        company: CompanyId(company),
-        e164: e164.to_owned(),
-        target: RouteTarget::App("menu".to_owned()),
-        call_filter: None,
-        record: DdiRecording::default(),
-    })
+    Row::Ddi(Ddi::to(id, CompanyId(company), e164, RouteTarget::App("menu".to_owned())))
 }
 
 fn of(rows: &[Row]) -> Directory {

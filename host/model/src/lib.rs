@@ -10,6 +10,7 @@ mod cause;
 mod cdr;
 mod cidr;
 mod country;
+mod ddi;
 mod directory;
 mod edit;
 mod event;
@@ -58,9 +59,10 @@ pub use cause::{Cause, CauseInfo, Severity};
 pub use cdr::{CallRecord, Cdr, EndedBy, LegRole, MediaQuality};
 pub use cidr::{Cidr, CidrError};
 pub use country::Country;
+pub use ddi::Ddi;
 pub use directory::{
-    Account, Brand, Company, Ddi, DefaultVerdict, DigestAlgorithm, Directory, Extension, Ha1, LookupError,
-    ResourceList, RouteTarget, Tenant,
+    Account, Brand, Company, DefaultVerdict, DigestAlgorithm, Directory, Extension, Ha1, LookupError, ResourceList,
+    RouteTarget, Tenant,
 };
 pub use edit::{Holder, Row, RowId};
 pub use event::{BindingGone, CallEvent, CallSnapshot, Explained, LegSnapshot, LegState, TrunkChange};

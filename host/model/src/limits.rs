@@ -71,6 +71,8 @@ pub struct Limits {
     pub summons_per_second_max: u32,
     /// How long whoever asked for such a call hears that it failed, in milliseconds.
     pub failure_tone_ms: u32,
+    /// How long a caller hears the announcement of a number's call filter, in milliseconds; a longer prompt is cut.
+    pub announcement_max_ms: u32,
     /// How long a caller hears the apology for a call app that failed, in milliseconds; a longer prompt is cut.
     pub apology_max_ms: u32,
     /// How long a party waits in a slot before its parker is called back, in seconds.
@@ -264,6 +266,7 @@ impl Default for Limits {
             summons_ring_s: 30,
             summons_per_second_max: 10,
             failure_tone_ms: 3_000,
+            announcement_max_ms: 60_000,
             apology_max_ms: 20_000,
             park_timeout_s: 120,
             session_interval_s: 1_800,

@@ -232,10 +232,11 @@ impl Directory {
         self.trunks.sets.values().find(|set| set.brand == brand && set.name == name)
     }
 
-    /// The enabled trunks whose source is nearest to this one, by row: the longest network, and among equals those that
-    /// name the listener before those that take any. All are of one brand.
+    /// The enabled trunks, of whatever brands, that have this source: those with the longest network first, among equals
+    /// those that name the listener before those that take any, then by row. Nobody takes another brand's calls away by
+    /// naming a carrier's address, or by naming it more closely: the number called says whose the call is.
     #[must_use]
-    pub fn trunks_at(&self, remote: IpAddr, listener: SocketAddr) -> Vec<&Arc<Trunk>> {
+    pub fn trunks_at(&self, remote: IpAddr, listener: SocketAddr) -> Vec<Arc<Trunk>> {
         self.trunks.at(remote.to_canonical(), listener)
     }
 
@@ -308,19 +309,23 @@ impl TrunkTable {
         }
     }
 
-    fn at(&self, remote: IpAddr, listener: SocketAddr) -> Vec<&Arc<Trunk>> {
+    fn at(&self, remote: IpAddr, listener: SocketAddr) -> Vec<Arc<Trunk>> {
         let lengths = if remote.is_ipv4() { &self.lengths_v4 } else { &self.lengths_v6 };
+        let mut found: Vec<Arc<Trunk>> = Vec::new();
         for length in lengths {
             let Ok(network) = IpNet::new(remote, *length) else { continue };
             let Some(here) = self.sources.get(&network.trunc()) else { continue };
+            // They are kept in the order of rows.
             for wanted in [Some(listener), None] {
-                let found = self.of(here, wanted);
-                if !found.is_empty() {
-                    return found;
+                let ids = here.iter().filter(|(of, _)| *of == wanted).map(|(_, id)| id);
+                for trunk in ids.filter_map(|id| self.trunks.get(id)).filter(|trunk| trunk.enabled) {
+                    if !found.iter().any(|known| known.id == trunk.id) {
+                        found.push(Arc::clone(trunk));
+                    }
                 }
             }
         }
-        Vec::new()
+        found
     }
 
     fn names(&self, remote: IpAddr) -> bool {
@@ -342,19 +347,6 @@ impl TrunkTable {
                 || trunk.servers.iter().any(|server| server.host.parse() == Ok(address))
         };
         self.trunks.values().any(|trunk| foreign(trunk) && at(trunk))
-    }
-
-    fn of(&self, here: &[(Option<SocketAddr>, TrunkId)], listener: Option<SocketAddr>) -> Vec<&Arc<Trunk>> {
-        let mut found: Vec<&Arc<Trunk>> = here
-            .iter()
-            .filter(|(wanted, _)| *wanted == listener)
-            .filter_map(|(_, id)| self.trunks.get(id).filter(|t| t.enabled))
-            .collect();
-        found.sort_by_key(|t| t.id);
-        found.dedup_by_key(|t| t.id);
-        let brand = found.first().map(|t| t.brand);
-        found.retain(|t| Some(t.brand) == brand);
-        found
     }
 }
 

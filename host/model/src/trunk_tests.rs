@@ -47,7 +47,7 @@ fn directory(trunks: Vec<Trunk>) -> Result<Directory, LookupError> {
 }
 
 #[test]
-fn the_longest_network_wins_then_the_listener_then_both_of_a_brand() {
+fn the_longest_network_comes_first_then_the_listener_then_the_row() {
     let mut off = trunk(6, 1, &[("198.51.100.9/32", None)]);
     off.enabled = false;
     let d = directory(vec![
@@ -61,9 +61,9 @@ fn the_longest_network_wins_then_the_listener_then_both_of_a_brand() {
     .unwrap();
     for (remote, local, ids) in [
         ("198.51.100.1", "192.0.2.2:5060", vec![1]),
-        ("198.51.100.1", HOME, vec![3]),
-        ("198.51.100.7", HOME, vec![2]),
-        ("::ffff:198.51.100.7", HOME, vec![2]),
+        ("198.51.100.1", HOME, vec![3, 1]),
+        ("198.51.100.7", HOME, vec![2, 3, 1]),
+        ("::ffff:198.51.100.7", HOME, vec![2, 3, 1]),
         ("198.51.100.9", "192.0.2.2:5060", vec![1]),
         ("203.0.113.5", HOME, vec![4, 5]),
         ("2001:db8:1::1", HOME, vec![1]),

@@ -1,5 +1,5 @@
 //! The call filter of a public number: black list, white list, holidays, periods, schedules; the first that has an answer
-//! gives it.
+//! gives it. Who gets through hears the welcome, whoever is sent elsewhere hears why, and who is black-listed hears nothing.
 //!
 //! A calendar that is attached counts whole: its periods do not hang on whether it has holidays. A rule that is gone
 //! meanwhile says nothing, as if it were not named: the store keeps that from happening.
@@ -48,6 +48,15 @@ pub enum Filtered<'d> {
     Away(Why<'d>, Way),
 }
 
+/// What the filter says, and what the caller hears before that is done: a stored prompt, by name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answer<'d> {
+    /// Where the call goes.
+    pub goes: Filtered<'d>,
+    /// What is heard first.
+    pub prompt: Option<&'d str>,
+}
+
 /// Asks a filter of a company about a caller (E.164) at a moment of the company's zone.
 #[must_use]
 pub fn filter<'d>(
@@ -56,33 +65,38 @@ pub fn filter<'d>(
     filter: &'d CallFilter,
     caller: &str,
     now: &Local,
-) -> Filtered<'d> {
+) -> Answer<'d> {
+    let through = |why| Answer { goes: Filtered::Through(why), prompt: filter.welcome_prompt.as_deref() };
+    let away = |why, way: Option<&Way>, prompt: Option<&'d String>| {
+        let way = way.cloned().unwrap_or(Way::Refuse);
+        Answer { goes: Filtered::Away(why, way), prompt: prompt.map(String::as_str) }
+    };
     let listed =
         |names: &[String]| names.iter().any(|n| directory.match_list(company, n).is_some_and(|l| l.has(caller)));
     if listed(&filter.black_lists) {
-        return Filtered::Away(Why::BlackList, Way::Refuse);
+        return away(Why::BlackList, None, None);
     }
     if listed(&filter.white_lists) {
-        return Filtered::Through(Why::WhiteList);
+        return through(Why::WhiteList);
     }
     let open = |names: &[String]| {
         names.iter().any(|n| directory.schedule(company, n).is_some_and(|s| calendar::is_open(s, now)))
     };
     let calendars = || filter.calendars.iter().filter_map(|name| directory.calendar(company, name));
     if let Some(holiday) = calendars().find_map(|c| calendar::holiday(c, now)) {
-        let way = holiday.way.clone().or_else(|| filter.holiday.clone()).unwrap_or(Way::Refuse);
-        return Filtered::Away(Why::Holiday(&holiday.name), way);
+        let prompt = holiday.prompt.as_ref().or(filter.holiday_prompt.as_ref());
+        return away(Why::Holiday(&holiday.name), holiday.way.as_ref().or(filter.holiday.as_ref()), prompt);
     }
     if let Some(period) = calendars().find_map(|c| calendar::period(c, now)) {
         if open(&period.schedules) {
-            return Filtered::Through(Why::Period(&period.name));
+            return through(Why::Period(&period.name));
         }
-        let way = period.way.clone().or_else(|| filter.closed.clone()).unwrap_or(Way::Refuse);
-        return Filtered::Away(Why::Period(&period.name), way);
+        let prompt = period.prompt.as_ref().or(filter.closed_prompt.as_ref());
+        return away(Why::Period(&period.name), period.way.as_ref().or(filter.closed.as_ref()), prompt);
     }
     let always = filter.schedules.is_empty() && filter.closed.is_none();
     if always || open(&filter.schedules) {
-        return Filtered::Through(Why::Open);
+        return through(Why::Open);
     }
-    Filtered::Away(Why::Closed, filter.closed.clone().unwrap_or(Way::Refuse))
+    away(Why::Closed, filter.closed.as_ref(), filter.closed_prompt.as_ref())
 }

@@ -233,6 +233,7 @@ pub(crate) mod tests {
             handling: Handling::B2bua,
             decline_ends_all: false,
             calls_max: None,
+            media_security: Default::default(),
         };
         let company = db.companies().create(&ctx, new).await.unwrap();
         (db, company.id)

@@ -20,6 +20,7 @@ pub(crate) async fn company_in(dir: &Path) -> (Db, BrandId, CompanyId) {
         decline_ends_all: false,
         calls_max: None,
         kind: model::CompanyKind::Vpbx,
+        media_security: Default::default(),
     };
     let company = db.companies().create(&CTX, company).await.unwrap().id;
     (db, brand, company)

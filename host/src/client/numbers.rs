@@ -5,7 +5,7 @@ use super::remote::{Remote, json};
 use super::rules::of_company;
 use super::table::{rows, table, text};
 use super::tenants;
-use crate::cli_rule::{Ddi, Extension};
+use crate::cli_rule::{Ddi, DdiSaid, Extension};
 use crate::exit::Failure;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -59,32 +59,44 @@ pub(super) async fn ddi(remote: &Remote, command: &Ddi) -> Result<String, Failur
             if remote.json {
                 return Ok(json(&Value::Array(ddis)));
             }
-            let heads = ["ID", "NUMBER", "COMPANY", "LEADS TO", "NAME", "CALL FILTER", "RECORD"];
-            let fields = ["id", "e164", "company", "target.kind", "target.name", "call_filter", "record"];
+            let heads = ["ID", "NUMBER", "COMPANY", "LEADS TO", "NAME", "CALL FILTER", "RECORD", "DESCRIPTION"];
+            let own = ["target.kind", "target.name", "call_filter", "record", "description"];
+            let fields = [&["id", "e164", "company"][..], &own].concat();
             Ok(table(&heads, &rows(&ddis, &fields), "No public numbers."))
         }
         Ddi::Import(import) => imports::of_company(remote, "ddis", import).await,
         Ddi::Export(export) => imports::out(remote, "ddis", export).await,
-        Ddi::Add { number, to, company } => {
-            let company = remote.one("companies", company.as_deref()).await?;
-            let new = json!({ "company": company, "e164": number, "target": target(to)? });
-            let made = remote.write(Method::POST, "/ddis", &new).await?;
-            Ok(said(remote, &made, &format!("Number {number} is live.\n")))
+        Ddi::Add { number, to, company, brand, said: words } => {
+            let mut new = words_of(remote, words).await?;
+            new.insert("e164".to_owned(), json!(number));
+            match to {
+                Some(to) => {
+                    new.insert("company".to_owned(), json!(remote.one("companies", company.as_deref()).await?));
+                    new.insert("target".to_owned(), target(to)?);
+                }
+                None => {
+                    new.insert("brand".to_owned(), json!(remote.one("brands", brand.as_deref()).await?));
+                }
+            }
+            let made = remote.write(Method::POST, "/ddis", &Value::Object(new)).await?;
+            let becomes = if to.is_some() { "is live" } else { "is in stock" };
+            Ok(said(remote, &made, &format!("Number {number} {becomes}.\n")))
         }
-        Ddi::Set { number, to, call_filter, record } => {
+        Ddi::Set { number, to, company, to_stock, said: words } => {
             let path = row(remote, ("/ddis", "e164"), &[], number).await?;
-            let mut changes = Map::new();
+            let mut changes = words_of(remote, words).await?;
             if let Some(to) = to {
                 changes.insert("target".to_owned(), target(to)?);
             }
-            if let Some(filter) = call_filter {
-                changes.insert("call_filter".to_owned(), json!(Some(filter).filter(|name| *name != "none")));
+            if let Some(company) = company {
+                changes.insert("company".to_owned(), json!(remote.one("companies", Some(company)).await?));
             }
-            if let Some(which) = record {
-                changes.insert("record".to_owned(), json!(which));
+            if *to_stock {
+                changes.insert("company".to_owned(), Value::Null);
             }
             let changed = remote.write(Method::PATCH, &path, &Value::Object(changes)).await?;
-            Ok(said(remote, &changed, &format!("Number {number} is live.\n")))
+            let becomes = if *to_stock { "is in stock" } else { "is live" };
+            Ok(said(remote, &changed, &format!("Number {number} {becomes}.\n")))
         }
         Ddi::Remove { number } => {
             let path = row(remote, ("/ddis", "e164"), &[], number).await?;
@@ -92,6 +104,25 @@ pub(super) async fn ddi(remote: &Remote, command: &Ddi) -> Result<String, Failur
             Ok(if remote.json { String::new() } else { format!("Number {number} is gone.\n") })
         }
     }
+}
+
+/// What is said of a public number, as the API has it; `none` gives back what may be absent.
+async fn words_of(remote: &Remote, words: &DdiSaid) -> Result<Map<String, Value>, Failure> {
+    let mut body = Map::new();
+    if let Some(filter) = &words.call_filter {
+        body.insert("call_filter".to_owned(), json!(Some(filter).filter(|name| *name != "none")));
+    }
+    for (field, noun, name) in [("trunk", "trunks", &words.trunk), ("tag", "route-tags", &words.tag)] {
+        let value = match name.as_deref() {
+            None => continue,
+            Some("none") => Value::Null,
+            Some(name) => json!(remote.one(noun, Some(name)).await?),
+        };
+        body.insert(field.to_owned(), value);
+    }
+    let texts = [("record", &words.record), ("display_name", &words.display_name), ("description", &words.description)];
+    body.extend(texts.iter().filter_map(|(field, text)| Some(((*field).to_owned(), json!((*text).as_ref()?)))));
+    Ok(body)
 }
 
 fn said(remote: &Remote, row: &Value, words: &str) -> String {

@@ -109,14 +109,11 @@ pub(super) async fn company(remote: &Remote, command: &Company) -> Result<String
             let id = remote.one("companies", Some(company)).await?;
             removed(remote, &format!("/companies/{id}"), &format!("Company {company}")).await
         }
-        Company::Set { company, name, domain, settings, media_security, codecs, rules } => {
+        Company::Set { company, name, domain, settings, codecs, rules } => {
             let id = remote.one("companies", Some(company)).await?;
             let mut body = body(settings);
             for (field, value) in [("name", name), ("domain", domain)] {
                 body.extend(value.as_ref().map(|value| (field.to_owned(), json!(value))));
-            }
-            if let Some(policy) = media_security {
-                body.insert("media_security".to_owned(), json!(policy));
             }
             if let Some(rules) = rules {
                 body.insert("rules".to_owned(), read_json("rules", rules)?);
@@ -221,12 +218,13 @@ pub(super) async fn registration(remote: &Remote, command: &Registration) -> Res
 }
 
 fn body(settings: &CompanySettings) -> Map<String, Value> {
-    let CompanySettings { media, handling, decline_ends_all, calls_max } = settings;
+    let CompanySettings { media, handling, decline_ends_all, calls_max, media_security } = settings;
     let given = [
         ("media", media.as_ref().map(|v| json!(v))),
         ("handling", handling.as_ref().map(|v| json!(v))),
         ("decline_ends_all", decline_ends_all.map(|v| json!(v))),
         ("calls_max", calls_max.map(|v| json!(v))),
+        ("media_security", media_security.as_ref().map(|v| json!(v))),
     ];
     given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }

@@ -25,12 +25,17 @@ pub(crate) fn name(what: &'static str, text: &str) -> Result<(), StoreError> {
 
 /// A display name: may be empty.
 pub(crate) fn display_name(text: &str) -> Result<(), StoreError> {
+    words("display name", text, 128)
+}
+
+/// Words for people, at most so many characters; may be none.
+pub(crate) fn words(what: &'static str, text: &str, max: usize) -> Result<(), StoreError> {
     if text.is_empty() {
         return Ok(());
     }
-    length("display name", text, 128)?;
+    length(what, text, max)?;
     if text.chars().any(char::is_control) {
-        return refuse("display name", "must not contain control characters");
+        return refuse(what, "must not contain control characters");
     }
     Ok(())
 }

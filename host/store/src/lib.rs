@@ -45,7 +45,7 @@ pub use nouns::bindings::{Allowance, Binding, BindingTrial, Bindings, NewBinding
 pub use nouns::brands::{Brands, NewBrand};
 pub use nouns::cdrs::{CdrCursor, CdrFilter, Cdrs};
 pub use nouns::companies::{Companies, NewCompany};
-pub use nouns::ddis::{Ddis, NewDdi};
+pub use nouns::ddis::{Ddis, NewDdi, Number};
 pub use nouns::explanations::Explanations;
 pub use nouns::extensions::{Extensions, NewExtension};
 pub use nouns::faxes::{Fax, FaxEnd, FaxState, FaxTry, Faxes, NewFax, ReceivedFax};

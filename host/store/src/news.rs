@@ -77,7 +77,8 @@ macro_rules! extensions {
 macro_rules! ddis {
     () => {
         concat!(
-            "id, brand_id AS of_brand, company_id AS of_company, company_id, e164, extension, call_filter, record, ",
+            "id, brand_id AS of_brand, company_id AS of_company, company_id, e164, extension, call_filter, record, trunk_id,
+            tag_id, display_name, ",
             target_columns!(),
             " FROM ddis"
         )
@@ -148,8 +149,9 @@ statements! { "directory";
     EXTENSIONS = page!(extensions!(), "id");
     SOME_EXTENSIONS = some!(extensions!(), "id");
     EXTENSIONS_OF = of!(extensions!(), "company_id");
-    DDIS = page!(ddis!(), "id");
-    SOME_DDIS = some!(ddis!(), "id");
+    // What a brand has in stock, calls know nothing of.
+    DDIS = concat!("SELECT ", ddis!(), " WHERE company_id IS NOT NULL AND id > $1 ORDER BY id LIMIT $2");
+    SOME_DDIS = some!(ddis!(), "company_id IS NOT NULL AND id");
     DDIS_OF = of!(ddis!(), "company_id");
     RULES = page!(rules!(), "id");
     SOME_RULES = some!(rules!(), "id");

@@ -84,16 +84,19 @@ fn of_tenant(method: &Method<'_>, request: &Message, flow: &Flow, around: &Aroun
     carrier.or_else(tenant).map(|brand| around.shards.of_brand(brand))
 }
 
-/// The brand whose carrier calls: by the line token that is called, else by where it comes from. All trunks of one source
-/// are of one brand.
+/// The brand whose carrier calls: by the line token that is called, else by where it comes from. Where a source is of
+/// several brands, the number called says which, as it does for who admits the call; a number of none is anybody's.
 fn of_trunk(request: &Message, flow: &Flow, around: &Around<'_>) -> Option<BrandId> {
     let called = request.request_uri().and_then(|uri| uri.user().and_then(|user| around.lines.brand(user)));
     if called.is_some() {
         return called;
     }
     let trunks = around.directory.trunks_at(flow.remote.ip(), flow.local);
-    let trunk = trunks.first()?;
-    around.directory.account_by_address(flow.remote).is_none().then_some(trunk.brand)
+    let first = trunks.first().filter(|_| around.directory.account_by_address(flow.remote).is_none())?.brand;
+    if trunks.iter().all(|trunk| trunk.brand == first) {
+        return Some(first);
+    }
+    admission::called(around.directory, &trunks, request, false).map_or(Some(first), |found| Some(found.trunk.brand))
 }
 
 /// The line tokens of every trunk of the node that registers, with its brand: a shard has lines of its own brands only.

@@ -167,7 +167,7 @@ impl Core {
         if trunks.is_empty() || self.directory.account_by_address(flow.remote).is_some() {
             return None;
         }
-        Some((trunks.into_iter().cloned().collect(), false))
+        Some((trunks, false))
     }
 
     /// How every trunk is, by row.

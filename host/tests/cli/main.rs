@@ -281,11 +281,22 @@ fn a_rule_is_added_named_changed_and_removed() {
     assert_eq!(demo.refused(&["extension", "remove", "300"]).0, 1, "a public number leads to it");
     demo.client(&["ddi", "set", "+442079460000", "--to", "queue:late"]);
     demo.client(&["extension", "remove", "300"]);
+    assert!(demo.client(&["ddi", "set", "+442079460000", "--to-stock"]).contains("in stock"));
+    let stock = demo.client(&["ddi", "list", "--filter", "assigned=false"]);
+    assert!(stock.contains("+442079460000") && !stock.contains("+442079460201"), "{stock}");
+    let given = ["ddi", "set", "+442079460000", "--company", "demo", "--to", "account:1001", "--display-name", "Sales"];
+    demo.client(&given);
+    assert!(demo.client(&["ddi", "show", "+442079460000"]).contains("Sales"));
     demo.client(&["ddi", "remove", "+442079460000"]);
+    assert!(demo.client(&["ddi", "add", "+442079460009", "--description", "reserve"]).contains("in stock"));
+    demo.client(&["ddi", "remove", "+442079460009"]);
     demo.client(&["rule", "remove", "sales"]);
     demo.client(&["brand", "rules", "demo", r#"{"services":{"pickup":"*94"}}"#]);
     assert!(demo.client(&["brand", "rules", "demo"]).contains("*94"));
     demo.client(&["company", "add", "lines", "--domain", "lines.example", "--kind", "retail"]);
+    let srtp = ["company", "add", "safe", "--domain", "safe.example", "--media-security", "require"];
+    demo.client(&srtp);
+    assert!(demo.client(&["company", "show", "safe"]).contains("require"));
     demo.stop();
 }
 

@@ -631,13 +631,29 @@ fn directory_of(
         enabled: true,
         rules: Default::default(),
     };
-    let target = |ddi: &Ddi| ruled.ddi.clone().filter(|_| ddi.e164 == "+4930123456").unwrap_or(ddi.target.clone());
-    let (filter, record) = (&ruled.call_filter, ruled.record);
-    let ddis = ddis.into_iter().map(|ddi| Ddi { call_filter: filter.clone(), target: target(&ddi), record, ..ddi });
+    let south = Company { id: CompanyId(2), brand: BrandId(2), domain: "rival.test".to_owned(), ..company.clone() };
+    let theirs = ruled.rival.iter().map(|e164| Ddi::to(9, south.id, e164, RouteTarget::App("menu".to_owned())));
+    let ddis = ddis.into_iter().map(|ddi| said(ddi, ruled)).chain(theirs).collect();
+    let companies = if ruled.rival.is_some() { vec![company, south] } else { vec![company] };
     let extensions = ruled.extensions.iter().cloned().chain([extension]).collect();
-    Directory::build(1, vec![brand, rival], vec![company], accounts.chain([erin]).collect(), extensions, ddis.collect())
+    Directory::build(1, vec![brand, rival], companies, accounts.chain([erin]).collect(), extensions, ddis)
         .and_then(|directory| directory.with_lists(vec![list]))
         .and_then(|directory| directory.with_rules(ruled.rules.clone()))
         .map(|directory| directory.with_brand_rules([(BrandId(1), ruled.brand.clone())]))
         .unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A public number with what the ladder says of all, and of the first.
+fn said(ddi: Ddi, ruled: &Ruled) -> Ddi {
+    let ddi = Ddi { call_filter: ruled.call_filter.clone(), record: ruled.record, ..ddi };
+    if ddi.e164 != "+4930123456" {
+        return ddi;
+    }
+    Ddi {
+        target: ruled.ddi.clone().unwrap_or(ddi.target),
+        trunk: ruled.bound,
+        tag: ruled.tag,
+        display_name: ruled.display.clone(),
+        ..ddi
+    }
 }

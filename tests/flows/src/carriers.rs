@@ -1,11 +1,12 @@
 //! Carriers of a ladder: `trunk gw servers=10.0.0.21,10.0.0.22 ...` makes or changes one, `trunk gw gone` removes it.
 //!
-//! Inside, public numbers are `+49...`; a trunk with `rules` speaks German national form: `0049...` and `0...` abroad.
+//! Inside, public numbers are `+49...`; a trunk with `rules` speaks German national form: `0049...` and `0...` abroad. With
+//! `brand=2` it is the other brand's, and `rules` are British.
 
 use model::{
-    BrandId, CompanyId, Ddi, DdiId, Directory, RouteTarget, RuleList, TranslationLists, TranslationRule,
-    TranslationSet, TranslationSetId, Trunk, TrunkCredentials, TrunkHeaders, TrunkId, TrunkRegistration, TrunkSecret,
-    TrunkServer, TrunkSource, TrunkStir, Verify,
+    BrandId, CompanyId, Ddi, Directory, RouteTarget, RuleList, TranslationLists, TranslationRule, TranslationSet,
+    TranslationSetId, Trunk, TrunkCredentials, TrunkHeaders, TrunkId, TrunkRegistration, TrunkSecret, TrunkServer,
+    TrunkSource, TrunkStir, Verify,
 };
 
 /// The carriers' servers: parties with an address and no account.
@@ -33,15 +34,10 @@ impl Carriers {
 
     /// The directory with the trunks, and the DDIs.
     pub(crate) fn join(&self, build: impl FnOnce(Vec<Ddi>) -> Directory) -> Directory {
-        let ddi = |(id, e164, account): (i64, &str, &str)| Ddi {
-            id: DdiId(id),
-            company: CompanyId(1),
-            e164: e164.to_owned(),
-            target: RouteTarget::Account(account.to_owned()),
-            call_filter: None,
-            record: model::DdiRecording::None,
+        let ddi = |(id, e164, account): (i64, &str, &str)| {
+            Ddi::to(id, CompanyId(1), e164, RouteTarget::Account(account.to_owned()))
         };
-        let directory = build(DDIS.map(ddi).to_vec()).with_trunks(vec![set()], self.0.clone());
+        let directory = build(DDIS.map(ddi).to_vec()).with_trunks(vec![set(1, "49"), set(2, "44")], self.0.clone());
         directory.unwrap_or_else(|error| panic!("{error}")).with_signers(crate::vouching::signers())
     }
 }
@@ -81,7 +77,7 @@ fn trunk(id: TrunkId, name: &str, settings: &[&str]) -> Trunk {
         cps_max: number("cps"),
         answer_ms: Trunk::ANSWER_MS,
         ping_s: number("ping"),
-        translation: settings.contains(&"rules").then_some(TranslationSetId(1)),
+        translation: settings.contains(&"rules").then(|| TranslationSetId(number("brand").map_or(1, i64::from))),
         anchor: settings.contains(&"anchor"),
         sources: value("source")
             .map(|network| TrunkSource {
@@ -102,7 +98,10 @@ fn trunk(id: TrunkId, name: &str, settings: &[&str]) -> Trunk {
     }
 }
 
-fn set() -> TranslationSet {
+/// How the carriers of a brand write numbers: those of its own country with a zero.
+fn set(brand: i64, country: &str) -> TranslationSet {
+    let (abroad, home) = (r"+\1".to_owned(), format!(r"+{country}\1"));
+    let own = format!(r"^\+{country}(\d+)$");
     let list = |rules: &[(&str, &str)]| {
         let rule = |(pattern, replacement): &(&str, &str)| TranslationRule {
             pattern: (*pattern).to_owned(),
@@ -110,11 +109,11 @@ fn set() -> TranslationSet {
         };
         RuleList::new(rules.iter().map(rule).collect()).unwrap_or_else(|error| panic!("{error}"))
     };
-    let inwards = [(r"^00(\d+)$", r"+\1"), (r"^0(\d+)$", r"+49\1")];
-    let outwards = [(r"^\+49(\d+)$", r"0\1"), (r"^\+(\d+)$", r"00\1")];
+    let inwards = [(r"^00(\d+)$", &*abroad), (r"^0(\d+)$", &*home)];
+    let outwards = [(&*own, r"0\1"), (r"^\+(\d+)$", r"00\1")];
     TranslationSet {
-        id: TranslationSetId(1),
-        brand: BrandId(1),
+        id: TranslationSetId(brand),
+        brand: BrandId(brand),
         name: "de".to_owned(),
         lists: TranslationLists {
             caller_in: list(&inwards),

@@ -1,10 +1,11 @@
 //! Rules of a ladder: `rule schedule hours {...}`, `account 1002 {...}`, `company {...}`, `company calls_max=1`,
 //! `company kind retail`, `company codecs PCMA`, `brand {...}`, `ddi filter=office`, `ddi record=all`, `ddi to={...}`,
-//! `extension 300 {...}`. What stands in braces is what the API takes, without blanks.
+//! `ddi trunk=2`, `ddi display=Sales`, `ddi tag=1` (a routing tag by its number), `ddi rival=+44...` (a number of the other
+//! brand's company), `extension 300 {...}`. What stands in braces is what the API takes, without blanks.
 
 use model::{
-    AccountRules, BrandRules, CompanyId, CompanyKind, CompanyRules, DdiRecording, Extension, ExtensionId, RouteTarget,
-    Rule, RuleBody, RuleId, RuleKind,
+    AccountRules, BrandRules, CompanyId, CompanyKind, CompanyRules, DdiRecording, Extension, ExtensionId, RouteTagId,
+    RouteTarget, Rule, RuleBody, RuleId, RuleKind, TrunkId,
 };
 use std::collections::BTreeMap;
 
@@ -23,6 +24,14 @@ pub(crate) struct Ruled {
     pub(crate) ddi: Option<RouteTarget>,
     pub(crate) extensions: Vec<Extension>,
     pub(crate) record: DdiRecording,
+    /// The trunk that the first public number is bound to.
+    pub(crate) bound: Option<TrunkId>,
+    /// The name that its called see.
+    pub(crate) display: String,
+    /// The routing tag of calls that show it.
+    pub(crate) tag: Option<RouteTagId>,
+    /// The number of a company of the other brand.
+    pub(crate) rival: Option<String>,
 }
 
 impl Ruled {
@@ -52,19 +61,27 @@ impl Ruled {
                     self.company.check().unwrap_or_else(|bad| panic!("{bad}"));
                 }
             },
-            ("ddi", [setting]) => match (setting.strip_prefix("to="), setting.strip_prefix("record=")) {
-                (Some(json), _) => self.ddi = Some(read(json)),
-                (None, Some(word)) => {
-                    self.record = DdiRecording::from_word(word).unwrap_or_else(|| panic!("no choice: {word}"));
-                }
-                (None, None) => self.call_filter = setting.strip_prefix("filter=").map(str::to_owned),
-            },
+            ("ddi", [setting]) => self.ddi(setting.split_once('=').unwrap_or((setting, ""))),
             ("extension", [number, json]) => {
                 let id = ExtensionId(i64::try_from(self.extensions.len()).unwrap_or_default() + 2);
                 let (number, target) = ((*number).to_owned(), read(json));
                 self.extensions.push(Extension { id, company: CompanyId(1), number, target });
             }
             _ => panic!("no rule: {noun} {words:?}"),
+        }
+    }
+
+    fn ddi(&mut self, (name, value): (&str, &str)) {
+        let number = || value.parse().unwrap_or_else(|_| panic!("no number: {value}"));
+        match name {
+            "to" => self.ddi = Some(read(value)),
+            "record" => self.record = DdiRecording::from_word(value).unwrap_or_else(|| panic!("no choice: {value}")),
+            "filter" => self.call_filter = Some(value.to_owned()),
+            "trunk" => self.bound = Some(TrunkId(number())),
+            "tag" => self.tag = Some(RouteTagId(number())),
+            "display" => self.display = value.to_owned(),
+            "rival" => self.rival = Some(value.to_owned()),
+            _ => panic!("nothing of a ddi: {name}"),
         }
     }
 

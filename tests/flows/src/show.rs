@@ -3,7 +3,8 @@
 use crate::events;
 use crate::party::field;
 use model::{
-    AppReply, CallEvent, CallRecord, LegHandle, QuestionKind, RecordingEvent, RoomMember, TrunkChange, TrunkStatus,
+    AppReply, CallEvent, CallRecord, CompanyId, LegHandle, QuestionKind, RecordingEvent, RoomMember, TrunkChange,
+    TrunkStatus,
 };
 use switch::Output;
 
@@ -69,7 +70,8 @@ pub(crate) fn output(output: &Output) -> Option<String> {
             QuestionKind::Route => {
                 let told = question.call.attrs.iter().filter(|(name, _)| name == "verstat" || name == "attestation");
                 let told: String = told.map(|(_, value)| format!(" {value}")).collect();
-                format!("chain < route {}{told}", question.call.callee.user)
+                let of = if question.call.company == CompanyId(1) { "" } else { " of the other brand" };
+                format!("chain < route {}{told}{of}", question.call.callee.user)
             }
             QuestionKind::Exhausted(tried) => {
                 let tried: Vec<String> = tried.iter().map(|(who, why)| format!("{who}={}", why.sip)).collect();

@@ -5,7 +5,7 @@
 use core::time::Duration;
 use model::{
     Account, AccountId, Answer, AppError, AppFailure, AppId, AppOutcome, AppReply, AppStart, AppVerb, BindingId, Brand,
-    BrandId, CallId, CallInfo, Company, CompanyId, Ddi, DdiId, DefaultVerdict, Directory, Extension, ExtensionId, Ha1,
+    BrandId, CallId, CallInfo, Company, CompanyId, Ddi, DefaultVerdict, Directory, Extension, ExtensionId, Ha1,
     Handling, Header, Instant, LegHandle, MediaPath, Party, Question, QuestionKind, RegisterAttempt, RequestId,
     RouteTarget, Ticket,
 };
@@ -133,17 +133,9 @@ pub fn directory() -> Arc<Directory> {
         extension(2, ACME, "100", RouteTarget::App("attendant".to_owned())),
         extension(3, OTHER, "2000", to("bob")),
     ];
-    let ddi = |id, company, e164: &str, target| Ddi {
-        id: DdiId(id),
-        company,
-        e164: e164.to_owned(),
-        target,
-        call_filter: None,
-        record: model::DdiRecording::None,
-    };
     let ddis = vec![
-        ddi(1, ACME, "+442079460000", RouteTarget::Extension("7".to_owned())),
-        ddi(2, OTHER, "+15550001111", to("bob")),
+        Ddi::to(1, ACME, "+442079460000", RouteTarget::Extension("7".to_owned())),
+        Ddi::to(2, OTHER, "+15550001111", to("bob")),
     ];
     let companies = vec![company(ACME, "acme"), company(OTHER, "other")];
     Arc::new(Directory::build(1, vec![brand], companies, accounts, extensions, ddis).expect("a directory"))

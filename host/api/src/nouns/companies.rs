@@ -169,6 +169,8 @@ pub(crate) struct AddCompany {
     decline_ends_all: Option<bool>,
     /// Else the switch's limit.
     calls_max: Option<u32>,
+    /// SRTP on its legs; else `allow`.
+    media_security: Option<Security>,
 }
 
 /// What changes. The domain stays while there are accounts: their digest secrets are bound to it.
@@ -236,6 +238,7 @@ async fn add(
         decline_ends_all: body.decline_ends_all.unwrap_or(false),
         calls_max: body.calls_max,
         kind: body.kind.unwrap_or(ClientKind::Vpbx).into(),
+        media_security: body.media_security.map_or_else(Default::default, Into::into),
     };
     let company = api.db.companies().create(&caller.ctx, new).await?;
     api.live().await?;

@@ -260,10 +260,11 @@ async fn page(api: &Api, ctx: &OpContext, (of, company): (Of, CompanyId), after:
         Of::Ddis => {
             let rows = api.db.ddis().list(ctx, Some(company), page).await?;
             let next = rows.last().map(|r| r.id.0).filter(|_| full(rows.len()));
-            let line = |row: &model::Ddi| {
-                let (kind, name) = super::target_words(&row.target);
+            let line = |row: &store::Number| {
+                let (kind, name) = row.target.as_ref().map(super::target_words).unwrap_or_default();
                 let filter = row.call_filter.as_deref().unwrap_or_default();
-                text::written([row.e164.as_str(), kind, name, filter, row.record.word()])
+                let words = [row.display_name.as_str(), row.description.as_str()];
+                text::written([&[row.e164.as_str(), kind, name, filter, row.record.word()][..], &words].concat())
             };
             Ok((rows.iter().map(line).collect(), next))
         }
@@ -298,7 +299,7 @@ async fn numbers(api: &Api, ctx: &OpContext, company: CompanyId) -> Result<Numbe
         let rows = api.db.ddis().list(ctx, Some(company), page).await?;
         let last = rows.last().map(|r| r.id.0).filter(|_| full(rows.len(), page));
         for row in rows {
-            if let RouteTarget::Account(name) = row.target {
+            if let Some(RouteTarget::Account(name)) = row.target {
                 numbers.ddis.entry(name).or_insert(row.e164);
             }
         }

@@ -324,6 +324,7 @@ impl World {
                 decline_ends_all: false,
                 calls_max: None,
                 kind: model::CompanyKind::Vpbx,
+                media_security: Default::default(),
             };
             companies.push(db.companies().create(&ctx, new).await.unwrap());
         }

@@ -1,6 +1,6 @@
 //! Schedules and calendars: the hours of a week, and the days that differ from it.
 
-use super::{BadRule, Date, DayTime, RuleKind, Used, Way, Weekdays, entries};
+use super::{BadRule, Date, DayTime, RuleKind, Used, Way, Weekdays, entries, prompt};
 use serde::{Deserialize, Serialize};
 
 /// Hours of some days: from a minute on, up to another one and not with it. A night is two of them: one up to 24:00, one
@@ -74,6 +74,9 @@ pub struct Holiday {
     /// Where calls go then; absent = as the filter says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way: Option<Way>,
+    /// A stored prompt that callers hear first; absent = the filter's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
 }
 
 /// Days whose hours are not the usual ones.
@@ -91,6 +94,9 @@ pub struct Period {
     /// Where calls go outside of them; absent = as the filter says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way: Option<Way>,
+    /// A stored prompt that callers hear outside of them first; absent = the filter's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
 }
 
 /// The days that differ.
@@ -115,12 +121,14 @@ impl Calendar {
             }
             holiday.hours.map_or(Ok(()), |hours| span("holidays", hours.from, hours.to))?;
             holiday.way.as_ref().map_or(Ok(()), |way| way.check("holidays"))?;
+            prompt("holidays", holiday.prompt.as_deref())?;
         }
         for period in &self.periods {
             if period.until < period.from {
                 return Err(BadRule::new("periods", format!("{:?} ends before it begins", period.name)));
             }
             period.way.as_ref().map_or(Ok(()), |way| way.check("periods"))?;
+            prompt("periods", period.prompt.as_deref())?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What happens to calls from outside for a public number, by who calls and when.
 
-use super::{BadRule, RuleKind, Used, Way, entries};
+use super::{BadRule, RuleKind, Used, Way, entries, prompt};
 use serde::{Deserialize, Serialize};
 
 /// The filter. It is asked in this order, and the first that has an answer gives it: black list, white list, holidays,
@@ -22,6 +22,15 @@ pub struct CallFilter {
     /// Where calls go outside the hours; absent = they are refused. Without any schedule: always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<Way>,
+    /// A stored prompt that callers hear who get through, before anybody rings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub welcome_prompt: Option<String>,
+    /// A stored prompt that callers hear on a holiday that has none of its own, before they go where `holiday` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holiday_prompt: Option<String>,
+    /// A stored prompt that callers hear outside the hours, before they go where `closed` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_prompt: Option<String>,
 }
 
 impl CallFilter {
@@ -31,7 +40,10 @@ impl CallFilter {
         entries("calendars", self.calendars.len())?;
         entries("schedules", self.schedules.len())?;
         self.holiday.as_ref().map_or(Ok(()), |way| way.check("holiday"))?;
-        self.closed.as_ref().map_or(Ok(()), |way| way.check("closed"))
+        self.closed.as_ref().map_or(Ok(()), |way| way.check("closed"))?;
+        prompt("welcome_prompt", self.welcome_prompt.as_deref())?;
+        prompt("holiday_prompt", self.holiday_prompt.as_deref())?;
+        prompt("closed_prompt", self.closed_prompt.as_deref())
     }
 
     pub(crate) fn uses(&self) -> Vec<Used<'_>> {

@@ -59,6 +59,15 @@ pub(crate) fn entries(field: &'static str, length: usize) -> Result<(), BadRule>
     Ok(())
 }
 
+/// The name of a stored prompt, where there is one.
+pub(crate) fn prompt(field: &'static str, name: Option<&str>) -> Result<(), BadRule> {
+    let fits = |name: &str| (1..=128).contains(&name.len()) && !name.chars().any(char::is_control);
+    if name.is_some_and(|name| !fits(name)) {
+        return Err(BadRule::new(field, "the name of a stored prompt, 1 to 128 bytes"));
+    }
+    Ok(())
+}
+
 /// What kinds of rules there are that others name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -85,7 +85,7 @@ fn find(directory: &Directory, company: CompanyId, kind: &str, key: &str) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Brand, BrandId, Company, DdiId, DefaultVerdict, ExtensionId, Handling, MediaPath};
+    use model::{Brand, BrandId, Company, DefaultVerdict, ExtensionId, Handling, MediaPath};
 
     fn company(id: i64) -> Company {
         let name = format!("c{id}");
@@ -117,14 +117,7 @@ mod tests {
             number: "7".to_owned(),
             target: target.clone(),
         };
-        let ddi = model::Ddi {
-            id: DdiId(1),
-            company: CompanyId(1),
-            e164: "+4420".to_owned(),
-            target,
-            call_filter: None,
-            record: Default::default(),
-        };
+        let ddi = model::Ddi::to(1, CompanyId(1), "+4420", target);
         let directory =
             Directory::build(1, vec![brand], vec![company(1), company(2)], vec![], vec![extension], vec![ddi])
                 .expect("a directory");

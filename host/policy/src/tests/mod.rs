@@ -2,13 +2,14 @@
 
 mod calls;
 mod cron;
+mod inbound;
 mod numbers;
 mod properties;
 mod routes;
 mod times;
 
 use model::{
-    Account, AccountId, AccountRules, Brand, BrandId, Company, CompanyId, CompanyRules, Date, DayTime, Ddi, DdiId,
+    Account, AccountId, AccountRules, Brand, BrandId, Company, CompanyId, CompanyRules, Date, DayTime, Ddi,
     DefaultVerdict, Directory, Ha1, Handling, Local, MediaPath, MediaSecurity, RouteTarget, Rule, RuleBody, RuleId,
 };
 
@@ -54,14 +55,7 @@ pub(crate) fn directory(rules: Vec<(&str, RuleBody)>) -> Directory {
         Rule { id: RuleId(id), company: COMPANY, name: name.to_owned(), body }
     });
     let accounts = vec![account("1001", AccountRules::default())];
-    let ddi = |(id, e164): (i64, &str)| Ddi {
-        id: DdiId(id),
-        company: COMPANY,
-        e164: e164.to_owned(),
-        target: RouteTarget::Account("1001".to_owned()),
-        call_filter: None,
-        record: model::DdiRecording::None,
-    };
+    let ddi = |(id, e164)| Ddi::to(id, COMPANY, e164, RouteTarget::Account("1001".to_owned()));
     let ddis = [(1, "+34900"), (2, "+34901")].map(ddi).to_vec();
     let built = Directory::build(1, vec![brand], vec![company(CompanyRules::default())], accounts, vec![], ddis);
     built.unwrap().with_rules(rules.collect()).unwrap()

@@ -80,6 +80,7 @@ fn holidays_may_last_days_or_a_part_of_each() {
         until: last.map(date),
         hours: span.map(|(from, to)| Span { from: time(from), to: time(to) }),
         way: None,
+        prompt: None,
     };
     let calendar = Calendar {
         holidays: vec![
@@ -99,6 +100,10 @@ fn holidays_may_last_days_or_a_part_of_each() {
     }
 }
 
+fn goes<'d>(directory: &'d Directory, rules: &'d CallFilter, caller: &str, now: &Local) -> Filtered<'d> {
+    filter(directory, COMPANY, rules, caller, now).goes
+}
+
 /// Scenario 3 of ivozprovider.md section 16, and the same without any holiday: periods count by themselves.
 #[test]
 fn a_holiday_goes_before_a_period_and_a_period_before_the_usual_hours() {
@@ -108,6 +113,7 @@ fn a_holiday_goes_before_a_period_and_a_period_before_the_usual_hours() {
         until: date("2026-11-23"),
         schedules: names(&["afternoon"]),
         way: None,
+        prompt: None,
     };
     let morning = Holiday {
         name: "morning off".to_owned(),
@@ -115,6 +121,7 @@ fn a_holiday_goes_before_a_period_and_a_period_before_the_usual_hours() {
         until: None,
         hours: Some(Span { from: time("08:00"), to: time("15:00") }),
         way: None,
+        prompt: None,
     };
     for (holidays, at_ten) in [
         (vec![morning], Filtered::Away(Why::Holiday("morning off"), Way::App("holiday".to_owned()))),
@@ -133,7 +140,7 @@ fn a_holiday_goes_before_a_period_and_a_period_before_the_usual_hours() {
             closed: app("closed"),
             ..CallFilter::default()
         };
-        let asked = |clock: &str| filter(&directory, COMPANY, &rules, "+34600", &local("2026-11-23", 0, clock));
+        let asked = |clock: &str| goes(&directory, &rules, "+34600", &local("2026-11-23", 0, clock));
         let out = Filtered::Away(Why::Period("stocktaking"), Way::App("closed".to_owned()));
         assert_eq!(asked("07:00"), out);
         assert_eq!(asked("09:00"), at_ten);
@@ -142,7 +149,7 @@ fn a_holiday_goes_before_a_period_and_a_period_before_the_usual_hours() {
         if !holidays.is_empty() {
             assert_eq!(asked("14:00"), at_ten, "the holiday goes before the period's hours");
         }
-        let other = filter(&directory, COMPANY, &rules, "+34600", &local("2026-11-24", 1, "07:00"));
+        let other = goes(&directory, &rules, "+34600", &local("2026-11-24", 1, "07:00"));
         assert_eq!(other, Filtered::Through(Why::Open), "the usual hours on any other day");
     }
 }
@@ -150,7 +157,8 @@ fn a_holiday_goes_before_a_period_and_a_period_before_the_usual_hours() {
 /// Scenario 4: a white list skips every check of time. A black list goes before it.
 #[test]
 fn lists_go_before_time_and_black_before_white() {
-    let off = Holiday { name: "off".to_owned(), date: date("2026-11-23"), until: None, hours: None, way: None };
+    let off =
+        Holiday { name: "off".to_owned(), date: date("2026-11-23"), until: None, hours: None, way: None, prompt: None };
     let directory = directory(vec![
         ("bad", list(&["+34666", "+34999"])),
         ("good", list(&["+34777", "+34999"])),
@@ -162,7 +170,7 @@ fn lists_go_before_time_and_black_before_white() {
         calendars: names(&["year"]),
         ..CallFilter::default()
     };
-    let asked = |caller: &str| filter(&directory, COMPANY, &rules, caller, &local("2026-11-23", 0, "10:00"));
+    let asked = |caller: &str| goes(&directory, &rules, caller, &local("2026-11-23", 0, "10:00"));
     assert_eq!(asked("+34777"), Filtered::Through(Why::WhiteList));
     assert_eq!(asked("+34666"), Filtered::Away(Why::BlackList, Way::Refuse));
     assert_eq!(asked("+34999"), Filtered::Away(Why::BlackList, Way::Refuse));
@@ -174,19 +182,20 @@ fn lists_go_before_time_and_black_before_white() {
 fn without_schedules_a_filter_is_open_unless_it_says_where_calls_go() {
     let directory = directory(vec![("office", RuleBody::Schedule(hours(Weekdays::range(0, 4), "09:00", "17:00")))]);
     let night = local("2026-11-23", 0, "03:00");
-    assert_eq!(filter(&directory, COMPANY, &CallFilter::default(), "+34600", &night), Filtered::Through(Why::Open));
+    assert_eq!(goes(&directory, &CallFilter::default(), "+34600", &night), Filtered::Through(Why::Open));
     let away = CallFilter { closed: Some(Way::Number("+34911".to_owned())), ..CallFilter::default() };
     assert_eq!(
-        filter(&directory, COMPANY, &away, "+34600", &night),
+        goes(&directory, &away, "+34600", &night),
         Filtered::Away(Why::Closed, Way::Number("+34911".to_owned()))
     );
     let office = CallFilter { schedules: names(&["office"]), ..CallFilter::default() };
-    assert_eq!(filter(&directory, COMPANY, &office, "+34600", &night), Filtered::Away(Why::Closed, Way::Refuse));
+    assert_eq!(goes(&directory, &office, "+34600", &night), Filtered::Away(Why::Closed, Way::Refuse));
 }
 
 #[test]
 fn an_event_that_says_where_calls_go_is_heard_before_the_filter() {
-    let off = |way| Holiday { name: "off".to_owned(), date: date("2026-11-23"), until: None, hours: None, way };
+    let off =
+        |way| Holiday { name: "off".to_owned(), date: date("2026-11-23"), until: None, hours: None, way, prompt: None };
     for (own, general, went) in [
         (app("own"), app("general"), Way::App("own".to_owned())),
         (None, app("general"), Way::App("general".to_owned())),
@@ -195,7 +204,50 @@ fn an_event_that_says_where_calls_go_is_heard_before_the_filter() {
         let calendar = Calendar { holidays: vec![off(own)], periods: vec![] };
         let directory = directory(vec![("year", RuleBody::Calendar(calendar))]);
         let rules = CallFilter { calendars: names(&["year"]), holiday: general, ..CallFilter::default() };
-        let asked = filter(&directory, COMPANY, &rules, "+34600", &local("2026-11-23", 0, "10:00"));
+        let asked = goes(&directory, &rules, "+34600", &local("2026-11-23", 0, "10:00"));
         assert_eq!(asked, Filtered::Away(Why::Holiday("off"), went));
+    }
+}
+
+/// Scenario 4: who gets through hears the welcome, also past a holiday; whoever does not hears why, and a black list says
+/// nothing.
+#[test]
+fn what_is_heard_goes_with_where_a_call_goes() {
+    let off = |name: &str, day: &str, prompt: Option<&str>| Holiday {
+        name: name.to_owned(),
+        date: date(day),
+        until: None,
+        hours: None,
+        way: None,
+        prompt: prompt.map(str::to_owned),
+    };
+    let holidays = vec![off("off", "2026-11-23", None), off("feast", "2026-11-24", Some("bells"))];
+    let directory = directory(vec![
+        ("bad", list(&["+34666"])),
+        ("good", list(&["+34777"])),
+        ("office", RuleBody::Schedule(hours(Weekdays::ALL, "09:00", "17:00"))),
+        ("year", RuleBody::Calendar(Calendar { holidays, periods: vec![] })),
+    ]);
+    let prompt = |name: &str| Some(name.to_owned());
+    let rules = CallFilter {
+        black_lists: names(&["bad"]),
+        white_lists: names(&["good"]),
+        calendars: names(&["year"]),
+        schedules: names(&["office"]),
+        welcome_prompt: prompt("welcome"),
+        holiday_prompt: prompt("away"),
+        closed_prompt: prompt("closed"),
+        ..CallFilter::default()
+    };
+    for (caller, day, clock, heard) in [
+        ("+34666", "2026-11-25", "10:00", None),
+        ("+34777", "2026-11-23", "03:00", Some("welcome")),
+        ("+34600", "2026-11-23", "10:00", Some("away")),
+        ("+34600", "2026-11-24", "10:00", Some("bells")),
+        ("+34600", "2026-11-25", "10:00", Some("welcome")),
+        ("+34600", "2026-11-25", "18:00", Some("closed")),
+    ] {
+        let asked = filter(&directory, COMPANY, &rules, caller, &local(day, 2, clock));
+        assert_eq!(asked.prompt, heard, "{caller} on {day} at {clock}");
     }
 }

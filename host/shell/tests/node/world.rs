@@ -89,6 +89,7 @@ impl World {
             decline_ends_all: false,
             calls_max: None,
             kind: model::CompanyKind::Vpbx,
+            media_security: Default::default(),
         };
         let company = db.companies().create(&platform, new).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], 9));

@@ -9,8 +9,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use model::{
     Account, AccountId, AccountRules, AppError, BindingId, BoxOwner, BoxReply, BoxSettings, BoxVerb, Brand, BrandId,
-    CallId, CallInfo, Clip, Company, CompanyId, Ddi, DdiId, DefaultVerdict, Directory, Extension, ExtensionId, Folder,
-    Ha1, Handling, Instant, MediaPath, MediaSecurity, Party, PinCheck, RouteTarget, VoiceBox, VoiceMessage,
+    CallId, CallInfo, Clip, Company, CompanyId, Ddi, DefaultVerdict, Directory, Extension, ExtensionId, Folder, Ha1,
+    Handling, Instant, MediaPath, MediaSecurity, Party, PinCheck, RouteTarget, VoiceBox, VoiceMessage,
 };
 use plugin::{
     Artifact, BindingSpec, BoxAnswer, GuestClock, Host, HostConfig, HttpAnswer, HttpAsked, HttpClients, Mailboxes,
@@ -305,14 +305,7 @@ fn directory(scenario: &Scenario, accounts: &[String]) -> Result<Directory, Stri
         number: number.clone(),
         target: target(to),
     };
-    let ddi = |(id, (e164, to)): (i64, (&String, &String))| Ddi {
-        id: DdiId(id),
-        company: COMPANY,
-        e164: e164.clone(),
-        target: target(to),
-        record: Default::default(),
-        call_filter: None,
-    };
+    let ddi = |(id, (e164, to)): (i64, (&String, &String))| Ddi::to(id, COMPANY, e164, target(to));
     Directory::build(
         1,
         vec![brand],

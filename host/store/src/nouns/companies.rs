@@ -19,8 +19,9 @@ macro_rules! columns {
 }
 
 statements! { "company";
-    CREATE = concat!("INSERT INTO companies (brand_id, name, domain, media, calls_max, handling, decline_ends_all, kind)
-        SELECT id, $4, $5, $6, CAST($7 AS BIGINT), $8, CAST($9 AS BOOLEAN), $10 FROM brands WHERE id = $3
+    CREATE = concat!("INSERT INTO companies (brand_id, name, domain, media, calls_max, handling, decline_ends_all, kind,
+        media_security)
+        SELECT id, $4, $5, $6, CAST($7 AS BIGINT), $8, CAST($9 AS BOOLEAN), $10, $11 FROM brands WHERE id = $3
         AND (CAST($1 AS BIGINT) IS NULL OR id = $1) AND CAST($2 AS BIGINT) IS NULL RETURNING ", columns!());
     GET = concat!("SELECT ", columns!(), " FROM companies WHERE id = $3 AND ", in_scope!("brand_id", "id"));
     // The digest secrets of its accounts are bound to the realm: with accounts, the domain stays.
@@ -171,6 +172,8 @@ pub struct NewCompany {
     pub calls_max: Option<u32>,
     /// What kind of client it is, for good.
     pub kind: CompanyKind,
+    /// SRTP on its legs.
+    pub media_security: MediaSecurity,
 }
 
 /// The operations on companies.
@@ -189,7 +192,8 @@ impl Companies<'_> {
         let calls_max = new.calls_max.map(i64::from);
         let (media, handling) = (media_text(new.media)?, handling_text(new.handling)?);
         let decline = new.decline_ends_all;
-        let args = args![ctx, new.brand.0, &new.name, &domain, media, calls_max, handling, decline, new.kind.word()];
+        let (kind, security) = (new.kind.word(), new.media_security.word());
+        let args = args![ctx, new.brand.0, &new.name, &domain, media, calls_max, handling, decline, kind, security];
         if !self.0.brands().rules(ctx, new.brand).await?.may_have(new.kind) {
             let why = format!("the brand may have no companies of the kind {}", new.kind.word());
             return Err(StoreError::Invalid { what: "kind", why });

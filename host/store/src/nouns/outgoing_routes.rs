@@ -37,7 +37,9 @@ statements! { "outgoing route";
         JOIN trunks t ON t.brand_id = r.brand_id AND t.id = $5 JOIN prefix_tables p ON p.brand_id = r.brand_id AND p.name = $6
         WHERE r.id = $3 AND ", brands_own!("r.brand_id"));
     OF_TRUNK = concat!("SELECT 'outgoing route ' || r.name AS name FROM outgoing_routes r LEFT JOIN outgoing_route_trunks t
-        ON t.route_id = r.id WHERE (r.trunk_id = $3 OR t.trunk_id = $3) AND ", brands_own!("r.brand_id"), " LIMIT 1");
+        ON t.route_id = r.id WHERE (r.trunk_id = $3 OR t.trunk_id = $3) AND ", brands_own!("r.brand_id"), "
+        UNION ALL SELECT 'public number ' || d.e164 AS name FROM ddis d WHERE d.trunk_id = $3 AND ",
+        brands_own!("d.brand_id"), " LIMIT 1");
     OF_TABLE = concat!("SELECT 'outgoing route ' || r.name AS name FROM outgoing_routes r JOIN outgoing_route_trunks t
         ON t.route_id = r.id JOIN prefix_tables p ON p.brand_id = t.brand_id AND p.name = t.price_table
         WHERE p.id = $3 AND ", brands_own!("r.brand_id"), " LIMIT 1");
@@ -138,7 +140,7 @@ impl RouteRow {
     }
 }
 
-/// Says which route uses what could not be removed; `user` finds it by the row's id.
+/// Says which route or number uses what could not be removed; `user` finds it by the row's id.
 pub(crate) async fn named(
     db: &Db,
     ctx: &OpContext,

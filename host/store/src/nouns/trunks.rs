@@ -36,9 +36,6 @@ statements! { "trunk";
     ADD_SOURCE = concat!("INSERT INTO trunk_sources (trunk_id, position, brand_id, network, listener)
         SELECT id, CAST($4 AS BIGINT), brand_id, $5, CAST($6 AS TEXT) FROM trunks WHERE id = $3 AND ",
         brands_own!("brand_id"));
-    RIVAL = "SELECT mine.network FROM trunk_sources mine JOIN trunk_sources theirs ON theirs.network = mine.network
-        AND COALESCE(theirs.listener, '') = COALESCE(mine.listener, '') AND theirs.brand_id <> mine.brand_id
-        WHERE mine.trunk_id = $1 LIMIT 1";
     FOREIGN_SOURCES = "SELECT network FROM trunk_sources WHERE brand_id <> $1";
     FOREIGN_DIRECTS = "SELECT direct FROM accounts WHERE direct IS NOT NULL AND brand_id <> $1";
 }
@@ -292,7 +289,7 @@ impl Trunks<'_> {
         Ok(self.found(ctx, &Wanted::page(&LISTING, page)).await?.rows)
     }
 
-    /// Removes a trunk that no outgoing route names; calls under way go on.
+    /// Removes a trunk that no outgoing route and no public number names; calls under way go on.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::UsedBy`]; a company's operator.
@@ -307,7 +304,7 @@ impl Trunks<'_> {
 
 /// Refuses networks that hold, or lie in, what another brand's calls come from: its carriers' networks, or where its
 /// direct accounts are. The nearest network and an account's own address go first when a call comes, whatever brand they
-/// are of, so they would take the other brand's calls. The platform's operator may say otherwise. To be asked within the
+/// are of. The platform's operator may say otherwise. To be asked within the
 /// transaction that has written already, about what was not there before: what the platform has shared, or what was so
 /// before, stays as it is.
 ///
@@ -365,11 +362,5 @@ async fn replace_sources(
     };
     let new: Vec<IpNet> = sources.iter().filter(|source| !known(source)).map(|s| s.network.trunc()).collect();
     keep_apart((db, tx), ctx, ("sources", &new)).await?;
-    if let Some((network,)) = tx.one::<(String,)>(RIVAL, &[trunk.into()]).await? {
-        return Err(StoreError::Invalid {
-            what: "sources",
-            why: format!("{network} is another brand's source already: name the listener, or a smaller network"),
-        });
-    }
     tx.all::<SourceRow>(SOURCES, args![ctx, trunk, trunk]).await
 }

@@ -2,14 +2,14 @@
 
 use crate::fixture::{CTX, account, brand, company, new_company};
 use crate::on_both;
-use model::{BrandRules, CompanyId, CompanyKind, CompanyRules, Ddi, RouteTarget, RuleBody, RuleKind};
-use store::{Db, NewCompany, NewDdi, NewExtension, NewRule, NewTranslationSet, OpContext, StoreError};
+use model::{BrandRules, CompanyId, CompanyKind, CompanyRules, RouteTarget, RuleBody, RuleKind};
+use store::{Db, NewCompany, NewDdi, NewExtension, NewRule, NewTranslationSet, Number, OpContext, StoreError};
 
 fn invalid<T: std::fmt::Debug>(result: Result<T, StoreError>) {
     assert!(matches!(result, Err(StoreError::Invalid { .. })), "{result:?}");
 }
 
-async fn number(db: &Db, company: CompanyId, e164: &str, target: RouteTarget) -> Result<Ddi, StoreError> {
+async fn number(db: &Db, company: CompanyId, e164: &str, target: RouteTarget) -> Result<Number, StoreError> {
     db.ddis().create(&CTX, NewDdi { company, e164: e164.to_owned(), target }).await
 }
 

@@ -100,6 +100,7 @@ pub fn new_company(brand: BrandId, name: &str) -> NewCompany {
         decline_ends_all: false,
         calls_max: None,
         kind: model::CompanyKind::Vpbx,
+        media_security: Default::default(),
     }
 }
 

@@ -26,6 +26,7 @@ mod routing;
 mod rules;
 mod schema;
 mod scope;
+mod stock;
 mod tenants;
 mod timetables;
 mod trunks;

@@ -2,8 +2,8 @@
 
 use crate::fixture::{CTX, account, brand, company};
 use crate::on_both;
-use model::{AccountRules, CompanyRules, Ddi, Permission, RouteTarget, Rule, RuleBody, RuleKind};
-use store::{NewDdi, NewRule, OpContext, Page, StoreError};
+use model::{AccountRules, CompanyRules, Permission, RouteTarget, Rule, RuleBody, RuleKind};
+use store::{NewDdi, NewRule, Number, OpContext, Page, StoreError};
 
 fn body(kind: RuleKind, json: &str) -> RuleBody {
     RuleBody::read(kind, &mut serde_json::Deserializer::from_str(json)).unwrap()
@@ -74,9 +74,9 @@ on_both! {
         let made = db.rules().create(&CTX, new(north.id, "main", filter.clone())).await.unwrap();
         let target = RouteTarget::App("menu".to_owned());
         let ddi = db.ddis().create(&CTX, NewDdi { company: north.id, e164: "+4420".to_owned(), target }).await.unwrap();
-        invalid(db.ddis().update(&CTX, &Ddi { call_filter: Some("gone".to_owned()), ..ddi.clone() }).await);
+        invalid(db.ddis().update(&CTX, &Number { call_filter: Some("gone".to_owned()), ..ddi.clone() }).await);
         let before = db.version().await.unwrap();
-        db.ddis().update(&CTX, &Ddi { call_filter: Some("main".to_owned()), ..ddi.clone() }).await.unwrap();
+        db.ddis().update(&CTX, &Number { call_filter: Some("main".to_owned()), ..ddi.clone() }).await.unwrap();
         in_use(db.rules().delete(&CTX, made.id).await);
         let directory = db.directory().await.unwrap();
         assert!(directory.version() > before);

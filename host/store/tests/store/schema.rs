@@ -140,7 +140,6 @@ fn every_statement_on_tenant_rows_looks_at_the_scope() {
         ("timetables", "SKIP", "whoever does jobs does every tenant's"),
         ("tokens", "CREATE", "the scope of the token is checked against the maker's before"),
         ("tokens", "PUT", "the scope of the token is checked against the maker's before"),
-        ("trunks", "RIVAL", "an address can be one brand's only, whoever asks"),
         (
             "trunks",
             "FOREIGN_SOURCES",

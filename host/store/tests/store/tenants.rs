@@ -41,7 +41,7 @@ on_both! {
         let mut ddi = db.ddis()
             .create(&CTX, NewDdi { company: north.id, e164: "+442079460000".to_owned(), target: to_anna })
             .await.unwrap();
-        ddi.target = RouteTarget::Extension("10".to_owned());
+        ddi.target = Some(RouteTarget::Extension("10".to_owned()));
         assert_eq!(db.ddis().update(&CTX, &ddi).await.unwrap(), ddi);
         assert_eq!(db.ddis().get(&CTX, ddi.id).await.unwrap(), ddi);
 

@@ -114,7 +114,7 @@ on_both! {
         db.trunks().create(&CTX, &with(acme.id, "two", vec![source("198.51.100.0/24", None)])).await.unwrap();
         // Host bits do not hide that it is the same network.
         let same = with(rival.id, "x", vec![source("198.51.100.9/24", None)]);
-        assert_eq!(field(db.trunks().create(&CTX, &same).await.unwrap_err()), "sources");
+        assert_eq!(field(db.trunks().create(&OpContext::brand(rival.id), &same).await.unwrap_err()), "sources");
         assert_eq!(db.trunks().list(&OpContext::brand(rival.id), Page::first()).await.unwrap(), []);
         // Nor a part of it, nor one that holds it, nor by another listener, nor an account in it; the platform may.
         let theirs = OpContext::brand(rival.id);
@@ -142,10 +142,15 @@ on_both! {
             found.iter().map(|t| t.name.clone()).collect()
         };
         assert_eq!(at("198.51.100.8", "192.0.2.2:5060"), ["one", "two"]);
-        assert_eq!(at("198.51.100.8", "192.0.2.1:5060"), ["y"]);
-        assert_eq!(at("198.51.100.9", "192.0.2.2:5060"), ["y"]);
+        assert_eq!(at("198.51.100.8", "192.0.2.1:5060"), ["y", "one", "two"]);
+        assert_eq!(at("198.51.100.9", "192.0.2.2:5060"), ["y", "one", "two"]);
         let stolen = Trunk { sources: own.sources, ..nearer };
-        assert_eq!(field(db.trunks().update(&CTX, &stolen).await.unwrap_err()), "sources");
+        assert_eq!(field(db.trunks().update(&theirs, &stolen).await.unwrap_err()), "sources");
+        // The platform's operator shares a carrier's very network among brands.
+        db.trunks().update(&CTX, &stolen).await.unwrap();
+        let directory = db.directory().await.unwrap();
+        let both = directory.trunks_at("198.51.100.8".parse().unwrap(), "192.0.2.2:5060".parse().unwrap());
+        assert_eq!(both.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["one", "two", "y"]);
     }
 
     async fn what_was_shared_stays_and_can_be_changed_by_both(place: Place) {

@@ -130,30 +130,30 @@ impl<'a> Doer<'a> {
     async fn ddi(&self, cells: &Cells<'_>) -> Result<Done, Refusal> {
         let e164 = cell(cells, "e164").ok_or_else(|| Refusal::of("e164", "must not be empty"))?;
         let mut rest = Map::new();
-        for name in ["call_filter", "record"] {
+        for name in ["call_filter", "record", "display_name", "description"] {
             rest.extend(cell(cells, name).map(|text| (name.to_owned(), Value::from(text))));
         }
         self.number(e164, target(cells)?, rest).await
     }
 
+    /// A number of the company, or one that its brand has in stock and the line gives to it, or a new one.
     async fn number(&self, e164: &str, target: Option<Value>, mut rest: Map<String, Value>) -> Result<Done, Refusal> {
-        match found(self.run.api.db.ddis().find(&self.caller.ctx, self.company, e164).await)? {
-            Some(ddi) => {
-                rest.extend(target.map(|target| ("target".to_owned(), target)));
-                self.ask(Method::PATCH, &format!("/ddis/{}", ddi.id.0), rest.into()).await?;
-                Ok(Done::Changed)
-            }
-            None => {
-                let target = target.ok_or_else(|| Refusal::of("target", "a new public number needs one"))?;
-                let body = json!({ "company": self.company.0, "e164": e164, "target": target });
-                let made = self.ask(Method::POST, "/ddis", body).await?;
-                let id = made.get("id").and_then(Value::as_i64).unwrap_or_default();
-                if !rest.is_empty() {
-                    self.ask(Method::PATCH, &format!("/ddis/{id}"), rest.into()).await?;
-                }
-                Ok(Done::Added)
-            }
+        let known = found(self.run.api.db.ddis().find(&self.caller.ctx, e164).await)?;
+        let own = known.as_ref().filter(|ddi| ddi.company == Some(self.company));
+        let needed = || Refusal::of("target", "a new public number needs one");
+        if own.is_none() {
+            target.is_some().then_some(()).ok_or_else(needed)?;
+            rest.insert("company".to_owned(), Value::from(self.company.0));
         }
+        rest.extend(target.map(|target| ("target".to_owned(), target)));
+        let stock = known.as_ref().filter(|ddi| ddi.company.is_none());
+        if let Some(ddi) = own.or(stock) {
+            self.ask(Method::PATCH, &format!("/ddis/{}", ddi.id.0), rest.into()).await?;
+            return Ok(if own.is_some() { Done::Changed } else { Done::Added });
+        }
+        rest.insert("e164".to_owned(), Value::from(e164));
+        self.ask(Method::POST, "/ddis", rest.into()).await?;
+        Ok(Done::Added)
     }
 
     /// Account, extensions, public number and login of one person.

@@ -64,6 +64,8 @@ const DDIS: &[Column] = &[
     TARGET,
     column("call_filter", &["externalcallfilter"]),
     column("record", &["recordcalls"]),
+    column("display_name", &["displayname"]),
+    column("description", &[]),
 ];
 const RATES: &[Column] = &[
     column("prefix", &["destinationprefix"]),
