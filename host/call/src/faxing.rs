@@ -92,6 +92,7 @@ impl Step<'_, '_> {
             | Stage::Proxied(_)
             | Stage::Parked(_)
             | Stage::Summoning(_)
+            | Stage::Announcing(_)
             | Stage::Over => false,
         };
         answers || self.call.faxing.is_some()
