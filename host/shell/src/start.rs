@@ -62,7 +62,6 @@ impl Shell {
         let archive = Archive::new(config.data_dir.join(recorder::FOLDER), config.bucket.as_ref(), clock)?;
         let trust = Arc::new(Trust::new(&config.identity, config.limits.proof_deadline(), clock)?);
         let (feed, directory, asked) = first_facts(&config, (&db, &plugins), inboxes.clone(), &trust).await?;
-
         let (cores, certificate) = new_cores(&config, &nets, &directory, (&prompts, clock))?;
         let keepers = Keeper::start(&config.data_dir, cores.iter().map(Core::registrations).collect())?;
         let published = Published::of_node(nets.len());

@@ -10,7 +10,7 @@ use crate::{Api, auth::Caller, stamp::rfc3339};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use model::{AccountId, BindingId, BrandId, CompanyId, Instant, PluginId};
+use model::{AccountId, BindingId, BrandId, CompanyId, FAX_APP, Instant, PluginId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -351,6 +351,9 @@ async fn bind(State(api): State<Api>, caller: Caller, Body(body): Body<Bind>) ->
     check_name(&body.name)?;
     let candidate = plugins::candidate(&api, &caller, PluginId(body.plugin)).await?;
     let point = point(body.point, &candidate.points)?;
+    if point == "call/app" && body.name == FAX_APP {
+        return Err(Problem::field("name", "`fax` is the switch's own app, which receives faxes: take another name"));
+    }
     if account.is_some() && ["hooks/event-sink", "billing/rater"].contains(&point.as_str()) {
         return Err(Problem::field("account", "an event sink or a rater serves a brand or a company, not one account"));
     }
