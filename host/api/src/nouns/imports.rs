@@ -209,7 +209,7 @@ const fn heading(of: Of) -> &'static [&'static str] {
         Of::Users => &["username", "display_name", "extension", "aliases", "ddi", "enabled"],
         Of::Accounts => &["username", "display_name", "enabled"],
         Of::Extensions => &["number", "target_kind", "target"],
-        Of::Ddis => &["e164", "target_kind", "target", "call_filter", "record"],
+        Of::Ddis => &["e164", "target_kind", "target", "call_filter", "record", "display_name", "description"],
         Of::Rates => &[],
     }
 }

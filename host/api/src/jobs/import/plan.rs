@@ -64,7 +64,7 @@ const DDIS: &[Column] = &[
     TARGET,
     column("call_filter", &["externalcallfilter"]),
     column("record", &["recordcalls"]),
-    column("display_name", &["displayname"]),
+    column("display_name", &[]),
     column("description", &[]),
 ];
 const RATES: &[Column] = &[
