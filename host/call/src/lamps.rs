@@ -152,7 +152,7 @@ fn phase(leg: &Leg) -> Option<LegPhase> {
 
 /// One leg as its party sees it; `None` where it is not seen.
 pub(crate) fn view(call: &Call, no: LegNo) -> Option<LegView> {
-    let leg = call.leg(no).filter(|leg| leg.dialog.is_some())?;
+    let leg = call.leg(no)?;
     let called = leg.role == LegRole::Callee;
     let (peer, peer_name) = if called {
         (leg.caller_shown.clone(), call.info.caller.display.clone().unwrap_or_default())
