@@ -313,14 +313,13 @@ impl Step<'_, '_> {
     /// Another phone takes a call that rings at `leg`.
     fn picked_up_by(&mut self, arrival: &Arrival, leg: LegNo) -> Result<(), u16> {
         let parent = match &self.call.stage {
-            Stage::Hunting(_) => 0,
+            Stage::Hunting(_) | Stage::Proxied(_) => 0,
             Stage::App(run) => match &run.pending {
                 Some((_, Waiting::Dial(dial))) => dial.parent,
                 Some(_) | None => return Err(481),
             },
             Stage::Deciding(_)
             | Stage::Bridged(_)
-            | Stage::Proxied(_)
             | Stage::Parked(_)
             | Stage::Announcing(_)
             | Stage::Summoning(_)
@@ -328,8 +327,7 @@ impl Step<'_, '_> {
                 return Err(481);
             }
         };
-        let rings = self.hunt_mut().is_some_and(|hunt| hunt.ringing.contains(&leg));
-        if !rings {
+        if !self.rings(leg) {
             return Err(481);
         }
         self.read_caller_offer();
@@ -337,10 +335,12 @@ impl Step<'_, '_> {
         // Whoever takes the call: it is paid for by the number for which it rang.
         let pays_for = self.call.leg(leg).and_then(|l| l.pays_for.clone());
         let Some(no) = self.welcome(arrival, seat, parent, pays_for)? else { return Ok(()) };
-        let ringing = self.hunt_mut().map(|hunt| core::mem::take(&mut hunt.ringing)).unwrap_or_default();
-        for other in ringing {
-            self.end_leg(other, Ending { cause: Cause::PickedUp, sip: 487, by: EndedBy::Switch });
+        let picked = Ending { cause: Cause::PickedUp, sip: 487, by: EndedBy::Switch };
+        if matches!(self.call.stage, Stage::Proxied(_)) {
+            self.take_over(&picked);
         }
+        let ringing = self.hunt_mut().map(|hunt| core::mem::take(&mut hunt.ringing)).unwrap_or_default();
+        ringing.into_iter().for_each(|other| self.end_leg(other, picked));
         self.forget_answers();
         match self.call.stage {
             Stage::App(_) => self.dial_joined(no),
@@ -357,6 +357,15 @@ impl Step<'_, '_> {
             | Stage::Over => {}
         }
         Ok(())
+    }
+
+    /// Whether this leg rings, and nobody has answered, refused or given up its call.
+    fn rings(&mut self, leg: LegNo) -> bool {
+        if let Stage::Proxied(proxying) = &self.call.stage {
+            let open = self.call.context.is_some_and(|context| self.floors.proxies.is_open(context));
+            return open && proxying.hunt.ringing.contains(&leg);
+        }
+        self.hunt_mut().is_some_and(|hunt| hunt.ringing.contains(&leg))
     }
 
     /// The caller is answered with what the phone that took its call can do.

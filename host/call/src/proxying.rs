@@ -14,11 +14,12 @@ use crate::step::{Step, cause_info};
 use crate::target::{self, Branch};
 use core::time::Duration;
 use model::{
-    AccountId, Cause, CauseInfo, EndedBy, Endpoint, Handling, HeaderOp, Instant, LegRole, ResolveTicket, Resolved,
-    RingPlan, Target,
+    AccountId, Cause, CauseInfo, EndedBy, Endpoint, Flow, Handling, HeaderOp, Instant, LegRole, ResolveTicket,
+    Resolved, RingPlan, Target,
 };
 use sip_message::{Message, UriRef};
 use sip_proxy::{ContextKey, Event, Opening, Side, Withdrawn};
+use sip_transaction::ServerKey;
 use std::sync::Arc;
 
 /// A proxied call at work.
@@ -151,7 +152,31 @@ impl Step<'_, '_> {
         self.desk.by_context.remove(&context);
         // Whoever is next speaks within another dialog: its media may have another place.
         self.pass_by(0);
-        let Some((server, flow, request)) = self.floors.proxies.take_back(context) else { return };
+        let now = self.now();
+        if let Some(back) = self.floors.proxies.take_back(self.floors.transactions, context, None, now) {
+            self.has_caller(back);
+        }
+    }
+
+    /// Takes a proxied call over while it rings: what rings is cancelled for this reason, and the caller has a dialog with
+    /// us. The legs of those that rang are still to be ended.
+    pub(crate) fn take_over(&mut self, ending: &Ending) {
+        self.forget_lookups();
+        self.close_unused();
+        let Some(context) = self.call.context.take() else { return };
+        self.desk.by_context.remove(&context);
+        let Some(proxying) = self.proxying() else { return };
+        let hunt = core::mem::replace(&mut proxying.hunt, Hunt::new(Vec::new(), model::MediaPath::Anchor));
+        self.call.stage = Stage::Hunting(hunt);
+        self.pass_by(0);
+        let (reason, now) = (ending.reason(), self.now());
+        if let Some(back) = self.floors.proxies.take_back(self.floors.transactions, context, Some(&reason), now) {
+            self.has_caller(back);
+        }
+    }
+
+    /// The caller has a dialog with us.
+    fn has_caller(&mut self, (server, flow, request): (ServerKey, Flow, Message)) {
         let dialog = self.floors.dialogs.incoming(server, flow, request, self.floors.now);
         self.desk.by_dialog.insert(dialog, (self.call.id, 0));
         if let Some(caller) = self.call.leg_mut(0) {

@@ -162,6 +162,22 @@ impl Context {
         !self.is_pending() && self.waiting.is_empty()
     }
 
+    /// Nobody has answered, refused or given up.
+    pub(crate) fn is_open(&self) -> bool {
+        self.phase == Phase::Searching && !self.cancelled && !self.closed
+    }
+
+    /// Cancels what rings and gives the INVITE back, where it has no final response.
+    pub(crate) fn give_back(&mut self, cx: &mut Cx<'_>, reason: Option<&str>) -> Option<(ServerKey, Flow, Message)> {
+        if self.phase != Phase::Searching || self.closed {
+            return None;
+        }
+        self.waiting.clear();
+        self.withdraw_all(cx, Withdrawn::Ended, reason);
+        self.closed = true;
+        Some((self.server, self.flow, self.request.clone()))
+    }
+
     /// Starts the next group, unless one rings: section 16.6 for each of its targets.
     pub(crate) fn next_group(&mut self, cx: &mut Cx<'_>) {
         if self.phase != Phase::Searching || self.cancelled {

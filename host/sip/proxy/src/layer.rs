@@ -214,15 +214,23 @@ impl Layer {
         });
     }
 
-    /// Gives an INVITE back that nothing rings for and that has no final response; the call is not proxied any more.
-    pub fn take_back(&mut self, key: ContextKey) -> Option<(ServerKey, Flow, Message)> {
-        let context = self.contexts.get_mut(&key)?;
-        if context.phase != Phase::Searching || !context.is_spent() {
-            return None;
-        }
-        context.closed = true;
-        let back = (context.server, context.flow, context.request.clone());
-        self.settle(key);
+    /// Whether nobody has answered, refused or given up a call yet: it can be taken back although it rings.
+    #[must_use]
+    pub fn is_open(&self, key: ContextKey) -> bool {
+        self.contexts.get(&key).is_some_and(|context| context.is_open())
+    }
+
+    /// Gives an INVITE back that has no final response; the call is not proxied any more, and nothing more is reported of
+    /// it. What rings gets a CANCEL with this Reason (RFC 3326); who answers all the same gets an ACK and a BYE.
+    pub fn take_back(
+        &mut self,
+        tx: &mut Transactions,
+        key: ContextKey,
+        reason: Option<&str>,
+        now: Instant,
+    ) -> Option<(ServerKey, Flow, Message)> {
+        let back = self.act(tx, key, now, |context, cx| context.give_back(cx, reason))??;
+        self.servers.remove(&back.0);
         Some(back)
     }
 

@@ -192,6 +192,35 @@ fn a_2xx_after_the_end_gets_its_ack_and_a_bye_from_here() {
 }
 
 #[test]
+fn a_call_that_rings_is_given_back_and_no_more_is_told_of_it() {
+    let mut kit = Kit::new();
+    let key = kit.open();
+    let sent = kit.fork(key, vec![target(2, 1000), target(3, 1000), target(4, 1)]);
+    for (at, host) in [(0, 2), (1, 3)] {
+        kit.hear(flow(host), &answer(&sent[at].text, 180, &format!("t{host}")));
+    }
+    kit.sent();
+    kit.events();
+    assert!(kit.proxy.is_open(key));
+    let why = "SIP;cause=200;text=\"picked-up\"";
+    let (_, from, request) = kit.proxy.take_back(&mut kit.tx, key, Some(why), kit.now).expect("the INVITE");
+    assert_eq!((from, request.is_method(sip_message::Method::Invite)), (flow(1), true));
+    let out = kit.sent();
+    assert_eq!(lines(&out), ["CANCEL > 10.0.0.2", "CANCEL > 10.0.0.3"], "and q 0.001 is not tried");
+    assert!(out.iter().all(|cancel| field(&cancel.text, "Reason") == Some(why)));
+    assert!(!kit.proxy.is_open(key) && kit.proxy.take_back(&mut kit.tx, key, None, kit.now).is_none());
+    assert!(!kit.hear(flow(1), &cancel()), "whoever has the INVITE hears of its CANCEL");
+    kit.sent();
+    kit.hear(flow(2), &answer(&sent[0].text, 200, "t2"));
+    kit.hear(flow(3), &answer(&sent[1].text, 487, "t3"));
+    let out = kit.sent();
+    assert_eq!(lines(&out), ["ACK > 10.0.0.2", "BYE > 10.0.0.2", "ACK > 10.0.0.3"]);
+    kit.hear(flow(2), &answer(&out[1].text, 200, "x").replace(";tag=x\r\n", "\r\n"));
+    kit.wait(60 * SECOND);
+    assert!(kit.events().is_empty() && kit.proxy.is_empty(), "{:?}", kit.proxy);
+}
+
+#[test]
 fn what_rings_its_time_gives_way_to_the_next_group() {
     let mut kit = Kit::new();
     let key = kit.open();
