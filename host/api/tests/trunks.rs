@@ -22,7 +22,7 @@ async fn a_trunk_lives_and_dies_and_tells_no_secret() {
         "registration": {"user": "acme"},
         "translation_set": set.body["id"], "calls_max": 30, "cps_max": 5, "ping_s": 30,
         "sources": [{"network": "198.51.100.9/24"}, {"network": "2001:db8::1", "listener": "192.0.2.1:5060"}],
-        "headers": {"send_rpid": true},
+        "headers": {"send_rpid": true, "send_history_info": true},
     });
     let live = world.switch.live.load(Ordering::SeqCst);
     let added = world.ask(own, "POST", "/api/v1/trunks", &body).await;
@@ -32,7 +32,10 @@ async fn a_trunk_lives_and_dies_and_tells_no_secret() {
     assert_eq!(added.body["registration"], json!({"user": "acme", "domain": null, "expires_s": 3600}));
     assert_eq!(added.body["sources"][0]["network"], "198.51.100.0/24");
     assert_eq!(added.body["sources"][1], json!({"network": "2001:db8::1/128", "listener": "192.0.2.1:5060"}));
-    assert_eq!(added.body["headers"]["send_pai"], true);
+    assert_eq!(
+        (&added.body["headers"]["send_pai"], &added.body["headers"]["send_history_info"]),
+        (&json!(true), &json!(true))
+    );
     assert_eq!(added.body["answer_ms"], 5000);
 
     let path = format!("/api/v1/trunks/{}", added.body["id"]);

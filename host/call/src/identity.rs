@@ -2,8 +2,8 @@
 //! 7044). Everything is written anew from what the switch knows to be true: no identity field of the caller's INVITE is
 //! ever passed on.
 
-use model::HeaderPolicy;
-use sip_message::{Message, Name, name_addr};
+use model::{HeaderPolicy, TranslationLists, Trunk};
+use sip_message::{Message, Name, NameAddrRef, name_addr};
 
 /// RFC 3323 section 4.1.1.3.
 const ANONYMOUS: &str = "\"Anonymous\" <sip:anonymous@anonymous.invalid>";
@@ -29,6 +29,42 @@ pub(crate) struct Forwarded {
     pub(crate) reason: &'static str,
     /// The SIP status that stands for it in History-Info (RFC 7044 section 10.2).
     pub(crate) status: u16,
+}
+
+/// The reason that stands for those that nobody knows.
+const UNKNOWN: (&str, u16) = ("unknown", 404);
+
+/// The reasons of RFC 5806 section 4.2, each with the status that stands for it in History-Info (RFC 4458 section 5).
+const REASONS: [(&str, u16); 10] = [
+    ("user-busy", 486),
+    ("no-answer", 408),
+    ("unavailable", 503),
+    ("unconditional", 302),
+    ("time-of-day", 302),
+    ("do-not-disturb", 480),
+    ("deflection", 480),
+    ("follow-me", 302),
+    ("out-of-service", 503),
+    ("away", 480),
+];
+
+/// Who has sent a call on before it came by this trunk, oldest first, as far as the carrier is trusted: the newest
+/// `most`. Who asks for privacy is left out (RFC 5806 section 4.2), and a reason that nobody knows is `unknown`.
+pub(crate) fn diverted(trunk: &Trunk, lists: &TranslationLists, request: &Message, most: usize) -> Vec<Forwarded> {
+    let read = |value: &[u8]| {
+        let party = NameAddrRef::parse(value).ok()?;
+        if party.param("privacy").is_some_and(|p| !p.trim_matches('"').eq_ignore_ascii_case("off")) {
+            return None;
+        }
+        let by = lists.caller_in.apply(&party.uri().user_unescaped()?);
+        let given = party.param("reason").unwrap_or_default().trim_matches('"').to_ascii_lowercase();
+        let (reason, status) = REASONS.into_iter().find(|(reason, _)| *reason == given).unwrap_or(UNKNOWN);
+        (!by.is_empty()).then_some(Forwarded { by, reason, status })
+    };
+    let values = request.values(Name::Diversion).take(if trunk.headers.trust_identity { most } else { 0 });
+    let mut chain: Vec<Forwarded> = values.filter_map(|value| read(value.as_bytes())).collect();
+    chain.reverse();
+    chain
 }
 
 /// Whether a caller asks for privacy: by Privacy, or by an anonymous From (RFC 3323 section 4.2, RFC 3325 section 9.3).

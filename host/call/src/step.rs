@@ -9,7 +9,8 @@ use crate::security::Security;
 use crate::stage::{Bridge, Stage, Waiting};
 use crate::trunk::OnTrunk;
 use model::{
-    CallEvent, CallId, CallRecord, Cause, CauseInfo, EndedBy, IdSource, IdentityFailure, LegRole, MediaQuality, Sounded,
+    CallEvent, CallId, CallRecord, Cause, CauseInfo, EndedBy, IdSource, IdentityFailure, LegRole, MediaQuality,
+    Sounded, TranslationLists,
 };
 use sip_dialog::Event;
 
@@ -52,6 +53,12 @@ impl Call {
         call.gruu.clone_from(&arrival.gruu);
         call.private = crate::identity::wants_privacy(request);
         call.speaks_for_itself = arrival.speaks_for_itself();
+        if let Some(from) = &arrival.trunk {
+            let plain = TranslationLists::default();
+            let lists = floors.directory.translation_of(&from.trunk).map_or(&plain, |set| &set.lists);
+            let most = floors.setup.limits.redirects_max;
+            call.course.forwarded = crate::identity::diverted(&from.trunk, lists, request, most);
+        }
         call
     }
 }

@@ -139,7 +139,7 @@ impl Step<'_, '_> {
             ppi: headers.send_ppi,
             rpid: headers.send_rpid,
             diversion: headers.send_diversion,
-            history_info: false,
+            history_info: headers.send_history_info,
             trusted: headers.trust_identity,
             hide: false,
         };

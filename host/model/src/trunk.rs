@@ -100,11 +100,20 @@ pub struct TrunkHeaders {
     pub send_rpid: bool,
     /// Send Diversion of forwarded calls (RFC 5806).
     pub send_diversion: bool,
+    /// Send History-Info of forwarded calls (RFC 7044).
+    pub send_history_info: bool,
 }
 
 impl Default for TrunkHeaders {
     fn default() -> Self {
-        TrunkHeaders { trust_identity: true, send_pai: true, send_ppi: false, send_rpid: false, send_diversion: true }
+        TrunkHeaders {
+            trust_identity: true,
+            send_pai: true,
+            send_ppi: false,
+            send_rpid: false,
+            send_diversion: true,
+            send_history_info: false,
+        }
     }
 }
 

@@ -72,7 +72,7 @@ fn trunk(id: TrunkId, name: &str, settings: &[&str]) -> Trunk {
         }),
         from_user: None,
         from_domain: value("domain").map(str::to_owned),
-        headers: TrunkHeaders { trust_identity: settings.contains(&"trust"), ..TrunkHeaders::default() },
+        headers: headers(settings),
         calls_max: number("calls"),
         cps_max: number("cps"),
         answer_ms: Trunk::ANSWER_MS,
@@ -95,6 +95,19 @@ fn trunk(id: TrunkId, name: &str, settings: &[&str]) -> Trunk {
                 Some(other) => panic!("no such policy: {other}"),
             },
         },
+    }
+}
+
+/// `trust`, and what is told of callers where it is not the usual: `no-pai ppi rpid no-diversion history-info`.
+fn headers(settings: &[&str]) -> TrunkHeaders {
+    let says = |word: &str| settings.contains(&word);
+    TrunkHeaders {
+        trust_identity: says("trust"),
+        send_pai: !says("no-pai"),
+        send_ppi: says("ppi"),
+        send_rpid: says("rpid"),
+        send_diversion: !says("no-diversion"),
+        send_history_info: says("history-info"),
     }
 }
 

@@ -139,6 +139,8 @@ pub(crate) struct Headers {
     send_rpid: bool,
     /// Send Diversion of forwarded calls.
     send_diversion: bool,
+    /// Send History-Info of forwarded calls.
+    send_history_info: bool,
 }
 
 impl Default for Headers {
@@ -155,6 +157,7 @@ impl From<model::TrunkHeaders> for Headers {
             send_ppi: h.send_ppi,
             send_rpid: h.send_rpid,
             send_diversion: h.send_diversion,
+            send_history_info: h.send_history_info,
         }
     }
 }
@@ -167,6 +170,7 @@ impl From<Headers> for model::TrunkHeaders {
             send_ppi: h.send_ppi,
             send_rpid: h.send_rpid,
             send_diversion: h.send_diversion,
+            send_history_info: h.send_history_info,
         }
     }
 }
