@@ -171,7 +171,7 @@ pub(crate) struct CompanySettings {
     /// How calls are handled: `b2bua`, `proxy`, or `relay` = as `proxy` with media through the switch
     #[arg(long)]
     pub(crate) handling: Option<String>,
-    /// Whether a 6xx of one phone ends a proxied call for all that ring with it
+    /// Whether a 6xx of one phone ends the call for all that ring with it
     #[arg(long)]
     pub(crate) decline_ends_all: Option<bool>,
     /// Most calls at once

@@ -374,8 +374,19 @@ impl Step<'_, '_> {
         self.end_leg(no, ending);
         let Some(hunt) = self.hunt_mut() else { return self.own_phone_over(no, ending) };
         hunt.failed(Some(no), party, cause_info(&ending, by_remote));
-        if hunt.ringing.is_empty() {
+        if by_remote && ending.sip >= 600 && self.company().is_some_and(|company| company.decline_ends_all) {
+            self.declined_for_all();
+        }
+        if self.hunt_mut().is_some_and(|hunt| hunt.ringing.is_empty()) {
             self.next_step();
+        }
+    }
+
+    /// One phone's 6xx is the word of all that ring with it (RFC 3261 section 16.7 step 5).
+    fn declined_for_all(&mut self) {
+        let ringing = self.hunt_mut().map(|hunt| core::mem::take(&mut hunt.ringing)).unwrap_or_default();
+        for other in ringing {
+            self.end_leg(other, Ending { cause: Cause::Declined, sip: 487, by: EndedBy::Switch });
         }
     }
 

@@ -82,7 +82,7 @@ pub struct Company {
     /// How its calls are handled by default; never [`Handling::TenantDefault`].
     pub handling: Handling,
     /// Whether a 6xx of one phone ends the call for all that ring with it (RFC 3261 section 16.7 step 5), or is the
-    /// word of that phone only. Of proxied calls.
+    /// word of that phone only.
     pub decline_ends_all: bool,
     /// Most calls at once; `None` = the switch's limit.
     pub calls_max: Option<u32>,

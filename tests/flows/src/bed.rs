@@ -178,7 +178,7 @@ impl Bed {
                 let directory = directory_of((None, Some(name)), None, Vec::new(), &Ruled::default());
                 self.core.handle(Input::Directory(Arc::new(directory)), self.now);
             }
-            ["rule" | "account" | "company" | "ddi" | "extension" | "brand", rest @ ..] => {
+            ["rule" | "account" | "company" | "countries" | "ddi" | "extension" | "brand", rest @ ..] => {
                 self.ruled.set(words[0], rest);
                 self.tell_directory();
             }
@@ -593,7 +593,7 @@ fn directory_of(
         domain: "demo.test".to_owned(),
         media: MediaPath::Anchor,
         handling: Handling::B2bua,
-        decline_ends_all: false,
+        decline_ends_all: ruled.decline_ends_all,
         calls_max: ruled.calls_max,
         media_security: model::MediaSecurity::Allow,
         codecs: ruled.codecs.clone(),
@@ -640,6 +640,8 @@ fn directory_of(
         .and_then(|directory| directory.with_lists(vec![list]))
         .and_then(|directory| directory.with_rules(ruled.rules.clone()))
         .map(|directory| directory.with_brand_rules([(BrandId(1), ruled.brand.clone())]))
+        .map(|directory| directory.with_policies([(CompanyId(1), ruled.policy.clone())]))
+        .map(|directory| directory.with_countries(Arc::clone(&ruled.countries)))
         .unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -1,13 +1,14 @@
 //! Rules of a ladder: `rule schedule hours {...}`, `account 1002 {...}`, `company {...}`, `company calls_max=1`,
-//! `company kind retail`, `company codecs PCMA`, `brand {...}`, `ddi filter=office`, `ddi record=all`, `ddi to={...}`,
+//! `company kind retail`, `company codecs PCMA`, `company decline-ends-all`, `company policy {...}`, `brand {...}`, `ddi filter=office`, `ddi record=all`, `ddi to={...}`,
 //! `ddi trunk=2`, `ddi display=Sales`, `ddi tag=1` (a routing tag by its number), `ddi rival=+44...` (a number of the other
 //! brand's company), `extension 300 {...}`. What stands in braces is what the API takes, without blanks.
 
 use model::{
-    AccountRules, BrandRules, CompanyId, CompanyKind, CompanyRules, DdiRecording, Extension, ExtensionId, RouteTagId,
-    RouteTarget, Rule, RuleBody, RuleId, RuleKind, TrunkId,
+    AccountRules, BrandRules, CompanyId, CompanyKind, CompanyPolicy, CompanyRules, Countries, DdiRecording, Extension,
+    ExtensionId, RouteTagId, RouteTarget, Rule, RuleBody, RuleId, RuleKind, TrunkId,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The rules so far.
 #[derive(Debug, Default)]
@@ -32,6 +33,10 @@ pub(crate) struct Ruled {
     pub(crate) tag: Option<RouteTagId>,
     /// The number of a company of the other brand.
     pub(crate) rival: Option<String>,
+    pub(crate) decline_ends_all: bool,
+    pub(crate) policy: CompanyPolicy,
+    /// Which addresses are in which country.
+    pub(crate) countries: Arc<Countries>,
 }
 
 impl Ruled {
@@ -50,6 +55,12 @@ impl Ruled {
             }
             ("company", ["kind", kind]) => {
                 self.kind = CompanyKind::from_word(kind).unwrap_or_else(|| panic!("no kind: {kind}"));
+            }
+            ("company", ["decline-ends-all"]) => self.decline_ends_all = true,
+            ("company", ["policy", json]) => self.policy = read(json),
+            ("countries", lines) => {
+                let table = Countries::parse(&lines.join("\n")).unwrap_or_else(|bad| panic!("{bad}"));
+                self.countries = Arc::new(table);
             }
             ("company", ["codecs", codecs @ ..]) => {
                 self.codecs = codecs.iter().map(|name| (*name).to_owned()).collect()

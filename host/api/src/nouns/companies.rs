@@ -104,7 +104,7 @@ pub(crate) struct Company {
     kind: ClientKind,
     media: Media,
     handling: Handling,
-    /// Whether a 6xx of one phone ends a proxied call for all that ring with it.
+    /// Whether a 6xx of one phone ends the call for all that ring with it.
     decline_ends_all: bool,
     /// Most calls at once; null = the switch's limit.
     calls_max: Option<u32>,

@@ -166,7 +166,7 @@ pub struct NewCompany {
     pub media: MediaPath,
     /// How its calls are handled by default.
     pub handling: Handling,
-    /// Whether a 6xx of one phone ends a proxied call for all that ring with it.
+    /// Whether a 6xx of one phone ends the call for all that ring with it.
     pub decline_ends_all: bool,
     /// Most calls at once; `None` = the switch's limit.
     pub calls_max: Option<u32>,
