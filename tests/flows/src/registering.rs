@@ -77,7 +77,7 @@ pub(crate) fn registered(message: &str) -> String {
         let shown: Vec<&str> = contact.split(';').filter(|p| !p.contains("temp-gruu") && *p != "gr\"").collect();
         out.push_str(&format!(" {}", shown.join(";")));
     }
-    for name in ["require", "path", "min-expires", "retry-after"] {
+    for name in ["require", "path", "service-route", "min-expires", "retry-after"] {
         if let Some(value) = field(message, name) {
             out.push_str(&format!(" {name}={value}"));
         }
