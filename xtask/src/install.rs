@@ -20,7 +20,8 @@ const LIBRARIES: &[(&str, &str)] = &[("libspandsp2", "libspandsp.so.2")];
 const LIBRARY_DIRS: [&str; 3] = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"];
 
 /// The same for the peers that a machine may go without: their tests are then left out, by name.
-const PEERS: &[(&str, &str)] = &[("linphone-cli", "linphone-daemon"), ("chromium", "chromium"), ("npm", "npm")];
+const PEERS: &[(&str, &str)] =
+    &[("linphone-cli", "linphone-daemon"), ("chromium", "chromium"), ("npm", "npm"), ("sipvicious", "svmap")];
 
 /// The components' target; part of rust-toolchain.toml, so rustup usually has it.
 const WASM_TARGET: &str = "wasm32-unknown-unknown";

@@ -67,6 +67,15 @@ impl Office {
         Office::begin(company, "", MD5, "", false)
     }
 
+    /// One that trusts nothing on this machine either, and is asked with MD5: what scanners of passwords know.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn exposed() -> Office {
+        Office::begin(&json!({}), "[protection]\ntrust_loopback = false\n", MD5, "", false)
+    }
+
     fn begin(company: &Value, sections: &str, sip: &str, limits: &str, furnished: bool) -> Office {
         let data = tempfile::tempdir().expect("a folder");
         if furnished {
@@ -108,6 +117,11 @@ impl Office {
     #[must_use]
     pub fn switch(&self) -> &Switch {
         &self.switch
+    }
+
+    /// The same, to be sent signals.
+    pub fn switch_mut(&mut self) -> &mut Switch {
+        &mut self.switch
     }
 
     /// What its peers are to trust.

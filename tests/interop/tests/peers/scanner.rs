@@ -1,11 +1,12 @@
-//! What the common SIP scanners send (sipvicious: svmap, svwar, svcrack) tells nobody which accounts there are, and gets
-//! its source banned.
+//! The common SIP scanner (sipvicious: svmap, svwar, svcrack), and what it sends in other words: nobody is told which
+//! accounts there are, and the source is banned.
 
 use crate::turn;
-use interop::{DOMAIN, Office, Ua, until};
+use interop::{DOMAIN, Office, Ua, present, until};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::process::Command;
 use std::time::Duration;
 
 /// An answer comes within this time over loopback, or there is none.
@@ -127,6 +128,67 @@ fn a_scanner_is_banned_and_an_operator_lets_it_off() {
     assert!(phone.asks("OPTIONS", "1000", DOMAIN, false).starts_with("SIP/2.0 200"), "others are heard");
     let _ = office.switch().cli(&["ban", "lift", "127.0.0.2"]);
     assert!(scanner.asks("OPTIONS", "1000", DOMAIN, false).starts_with("SIP/2.0 200"));
+}
+
+/// What one of sipvicious' programs says it has found at the switch.
+fn scans(office: &Office, program: &str, args: &[&str]) -> String {
+    let home = tempfile::tempdir().unwrap();
+    let sip = office.switch().sip();
+    let mut command = Command::new(program);
+    command.env("HOME", home.path()).current_dir(home.path()).args(args);
+    let output = command.args(["-p", &sip.port().to_string(), &sip.ip().to_string()]).output().unwrap();
+    let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(output.status.success() && !said.contains("Traceback"), "{program} {args:?}: {said}");
+    said
+}
+
+const NOTHING: &str = "found nothing";
+/// A password within the range that is tried.
+const GUESSED: &str = "10000045";
+const RANGE: &str = "10000040-10000049";
+
+/// The scanner itself, where it is let ask: it sees that somebody is there and who knows the password, and else nothing.
+#[test]
+fn sipvicious_tells_no_accounts_apart() {
+    let _turn = turn();
+    if !present("sipvicious_tells_no_accounts_apart", &["svmap"]) {
+        return;
+    }
+    let office = Office::for_phones(&json!({}));
+    office.account_with("1002", GUESSED);
+    office.account("1004");
+    let found = scans(&office, "svmap", &[]);
+    assert!(found.contains(&office.switch().sip().to_string()), "svmap can find what answers: {found}");
+    for method in ["REGISTER", "INVITE", "OPTIONS"] {
+        let found = scans(&office, "svwar", &["-m", method, "-e", "1000-1009"]);
+        assert!(!found.contains("1002") && !found.contains("1004"), "{method}: {found}");
+    }
+    let found = scans(&office, "svcrack", &["-u", "1002", "-r", RANGE]);
+    assert!(found.contains(GUESSED), "svcrack can find a password: {found}");
+}
+
+/// The scanner itself at a switch that trusts nobody: each program is banned with its first request.
+#[test]
+fn sipvicious_learns_nothing_and_is_banned() {
+    let _turn = turn();
+    if !present("sipvicious_learns_nothing_and_is_banned", &["svmap"]) {
+        return;
+    }
+    let office = Office::exposed();
+    office.account_with("1002", GUESSED);
+    let found = scans(&office, "svmap", &["-b", "127.0.0.4"]);
+    assert!(found.contains(NOTHING), "{found}");
+    banned(&office, "127.0.0.4", "scanner");
+    // These two have no address but the machine's.
+    let programs: [(&str, &[&str]); 2] =
+        [("svwar", &["-m", "INVITE", "-e", "1000-1009"]), ("svcrack", &["-u", "1002", "-r", RANGE])];
+    for (program, args) in programs {
+        let found = scans(&office, program, args);
+        assert!(found.contains(NOTHING) && !found.contains(GUESSED), "{program}: {found}");
+        banned(&office, "127.0.0.1", "scanner");
+        let _ = office.switch().cli(&["ban", "lift", "127.0.0.1"]);
+    }
+    assert_eq!(office.switch().rest().all("/cdrs").len(), 0, "a scan leaves no CDR");
 }
 
 #[test]
