@@ -1,12 +1,14 @@
 //! The real binary as its operator sees it: starts, refusals, crashes, drains.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
-use interop::{Run, Sipp, Switch, Ua, free_port, until, until_or};
+use interop::{Office, Run, Sipp, Switch, Ua, free_port, until, until_or};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// One test at a time: a switch that starts takes all of a small machine, and another's calls would miss the routing
@@ -163,4 +165,62 @@ fn sigterm_lets_a_call_end_and_refuses_new_ones() {
     assert_eq!(caller.bye(&mut call), 200);
     answering.join().unwrap();
     assert!(switch.child().wait().success(), "{}", switch.child().err());
+}
+
+/// Who a phone believes: the certificate that is in the file now.
+fn trusts(file: &Path) -> Arc<rustls::ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(file).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+type Secure = rustls::StreamOwned<rustls::ClientConnection, TcpStream>;
+
+fn secure(to: SocketAddr, trust: &Arc<rustls::ClientConfig>) -> Secure {
+    let socket = TcpStream::connect(to).unwrap();
+    socket.set_read_timeout(Some(interop::PATIENCE)).unwrap();
+    let name = "localhost".try_into().unwrap();
+    rustls::StreamOwned::new(rustls::ClientConnection::new(Arc::clone(trust), name).unwrap(), socket)
+}
+
+/// Whether an OPTIONS on this connection is answered.
+fn answers(phone: &mut Secure, n: u32) -> bool {
+    let own = phone.sock.local_addr().unwrap();
+    let ask = format!(
+        "OPTIONS sip:localhost SIP/2.0\r\nVia: SIP/2.0/TLS {own};branch=z9hG4bKhup{n}\r\nMax-Forwards: 70\r\n\
+         From: <sip:a@acme.test>;tag=1\r\nTo: <sip:localhost>\r\nCall-ID: hup-{own}-{n}\r\nCSeq: {n} OPTIONS\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    let mut start = [0; 12];
+    let heard =
+        phone.write_all(ask.as_bytes()).and_then(|()| phone.flush()).and_then(|()| phone.read_exact(&mut start));
+    // The rest of the answer is not needed: nothing else is asked before it is there.
+    let mut rest = [0; 4_096];
+    heard.is_ok() && phone.read(&mut rest).is_ok() && start.starts_with(b"SIP/2.0 200")
+}
+
+#[test]
+fn certificates_are_read_anew_while_connections_stand() {
+    let _turn = turn();
+    let mut office = Office::open(&json!({}));
+    let (tls, file) = (office.at("tls"), office.certificate().cert());
+    let before = trusts(&file);
+    let mut standing = secure(tls, &before);
+    assert!(answers(&mut standing, 1));
+
+    office.certificate().renew();
+    let after = trusts(&file);
+    assert!(!answers(&mut secure(tls, &after), 1), "nobody has said that it is to be read");
+    office.switch_mut().child().hang_up();
+    until("the new certificate", || answers(&mut secure(tls, &after), 1).then_some(()));
+    assert!(!answers(&mut secure(tls, &before), 1), "the old one is shown to nobody who comes now");
+    assert!(answers(&mut standing, 2), "who was there stays");
+
+    std::fs::write(&file, "no certificate").unwrap();
+    office.switch_mut().child().hang_up();
+    let stays = |_: &str, err: &str| err.contains("certificates and authorities stay as they were").then_some(());
+    office.switch_mut().child().says("that it is of no use", stays);
+    assert!(answers(&mut secure(tls, &after), 1) && answers(&mut standing, 3));
 }
