@@ -21,7 +21,7 @@ const USAGE: &str = "cargo xtask COMMAND
   demo [ARGS]     build everything and start the switch on the embedded database with a demo tenant
   test            install what the tests need, start real servers, run everything (what CI runs)
   test STEP ...   only these steps; `cargo xtask test --list` names them
-  sim [ARGS]      the simulation: --seeds N, --from SEED
+  sim [ARGS]      the simulation: --seeds N, --from SEED; --nightly = 10,000 seeds and more that no other night has
   purity          build floors 0-4 for wasm32-unknown-unknown and check that nothing is imported
   load [ARGS]     sipp load against the switch; --list names the scenarios
   scale [ARGS]    a large platform: memory, start, change to live, API times; --url postgres://... for PostgreSQL
