@@ -41,6 +41,12 @@ impl Sipp {
         Sipp::start(CALLEE, address, &[])
     }
 
+    /// The same, of calls that last up to ten minutes.
+    #[must_use]
+    pub fn patient_callee(address: SocketAddr) -> Sipp {
+        Sipp::start(CALLEE, address, &["-recv_timeout", "600000"])
+    }
+
     /// A caller on this address that makes `calls` calls to `number`, `rate` a second, each held for `hold`.
     #[must_use]
     pub fn caller(address: SocketAddr, switch: SocketAddr, number: &str, load: (u32, u32, Duration)) -> Sipp {

@@ -7,11 +7,14 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::print_stdout)]
 
 mod calls;
+mod delay;
+mod held;
 mod hostile;
 mod overload;
 mod parked;
 mod probe;
 mod report;
+mod shards;
 mod swap;
 mod talk;
 mod world;
@@ -30,7 +33,10 @@ const SCENARIOS: &[Scenario] = &[
     ("relay", "the same through the relay, while 200 more calls carry RTP both ways", calls::relayed),
     ("swap", "100 calls a second while the router is replaced and rolled back", swap::run),
     ("hostile", "what another brand's hostile router does to the others' INVITEs", hostile::run),
-    ("overload", "twice what the switch can do, while it has a twelfth of a core", overload::run),
+    ("overload", "twice what the switch can do with a part of a core, some 1,000 calls a second", overload::run),
+    ("delay", "what is added to a call's setup at 70 % of what the switch can do", delay::run),
+    ("held", "memory of 10,000 calls that are held, proxied and with two dialogs", held::run),
+    ("shards", "CPU of a call with one shard and with two", shards::run),
     (TRAIN, "calls and a little RTP for `cargo xtask dist`; only where it is named", calls::train),
     ("parked", "memory of 1,000 and 5,000 parked attendant calls", parked::run),
 ];

@@ -1,17 +1,19 @@
 //! More than the switch can do.
 //!
 //! A machine of two cores cannot offer a free shard twice what it can do. So the switch is held to the first core and
-//! shares it with processes that only compute, which leaves it a known part of one; sipp has the other core.
+//! shares it with processes that only compute, which leaves it a known part of one; sipp has the other core. There are so
+//! many of them that twice what the switch can do is about [`OFFERED`].
 
 use crate::report::Report;
 use crate::world::{Tenant, World, address};
 use interop::{Child, Figures, Sipp};
-use serde_json::json;
 use std::process::Command;
 use std::time::Duration;
 
-/// Processes that share the switch's core.
-const BRAKES: usize = 11;
+/// Calls a second that are to be offered.
+const OFFERED: u32 = 1_000;
+/// Processes that share the switch's core, at most.
+const BRAKES_MAX: u32 = 11;
 /// The rates that are tried, in calls a second: from the first on, each this much above the last.
 const FIRST_RATE: u32 = 100;
 const STEP_PERCENT: u32 = 120;
@@ -32,16 +34,17 @@ pub(crate) fn run() -> Report {
     let mut world = World::new(50, "");
     let tenant = world.tenant("load", "direct");
     let callee = address();
-    // No plugin: a twelfth of a core with the pauses that come with it is not what its deadlines are for.
-    let verdict = json!({ "default_verdict": "extensions" });
-    world.rest.write("PATCH", &format!("/brands/{}", tenant.brand), &verdict);
-    world.account(tenant, "500", callee);
-    let extension =
-        json!({ "company": tenant.company, "number": "500", "target": { "kind": "account", "name": "500" } });
-    world.rest.write("POST", "/extensions", &extension);
+    // No plugin: a part of a core with the pauses that come with it is not what its deadlines are for.
+    world.leads_to(tenant, "500", callee);
     let mut answering = Sipp::callee(callee);
     pin(answering.child().id(), 1);
-    let _brakes = brakes(world.switch.child().id());
+    let before = world.usage();
+    let first = offer(&world, tenant, FIRST_RATE, TRY_S, HOLD).finish(Duration::from_secs(120));
+    let cost = (world.usage().cpu.0 - before.cpu.0).as_secs_f64() / first.successful.max(1) as f64;
+    let brakes = brakes_for(cost);
+    report.measure("CPU of a call at the first rate", cost * 1e6, "us");
+    report.figure("processes that share its core", brakes, "");
+    let _brakes = hold_back(world.switch.child().id(), brakes);
 
     let mut capacity = 0;
     let mut rate = FIRST_RATE;
@@ -76,8 +79,16 @@ pub(crate) fn run() -> Report {
     report
 }
 
+/// How many must share the core of a switch to which a call costs so many seconds.
+fn brakes_for(cost: f64) -> u32 {
+    let share = (f64::from(OFFERED / 2) * cost).max(1e-3);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let with_it = (1.0 / share).round() as u32;
+    with_it.saturating_sub(1).clamp(1, BRAKES_MAX)
+}
+
 /// A caller of its own account, on the second core.
-fn offer(world: &World, tenant: Tenant, rate: u32, seconds: u32, hold: Duration) -> Sipp {
+pub(crate) fn offer(world: &World, tenant: Tenant, rate: u32, seconds: u32, hold: Duration) -> Sipp {
     let caller = address();
     world.account(tenant, &format!("sipp{}", caller.port()), caller);
     let mut sipp = Sipp::caller(caller, world.switch.sip(), "500", (rate * seconds, rate, hold));
@@ -86,19 +97,19 @@ fn offer(world: &World, tenant: Tenant, rate: u32, seconds: u32, hold: Duration)
 }
 
 /// Holds a process, with all its threads, to one core.
-fn pin(process: u32, core: u32) {
+pub(crate) fn pin(process: u32, core: u32) {
     let mut taskset = Command::new("taskset");
     let done = taskset.args(["-a", "-p", "-c", &core.to_string(), &process.to_string()]).output();
     assert!(done.expect("taskset runs").status.success(), "the process can be held to a core");
 }
 
-/// Holds the switch to the first core, with company. They end when they are dropped.
-fn brakes(switch: u32) -> Vec<Child> {
+/// Holds the switch to the first core, with so much company. They end when they are dropped.
+fn hold_back(switch: u32, brakes: u32) -> Vec<Child> {
     pin(switch, 0);
     let one = || {
         let child = Child::start(Command::new("sh").args(["-c", "while :; do :; done"]));
         pin(child.id(), 0);
         child
     };
-    (0..BRAKES).map(|_| one()).collect()
+    (0..brakes).map(|_| one()).collect()
 }

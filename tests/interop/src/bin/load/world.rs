@@ -48,6 +48,16 @@ impl World {
         self.rest.write("POST", "/accounts", &body);
     }
 
+    /// A number that leads to an address without a plugin: the brand's default verdict.
+    pub(crate) fn leads_to(&self, tenant: Tenant, number: &str, address: SocketAddr) {
+        let verdict = json!({ "default_verdict": "extensions" });
+        self.rest.write("PATCH", &format!("/brands/{}", tenant.brand), &verdict);
+        self.account(tenant, number, address);
+        let target = json!({ "kind": "account", "name": number });
+        let extension = json!({ "company": tenant.company, "number": number, "target": target });
+        self.rest.write("POST", "/extensions", &extension);
+    }
+
     /// Binds a plugin for the whole brand.
     pub(crate) fn bind(&self, tenant: Tenant, name: &str, plugin: i64, point: &str, config: &Value) -> i64 {
         let body = json!({ "brand": tenant.brand, "name": name, "plugin": plugin, "point": point, "config": config });
