@@ -1,4 +1,7 @@
 //! Parking: a party waits in a slot of its company with music, until somebody takes it back or its parker is called.
+//!
+//! A phone parks the other party by a transfer to the park code. Where the two have a dialog with each other (a proxied
+//! call) the other phone is what is asked to call the code, and says by whom (RFC 3892): it is the one that waits then.
 
 use crate::engine::Engine;
 use crate::floors::Floors;
@@ -6,10 +9,14 @@ use crate::leg::{Ending, Leg, LegNo};
 use crate::stage::{Parked, Stage};
 use crate::step::Step;
 use crate::transfer::{DECLINE, Job};
+use bytes::Bytes;
 use core::time::Duration;
 use model::{AccountId, CallId, Cause, CompanyId, EndedBy, Instant, LegRole, Prompt, StarService};
+use sdp::Description;
 use sip_dialog::Refer;
+use sip_message::NameAddrRef;
 use sip_transaction::ServerKey;
+use std::sync::Arc;
 
 /// What a parked party hears whose company has no music: two soft notes now and then.
 const MUSIC: &str = "440+554/400/4600";
@@ -109,10 +116,64 @@ impl Step<'_, '_> {
         let by = self.call.leg(parker_leg).map_or(EndedBy::Switch, Leg::ended_by_party);
         let role = self.call.leg(parker_leg).map_or(LegRole::Callee, |l| l.role);
         self.end_leg(parker_leg, Ending { cause: Cause::Transferred, sip: 200, by });
-        let since = self.now();
-        let wait = Duration::from_secs(u64::from(self.floors.setup.limits.park_timeout_s));
         self.call.settling = None;
         self.speak_alone(leg);
+        self.waits(leg, slot, (parker, role));
+    }
+
+    /// The caller was sent to the park code by whom it talked to: it waits in the slot. `true`, and the call is on its way.
+    pub(crate) fn parks_itself(&mut self) -> bool {
+        let Some((parker, slot)) = self.sent_to_slot() else { return false };
+        let key = self.call.leg(0).and_then(|l| l.dialog);
+        let taken = self.desk.slots.contains_key(&(self.call.info.company, slot.clone()));
+        let (Some(key), false) = (key, taken) else {
+            self.end_call(Ending { sip: SLOT_BUSY, ..Ending::switch(Cause::Busy) });
+            return true;
+        };
+        let now = self.now();
+        match self.own_words() {
+            Err(cause) => self.end_call(Ending::switch(cause)),
+            Ok(words) => {
+                self.note_accepted(0, key);
+                if self.floors.dialogs.accept(self.floors.transactions, key, Some(words), &[], now).is_err() {
+                    self.end_call(Ending::switch(Cause::TransportFailed));
+                } else {
+                    self.waits(0, &slot, (parker, LegRole::Callee));
+                }
+            }
+        }
+        true
+    }
+
+    /// Who sent the caller to a slot, and to which, where it has called the park code.
+    fn sent_to_slot(&self) -> Option<(AccountId, String)> {
+        let (directory, info) = (self.floors.directory, &self.call.info);
+        let company = self.own_company()?;
+        let own = info.account.as_deref()?;
+        let (StarService::Park, slot) = directory.dialled_service(company, &info.callee.user)? else { return None };
+        let referred = info.headers.iter().find(|header| header.name.eq_ignore_ascii_case("Referred-By"))?;
+        let by = NameAddrRef::parse(referred.value.as_bytes()).ok()?;
+        let uri = by.uri();
+        let parker = directory.account(company.id, &uri.user_unescaped()?).filter(|parker| parker.username != own)?;
+        let slot = if slot.is_empty() { parker.username.clone() } else { slot.to_owned() };
+        uri.host().eq_ignore_ascii_case(&company.domain).then_some((parker.id, slot))
+    }
+
+    /// The switch's own description for the caller: the answer to its offer, or an offer.
+    fn own_words(&mut self) -> Result<Bytes, Cause> {
+        match self.call.caller_offer.clone() {
+            Some(offer) => {
+                let offer = Description::parse(&offer).map_err(|_| Cause::NotAcceptable)?;
+                self.answer_by_ourselves(0, &Arc::new(offer))
+            }
+            None => self.offer_by_ourselves(0),
+        }
+    }
+
+    /// A party waits in a slot from now on.
+    fn waits(&mut self, leg: LegNo, slot: &str, (parker, role): (AccountId, LegRole)) {
+        let since = self.now();
+        let wait = Duration::from_secs(u64::from(self.floors.setup.limits.park_timeout_s));
         self.music_while_parked(leg);
         if let Some(stream) = self.call.leg(leg).and_then(|l| l.stream) {
             self.floors.media.hold(stream, true, since);

@@ -161,7 +161,7 @@ impl Step<'_, '_> {
     pub(crate) fn routes_on(&mut self) {
         self.number_chosen();
         match self.number_dialled() {
-            Ok(()) if self.throws_lock() => {}
+            Ok(()) if self.throws_lock() || self.parks_itself() => {}
             Ok(()) => self.ask_route(),
             Err(cause) => self.end_call(Ending::switch(cause)),
         }

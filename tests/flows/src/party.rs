@@ -386,7 +386,8 @@ impl Party {
             if about_invite && !message.starts_with("SIP/2.0 100") {
                 let begins =
                     self.sent_invite.as_deref().and_then(|i| field(i, "to")).is_some_and(|to| !to.contains(";tag="));
-                if begins && message.contains("\r\nRecord-Route:") {
+                // A dialog that begins has its own route, which may be none.
+                if begins && (message.starts_with("SIP/2.0 2") || message.contains("\r\nRecord-Route:")) {
                     self.routes = recorded(message);
                     self.routes.reverse();
                 }
