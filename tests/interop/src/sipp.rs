@@ -35,16 +35,10 @@ pub struct Figures {
 }
 
 impl Sipp {
-    /// A callee on this address.
+    /// A callee on this address, of calls that last up to ten minutes.
     #[must_use]
     pub fn callee(address: SocketAddr) -> Sipp {
         Sipp::start(CALLEE, address, &[])
-    }
-
-    /// The same, of calls that last up to ten minutes.
-    #[must_use]
-    pub fn patient_callee(address: SocketAddr) -> Sipp {
-        Sipp::start(CALLEE, address, &["-recv_timeout", "600000"])
     }
 
     /// A caller on this address that makes `calls` calls to `number`, `rate` a second, each held for `hold`.

@@ -31,7 +31,7 @@ fn hold(handling: &str, report: &mut Report) -> f64 {
     let (caller, callee) = (address(), address());
     world.leads_to(tenant, "500", callee);
     world.account(tenant, "sipp", caller);
-    let _answering = Sipp::patient_callee(callee);
+    let _answering = Sipp::callee(callee);
     // What is paid for once.
     let warm = Sipp::caller(caller, world.switch.sip(), "500", (RATE * 5, RATE, Duration::from_secs(1)))
         .finish(Duration::from_secs(60));
