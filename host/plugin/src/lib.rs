@@ -36,6 +36,7 @@ mod mailbox;
 mod metrics;
 mod notice;
 mod rater;
+mod reach;
 mod recorder;
 mod register;
 mod replay;
@@ -60,7 +61,7 @@ pub use bundle::{Grants, Reuse};
 pub use cache::{CODE_FOLDER, CODE_KEY, CodeCache, CodeFigures};
 pub use capability::{
     GuestClock, HttpAnswer, HttpAsked, HttpClients, HttpScript, Ledger, LedgerTold, MailDoor, Mailer, PrefixTables,
-    Secret, is_public,
+    Secret,
 };
 pub use compiler::{CodeShape, CompileError, Compiler, EngineKind, InProcess};
 pub use config::HostConfig;
@@ -73,6 +74,7 @@ pub use mailbox::{BoxAnswer, Mailboxes};
 pub use metrics::{BindingMetrics, BindingState, EventFigures, GuestSeries, HostMetrics, TrialFigures, WarmFigures};
 pub use notice::{Notice, NoticeKind, Notices};
 pub use rater::Quote;
+pub use reach::{Guarded, NOT_PUBLIC, is_public};
 pub use recorder::{RECORDINGS_MAX, RecordRefusal, Recording, RecordingError, RecordingState, Sample, TAKES_MAX};
 pub use replay::Replayed;
 pub use shares::{Pool, PoolUse};

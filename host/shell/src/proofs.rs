@@ -11,7 +11,6 @@ use core::net::IpAddr;
 use core::time::Duration;
 use identity::{Anchors, BrandKey, Certificate, Trusted};
 use model::{BrandId, Cidr, IdentityFailure, Instant, ProofQuestion, Signer, Ticket};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Url, redirect};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -80,8 +79,10 @@ impl Trust {
             None => Anchors::default(),
         };
         let networks: Arc<[Cidr]> = settings.fetch_networks.clone().into();
+        let own = Arc::clone(&networks);
+        let guarded = plugin::Guarded::new(move |ip| may_fetch(ip, &own), PRIVATE);
         let mut client = Client::builder()
-            .dns_resolver(Arc::new(Guarded { networks: Arc::clone(&networks) }))
+            .dns_resolver(Arc::new(guarded))
             .redirect(redirect::Policy::none())
             .https_only(true)
             .no_proxy()
@@ -227,26 +228,6 @@ const PRIVATE: &str = "it is at no public address";
 
 fn may_fetch(ip: IpAddr, networks: &[Cidr]) -> bool {
     plugin::is_public(ip) || networks.iter().any(|network| network.contains(ip))
-}
-
-/// Gives only addresses that may be connected to.
-#[derive(Debug)]
-struct Guarded {
-    networks: Arc<[Cidr]>,
-}
-
-impl Resolve for Guarded {
-    fn resolve(&self, name: Name) -> Resolving {
-        let networks = Arc::clone(&self.networks);
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let good: Vec<_> = found.filter(|a| may_fetch(a.ip(), &networks)).collect();
-            if good.is_empty() {
-                return Err(PRIVATE.into());
-            }
-            Ok(Box::new(good.into_iter()) as Addrs)
-        })
-    }
 }
 
 type Answer = (Ticket, Result<(), IdentityFailure>);

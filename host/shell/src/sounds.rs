@@ -10,8 +10,7 @@ use crate::speech::Speaker;
 use crate::{ShellError, SpeechSettings, prompts};
 use core::time::Duration;
 use model::{AppError, Clip, Speech};
-use plugin::SoundAnswer;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use plugin::{Guarded, NOT_PUBLIC, SoundAnswer};
 use reqwest::header::{CACHE_CONTROL, ETAG, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use reqwest::{Client, Response, StatusCode, redirect};
 use std::collections::VecDeque;
@@ -60,7 +59,7 @@ impl Bringer {
         let cache = SoundCache::open(folder.clone(), settings.cache_bytes_max).map_err(unusable)?;
         let client = |private| {
             let client = Client::builder()
-                .dns_resolver(Arc::new(Guarded { private }))
+                .dns_resolver(Arc::new(Guarded::granted(private)))
                 .redirect(redirect::Policy::none())
                 .no_proxy()
                 .timeout(PATIENCE)
@@ -268,32 +267,10 @@ pub(crate) fn failed(what: &str, error: &reqwest::Error) -> AppError {
         cause = inner.source();
     }
     let words = words.join(": ");
-    if words.contains(PRIVATE) {
-        return AppError::Denied(format!("prompt {what}: {PRIVATE}"));
+    if words.contains(NOT_PUBLIC) {
+        return AppError::Denied(format!("prompt {what}: {NOT_PUBLIC}"));
     }
     AppError::Unavailable(format!("prompt {what}: {words}"))
-}
-
-const PRIVATE: &str = "the name leads to no public address, and private addresses are not granted";
-
-/// Gives only addresses that may be connected to; literal ones were looked at by `plugin`.
-#[derive(Debug)]
-struct Guarded {
-    private: bool,
-}
-
-impl Resolve for Guarded {
-    fn resolve(&self, name: Name) -> Resolving {
-        let private = self.private;
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let good: Vec<_> = found.filter(|a| private || plugin::is_public(a.ip())).collect();
-            if good.is_empty() {
-                return Err(PRIVATE.into());
-            }
-            Ok(Box::new(good.into_iter()) as Addrs)
-        })
-    }
 }
 
 #[cfg(test)]

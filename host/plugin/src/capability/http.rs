@@ -7,12 +7,12 @@ use crate::HostConfig;
 use crate::bindings::router::strowger::host::http::{Host, Request, Response};
 use crate::bindings::router::strowger::types::types::{Error, Header};
 use crate::guest::Guest;
+use crate::reach::{Guarded, NOT_PUBLIC, is_public};
 use crate::tape::taped;
 use bundle::{Grants, HttpGrant};
 use core::future::Future;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::IpAddr;
 use core::time::Duration;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url, redirect};
 use std::borrow::Cow;
@@ -37,66 +37,6 @@ const OWN_HEADERS: [&str; 8] = [
     "upgrade",
     "proxy-authorization",
 ];
-
-/// Whether an address belongs to the public Internet.
-#[must_use]
-pub fn is_public(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => is_public_v4(v4),
-        IpAddr::V6(v6) => is_public_v6(v6),
-    }
-}
-
-fn is_public_v4(ip: Ipv4Addr) -> bool {
-    let [a, b, c, _] = ip.octets();
-    let special = ip.is_private()
-        || ip.is_loopback()
-        || ip.is_link_local()
-        || ip.is_multicast()
-        || ip.is_documentation()
-        || a == 0
-        || a >= 240
-        || (a == 100 && (64..128).contains(&b))
-        || (a, b, c) == (192, 0, 0)
-        || (a == 198 && (18..20).contains(&b));
-    !special
-}
-
-fn is_public_v6(ip: Ipv6Addr) -> bool {
-    let s = ip.segments();
-    // An IPv4 address in disguise: mapped, compatible, NAT64, 6to4.
-    let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
-    match s {
-        [0, 0, 0, 0, 0, 0xffff | 0, high, low] => return is_public_v4(v4(high, low)),
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => return is_public_v4(v4(high, low)),
-        [0x2002, high, low, ..] => return is_public_v4(v4(high, low)),
-        _ => {}
-    }
-    // Global unicast is 2000::/3; of that, documentation and Teredo are not for us.
-    s[0] & 0xe000 == 0x2000 && !(s[0] == 0x2001 && (s[1] == 0xdb8 || s[1] == 0))
-}
-
-/// Gives only addresses that may be connected to.
-#[derive(Debug)]
-struct Guarded {
-    private: bool,
-}
-
-impl Resolve for Guarded {
-    fn resolve(&self, name: Name) -> Resolving {
-        let private = self.private;
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let good: Vec<SocketAddr> = found.filter(|a| private || is_public(a.ip())).collect();
-            if good.is_empty() {
-                return Err(PRIVATE.into());
-            }
-            Ok(Box::new(good.into_iter()) as Addrs)
-        })
-    }
-}
-
-const PRIVATE: &str = "the name leads to no public address, and private addresses are not granted";
 
 /// The thread that carries requests: guests' own threads have no sockets.
 #[derive(Debug)]
@@ -200,7 +140,7 @@ impl HttpClients {
     pub(crate) fn client(&self, private: bool) -> Result<&Client, Error> {
         let make = || {
             Client::builder()
-                .dns_resolver(Arc::new(Guarded { private }))
+                .dns_resolver(Arc::new(Guarded::granted(private)))
                 .redirect(redirect::Policy::none())
                 // What becomes a WebSocket begins as HTTP/1.1.
                 .http1_only()
@@ -358,7 +298,7 @@ pub(crate) fn failure(error: reqwest::Error) -> Error {
     let text = words(&error);
     if error.is_timeout() {
         Error::Timeout
-    } else if text.contains(PRIVATE) {
+    } else if text.contains(NOT_PUBLIC) {
         Error::Denied(text)
     } else {
         Error::Unavailable(text)
@@ -410,38 +350,6 @@ mod tests {
             assert!(matches!(p.admit("GET", url), Err(Error::InvalidArgument(_))), "{url}");
         }
         assert!(power(&["192.168.1.1"], true).admit("GET", "http://192.168.1.1/").is_ok());
-    }
-
-    #[test]
-    fn addresses_that_lead_inside_are_not_public_in_any_disguise() {
-        for ip in [
-            "127.0.0.1",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.0.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "224.0.0.1",
-            "255.255.255.255",
-            "198.18.0.1",
-            "::",
-            "::1",
-            "fe80::1",
-            "fc00::1",
-            "ff02::1",
-            "::ffff:127.0.0.1",
-            "::127.0.0.1",
-            "64:ff9b::10.0.0.1",
-            "2002:7f00:1::",
-            "2001:db8::1",
-            "2001:0:1::",
-        ] {
-            assert!(!is_public(ip.parse().expect("an address")), "{ip}");
-        }
-        for ip in ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"] {
-            assert!(is_public(ip.parse().expect("an address")), "{ip}");
-        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod secrets;
 pub use clock::GuestClock;
 pub(crate) use denied::Denied;
 pub(crate) use http::failure;
-pub use http::{HttpAnswer, HttpAsked, HttpClients, HttpScript, is_public};
+pub use http::{HttpAnswer, HttpAsked, HttpClients, HttpScript};
 pub(crate) use ledger::Purse;
 pub use ledger::{Ledger, Told as LedgerTold};
 pub(crate) use log::LineBudget;
