@@ -334,10 +334,7 @@ impl Step<'_, '_> {
 
     /// A dialled leg answered.
     pub(crate) fn dial_answered(&mut self, no: LegNo, sdp: Option<&[u8]>) {
-        let Some(answer) = sdp.and_then(|b| Description::parse(b).ok()).filter(|d| sdp::remote_media(d).is_ok()) else {
-            return self.branch_over(no, Ending::switch(Cause::NotAcceptable), false);
-        };
-        if let Err(cause) = self.hear_answer(no, Arc::new(answer)) {
+        if let Err(cause) = self.hear_body(no, sdp) {
             return self.branch_over(no, Ending::switch(cause), false);
         }
         self.stop_ringback();

@@ -13,7 +13,6 @@ use core::time::Duration;
 use model::{Cause, EndedBy, Endpoint, HeaderOp, LegRole, MediaPath, RingStep, Target, Vouched};
 use sdp::Description;
 use sip_dialog::InviteSpec;
-use std::sync::Arc;
 
 impl Step<'_, '_> {
     /// The hunt that is at work: a router's plan or an app's dial.
@@ -297,13 +296,20 @@ impl Step<'_, '_> {
         if self.call.serves.is_some() {
             return self.answer_stand_in(no, sdp);
         }
-        if self.call.summoned.is_some() {
-            return self.summoned_answered(no, sdp);
-        }
-        if self.call.faxing.is_some() {
-            return self.fax_answered(no, sdp);
+        if self.call.summoned.is_some() || self.call.faxing.is_some() {
+            return self.answered_for_switch(no, sdp);
         }
         self.answer_caller_with(no, sdp);
+    }
+
+    /// The callee of a call that the switch itself makes has answered: no caller waits for a 2xx. One who was summoned is
+    /// there already; a fax is the app's.
+    fn answered_for_switch(&mut self, no: LegNo, sdp: Option<&[u8]>) {
+        match self.hear_body(no, sdp) {
+            Ok(()) if self.call.summoned.is_some() => self.summoned_meets(no),
+            Ok(()) => self.fax_begins(no),
+            Err(cause) => self.end_call(Ending::switch(cause)),
+        }
     }
 
     /// The target of a transfer has answered: the party that its call rings for moves over.
@@ -311,9 +317,7 @@ impl Step<'_, '_> {
         let now = self.now();
         let Stage::Hunting(hunt) = &self.call.stage else { return };
         let until = hunt.max_duration.map(|d| now + d);
-        let answer = sdp.and_then(|body| Description::parse(body).ok()).filter(|d| sdp::remote_media(d).is_ok());
-        let Some(answer) = answer else { return self.end_call(Ending::switch(Cause::NotAcceptable)) };
-        if let Err(cause) = self.hear_answer(no, Arc::new(answer)) {
+        if let Err(cause) = self.hear_body(no, sdp) {
             return self.end_call(Ending::switch(cause));
         }
         self.call.stage = Stage::Bridged(Bridge { a: 0, b: no, since: now, until });

@@ -8,12 +8,12 @@ use crate::arrival::{callee_party, sip_uri};
 use crate::call::Call;
 use crate::engine::Engine;
 use crate::floors::Floors;
-use crate::leg::{Ending, Leg, LegNo, Progress};
+use crate::leg::{Leg, LegNo, Progress};
 use crate::sound::spoken_of;
 use crate::step::Step;
 use core::net::{IpAddr, Ipv4Addr};
 use model::{CallId, CallInfo, Cause, Company, FAX_APP, FaxCall, LegRole, Party};
-use sdp::{Codec, Description};
+use sdp::Codec;
 use std::sync::Arc;
 
 /// What fax machines are heard in.
@@ -102,16 +102,6 @@ impl Step<'_, '_> {
     pub(crate) fn for_fax(&self, codecs: &mut Vec<Codec>) {
         if self.is_fax_machine() && codecs.iter().any(|codec| HEARD_IN.contains(codec)) {
             codecs.retain(|codec| HEARD_IN.contains(codec));
-        }
-    }
-
-    /// Somebody has answered a fax: the app speaks to that leg.
-    pub(crate) fn fax_answered(&mut self, no: LegNo, sdp: Option<&[u8]>) {
-        let theirs = sdp.and_then(|body| Description::parse(body).ok()).filter(|d| sdp::remote_media(d).is_ok());
-        let heard = theirs.ok_or(Cause::NotAcceptable).and_then(|theirs| self.hear_answer(no, Arc::new(theirs)));
-        match heard {
-            Ok(()) => self.fax_begins(no),
-            Err(cause) => self.end_call(Ending::switch(cause)),
         }
     }
 

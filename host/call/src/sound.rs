@@ -191,6 +191,15 @@ impl Step<'_, '_> {
         Ok(())
     }
 
+    /// The party of this leg answered us with this body.
+    ///
+    /// # Errors
+    /// Nothing in it can be used: no description, or no sound that fits what we offered ([`Step::hear_answer`]).
+    pub(crate) fn hear_body(&mut self, no: LegNo, sdp: Option<&[u8]>) -> Result<(), Cause> {
+        let answer = sdp.and_then(|body| Description::parse(body).ok()).filter(|d| sdp::remote_media(d).is_ok());
+        self.hear_answer(no, Arc::new(answer.ok_or(Cause::NotAcceptable)?))
+    }
+
     /// Gives a carried offer the formats that its callee shall have: the caller's, as the company likes them, and what
     /// the switch can turn them into.
     fn offered_formats(

@@ -22,7 +22,6 @@ use media::JobId;
 use model::{
     Account, CallId, CallInfo, Cause, Company, CompanyId, EndedBy, Endpoint, Instant, LegRole, Party, Summons,
 };
-use sdp::Description;
 use sip_dialog::InviteSpec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -240,9 +239,7 @@ impl Step<'_, '_> {
         if !self.own_ringing().is_some_and(|legs| legs.contains(&no)) {
             return self.end_leg(no, Ending::switch(Cause::AnsweredElsewhere));
         }
-        let theirs = sdp.and_then(|body| Description::parse(body).ok()).filter(|d| sdp::remote_media(d).is_ok());
-        let heard = theirs.ok_or(Cause::NotAcceptable).and_then(|theirs| self.hear_answer(no, Arc::new(theirs)));
-        if let Err(cause) = heard {
+        if let Err(cause) = self.hear_body(no, sdp) {
             return self.branch_over(no, Ending::switch(cause), false);
         }
         let others = self.own_ringing().map(core::mem::take).unwrap_or_default();
@@ -285,10 +282,7 @@ impl Step<'_, '_> {
         if hunt.early.is_some() {
             return;
         }
-        let theirs = sdp.and_then(|body| Description::parse(body).ok()).filter(|d| sdp::remote_media(d).is_ok());
-        if let Some(theirs) = theirs
-            && self.hear_answer(no, Arc::new(theirs)).is_ok()
-        {
+        if self.hear_body(no, sdp).is_ok() {
             self.hush_ringback();
             self.join(0, no);
             if let Some(hunt) = self.hunt_mut() {
@@ -305,16 +299,6 @@ impl Step<'_, '_> {
     fn hush_ringback(&mut self) {
         if let Some(job) = self.call.summoned.as_mut().and_then(|summoned| summoned.ringback.take()) {
             self.floors.media.stop(job);
-        }
-    }
-
-    /// The callee has answered a caller who is there already.
-    pub(crate) fn summoned_answered(&mut self, no: LegNo, sdp: Option<&[u8]>) {
-        let theirs = sdp.and_then(|body| Description::parse(body).ok()).filter(|d| sdp::remote_media(d).is_ok());
-        let heard = theirs.ok_or(Cause::NotAcceptable).and_then(|theirs| self.hear_answer(no, Arc::new(theirs)));
-        match heard {
-            Ok(()) => self.summoned_meets(no),
-            Err(cause) => self.end_call(Ending::switch(cause)),
         }
     }
 
