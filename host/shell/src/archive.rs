@@ -8,15 +8,20 @@ use crate::bucket::{Bucket, BucketError, BucketSettings, Download};
 use crate::clock::Clock;
 use crate::recordings::folder_of;
 use bytes::Bytes;
+use core::time::Duration;
 use model::{RecordingFormat, RecordingPlace};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::{Db, OpContext, Recording, StoreError};
 use tokio::io::AsyncReadExt;
+use tokio::sync::{Notify, watch};
 
 /// Bytes of a file that are given at once.
 const PIECE: usize = 64 * 1024;
+/// How often is looked for recordings to be moved, though nobody told of one: what failed for a full disk or an absent
+/// database.
+const LOOK_EVERY: Duration = Duration::from_secs(600);
 /// How often a row is looked at again that has changed meanwhile; it changes twice in its life.
 const LOOKS: u32 = 4;
 
@@ -128,6 +133,29 @@ impl Archive {
         }
     }
 
+    /// Removes what a killed process left: those of the files that `find` finds in the node's folder whose row, by
+    /// `is_left_over`, says that the recording is kept in another way.
+    ///
+    /// # Errors
+    /// The database failed. A file that cannot be removed is told in the log and stays until the next start.
+    pub(crate) async fn tidy(
+        &self,
+        db: &Db,
+        find: fn(&Path) -> Vec<PathBuf>,
+        is_left_over: impl Fn(&Recording) -> bool,
+    ) -> Result<(), StoreError> {
+        let root = Arc::clone(&self.root);
+        for file in tokio::task::spawn_blocking(move || find(&root)).await.unwrap_or_default() {
+            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            if db.recordings().named(&name).await?.is_some_and(|row| is_left_over(&row))
+                && let Err(error) = remove_file(&file).await
+            {
+                tracing::warn!(%error, path = %file.display(), "the old file of a recording that has moved stays too");
+            }
+        }
+        Ok(())
+    }
+
     /// Removes what there is of a recording's sound; what is gone is as it should be.
     pub(crate) async fn remove_sound(&self, recording: &Recording) -> Result<(), ArchiveError> {
         if recording.place == RecordingPlace::Bucket {
@@ -138,6 +166,22 @@ impl Archive {
             remove_file(&self.file(recording, *format)).await?;
         }
         Ok(())
+    }
+}
+
+/// The files in the folders of the companies below this one; a folder that cannot be read has none.
+pub(crate) fn files_of(root: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path());
+    entries(root).flat_map(move |company| entries(&company).collect::<Vec<_>>())
+}
+
+/// Waits until `due` tells that recordings may wait to be moved, or so long that one looks though nobody told; `false`
+/// once `stop` holds true.
+pub(crate) async fn look_again(due: &Notify, stop: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        () = due.notified() => true,
+        () = tokio::time::sleep(LOOK_EVERY) => true,
+        _ = stop.wait_for(|stop| *stop) => false,
     }
 }
 

@@ -7,10 +7,9 @@
 //!
 //! Threads of their own encode, in the class that gets only spare CPU: calls come first.
 
-use crate::archive::{Archive, remove_file};
+use crate::archive::{Archive, files_of, look_again, remove_file};
 use crate::recorder::HEADER;
 use crate::sigv4::hex;
-use core::time::Duration;
 use model::RecordingFormat;
 use opus::OggWriter;
 use sha2::{Digest, Sha256};
@@ -22,8 +21,6 @@ use store::{Db, Recording, StoreError};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 
-/// How often is looked for what waits, though nobody told of it: what failed for a full disk or an absent database.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(600);
 /// Most threads that encode at once.
 const ENCODERS_MAX: usize = 4;
 /// Samples that are encoded at once: a second of two channels.
@@ -39,7 +36,8 @@ pub(crate) async fn encode_all(
     (due, done): (Arc<Notify>, Arc<Notify>),
     mut stop: watch::Receiver<bool>,
 ) {
-    if let Err(error) = tidy(&archive, &db).await {
+    let left_over = |row: &Recording| row.format == RecordingFormat::Opus;
+    if let Err(error) = archive.tidy(&db, left, left_over).await {
         tracing::warn!(%error, "recordings that were being encoded could not be looked for");
     }
     loop {
@@ -48,35 +46,16 @@ pub(crate) async fn encode_all(
             Ok(()) => done.notify_one(),
             Err(error) => tracing::warn!(%error, "recordings wait to be encoded"),
         }
-        tokio::select! {
-            () = due.notified() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
+        if !look_again(&due, &mut stop).await {
+            return;
         }
     }
-}
-
-/// Removes what a killed process left: files that were begun, and WAV files whose row says that they are Opus.
-async fn tidy(archive: &Archive, db: &Db) -> Result<(), StoreError> {
-    let root = archive.root().to_owned();
-    let found = tokio::task::spawn_blocking(move || left(&root)).await.unwrap_or_default();
-    for wav in found {
-        let name = wav.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let row = db.recordings().named(&name).await?;
-        if row.is_some_and(|row| row.format == RecordingFormat::Opus)
-            && let Err(error) = remove_file(&wav).await
-        {
-            tracing::warn!(%error, path = %wav.display(), "a recording that was encoded stays as WAV too");
-        }
-    }
-    Ok(())
 }
 
 /// Removes unfinished files below a folder; the WAV files that have an Opus file beside them.
 fn left(root: &Path) -> Vec<PathBuf> {
-    let entries = |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path());
     let mut wavs = Vec::new();
-    for path in entries(root).flat_map(|company| entries(&company).collect::<Vec<_>>()) {
+    for path in files_of(root) {
         if path.extension().is_some_and(|e| e == "part") {
             let _stays = std::fs::remove_file(&path);
         } else if path.extension().is_some_and(|e| e == "opus") && path.with_extension("wav").exists() {

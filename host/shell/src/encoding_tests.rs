@@ -4,6 +4,7 @@ use super::*;
 use crate::recorder::{FOLDER, Recorder, Unfinished};
 use crate::recordings::tests::{start, store};
 use crate::recordings::{FINISHED_MAX, keep};
+use core::time::Duration;
 use model::{CompanyId, RecordingEvent, RecordingId, RecordingPlace, RecordingRules};
 use store::{OpContext, Page};
 use tokio::sync::mpsc;

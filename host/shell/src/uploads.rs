@@ -4,9 +4,8 @@
 //! `bucket`, then the file goes. What a killed process leaves is put again under its name, or is a file whose row says that
 //! it is elsewhere, which goes at the next start.
 
-use crate::archive::{Archive, remove_file};
+use crate::archive::{Archive, files_of, look_again, remove_file};
 use crate::bucket::{Bucket, BucketError};
-use crate::encoding::LOOK_EVERY;
 use core::time::Duration;
 use model::{RecordingFormat, RecordingPlace};
 use std::io;
@@ -36,35 +35,20 @@ pub(crate) async fn upload_all(archive: Archive, db: Db, due: Arc<Notify>, mut s
         if let Err(error) = upload_waiting((&archive, &bucket), &db, &mut stop).await {
             tracing::warn!(%error, "recordings wait to be uploaded");
         }
-        tokio::select! {
-            () = due.notified() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
+        if !look_again(&due, &mut stop).await {
+            return;
         }
     }
 }
 
 /// Removes the files that are in the bucket already.
 async fn tidy(archive: &Archive, db: &Db) -> Result<(), StoreError> {
-    let root = archive.root().to_owned();
-    let found = tokio::task::spawn_blocking(move || sounds(&root)).await.unwrap_or_default();
-    for file in found {
-        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let row = db.recordings().named(&name).await?;
-        if row.is_some_and(|row| row.place == RecordingPlace::Bucket)
-            && let Err(error) = remove_file(&file).await
-        {
-            tracing::warn!(%error, path = %file.display(), "a recording that was uploaded stays here too");
-        }
-    }
-    Ok(())
+    archive.tidy(db, sounds, |row| row.place == RecordingPlace::Bucket).await
 }
 
 fn sounds(root: &Path) -> Vec<PathBuf> {
-    let entries = |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path());
-    let files = entries(root).flat_map(|company| entries(&company).collect::<Vec<_>>());
     let sound = |path: &PathBuf| path.extension().and_then(|e| e.to_str()).and_then(RecordingFormat::from_word);
-    files.filter(|path| sound(path).is_some()).collect()
+    files_of(root).filter(|path| sound(path).is_some()).collect()
 }
 
 async fn upload_waiting(
