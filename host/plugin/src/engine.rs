@@ -6,7 +6,10 @@
 use crate::compiler::{CodeShape, EngineKind};
 use crate::tiers::Tiers;
 use crate::{HostConfig, HostError};
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, StoreLimits,
+    StoreLimitsBuilder,
+};
 
 /// What a guest may put on its stack.
 const WASM_STACK: usize = 512 << 10;
@@ -53,13 +56,38 @@ impl Lane {
 }
 
 /// Linear memories of one component: Rust and Python ones have one, JavaScript ones three.
-pub(crate) const MEMORIES_PER_COMPONENT: u32 = 3;
+const MEMORIES_PER_COMPONENT: u32 = 3;
 
 /// Instances at once that are asked about a configuration, beside all others.
 pub(crate) const LIFECYCLES_MAX: u32 = 4;
 
 /// Core instances of one component, at most.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
+
+/// Tables of one component, at most.
+const TABLES_PER_COMPONENT: u32 = 64;
+
+/// What one instance may hold, in memory, tables and parts: what its place in the pool has room for.
+pub(crate) fn instance_limits(config: &HostConfig) -> StoreLimits {
+    StoreLimitsBuilder::new()
+        .memory_size(config.memory_bytes_max)
+        .table_elements(config.table_elements_max)
+        .instances(CORE_INSTANCES_PER_COMPONENT as usize)
+        .tables(TABLES_PER_COMPONENT as usize)
+        .memories(MEMORIES_PER_COMPONENT as usize)
+        .build()
+}
+
+/// More than any guest uses: epochs stop it, not fuel.
+pub(crate) const FUEL: u64 = 1 << 60;
+
+/// Fills a store with [`FUEL`] where somebody counts it.
+pub(crate) fn fuel<T>(store: &mut Store<T>, config: &HostConfig) {
+    if config.fuel.is_some() {
+        // An engine that does not count fuel refuses, and then nobody wants to know.
+        let _counted = store.set_fuel(FUEL);
+    }
+}
 
 fn engine_config(shape: LaneShape, config: &HostConfig) -> Config {
     // Those that wait for a question have places of their own, beside those that answer one.
@@ -73,8 +101,8 @@ fn engine_config(shape: LaneShape, config: &HostConfig) -> Config {
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
         .total_memories(n.saturating_mul(MEMORIES_PER_COMPONENT))
         .max_memories_per_component(MEMORIES_PER_COMPONENT)
-        .total_tables(n.saturating_mul(3).max(64))
-        .max_tables_per_component(64)
+        .total_tables(n.saturating_mul(3).max(TABLES_PER_COMPONENT))
+        .max_tables_per_component(TABLES_PER_COMPONENT)
         .table_elements(config.table_elements_max)
         .total_stacks(n)
         .max_memory_size(config.memory_bytes_max)

@@ -3,6 +3,7 @@
 use crate::binding::Bound;
 use crate::capability::{Ledger, LineBudget, Purse};
 use crate::control::Script;
+use crate::engine::{FUEL, fuel, instance_limits};
 use crate::tape::Tape;
 use crate::ticker::{Running, TICK, Ticker};
 use crate::tiers::Heavy;
@@ -13,7 +14,7 @@ use model::{BrandId, CallId, CompanyId, Directory};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use wasmtime::{Engine, ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+use wasmtime::{Engine, ResourceLimiter, Store, StoreLimits, UpdateDeadline};
 
 /// The data of a store.
 ///
@@ -125,13 +126,6 @@ const FIRST_SLICE: Duration = Duration::from_micros(500);
 
 /// Makes the store of a fresh instance. Its epoch budget begins with it.
 pub(crate) fn store(engine: &Engine, seat: Seat<'_>, config: &HostConfig, ticker: &Arc<Ticker>) -> Store<Guest> {
-    let limits = StoreLimitsBuilder::new()
-        .memory_size(config.memory_bytes_max)
-        .table_elements(config.table_elements_max)
-        .instances(64)
-        .tables(64)
-        .memories(crate::engine::MEMORIES_PER_COMPONENT as usize)
-        .build();
     let began = Instant::now();
     let guest = Guest {
         bound: Arc::clone(seat.bound),
@@ -150,7 +144,7 @@ pub(crate) fn store(engine: &Engine, seat: Seat<'_>, config: &HostConfig, ticker
         ledger: config.ledger.clone(),
         tape: seat.tape,
         cpu: Cpu::new(seat.cpu, seat.heavy, began),
-        held: Held { limits, bytes: 0, refused: false },
+        held: Held { limits: instance_limits(config), bytes: 0, refused: false },
         ticker: Arc::clone(ticker),
         running: Some(ticker.run()),
         _live: LiveInstance::new(Arc::clone(&seat.bound.spec.artifact)),
@@ -182,14 +176,8 @@ pub(crate) fn seat_again(store: &mut Store<Guest>, seat: Seat<'_>, config: &Host
 fn arm(store: &mut Store<Guest>, config: &HostConfig) {
     // A store starts with deadline 0 and would trap at its first instruction; one that has rested may be long past its own.
     store.set_epoch_deadline(1);
-    if config.fuel.is_some() {
-        // An engine that does not count fuel refuses, and then nobody wants to know.
-        let _counted = store.set_fuel(FUEL);
-    }
+    fuel(store, config);
 }
-
-/// More than any guest uses: epochs stop it, not fuel.
-const FUEL: u64 = 1 << 60;
 
 /// Adds what an instance has used to the count, where somebody counts.
 pub(crate) fn count_fuel(store: &Store<Guest>, config: &HostConfig) {

@@ -7,14 +7,14 @@ use crate::bindings::lifecycle::{LifecyclePlugin, LifecyclePluginPre};
 use crate::bindings::router::strowger::host::log::{self, Host as LogHost, Level};
 use crate::bindings::router::strowger::types::types;
 use crate::compiler::words;
-use crate::engine::LIFECYCLES_MAX;
+use crate::engine::{LIFECYCLES_MAX, fuel, instance_limits};
 use crate::host::Host;
 use crate::ticker::TICK;
 use crate::{ArtifactError, HostConfig};
 use bundle::Fault;
 use std::sync::atomic::{AtomicU32, Ordering};
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
-use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap};
+use wasmtime::{Store, StoreLimits, Trap};
 
 /// The interface, without its version.
 pub(crate) const LIFECYCLE: &str = "host/lifecycle";
@@ -24,8 +24,6 @@ const FAULTS_MAX: usize = 20;
 const WHY_MAX: usize = 200;
 /// Longest place of a fault, in bytes.
 const AT_MAX: usize = 256;
-/// More than any guest uses: epochs stop it, not fuel.
-const FUEL: u64 = 1 << 60;
 
 /// Why a plugin has not said what it thinks of a configuration.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -158,23 +156,14 @@ impl Host {
 }
 
 fn store(component: &Component, config: &HostConfig) -> Store<Pure> {
-    let limits = StoreLimitsBuilder::new()
-        .memory_size(config.memory_bytes_max)
-        .table_elements(config.table_elements_max)
-        .instances(64)
-        .tables(64)
-        .memories(crate::engine::MEMORIES_PER_COMPONENT as usize)
-        .build();
+    let limits = instance_limits(config);
     let mut store = Store::new(component.engine(), Pure { limits, wrote: String::new() });
     store.limiter(|pure| &mut pure.limits);
     store.set_hostcall_fuel(config.config_bytes_max);
     let epochs = config.lifecycle_cpu.as_nanos() / TICK.as_nanos();
     store.epoch_deadline_trap();
     store.set_epoch_deadline(u64::try_from(epochs).unwrap_or(u64::MAX).max(1));
-    if config.fuel.is_some() {
-        // An engine that does not count fuel refuses, and then nobody wants to know.
-        let _counted = store.set_fuel(FUEL);
-    }
+    fuel(&mut store, config);
     store
 }
 
