@@ -103,24 +103,40 @@ fn read_format(chunk: &[u8]) -> Option<Format> {
     Some(Format { tag, channels: u16_at(2)?, rate, bits: u16_at(14)? })
 }
 
-/// Takes every `factor`th sample behind a low-pass that ends at 4 kHz: a sinc of 16 zero crossings to each side
-/// under a Blackman window, 6 dB down at 3.6 kHz.
+/// A low-pass for one place of a sample between two of the file's: a sinc under a Blackman window.
+struct Filter {
+    taps: Vec<f64>,
+    /// Taps before the one at the file's sample.
+    half: usize,
+    gain: f64,
+}
+
+impl Filter {
+    /// Of `2 * half + 1 + more` taps, for a sample that lies `ahead` of the file's.
+    fn new((half, more): (usize, usize), ahead: f64, cutoff: f64) -> Filter {
+        let width = (half + more) as f64 + 1.0;
+        let taps: Vec<f64> =
+            (0..=2 * half + more).map(|n| tap(n as f64 - half as f64 - ahead, width, cutoff)).collect();
+        let gain = taps.iter().sum();
+        Filter { taps, half, gain }
+    }
+
+    /// The sample at, or `ahead` of, the file's at `centre`. Beside the file there is silence.
+    fn at(&self, samples: &[i16], centre: usize) -> i16 {
+        let first = centre.saturating_sub(self.half);
+        let skipped = self.half - (centre - first);
+        let window = samples.get(first..).unwrap_or_default();
+        let sum: f64 = window.iter().zip(self.taps.iter().skip(skipped)).map(|(s, t)| f64::from(*s) * t).sum();
+        // A float to integer cast saturates.
+        (sum / self.gain).round() as i16
+    }
+}
+
+/// Takes every `factor`th sample behind a low-pass that ends at 4 kHz: 16 zero crossings to each side, 6 dB down at
+/// 3.6 kHz.
 fn decimate(samples: &[i16], factor: usize) -> Vec<i16> {
-    let half = 16 * factor;
-    let cutoff = 0.45 / factor as f64;
-    let taps: Vec<f64> = (0..=2 * half).map(|n| tap(n as f64 - half as f64, half as f64 + 1.0, cutoff)).collect();
-    let gain: f64 = taps.iter().sum();
-    (0..samples.len().div_ceil(factor))
-        .map(|out| {
-            let centre = out * factor;
-            let first = centre.saturating_sub(half);
-            let skipped = half - (centre - first);
-            let window = samples.get(first..).unwrap_or_default();
-            let sum: f64 = window.iter().zip(taps.iter().skip(skipped)).map(|(s, t)| f64::from(*s) * t).sum();
-            // A float to integer cast saturates.
-            (sum / gain).round() as i16
-        })
-        .collect()
+    let filter = Filter::new((16 * factor, 0), 0.0, 0.45 / factor as f64);
+    (0..samples.len().div_ceil(factor)).map(|out| filter.at(samples, out * factor)).collect()
 }
 
 /// Takes `down` samples to `up`, where neither divides the other: behind the same low-pass, whose taps are worked out for
@@ -128,25 +144,10 @@ fn decimate(samples: &[i16], factor: usize) -> Vec<i16> {
 fn resample(samples: &[i16], (down, up): (usize, usize)) -> Vec<i16> {
     let factor = down as f64 / up as f64;
     let half = (16.0 * factor).ceil() as usize;
-    let cutoff = 0.45 / factor;
-    let phase = |phase: usize| -> (Vec<f64>, f64) {
-        let ahead = phase as f64 / up as f64;
-        let x = |n: usize| n as f64 - half as f64 - ahead;
-        let taps: Vec<f64> = (0..=2 * half + 1).map(|n| tap(x(n), half as f64 + 2.0, cutoff)).collect();
-        let gain = taps.iter().sum();
-        (taps, gain)
-    };
-    let phases: Vec<_> = (0..up).map(phase).collect();
+    let filters: Vec<Filter> =
+        (0..up).map(|place| Filter::new((half, 1), place as f64 / up as f64, 0.45 / factor)).collect();
     (0..samples.len() * up / down)
-        .map(|out| {
-            let (centre, place) = (out * down / up, out * down % up);
-            let Some((taps, gain)) = phases.get(place) else { return 0 };
-            let first = centre.saturating_sub(half);
-            let skipped = half - (centre - first);
-            let window = samples.get(first..).unwrap_or_default();
-            let sum: f64 = window.iter().zip(taps.iter().skip(skipped)).map(|(s, t)| f64::from(*s) * t).sum();
-            (sum / gain).round() as i16
-        })
+        .map(|out| filters.get(out * down % up).map_or(0, |filter| filter.at(samples, out * down / up)))
         .collect()
 }
 
