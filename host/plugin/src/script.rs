@@ -4,6 +4,7 @@ use crate::artifact::Linked;
 use crate::binding::Bound;
 use crate::bindings::app::CallAppPluginPre;
 use crate::bindings::router::strowger::types::types as wit;
+use crate::capability::for_log;
 use crate::chain::{self, Failure};
 use crate::control::{Line, Script};
 use crate::convert;
@@ -65,7 +66,10 @@ impl Start {
                 Some(sip) if !(300..=699).contains(&sip) => Err(Failure::Invalid("run: status 300 to 699".to_owned())),
                 status => Ok(AppOutcome::Returned(status)),
             },
-            Ok(Ok(Err(error))) => Ok(AppOutcome::Err(convert::guest_error(error))),
+            Ok(Ok(Err(error))) => {
+                self.tell(&error);
+                Ok(AppOutcome::Err(convert::guest_error(error)))
+            }
             Ok(Err(error)) => Err(chain::failure(&error, store.data())),
             Err(_) => Err(Failure::Timeout { own: true }),
         };
@@ -74,6 +78,19 @@ impl Start {
         drop(self.slot);
         chain::settle(&self.bound, outcome.as_ref().err());
         outcome.map_err(app_failure)
+    }
+
+    /// Tells the operator with which error the script ended. That somebody hung up, or a verb was ended by another, is none.
+    fn tell(&self, error: &wit::Error) {
+        if matches!(error, wit::Error::HungUp(_) | wit::Error::Cancelled) {
+            return;
+        }
+        let spec = &self.bound.spec;
+        let error = for_log(&self.bound.powers, &convert::error_word(error));
+        tracing::warn!(
+            binding = %spec.name, plugin = %spec.plugin, brand = %spec.scope.brand, call = %self.start.call.call,
+            "a call app ended with an error: {error}"
+        );
     }
 
     async fn script(&self, store: &mut Store<Guest>) -> wasmtime::Result<Ended> {

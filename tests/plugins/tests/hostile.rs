@@ -6,6 +6,7 @@ use core::time::Duration;
 use model::{AppError, AppFailure, AppOutcome, AppReply, AppVerb, Cause, CauseInfo, Decision};
 use plugin::{BindingSpec, Host, Point};
 use plugin_tests::{ACME, Engine, HOSTILE, OTHER, ask, ask_for, bind, deed, host, host_with, until};
+use std::sync::Mutex;
 use std::time::Instant;
 
 fn refused(decision: &Option<Decision>) -> Option<&str> {
@@ -238,6 +239,59 @@ async fn apps_that_trap_decline_or_are_not_there_say_so() {
     }
     assert_eq!(Engine::start(&host, "nobody").ended().await, Err(AppFailure::NotBound));
     assert_eq!(host.metrics().apps_live, 0);
+}
+
+/// What this process logs from now on, at `warn` and above.
+fn logged() -> &'static Mutex<Vec<u8>> {
+    static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+    struct Tee;
+    impl std::io::Write for Tee {
+        fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+            LINES.lock().expect("sound").extend_from_slice(line);
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_ansi(false).with_writer(|| Tee);
+    lines.init();
+    &LINES
+}
+
+#[tokio::test]
+async fn an_app_that_ends_with_an_error_is_told_in_one_line_and_a_hang_up_is_not() {
+    let (host, lines) = (host(), logged());
+    let hung_up = CauseInfo::local(Cause::NormalClearing);
+    let said = AppError::Unavailable("no room,\nsays hunter2-hunter2".to_owned());
+    for (name, reply) in [
+        ("leaves", AppError::HungUp(hung_up)),
+        ("gives-way", AppError::Cancelled),
+        ("fails", said),
+        ("gone", AppError::NotFound),
+    ] {
+        let mut binding = app(&host, name, "beep");
+        binding.secrets.insert("door".to_owned(), plugin::Secret::new("hunter2-hunter2".to_owned()));
+        binding.grants.secrets.insert("door".to_owned());
+        host.set_bindings(vec![binding]).expect("bound");
+        let mut engine = Engine::start(&host, name);
+        engine.expect(answers, Ok(AppReply::Done)).await;
+        engine.expect(|v| matches!(v, AppVerb::Play(..)), Err(reply.clone())).await;
+        assert_eq!(engine.ended().await, Ok(AppOutcome::Err(reply)), "{name}");
+    }
+    // An app's line is written before its end is told.
+    let text = String::from_utf8(lines.lock().expect("sound").clone()).expect("text");
+    let of = |name: &str| text.lines().filter(|l| l.contains(&format!("binding={name} "))).collect::<Vec<_>>();
+    assert_eq!((of("leaves").len(), of("gives-way").len()), (0, 0), "{text}");
+    let [fails] = of("fails")[..] else { panic!("{text}") };
+    assert!(fails.contains("WARN") && fails.contains("plugin=fails@0.1.0"), "{fails}");
+    assert!(
+        fails.contains("ended with an error: unavailable: no room, says ") && !fails.contains("hunter2"),
+        "{fails}"
+    );
+    let [gone] = of("gone")[..] else { panic!("{text}") };
+    assert!(gone.contains("ended with an error: not-found"), "{gone}");
 }
 
 #[tokio::test]

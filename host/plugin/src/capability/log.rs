@@ -1,6 +1,6 @@
 //! `host/log`: lines of guests in the operator's log, with a budget per instance.
 
-use super::cut;
+use super::{Powers, cut};
 use crate::bindings::router::strowger::host::log::{Host, Level};
 use crate::bindings::router::strowger::types::types::Attr;
 use crate::guest::Guest;
@@ -56,6 +56,23 @@ macro_rules! line {
     };
 }
 
+/// A guest's words without the secrets it knows, as much of them as a line may have.
+fn hushed(powers: &Powers, text: &str) -> String {
+    // Before it is cut, or a secret's beginning would be left.
+    let text = powers.hushed(cut(text, HUSHED_MAX));
+    cut(&text, LINE_MAX).to_owned()
+}
+
+/// A guest's line must stay one line.
+fn one_line(text: &str) -> String {
+    text.replace(|c: char| c.is_control(), " ")
+}
+
+/// A guest's words as a line of the switch's own log may have them: without its secrets, of one line, not too long.
+pub(crate) fn for_log(powers: &Powers, text: &str) -> String {
+    one_line(&hushed(powers, text))
+}
+
 impl Host for Guest {
     fn write(&mut self, level: Level, message: String, fields: Vec<Attr>) {
         if !self.lines.take(Instant::now()) {
@@ -63,17 +80,12 @@ impl Host for Guest {
             self.bound.log.drop_one();
             return;
         }
-        let hushed = |text: &str| {
-            // Before it is cut, or a secret's beginning would be left.
-            let text = self.bound.powers.hushed(cut(text, HUSHED_MAX));
-            cut(&text, LINE_MAX).to_owned()
-        };
+        let hushed = |text: &str| hushed(&self.bound.powers, text);
         let mut text = hushed(&message);
         for (name, value) in fields.iter().take(FIELDS_MAX) {
             let _ = write!(text, " {}={:?}", cut(&hushed(name), 64), hushed(value));
         }
-        // A guest's line must stay one line.
-        let text = text.replace(|c: char| c.is_control(), " ");
+        let text = one_line(&text);
         self.remember(level, &text);
         match level {
             Level::Trace => line!(trace, self, text),

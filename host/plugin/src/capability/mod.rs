@@ -20,7 +20,7 @@ pub(crate) use http::failure;
 pub use http::{HttpAnswer, HttpAsked, HttpClients, HttpScript};
 pub(crate) use ledger::Purse;
 pub use ledger::{Ledger, Told as LedgerTold};
-pub(crate) use log::LineBudget;
+pub(crate) use log::{LineBudget, for_log};
 pub(crate) use mail::MailPower;
 pub use mail::{MailDoor, Mailer};
 pub(crate) use metrics::SeriesTable;
