@@ -1,8 +1,8 @@
 //! Routing patterns, groups, tags and outgoing routes: made, changed, fed, kept apart and removed; what the database refuses.
 
 use crate::fixture::{CTX, brand, company};
-use crate::news::Raw;
 use crate::on_both;
+use crate::raw::Raw;
 use crate::trunks::trunk;
 use model::{
     Instant, OutgoingRoute, OutgoingRouteId, RatedTrunk, RouteGroup, RouteGroupId, RouteNumbers, RoutePattern,
