@@ -7,6 +7,7 @@
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use core::fmt;
+use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 /// The form of what is sealed: this byte, 24 bytes of nonce, then ciphertext and tag.
@@ -59,6 +60,16 @@ impl SecretKey {
     /// A key for one purpose, from which neither this one nor that of another purpose can be told.
     pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
         Sha256::digest([&self.1[..], b" for ", purpose.as_bytes()].concat()).into()
+    }
+
+    /// A code of `text` for one purpose: without this key nobody can make it, nor try whether a guess at the text is right.
+    pub(crate) fn code(&self, purpose: &str, text: &[&[u8]]) -> [u8; 32] {
+        // A key is padded to the block of its hash (RFC 2104 section 2).
+        let mut key = [0; 64];
+        key[..32].copy_from_slice(&self.derive(purpose));
+        let mut code = Hmac::<Sha256>::new(&key.into());
+        text.iter().for_each(|piece| code.update(piece));
+        code.finalize().into_bytes().into()
     }
 
     /// Seals `plain` for the place `owner`.

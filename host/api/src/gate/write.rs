@@ -307,6 +307,10 @@ fn fingerprint(request: &Request, body: &[u8]) -> [u8; 32] {
 fn known(known: Known) -> Result<Option<Response>, Problem> {
     match known {
         Known::New => Ok(None),
+        Known::Unreadable => Err(Problem::conflict(
+            "This key was used before the switch's key for secrets was changed: whether for the same request, nobody can say. \
+             See what was done, and use another key.",
+        )),
         Known::Other => Err(Problem::field("Idempotency-Key", "this key was used for another request")),
         Known::UnderWay => Err(Problem::conflict("The first request with this key is under way.")),
         Known::Done => Err(Problem::conflict("It was done; the answer is not known any more.")),

@@ -2,7 +2,9 @@
 //!
 //! A key is its sender's own. The row is made before the work, marked in the same transaction as the change
 //! ([`crate::acting`]), and gets the answer after it. So a request that broke off is done again if nothing of it was
-//! committed, and never if it was. Answers may hold secrets that are shown once: they are sealed.
+//! committed, and never if it was. Answers may hold secrets that are shown once: they are sealed. Requests may hold secrets
+//! as well, and short ones: what is kept of them is a code under the key that secrets are sealed with, so that whoever has
+//! the database alone cannot try guesses.
 
 use crate::sql::{Tx, micros, statements};
 use crate::{Db, StoreError};
@@ -13,6 +15,8 @@ use model::Instant;
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(24 * 3_600);
 /// How long a request that has neither committed nor answered is believed to be under way.
 const UNDER_WAY: Duration = Duration::from_secs(60);
+/// Bytes of a kept fingerprint that name the key it was made with; the other 24 are of the code.
+const NAME_BYTES: usize = 8;
 
 statements! { "idempotency key";
     FORGET = "DELETE FROM idempotency WHERE at < $1";
@@ -41,6 +45,9 @@ pub enum Known {
     New,
     /// The key was used for another request.
     Other,
+    /// The key was used while another key sealed the secrets, or by a version that kept fingerprints in another form: nobody
+    /// can say whether it was for this request. It is forgotten like every other.
+    Unreadable,
     /// It is under way.
     UnderWay,
     /// It was done, and the answer is lost: the switch ended between.
@@ -63,12 +70,12 @@ pub struct RequestKey<'a> {
 pub struct Idempotency<'a>(pub(crate) &'a Db);
 
 impl Idempotency<'_> {
-    /// Takes a key for a request, or says what became of it.
+    /// Takes a key for the request with this SHA-256, or says what became of it.
     ///
     /// # Errors
     /// The database failed, or there is no key to seal answers with.
-    pub async fn begin(&self, of: RequestKey<'_>, fingerprint: &[u8; 32], now: Instant) -> Result<Known, StoreError> {
-        self.sealing()?;
+    pub async fn begin(&self, of: RequestKey<'_>, request: &[u8; 32], now: Instant) -> Result<Known, StoreError> {
+        let fingerprint = fingerprint(self.sealing()?, of, request);
         let (at, stale) = (micros(now), micros(now - UNDER_WAY));
         let mut tx = self.0.begin().await?;
         tx.run(FORGET, &[micros(now - REMEMBERED).into()]).await?;
@@ -78,7 +85,8 @@ impl Idempotency<'_> {
         tx.commit().await?;
         let Some(row) = found.filter(|_| !new) else { return Ok(Known::New) };
         if row.fingerprint != fingerprint {
-            return Ok(Known::Other);
+            let comparable = row.fingerprint.get(..NAME_BYTES) == fingerprint.get(..NAME_BYTES);
+            return Ok(if comparable { Known::Other } else { Known::Unreadable });
         }
         Ok(match (row.status.and_then(|s| u16::try_from(s).ok()), row.answer, row.committed) {
             (Some(status), Some(sealed), _) => {
@@ -117,6 +125,14 @@ impl Idempotency<'_> {
         let why = || "answers are kept sealed, and this switch has no key to seal with".to_owned();
         self.0.inner.key.as_ref().ok_or_else(|| StoreError::Invalid { what: "idempotency key", why: why() })
     }
+}
+
+/// What is kept of a request: the name of the key, and a code of its sum for its sender and its key, so that the same request
+/// of two is not known by it.
+fn fingerprint(key: &crate::SecretKey, of: RequestKey<'_>, request: &[u8; 32]) -> [u8; 32] {
+    let mut kept = key.code("requests' fingerprints", &[request, place(of).as_bytes()]);
+    kept[..NAME_BYTES].copy_from_slice(&key.derive("the name of requests' fingerprints")[..NAME_BYTES]);
+    kept
 }
 
 fn place(of: RequestKey<'_>) -> String {

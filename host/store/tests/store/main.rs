@@ -23,6 +23,7 @@ mod picture;
 mod plugins;
 mod postgres;
 mod raw;
+mod requests;
 mod routes;
 mod routing;
 mod rules;
