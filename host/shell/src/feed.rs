@@ -42,6 +42,8 @@ pub(crate) struct Applied {
     pub(crate) compiling: BTreeSet<BrandId>,
     /// Brands of which prefix tables are being read.
     pub(crate) loading: Loading,
+    /// Tries in vain of components to be compiled, since the start: the database or the compiler failed.
+    pub(crate) component_waits: u64,
     /// How many times everything was read, and how many rows were read one by one.
     pub(crate) read: ReadFigures,
 }
@@ -151,7 +153,9 @@ impl Feed {
         let held = Arc::clone(&self.image.held);
         let lost = held.iter().filter(|(_, held)| held.lost).map(|(holder, _)| *holder).collect();
         let version = directory.version();
-        self.applied.send_replace(Applied { version, held, lost, broken: bindings.broken, ..Applied::default() });
+        let component_waits = self.applied.borrow().component_waits;
+        let broken = bindings.broken;
+        self.applied.send_replace(Applied { version, held, lost, broken, component_waits, ..Applied::default() });
         Ok(directory)
     }
 

@@ -529,5 +529,7 @@ fn feed(to: &mut DescriptorEncoder<'_>, inner: &Inner) -> fmt::Result {
     let help =
         "What was read of the store since the start: everything so many times; in steps, and so many changed rows";
     counters(to, &Series { name: "strowger_directory_reads", help, label: "what", values: &values })?;
+    let help = "Times that a component was not compiled because the database or the compiler failed; it is tried again";
+    counter(to, "strowger_component_waits", help, applied.component_waits)?;
     gauge(to, "strowger_bindings_broken", "Plugin bindings that are not live", applied.broken.len() as u64)
 }
