@@ -367,15 +367,8 @@ impl Boxes {
         if !self.inner.noted.swap(false, Ordering::AcqRel) {
             return;
         }
-        let root = self.inner.data.join(MESSAGES);
-        let companies = match blocking(move || std::fs::read_dir(&root).map(folders)).await {
-            Ok(Ok(companies)) => companies,
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => return,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the folder of messages cannot be read");
-                return self.inner.noted.store(true, Ordering::Release);
-            }
-            Err(_) => return self.inner.noted.store(true, Ordering::Release),
+        let Some(companies) = self.message_folders().await else {
+            return self.inner.noted.store(true, Ordering::Release);
         };
         for (company, folder) in companies {
             for file in blocking(move || notes(&folder)).await.unwrap_or_default() {
@@ -539,19 +532,22 @@ impl Boxes {
         }
     }
 
+    /// The companies that have messages here, with their folders; `None` where that cannot be found out, which is told.
+    async fn message_folders(&self) -> Option<Vec<(CompanyId, PathBuf)>> {
+        let root = self.inner.data.join(MESSAGES);
+        match blocking(move || std::fs::read_dir(&root).map(folders)).await.ok()? {
+            Ok(companies) => Some(companies),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(Vec::new()),
+            Err(error) => {
+                tracing::warn!(%error, "the folder of messages cannot be read");
+                None
+            }
+        }
+    }
+
     /// Removes files that nobody has named for an hour.
     async fn remove_orphans(&self) {
-        let root = self.inner.data.join(MESSAGES);
-        let companies = match blocking(move || std::fs::read_dir(&root).map(folders)).await {
-            Ok(Ok(companies)) => companies,
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => return,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the folder of messages cannot be read");
-                return self.inner.noted.store(true, Ordering::Release);
-            }
-            Err(_) => return self.inner.noted.store(true, Ordering::Release),
-        };
-        for (company, folder) in companies {
+        for (company, folder) in self.message_folders().await.unwrap_or_default() {
             let old = blocking(move || old_files(&folder)).await.unwrap_or_default();
             if old.is_empty() {
                 continue;
