@@ -29,8 +29,9 @@ pub use gate::rate::RateLimit;
 pub use jobs::Workers;
 pub use openapi::document;
 pub use problem::{FieldError, Problem};
+pub use shell::Registration;
 pub use stamp::rfc3339;
-pub use switch::{Asked, Component, Gone, MailTrialError, Migrated, Priced, Registration, Switch, Trial};
+pub use switch::{Asked, Component, Gone, MailTrialError, Migrated, Priced, Switch, Trial};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};

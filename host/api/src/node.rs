@@ -1,34 +1,19 @@
 //! The real switch behind [`Switch`]: the shell's handle.
 
-use crate::switch::{Asked, Component, Gone, MailTrialError, Migrated, Priced, Registration, Switch, Trial};
+use crate::switch::{Asked, Component, Gone, MailTrialError, Migrated, Priced, Switch, Trial};
 use bundle::Fault;
 use core::net::IpAddr;
 use model::{
     AppError, Ban, BindingId, BoxOwner, BoxReply, BoxVerb, CallId, CallSnapshot, Cause, Charge, Instant, Mailbox,
     Summons, TapeAct, TapeRefusal, TrunkStatus,
 };
-use shell::{CallScope, Handle, LifecycleError};
+use shell::{CallScope, Handle, LifecycleError, Registration};
 use std::sync::Arc;
 use store::UsedMailHost;
 
 impl From<shell::Gone> for Gone {
     fn from(_: shell::Gone) -> Self {
         Gone
-    }
-}
-
-impl From<shell::Registration> for Registration {
-    fn from(r: shell::Registration) -> Self {
-        Registration {
-            account: r.account,
-            username: r.username,
-            brand: r.brand,
-            company: r.company,
-            contact: r.contact,
-            source: r.source,
-            user_agent: r.user_agent,
-            expires_at: r.expires_at,
-        }
     }
 }
 
@@ -79,7 +64,7 @@ impl Switch for Handle {
     }
 
     fn registrations(&self) -> Asked<'_, Result<Vec<Registration>, Gone>> {
-        Box::pin(async { Ok(Handle::registrations(self).await?.into_iter().map(Into::into).collect()) })
+        Box::pin(async { Ok(Handle::registrations(self).await?) })
     }
 
     fn trunks(&self) -> Asked<'_, Result<Vec<TrunkStatus>, Gone>> {

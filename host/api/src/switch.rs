@@ -5,10 +5,10 @@ use core::future::Future;
 use core::net::IpAddr;
 use core::pin::Pin;
 use model::{
-    AccountId, AppError, Ban, BindingId, BoxOwner, BoxReply, BoxVerb, BrandId, CallId, CallSnapshot, Cause, Charge,
-    CompanyId, Instant, Mailbox, Summons, TapeAct, TapeRefusal, TrunkStatus,
+    AppError, Ban, BindingId, BoxOwner, BoxReply, BoxVerb, BrandId, CallId, CallSnapshot, Cause, Charge, CompanyId,
+    Instant, Mailbox, Summons, TapeAct, TapeRefusal, TrunkStatus,
 };
-use shell::LifecycleError;
+use shell::{LifecycleError, Registration};
 use std::sync::Arc;
 use store::UsedMailHost;
 
@@ -43,27 +43,6 @@ pub enum MailTrialError {
     /// The host did not take the mail, in its words.
     #[error("{0}")]
     Refused(String),
-}
-
-/// One contact of an account.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Registration {
-    /// The account.
-    pub account: AccountId,
-    /// Its user name.
-    pub username: String,
-    /// Its brand.
-    pub brand: BrandId,
-    /// Its company.
-    pub company: CompanyId,
-    /// The contact URI.
-    pub contact: String,
-    /// Where the REGISTER came from, as `udp/192.0.2.1:5060`.
-    pub source: String,
-    /// What the phone calls itself.
-    pub user_agent: Option<String>,
-    /// When it ends.
-    pub expires_at: Instant,
 }
 
 /// How a version on trial does.

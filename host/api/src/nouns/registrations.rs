@@ -3,7 +3,7 @@
 use super::{Listed, Many};
 use crate::listing::OfTenants;
 use crate::problem::Refusals;
-use crate::{Api, auth::Caller, stamp::rfc3339, switch};
+use crate::{Api, auth::Caller, stamp::rfc3339};
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,8 +26,8 @@ pub(crate) struct Registration {
     expires_at: String,
 }
 
-impl From<switch::Registration> for Registration {
-    fn from(r: switch::Registration) -> Self {
+impl From<shell::Registration> for Registration {
+    fn from(r: shell::Registration) -> Self {
         Registration {
             account: r.account.0,
             username: r.username,
@@ -42,7 +42,7 @@ impl From<switch::Registration> for Registration {
 }
 
 /// What orders registrations: the company, the user name, the contact.
-pub(crate) fn key(r: &switch::Registration) -> String {
+pub(crate) fn key(r: &shell::Registration) -> String {
     format!("{:020} {} {}", r.company.0, r.username, r.contact)
 }
 
