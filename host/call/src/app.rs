@@ -337,18 +337,11 @@ impl Step<'_, '_> {
         if let Err(cause) = self.hear_body(no, sdp) {
             return self.branch_over(no, Ending::switch(cause), false);
         }
-        self.stop_ringback();
-        if let Some(stream) = self.call.leg(no).and_then(|l| l.stream) {
-            self.floors.media.detect_digits(stream, true);
-        }
-        if let Some(leg) = self.call.leg_mut(no) {
-            leg.spoken = spoken_of(leg);
-        }
-        let info = self.call.info.clone();
-        self.finish(Ok(AppReply::Leg(LegHandle(no), Box::new(info))));
+        self.dial_joined(no);
     }
 
-    /// Another phone took the call that the app dialled: it is the app's answered leg.
+    /// The phone that has taken the call that the app dialled, which may be another than one that rang, is the app's answered
+    /// leg.
     pub(crate) fn dial_joined(&mut self, no: LegNo) {
         self.stop_ringback();
         if let Some(stream) = self.call.leg(no).and_then(|l| l.stream) {
