@@ -3,11 +3,13 @@
 
 mod common;
 
+use api::Switch;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use common::World;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
+use store::{Db, Known, RequestKey, SecretKey};
 use tower::ServiceExt;
 
 struct Answered {
@@ -141,6 +143,26 @@ async fn a_request_with_a_key_is_done_once() {
             "{bad:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_key_that_was_used_before_the_key_for_secrets_changed_is_not_done_again() {
+    let world = World::new().await;
+    let body = json!({"company": world.companies[0], "username": "2001"});
+    assert_eq!(ask(&world, "POST", "/api/v1/accounts", &[], &body).await.status, 201);
+    let lines = world.must("GET", "/api/v1/audit?path=/api/v1/accounts", Value::Null).await;
+    let actor = lines["items"][0]["actor"].as_str().unwrap();
+    let url = format!("sqlite:{}", world.dir.path().join("t.db").display());
+    let before = Db::open_keyed(&url, Some(SecretKey::from_hex(&"e5".repeat(32)).unwrap())).await.unwrap();
+    let of = RequestKey { actor, key: "long-ago" };
+    assert_eq!(before.idempotency().begin(of, &[7; 32], world.switch.now()).await.unwrap(), Known::New);
+    let other = json!({"company": world.companies[0], "username": "2002"});
+    let refused = ask(&world, "POST", "/api/v1/accounts", &[("idempotency-key", "long-ago")], &other).await;
+    assert_eq!(refused.status, 409);
+    let detail = refused.body["detail"].as_str().unwrap();
+    assert!(detail.contains("key for secrets was changed") && detail.contains("use another key"), "{detail}");
+    let accounts = world.must("GET", "/api/v1/accounts", Value::Null).await;
+    assert_eq!(accounts["items"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
