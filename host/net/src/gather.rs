@@ -4,19 +4,24 @@
 //!
 //! It begins at rates at which a pause brings several and ends below them, so that where there is little traffic nothing
 //! waits. The pause is counted from the beginning of the last turn: a shard that is busy for longer does not pause at all.
+//! Of messages the time that their turn takes counts too, since the last of a turn is answered at its end: the longer turns
+//! are, the shorter are the pauses between them.
 
 use core::time::Duration;
 use std::time::Instant;
 
 /// Longest pause for media packets: what a relay may add to a packet's way.
 const MEDIA_PAUSE: Duration = Duration::from_millis(1);
-/// The same for SIP messages.
-const SIGNALLING_PAUSE: Duration = Duration::from_millis(2);
+/// How long a SIP message may wait for its turn and in it: of the 5 ms by which 99 of 100 may be late, the rest is for the
+/// scheduler.
+const SIGNALLING_WAIT: Duration = Duration::from_micros(3_500);
 /// Over what time the rate is counted.
 const WINDOW: Duration = Duration::from_millis(50);
-/// Tenths of a packet that a pause must bring before there are pauses, and while there are.
-const BEGIN: u128 = 15;
-const GO_ON: u128 = 7;
+/// How many a second begin the pauses, and how many keep them: of packets, and of messages.
+const PACKETS: (u32, u32) = (1_500, 700);
+const MESSAGES: (u32, u32) = (750, 350);
+/// The last turn's weight in the usual length of a turn: one part in so many.
+const USUAL_OF: u32 = 8;
 
 /// # Invariants
 /// A kind pauses if its last whole window asks for it.
@@ -28,12 +33,16 @@ pub(crate) struct Gather {
     signalling: Kind,
     /// When the last turn began.
     turn: Instant,
+    /// How long turns take.
+    usual: Duration,
 }
 
 /// What comes, and waits for more of its kind.
 #[derive(Debug)]
 struct Kind {
     longest: Duration,
+    /// How many a second begin the pauses, and how many keep them.
+    rates: (u32, u32),
     /// How many came in this window.
     came: u32,
     /// Whether the last whole window had any.
@@ -42,23 +51,23 @@ struct Kind {
 }
 
 impl Kind {
-    fn new(longest: Duration) -> Kind {
-        Kind { longest, came: 0, there: false, pauses: false }
+    fn new(longest: Duration, rates: (u32, u32)) -> Kind {
+        Kind { longest, rates, came: 0, there: false, pauses: false }
     }
 
     /// A window of this length is over.
     fn judge(&mut self, window: Duration) {
-        let least = if self.pauses { GO_ON } else { BEGIN };
+        let least = if self.pauses { self.rates.1 } else { self.rates.0 };
         let came = core::mem::take(&mut self.came);
         self.there = came > 0;
-        self.pauses = u128::from(came) * self.longest.as_nanos() * 10 >= least * window.as_nanos();
+        self.pauses = u128::from(came) * 1_000_000_000 >= u128::from(least) * window.as_nanos();
     }
 }
 
 impl Gather {
     pub(crate) fn new(now: Instant) -> Gather {
-        let (media, signalling) = (Kind::new(MEDIA_PAUSE), Kind::new(SIGNALLING_PAUSE));
-        Gather { since: now, media, signalling, turn: now }
+        let (media, signalling) = (Kind::new(MEDIA_PAUSE, PACKETS), Kind::new(SIGNALLING_WAIT, MESSAGES));
+        Gather { since: now, media, signalling, turn: now, usual: Duration::ZERO }
     }
 
     /// A media packet came.
@@ -76,7 +85,7 @@ impl Gather {
         self.turn = now;
     }
 
-    /// How long the sockets may be left alone from `now` on; zero is not at all.
+    /// The turn is over: how long the sockets may be left alone from `now` on; zero is not at all.
     pub(crate) fn pause(&mut self, now: Instant) -> Duration {
         let elapsed = now.saturating_duration_since(self.since);
         let kinds = [&mut self.media, &mut self.signalling];
@@ -86,9 +95,11 @@ impl Gather {
         }
         let pauses = self.media.pauses || self.signalling.pauses;
         // A packet that is there never waits longer than media packets may, whoever asks for the pause.
-        let longest = if self.media.there { self.media.longest } else { self.signalling.longest };
-        let longest = if pauses { longest } else { Duration::ZERO };
-        longest.saturating_sub(now.saturating_duration_since(self.turn))
+        let took = now.saturating_duration_since(self.turn);
+        self.usual = (self.usual * (USUAL_OF - 1) + took) / USUAL_OF;
+        let own = self.signalling.longest.saturating_sub(self.usual);
+        let longest = if self.media.there { self.media.longest } else { own };
+        if pauses { longest.saturating_sub(took) } else { Duration::ZERO }
     }
 }
 
@@ -142,11 +153,28 @@ mod tests {
             gather.pause(start + Duration::from_millis(ms))
         };
         assert_eq!(pause(36, 0, 50), Duration::ZERO, "720 a second");
-        assert_eq!(pause(40, 0, 100), SIGNALLING_PAUSE, "800 a second");
+        assert_eq!(pause(40, 0, 100), SIGNALLING_WAIT, "800 a second");
         assert_eq!(pause(40, 80, 150), MEDIA_PAUSE);
         assert_eq!(pause(20, 1, 200), MEDIA_PAUSE, "too few packets for a pause of their own");
-        assert_eq!(pause(20, 0, 250), SIGNALLING_PAUSE, "less than it takes to begin");
+        assert_eq!(pause(20, 0, 250), SIGNALLING_WAIT, "less than it takes to begin");
         assert_eq!(pause(10, 0, 300), Duration::ZERO);
+    }
+
+    #[test]
+    fn messages_wait_for_their_turn_and_in_it_for_no_longer_than_they_may() {
+        let start = Instant::now();
+        for took in [0_u64, 500, 1_500, 3_000, 5_000].map(Duration::from_micros) {
+            let (mut gather, mut turn) = (Gather::new(start), start);
+            let mut pause = Duration::ZERO;
+            for _ in 0..400 {
+                (0..4).for_each(|_| gather.message());
+                gather.turn(turn);
+                pause = gather.pause(turn + took);
+                turn += (took + pause).max(Duration::from_millis(1));
+            }
+            let whole = SIGNALLING_WAIT.saturating_sub(took).saturating_sub(took);
+            assert!(pause >= whole && pause <= whole + Duration::from_micros(1), "{took:?}: {pause:?}");
+        }
     }
 
     #[test]
