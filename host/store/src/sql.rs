@@ -15,6 +15,9 @@ pub struct Statement {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
     pub(crate) sql: &'static str,
+    /// For a statement with very many arguments: the same with a bare `?` for each of them in order. SQLite looks up the
+    /// name of each `$n` among all before it, and a `?` has none.
+    pub(crate) bare: Option<&'static str>,
 }
 
 impl Statement {
@@ -45,7 +48,7 @@ pub(crate) struct Listed {
 macro_rules! statements {
     ($what:literal; $($name:ident = $sql:expr;)*) => {
         $(pub(crate) const $name: $crate::sql::Statement =
-            $crate::sql::Statement { name: stringify!($name), what: $what, sql: $sql };)*
+            $crate::sql::Statement { name: stringify!($name), what: $what, sql: $sql, bare: None };)*
         pub(crate) const ALL: &[$crate::sql::Statement] = &[$($name),*];
     };
 }
@@ -231,7 +234,7 @@ pub(crate) mod savepoint {
     use super::Statement;
 
     const fn words(name: &'static str, sql: &'static str) -> Statement {
-        Statement { name, what: "transaction", sql }
+        Statement { name, what: "transaction", sql, bare: None }
     }
 
     pub(crate) const BEGIN_PART: Statement = words("BEGIN_PART", "SAVEPOINT part");
@@ -293,7 +296,10 @@ impl Tx {
     /// Runs a statement; gives the number of rows it touched.
     pub(crate) async fn run(&mut self, s: Statement, args: &[Arg<'_>]) -> Result<u64, StoreError> {
         match self {
-            Tx::Sqlite(tx) => bound!(sqlx::query(s.sql), args).execute(&mut **tx).await.map(|r| r.rows_affected()),
+            Tx::Sqlite(tx) => {
+                let sql = s.bare.unwrap_or(s.sql);
+                bound!(sqlx::query(sql), args).execute(&mut **tx).await.map(|r| r.rows_affected())
+            }
             Tx::Postgres(tx) => bound!(sqlx::query(s.sql), args).execute(&mut **tx).await.map(|r| r.rows_affected()),
             Tx::Part(part) => return Box::pin(part.tx().run(s, args)).await,
         }

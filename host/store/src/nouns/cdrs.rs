@@ -2,7 +2,7 @@
 
 use super::settlements;
 use crate::listing::{Column, Filter, Found, Listing, Mark, Owner, Test, Wanted};
-use crate::sql::{Arg, args, in_scope, instant, micros, statements, stored, translated};
+use crate::sql::{Arg, Statement, args, in_scope, instant, micros, statements, stored, translated};
 use crate::{Db, OpContext, StoreError};
 use model::{AccountId, BrandId, CallId, Cause, Cdr, Charge, CompanyId, EndedBy, Instant, LegRole, Vouched};
 
@@ -19,9 +19,8 @@ macro_rules! charged {
     };
 }
 pub(crate) use {cdr_columns, charged};
-/// Rows of one statement: a statement's way to the database and back costs more than its rows. No more than this, since
-/// SQLite looks up each `$n` among all before it.
-const MANY: usize = 8;
+/// Rows of one statement: a statement's way to the database and back costs more than its rows.
+const MANY: usize = 32;
 /// Columns of a row.
 const COLUMNS: usize = 20;
 const MANY_HEAD: &str = concat!("INSERT INTO cdrs (", cdr_columns!(), ") VALUES ");
@@ -29,13 +28,15 @@ const MANY_TAIL: &str = " ON CONFLICT (call_id, leg) DO NOTHING";
 /// Room for a row's brackets and for each `$n, `.
 const MANY_ROOM: usize = MANY_HEAD.len() + MANY_TAIL.len() + MANY * (4 + COLUMNS * 6);
 
-/// The text of the statement for so many rows, made by the compiler, and how much of the room it takes.
-const fn insert_text(rows: usize) -> ([u8; MANY_ROOM], usize) {
+/// The text of the statement for so many rows, made by the compiler, and how much of the room it takes; `bare` with `?`
+/// in place of each `$n`.
+const fn insert_text(rows: usize, bare: bool) -> ([u8; MANY_ROOM], usize) {
     let (mut out, mut at) = put(([0; MANY_ROOM], 0), MANY_HEAD);
     let mut n = 1;
     while n <= rows * COLUMNS {
-        (out, at) = put((out, at), if n % COLUMNS == 1 { "($" } else { "$" });
-        let mut unit = 100;
+        (out, at) = put((out, at), if n % COLUMNS == 1 { "(" } else { "" });
+        (out, at) = put((out, at), if bare { "?" } else { "$" });
+        let mut unit = if bare { 0 } else { 100 };
         while unit > 0 {
             if n >= unit {
                 out[at] = b'0' + (n / unit % 10) as u8;
@@ -72,8 +73,9 @@ const fn text_in(made: &'static ([u8; MANY_ROOM], usize)) -> &'static str {
     }
 }
 
-static MANY_TEXT: ([u8; MANY_ROOM], usize) = insert_text(MANY);
-static ONE_TEXT: ([u8; MANY_ROOM], usize) = insert_text(1);
+static MANY_TEXT: ([u8; MANY_ROOM], usize) = insert_text(MANY, false);
+static MANY_BARE: ([u8; MANY_ROOM], usize) = insert_text(MANY, true);
+static ONE_TEXT: ([u8; MANY_ROOM], usize) = insert_text(1, false);
 
 statements! { "CDR";
     INSERT = text_in(&ONE_TEXT);
@@ -336,23 +338,44 @@ impl Cdrs<'_> {
 
     /// Writes CDRs in one transaction; those that are there already stay as they are.
     pub(crate) async fn insert(&self, cdrs: &[Cdr]) -> Result<(), StoreError> {
-        let rows: Vec<InsertRow<'_>> = cdrs.iter().map(InsertRow::of).collect();
         let mut tx = self.0.begin().await?;
-        let (many, rest) = rows.as_chunks::<MANY>();
+        let (many, rest) = cdrs.as_chunks::<MANY>();
         for some in many {
-            let args: Vec<Arg<'_>> = some.iter().flat_map(InsertRow::args).collect();
-            tx.run(INSERT_MANY, &args).await?;
+            let rows = some.each_ref().map(InsertRow::of);
+            let args: Vec<Arg<'_>> = rows.iter().flat_map(InsertRow::args).collect();
+            tx.run(Statement { bare: Some(text_in(&MANY_BARE)), ..INSERT_MANY }, &args).await?;
         }
-        for row in rest {
-            tx.run(INSERT, &row.args()).await?;
+        for cdr in rest {
+            tx.run(INSERT, &InsertRow::of(cdr).args()).await?;
         }
         // What is to be paid for waits for its price from the same moment on.
-        for row in rows.iter().filter(|row| row.cdr.rated.is_some() && row.cdr.answered_at.is_some()) {
-            let cdr = row.cdr;
+        for cdr in cdrs.iter().filter(|cdr| cdr.rated.is_some() && cdr.answered_at.is_some()) {
             let (brand, company) = (cdr.brand.0.into(), cdr.company.0.into());
-            let waits = [(&row.call).into(), i64::from(cdr.leg).into(), brand, company, micros(cdr.ended_at).into()];
+            let call = cdr.call.to_string();
+            let waits = [(&call).into(), i64::from(cdr.leg).into(), brand, company, micros(cdr.ended_at).into()];
             tx.run(settlements::ADD, &waits).await?;
         }
         tx.commit().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bare_text_is_the_other_without_its_numbers() {
+        let (named, bare) = (text_in(&MANY_TEXT), text_in(&MANY_BARE));
+        let mut want = String::new();
+        for (index, piece) in named.split('$').enumerate() {
+            want.push_str(if index == 0 { piece } else { piece.trim_start_matches(|c: char| c.is_ascii_digit()) });
+            want.push('?');
+        }
+        assert_eq!(Some(bare), want.strip_suffix('?'));
+        assert_eq!(named.matches('$').count(), MANY * COLUMNS);
+        assert!(
+            named.contains("$1, ")
+                && named.ends_with(&format!("${}) ON CONFLICT (call_id, leg) DO NOTHING", MANY * COLUMNS))
+        );
     }
 }

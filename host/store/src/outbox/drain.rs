@@ -45,6 +45,10 @@ pub struct Drain {
     readings: Vec<Reading>,
     owners: BTreeMap<LegKey, u64>,
     next: u64,
+    /// Memory for a chunk's bytes and for its CDRs, kept from one to the next: so much at once comes from the kernel, and
+    /// is cleared by it, each time that it was given back.
+    bytes: Vec<u8>,
+    ended: Vec<Cdr>,
 }
 
 /// One chunk of a segment, decoded.
@@ -52,6 +56,8 @@ struct Chunk {
     entries: Vec<Glance>,
     damaged: Vec<Vec<u8>>,
     end: u64,
+    /// What it was read into.
+    bytes: Vec<u8>,
 }
 
 impl Drain {
@@ -59,7 +65,8 @@ impl Drain {
         shared.counters.segments.fetch_add(before.len() as u64, Ordering::Relaxed);
         let next = before.last().map_or(0, |s| s.seq + 1);
         let readings = before.into_iter().map(|segment| Reading { segment, offset: 0, open: 0 }).collect();
-        let drain = Drain { shared, readings, owners: BTreeMap::new(), next };
+        let (bytes, ended) = (Vec::new(), Vec::new());
+        let drain = Drain { shared, readings, owners: BTreeMap::new(), next, bytes, ended };
         drain.count_pending();
         drain
     }
@@ -128,18 +135,20 @@ impl Drain {
     }
 
     /// What comes next of a segment, before `end`.
-    async fn read(&self, index: usize, end: u64) -> Result<Option<Chunk>, StoreError> {
+    async fn read(&mut self, index: usize, end: u64) -> Result<Option<Chunk>, StoreError> {
         let Some(reading) = self.readings.get(index) else { return Ok(None) };
         let (segment, offset) = (Arc::clone(&reading.segment), reading.offset);
         if offset >= end {
             return Ok(None);
         }
-        let read = tokio::task::spawn_blocking(move || read_chunk(&segment, offset, end)).await;
+        let bytes = core::mem::take(&mut self.bytes);
+        let read = tokio::task::spawn_blocking(move || read_chunk(&segment, (offset, end), bytes)).await;
         read.map_err(io::Error::other).and_then(|chunk| chunk).map(Some).map_err(disk)
     }
 
     async fn deliver(&mut self, index: usize, chunk: Chunk, db: &Db) -> Result<u64, StoreError> {
-        let (mut ended, mut steps) = (Vec::new(), Vec::with_capacity(chunk.entries.len()));
+        let (mut ended, mut steps) = (core::mem::take(&mut self.ended), Vec::with_capacity(chunk.entries.len()));
+        ended.clear();
         for entry in chunk.entries {
             match entry {
                 Glance::Answered { call, leg } => steps.push(((call, leg), true)),
@@ -159,7 +168,11 @@ impl Drain {
             reading.offset = chunk.end;
         }
         self.follow_legs(index, &steps);
-        Ok(ended.len() as u64)
+        let moved = ended.len() as u64;
+        if chunk.bytes.capacity() <= CHUNK {
+            (self.bytes, self.ended) = (chunk.bytes, ended);
+        }
+        Ok(moved)
     }
 
     /// Stores CDRs; those that the database refuses for what they say are set aside, so that they hold up no others.
@@ -262,13 +275,13 @@ fn append_line(dir: &Path, line: &[u8]) -> io::Result<()> {
 }
 
 /// Reads whole lines from `offset` on, at least one; a line ends at `until`.
-fn read_chunk(segment: &Segment, offset: u64, until: u64) -> io::Result<Chunk> {
+fn read_chunk(segment: &Segment, (offset, until): (u64, u64), mut bytes: Vec<u8>) -> io::Result<Chunk> {
     let left = usize::try_from(until.saturating_sub(offset)).unwrap_or(usize::MAX);
     let mut size = CHUNK.min(left);
     loop {
-        let mut bytes = vec![0; size];
+        bytes.resize(size, 0);
         segment.file.read_exact_at(&mut bytes, offset)?;
-        let mut chunk = Chunk { entries: Vec::new(), damaged: Vec::new(), end: offset };
+        let mut chunk = Chunk { entries: Vec::new(), damaged: Vec::new(), end: offset, bytes: Vec::new() };
         for (end, line) in line::lines(&bytes) {
             chunk.end = offset + end as u64;
             match line::glance(line) {
@@ -277,7 +290,7 @@ fn read_chunk(segment: &Segment, offset: u64, until: u64) -> io::Result<Chunk> {
             }
         }
         if chunk.end > offset {
-            return Ok(chunk);
+            return Ok(Chunk { bytes, ..chunk });
         }
         if size == left {
             // Cannot be: `written` stands at the end of a line. Give the bytes up as damaged rather than hang.
