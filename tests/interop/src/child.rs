@@ -157,17 +157,45 @@ impl Child {
     /// What it has used, from `/proc`.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        let read = |file| std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id())).unwrap_or_default();
-        let stat = read("stat");
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks: u64 = fields.iter().skip(11).take(2).filter_map(|f| f.parse::<u64>().ok()).sum();
-        let status = read("status");
-        let rss = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap_or_default();
-        Usage {
-            // Linux gives these in hundredths of a second, whatever the kernel's tick is.
-            cpu: CpuTime(Duration::from_millis(ticks * 10)),
-            rss_kib: rss.trim_end_matches("kB").trim().parse().unwrap_or_default(),
+        usage_of(self.process.id())
+    }
+
+    /// The same of it and of every process that it started, and of theirs.
+    #[must_use]
+    pub fn usage_of_all(&self) -> Usage {
+        let parent = |process: u32| stat(process).get(1).and_then(|ppid| ppid.parse::<u32>().ok());
+        let all = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+        let all: Vec<(u32, u32)> = all
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter_map(|process| Some((process, parent(process)?)))
+            .collect();
+        let mut family = vec![self.process.id()];
+        let mut next = 0;
+        while let Some(one) = family.get(next).copied() {
+            family.extend(all.iter().filter(|(_, parent)| *parent == one).map(|(process, _)| *process));
+            next += 1;
         }
+        family.into_iter().map(usage_of).fold(Usage::default(), |sum, one| Usage {
+            cpu: CpuTime(sum.cpu.0 + one.cpu.0),
+            rss_kib: sum.rss_kib + one.rss_kib,
+        })
+    }
+}
+
+/// The fields of a process's `stat` from its state on.
+fn stat(process: u32) -> Vec<String> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    text.rsplit(')').next().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+fn usage_of(process: u32) -> Usage {
+    let ticks: u64 = stat(process).iter().skip(11).take(2).filter_map(|f| f.parse::<u64>().ok()).sum();
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let rss = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap_or_default();
+    Usage {
+        // Linux gives these in hundredths of a second, whatever the kernel's tick is.
+        cpu: CpuTime(Duration::from_millis(ticks * 10)),
+        rss_kib: rss.trim_end_matches("kB").trim().parse().unwrap_or_default(),
     }
 }
 

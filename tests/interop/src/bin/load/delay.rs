@@ -4,10 +4,10 @@
 //! caller to its callee, both of this process; a datagram that a thread of this process sends back is timed in the same way
 //! and at the same time: what the machine and the load take of it is no delay of the switch.
 
-use crate::overload::{offer, pin};
+use crate::overload::offer;
 use crate::probe::Probe;
 use crate::report::{Report, quantile};
-use crate::world::{World, address};
+use crate::world::{World, address, pin};
 use interop::{Sipp, until};
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::print_stdout)]
 
+mod beside;
 mod calls;
 mod delay;
 mod held;
@@ -27,6 +28,8 @@ type Scenario = (&'static str, &'static str, fn() -> Report);
 
 /// No load of its own right: it is left out unless it is named.
 const TRAIN: &str = "train";
+/// Needs another maker's server: the same.
+const BESIDE: &str = "beside";
 
 const SCENARIOS: &[Scenario] = &[
     ("calls", "sipp, 100 calls a second for 60 s: router plugin, direct media", calls::direct),
@@ -37,6 +40,7 @@ const SCENARIOS: &[Scenario] = &[
     ("delay", "what is added to a call's setup at 70 % of what the switch can do", delay::run),
     ("held", "memory of 10,000 calls that are held, proxied and with two dialogs", held::run),
     ("shards", "CPU of a call with one shard and with two", shards::run),
+    (BESIDE, "CPU of a call beside Kamailio's in the same run; only where it is named", beside::run),
     (TRAIN, "calls and a little RTP for `cargo xtask dist`; only where it is named", calls::train),
     ("parked", "memory of 1,000 and 5,000 parked attendant calls", parked::run),
 ];
@@ -52,7 +56,9 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let mut reports = Vec::new();
-    let runs = |name: &str| if wanted.is_empty() { name != TRAIN } else { wanted.iter().any(|w| w == name) };
+    let runs = |name: &str| {
+        if wanted.is_empty() { ![TRAIN, BESIDE].contains(&name) } else { wanted.iter().any(|w| w == name) }
+    };
     for (name, what, run) in SCENARIOS.iter().filter(|(name, ..)| runs(name)) {
         println!("{name}: {what}");
         let report = run();

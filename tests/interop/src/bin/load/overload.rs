@@ -5,7 +5,7 @@
 //! many of them that twice what the switch can do is about [`OFFERED`].
 
 use crate::report::Report;
-use crate::world::{Tenant, World, address};
+use crate::world::{Tenant, World, address, pin};
 use interop::{Child, Figures, Sipp};
 use std::process::Command;
 use std::time::Duration;
@@ -94,13 +94,6 @@ pub(crate) fn offer(world: &World, tenant: Tenant, rate: u32, seconds: u32, hold
     let mut sipp = Sipp::caller(caller, world.switch.sip(), "500", (rate * seconds, rate, hold));
     pin(sipp.child().id(), 1);
     sipp
-}
-
-/// Holds a process, with all its threads, to one core.
-pub(crate) fn pin(process: u32, core: u32) {
-    let mut taskset = Command::new("taskset");
-    let done = taskset.args(["-a", "-p", "-c", &core.to_string(), &process.to_string()]).output();
-    assert!(done.expect("taskset runs").status.success(), "the process can be held to a core");
 }
 
 /// Holds the switch to the first core, with so much company. They end when they are dropped.

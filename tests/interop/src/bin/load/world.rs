@@ -3,6 +3,7 @@
 use interop::{Rest, Run, Switch, Usage, free_port};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
 
 /// A switch that serves.
 pub(crate) struct World {
@@ -96,4 +97,11 @@ fn id(made: &Value) -> i64 {
 /// A free address of this machine.
 pub(crate) fn address() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, free_port(Ipv4Addr::LOCALHOST.into())))
+}
+
+/// Holds a process, with all its threads, to one core.
+pub(crate) fn pin(process: u32, core: u32) {
+    let mut taskset = Command::new("taskset");
+    let done = taskset.args(["-a", "-p", "-c", &core.to_string(), &process.to_string()]).output();
+    assert!(done.expect("taskset runs").status.success(), "the process can be held to a core");
 }
